@@ -1,0 +1,44 @@
+"""edge-sdk: biometric verification on edge devices, from training to a decision.
+
+The names below are the public surface. Each is imported when it is first used, so that ``import edge_sdk`` costs
+nothing and a device never loads what only a workstation has.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_sdk import errors as errors
+    from edge_sdk.bundle import Bundle as Bundle
+    from edge_sdk.errors import EdgeSdkError as EdgeSdkError
+    from edge_sdk.results import Timings as Timings
+    from edge_sdk.results import VerifyResult as VerifyResult
+    from edge_sdk.runtime.template import Template as Template
+    from edge_sdk.runtime.verifier import Verifier as Verifier
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Bundle": "edge_sdk.bundle",
+    "EdgeSdkError": "edge_sdk.errors",
+    "Template": "edge_sdk.runtime.template",
+    "Timings": "edge_sdk.results",
+    "Verifier": "edge_sdk.runtime.verifier",
+    "VerifyResult": "edge_sdk.results",
+}
+
+__all__ = ["Bundle", "EdgeSdkError", "Template", "Timings", "Verifier", "VerifyResult", "__version__", "errors"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "errors":
+        return importlib.import_module("edge_sdk.errors")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

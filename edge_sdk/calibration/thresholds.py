@@ -1,0 +1,111 @@
+"""Operating points: thresholds fitted on development scores, each with the rates measured there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.calibration import metrics
+from edge_sdk.calibration.metrics import ScoreSet
+from edge_sdk.errors import ScoreError
+from edge_sdk.manifest import Rate, UnsupportedPoint, VerifyPoint
+
+FMR_TARGETS = (1e-1, 1e-2, 1e-3)
+TRIALS_PER_ERROR = 10
+"""Impostor comparisons must number 10 / target, so that the threshold rests on ten errors and not on one."""
+MIN_SUBJECTS = 5
+"""Fewer people say nothing about other people, however many comparisons they make."""
+
+
+def operating_points(
+    scores: ScoreSet,
+    *,
+    data: str,
+    targets: Sequence[float] = FMR_TARGETS,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> tuple[VerifyPoint | UnsupportedPoint, ...]:
+    """Points ``fmr_1e-1``... for each target, then ``eer`` and ``best_accuracy`` (highest balanced accuracy).
+
+    The threshold for a target is the lowest whose real FMR on `scores` is *at most* the target, midway to the next
+    impostor or mated score. A target that the data cannot support comes out as an UnsupportedPoint with the reason:
+    fewer than 10 / target impostor comparisons, fewer than 5 people, or no genuine comparison left to accept.
+    `data` names where the scores are from. Raises ScoreError if a class is empty or there are fewer than 2 people.
+    """
+    scores.require_both()
+    if scores.subject_count < 2:
+        raise ScoreError("operating points need at least 2 people")
+
+    def point(name: str, threshold: float, target: float | None) -> VerifyPoint:
+        wrong = (scores.scores >= threshold) != scores.mated
+        fmr, fnmr = (
+            rate(wrong[chosen], scores.subjects[chosen], replicates=replicates, seed=seed)
+            for chosen in (~scores.mated, scores.mated)
+        )
+        return VerifyPoint(
+            name=name, threshold=threshold, target=target, fmr=fmr, fnmr=fnmr, data=data, subjects=scores.subject_count
+        )
+
+    def for_target(target: float) -> VerifyPoint | UnsupportedPoint:
+        name = fmr_name(target)
+        reason = _shortage(scores, target)
+        if reason:
+            return UnsupportedPoint(name=name, target=target, reason=reason)
+        return point(name, metrics.threshold_at_fmr(scores, target), target)
+
+    return (
+        *(for_target(target) for target in targets),
+        point("eer", metrics.eer(scores).threshold, None),
+        point("best_accuracy", metrics.best_accuracy_threshold(scores), None),
+    )
+
+
+def fmr_name(target: float) -> str:
+    """The name of the point for an FMR target: 0.01 -> ``fmr_1e-2``."""
+    mantissa, exponent = f"{target:e}".split("e")
+    return f"fmr_{float(mantissa):g}e{int(exponent)}"
+
+
+def rate(wrong: NDArray[np.bool_], subjects: NDArray[np.generic], *, replicates: int = 1000, seed: int = 0) -> Rate:
+    """The share of `wrong` (N,) decisions, with a 95 % interval over subjects.
+
+    The bootstrap's interval is widened to the Wilson interval of the plain proportion: where nobody made an error, a
+    bootstrap would claim certainty. Raises ScoreError for N = 0.
+    """
+    if not wrong.size:
+        raise ScoreError("an error rate needs at least one comparison")
+    people, person = np.unique(subjects, return_inverse=True)
+    draws = metrics.draw_subjects(people.size, replicates, seed)
+    trials = draws @ np.bincount(person)
+    low, high = np.quantile(draws @ np.bincount(person, weights=wrong) / trials, [0.025, 0.975])
+    wilson_low, wilson_high = wilson(int(wrong.sum()), wrong.size)
+    errors = int(wrong.sum())
+    return Rate(
+        value=errors / wrong.size,
+        low=min(float(low), wilson_low),
+        high=max(float(high), wilson_high),
+        errors=errors,
+        trials=wrong.size,
+    )
+
+
+def wilson(errors: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
+    """Wilson's score interval of a proportion, 95 % by default, within [0, 1]."""
+    share, extra = errors / trials, z * z / trials
+    middle = share + extra / 2
+    half = np.sqrt(share * (1 - share) * extra + extra**2 / 4)
+    return max(0.0, float((middle - half) / (1 + extra))), min(1.0, float((middle + half) / (1 + extra)))
+
+
+def _shortage(scores: ScoreSet, target: float) -> str:
+    """Why `scores` cannot support an FMR of `target`; empty if they can."""
+    needed = int(np.ceil(round(TRIALS_PER_ERROR / target, 6)))
+    if scores.impostor_count < needed:
+        return f"{scores.impostor_count} impostor comparisons; FMR {target:g} needs {needed}"
+    if scores.subject_count < MIN_SUBJECTS:
+        return f"{scores.subject_count} people; an FMR needs {MIN_SUBJECTS}"
+    if metrics.fnmr_at_fmr(scores, target) >= 1:
+        return f"at FMR {target:g} every genuine comparison would be rejected"
+    return ""

@@ -1,0 +1,183 @@
+"""Commands that run on the device: verify, enroll, inspect, selftest."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from edge_sdk.cli import ACCEPTED, REJECTED
+
+if TYPE_CHECKING:
+    from edge_sdk.manifest import Artifact, OperatingPoint
+    from edge_sdk.runtime import Verifier
+
+DEFAULT_BUNDLE = "deepsign"
+
+Subparsers = Any  # argparse keeps the class private
+
+
+def add_parsers(subparsers: Subparsers) -> None:
+    """Add the device's commands."""
+    verify = subparsers.add_parser(
+        "verify",
+        help="compare a picture with references of one person",
+        description="Decide whether the last picture is by the person of those before it, or of a template.",
+    )
+    verify.add_argument("reference", nargs="+", help="pictures of one person, or one template written by enroll")
+    verify.add_argument("query", help="the picture in question")
+    verify.add_argument("--operating-point", metavar="NAME", help="default: fmr_1e-2, or eer without it")
+    _add_engine_options(verify)
+    verify.set_defaults(handler=_verify)
+
+    enroll = subparsers.add_parser("enroll", help="write a template of one person's references")
+    enroll.add_argument("images", nargs="+", metavar="IMAGE")
+    enroll.add_argument("-o", "--output", required=True, metavar="FILE")
+    _add_engine_options(enroll)
+    enroll.set_defaults(handler=_enroll)
+
+    inspect = subparsers.add_parser("inspect", help="show what a bundle is, was trained on and measured at")
+    inspect.add_argument("bundle", nargs="?", default=DEFAULT_BUNDLE, metavar="BUNDLE")
+    _add_json(inspect)
+    inspect.set_defaults(handler=_inspect)
+
+    selftest = subparsers.add_parser("selftest", help="replay a bundle's golden inputs on this device")
+    selftest.add_argument("bundle", nargs="?", default=DEFAULT_BUNDLE, metavar="BUNDLE")
+    selftest.add_argument("--engine", default="auto", metavar="NAME")
+    selftest.add_argument("--threads", type=int, default=1, metavar="N")
+    _add_json(selftest)
+    selftest.set_defaults(handler=_selftest)
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_engine_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--bundle", default=DEFAULT_BUNDLE, help="shipped name, folder or .edge file (%(default)s)")
+    parser.add_argument("--precision", metavar="NAME", help="int8, fp32 or int8-sym; default: int8 where there is one")
+    parser.add_argument("--engine", default="auto", metavar="NAME")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine (%(default)s)")
+    _add_json(parser)
+
+
+def _open(arguments: argparse.Namespace, operating_point: str | None = None) -> Verifier:
+    from edge_sdk.runtime import Verifier
+
+    return Verifier(
+        arguments.bundle,
+        engine=arguments.engine,
+        precision=arguments.precision,
+        operating_point=operating_point,
+        threads=arguments.threads,
+    )
+
+
+def _print(values: dict[str, Any], as_json: bool, text: str) -> None:
+    print(json.dumps(values, allow_nan=False) if as_json else text)
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from edge_sdk.runtime import Template
+
+    (first, *others), query = arguments.reference, arguments.query
+    reference = Template.load(first) if not others and Template.is_at(first) else [first, *others]
+    with _open(arguments, arguments.operating_point) as verifier:
+        result = verifier.verify(reference, query)
+    decision = "ACCEPTED" if result else "REJECTED"
+    lines = [
+        f"{decision}   score {result.score:.4f}, accepted from {result.threshold:.4f} ({result.operating_point})",
+        *([f"quality: {', '.join(result.quality)}"] if result.quality else []),
+        f"{result.bundle_id}, {result.timings.total_ms:.1f} ms",
+    ]
+    _print(result.as_dict(), arguments.json, "\n".join(lines))
+    return ACCEPTED if result else REJECTED
+
+
+def _enroll(arguments: argparse.Namespace) -> int:
+    with _open(arguments) as verifier:
+        template = verifier.enroll(arguments.images)
+    template.save(arguments.output)
+    values = {
+        "template": arguments.output,
+        "count": template.count,
+        "bundle_name": template.bundle_name,
+        "artifact_id": template.artifact_id,
+        "embedding_space_id": template.embedding_space_id,
+    }
+    _print(values, arguments.json, f"{arguments.output}: {template.count} references, {template.artifact_id}")
+    return ACCEPTED
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    import msgspec
+
+    from edge_sdk.bundle import Bundle
+
+    bundle = Bundle.open(arguments.bundle)
+    manifest = bundle.manifest
+    for entry in manifest.files:
+        bundle.read(entry)  # a damaged file is found here, not on the device
+    if arguments.json:
+        _print({"id": bundle.id, "manifest": msgspec.to_builtins(manifest)}, True, "")
+        return ACCEPTED
+    print(f"{bundle.id}   {manifest.modality}, {manifest.task}")
+    print(f"path             {bundle.path}")
+    for tensor in manifest.inputs:
+        steps = ", ".join(str(step.__struct_config__.tag) for step in tensor.preprocessing)
+        print(f"input            {tensor.name} {_shape(tensor.shape)} {tensor.dtype}: {steps or 'as it is'}")
+    for output in manifest.outputs:
+        print(f"output           {output.name} {_shape(output.shape)} {output.dtype}: {output.role}")
+    print(f"score            {manifest.score.__struct_config__.tag}; higher is more genuine")
+    training = manifest.training
+    print(f"trained          {training.recipe} ({training.preset}), {training.steps} steps, {', '.join(training.data)}")
+    allowed = "allowed" if manifest.data_terms.commercial_use else "NOT allowed"
+    print(f"commercial use   {allowed} by the training data: {manifest.data_terms.statement}")
+    for artifact in manifest.artifacts:
+        _print_artifact(artifact)
+    return ACCEPTED
+
+
+def _print_artifact(artifact: Artifact) -> None:
+    print(f"\n{artifact.id}   {artifact.file.size / 1e6:.3f} MB")
+    if artifact.calibration:
+        calibration = artifact.calibration
+        print(f"  calibrated with {calibration.count} samples of {calibration.data}, {calibration.method}")
+    for drift in artifact.drift:
+        print(f"  against float: {drift.metric} {drift.delta:+.4f}, budget {drift.budget}, {drift.verdict}")
+    for point in artifact.operating_points:
+        print(f"  {point.name:<14} {_describe(point)}")
+
+
+def _describe(point: OperatingPoint) -> str:
+    from edge_sdk.manifest import SpoofPoint, UnsupportedPoint
+
+    if isinstance(point, UnsupportedPoint):
+        return f"not supported: {point.reason}"
+    if isinstance(point, SpoofPoint):
+        rates = {"APCER": point.apcer, "BPCER": point.bpcer}
+    else:
+        rates = {"FMR": point.fmr, "FNMR": point.fnmr}
+    measured = (f"{name} {100 * r.value:.2f} % [{100 * r.low:.2f}, {100 * r.high:.2f}]" for name, r in rates.items())
+    return f"threshold {point.threshold:.4f}   {'   '.join(measured)}   {point.data}"
+
+
+def _shape(shape: tuple[int | str, ...]) -> str:
+    return " x ".join(str(size) for size in shape)
+
+
+def _selftest(arguments: argparse.Namespace) -> int:
+    import dataclasses
+
+    from edge_sdk.runtime.selftest import passed, selftest
+
+    replays = selftest(arguments.bundle, engine=arguments.engine, threads=arguments.threads)
+    success = passed(replays)
+    if not arguments.json:
+        for replay in replays:
+            score = "" if replay.score is None else f"{replay.score:.6f}, "
+            wanted = f"expected {replay.expected:.6f} +- {replay.tolerance:g}"
+            print(f"{replay.status.upper():<8} {replay.artifact_id:<16} {score}{wanted}   {replay.detail}".rstrip())
+    values = {"passed": success, "replays": [dataclasses.asdict(replay) for replay in replays]}
+    _print(values, arguments.json, "passed" if success else "FAILED" if replays else "FAILED: nothing to replay")
+    return ACCEPTED if success else REJECTED

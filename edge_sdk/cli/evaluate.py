@@ -1,0 +1,84 @@
+"""``edge-sdk evaluate``: a bundle's error rates on data sets, as tables, JSON and one HTML page."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from edge_sdk.errors import DatasetError, MissingEngineError
+
+
+def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Register the command; nothing heavy is imported before it runs."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="measure a bundle on signature data sets",
+        description="Embed every picture once, compare pairs, and report error rates at the bundle's thresholds.",
+    )
+    parser.add_argument("bundle", metavar="BUNDLE", help="shipped name, folder or .edge file")
+    parser.add_argument(
+        "--data", nargs="+", required=True, metavar="SPEC", help="cedar:PATH, folder:PATH, synthetic:20 ..."
+    )
+    parser.add_argument(
+        "--subjects-file",
+        type=Path,
+        metavar="FILE",
+        help="only these people: one name a line (cedar/12), or a run's split.json (its test people)",
+    )
+    parser.add_argument("--engine", default="auto", metavar="NAME")
+    parser.add_argument("--precision", metavar="NAME", help="int8, fp32 or int8-sym; default: int8 where there is one")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of drawn pairs and resamples (%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(handler=_evaluate)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    try:
+        from edge_sdk.export import reports
+        from edge_sdk.export.datasets import load
+        from edge_sdk.export.evaluation import evaluate
+        from edge_sdk.export.progress import Progress
+    except ImportError as error:
+        raise MissingEngineError("evaluation", "export") from error
+    data = load(*arguments.data)
+    if arguments.subjects_file:
+        data = data.select(_subjects(arguments.subjects_file))
+    with Progress(quiet=arguments.json) as progress:
+        task = progress.task("embedding", len(data.samples))
+        evaluation = evaluate(
+            arguments.bundle,
+            data,
+            engine=arguments.engine,
+            precision=arguments.precision,
+            threads=arguments.threads,
+            seed=arguments.seed,
+            progress=lambda done, _: task.update(done),
+        )
+        task.finish()
+    paths = reports.write(evaluation, arguments.out)
+    if arguments.json:
+        files = {"files": [str(path) for path in paths]}
+        print(json.dumps({**evaluation.report.as_dict(), **files}, allow_nan=False))
+    else:
+        print(reports.text(evaluation.report))
+        print("\nwritten: " + ", ".join(map(str, paths)))
+    return 0
+
+
+def _subjects(path: Path) -> list[str]:
+    if path.suffix == ".json":
+        from edge_sdk.export.splits import Split
+
+        return list(Split.read(path).test)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path} holds no list of people: {error}") from error
+    people = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    if not people:
+        raise DatasetError(f"{path} names nobody")
+    return people

@@ -1,0 +1,122 @@
+"""Every error that edge-sdk raises on purpose, in one tree.
+
+Each class is also the built-in that fits, so ``except ValueError`` keeps working::
+
+    EdgeSdkError
+    ├── InputError (ValueError)            the application's input cannot be used
+    │   ├── ImageNotFoundError (FileNotFoundError)
+    │   ├── ImageDecodeError               not an image, truncated, or empty
+    │   ├── ImageTooLargeError             the header announces more pixels than allowed
+    │   ├── UnsupportedImageError          an array of a wrong type, shape or value range
+    │   └── UnusableSampleError            a readable image that cannot be enrolled (empty, too small)
+    ├── BundleError                        a bundle cannot be used
+    │   ├── BundleNotFoundError (FileNotFoundError)
+    │   ├── ManifestError (ValueError)     the manifest is not what the schema says
+    │   │   └── SchemaVersionError         the manifest was written by a newer edge-sdk
+    │   ├── IntegrityError (ValueError)    a file is missing, or its size or hash differs
+    │   ├── UnsafePathError (ValueError)   a path leaves the bundle
+    │   └── OperatingPointError (LookupError)  no such operating point, or not enough data for it
+    ├── EngineError (RuntimeError)         an inference engine failed
+    │   └── MissingEngineError (ImportError)
+    ├── TemplateError (ValueError)         a template is damaged or of another embedding space
+    ├── DatasetError (ValueError)          a data folder is empty or half-complete
+    ├── ScoreError (ValueError)            too few scores, or not finite, for the asked statistic
+    ├── GuardrailError (RuntimeError)      int8 costs more accuracy than the budget, or nobody can tell
+    ├── TrainingError (RuntimeError)       a training run cannot start, continue or converge
+    └── UsageError (ValueError)            arguments that do not go together
+"""
+
+from __future__ import annotations
+
+
+class EdgeSdkError(Exception):
+    """Root of the tree; catch it to catch everything edge-sdk raises on purpose."""
+
+
+class InputError(EdgeSdkError, ValueError):
+    """The application's input cannot be used."""
+
+
+class ImageNotFoundError(InputError, FileNotFoundError):
+    """There is no image at this path."""
+
+
+class ImageDecodeError(InputError):
+    """The bytes are no complete image of a supported format."""
+
+
+class ImageTooLargeError(InputError):
+    """The image announces more pixels than the decoder accepts; nothing was decoded."""
+
+
+class UnsupportedImageError(InputError):
+    """An array that is not gray, BGR or BGRA of 8 or 16 bits."""
+
+
+class UnusableSampleError(InputError):
+    """A readable image without a usable sample in it, so that it cannot be enrolled."""
+
+
+class BundleError(EdgeSdkError):
+    """A bundle cannot be used."""
+
+
+class BundleNotFoundError(BundleError, FileNotFoundError):
+    """Neither a shipped bundle nor a bundle on disk."""
+
+
+class ManifestError(BundleError, ValueError):
+    """The manifest is not what the schema says."""
+
+
+class SchemaVersionError(ManifestError):
+    """The manifest was written by a newer edge-sdk."""
+
+
+class IntegrityError(BundleError, ValueError):
+    """A file of the bundle is missing, or its size or hash is not the manifest's."""
+
+
+class UnsafePathError(BundleError, ValueError):
+    """A path in the bundle is absolute, leaves the bundle, or is a link."""
+
+
+class OperatingPointError(BundleError, LookupError):
+    """The artifact has no such operating point, or its data could not support it."""
+
+
+class EngineError(EdgeSdkError, RuntimeError):
+    """An inference engine could not load or run an artifact."""
+
+
+class MissingEngineError(EngineError, ImportError):
+    """The package of an inference engine is not installed."""
+
+    def __init__(self, engine: str, extra: str) -> None:
+        super().__init__(f'engine "{engine}" is not installed; run: pip install "edge-sdk[{extra}]"')
+        self.engine = engine
+        self.extra = extra
+
+
+class TemplateError(EdgeSdkError, ValueError):
+    """A template is damaged, or belongs to another embedding space or artifact."""
+
+
+class DatasetError(EdgeSdkError, ValueError):
+    """A data folder is missing, empty or half-complete."""
+
+
+class ScoreError(EdgeSdkError, ValueError):
+    """Scores are too few, or not finite, for the statistic that was asked for."""
+
+
+class GuardrailError(EdgeSdkError, RuntimeError):
+    """int8 costs more accuracy than the budget allows, or the data cannot tell."""
+
+
+class TrainingError(EdgeSdkError, RuntimeError):
+    """A training run cannot start, continue or converge."""
+
+
+class UsageError(EdgeSdkError, ValueError):
+    """Arguments that do not go together."""

@@ -1,0 +1,163 @@
+"""Signature data sets: load them by a short specification, split them by person.
+
+>>> data = load("synthetic:4")
+>>> len(data.subjects), len(data.samples)
+(4, 80)
+>>> train, validation, test = split_subjects(load("cedar:/data/cedar"), seed=1)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_sdk.errors import DatasetError, UsageError
+from edge_sdk.export.datasets.layouts import LAYOUTS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Dataset", "Sample", "folds", "load", "split_subjects"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image. ``subject`` is the person whose signature it shows or imitates, unique across data sets."""
+
+    dataset: str
+    subject: str
+    genuine: bool
+    path: Path
+
+    def read(self) -> NDArray[np.uint8]:
+        """The image as uint8, (H, W) gray, (H, W, 3) BGR or (H, W, 4) BGRA.
+
+        Raises:
+            InputError: the file is no readable image.
+        """
+        from edge_sdk import images
+
+        return images.load(self.path)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples in a fixed order: by data set, writer, genuine before forged, file."""
+
+    name: str
+    samples: tuple[Sample, ...]
+
+    @cached_property
+    def subjects(self) -> tuple[str, ...]:
+        """The persons, sorted, each once."""
+        return tuple(sorted({sample.subject for sample in self.samples}))
+
+    def select(self, subjects: Collection[str]) -> Dataset:
+        """The samples of these subjects only, in the same order.
+
+        Raises:
+            DatasetError: a subject is not in this data set.
+        """
+        wanted = set(subjects)
+        if unknown := sorted(wanted.difference(self.subjects)):
+            raise DatasetError(f"{self.name}: no such subject: {', '.join(unknown[:5])}")
+        return Dataset(self.name, tuple(sample for sample in self.samples if sample.subject in wanted))
+
+
+def load(*specs: str) -> Dataset:
+    """Load one data set, or several into one.
+
+    Args:
+        specs: each ``cedar:PATH``, ``sigcomp2011:PATH``, ``svc2004:PATH``, ``bhsig260:PATH``, ``folder:PATH``
+            (``PATH/WRITER/{genuine,forged}/*``), ``synthetic:N`` or ``synthetic:N@SEED`` (N writers, drawn once into
+            the user's cache folder).
+
+    Raises:
+        DatasetError: a folder is missing, empty or half-complete, or two specifications hold the same person.
+        UsageError: a specification cannot be read.
+    """
+    if not specs:
+        raise UsageError("no data set given")
+    parts = [_load_one(spec) for spec in specs]
+    owner: dict[str, str] = {}
+    for spec, part in zip(specs, parts, strict=True):
+        for subject in part.subjects:
+            if subject in owner:
+                raise DatasetError(f"{owner[subject]} and {spec} both hold {subject}; give each person once")
+        owner.update(dict.fromkeys(part.subjects, spec))
+    return Dataset("+".join(part.name for part in parts), tuple(s for part in parts for s in part.samples))
+
+
+def split_subjects(
+    dataset: Dataset, fractions: Sequence[float] = (0.6, 0.2, 0.2), seed: int = 0
+) -> tuple[tuple[str, ...], ...]:
+    """Split the persons at random into disjoint parts, each data set by the same fractions.
+
+    How one data set is split depends on its own persons and the seed alone, not on the data sets beside it.
+
+    Args:
+        dataset: the persons to split.
+        fractions: size of each part, positive, summing to 1.
+        seed: another seed, another split.
+
+    Raises:
+        UsageError: the fractions are not positive or do not sum to 1.
+        DatasetError: so few subjects that a part would be empty.
+    """
+    if min(fractions, default=0) <= 0 or abs(sum(fractions) - 1) > 1e-9:
+        raise UsageError(f"fractions must be positive and sum to 1, not {tuple(fractions)}")
+    parts: list[list[str]] = [[] for _ in fractions]
+    for subjects in _shuffled(dataset, seed):
+        ends = np.rint(np.cumsum(fractions) * len(subjects)).astype(int)
+        for part, chunk in zip(parts, np.split(subjects, ends[:-1]), strict=True):
+            part.extend(chunk.tolist())
+    return _complete(dataset, parts)
+
+
+def folds(dataset: Dataset, n: int, seed: int = 0) -> tuple[tuple[str, ...], ...]:
+    """Split the persons at random into ``n`` disjoint test folds of equal size (within 1), mixed alike by data set.
+
+    Raises:
+        UsageError: fewer than 2 folds.
+        DatasetError: fewer subjects than folds.
+    """
+    if n < 2:
+        raise UsageError(f"cross-validation needs at least 2 folds, not {n}")
+    order = [subject for subjects in _shuffled(dataset, seed) for subject in subjects.tolist()]
+    return _complete(dataset, [order[i::n] for i in range(n)])
+
+
+def _load_one(spec: str) -> Dataset:
+    kind, _, rest = spec.partition(":")
+    if not rest or kind not in {*LAYOUTS, "synthetic"}:
+        known = ", ".join(f"{name}:PATH" for name in LAYOUTS)
+        raise UsageError(f'"{spec}" names no data set; expected {known}, synthetic:N or synthetic:N@SEED')
+    if kind == "synthetic":
+        from edge_sdk.export.datasets import synthetic
+
+        name, entries = kind, synthetic.render(rest)
+    else:
+        root = Path(rest).expanduser()
+        # Users' folders are told apart by their names; the public sets have one name wherever they lie.
+        name = root.resolve().name if kind == "folder" else kind
+        entries = LAYOUTS[kind].entries(root)
+    return Dataset(name, tuple(Sample(name, f"{name}/{writer}", genuine, path) for writer, genuine, path in entries))
+
+
+def _shuffled(dataset: Dataset, seed: int) -> list[NDArray[np.str_]]:
+    names = sorted({sample.dataset for sample in dataset.samples})
+    groups = [sorted({s.subject for s in dataset.samples if s.dataset == name}) for name in names]
+    seeds = [(seed, zlib.crc32(name.encode())) for name in names]
+    return [np.random.default_rng(s).permutation(np.array(group)) for s, group in zip(seeds, groups, strict=True)]
+
+
+def _complete(dataset: Dataset, parts: list[list[str]]) -> tuple[tuple[str, ...], ...]:
+    if not all(parts):
+        raise DatasetError(f"{dataset.name}: {len(dataset.subjects)} subjects are too few for {len(parts)} parts")
+    return tuple(tuple(sorted(part)) for part in parts)

@@ -1,0 +1,1 @@
+"""One file a model, each ending in ``RECIPE = Recipe(...)``."""

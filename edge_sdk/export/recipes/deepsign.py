@@ -1,0 +1,138 @@
+"""DeepSign: a shallow SqueezeNet for signatures (DeepSign paper, table 3), 256,992 trainable parameters."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from edge_sdk import preprocess
+from edge_sdk.export.augment import Augmentation
+from edge_sdk.export.objectives import ContrastivePairs, MinedMetric
+from edge_sdk.export.recipe import Preset, Recipe, Stage
+from edge_sdk.manifest import EmbeddingDistance
+
+
+def convolution(
+    inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int = 0, norm: bool
+) -> nn.Sequential:
+    """Convolution and ReLU; with ``norm`` a batch norm between them, which the exporter folds into the convolution."""
+    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=not norm)]
+    if norm:
+        layers.append(nn.BatchNorm2d(outputs))
+    return nn.Sequential(*layers, nn.ReLU(inplace=True))
+
+
+class Fire(nn.Module):
+    """1 x 1 squeeze to ``squeeze`` channels, then 1 x 1 and 3 x 3 expansions of ``expand`` channels each, joined."""
+
+    def __init__(self, inputs: int, squeeze: int, expand: int, *, norm: bool) -> None:
+        super().__init__()
+        self.squeeze = convolution(inputs, squeeze, 1, norm=norm)
+        self.narrow = convolution(squeeze, expand, 1, norm=norm)
+        self.wide = convolution(squeeze, expand, 3, padding=1, norm=norm)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.squeeze(x)
+        return torch.cat([self.narrow(x), self.wide(x)], dim=1)
+
+
+class DeepSign(nn.Module):
+    """Table 3 of the paper: ``(N, 1, 300, 360)`` in [0, 1], ink 1, to unit embeddings ``(N, 128)``.
+
+    The last Fire block squeezes to 48 channels where the table prints 32: only that gives the paper's 256,992
+    parameters (table 4). Any input of at least 31 x 31 pixels works, since the last pooling is global.
+
+    Args:
+        batch_norm: Put a batch norm behind each convolution while training. Folded at export, it leaves the device's
+            graph as the table says.
+        width: Share of the table's channels.
+    """
+
+    def __init__(self, *, batch_norm: bool = False, width: float = 1.0) -> None:
+        super().__init__()
+
+        def channels(count: int) -> int:
+            return max(4, round(count * width))
+
+        def fire(inputs: int, squeeze: int, expand: int) -> Fire:
+            return Fire(inputs, channels(squeeze), channels(expand), norm=batch_norm)
+
+        def out(expand: int) -> int:
+            return 2 * channels(expand)
+
+        self.features = nn.Sequential(
+            convolution(1, channels(64), 3, stride=2, norm=batch_norm),
+            nn.MaxPool2d(3, 2),
+            fire(channels(64), 16, 64),
+            fire(out(64), 16, 64),
+            nn.MaxPool2d(3, 2),
+            nn.Dropout(0.2),
+            fire(out(64), 32, 72),
+            fire(out(72), 32, 96),
+            fire(out(96), 48, 128),
+            nn.MaxPool2d(3, 2),
+            nn.Dropout(0.2),
+            convolution(out(128), channels(256), 1, norm=batch_norm),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        self.embedding = nn.Linear(channels(256), 128)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.normalize(self.embedding(self.features(x)).float(), dim=1)
+
+
+def tiny(*, batch_norm: bool = True) -> DeepSign:
+    """About 4,000 parameters."""
+    return DeepSign(batch_norm=batch_norm, width=0.08)
+
+
+RECIPE = Recipe(
+    name="deepsign",
+    modality="signature",
+    network=DeepSign,
+    tiny=tiny,
+    input_shape=(1, 300, 360),
+    embedding_size=128,
+    score=EmbeddingDistance(output="embedding", metric="euclidean", references="mean_score"),
+    presets={
+        # Section 5.1: Adam, 3e-5, batch 32. The paper trains for days of a V100; on two cores the cap is what one can
+        # wait for, about 20 minutes.
+        "paper": Preset(
+            preprocessing=preprocess.PAPER,
+            objective=ContrastivePairs(pairs=32, margin=1.0),
+            stages=(Stage(steps=400, learning_rate=3e-5),),
+            optimizer="adam",
+            validate_every=100,
+            patience=3,
+        ),
+        # Half of the resolution first: four times the steps in the same minutes, and the features carry over.
+        "best": Preset(
+            preprocessing=preprocess.INK,
+            objective=MinedMetric(),
+            stages=(Stage(steps=1100, scale=2, learning_rate=3e-3), Stage(steps=180, learning_rate=1e-3)),
+            network={"batch_norm": True},
+            augmentation=Augmentation(),
+            weight_decay=0.02,
+            schedule="one_cycle",
+            average=0.99,
+            validate_every=100,
+        ),
+        # For the demo and tests: a look at the whole path in about a minute.
+        "quick": Preset(
+            preprocessing=preprocess.INK,
+            objective=MinedMetric(writers=6, genuine=4, forged=2),
+            stages=(Stage(steps=60, scale=2, learning_rate=3e-3),),
+            network={"batch_norm": True},
+            augmentation=Augmentation(),
+            weight_decay=0.02,
+            schedule="one_cycle",
+            average=0.9,
+            validate_every=20,
+        ),
+    },
+)

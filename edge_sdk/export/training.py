@@ -1,0 +1,335 @@
+"""The training loop: one process or many, resumable at any step.
+
+All randomness of a step comes from the seed, the step and the process, so that a run that was killed and resumed takes
+the very steps it would have taken, and a checkpoint needs no random state.
+
+A run's folder holds ``run.json`` (what was asked for), ``log.jsonl`` (one line a validation), ``curves.png``,
+``last.safetensors`` (to resume from) and ``best.safetensors`` (what the exporter takes).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from edge_sdk import preprocess
+from edge_sdk.calibration.metrics import auroc, eer
+from edge_sdk.calibration.pairs import verification_scores
+from edge_sdk.errors import TrainingError
+from edge_sdk.export import checkpoint
+from edge_sdk.export.datasets import Dataset
+from edge_sdk.export.datasets.cache import prepared
+from edge_sdk.export.objectives import Roster
+from edge_sdk.export.progress import Progress
+from edge_sdk.export.recipe import Preset, Recipe
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to train.
+
+    Attributes:
+        folder: Where everything of the run is written; resumed from if it holds a checkpoint.
+        train, validation: Disjoint by person.
+        data: The specifications that they were loaded from, noted for the exporter.
+        steps: Cap on the preset's steps; the learning-rate schedule still ends at the preset's last step.
+        tiny: Train the recipe's miniature instead.
+    """
+
+    recipe: Recipe
+    preset_name: str
+    folder: Path
+    train: Dataset
+    validation: Dataset
+    data: tuple[str, ...] = ()
+    seed: int = 0
+    steps: int | None = None
+    tiny: bool = False
+
+    @property
+    def preset(self) -> Preset:
+        return self.recipe.preset(self.preset_name)
+
+    @property
+    def total(self) -> int:
+        return min(self.steps or self.preset.steps, self.preset.steps)
+
+    def network(self) -> nn.Module:
+        """The network of the run with fresh weights."""
+        build = self.recipe.tiny if self.tiny else self.recipe.network
+        return build(**self.preset.network)
+
+    def facts(self) -> dict[str, Any]:
+        """What a resumed run must agree on."""
+        return {
+            "recipe": self.recipe.name,
+            "preset": self.preset_name,
+            "preprocessing": preprocess.digest(self.preset.preprocessing),
+            "seed": self.seed,
+            "tiny": self.tiny,
+            "world_size": _world_size(),
+            "train": list(self.train.subjects),
+            "validation": list(self.validation.subjects),
+        }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. AUROC and EER are those of the kept weights on the validation subjects, skilled forgeries."""
+
+    checkpoint: Path
+    steps: int
+    auroc: float
+    eer: float
+    seconds: float
+
+
+def train(run: Run, *, quiet: bool = False) -> Outcome:
+    """Train, or resume, or return at once when the run is complete.
+
+    Under ``torchrun`` each process draws its own batches and the gradients are averaged.
+
+    Raises:
+        DatasetError: An image cannot be read, or there are no pairs.
+        TrainingError: Subjects in both sets, a folder of another run, or a loss that is not finite.
+    """
+    if shared := set(run.train.subjects) & set(run.validation.subjects):
+        raise TrainingError(f"subjects {sorted(shared)[:5]} are in both training and validation data")
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    fabric = Fabric(
+        devices="auto" if torch.cuda.is_available() else local,
+        num_nodes=_world_size() // local,
+        precision=_precision(run.preset),  # type: ignore[arg-type]  # a literal, checked by the preset
+    )
+    fabric.launch()
+    run.folder.mkdir(parents=True, exist_ok=True)
+    progress = Progress(quiet=quiet or not fabric.is_global_zero)
+    with progress:
+        return _Loop(run, fabric, progress).run_to_end()
+
+
+class _Loop:
+    """State of one run in one process."""
+
+    def __init__(self, run: Run, fabric: Fabric, progress: Progress) -> None:
+        self.run, self.fabric, self.progress, self.preset = run, fabric, progress, run.preset
+        torch.manual_seed(run.seed)
+        network = run.network()
+        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(self.preset.average), use_buffers=True)
+        optimizers = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+        optimizer = optimizers[self.preset.optimizer](network.parameters(), weight_decay=self.preset.weight_decay)
+        self.model, self.optimizer = fabric.setup(_channels_last(network), optimizer)
+        self.average = _channels_last(self.average.to(fabric.device))
+        operations = self.preset.preprocessing
+        bar = progress.task("preparing images", len(run.train.samples) + len(run.validation.samples))
+        offset = len(run.train.samples)
+        self.images = prepared(run.train.samples, operations, progress=lambda done, _: bar.update(done))
+        self.held_out = prepared(run.validation.samples, operations, progress=lambda done, _: bar.update(offset + done))
+        bar.finish()
+        self.roster = roster(run.train)
+        self.bank = np.zeros((len(self.images), run.recipe.embedding_size), np.float32)
+        self.step, self.best, self.stale, self.seconds = 0, {"auroc": -math.inf, "eer": math.nan}, 0, 0.0
+        self._resume()
+
+    def run_to_end(self) -> Outcome:
+        bar = self.progress.task(f"training {self.run.recipe.name} ({self.run.preset_name})", self.run.total, self.step)
+        patience = self.preset.patience
+        losses: list[float] = []
+        started = time.monotonic() - self.seconds
+        while self.step < self.run.total and not (patience is not None and self.stale >= patience):
+            losses.append(self._take_step())
+            self.step += 1
+            bar.update(self.step, f"loss {np.mean(losses[-20:]):.3f}  validation AUROC {self.best['auroc']:.3f}")
+            if self.step % self.preset.validate_every == 0 or self.step == self.run.total:
+                self.seconds = time.monotonic() - started
+                self._validate(float(np.mean(losses)))
+                losses.clear()
+        bar.finish()
+        best = self.run.folder / "best.safetensors"
+        return Outcome(best, self.step, self.best["auroc"], self.best["eer"], self.seconds)
+
+    def _take_step(self) -> float:
+        stage, local = self.preset.stage(self.step)
+        seed = (self.run.seed, self.step, self.fabric.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+        rng = np.random.default_rng(seed)
+        indices = self.preset.objective.batch(self.roster, self.bank, rng)
+        batch = self._tensor(self._augmented(indices, stage.scale, rng))
+        for group in self.optimizer.param_groups:
+            group["lr"] = stage.learning_rate * _factor(self.preset.schedule, local, stage.steps)
+        self.model.train()
+        embeddings = self.model(batch).float()
+        subject = torch.from_numpy(self.roster.subject[indices]).to(self.fabric.device)
+        genuine = torch.from_numpy(self.roster.genuine[indices]).to(self.fabric.device)
+        loss = self.preset.objective.loss(embeddings, subject, genuine)
+        if not torch.isfinite(loss):
+            raise TrainingError(f"the loss is {loss.item()} at step {self.step}; lower the learning rate")
+        self.fabric.backward(loss)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.average.update_parameters(self.model.module)
+        self.bank[indices] = embeddings.detach().cpu().numpy()
+        return loss.item()
+
+    def _augmented(self, indices: NDArray[np.int64], scale: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+        images = _shrunk(self.images[indices], scale)
+        augment = self.preset.augmentation
+        if augment is None:
+            return images
+        subjects = self.roster.subject[indices]
+        writers = {subject: augment.writer.draw(rng) for subject in dict.fromkeys(subjects.tolist())}
+        changed = [augment(image, rng, writers[who]) for image, who in zip(images, subjects.tolist(), strict=True)]
+        return np.stack(changed)
+
+    def _tensor(self, images: NDArray[np.uint8]) -> torch.Tensor:
+        batch = torch.from_numpy(images[:, None].astype(np.float32) / 255).to(self.fabric.device)
+        return batch.contiguous(memory_format=torch.channels_last)
+
+    def _validate(self, loss: float) -> None:
+        stage, _ = self.preset.stage(self.step - 1)
+        scores = verification_scores(
+            self._embed(stage.scale),
+            [sample.subject for sample in self.run.validation.samples],
+            [sample.genuine for sample in self.run.validation.samples],
+        )
+        record = {"auroc": auroc(scores), "eer": float(eer(scores).eer)}
+        # Weights of an earlier stage saw another resolution than the device's, so the last stage starts anew.
+        final = stage is self.preset.stages[-1]
+        better = record["auroc"] > self.best["auroc"] or (final and self.best.get("scale") != stage.scale)
+        self.stale = 0 if better else self.stale + 1
+        if better:
+            self.best = {**record, "step": self.step, "scale": stage.scale}
+        if not self.fabric.is_global_zero:
+            return
+        if better:
+            checkpoint.save(self.run.folder / "best.safetensors", self._weights(), {**self.run.facts(), **self.best})
+        line = {"step": self.step, "loss": loss, **record, "seconds": round(self.seconds, 1)}
+        with (self.run.folder / "log.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        scored = f"validation AUROC {record['auroc']:.4f}  EER {record['eer']:.4f}"
+        self.progress.say(f"step {self.step}/{self.run.total}  loss {loss:.3f}  {scored}")
+        draw_curves(self.run.folder)
+        tensors = {
+            **checkpoint.prefixed("model", self.model.module.state_dict()),
+            **self._weights(),
+            **checkpoint.prefixed("optimizer", checkpoint.pack_optimizer(self.optimizer.optimizer)),
+            "averaged": self.average.n_averaged,
+            "bank": torch.from_numpy(self.bank),
+        }
+        state = {"step": self.step, "best": self.best, "stale": self.stale, "seconds": self.seconds}
+        checkpoint.save(self.run.folder / "last.safetensors", tensors, {**self.run.facts(), "state": state})
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        return checkpoint.prefixed("average", self.average.module.state_dict())
+
+    @torch.no_grad()
+    def _embed(self, scale: int) -> NDArray[np.float32]:
+        self.average.eval()
+        parts = []
+        for start in range(0, len(self.held_out), 32):
+            batch = self._tensor(_shrunk(self.held_out[start : start + 32], scale))
+            with self.fabric.autocast():
+                parts.append(self.average(batch).float().cpu().numpy())
+        return np.concatenate(parts)
+
+    def _resume(self) -> None:
+        """Continue from the folder's checkpoint, or write down what this run is."""
+        path = self.run.folder / "last.safetensors"
+        if not path.exists():
+            if self.fabric.is_global_zero:
+                (self.run.folder / "log.jsonl").unlink(missing_ok=True)
+                described = {
+                    **self.run.facts(),
+                    "data": self.run.data,
+                    "steps": self.run.total,
+                    "settings": asdict(self.preset),
+                }
+                (self.run.folder / "run.json").write_text(json.dumps(described, indent=2, default=str) + "\n")
+            return
+        tensors, facts = checkpoint.load(path)
+        state = facts.pop("state")
+        if different := [key for key, value in self.run.facts().items() if facts.get(key) != value]:
+            raise TrainingError(
+                f"{self.run.folder} holds another run (its {', '.join(different)} differ); choose another folder"
+            )
+        self.model.module.load_state_dict(checkpoint.section("model", tensors))
+        self.average.module.load_state_dict(checkpoint.section("average", tensors))
+        self.average.n_averaged.copy_(tensors["averaged"])
+        checkpoint.unpack_optimizer(self.optimizer.optimizer, checkpoint.section("optimizer", tensors))
+        self.bank = tensors["bank"].numpy()
+        self.step, self.best, self.stale, self.seconds = (state[key] for key in ("step", "best", "stale", "seconds"))
+        self.progress.say(f"resuming at step {self.step}")
+
+
+def roster(dataset: Dataset) -> Roster:
+    """Number a data set's subjects in the order of their names."""
+    number = {subject: index for index, subject in enumerate(dataset.subjects)}
+    return Roster(
+        np.array([number[sample.subject] for sample in dataset.samples], np.int64),
+        np.array([sample.genuine for sample in dataset.samples], np.bool_),
+    )
+
+
+def draw_curves(folder: Path) -> None:
+    """Draw ``curves.png`` from ``log.jsonl``."""
+    from matplotlib.figure import Figure
+
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    for axes, names in zip(figure.subplots(1, 2), (["loss"], ["auroc", "eer"]), strict=True):
+        for name in names:
+            axes.plot([line["step"] for line in lines], [line[name] for line in lines], marker=".", label=name)
+        axes.set_xlabel("step")
+        axes.legend()
+        axes.grid(alpha=0.3)
+    figure.savefig(folder / "curves.png", dpi=100)
+
+
+def _channels_last(module: Module) -> Module:
+    """Twice as fast on CPUs with vector units, and what tensor cores need."""
+    moved: Module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
+def _shrunk(images: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+    if scale == 1:
+        return np.asarray(images)
+    _, height, width = images.shape
+    size = (width // scale, height // scale)
+    return np.stack([np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8) for image in images])
+
+
+def _world_size() -> int:
+    """Processes of this run, as ``torchrun`` says."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _factor(schedule: str, step: int, steps: int) -> float:
+    if schedule == "constant":
+        return 1.0
+    warm = max(1, steps // 10)
+    if step < warm:
+        return (step + 1) / warm
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def _precision(preset: Preset) -> str:
+    if preset.precision != "auto":
+        return preset.precision
+    native = torch.cuda.is_available() or torch.cpu.get_capabilities().get("avx512_bf16", False)
+    return "bf16-mixed" if native else "32-true"

@@ -1,0 +1,293 @@
+"""From a decoded image to the network's input: typed operations, shared by training and runtime.
+
+A pipeline is a tuple of operations. Each is a frozen, serialisable record in the manifest and a pure function of an
+image, so that what a model was trained on and what the device computes cannot drift apart. Between operations an
+image is ``uint8``: ``(H, W)`` gray, or ``(H, W, 3)`` BGR / ``(H, W, 4)`` BGRA before :class:`ToGray`. :func:`apply`
+ends with ``float32`` of shape ``(1, H, W)`` in [0, 1].
+
+Two pipelines for signatures are named here. :data:`PAPER` is section 4.1 of the DeepSign paper to the letter: it
+assumes white paper, because its threshold is absolute. :data:`INK` measures ink against the paper round it, so gray
+paper and uneven light give the same picture as a clean scan, and it crops to the ink. Both end with ink 1, paper 0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Annotated, ClassVar, Literal
+
+import cv2
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+Level = Annotated[int, msgspec.Meta(ge=0, le=255)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+_INTERPOLATION = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
+
+
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="op"):
+    """One operation of a pipeline."""
+
+    def __call__(self, image: Image) -> Image:
+        """Return a new image; ``image`` is left as it is."""
+        raise TypeError(f"{type(self).__name__} is no operation of its own, so it has no result for {image.shape}")
+
+
+class ToGray(Step, frozen=True, tag="to_gray"):
+    """BGR or BGRA to gray by ITU-R BT.601 weights; a transparent pixel shows white paper."""
+
+    def __call__(self, image: Image) -> Image:
+        if image.ndim == 2:
+            return image
+        if image.shape[2] == 4:
+            alpha = image[:, :, 3:].astype(np.uint16)
+            blended = (image[:, :, :3] * alpha + 255 * (255 - alpha) + 127) // 255
+            image = blended.astype(np.uint8)
+        return _as_image(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+
+
+class LimitSize(Step, frozen=True, tag="limit_size"):
+    """Shrink by area so that the longer side is at most ``side`` pixels; smaller images pass."""
+
+    side: Positive
+
+    def __call__(self, image: Image) -> Image:
+        height, width = image.shape[:2]
+        scale = self.side / max(height, width)
+        if scale >= 1:
+            return image
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        return _as_image(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+
+
+class Threshold(Step, frozen=True, tag="threshold"):
+    """255 where the pixel is ``>= at``, else 0."""
+
+    at: Level
+
+    def __call__(self, image: Image) -> Image:
+        return _as_image(cv2.threshold(image, self.at - 1, 255, cv2.THRESH_BINARY)[1])
+
+
+class MedianBlur(Step, frozen=True, tag="median_blur"):
+    """Median of ``size`` x ``size`` pixels, ``iterations`` times."""
+
+    size: Literal[3, 5, 7]
+    iterations: Positive
+
+    def __call__(self, image: Image) -> Image:
+        for _ in range(self.iterations):
+            image = _as_image(cv2.medianBlur(image, self.size))
+        return image
+
+
+class Resize(Step, frozen=True, tag="resize"):
+    """Stretch to ``height`` x ``width`` pixels, whatever the aspect ratio was."""
+
+    height: Positive
+    width: Positive
+    interpolation: Literal["nearest", "linear", "area"]
+
+    def __call__(self, image: Image) -> Image:
+        return _as_image(cv2.resize(image, (self.width, self.height), interpolation=_INTERPOLATION[self.interpolation]))
+
+
+class Invert(Step, frozen=True, tag="invert"):
+    """``255 - x``: dark ink on paper becomes bright ink on 0."""
+
+    def __call__(self, image: Image) -> Image:
+        return _as_image(cv2.bitwise_not(image))
+
+
+class FlattenPaper(Step, frozen=True, tag="flatten_paper"):
+    """Divide by the brightness of the paper round each pixel, so that paper is 255 in any light.
+
+    The paper is the local maximum (``window`` pixels wide, wider than any stroke) of a copy shrunk by ``shrink``,
+    smoothed and enlarged again.
+    """
+
+    window: Positive
+    shrink: Positive = 4
+
+    def __call__(self, image: Image) -> Image:
+        height, width = image.shape
+        small_size = (max(1, width // self.shrink), max(1, height // self.shrink))
+        small = cv2.resize(image, small_size, interpolation=cv2.INTER_AREA)
+        side = max(1, self.window // self.shrink) | 1
+        paper = cv2.blur(cv2.dilate(small, np.ones((side, side), np.uint8)), (side, side))
+        paper = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR)
+        return _as_image(cv2.divide(image, np.maximum(paper, 1), scale=255))
+
+
+class Binarize(Step, frozen=True, tag="binarize"):
+    """Ink to 255, paper to 0: ink is at least ``fraction`` as dark as this image's strokes, and at least ``floor``.
+
+    A stroke's darkness is the ``percentile`` of all pixels darker than ``floor``. A threshold relative to it cuts a
+    stroke's blurred edge at the same place for a black pen and a pale one, so that neither pen nor scanner changes
+    the width of the line.
+    """
+
+    floor: Level
+    fraction: Annotated[float, msgspec.Meta(gt=0, lt=1)]
+    percentile: Annotated[float, msgspec.Meta(gt=0, le=100)]
+
+    def __call__(self, image: Image) -> Image:
+        histogram = cv2.calcHist([image], [0], None, [256], [0, 256])[::-1, 0]  # by darkness, 0 is white
+        candidates = histogram[self.floor :].cumsum()
+        if candidates.size == 0 or candidates[-1] == 0:
+            return np.zeros_like(image)
+        stroke = self.floor + int(np.searchsorted(candidates, candidates[-1] * self.percentile / 100))
+        darkness = max(self.floor, round(self.fraction * stroke))
+        return _as_image(cv2.threshold(image, 255 - darkness, 255, cv2.THRESH_BINARY_INV)[1])
+
+
+class Despeckle(Step, frozen=True, tag="despeckle"):
+    """Clear connected ink of fewer than ``area`` pixels (8-connected): dust and sensor noise."""
+
+    LOOKUP: ClassVar[int] = 300  # specks; above this, one pass over the image is cheaper than a loop over boxes
+
+    area: Positive
+
+    def __call__(self, image: Image) -> Image:
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(image, connectivity=8)
+        small = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < self.area)
+        if small.size > self.LOOKUP:  # a noisy picture: one look-up for all pixels
+            keep = np.full(len(stats), 255, np.uint8)
+            keep[small] = keep[0] = 0  # 0 is the paper
+            return _as_image(keep[labels])
+        image = image.copy()
+        for label in small:
+            left, top, width, height = stats[label, :4]
+            box = np.s_[top : top + height, left : left + width]
+            image[box][labels[box] == label] = 0
+        return image
+
+
+class CropToInk(Step, frozen=True, tag="crop_to_ink"):
+    """Cut to the box that leaves a share ``tail`` of the ink outside on each side, then widen it by ``margin``.
+
+    ``margin`` is a share of the box's longer side; the box is clamped to the image. Without ink nothing is cut.
+    """
+
+    tail: Annotated[float, msgspec.Meta(ge=0, lt=0.5)]
+    margin: Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+    def __call__(self, image: Image) -> Image:
+        top, bottom = self._span(image, axis=1)
+        left, right = self._span(image, axis=0)
+        if bottom <= top or right <= left:
+            return image
+        pad = round(self.margin * max(bottom - top, right - left))
+        return image[max(0, top - pad) : bottom + pad, max(0, left - pad) : right + pad]
+
+    def _span(self, image: Image, axis: Literal[0, 1]) -> tuple[int, int]:
+        ink = cv2.reduce(image, 1 if axis == 1 else 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel().cumsum(dtype=np.int64)
+        if ink.size == 0 or ink[-1] == 0:
+            return 0, 0
+        tail = self.tail * ink[-1]
+        first = np.searchsorted(ink, tail, side="right")
+        last = np.searchsorted(ink, ink[-1] - tail, side="left")
+        return int(first), int(last) + 1
+
+
+class Fit(Step, frozen=True, tag="fit"):
+    """Scale into ``height`` x ``width`` pixels and centre on 0.
+
+    The aspect ratio may be stretched by up to ``stretch`` to use more of the frame (1 keeps it). Shrinking averages
+    areas, enlarging is bilinear.
+    """
+
+    height: Positive
+    width: Positive
+    stretch: Annotated[float, msgspec.Meta(ge=1)]
+
+    def __call__(self, image: Image) -> Image:
+        height, width = image.shape
+        scale_y, scale_x = self.height / height, self.width / width
+        scale_y, scale_x = min(scale_y, scale_x * self.stretch), min(scale_x, scale_y * self.stretch)
+        new_height = min(self.height, max(1, round(height * scale_y)))
+        new_width = min(self.width, max(1, round(width * scale_x)))
+        shrinks = new_height * new_width < height * width
+        kernel = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        top, left = (self.height - new_height) // 2, (self.width - new_width) // 2
+        frame = np.zeros((self.height, self.width), np.uint8)
+        frame[top : top + new_height, left : left + new_width] = cv2.resize(
+            image, (new_width, new_height), interpolation=kernel
+        )
+        return frame
+
+
+Operation = (
+    ToGray
+    | LimitSize
+    | Threshold
+    | MedianBlur
+    | Resize
+    | Invert
+    | FlattenPaper
+    | Binarize
+    | Despeckle
+    | CropToInk
+    | Fit
+)
+GEOMETRY = (Resize, CropToInk, Fit)
+
+# DeepSign paper, section 4.1.1. "Binary interpolation" is read as nearest neighbour, which keeps two values.
+PAPER: tuple[Operation, ...] = (
+    ToGray(),
+    Threshold(at=225),
+    MedianBlur(size=3, iterations=15),
+    Threshold(at=210),
+    Resize(height=300, width=360, interpolation="nearest"),
+    Invert(),
+)
+
+# 1024 pixels keep a 300 dpi scan of a signature as it is and bound the work on a 12-megapixel photo. The window of 64
+# is several strokes wide; a floor of 30/255 is above scanner noise; a blurred edge lies at half of a stroke's darkness,
+# 0.4 also keeps strokes of light pressure whole. Signatures are two to three times as wide as high: a stretch of 1.5
+# spends the frame on ink, not on paper.
+INK: tuple[Operation, ...] = (
+    LimitSize(side=1024),
+    ToGray(),
+    FlattenPaper(window=64),
+    Binarize(floor=30, fraction=0.4, percentile=75.0),
+    Despeckle(area=10),
+    CropToInk(tail=0.002, margin=0.04),
+    Fit(height=300, width=360, stretch=1.5),
+)
+
+
+def trace(operations: Sequence[Operation], image: Image) -> Iterator[tuple[Operation, Image]]:
+    """Yield each operation with the image after it."""
+    for operation in operations:
+        image = operation(image)
+        yield operation, image
+
+
+def apply(operations: Sequence[Operation], image: Image) -> NDArray[np.float32]:
+    """Run a pipeline.
+
+    Args:
+        operations: The pipeline.
+        image: ``uint8``, ``(H, W)`` gray, ``(H, W, 3)`` BGR or ``(H, W, 4)`` BGRA; not changed.
+
+    Returns:
+        ``float32`` of shape ``(1, H', W')`` in [0, 1].
+    """
+    for _, stage in trace(operations, image):
+        image = stage
+    return (image.astype(np.float32) / np.float32(255))[np.newaxis]
+
+
+def digest(operations: Sequence[Operation]) -> str:
+    """SHA-256 over the canonical JSON of the operations: equal exactly when every parameter is."""
+    # Decoded once, so that a 75 given for a 75.0 counts as what it will be in the manifest.
+    decoded = msgspec.json.decode(msgspec.json.encode(tuple(operations)), type=tuple[Operation, ...])
+    return hashlib.sha256(msgspec.json.encode(decoded, order="deterministic")).hexdigest()
+
+
+def _as_image(array: object) -> Image:
+    return np.asarray(array, dtype=np.uint8)

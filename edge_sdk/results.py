@@ -1,0 +1,92 @@
+"""What the runtime answers: frozen results that an application can log as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+Decision = TypeVar("Decision")
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Wall time of one call, in milliseconds; ``total_ms`` also holds what the stages leave out."""
+
+    decode_ms: float
+    preprocess_ms: float
+    inference_ms: float
+    total_ms: float
+
+
+class SpoofDecision(enum.Enum):
+    """What a presentation attack detector saw."""
+
+    LIVE = "live"
+    SPOOF = "spoof"
+    UNCERTAIN = "uncertain"
+    NO_FACE = "no_face"
+
+
+@dataclass(frozen=True)
+class _Result(Generic[Decision]):
+    """Fields of every result.
+
+    ``score``: higher is more genuine; ``raw_score``: the same in the model's own unit (a distance, a log-likelihood);
+    ``threshold``: of ``operating_point``; ``quality``: flags of the input, empty if nothing was found wrong.
+    """
+
+    decision: Decision
+    score: float
+    raw_score: float
+    threshold: float
+    operating_point: str
+    quality: tuple[str, ...]
+    timings: Timings
+    bundle_id: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for :func:`json.dumps`: enums by value, tuples as lists, numbers not finite as None."""
+        return {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class VerifyResult(_Result[bool]):
+    """Same person or not: ``decision`` is ``score >= threshold`` and no quality flag stood in the way."""
+
+    def __post_init__(self) -> None:
+        if self.decision and not self.score >= self.threshold:
+            raise ValueError(f"accepted with score {self.score} below threshold {self.threshold}")
+
+    def __bool__(self) -> bool:
+        """Return the decision, so that ``if verifier.verify(a, b):`` does what it says."""
+        return self.decision
+
+
+@dataclass(frozen=True)
+class SpoofResult(_Result[SpoofDecision]):
+    """Live or not: true in a condition only when LIVE."""
+
+    def __post_init__(self) -> None:
+        if self.decision is SpoofDecision.LIVE and not self.score >= self.threshold:
+            raise ValueError(f"live with score {self.score} below threshold {self.threshold}")
+
+    def __bool__(self) -> bool:
+        """Return whether the capture is live; UNCERTAIN and NO_FACE are not."""
+        return self.decision is SpoofDecision.LIVE
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case enum.Enum():
+            return value.value
+        case dict():
+            return {key: _plain(item) for key, item in value.items()}
+        case tuple() | list():
+            return [_plain(item) for item in value]
+        case float() if not math.isfinite(value):
+            return None
+        case _:
+            return value

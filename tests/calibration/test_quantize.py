@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+ort = pytest.importorskip("onnxruntime")
+
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+
+from edge_sdk.calibration import quantize as q  # noqa: E402
+from edge_sdk.errors import UsageError  # noqa: E402
+
+
+class Fire(nn.Module):
+    def __init__(self, channels, squeeze, expand):
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, squeeze, 1)
+        self.one = nn.Conv2d(squeeze, expand, 1)
+        self.three = nn.Conv2d(squeeze, expand, 3, padding=1)
+
+    def forward(self, x):
+        x = self.squeeze(x).relu()
+        return torch.cat([self.one(x).relu(), self.three(x).relu()], 1)
+
+
+class Net(nn.Module):
+    def __init__(self, dense):
+        super().__init__()
+        self.stem = nn.Conv2d(1, 16, 3, stride=2)
+        self.fire = nn.Sequential(nn.MaxPool2d(3, 2), Fire(16, 8, 32), nn.MaxPool2d(3, 2), Fire(64, 16, 64))
+        self.dense = nn.Linear(128, 64) if dense else nn.Identity()
+
+    def forward(self, x):
+        x = self.fire(self.stem(x).relu())
+        return nn.functional.normalize(self.dense(nn.functional.adaptive_avg_pool2d(x, 1).flatten(1)))
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["dense", "pooled"])
+def model(request):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = Net(request.param).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        program = torch.onnx.export(
+            net,
+            (torch.rand(2, 1, 48, 64),),
+            dynamo=True,
+            opset_version=18,
+            external_data=False,
+            verbose=False,
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            input_names=["image"],
+            output_names=["embedding"],
+        )
+    return program.model_proto.SerializeToString()
+
+
+@pytest.fixture(scope="module")
+def samples():
+    """Sparse strokes, as ink is: mostly 0, up to 1."""
+    rng = np.random.default_rng(0)
+    return (rng.random((12, 1, 48, 64)) * (rng.random((12, 1, 48, 64)) < 0.2)).astype(np.float32)
+
+
+def run(model, samples):
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(model, options).run(None, {"image": samples})[0]
+
+
+@pytest.mark.parametrize("method", q.METHODS)
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_int8_is_smaller_and_close(model, samples, method, symmetric):
+    int8 = q.quantize(model, samples, method=method, symmetric=symmetric)
+    assert len(int8) < 0.65 * len(model)  # a toy net: names and scales weigh more than they will
+    cosine = (run(model, samples) * run(int8, samples)).sum(axis=1)
+    assert cosine.min() > 0.99
+    assert np.linalg.norm(run(int8, samples), axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_same_arguments_give_the_same_bytes(model, samples):
+    assert q.quantize(model, samples) == q.quantize(model, samples.copy())
+
+
+def types(proto):
+    """Activation zero-point types, and {convolution weight: (type, number of scales)}."""
+    tensors = {t.name: t for t in proto.graph.initializer}
+    activations = {tensors[n.input[2]].data_type for n in proto.graph.node if n.op_type == "QuantizeLinear"}
+    producers = {n.output[0]: n for n in proto.graph.node}
+    weights = {}
+    for node in proto.graph.node:
+        if node.op_type in {"Conv", "Gemm"}:
+            source = producers[node.input[1]].input
+            weights[node.name] = (tensors[source[0]].data_type, tuple(tensors[source[1]].dims))
+    return activations, weights, tensors
+
+
+def test_cpu_artifact_has_unsigned_activations_and_signed_weights_per_channel(model, samples):
+    activations, weights, _ = types(onnx.load_from_string(q.quantize(model, samples)))
+    assert activations == {onnx.TensorProto.UINT8}
+    assert len(weights) >= 7
+    assert all(kind == onnx.TensorProto.INT8 and dims and dims[0] > 1 for kind, dims in weights.values())
+
+
+def test_symmetric_artifact_has_zero_points_of_zero_and_float_bias(model, samples):
+    proto = onnx.load_from_string(q.quantize(model, samples, symmetric=True))
+    activations, weights, tensors = types(proto)
+    assert activations == {onnx.TensorProto.INT8}
+    assert all(kind == onnx.TensorProto.INT8 for kind, _ in weights.values())
+    assert not any(t.data_type == onnx.TensorProto.INT32 for t in tensors.values())
+    for node in proto.graph.node:
+        if node.op_type in {"QuantizeLinear", "DequantizeLinear"}:
+            assert not onnx.numpy_helper.to_array(tensors[node.input[2]]).any()
+
+
+def test_the_end_of_the_graph_stays_float(model, samples):
+    proto = onnx.load_from_string(q.quantize(model, samples))
+    producers = {name: n for n in proto.graph.node for name in n.output}
+    (output,) = proto.graph.output
+    node, behind = producers[output.name], []
+    while node.op_type not in {"Gemm", "DequantizeLinear"}:
+        behind.append(node.op_type)
+        node = producers[node.input[0]]
+    assert "Div" in behind  # the L2 norm
+    assert not {"QuantizeLinear", "DequantizeLinear"} & set(behind)
+    if any(n.op_type == "Gemm" for n in proto.graph.node):
+        assert node.op_type == "Gemm"  # hands out float
+        assert producers[node.input[0]].op_type == "DequantizeLinear"  # but takes int8
+    else:
+        assert behind[-1] in {"ReduceMean", "GlobalAveragePool"}
+
+
+def test_no_unused_tensors_are_left(model, samples):
+    proto = onnx.load_from_string(q.quantize(model, samples))
+    used = {name for n in proto.graph.node for name in n.input}
+    assert {t.name for t in proto.graph.initializer} <= used
+
+
+def test_named_nodes_stay_float(model, samples):
+    nodes = onnx.load_from_string(model).graph.node
+    operators = {n.op_type for n in nodes}
+    stem = next(n.name for n in nodes if n.op_type == "Conv")
+    proto = onnx.load_from_string(q.quantize(model, samples, keep_float_ops=[stem]))
+    node = next(n for n in proto.graph.node if n.name == stem)
+    assert node.input[1] in {t.name for t in proto.graph.initializer if t.data_type == onnx.TensorProto.FLOAT}
+    whole = onnx.load_from_string(q.quantize(model, samples, keep_float_ops=sorted({"Conv", "Gemm"} & operators)))
+    assert not any(t.data_type == onnx.TensorProto.INT8 for t in whole.graph.initializer)
+
+
+def test_choose_takes_the_method_of_least_error(model, samples):
+    errors = iter([0.3, 0.1, 0.1])
+    chosen, trials = q.choose(model, samples, lambda _: next(errors), ["entropy", "percentile_99.9", "minmax"])
+    assert [(t.method, t.error) for t in trials] == [("percentile_99.9", 0.1), ("minmax", 0.1), ("entropy", 0.3)]
+    assert chosen == q.quantize(model, samples, method="percentile_99.9")
+    assert trials[0].size == len(chosen)
+
+
+def test_usage_errors(model, samples):
+    with pytest.raises(UsageError, match="unknown calibration method"):
+        q.quantize(model, samples, method="guess")
+    with pytest.raises(UsageError, match="float32"):
+        q.quantize(model, samples[:0])
+    with pytest.raises(UsageError, match="float32"):
+        q.quantize(model, samples.astype(np.float64))
+    with pytest.raises(UsageError, match="no such node"):
+        q.quantize(model, samples, keep_float_ops=["nobody"])
+    with pytest.raises(UsageError, match="NaN"):
+        q.choose(model, samples, lambda _: float("nan"), ["minmax"])
+    with pytest.raises(UsageError, match="no calibration methods"):
+        q.choose(model, samples, lambda _: 0.0, [])
+
+
+def test_provenance_digests_values_and_shape(samples):
+    first = q.provenance(samples, data="synthetic", method="minmax", seed=3)
+    assert (first.count, first.method, first.seed, len(first.digest)) == (12, "minmax", 3, 64)
+    changed = samples.copy()
+    changed[0, 0, 0, 0] += 1
+    assert q.provenance(changed, data="synthetic", method="minmax", seed=3).digest != first.digest
+    assert q.provenance(samples.reshape(12, 1, 64, 48), data="s", method="minmax", seed=3).digest != first.digest

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from edge_sdk.calibration import metrics, thresholds
+from edge_sdk.calibration.metrics import ScoreSet
+from edge_sdk.errors import ScoreError
+from edge_sdk.manifest import UnsupportedPoint, VerifyPoint
+
+
+def scores(impostors=20_000, mated=2000, people=20, shift=2.0, decimals=6, seed=0):
+    rng = np.random.default_rng(seed)
+    values = np.concatenate([rng.normal(size=impostors), rng.normal(size=mated) + shift]).round(decimals)
+    return ScoreSet(values, np.arange(values.size) >= impostors, np.arange(values.size) % people)
+
+
+def points(score_set, **settings):
+    return {point.name: point for point in thresholds.operating_points(score_set, data="test", **settings)}
+
+
+@pytest.mark.parametrize("decimals", [6, 2, 1])  # coarser scores tie more often
+def test_every_point_keeps_its_promise(decimals):
+    score_set = scores(decimals=decimals)
+    found = points(score_set, replicates=200)
+    assert list(found) == ["fmr_1e-1", "fmr_1e-2", "fmr_1e-3", "eer", "best_accuracy"]
+    for point in found.values():
+        accepted = score_set.scores >= point.threshold
+        assert point.fmr.errors == np.count_nonzero(accepted & ~score_set.mated)
+        assert point.fnmr.errors == np.count_nonzero(~accepted & score_set.mated)
+        assert (point.fmr.trials, point.fnmr.trials, point.subjects) == (20_000, 2000, 20)
+        assert point.fmr.low <= point.fmr.value <= point.fmr.high
+        if point.target is not None:
+            assert point.fmr.value <= point.target
+            lower = score_set.scores[score_set.scores < point.threshold].max()
+            assert np.mean(score_set.scores[~score_set.mated] >= lower) > point.target  # the lowest such threshold
+
+
+def test_too_few_impostors_are_said_and_not_guessed():
+    found = points(scores(impostors=999, mated=100))
+    assert isinstance(found["fmr_1e-1"], VerifyPoint)
+    assert found["fmr_1e-2"] == UnsupportedPoint(
+        name="fmr_1e-2", target=1e-2, reason="999 impostor comparisons; FMR 0.01 needs 1000"
+    )
+    assert isinstance(points(scores(impostors=1000, mated=100))["fmr_1e-2"], VerifyPoint)
+    assert isinstance(found["eer"], VerifyPoint)
+
+
+def test_too_few_people():
+    found = points(scores(people=4))
+    assert "4 people" in found["fmr_1e-1"].reason
+    assert isinstance(found["eer"], VerifyPoint)
+    with pytest.raises(ScoreError, match="2 people"):
+        thresholds.operating_points(scores(people=1), data="test")
+
+
+def test_a_threshold_that_rejects_everybody_is_no_operating_point():
+    score_set = ScoreSet([1.0] * 600, [False] * 500 + [True] * 100, np.arange(600) % 10)
+    assert "every genuine comparison" in points(score_set)["fmr_1e-1"].reason
+
+
+def test_missing_class():
+    with pytest.raises(ScoreError, match="mated and impostor"):
+        thresholds.operating_points(ScoreSet([0.1], [True], [0]), data="test")
+
+
+def test_best_accuracy_is_balanced():
+    score_set = scores(impostors=5000, mated=100)
+    point = points(score_set)["best_accuracy"]
+    every = [metrics.accuracy_precision_recall(score_set, t).balanced_accuracy for t in np.unique(score_set.scores)]
+    assert 1 - (point.fmr.value + point.fnmr.value) / 2 == pytest.approx(max(every))
+
+
+@pytest.mark.parametrize(
+    ("target", "name"), [(0.1, "fmr_1e-1"), (0.01, "fmr_1e-2"), (0.001, "fmr_1e-3"), (0.05, "fmr_5e-2")]
+)
+def test_names(target, name):
+    assert thresholds.fmr_name(target) == name
+
+
+@pytest.mark.parametrize(("errors", "trials"), [(0, 10), (3, 10), (10, 10), (7, 1000)])
+def test_wilson_equals_scipy(errors, trials):
+    expected = binomtest(errors, trials).proportion_ci(0.95, method="wilson")
+    assert thresholds.wilson(errors, trials) == pytest.approx((expected.low, expected.high), abs=1e-6)
+
+
+def test_no_errors_do_not_claim_certainty():
+    rate = thresholds.rate(np.zeros(300, bool), np.arange(300) % 10)
+    assert (rate.value, rate.errors, rate.low) == (0, 0, 0)
+    assert 0.005 < rate.high < 0.02
+    with pytest.raises(ScoreError):
+        thresholds.rate(np.zeros(0, bool), np.zeros(0))
+
+
+def test_errors_of_one_person_widen_the_interval():
+    people = np.repeat(np.arange(20), 50)
+    spread = thresholds.rate(np.arange(1000) % 10 == 0, people)
+    gathered = thresholds.rate(people < 2, people)
+    assert spread.value == gathered.value == 0.1
+    assert gathered.high - gathered.low > 3 * (spread.high - spread.low)

@@ -1,0 +1,163 @@
+"""What many tests need: pictures of made-up signatures, and small real bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edge_sdk import preprocess
+from edge_sdk.bundle import Bundle, BundleWriter
+from edge_sdk.manifest import (
+    Artifact,
+    DataTerms,
+    EmbeddingDistance,
+    Golden,
+    Image,
+    Input,
+    Manifest,
+    Output,
+    Rate,
+    Training,
+    UnsupportedPoint,
+    VerifyPoint,
+    embedding_space_id,
+)
+
+SHAPE = (1, 300, 360)
+
+
+def draw(seed: int = 0, height: int = 380, width: int = 600, ink: int = 40, paper: int = 235) -> np.ndarray:
+    """A wavy line in ink on gray paper, ``uint8 (height, width)``; another seed, another line."""
+    low, fast, slow = np.random.default_rng(seed).uniform([0.3, 15, 40], [0.6, 35, 90])
+    x = np.arange(width // 10, width * 9 // 10)
+    y = height * (0.5 + 0.35 * low * np.sin(x * 600 / width / fast) + 0.35 * (1 - low) * np.cos(x * 600 / width / slow))
+    picture = np.full((height, width), paper, np.uint8)
+    line = np.stack([x, y], axis=1).astype(np.int32)
+    cv2.polylines(picture, [line], isClosed=False, color=ink, thickness=max(1, width // 200), lineType=cv2.LINE_AA)
+    return picture
+
+
+def png(picture: np.ndarray) -> bytes:
+    """The picture as the bytes of a PNG file."""
+    return cv2.imencode(".png", picture)[1].tobytes()
+
+
+def tiny_network(seed: int = 0, batch: int | str = "batch") -> bytes:
+    """A convolution to 8 channels, ReLU, 5 x 6 average pooling, flatten, L2 norm: ``embedding`` (batch, 240)."""
+    weights = np.random.default_rng(seed).standard_normal((8, 1, 7, 7)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["image", "weights"], ["features"], strides=[4, 4], pads=[3, 3, 3, 3]),
+        helper.make_node("Relu", ["features"], ["active"]),
+        helper.make_node("AveragePool", ["active"], ["pooled"], kernel_shape=[15, 15], strides=[15, 15]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("LpNormalization", ["flat"], ["embedding"], axis=1, p=2),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, *SHAPE])],
+        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [batch, 240])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def points(threshold: float = 0.9) -> tuple[VerifyPoint | UnsupportedPoint, ...]:
+    """Operating points ``fmr_1e-2`` and ``eer``, and an unsupported ``fmr_1e-3``."""
+    rate = Rate(value=0.01, low=0.0, high=0.02, errors=1, trials=100)
+    return (
+        VerifyPoint(name="fmr_1e-2", threshold=threshold, target=0.01, fmr=rate, fnmr=rate, data="made up", subjects=9),
+        VerifyPoint(
+            name="eer", threshold=threshold - 0.1, target=None, fmr=rate, fnmr=rate, data="made up", subjects=9
+        ),
+        UnsupportedPoint(name="fmr_1e-3", target=1e-3, reason="100 impostor trials"),
+    )
+
+
+BundleMaker = Callable[..., Bundle]
+
+
+@pytest.fixture(scope="session")
+def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
+    """Write a bundle of ``{precision: model bytes}``, by default of :func:`tiny_network` as fp32 and as int8."""
+
+    def make(
+        destination: Path | None = None,
+        *,
+        models: dict[str, bytes] | None = None,
+        operating_points: dict[str, tuple[VerifyPoint | UnsupportedPoint, ...]] | None = None,
+        golden: dict[str, float] | None = None,
+        tolerance: float = 1e-4,
+        batch: int | str = "batch",
+        **changes: object,
+    ) -> Bundle:
+        # "int8" is another float network: to the runtime it is an artifact with other bytes and other scores.
+        models = models or {"fp32": tiny_network(0, batch), "int8": tiny_network(1, batch)}
+        destination = destination or tmp_path_factory.mktemp("bundle") / "tiny"
+        with BundleWriter(destination) as writer:
+            artifacts = tuple(
+                Artifact(
+                    format="onnx",
+                    precision=precision,
+                    file=writer.add(f"model.{precision}.onnx", model),
+                    operating_points=(operating_points or {}).get(precision, points()),
+                )
+                for precision, model in models.items()
+            )
+            pictures = (draw(1), draw(2)) if golden else ()
+            manifest = Manifest(
+                name="tiny",
+                version="1.0",
+                task="verify",
+                modality="signature",
+                inputs=(Input(name="image", shape=(batch, *SHAPE), source=Image(), preprocessing=preprocess.INK),),
+                outputs=(Output(name="embedding", shape=(batch, 240), role="embedding"),),
+                score=EmbeddingDistance(output="embedding", metric="euclidean"),
+                artifacts=artifacts,
+                training=Training(
+                    recipe="tiny", preset="none", data=("made up",), seed=0, steps=0, commit="none", versions={}
+                ),
+                data_terms=DataTerms(commercial_use=True, statement="made up"),
+                golden=Golden(
+                    inputs=tuple(writer.add(f"golden/{i}.png", png(picture)) for i, picture in enumerate(pictures)),
+                    scores=golden or {},
+                    tolerance=dict.fromkeys(golden or {}, tolerance),
+                ),
+                embedding_space_id=embedding_space_id(preprocess.INK, next(iter(models.values()))),
+            )
+            return writer.finish(msgspec.structs.replace(manifest, **changes))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(make_bundle: BundleMaker) -> Bundle:
+    """A bundle with an fp32 and an "int8" artifact on disk; do not change it."""
+    return make_bundle()
+
+
+@pytest.fixture(scope="session")
+def signer() -> Callable[..., np.ndarray]:
+    """:func:`draw`, for tests that need several pictures."""
+    return draw
+
+
+@pytest.fixture
+def signature() -> np.ndarray:
+    """A made-up signature, ``uint8 (380, 600)``."""
+    return draw(1)
+
+
+@pytest.fixture
+def other_signature() -> np.ndarray:
+    """Another one."""
+    return draw(2)

@@ -1,0 +1,111 @@
+"""Templates: exact round trips, and refusal of everything damaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from edge_sdk.errors import TemplateError
+from edge_sdk.runtime.template import MAGIC, Template
+
+VALUES = np.random.default_rng(0).standard_normal((3, 4)).astype("<f4")
+
+
+def template(**changes: object) -> Template:
+    fields = {
+        "embedding_space_id": "f" * 32,
+        "artifact_id": "int8.onnx",
+        "artifact_sha256": "0" * 64,
+        "bundle_name": "tiny",
+        "count": 3,
+        "dim": 4,
+        "values": VALUES.tobytes(),
+    }
+    return Template(**(fields | changes))  # type: ignore[arg-type]
+
+
+def test_bytes_and_files_come_back_equal(tmp_path: Path) -> None:
+    made = template()
+    assert Template.from_bytes(made.to_bytes()) == made
+    made.save(tmp_path / "person")
+    assert Template.load(tmp_path / "person") == made
+    assert Template.load(str(tmp_path / "person")).embeddings.tolist() == VALUES.tolist()
+    assert [path.name for path in tmp_path.iterdir()] == ["person"]
+
+
+def test_a_template_cannot_be_changed() -> None:
+    made = template()
+    with pytest.raises(AttributeError):
+        made.count = 2  # type: ignore[misc]
+    with pytest.raises(ValueError, match="read-only"):
+        made.embeddings[0] = 1
+
+
+def test_every_flipped_byte_and_every_truncation_is_found() -> None:
+    data = template().to_bytes()
+    for at in range(len(data)):
+        damaged = bytearray(data)
+        damaged[at] ^= 1
+        with pytest.raises(TemplateError):
+            Template.from_bytes(bytes(damaged))
+        with pytest.raises(TemplateError):
+            Template.from_bytes(data[:at])
+    with pytest.raises(TemplateError):
+        Template.from_bytes(data + b"\0")
+
+
+def test_a_newer_layout_says_so() -> None:
+    with pytest.raises(TemplateError, match="version"):
+        Template.from_bytes(template().to_bytes().replace(b"TEMPLATE-1", b"TEMPLATE-2"))
+    with pytest.raises(TemplateError, match="not a template"):
+        Template.from_bytes(b"\x89PNG")
+
+
+def test_another_kind_or_field_is_refused() -> None:
+    import hashlib
+
+    fields = msgspec.to_builtins(template(), builtin_types=(bytes,))
+    for changed in ({**fields, "kind": "gmm"}, {**fields, "extra": 1}, {**fields, "count": "3"}, {**fields, "dim": 5}):
+        payload = msgspec.msgpack.encode(changed)
+        with pytest.raises(TemplateError):
+            Template.from_bytes(MAGIC + hashlib.sha256(payload).digest()[:16] + payload)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"count": 0, "values": b""},
+        {"count": 2},
+        {"dim": -4, "count": -3},
+        {"values": np.zeros((3, 4), "<f4").tobytes()},
+        {"values": np.full((3, 4), np.nan, "<f4").tobytes()},
+        {"values": np.full((3, 4), np.inf, "<f4").tobytes()},
+    ],
+)
+def test_values_that_cannot_be_scored_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(TemplateError):
+        template(**changes)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none", "null\0byte"):
+        assert not Template.is_at(path)
+        with pytest.raises(TemplateError, match="cannot read"):
+            Template.load(path)
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    template().save(tmp_path / "person")
+    before = (tmp_path / "person").read_bytes()
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        template(bundle_name="other").save(tmp_path / "person")
+    assert (tmp_path / "person").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1

@@ -1,0 +1,267 @@
+"""The decision: what is compared, with what threshold, and that every failure stays closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from edge_sdk import preprocess, quality
+from edge_sdk.bundle import Bundle
+from edge_sdk.errors import (
+    BundleError,
+    EngineError,
+    OperatingPointError,
+    TemplateError,
+    UnusableSampleError,
+    UsageError,
+)
+from edge_sdk.manifest import DecisionHead, EmbeddingDistance, Image, Input, Output, VerifyPoint
+from edge_sdk.runtime import Template, Verifier
+from edge_sdk.runtime import verifier as verifier_module
+from edge_sdk.runtime.engines.fake import FakeModel
+from edge_sdk.scores import embedding_scores
+
+Maker = Callable[..., Bundle]
+Signer = Callable[..., np.ndarray]
+
+
+def with_threshold(threshold: float, bundle: Bundle) -> dict[str, tuple[VerifyPoint, ...]]:
+    """The bundle's EER point moved to another threshold, for all precisions."""
+    (point,) = (p for p in bundle.manifest.artifacts[0].operating_points if p.name == "eer")
+    assert isinstance(point, VerifyPoint)
+    moved = msgspec.structs.replace(point, threshold=threshold)
+    return dict.fromkeys(("fp32", "int8"), (moved,))
+
+
+def fake(**settings: object) -> dict[str, bytes]:
+    model = FakeModel(shape=(1, 300, 360), dim=8, **settings)  # type: ignore[arg-type]
+    return {"fp32": msgspec.json.encode(model)}
+
+
+def test_the_score_is_that_of_the_embeddings(tiny_bundle: Bundle, signer: Signer) -> None:
+    with Verifier(tiny_bundle) as verifier:
+        result = verifier.verify(signer(1), signer(2))
+        first, second = verifier.embed([signer(1), signer(2)])
+    distance = float(np.linalg.norm(first / np.linalg.norm(first) - second / np.linalg.norm(second)))
+    assert result.raw_score == pytest.approx(distance, abs=1e-5)
+    assert result.score == pytest.approx(1 - distance / 2, abs=1e-5)
+    assert result.decision is False
+    assert result.threshold == verifier.threshold == 0.9
+    assert result.operating_point == "fmr_1e-2"
+    assert result.quality == ()
+    assert result.bundle_id == tiny_bundle.id
+    parts = result.timings.decode_ms + result.timings.preprocess_ms + result.timings.inference_ms
+    assert 0 < parts == pytest.approx(result.timings.total_ms)
+
+
+def test_a_signature_is_like_itself(tiny_bundle: Bundle, signature: np.ndarray) -> None:
+    before = signature.copy()
+    with Verifier(tiny_bundle) as verifier:
+        assert verifier.verify(signature, signature)
+        assert verifier.verify(signature, signature).score == 1.0
+    np.testing.assert_array_equal(signature, before)
+
+
+def test_accepted_from_the_threshold_on(make_bundle: Maker, tiny_bundle: Bundle, signer: Signer) -> None:
+    with Verifier(tiny_bundle) as verifier:
+        score = verifier.verify(signer(1), signer(2)).score
+    for threshold, accepted in ((score, True), (np.nextafter(score, 2), False), (np.nextafter(score, 0), True)):
+        bundle = make_bundle(operating_points=with_threshold(float(threshold), tiny_bundle))
+        with Verifier(bundle) as verifier:
+            assert verifier.verify(signer(1), signer(2)).decision is accepted
+
+
+@pytest.mark.parametrize("rule", ["mean_score", "max_score", "mean_embedding"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_several_references(make_bundle: Maker, signer: Signer, rule: str, metric: str) -> None:
+    score = EmbeddingDistance(output="embedding", metric=metric, references=rule)  # type: ignore[arg-type]
+    with Verifier(make_bundle(score=score)) as verifier:
+        embeddings = verifier.embed([signer(1), signer(2), signer(3), signer(4)])
+        result = verifier.verify([signer(1), signer(2), signer(3)], signer(4))
+        template = verifier.enroll((signer(1), signer(2), signer(3)))
+        assert verifier.verify(template, signer(4)).score == result.score
+    references = embeddings[:3] / np.linalg.norm(embeddings[:3], axis=1, keepdims=True)
+    if rule == "mean_embedding":
+        references = references.mean(axis=0, keepdims=True)
+    raw, scores = embedding_scores(references, embeddings[3:], metric)  # type: ignore[arg-type]
+    expected = scores.max() if rule == "max_score" else scores.mean()
+    assert result.score == pytest.approx(float(expected), abs=2e-6)
+    assert result.raw_score == pytest.approx(
+        float(raw[scores.argmax(), 0] if rule == "max_score" else raw.mean()), abs=2e-6
+    )
+
+
+def test_the_batch_does_not_change_the_decision(
+    make_bundle: Maker, tiny_bundle: Bundle, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    references = [signer(seed) for seed in (1, 3, 4)]
+    scores = []
+    for batch in (1, 2, 8):
+        monkeypatch.setattr(verifier_module, "BATCH", batch)
+        with Verifier(tiny_bundle) as verifier:
+            scores.append(verifier.verify(references, signer(2)).score)
+    with Verifier(make_bundle(batch=1)) as verifier:  # a network of fixed batch 1
+        scores.append(verifier.verify(references, signer(2)).score)
+    assert scores == pytest.approx([scores[0]] * 4, abs=2e-6)
+
+
+# --- templates ---
+
+
+def test_a_template_survives_files_other_thresholds_and_slices(
+    make_bundle: Maker, tiny_bundle: Bundle, signer: Signer, tmp_path: Path
+) -> None:
+    with Verifier(tiny_bundle) as verifier:
+        verifier.enroll(signer(1)).save(tmp_path / "person")
+        expected = verifier.verify(signer(1), signer(2)).score
+    template = Template.load(tmp_path / "person")
+    assert (template.count, template.dim, template.artifact_id) == (1, 240, "int8.onnx")
+    refitted = make_bundle(operating_points=with_threshold(0.1, tiny_bundle))
+    space = tiny_bundle.manifest.embedding_space_id
+    sliced = make_bundle(models={"int8": tiny_bundle.read_artifact("int8.onnx")}, embedding_space_id=space)
+    assert len({tiny_bundle.id, refitted.id, sliced.id}) == 3
+    for bundle in (tiny_bundle, refitted, sliced):
+        with Verifier(bundle) as verifier:
+            assert verifier.verify(template, signer(2)).score == expected
+
+
+def test_a_template_of_another_artifact_or_space_is_refused(
+    make_bundle: Maker, tiny_bundle: Bundle, signer: Signer
+) -> None:
+    with Verifier(tiny_bundle) as verifier:
+        template = verifier.enroll(signer(1))
+    with Verifier(tiny_bundle, precision="fp32") as verifier, pytest.raises(TemplateError, match="int8"):
+        verifier.verify(template, signer(1))
+    other = make_bundle(embedding_space_id="0" * 32)
+    with Verifier(other) as verifier, pytest.raises(TemplateError, match="space"):
+        verifier.verify(template, signer(1))
+
+
+@pytest.mark.parametrize("flag", quality.BLOCKING)
+def test_a_blocking_flag_is_never_accepted_or_enrolled(
+    make_bundle: Maker, tiny_bundle: Bundle, signature: np.ndarray, flag: str
+) -> None:
+    white = np.full((380, 600), 255, np.uint8)
+    short = white.copy()
+    short[190:194, 100:160] = 0
+    bad = {"empty": white, "too_little_ink": short, "too_small": signature[:20]}[flag]
+    generous = make_bundle(operating_points=with_threshold(-1.0, tiny_bundle))  # accepts every score there is
+    with Verifier(generous) as verifier:
+        assert verifier.verify(signature, signature)
+        for result in (
+            verifier.verify(bad, signature),
+            verifier.verify(signature, bad),
+            verifier.verify(bad, bad),
+            verifier.verify([signature, bad], signature),
+            verifier.verify(verifier.enroll(signature), bad),
+        ):
+            assert result.decision is False
+            assert (result.score, result.raw_score) == (0.0, 2.0)
+            assert flag in result.quality
+        with pytest.raises(UnusableSampleError, match=f"reference 2 of 2.*{flag}"):
+            verifier.enroll([signature, bad])
+
+
+def test_clipped_is_reported_and_does_not_block(tiny_bundle: Bundle, signature: np.ndarray) -> None:
+    with Verifier(tiny_bundle) as verifier:
+        result = verifier.verify(signature[:, 200:], signature[:, 200:])
+        assert verifier.enroll(signature[:, 200:]).count == 1
+    assert result.quality == ("clipped",)
+    assert result.decision is True
+
+
+def test_ink_is_asked_for_in_signatures_only(make_bundle: Maker) -> None:
+    white = np.full((380, 600), 255, np.uint8)
+    tone = Input(name="image", shape=("batch", 1, 300, 360), source=Image(), preprocessing=(
+        preprocess.ToGray(), preprocess.Resize(height=300, width=360, interpolation="area")))  # fmt: skip
+    with Verifier(make_bundle(modality="face", inputs=(tone,))) as verifier:
+        assert verifier.verify(white, white).quality == ()
+
+
+# --- failing closed ---
+
+
+@pytest.mark.parametrize("failure", ["error", "nan", "zero"])
+def test_a_failing_engine_is_an_error(make_bundle: Maker, signature: np.ndarray, failure: str) -> None:
+    with Verifier(make_bundle(models=fake(failure=failure)), engine="fake") as verifier:
+        with pytest.raises(EngineError):
+            verifier.verify(signature, signature)
+        with pytest.raises(EngineError):
+            verifier.enroll(signature)
+        with pytest.raises(EngineError):
+            verifier.embed(signature)
+
+
+def test_the_fake_engine_verifies(make_bundle: Maker, signer: Signer) -> None:
+    with Verifier(make_bundle(models=fake()), engine="fake") as verifier:
+        assert verifier.verify(signer(1), signer(1)).score == 1.0
+        assert verifier.verify(signer(1), signer(2)).score < 1.0
+
+
+def test_a_network_with_other_tensors_is_an_engine_error(make_bundle: Maker, signature: np.ndarray) -> None:
+    for wrong in (fake(output="features"), fake(input="picture")):
+        with Verifier(make_bundle(models=wrong), engine="fake") as verifier, pytest.raises(EngineError):
+            verifier.verify(signature, signature)
+
+
+def test_a_closed_verifier_decides_nothing(tiny_bundle: Bundle, signature: np.ndarray) -> None:
+    with Verifier(tiny_bundle) as verifier:
+        pass
+    with pytest.raises(EngineError, match="closed"):
+        verifier.verify(signature, signature)
+
+
+def test_no_pictures_are_an_error(tiny_bundle: Bundle, signature: np.ndarray) -> None:
+    with Verifier(tiny_bundle) as verifier:
+        for call in (lambda: verifier.verify([], signature), lambda: verifier.enroll([]), lambda: verifier.embed([])):
+            with pytest.raises(UnusableSampleError, match="no picture"):
+                call()
+
+
+# --- choosing ---
+
+
+def test_int8_where_there_is_one(make_bundle: Maker, tiny_bundle: Bundle) -> None:
+    assert Verifier(tiny_bundle).artifact.id == "int8.onnx"
+    assert Verifier(tiny_bundle, precision="fp32").artifact.id == "fp32.onnx"
+    assert Verifier(tiny_bundle, precision="fp32.onnx").artifact.id == "fp32.onnx"
+    only_float = make_bundle(models={"fp32": tiny_bundle.read_artifact("fp32.onnx")})
+    assert Verifier(only_float).artifact.id == "fp32.onnx"
+    with pytest.raises(BundleError, match=r"no int8 artifact.*fp32\.onnx"):
+        Verifier(only_float, precision="int8")
+    with pytest.raises(UsageError, match="nonesuch"):
+        Verifier(tiny_bundle, engine="nonesuch")
+
+
+def test_operating_points(make_bundle: Maker, tiny_bundle: Bundle, signature: np.ndarray) -> None:
+    assert Verifier(tiny_bundle).threshold == 0.9
+    assert Verifier(tiny_bundle, operating_point="eer").threshold == pytest.approx(0.8)
+    with pytest.raises(OperatingPointError, match="100 impostor trials"):
+        Verifier(tiny_bundle, operating_point="fmr_1e-3")
+    with pytest.raises(OperatingPointError, match=r"nonesuch.*fmr_1e-2, eer"):
+        Verifier(tiny_bundle, operating_point="nonesuch")
+    only_eer = make_bundle(operating_points=with_threshold(0.5, tiny_bundle))
+    assert Verifier(only_eer).operating_point.name == "eer"
+    none = make_bundle(operating_points={"fp32": (), "int8": ()})
+    with Verifier(none) as verifier:  # embeds, so that points can be measured; decides nothing
+        assert verifier.embed(signature).shape == (1, 240)
+        with pytest.raises(OperatingPointError):
+            verifier.verify(signature, signature)
+
+
+def test_other_kinds_of_bundles_are_refused(make_bundle: Maker) -> None:
+    pair = (
+        Input(name="image", shape=("batch", 1, 300, 360), source=Image()),
+        Input(name="reference", shape=("batch", 1, 300, 360), source=Image(), role="reference"),
+    )
+    head = make_bundle(
+        inputs=pair,
+        outputs=(Output(name="embedding", shape=("batch", 1), role="logit"),),
+        score=DecisionHead(output="embedding", activation="sigmoid"),
+    )
+    with pytest.raises(BundleError, match="distance of embeddings"):
+        Verifier(head)

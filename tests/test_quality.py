@@ -1,0 +1,113 @@
+"""Flags: what they are for, where they start, and that a sound signature has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_sdk import preprocess, quality
+from edge_sdk.preprocess import INK, PAPER
+
+PIPELINES = pytest.mark.parametrize("pipeline", [PAPER, INK], ids=["paper", "ink"])
+
+
+def flags(pipeline: tuple[preprocess.Operation, ...], picture: np.ndarray) -> tuple[str, ...]:
+    return quality.prepare(pipeline, picture)[1]
+
+
+@PIPELINES
+def test_a_sound_signature_has_no_flag(pipeline: tuple[preprocess.Operation, ...], signature: np.ndarray) -> None:
+    assert flags(pipeline, signature) == ()
+    assert flags(pipeline, cv2.cvtColor(signature, cv2.COLOR_GRAY2BGR)) == ()
+
+
+@PIPELINES
+def test_the_tensor_is_that_of_preprocessing(pipeline: tuple[preprocess.Operation, ...], signature: np.ndarray) -> None:
+    before = signature.copy()
+    np.testing.assert_array_equal(quality.prepare(pipeline, signature)[0], preprocess.apply(pipeline, signature))
+    np.testing.assert_array_equal(signature, before)
+
+
+@PIPELINES
+@pytest.mark.parametrize("level", [0, 255])
+def test_white_and_black_are_empty(pipeline: tuple[preprocess.Operation, ...], level: int) -> None:
+    assert "empty" in flags(pipeline, np.full((380, 600), level, np.uint8))
+
+
+@PIPELINES
+def test_an_invisible_signature_is_empty(pipeline: tuple[preprocess.Operation, ...], signature: np.ndarray) -> None:
+    transparent = np.dstack([signature, signature, signature, np.zeros_like(signature)])
+    assert "empty" in flags(pipeline, transparent)
+
+
+@PIPELINES
+@pytest.mark.parametrize("size", [(1, 1), (1, 600), (380, 1), (31, 600)])
+def test_small_pictures_are_too_small(pipeline: tuple[preprocess.Operation, ...], size: tuple[int, int]) -> None:
+    for level in (0, 100, 255):
+        assert "too_small" in flags(pipeline, np.full(size, level, np.uint8))
+
+
+@PIPELINES
+def test_a_dot_is_too_small_and_too_little(pipeline: tuple[preprocess.Operation, ...]) -> None:
+    picture = np.full((380, 600), 255, np.uint8)
+    cv2.circle(picture, (300, 190), 6, 0, -1)
+    assert flags(pipeline, picture) == ("too_little_ink", "too_small")
+
+
+@PIPELINES
+def test_a_short_line_is_too_little_ink(pipeline: tuple[preprocess.Operation, ...]) -> None:
+    picture = np.full((380, 600), 255, np.uint8)
+    picture[190:194, 100:160] = 0  # 240 pixels
+    assert flags(pipeline, picture) == ("too_little_ink",)
+
+
+@PIPELINES
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
+def test_ink_at_the_border_is_clipped_but_does_not_block(
+    pipeline: tuple[preprocess.Operation, ...], side: str, signature: np.ndarray
+) -> None:
+    cut = {
+        "left": signature[:, 200:],
+        "right": signature[:, :400],
+        "top": signature[190:],
+        "bottom": signature[:190],
+    }[side]
+    assert flags(pipeline, cut) == ("clipped",)
+    assert "clipped" not in quality.BLOCKING
+
+
+@pytest.mark.parametrize(
+    ("ink", "expected"),
+    [
+        (np.s_[10:16, 10:60], ()),  # 300 pixels
+        (np.s_[10:15, 10:69], ("too_little_ink",)),  # 295 pixels
+        (np.s_[10:17, 10:58], ()),  # 48 wide
+        (np.s_[10:17, 10:57], ("too_small",)),  # 47 wide
+        (np.s_[10:58, 10:17], ()),  # 48 high
+        (np.s_[5:60, 5:105], ()),  # half of 11,000
+        (np.s_[5:60, 4:105], ("empty",)),  # more than half
+        (np.s_[20:50, 0:30], ("too_small", "clipped")),
+        (np.s_[10:60, 0:3], ("too_little_ink", "clipped")),
+    ],
+)
+def test_limits(ink: tuple[slice, slice], expected: tuple[str, ...]) -> None:
+    mask = np.zeros((100, 110), np.uint8)
+    mask[ink] = 255
+    assert quality.assess(mask, mask) == expected
+
+
+def test_dust_at_the_border_is_not_clipping() -> None:
+    mask = np.zeros((100, 200), np.uint8)
+    mask[40:60, 50:150] = 255
+    mask[0, 20:24] = 255
+    assert quality.assess(mask, mask) == ()
+    mask[0, 24] = 255
+    assert quality.assess(mask, mask) == ("clipped",)
+
+
+def test_a_sound_signature_survives_a_quarter_of_the_resolution(signer: Callable[..., np.ndarray]) -> None:
+    small = cv2.resize(signer(1), (200, 127), interpolation=cv2.INTER_AREA)
+    assert flags(INK, small) == ()

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from edge_sdk.results import SpoofDecision, SpoofResult, Timings, VerifyResult
+
+TIMINGS = Timings(decode_ms=1.0, preprocess_ms=2.0, inference_ms=3.0, total_ms=6.5)
+COMMON = {
+    "raw_score": 0.4,
+    "threshold": 0.61,
+    "operating_point": "fmr_1e-2",
+    "quality": ("clipped",),
+    "timings": TIMINGS,
+    "bundle_id": "deepsign-1.0-0123456789ab",
+}
+
+
+def verified(decision: bool, score: float, **changes: object) -> VerifyResult:
+    return VerifyResult(decision=decision, score=score, **(COMMON | changes))
+
+
+def test_a_verify_result_is_true_exactly_when_it_accepts() -> None:
+    assert verified(True, 0.8)
+    assert not verified(False, 0.8), "a quality flag may reject a high score"
+    assert verified(True, 0.61), "a score at the threshold accepts"
+
+
+@pytest.mark.parametrize("score", [0.6, 0.0, -math.inf, math.nan])
+def test_nothing_is_accepted_below_its_threshold(score: float) -> None:
+    with pytest.raises(ValueError, match="below threshold"):
+        verified(True, score)
+    with pytest.raises(ValueError, match="below threshold"):
+        SpoofResult(decision=SpoofDecision.LIVE, score=score, **COMMON)
+
+
+@pytest.mark.parametrize("decision", SpoofDecision)
+def test_only_live_is_true(decision: SpoofDecision) -> None:
+    result = SpoofResult(decision=decision, score=0.9, **COMMON)
+    assert bool(result) is (decision is SpoofDecision.LIVE)
+    assert result.as_dict()["decision"] == decision.value
+
+
+def test_as_dict_is_strict_json() -> None:
+    result = verified(False, 0.0, raw_score=math.nan)
+    text = json.dumps(result.as_dict(), allow_nan=False)
+    assert json.loads(text) == {
+        "decision": False,
+        "score": 0.0,
+        "raw_score": None,
+        "threshold": 0.61,
+        "operating_point": "fmr_1e-2",
+        "quality": ["clipped"],
+        "timings": {"decode_ms": 1.0, "preprocess_ms": 2.0, "inference_ms": 3.0, "total_ms": 6.5},
+        "bundle_id": "deepsign-1.0-0123456789ab",
+    }
+    assert list(json.loads(text))[:2] == ["decision", "score"]
+
+
+def test_results_are_frozen() -> None:
+    for thing, field in ((verified(True, 0.8), "decision"), (TIMINGS, "total_ms")):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(thing, field, 1)
