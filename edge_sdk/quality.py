@@ -28,7 +28,7 @@ BLOCKING = ("empty", "too_little_ink", "too_small")
 FLAGS = (*BLOCKING, "clipped")
 
 # Against 240 scans of CEDAR, SigComp2011 and SVC2004: ink never covered more than 0.25 of a picture, never fewer than
-# 2,400 pixels, and its box was never below 190 pixels. The limits leave room for scans of a quarter of that resolution.
+# 2,400 pixels, and its box was never below 190 pixels. The limits leave room for scans of half that resolution.
 MAX_COVERAGE = 0.5
 MIN_INK = 300
 MIN_SIDE = 32

@@ -108,6 +108,6 @@ def test_dust_at_the_border_is_not_clipping() -> None:
     assert quality.assess(mask, mask) == ("clipped",)
 
 
-def test_a_sound_signature_survives_a_quarter_of_the_resolution(signer: Callable[..., np.ndarray]) -> None:
+def test_a_sound_signature_survives_a_third_of_the_resolution(signer: Callable[..., np.ndarray]) -> None:
     small = cv2.resize(signer(1), (200, 127), interpolation=cv2.INTER_AREA)
     assert flags(INK, small) == ()

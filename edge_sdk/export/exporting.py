@@ -97,7 +97,7 @@ def export(
     groups = {role: data.select(getattr(split, role)) for role in ("validation", "thresholds", "guardrail")}
     images = {role: prepared(group.samples, preset.preprocessing) for role, group in groups.items()}
     seed = int(described["seed"])
-    samples = _calibration_images(data.select(split.train), preset.preprocessing, seed)
+    samples = calibration_images(data.select(split.train), preset.preprocessing, seed)
 
     reference = embed(float_model, images["validation"])
 
@@ -218,7 +218,7 @@ def _test_rows(artifact: str, embeddings: NDArray[np.float32], test: Dataset) ->
     return rows
 
 
-def _calibration_images(train: Dataset, operations: Sequence[Operation], seed: int) -> NDArray[np.float32]:
+def calibration_images(train: Dataset, operations: Sequence[Operation], seed: int) -> NDArray[np.float32]:
     """``float32 (N, 1, H, W)``: images of training people, drawn by the seed."""
     count = min(CALIBRATION_IMAGES, len(train.samples))
     chosen = np.sort(np.random.default_rng(seed).choice(len(train.samples), count, replace=False))

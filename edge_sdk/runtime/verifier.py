@@ -34,9 +34,8 @@ from edge_sdk.scores import combine, embedding_scores, mean_embedding
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# Pictures per call of the engine, where the model's batch is free. Two at once were no faster on ONNX Runtime (DeepSign, one
-# thread, processor time of a pair: fp32 22.2 ms one by one, 22.8 together; int8 24.8 and 24.7), and took
-# 14 MB more.
+# Pictures per call of the engine, where the model's batch is free. Two at once were no faster on ONNX Runtime and took
+# 14 MB more (DeepSign, one thread, processor time of a pair: fp32 22.2 ms one by one, 22.8 together; int8 24.8, 24.7).
 BATCH = 1
 
 PREFERRED_PRECISIONS = ("int8", "fp32", "int8-sym")

@@ -18,8 +18,8 @@ _DTYPES = {"tensor(float)": "float32", "tensor(int8)": "int8", "tensor(uint8)": 
 def saturates(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Return whether this processor's fast int8 kernels may saturate: x86 without VNNI, or where nobody can tell.
 
-    There ONNX Runtime is asked for exact kernels. Not elsewhere: with VNNI they give the same numbers and take 1.8
-    times as long (DeepSign int8, one thread, ONNX Runtime 1.31.1).
+    There ONNX Runtime is asked for exact kernels. Nowhere else: VNNI's are exact already, and ONNX Runtime would swap
+    them all the same, for 1.8 times the processor time (DeepSign int8, one thread, ONNX Runtime 1.31.1).
     """
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return False
