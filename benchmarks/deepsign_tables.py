@@ -1,13 +1,13 @@
 """DeepSign's accuracy on people it has never seen: across data sets, and by cross-validation over all writers.
 
-    python benchmarks/deepsign_tables.py cross-data FOLDER [--preset best] [--half 400] [--full 0]
-    python benchmarks/deepsign_tables.py cross-validation FOLDER [--folds 3] [--half 600] [--full 0]
+    python benchmarks/deepsign_tables.py cross-data FOLDER [--preset best] [--steps 300]
+    python benchmarks/deepsign_tables.py cross-validation FOLDER [--folds 2] [--steps 400]
 
 ``FOLDER`` holds ``cedar``, ``sigcomp2011_dutch`` and ``svc2004``. ``cross-data`` trains on CEDAR writers only and tests
 on other CEDAR writers, SigComp2011 and SVC2004. ``cross-validation`` trains once a fold on all other writers and pools
-what each fold's model says about its own, so that every writer is tested once. ``--half`` and ``--full`` are the
-optimiser steps at half and at full resolution, fewer than the preset's since a table needs several trainings. The last
-weights of a run are taken, whatever its curve looked like. Trainings resume; results are kept as JSON beside the runs.
+what each fold's model says about its own, so that every writer is tested once. ``--steps`` replaces the preset's number
+of optimiser steps, since a table needs several trainings. The last weights of a run are taken, whatever its curve
+looked like. Trainings resume; results are kept as JSON beside the runs.
 """
 
 from __future__ import annotations
@@ -30,17 +30,10 @@ from edge_sdk.export.datasets import Dataset, folds, load, split_subjects
 from edge_sdk.export.datasets.cache import prepared
 from edge_sdk.export.exporting import calibration_images, embed
 from edge_sdk.export.float_onnx import to_onnx
-from edge_sdk.export.recipe import Preset, Recipe, Stage
+from edge_sdk.export.recipe import Preset, Recipe
 from edge_sdk.export.training import Run, train
 
 Row = dict[str, str | float]
-
-
-def with_steps(preset: Preset, half: int, full: int) -> Preset:
-    """The preset with other numbers of steps; its learning rates stay."""
-    rates = {stage.scale: stage.learning_rate for stage in preset.stages}
-    wanted = [(2, half), (1, full)]
-    return replace(preset, stages=tuple(Stage(n, scale, rates[scale]) for scale, n in wanted if n), patience=None)  # type: ignore[arg-type]
 
 
 def artifacts(run: Run) -> dict[str, bytes]:
@@ -48,7 +41,7 @@ def artifacts(run: Run) -> dict[str, bytes]:
     train(run)
     network = run.network()
     checkpoint.load_network(run.folder / "last.safetensors", network)
-    model = to_onnx(network, run.recipe.input_shape)
+    model = to_onnx(network, run.preset.input_shape)
     samples = calibration_images(run.train, run.preset.preprocessing, run.seed)
     return {"fp32": model, "int8": quantize(model, samples)}
 
@@ -133,13 +126,12 @@ def main() -> None:
     parser.add_argument("experiment", choices=["cross-data", "cross-validation"])
     parser.add_argument("data", type=Path)
     parser.add_argument("--preset", default="best")
-    parser.add_argument("--folds", type=int, default=3)
-    parser.add_argument("--half", type=int, default=600)
-    parser.add_argument("--full", type=int, default=0)
+    parser.add_argument("--folds", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--out", type=Path, default=Path("runs/tables"))
     arguments = parser.parse_args()
     chosen = recipe.get("deepsign")
-    preset = with_steps(chosen.preset(arguments.preset), arguments.half, arguments.full)
+    preset = replace(chosen.preset(arguments.preset), steps=arguments.steps, patience=None)
     chosen = replace(chosen, presets={arguments.preset: replace(preset, validate_every=min(100, preset.steps))})
     parts = {spec.partition(":")[0]: load(spec) for spec in specifications(arguments.data)}
     run = {"cross-data": cross_data, "cross-validation": cross_validation}[arguments.experiment]

@@ -343,7 +343,8 @@ class Drift(_Strict, frozen=True, kw_only=True):
     """What quantisation cost against the float model: paired bootstrap over ``subjects`` people.
 
     ``delta`` and its upper 90 % bound are fractions (0.005 = 0.5 points); ``agreement`` is the share of equal
-    decisions outside a band of ``agreement_band`` round the threshold. Only ``upper90 <= budget`` may be called a pass.
+    decisions, each artifact at its own threshold; further than ``agreement_band`` from it at least 99.9 % are equal.
+    Only ``upper90 <= budget`` may be called a pass.
     """
 
     metric: str

@@ -245,18 +245,18 @@ PAPER: tuple[Operation, ...] = (
     Invert(),
 )
 
-# 1024 pixels keep a 300 dpi scan of a signature as it is and bound the work on a 12-megapixel photo. The window of 64
-# is several strokes wide; a floor of 30/255 is above scanner noise; a blurred edge lies at half of a stroke's darkness,
+# 640 pixels keep a 300 dpi scan of a signature as it is and bound the work on a 12-megapixel photo. The window of 64 is
+# several strokes wide; a floor of 30/255 is above scanner noise; a blurred edge lies at half of a stroke's darkness,
 # 0.4 also keeps strokes of light pressure whole. Signatures are two to three times as wide as high: a stretch of 1.5
 # spends the frame on ink, not on paper.
 INK: tuple[Operation, ...] = (
-    LimitSize(side=1024),
+    LimitSize(side=640),
     ToGray(),
     FlattenPaper(window=64),
     Binarize(floor=30, fraction=0.4, percentile=75.0),
     Despeckle(area=10),
     CropToInk(tail=0.002, margin=0.04),
-    Fit(height=300, width=360, stretch=1.5),
+    Fit(height=150, width=180, stretch=1.5),
 )
 
 

@@ -93,7 +93,7 @@ def export(
     facts = checkpoint.load_network(run / "best.safetensors", network)
 
     say("exporting the float graph, batch norms folded")
-    float_model = to_onnx(network, chosen.input_shape)
+    float_model = to_onnx(network, preset.input_shape)
     groups = {role: data.select(getattr(split, role)) for role in ("validation", "thresholds", "guardrail")}
     images = {role: prepared(group.samples, preset.preprocessing) for role, group in groups.items()}
     seed = int(described["seed"])
@@ -163,7 +163,7 @@ def export(
             inputs=(
                 manifest.Input(
                     name=INPUT,
-                    shape=("batch", *chosen.input_shape),
+                    shape=("batch", *preset.input_shape),
                     source=manifest.Image(color="gray"),
                     preprocessing=preset.preprocessing,
                 ),

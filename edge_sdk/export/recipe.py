@@ -18,20 +18,7 @@ from edge_sdk.errors import UsageError
 from edge_sdk.export.augment import Augmentation
 from edge_sdk.export.objectives import Objective
 from edge_sdk.manifest import Score
-from edge_sdk.preprocess import Operation
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Consecutive optimiser steps at one resolution. ``scale`` divides the recipe's input height and width."""
-
-    steps: int
-    scale: Literal[1, 2] = 1
-    learning_rate: float = 1e-3
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.learning_rate <= 0:
-            raise UsageError(f"a stage needs at least one step and a positive learning rate, not {self}")
+from edge_sdk.preprocess import Fit, Operation, Resize
 
 
 @dataclass(frozen=True)
@@ -39,8 +26,8 @@ class Preset:
     """How to train a recipe.
 
     Attributes:
-        schedule: ``constant`` learning rate, or ``one_cycle``: linear warm-up over the first tenth of a stage, then a
-            cosine to a hundredth of its rate.
+        schedule: ``constant`` learning rate, or ``one_cycle``: linear warm-up over the first tenth of the steps, then
+            a cosine to a hundredth of the rate.
         average: Decay per step of the exponential moving average of the weights that is kept; 0 keeps the last ones.
         validate_every: Steps between two validations.
         patience: Validations without improvement of the validation AUROC before training stops; ``None`` never.
@@ -49,7 +36,8 @@ class Preset:
 
     preprocessing: tuple[Operation, ...]
     objective: Objective
-    stages: tuple[Stage, ...]
+    steps: int
+    learning_rate: float
     network: Mapping[str, bool] = field(default_factory=dict)
     augmentation: Augmentation | None = None
     optimizer: Literal["adam", "adamw"] = "adamw"
@@ -60,17 +48,19 @@ class Preset:
     patience: int | None = None
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
 
-    @property
-    def steps(self) -> int:
-        return sum(stage.steps for stage in self.stages)
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.learning_rate <= 0:
+            raise UsageError(
+                f"a preset needs steps and a positive learning rate, not {self.steps}, {self.learning_rate}"
+            )
 
-    def stage(self, step: int) -> tuple[Stage, int]:
-        """The stage of a step (from 0) and the step's number within it."""
-        for stage in self.stages:
-            if step < stage.steps:
-                return stage, step
-            step -= stage.steps
-        raise UsageError("the step lies behind the last stage")
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """``(1, height, width)`` of what the pre-processing ends with."""
+        frames = [step for step in self.preprocessing if isinstance(step, Fit | Resize)]
+        if not frames:
+            raise UsageError("the pre-processing does not end with a frame of fixed size")
+        return 1, frames[-1].height, frames[-1].width
 
 
 @dataclass(frozen=True)
@@ -81,7 +71,6 @@ class Recipe:
         network: Builds the network from a preset's ``network`` options; maps ``(N, 1, H, W)`` in [0, 1] to unit
             embeddings ``(N, D)``.
         tiny: The same topology with a few thousand parameters, for tests.
-        input_shape: ``(channels, height, width)`` of one input.
         budget: Largest rise of the EER that int8 may cost, as a share (0.005 is half a percentage point).
         parity: Largest cosine distance to the float network that an exported artifact may show, by precision.
     """
@@ -90,7 +79,6 @@ class Recipe:
     modality: Literal["signature", "face", "gait"]
     network: Callable[..., nn.Module]
     tiny: Callable[..., nn.Module]
-    input_shape: tuple[int, int, int]
     embedding_size: int
     score: Score
     presets: Mapping[str, Preset]

@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import cv2
 import numpy as np
 import torch
 from lightning_fabric import Fabric
@@ -164,14 +163,13 @@ class _Loop:
         return Outcome(best, self.step, self.best["auroc"], self.best["eer"], self.seconds)
 
     def _take_step(self) -> float:
-        stage, local = self.preset.stage(self.step)
         seed = (self.run.seed, self.step, self.fabric.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
         rng = np.random.default_rng(seed)
         indices = self.preset.objective.batch(self.roster, self.bank, rng)
-        batch = self._tensor(self._augmented(indices, stage.scale, rng))
+        batch = self._tensor(self._augmented(indices, rng))
         for group in self.optimizer.param_groups:
-            group["lr"] = stage.learning_rate * _factor(self.preset.schedule, local, stage.steps)
+            group["lr"] = self.preset.learning_rate * _factor(self.preset.schedule, self.step, self.preset.steps)
         self.model.train()
         embeddings = self.model(batch).float()
         subject = torch.from_numpy(self.roster.subject[indices]).to(self.fabric.device)
@@ -186,8 +184,8 @@ class _Loop:
         self.bank[indices] = embeddings.detach().cpu().numpy()
         return loss.item()
 
-    def _augmented(self, indices: NDArray[np.int64], scale: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-        images = _shrunk(self.images[indices], scale)
+    def _augmented(self, indices: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.uint8]:
+        images = np.asarray(self.images[indices])
         augment = self.preset.augmentation
         if augment is None:
             return images
@@ -201,19 +199,16 @@ class _Loop:
         return batch.contiguous(memory_format=torch.channels_last)
 
     def _validate(self, loss: float) -> None:
-        stage, _ = self.preset.stage(self.step - 1)
         scores = verification_scores(
-            self._embed(stage.scale),
+            self._embed(),
             [sample.subject for sample in self.run.validation.samples],
             [sample.genuine for sample in self.run.validation.samples],
         )
         record = {"auroc": auroc(scores), "eer": float(eer(scores).eer)}
-        # Weights of an earlier stage saw another resolution than the device's, so the last stage starts anew.
-        final = stage is self.preset.stages[-1]
-        better = record["auroc"] > self.best["auroc"] or (final and self.best.get("scale") != stage.scale)
+        better = record["auroc"] > self.best["auroc"]
         self.stale = 0 if better else self.stale + 1
         if better:
-            self.best = {**record, "step": self.step, "scale": stage.scale}
+            self.best = {**record, "step": self.step}
         if not self.fabric.is_global_zero:
             return
         if better:
@@ -238,11 +233,11 @@ class _Loop:
         return checkpoint.prefixed("average", self.average.module.state_dict())
 
     @torch.no_grad()
-    def _embed(self, scale: int) -> NDArray[np.float32]:
+    def _embed(self) -> NDArray[np.float32]:
         self.average.eval()
         parts = []
         for start in range(0, len(self.held_out), 32):
-            batch = self._tensor(_shrunk(self.held_out[start : start + 32], scale))
+            batch = self._tensor(np.asarray(self.held_out[start : start + 32]))
             with self.fabric.autocast():
                 parts.append(self.average(batch).float().cpu().numpy())
         return np.concatenate(parts)
@@ -304,14 +299,6 @@ def _channels_last(module: Module) -> Module:
     """Twice as fast on CPUs with vector units, and what tensor cores need."""
     moved: Module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
-
-
-def _shrunk(images: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    if scale == 1:
-        return np.asarray(images)
-    _, height, width = images.shape
-    size = (width // scale, height // scale)
-    return np.stack([np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8) for image in images])
 
 
 def _world_size() -> int:

@@ -39,8 +39,8 @@ def test_two_steps_export_and_parity(name: str, preset: str, tmp_path: Path) -> 
     moved = [key for key, value in network.named_parameters() if not torch.equal(value, before[key])]
     assert len(moved) == len(list(network.named_parameters()))
 
-    model = to_onnx(network, chosen.input_shape)
-    images = np.random.default_rng(0).integers(0, 256, (6, *chosen.input_shape[1:]), np.uint8)
+    model = to_onnx(network, run.preset.input_shape)
+    images = np.random.default_rng(0).integers(0, 256, (6, *run.preset.input_shape[1:]), np.uint8)
     with torch.no_grad():
         expected = network.eval()(torch.from_numpy(images[:, None].astype(np.float32) / 255)).numpy()
     artifacts = {"fp32": model, "int8": quantize(model, images[:, None].astype(np.float32) / np.float32(255))}

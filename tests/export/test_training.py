@@ -73,7 +73,7 @@ def test_people_in_both_sets_are_refused(run: Run) -> None:
 
 
 def test_early_stopping(run: Run) -> None:
-    stuck = replace(run.preset, patience=1, stages=(replace(run.preset.stages[0], learning_rate=1e-12),), average=0.0)
+    stuck = replace(run.preset, patience=1, learning_rate=1e-12, average=0.0)
     outcome = train(replace(run, recipe=replace(run.recipe, presets={"quick": stuck}), steps=60), quiet=True)
     assert outcome.steps < 60
 

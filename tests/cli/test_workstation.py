@@ -1,0 +1,40 @@
+"""The workstation's commands: what they refuse, and that looking them up costs nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_sdk.cli import main
+
+
+def test_unknown_recipe_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["train", "nothing", "--data", "synthetic:20", "--out", str(tmp_path / "run"), "--json"])
+    assert code == 2
+    said = json.loads(capsys.readouterr().out)
+    assert said["error"]["type"] == "UsageError"
+    assert "deepsign" in said["error"]["message"]
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_data_is_an_error_that_names_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["train", "deepsign", "--data", f"cedar:{tmp_path / 'none'}", "--out", str(tmp_path / "run")])
+    assert code == 3
+    assert str(tmp_path / "none") in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(tmp_path), "--out", str(tmp_path / "out.edge"), "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["error"]["type"] == "TrainingError"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_needs_no_torch() -> None:
+    code = "import sys; from edge_sdk.cli import main; main(['--help']); print('torch' in sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "False"
+    assert all(f"    {command} " in done.stdout for command in ("train", "export", "evaluate", "demo", "verify"))

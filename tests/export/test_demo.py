@@ -1,0 +1,31 @@
+"""The demo, with a miniature in place of DeepSign."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge_sdk.bundle import Bundle, shipped
+from edge_sdk.export import demo, recipe
+
+
+@pytest.mark.slow
+def test_the_whole_path_in_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = recipe.get("deepsign")
+    preset = replace(full.preset("quick"), steps=4, validate_every=2)
+    small = replace(full, network=full.tiny, presets={"quick": preset})
+    monkeypatch.setattr(recipe, "get", lambda _: small)
+    monkeypatch.setattr(demo, "WRITERS", 20)
+    said: list[str] = []
+    demo.demo(tmp_path, said.append)
+    text = "\n".join(said)
+    bundle = Bundle.open(tmp_path / "demo.edge")
+    assert bundle.id in text
+    assert all(f"{name}-" in text for name in shipped())
+    decisions = [line for line in said if line.endswith(("accepted", "rejected", "(wrong)"))]
+    assert len(decisions) == 2 * 3 * (1 + len(shipped()))  # test people x kinds x bundles
+    report = tmp_path / "report"
+    assert any(path.suffix == ".html" for path in report.iterdir())
+    assert str(report) in text
