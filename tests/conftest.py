@@ -30,7 +30,7 @@ from edge_sdk.manifest import (
     embedding_space_id,
 )
 
-SHAPE = (1, 300, 360)
+SHAPE = (1, 150, 180)
 
 
 def draw(seed: int = 0, height: int = 380, width: int = 600, ink: int = 40, paper: int = 235) -> np.ndarray:
@@ -53,7 +53,7 @@ def tiny_network(seed: int = 0, batch: int | str = "batch") -> bytes:
     """A convolution to 8 channels, ReLU, 5 x 6 average pooling, flatten, L2 norm: ``embedding`` (batch, 240)."""
     weights = np.random.default_rng(seed).standard_normal((8, 1, 7, 7)).astype(np.float32)
     nodes = [
-        helper.make_node("Conv", ["image", "weights"], ["features"], strides=[4, 4], pads=[3, 3, 3, 3]),
+        helper.make_node("Conv", ["image", "weights"], ["features"], strides=[2, 2], pads=[3, 3, 3, 3]),
         helper.make_node("Relu", ["features"], ["active"]),
         helper.make_node("AveragePool", ["active"], ["pooled"], kernel_shape=[15, 15], strides=[15, 15]),
         helper.make_node("Flatten", ["pooled"], ["flat"]),

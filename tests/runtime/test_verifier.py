@@ -38,7 +38,7 @@ def with_threshold(threshold: float, bundle: Bundle) -> dict[str, tuple[VerifyPo
 
 
 def fake(**settings: object) -> dict[str, bytes]:
-    model = FakeModel(shape=(1, 300, 360), dim=8, **settings)  # type: ignore[arg-type]
+    model = FakeModel(shape=(1, 150, 180), dim=8, **settings)  # type: ignore[arg-type]
     return {"fp32": msgspec.json.encode(model)}
 
 
@@ -176,8 +176,8 @@ def test_clipped_is_reported_and_does_not_block(tiny_bundle: Bundle, signature: 
 
 def test_ink_is_asked_for_in_signatures_only(make_bundle: Maker) -> None:
     white = np.full((380, 600), 255, np.uint8)
-    tone = Input(name="image", shape=("batch", 1, 300, 360), source=Image(), preprocessing=(
-        preprocess.ToGray(), preprocess.Resize(height=300, width=360, interpolation="area")))  # fmt: skip
+    tone = Input(name="image", shape=("batch", 1, 150, 180), source=Image(), preprocessing=(
+        preprocess.ToGray(), preprocess.Resize(height=150, width=180, interpolation="area")))  # fmt: skip
     with Verifier(make_bundle(modality="face", inputs=(tone,))) as verifier:
         assert verifier.verify(white, white).quality == ()
 
@@ -255,8 +255,8 @@ def test_operating_points(make_bundle: Maker, tiny_bundle: Bundle, signature: np
 
 def test_other_kinds_of_bundles_are_refused(make_bundle: Maker) -> None:
     pair = (
-        Input(name="image", shape=("batch", 1, 300, 360), source=Image()),
-        Input(name="reference", shape=("batch", 1, 300, 360), source=Image(), role="reference"),
+        Input(name="image", shape=("batch", 1, 150, 180), source=Image()),
+        Input(name="reference", shape=("batch", 1, 150, 180), source=Image(), role="reference"),
     )
     head = make_bundle(
         inputs=pair,
