@@ -26,7 +26,9 @@ def add_parsers(subparsers: Subparsers) -> None:
     )
     verify.add_argument("reference", nargs="+", help="pictures of one person, or one template written by enroll")
     verify.add_argument("query", help="the picture in question")
-    verify.add_argument("--operating-point", metavar="NAME", help="default: fmr_1e-2, or eer without it")
+    verify.add_argument(
+        "--operating-point", metavar="NAME", help="default: the least FMR that accepts most genuine pairs"
+    )
     _add_engine_options(verify)
     verify.set_defaults(handler=_verify)
 

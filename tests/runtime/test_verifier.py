@@ -19,7 +19,7 @@ from edge_sdk.errors import (
     UnusableSampleError,
     UsageError,
 )
-from edge_sdk.manifest import DecisionHead, EmbeddingDistance, Image, Input, Output, VerifyPoint
+from edge_sdk.manifest import DecisionHead, EmbeddingDistance, Image, Input, Output, Rate, VerifyPoint
 from edge_sdk.runtime import Template, Verifier
 from edge_sdk.runtime import verifier as verifier_module
 from edge_sdk.runtime.engines.fake import FakeModel
@@ -244,6 +244,15 @@ def test_operating_points(make_bundle: Maker, tiny_bundle: Bundle, signature: np
         Verifier(tiny_bundle, operating_point="fmr_1e-3")
     with pytest.raises(OperatingPointError, match=r"nonesuch.*fmr_1e-2, eer"):
         Verifier(tiny_bundle, operating_point="nonesuch")
+    harsh = tuple(
+        msgspec.structs.replace(p, fnmr=Rate(value=0.6, low=0.5, high=0.7, errors=6, trials=10))
+        if p.name == "fmr_1e-2"
+        else p
+        for p in tiny_bundle.manifest.artifact("int8.onnx").operating_points
+    )
+    rejects_most = make_bundle(operating_points={"fp32": harsh, "int8": harsh})
+    assert Verifier(rejects_most).operating_point.name == "eer"
+    assert Verifier(rejects_most, operating_point="fmr_1e-2").operating_point.name == "fmr_1e-2"
     only_eer = make_bundle(operating_points=with_threshold(0.5, tiny_bundle))
     assert Verifier(only_eer).operating_point.name == "eer"
     none = make_bundle(operating_points={"fp32": (), "int8": ()})
