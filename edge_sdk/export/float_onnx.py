@@ -6,6 +6,7 @@ import contextlib
 import copy
 import io
 import itertools
+import logging
 import warnings
 
 import torch
@@ -42,6 +43,7 @@ def to_onnx(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
         input_shape: Without the batch.
     """
     folded = fold_batch_norm(network).float().cpu()
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it notes that torchvision, which nobody needs, is absent
     example = torch.zeros(2, *input_shape)  # a batch of 1 would be taken for a constant
     batch = torch.export.Dim("batch", min=1)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
