@@ -38,7 +38,7 @@ clean:
 $(READY): pyproject.toml requirements/dev.lock
 	$(PYTHON) -m venv .venv
 	@echo "installing requirements/dev.lock into .venv (1.5 GB, a few minutes the first time)"
-	$(BIN)/python -m pip install -qq --no-deps --requirement requirements/dev.lock
+	$(BIN)/python -m pip install -qq --no-deps --no-compile --requirement requirements/dev.lock
 	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check
 	touch $(READY)

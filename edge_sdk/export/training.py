@@ -27,7 +27,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from edge_sdk import preprocess
 from edge_sdk.calibration.metrics import auroc, eer
 from edge_sdk.calibration.pairs import verification_scores
-from edge_sdk.errors import TrainingError
+from edge_sdk.errors import TrainingError, UsageError
 from edge_sdk.export import checkpoint
 from edge_sdk.export.datasets import Dataset
 from edge_sdk.export.datasets.cache import prepared
@@ -60,13 +60,17 @@ class Run:
     steps: int | None = None
     tiny: bool = False
 
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.steps < 1:
+            raise UsageError(f"a run takes at least one step, not {self.steps}")
+
     @property
     def preset(self) -> Preset:
         return self.recipe.preset(self.preset_name)
 
     @property
     def total(self) -> int:
-        return min(self.steps or self.preset.steps, self.preset.steps)
+        return min(self.preset.steps if self.steps is None else self.steps, self.preset.steps)
 
     def network(self) -> nn.Module:
         """The network of the run with fresh weights."""

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from edge_sdk.errors import DatasetError, TrainingError
+from edge_sdk.errors import DatasetError, TrainingError, UsageError
 from edge_sdk.export import checkpoint, recipe
 from edge_sdk.export.augment import Augmentation
 from edge_sdk.export.datasets import load, split_subjects
@@ -70,6 +70,11 @@ def test_a_folder_of_another_run_is_refused(run: Run) -> None:
 def test_people_in_both_sets_are_refused(run: Run) -> None:
     with pytest.raises(TrainingError, match="both"):
         train(replace(run, validation=run.train), quiet=True)
+
+
+def test_no_steps_is_wrong_usage(run: Run) -> None:
+    with pytest.raises(UsageError, match="at least one"):
+        replace(run, steps=0)
 
 
 def test_early_stopping(run: Run) -> None:

@@ -101,7 +101,7 @@ RECIPE = Recipe(
     embedding_size=128,
     score=EmbeddingDistance(output="embedding", metric="euclidean", references="mean_score"),
     presets={
-        # Section 5.1: Adam, 3e-5, batch 32. The paper trains on a V100 for days; the cap is about 20 minutes of two
+        # Section 5.1: Adam, 3e-5, batch 32. The paper trains on a V100 for days; the cap is about half an hour of two
         # cores.
         "paper": Preset(
             preprocessing=preprocess.PAPER,
