@@ -21,8 +21,8 @@ WRITERS = 48
 def demo(folder: Path, say: Callable[[str], None]) -> None:
     """Run it in ``folder``, telling ``say`` line by line.
 
-    The folder holds the training run, the bundle and the report afterwards. About three minutes on two CPU cores; the
-    training resumes if it was interrupted.
+    The folder holds the training run, the bundle and the report afterwards. The training resumes if it was
+    interrupted.
     """
     specification = f"synthetic:{WRITERS}"
     say(f"1. drawing {WRITERS} made-up writers, with genuine signatures and skilled forgeries of each")
