@@ -6,9 +6,10 @@ import argparse
 import dataclasses
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_sdk.cli import ACCEPTED
+from edge_sdk.cli import ACCEPTED, ERROR
 
 if TYPE_CHECKING:
     from edge_sdk.bundle import Bundle
@@ -27,6 +28,21 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     _add_bundle(tune)
     tune.add_argument("--seconds", type=float, default=10.0, metavar="S", help="in all (%(default)s)")
     tune.set_defaults(handler=_tune)
+
+    profile = subparsers.add_parser(
+        "profile",
+        help="latency, memory and power of a bundle here, from the picture to the decision",
+        description="Measure each configuration in a process of its own; the exit code is 3 if one of them failed.",
+    )
+    _add_bundle(profile)
+    profile.add_argument("--engine", default="auto", metavar="NAME", help="or all: every engine that is installed")
+    profile.add_argument("--precision", metavar="NAME", help="int8, fp32 or an artifact's id; default: all there are")
+    profile.add_argument("--seconds", type=float, default=60.0, metavar="S", help="of each run (%(default)s)")
+    profile.add_argument(
+        "--single-stream", action="store_true", help="MLPerf's rule: at least 1,024 calls and 60 seconds"
+    )
+    profile.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page with tables and plots")
+    profile.set_defaults(handler=_profile)
 
 
 def _add_bundle(parser: argparse.ArgumentParser) -> None:
@@ -88,3 +104,25 @@ def _advice(bundle: Bundle, best: list[Lap], stored: str, problem: str) -> str:
     if stored:
         return "\n".join([f"stored for {bundle.id} in {stored}; --engine auto now means:", *options])
     return "\n".join([f"not stored ({problem}); say what was found:", *options])
+
+
+def _profile(arguments: argparse.Namespace) -> int:
+    import msgspec
+
+    from edge_sdk.runtime.profile import profile
+    from edge_sdk.runtime.profile.records import Failed
+    from edge_sdk.runtime.profile.report import html, text
+
+    report = profile(
+        arguments.bundle,
+        engine=arguments.engine,
+        precision=arguments.precision,
+        threads=arguments.threads,
+        seconds=arguments.seconds,
+        single_stream=arguments.single_stream,
+        say=_say,
+    )
+    if arguments.report:
+        arguments.report.write_text(html(report), encoding="utf-8")
+    print(json.dumps(msgspec.to_builtins(report), allow_nan=False) if arguments.json else text(report))
+    return ERROR if any(isinstance(run.outcome, Failed) for run in report.runs) else ACCEPTED
