@@ -90,10 +90,11 @@ class EngineError(EdgeSdkError, RuntimeError):
 
 
 class MissingEngineError(EngineError, ImportError):
-    """The package of an inference engine is not installed."""
+    """The package of an inference engine is not installed; any of ``extra`` and ``others`` brings one that would do."""
 
-    def __init__(self, engine: str, extra: str) -> None:
-        super().__init__(f'engine "{engine}" is not installed; run: pip install "edge-sdk[{extra}]"')
+    def __init__(self, engine: str, extra: str, *others: str) -> None:
+        remedy = " or ".join(f'pip install "edge-sdk[{name}]"' for name in (extra, *others))
+        super().__init__(f'engine "{engine}" is not installed; run: {remedy}')
         self.engine = engine
         self.extra = extra
 

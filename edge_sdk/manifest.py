@@ -27,7 +27,8 @@ MANIFEST_PATH = "manifest.json"
 MAX_FILE_BYTES = 512 * 2**20
 
 Dimension = int | str
-Precision = Literal["fp32", "int8", "int8-sym"]
+# "int8-io": int8 input and output tensors too; "int8-sym": symmetric ranges (zero points 0).
+Precision = Literal["fp32", "int8", "int8-io", "int8-sym"]
 Format = Literal["onnx", "tflite"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")

@@ -13,11 +13,15 @@ Decision = TypeVar("Decision")
 
 @dataclass(frozen=True)
 class Timings:
-    """Wall time of one call, in milliseconds; ``total_ms`` also holds what the stages leave out."""
+    """Wall time of one call, in milliseconds; ``total_ms`` also holds what the stages leave out.
+
+    ``inference_ms`` is the engine, ``postprocess_ms`` the scores and the decision.
+    """
 
     decode_ms: float
     preprocess_ms: float
     inference_ms: float
+    postprocess_ms: float
     total_ms: float
 
 

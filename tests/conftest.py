@@ -83,6 +83,14 @@ def points(threshold: float = 0.9) -> tuple[VerifyPoint | UnsupportedPoint, ...]
     )
 
 
+@pytest.fixture(autouse=True)
+def tuning_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's tuning would be stored: no test sees what was tuned on the machine, or changes it."""
+    path = tmp_path / "config" / "tuning.json"
+    monkeypatch.setenv("EDGE_SDK_TUNING", str(path))
+    return path
+
+
 BundleMaker = Callable[..., Bundle]
 
 

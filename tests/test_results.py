@@ -8,7 +8,7 @@ import pytest
 
 from edge_sdk.results import SpoofDecision, SpoofResult, Timings, VerifyResult
 
-TIMINGS = Timings(decode_ms=1.0, preprocess_ms=2.0, inference_ms=3.0, total_ms=6.5)
+TIMINGS = Timings(decode_ms=1.0, preprocess_ms=2.0, inference_ms=3.0, postprocess_ms=0.25, total_ms=6.5)
 COMMON = {
     "raw_score": 0.4,
     "threshold": 0.61,
@@ -54,7 +54,13 @@ def test_as_dict_is_strict_json() -> None:
         "threshold": 0.61,
         "operating_point": "fmr_1e-2",
         "quality": ["clipped"],
-        "timings": {"decode_ms": 1.0, "preprocess_ms": 2.0, "inference_ms": 3.0, "total_ms": 6.5},
+        "timings": {
+            "decode_ms": 1.0,
+            "preprocess_ms": 2.0,
+            "inference_ms": 3.0,
+            "postprocess_ms": 0.25,
+            "total_ms": 6.5,
+        },
         "bundle_id": "deepsign-1.0-0123456789ab",
     }
     assert list(json.loads(text))[:2] == ["decision", "score"]

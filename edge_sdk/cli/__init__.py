@@ -32,7 +32,13 @@ from edge_sdk.errors import EdgeSdkError, UsageError
 ACCEPTED, REJECTED, USAGE, ERROR = 0, 1, 2, 3
 INTERRUPTED = 130  # what shells report for Ctrl-C
 
-MODULES = ("edge_sdk.cli.device", "edge_sdk.cli.workstation", "edge_sdk.cli.evaluate")
+MODULES = (
+    "edge_sdk.cli.device",
+    "edge_sdk.cli.measure",
+    "edge_sdk.cli.slice",
+    "edge_sdk.cli.workstation",
+    "edge_sdk.cli.evaluate",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,8 +7,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from edge_sdk.cli import ACCEPTED, REJECTED
+from edge_sdk.errors import EdgeSdkError
 
 if TYPE_CHECKING:
+    from edge_sdk.bundle import Bundle
     from edge_sdk.manifest import Artifact, OperatingPoint
     from edge_sdk.runtime import Verifier
 
@@ -45,7 +47,7 @@ def add_parsers(subparsers: Subparsers) -> None:
 
     selftest = subparsers.add_parser("selftest", help="replay a bundle's golden inputs on this device")
     selftest.add_argument("bundle", nargs="?", default=DEFAULT_BUNDLE, metavar="BUNDLE")
-    selftest.add_argument("--engine", default="auto", metavar="NAME")
+    selftest.add_argument("--engine", default="auto", metavar="NAME", help="or all: every engine that is installed")
     selftest.add_argument("--threads", type=int, default=1, metavar="N")
     _add_json(selftest)
     selftest.set_defaults(handler=_selftest)
@@ -57,7 +59,7 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 
 def _add_engine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", default=DEFAULT_BUNDLE, help="shipped name, folder or .edge file (%(default)s)")
-    parser.add_argument("--precision", metavar="NAME", help="int8, fp32 or int8-sym; default: int8 where there is one")
+    parser.add_argument("--precision", metavar="NAME", help="int8, fp32 or an artifact's id; default: int8 if there")
     parser.add_argument("--engine", default="auto", metavar="NAME")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine (%(default)s)")
     _add_json(parser)
@@ -90,7 +92,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     lines = [
         f"{decision}   score {result.score:.4f}, accepted from {result.threshold:.4f} ({result.operating_point})",
         *([f"quality: {', '.join(result.quality)}"] if result.quality else []),
-        f"{result.bundle_id}, {result.timings.total_ms:.1f} ms",
+        f"{result.bundle_id}, {verifier.artifact.id} on {verifier.engine}, {result.timings.total_ms:.1f} ms",
     ]
     _print(result.as_dict(), arguments.json, "\n".join(lines))
     return ACCEPTED if result else REJECTED
@@ -120,11 +122,13 @@ def _inspect(arguments: argparse.Namespace) -> int:
     manifest = bundle.manifest
     for entry in manifest.files:
         bundle.read(entry)  # a damaged file is found here, not on the device
+    here = _here(bundle)
     if arguments.json:
-        _print({"id": bundle.id, "manifest": msgspec.to_builtins(manifest)}, True, "")
+        _print({"id": bundle.id, "auto": here, "manifest": msgspec.to_builtins(manifest)}, True, "")
         return ACCEPTED
     print(f"{bundle.id}   {manifest.modality}, {manifest.task}")
     print(f"path             {bundle.path}")
+    print(f"runs here as     {here.get('error') or '{artifact} on {engine}'.format(**here)}")
     for tensor in manifest.inputs:
         steps = ", ".join(str(step.__struct_config__.tag) for step in tensor.preprocessing)
         print(f"input            {tensor.name} {_shape(tensor.shape)} {tensor.dtype}: {steps or 'as it is'}")
@@ -138,6 +142,17 @@ def _inspect(arguments: argparse.Namespace) -> int:
     for artifact in manifest.artifacts:
         _print_artifact(artifact)
     return ACCEPTED
+
+
+def _here(bundle: Bundle) -> dict[str, str]:
+    """What ``--engine auto`` chooses on this device for one thread, or why it cannot."""
+    from edge_sdk.runtime.selection import choose
+
+    try:
+        choice = choose(bundle)
+    except EdgeSdkError as exc:
+        return {"error": str(exc)}
+    return {"engine": choice.engine, "artifact": choice.artifact.id}
 
 
 def _print_artifact(artifact: Artifact) -> None:
@@ -179,7 +194,8 @@ def _selftest(arguments: argparse.Namespace) -> int:
         for replay in replays:
             score = "" if replay.score is None else f"{replay.score:.6f}, "
             wanted = f"expected {replay.expected:.6f} +- {replay.tolerance:g}"
-            print(f"{replay.status.upper():<8} {replay.artifact_id:<16} {score}{wanted}   {replay.detail}".rstrip())
+            what = f"{replay.status.upper():<8} {replay.artifact_id:<16} {replay.engine:<14}"
+            print(f"{what} {score}{wanted}   {replay.detail}".rstrip())
     values = {"passed": success, "replays": [dataclasses.asdict(replay) for replay in replays]}
     _print(values, arguments.json, "passed" if success else "FAILED" if replays else "FAILED: nothing to replay")
     return ACCEPTED if success else REJECTED

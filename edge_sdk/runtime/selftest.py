@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from edge_sdk.bundle import Bundle
-from edge_sdk.errors import EdgeSdkError, MissingEngineError
-from edge_sdk.runtime.engines import formats
+from edge_sdk.errors import BundleError, EdgeSdkError, EngineError, MissingEngineError
+from edge_sdk.runtime.selection import ALL, AUTO, candidates, choose
 from edge_sdk.runtime.verifier import Verifier
 
 
 @dataclass(frozen=True)
 class Replay:
-    """One artifact replayed; ``score`` and ``detail`` say what came of it."""
+    """One artifact replayed on one engine (or ``"none"``); ``score`` and ``detail`` say what came of it."""
 
     artifact_id: str
+    engine: str
     status: Literal["pass", "fail", "skipped"]
     expected: float
     tolerance: float
@@ -24,34 +25,53 @@ class Replay:
     detail: str = ""
 
 
-def selftest(bundle: str | os.PathLike[str] | Bundle, *, engine: str = "auto", threads: int = 1) -> tuple[Replay, ...]:
+def selftest(bundle: str | os.PathLike[str] | Bundle, *, engine: str = AUTO, threads: int = 1) -> tuple[Replay, ...]:
     """Replay the golden trial with every artifact that has an expected score.
 
-    An artifact in a format that no installed engine runs is skipped; any other error fails it. See :func:`passed`.
+    Each runs on the engine named, with ``"auto"`` on the one that would be chosen for it, with ``"all"`` on every one
+    that is usable here. An artifact that none of them runs is skipped; any other error fails it. See :func:`passed`.
 
     Raises:
         BundleError: The bundle cannot be opened, or a golden input is damaged.
+        UsageError: No such engine.
     """
     opened = Bundle.open(bundle)
     golden = opened.manifest.golden
     pictures = [opened.read(entry) for entry in golden.inputs]
-    return tuple(_replay(opened, artifact_id, pictures, engine, threads) for artifact_id in sorted(golden.scores))
+    replays: list[Replay] = []
+    for artifact_id in sorted(golden.scores):
+        try:
+            engines = _engines(opened, artifact_id, engine, threads)
+        except (BundleError, EngineError) as exc:
+            replays.append(replace(_planned(opened, artifact_id, "none"), status="skipped", detail=str(exc)))
+        else:
+            replays += [replay(opened, artifact_id, name, pictures, threads) for name in engines]
+    return tuple(replays)
 
 
-def _replay(bundle: Bundle, artifact_id: str, pictures: list[bytes], engine: str, threads: int) -> Replay:
-    golden = bundle.manifest.golden
-    replay = Replay(artifact_id, "fail", golden.scores[artifact_id], golden.tolerance[artifact_id])
-    if bundle.manifest.artifact(artifact_id).format not in formats(engine):
-        return replace(replay, status="skipped", detail=f"{engine}: no engine for this format")
+def replay(bundle: Bundle, artifact_id: str, engine: str, pictures: list[bytes], threads: int = 1) -> Replay:
+    """Replay the golden trial, whose inputs are ``pictures``, with one artifact on one engine."""
+    planned = _planned(bundle, artifact_id, engine)
     try:
         with Verifier(bundle, engine=engine, precision=artifact_id, threads=threads) as verifier:
             result = verifier.verify(pictures[:-1], pictures[-1])
     except MissingEngineError as exc:
-        return replace(replay, status="skipped", detail=str(exc))
+        return replace(planned, status="skipped", detail=str(exc))
     except EdgeSdkError as exc:
-        return replace(replay, detail=f"{type(exc).__name__}: {exc}")
-    close = abs(result.score - replay.expected) <= replay.tolerance
-    return replace(replay, status="pass" if close else "fail", score=result.score, detail=", ".join(result.quality))
+        return replace(planned, detail=f"{type(exc).__name__}: {exc}")
+    close = abs(result.score - planned.expected) <= planned.tolerance
+    return replace(planned, status="pass" if close else "fail", score=result.score, detail=", ".join(result.quality))
+
+
+def _engines(bundle: Bundle, artifact_id: str, engine: str, threads: int) -> list[str]:
+    if engine == ALL:
+        return [choice.engine for choice in candidates(bundle, ALL, artifact_id)]
+    return [choose(bundle, engine, artifact_id, threads).engine]
+
+
+def _planned(bundle: Bundle, artifact_id: str, engine: str) -> Replay:
+    golden = bundle.manifest.golden
+    return Replay(artifact_id, engine, "fail", golden.scores[artifact_id], golden.tolerance[artifact_id])
 
 
 def passed(replays: tuple[Replay, ...]) -> bool:

@@ -27,7 +27,8 @@ from edge_sdk.errors import (
 )
 from edge_sdk.manifest import Artifact, EmbeddingDistance, Image, Input, UnsupportedPoint, VerifyPoint
 from edge_sdk.results import Timings, VerifyResult
-from edge_sdk.runtime.engines import formats, load_engine
+from edge_sdk.runtime.engines import load_engine
+from edge_sdk.runtime.selection import choose
 from edge_sdk.runtime.template import Template
 from edge_sdk.scores import combine, embedding_scores, mean_embedding
 
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 # 14 MB more (DeepSign, one thread, processor time of a pair: fp32 22.2 ms one by one, 22.8 together; int8 24.8, 24.7).
 BATCH = 1
 
-PREFERRED_PRECISIONS = ("int8", "fp32", "int8-sym")
 MAX_DEFAULT_FNMR = 0.5  # a default that rejects most genuine pairs helps nobody
 
 _WORST_RAW = {"euclidean": 2.0, "cosine": -1.0}
@@ -58,9 +58,10 @@ class Verifier:
 
     Args:
         bundle: Name of a shipped bundle, path of a folder or ``.edge`` file, or an opened bundle.
-        engine: Name of an engine, or ``"auto"``.
-        precision: ``"int8"``, ``"fp32"`` or ``"int8-sym"``; None takes the first of these that the bundle has in a
-            format that the engine runs. An artifact's id (``"int8.onnx"``) is more exact.
+        engine: Name of an engine, or ``"auto"``: what ``edge-sdk tune`` measured here, else the preferred one of those
+            installed (:func:`edge_sdk.runtime.selection.choose`). :attr:`engine` and :attr:`artifact` say what it is.
+        precision: ``"int8"`` (any int8 artifact that the engine runs), ``"fp32"``, or exactly one artifact by its id
+            (``"int8.onnx"``); None prefers int8.
         operating_point: Name of an operating point of the artifact; None takes the one of least FMR that accepts at
             least half of the genuine pairs it was measured on, or ``eer``.
         threads: Threads of the engine.
@@ -81,11 +82,13 @@ class Verifier:
         threads: int = 1,
     ) -> None:
         self.bundle = Bundle.open(bundle)
-        self.artifact = _choose_artifact(self.bundle, formats(engine), precision)
+        choice = choose(self.bundle, engine, precision, threads)
+        self.engine = choice.engine
+        self.artifact = choice.artifact
         self._input, self._score = _interface(self.bundle)
         self._point = _choose_point(self.artifact, operating_point)
         self._engine = load_engine(
-            engine, self.bundle.read_artifact(self.artifact.id), self.artifact.format, threads=threads
+            self.engine, self.bundle.read_artifact(self.artifact.id), self.artifact.format, threads=threads
         )
         self._batch = BATCH if isinstance(self._input.shape[0], str) else self._input.shape[0]
 
@@ -146,9 +149,11 @@ class Verifier:
         prepared = time.perf_counter()
         named = tuple(flag for flag in quality.FLAGS if any(flag in found for found in flags))
         if _blocked(*flags):
+            inferred = prepared
             score, raw, accepted = 0.0, _WORST_RAW[self._score.metric], False
         else:
             embeddings = self._run(tensors)
+            inferred = time.perf_counter()
             score, raw = self._compare(embeddings[:-1] if template is None else template.embeddings, embeddings[-1:])
             accepted = score >= point.threshold
         end = time.perf_counter()
@@ -162,7 +167,8 @@ class Verifier:
             timings=Timings(
                 decode_ms=(decoded - start) * 1e3,
                 preprocess_ms=(prepared - decoded) * 1e3,
-                inference_ms=(end - prepared) * 1e3,
+                inference_ms=(inferred - prepared) * 1e3,
+                postprocess_ms=(end - inferred) * 1e3,
                 total_ms=(end - start) * 1e3,
             ),
             bundle_id=self.bundle.id,
@@ -257,16 +263,6 @@ class Verifier:
             raise EngineError(f"{self.artifact.id} gave a score that is not finite")
         best = float(raw[np.argmax(score), 0]) if rule == "max_score" else float(raw.mean())
         return combined, best
-
-
-def _choose_artifact(bundle: Bundle, runnable: tuple[str, ...], precision: str | None) -> Artifact:
-    wanted = PREFERRED_PRECISIONS if precision is None else (precision,)
-    for choice in wanted:
-        for artifact in bundle.manifest.artifacts:
-            if choice in (artifact.precision, artifact.id) and artifact.format in runnable:
-                return artifact
-    there = ", ".join(artifact.id for artifact in bundle.manifest.artifacts)
-    raise BundleError(f"{bundle.id} has no {' or '.join(wanted)} artifact as {' or '.join(runnable)}; it has {there}")
 
 
 def _interface(bundle: Bundle) -> tuple[Input, EmbeddingDistance]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import sys
+from importlib import metadata
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import numpy as np
@@ -13,7 +16,8 @@ import pytest
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError, MissingEngineError, UsageError
-from edge_sdk.runtime.engines import ENGINES, formats, load_engine
+from edge_sdk.manifest import Format, Precision
+from edge_sdk.runtime.engines import ENGINES, artifacts, load_engine, usable, version
 from edge_sdk.runtime.engines.fake import FakeModel
 
 FAKE = msgspec.json.encode(FakeModel(shape=(1, 4, 5), dim=3))
@@ -145,25 +149,45 @@ def test_exact_kernels_where_the_fast_ones_saturate(
     assert (("session.x64quantprecision", "1") in entries) is expected
 
 
-def test_auto_takes_onnxruntime_and_never_the_fake(tiny_bundle: Bundle) -> None:
-    engine = load_engine("auto", tiny_bundle.read_artifact("fp32.onnx"), "onnx")
-    assert type(engine).__name__ == "OnnxRuntimeEngine"
-    assert formats("auto") == ("onnx",)
-    assert "tflite" in formats("fake")
+def test_the_table_names_artifacts_that_a_manifest_can_hold() -> None:
+    known = {f"{precision}.{form}" for precision in get_args(Precision) for form in get_args(Format)}
+    for name in ENGINES:
+        assert set(artifacts(name)) <= known, name
+        assert len(set(artifacts(name))) == len(artifacts(name)) > 0, name
+    assert artifacts("onnxruntime") == ("int8.onnx", "fp32.onnx")
+    assert set(artifacts("fake")) == known
+    assert not usable("fake")
 
 
-@pytest.mark.parametrize("name", ["auto", "onnxruntime"])
-def test_a_missing_package_names_the_extra(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, ENGINES["onnxruntime"].module, raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)  # makes `import onnxruntime` fail
-    with pytest.raises(MissingEngineError, match=r'pip install "edge-sdk\[onnx\]"') as caught:
-        load_engine(name, b"", "onnx")
-    assert isinstance(caught.value, ImportError)
+    assert not usable("onnxruntime")
+    for call in (lambda: load_engine("onnxruntime", b"", "onnx"), lambda: version("onnxruntime")):
+        with pytest.raises(MissingEngineError, match=r'pip install "edge-sdk\[onnx\]"') as caught:
+            call()
+        assert isinstance(caught.value, ImportError)
+
+
+def test_an_engine_without_its_device_is_not_usable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    row = dataclasses.replace(ENGINES["onnxruntime"], devices=("gpu[0-9]", "none"))
+    monkeypatch.setitem(ENGINES, "onnxruntime", row)
+    monkeypatch.setattr("edge_sdk.runtime.engines.DEVICES", tmp_path)
+    assert not usable("onnxruntime")
+    (tmp_path / "gpu0").touch()
+    assert usable("onnxruntime")
+
+
+def test_the_version_is_that_of_the_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert version("onnxruntime") == onnxruntime.__version__
+    # A distribution may have another name than what is imported from it, as onnxruntime-gpu has.
+    monkeypatch.setitem(ENGINES, "onnxruntime", dataclasses.replace(ENGINES["onnxruntime"], packages=("cv2",)))
+    assert version("onnxruntime") == metadata.version("opencv-python-headless")
 
 
 @pytest.mark.parametrize(
     ("name", "file_format", "threads"),
-    [("nonesuch", "onnx", 1), ("onnxruntime", "tflite", 1), ("auto", "tflite", 1), ("onnxruntime", "onnx", 0)],
+    [("nonesuch", "onnx", 1), ("onnxruntime", "tflite", 1), ("auto", "onnx", 1), ("onnxruntime", "onnx", 0)],
 )
 def test_impossible_requests_are_usage_errors(name: str, file_format: str, threads: int) -> None:
     with pytest.raises(UsageError):

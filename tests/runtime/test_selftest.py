@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 
 from edge_sdk.bundle import Bundle
-from edge_sdk.errors import IntegrityError
+from edge_sdk.errors import IntegrityError, UsageError
 from edge_sdk.runtime import Verifier
+from edge_sdk.runtime.engines import ENGINES
 from edge_sdk.runtime.selftest import passed, selftest
 
 Maker = Callable[..., Bundle]
@@ -40,6 +42,28 @@ def test_one_wrong_score_fails(make_bundle: Maker, expected: dict[str, float]) -
     assert passed(selftest(make_bundle(golden=expected | {"int8.onnx": expected["int8.onnx"] + 2e-4}, tolerance=1e-3)))
 
 
+def test_every_engine_that_takes_it(
+    make_bundle: Maker, expected: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = make_bundle(golden=expected)
+    row = ENGINES["onnxruntime"]
+    monkeypatch.setitem(ENGINES, "second", dataclasses.replace(row, artifacts=("fp32.onnx",)))
+    monkeypatch.setitem(ENGINES, "absent", dataclasses.replace(row, packages=("no_such_package",)))
+    replays = selftest(bundle, engine="all")
+    assert [(r.artifact_id, r.engine) for r in replays] == [
+        ("fp32.onnx", "onnxruntime"),
+        ("fp32.onnx", "second"),
+        ("int8.onnx", "onnxruntime"),
+    ]
+    assert passed(replays)
+    assert [(r.engine, r.status) for r in selftest(bundle, engine="second")] == [
+        ("second", "pass"),
+        ("none", "skipped"),
+    ]
+    with pytest.raises(UsageError):
+        selftest(bundle, engine="nonesuch")
+
+
 def test_no_golden_inputs_are_not_passed(tiny_bundle: Bundle) -> None:
     assert selftest(tiny_bundle) == ()
     assert not passed(())
@@ -53,6 +77,7 @@ def test_without_an_engine_it_is_skipped_and_not_passed(
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     replays = selftest(bundle, engine="onnxruntime")
     assert {r.status for r in replays} == {"skipped"}
+    assert {r.engine for r in replays} == {"onnxruntime"}
     assert "pip install" in replays[0].detail
     assert not passed(replays)
 

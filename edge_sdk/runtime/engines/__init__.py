@@ -11,12 +11,17 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from dataclasses import dataclass
-from typing import Protocol, cast
+from importlib import metadata
+from pathlib import Path
+from typing import Protocol, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import MissingEngineError, UsageError
+from edge_sdk.manifest import Format, Precision
+
+DEVICES = Path("/dev")
 
 Tensors = dict[str, NDArray[np.float32]]
 
@@ -55,30 +60,62 @@ class _Module(Protocol):
 @dataclass(frozen=True)
 class _Row:
     module: str
-    formats: tuple[str, ...]
-    package: str = ""  # what must be installed; engines that need nothing are for tests, and "auto" skips them
+    artifacts: tuple[str, ...]  # ids that the engine runs, best first
+    packages: tuple[str, ...] = ()  # any of them will do; engines that need none are for tests, and "auto" skips them
     extra: str = ""  # of edge-sdk, that installs the package
+    devices: tuple[str, ...] = ()  # patterns of files in DEVICES; one must be there
 
+
+_ONNX = ("int8.onnx", "fp32.onnx")
 
 # In the order of preference for "auto".
 ENGINES: dict[str, _Row] = {
-    "onnxruntime": _Row("edge_sdk.runtime.engines.onnxruntime", ("onnx",), "onnxruntime", "onnx"),
-    "fake": _Row("edge_sdk.runtime.engines.fake", ("onnx", "tflite")),
+    "onnxruntime": _Row("edge_sdk.runtime.engines.onnxruntime", _ONNX, ("onnxruntime",), "onnx"),
+    "fake": _Row(
+        "edge_sdk.runtime.engines.fake",
+        tuple(f"{precision}.{kind}" for kind in get_args(Format) for precision in get_args(Precision)),
+    ),
 }
 
 
-def formats(engine: str) -> tuple[str, ...]:
-    """Artifact formats that the engine runs; of ``"auto"``, those that any engine runs."""
-    if engine == "auto":
-        return tuple(dict.fromkeys(name for row in ENGINES.values() if row.package for name in row.formats))
-    return _row(engine).formats
+def artifacts(engine: str) -> tuple[str, ...]:
+    """Ids of the artifacts that an engine runs, best first; ``UsageError`` if there is no such engine."""
+    return _row(engine).artifacts
+
+
+def extra(engine: str) -> str:
+    """Return the extra of edge-sdk that installs an engine."""
+    return _row(engine).extra
+
+
+def usable(engine: str) -> bool:
+    """Whether ``"auto"`` may take an engine here: its package is installed and its device is there."""
+    return _package(engine) is not None and has_device(engine)
+
+
+def has_device(engine: str) -> bool:
+    """Whether the device that an engine needs is there; most need none but the processor."""
+    patterns = _row(engine).devices
+    return not patterns or any(True for pattern in patterns for _ in DEVICES.glob(pattern))
+
+
+def version(engine: str) -> str:
+    """Return the version of an engine's package; ``MissingEngineError`` if it is not installed."""
+    package = _package(engine)
+    if package is None:
+        raise MissingEngineError(engine, extra(engine))
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # onnxruntime-gpu installs onnxruntime; this search takes long
+        names = metadata.packages_distributions().get(package, [])
+        return metadata.version(names[0]) if names else "unknown"
 
 
 def load_engine(name: str, model: bytes, format: str, *, threads: int = 1) -> Engine:  # noqa: A002 - the manifest's word
-    """Load an artifact.
+    """Load an artifact. To choose an engine first, see :mod:`edge_sdk.runtime.selection`.
 
     Args:
-        name: A key of :data:`ENGINES`, or ``"auto"``: the first that runs ``format`` and is installed.
+        name: A key of :data:`ENGINES`.
         model: The artifact's bytes, already checked against the manifest.
         format: ``"onnx"`` or ``"tflite"``.
         threads: Threads inside one operator.
@@ -90,12 +127,9 @@ def load_engine(name: str, model: bytes, format: str, *, threads: int = 1) -> En
     """
     if threads < 1:
         raise UsageError(f"threads must be at least 1, not {threads}")
-    if format not in formats(name):
-        raise UsageError(f'engine "{name}" does not run {format} artifacts')
-    if name == "auto":
-        able = [key for key, row in ENGINES.items() if row.package and format in row.formats]
-        name = next((key for key in able if importlib.util.find_spec(ENGINES[key].package)), able[0])
     row = _row(name)
+    if not any(artifact.endswith(f".{format}") for artifact in row.artifacts):
+        raise UsageError(f'engine "{name}" does not run {format} artifacts')
     try:
         module = cast("_Module", importlib.import_module(row.module))
     except ImportError as exc:
@@ -108,3 +142,7 @@ def _row(name: str) -> _Row:
         return ENGINES[name]
     except KeyError:
         raise UsageError(f'no engine "{name}"; there are: auto, {", ".join(ENGINES)}') from None
+
+
+def _package(engine: str) -> str | None:
+    return next((package for package in _row(engine).packages if importlib.util.find_spec(package)), None)

@@ -1,0 +1,146 @@
+"""What a profile consists of: frozen records that travel from the measuring process as JSON, and into the report."""
+
+from __future__ import annotations
+
+import msgspec
+
+from edge_sdk.runtime.engines.placement import Placed
+
+
+class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Job(_Record, frozen=True, kw_only=True):
+    """One configuration to measure, in a process of its own: at least ``seconds`` and at least ``calls``."""
+
+    bundle: str
+    engine: str
+    artifact: str
+    threads: int
+    seconds: float
+    calls: int = 1
+
+    @property
+    def label(self) -> str:
+        """``onnxruntime int8.onnx, 1 thread``."""
+        return f"{self.engine} {self.artifact}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+
+
+class Quantile(_Record, frozen=True, kw_only=True):
+    """The smallest latency that a share ``p`` of the calls did not exceed, in milliseconds.
+
+    ``low`` and ``high`` bound the quantile of the machine's latency with 95 % confidence, whatever its distribution, as
+    if calls were independent; None where so few calls give no bound.
+    """
+
+    p: float
+    ms: float
+    low: float | None
+    high: float | None
+
+
+class Stage(_Record, frozen=True, kw_only=True):
+    """Latency of one stage over all warm calls; nothing is clipped or left out."""
+
+    name: str
+    quantiles: tuple[Quantile, ...]
+    max_ms: float
+
+
+class Moment(_Record, frozen=True, kw_only=True):
+    """Calls in one slice of the run: when it ends (s), and their median and maximum (ms)."""
+
+    at_s: float
+    median_ms: float
+    max_ms: float
+
+
+class Progress(_Record, frozen=True, kw_only=True, tag="progress"):
+    """How far a measurement has come."""
+
+    seconds: float
+    calls: int
+
+
+class Measured(_Record, frozen=True, kw_only=True, tag="measured"):
+    """One configuration, measured.
+
+    Attributes:
+        init_ms: Opening the bundle, importing the engine's package, loading; in a fresh process. An engine that builds
+            (TensorRT) does so here if it has not before.
+        reload_ms: The same again in the same process: nothing to import, nothing to build.
+        first_ms: Decoding, pre-processing and embedding of the first picture.
+        calls: Warm calls: one picture against a template, from the file's bytes to the decision.
+        stages: ``decode``, ``preprocess``, ``inference``, ``postprocess`` and ``total``.
+        window_s: Length of the first and last part of the run that throughput is taken from.
+        first_per_s: Calls per second in the first such part.
+        last_per_s: And in the last: a device that gets hot gets slower.
+        peak_bytes: Most memory resident until the last warm call, with Python, numpy and OpenCV.
+        nodes: Which kinds of nodes ran where; None where the engine does not tell.
+        curve: (ms, share of calls not above it) of the total.
+        moments: The run cut into slices.
+    """
+
+    engine_version: str
+    init_ms: float
+    reload_ms: float
+    first_ms: float
+    calls: int
+    seconds: float
+    stages: tuple[Stage, ...]
+    window_s: float
+    first_per_s: float
+    last_per_s: float
+    peak_bytes: int | None
+    nodes: tuple[Placed, ...] | None
+    curve: tuple[tuple[float, float], ...]
+    moments: tuple[Moment, ...]
+
+    def stage(self, name: str) -> Stage:
+        """Return a stage by its name."""
+        return next(stage for stage in self.stages if stage.name == name)
+
+
+class Failed(_Record, frozen=True, kw_only=True, tag="failed"):
+    """A configuration that could not be measured: the error's type and message."""
+
+    error: str
+    message: str
+
+
+class Power(_Record, frozen=True, kw_only=True):
+    """A Jetson's power mode, and its mean and highest draw in watts while one configuration ran."""
+
+    mode: str
+    mean_w: float
+    max_w: float
+
+
+class Run(_Record, frozen=True, kw_only=True):
+    """One configuration and what came of it; ``power`` is None where nothing tells."""
+
+    job: Job
+    outcome: Measured | Failed
+    power: Power | None
+
+
+class Machine(_Record, frozen=True, kw_only=True):
+    """What it ran on; None is what could not be found out."""
+
+    processor: str
+    cores: int | None
+    instructions: tuple[str, ...] | None
+    governor: str | None
+    load_average: float | None
+    system: str
+    versions: dict[str, str]
+
+
+class Report(_Record, frozen=True, kw_only=True):
+    """A bundle's profile. ``single_stream``: measured by MLPerf's rule, whose figure is the 90th percentile."""
+
+    bundle_id: str
+    machine: Machine
+    runs: tuple[Run, ...]
+    single_stream: bool

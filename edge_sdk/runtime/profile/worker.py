@@ -1,0 +1,140 @@
+"""Measures one configuration in a process of its own, so that its start and its memory are its own.
+
+``python -m edge_sdk.runtime.profile.worker JOB`` takes a job as JSON and prints one record a line.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from array import array
+from collections.abc import Callable
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk import images, preprocess, quality
+from edge_sdk.bundle import Bundle
+from edge_sdk.errors import BundleError, EdgeSdkError
+from edge_sdk.runtime import Verifier, device
+from edge_sdk.runtime.engines import version
+from edge_sdk.runtime.engines.placement import Placed, placement
+from edge_sdk.runtime.profile.quantiles import quantile
+from edge_sdk.runtime.profile.records import Failed, Job, Measured, Moment, Progress, Stage
+
+STAGES = ("decode", "preprocess", "inference", "postprocess", "total")
+QUANTILES = (0.5, 0.9, 0.99)
+WINDOW_S = 30.0  # of a run of at least two such; else a third of the run
+_CURVE = np.unique(np.concatenate([np.linspace(0, 0.98, 50), np.linspace(0.98, 1, 41)]))
+_MOMENTS = 100
+
+Floats = NDArray[np.float64]
+
+
+def measure(job: Job, say: Callable[[Progress], None] = lambda _: None) -> Measured:
+    """Measure; any ``EdgeSdkError`` of the bundle or the engine may be raised."""
+    start = time.perf_counter()
+    verifier = _open(job)
+    init_ms = _since(start)
+    pictures = [verifier.bundle.read(entry) for entry in verifier.bundle.manifest.golden.inputs]
+    if len(pictures) < 2:
+        raise BundleError(f"{verifier.bundle.id} has no golden inputs to profile with")
+    start = time.perf_counter()
+    verifier.embed(pictures[-1])
+    first_ms = _since(start)
+    template = verifier.enroll(pictures[:-1])
+    blocked = set(verifier.verify(template, pictures[-1]).quality) & set(quality.BLOCKING)
+    if blocked:
+        raise BundleError(f"the golden query never reaches the engine: {', '.join(sorted(blocked))}")
+
+    ends = array("d")
+    laps = tuple(array("d") for _ in STAGES)
+    begin = said = time.perf_counter()
+    while not ends or ends[-1] < job.seconds or len(ends) < job.calls:
+        timings = verifier.verify(template, pictures[-1]).timings
+        now = time.perf_counter()
+        for lap, name in zip(laps, STAGES, strict=True):
+            lap.append(getattr(timings, f"{name}_ms"))
+        ends.append(now - begin)
+        if now - said >= 1:
+            said = now
+            say(Progress(seconds=ends[-1], calls=len(ends)))
+    peak = device.peak_memory()
+    verifier.close()
+
+    start = time.perf_counter()
+    _open(job).close()
+    reload_ms = _since(start)
+    finished = np.frombuffer(ends)
+    totals = np.frombuffer(laps[-1])
+    window = WINDOW_S if finished[-1] >= 2 * WINDOW_S else float(finished[-1]) / 3
+    ordered = np.sort(totals)
+    return Measured(
+        engine_version=version(job.engine),
+        init_ms=init_ms,
+        reload_ms=reload_ms,
+        first_ms=first_ms,
+        calls=len(ends),
+        seconds=float(finished[-1]),
+        stages=tuple(_stage(name, np.sort(np.frombuffer(lap))) for name, lap in zip(STAGES, laps, strict=True)),
+        window_s=window,
+        first_per_s=float(np.count_nonzero(finished <= window)) / window,
+        last_per_s=float(np.count_nonzero(finished > finished[-1] - window)) / window,
+        peak_bytes=peak,
+        nodes=_nodes(verifier, job, pictures[-1]),
+        curve=tuple((float(ordered[max(0, int(np.ceil(p * len(ordered))) - 1)]), float(p)) for p in _CURVE),
+        moments=_moments(finished, totals),
+    )
+
+
+def _open(job: Job) -> Verifier:
+    return Verifier(job.bundle, engine=job.engine, precision=job.artifact, threads=job.threads)
+
+
+def _since(start: float) -> float:
+    return (time.perf_counter() - start) * 1e3
+
+
+def _stage(name: str, ordered: Floats) -> Stage:
+    return Stage(name=name, quantiles=tuple(quantile(ordered, p) for p in QUANTILES), max_ms=float(ordered[-1]))
+
+
+def _moments(finished: Floats, totals: Floats) -> tuple[Moment, ...]:
+    edges = np.unique(np.linspace(0, len(totals), min(_MOMENTS, len(totals)) + 1).astype(int))
+    return tuple(
+        Moment(
+            at_s=float(finished[stop - 1]),
+            median_ms=float(np.median(totals[start:stop])),
+            max_ms=float(totals[start:stop].max()),
+        )
+        for start, stop in pairwise(edges)
+    )
+
+
+def _nodes(verifier: Verifier, job: Job, picture: bytes) -> tuple[Placed, ...] | None:
+    bundle: Bundle = verifier.bundle
+    (tensor,) = bundle.manifest.inputs
+    inputs = {tensor.name: preprocess.apply(tensor.preprocessing, images.load(picture))[None]}
+    return placement(job.engine, bundle.read_artifact(job.artifact), inputs, threads=job.threads)
+
+
+def main(argument: str) -> None:
+    """Measure the job and print records; an error of ours is a record too, any other ends the process."""
+    # Libraries that print to file descriptor 1 must not come between the records.
+    with os.fdopen(os.dup(1), "wb", buffering=0) as channel:
+        os.dup2(2, 1)
+
+        def say(record: Progress | Measured | Failed) -> None:
+            channel.write(msgspec.json.encode(record) + b"\n")
+
+        try:
+            say(measure(msgspec.json.decode(argument, type=Job), say))
+        except EdgeSdkError as exc:
+            say(Failed(error=type(exc).__name__, message=str(exc)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,60 @@
+"""A bundle cut down to what one application needs: fewer artifacts, everything else as it was."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from edge_sdk.bundle import Bundle, BundleWriter
+from edge_sdk.errors import BundleError, UsageError
+from edge_sdk.manifest import Golden
+
+
+def slice_bundle(
+    bundle: str | os.PathLike[str] | Bundle,
+    destination: str | os.PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002 - the manifest's word
+    precision: str | None = None,
+    overwrite: bool = True,
+) -> Bundle:
+    """Write a bundle with only the artifacts of one format, one precision, or both.
+
+    The files that stay are the same bytes, so enrolments made with one of these artifacts stay valid: a template is
+    bound to the embedding space and the artifact, not to the bundle's id, which changes.
+
+    Args:
+        bundle: Name of a shipped bundle, path, or an opened bundle.
+        destination: A folder, or one file if it ends in ``.edge``; replaced as a whole.
+        format: ``"onnx"`` or ``"tflite"``; None keeps all.
+        precision: Exactly ``"int8"``, ``"int8-io"``, ``"int8-sym"`` or ``"fp32"``; None keeps all.
+        overwrite: Whether a bundle at ``destination`` may be replaced; never the one that is read.
+
+    Raises:
+        UsageError: Neither format nor precision is given, or the destination is the bundle itself.
+        BundleError: The bundle cannot be read, or has no such artifact.
+    """
+    if format is None and precision is None:
+        raise UsageError("a slice keeps one format, one precision, or both: say which")
+    opened = Bundle.open(bundle)
+    if os.path.realpath(destination) == os.path.realpath(opened.path):
+        raise UsageError(f"{destination} is the bundle to be sliced: write the slice somewhere else")
+    manifest = opened.manifest
+    kept = tuple(a for a in manifest.artifacts if format in (None, a.format) and precision in (None, a.precision))
+    if not kept:
+        there = ", ".join(artifact.id for artifact in manifest.artifacts)
+        wanted = ".".join(word for word in (precision, format) if word)
+        raise BundleError(f"{opened.id} has no {wanted} artifact; it has {there}")
+    ids = {artifact.id for artifact in kept}
+    scores = {key: score for key, score in manifest.golden.scores.items() if key in ids}
+    golden = Golden(
+        inputs=manifest.golden.inputs if scores else (),
+        scores=scores,
+        tolerance={key: manifest.golden.tolerance[key] for key in scores},
+    )
+    sliced = msgspec.structs.replace(manifest, artifacts=kept, golden=golden)
+    with BundleWriter(destination, overwrite) as writer:
+        for entry in sliced.files:
+            writer.add(entry.path, opened.read(entry))
+        return writer.finish(sliced)

@@ -1,0 +1,180 @@
+"""Which engine runs which artifact, and what is said where none does."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import pytest
+
+from edge_sdk.bundle import Bundle
+from edge_sdk.errors import BundleError, EngineError, MissingEngineError, UsageError
+from edge_sdk.manifest import Artifact
+from edge_sdk.runtime import Verifier, device, tuning
+from edge_sdk.runtime.engines import ENGINES, _Row, version
+from edge_sdk.runtime.selection import candidates, choose
+from edge_sdk.runtime.tuning import Tuned
+
+Maker = Callable[..., Bundle]
+FAKE = ENGINES["fake"].module
+# "gpu" before "small" before "old": numpy is always installed.
+ROWS = {
+    "gpu": _Row(FAKE, ("int8-sym.onnx", "fp32.onnx"), ("numpy",), "gpu-extra", devices=("no-such-gpu[0-9]",)),
+    "absent": _Row(FAKE, ("int8.onnx", "fp32.onnx"), ("no_such_package",), "absent-extra"),
+    "small": _Row(FAKE, ("int8.tflite", "fp32.tflite"), ("no_such_package", "numpy"), "small-extra"),
+    "old": _Row(FAKE, ("fp32.onnx", "int8.onnx"), ("numpy",), "old-extra"),
+    "fake": ENGINES["fake"],
+}
+
+
+@pytest.fixture(autouse=True)
+def engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(ENGINES):
+        monkeypatch.delitem(ENGINES, name)
+    for name, row in ROWS.items():
+        monkeypatch.setitem(ENGINES, name, row)
+
+
+@pytest.fixture
+def of(tiny_bundle: Bundle) -> Callable[..., Bundle]:
+    """A bundle that lists the artifacts of these ids; only what it lists is looked at."""
+
+    def make(*ids: str) -> Bundle:
+        template = tiny_bundle.manifest.artifacts[0]
+        artifacts: list[Artifact] = []
+        for key in ids:
+            precision, form = key.split(".")
+            file = msgspec.structs.replace(template.file, path=f"model.{key}")
+            artifacts.append(msgspec.structs.replace(template, precision=precision, format=form, file=file))
+        manifest = msgspec.structs.replace(tiny_bundle.manifest, artifacts=tuple(artifacts))
+        return Bundle(tiny_bundle.path, manifest, "made-up", tiny_bundle._store)
+
+    return make
+
+
+def pair(bundle: Bundle, *arguments: object) -> tuple[str, str]:
+    choice = choose(bundle, *arguments)  # type: ignore[arg-type]
+    return choice.engine, choice.artifact.id
+
+
+def test_auto_prefers_int8_then_the_order_of_the_table(of: Callable[..., Bundle]) -> None:
+    everything = ("fp32.onnx", "int8.onnx", "int8-sym.onnx", "fp32.tflite", "int8.tflite")
+    for ids in itertools.permutations(everything, 5):  # however the manifest lists them
+        assert pair(of(*ids)) == ("small", "int8.tflite")
+    assert pair(of("fp32.onnx", "int8.onnx", "fp32.tflite")) == ("old", "int8.onnx")  # int8 before the better engine
+    assert pair(of("fp32.onnx", "fp32.tflite")) == ("small", "fp32.tflite")
+
+
+def test_a_device_that_is_there_counts(of: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = of("fp32.onnx", "int8.tflite", "int8-sym.onnx")
+    assert pair(bundle) == ("small", "int8.tflite")
+    monkeypatch.setitem(ENGINES, "gpu", _Row(FAKE, ROWS["gpu"].artifacts, ("numpy",), "gpu-extra", devices=("null",)))
+    assert pair(bundle) == ("gpu", "int8-sym.onnx")
+
+
+@pytest.mark.parametrize(
+    ("engine", "precision", "expected"),
+    [
+        ("auto", "int8", ("small", "int8.tflite")),
+        ("auto", "int8.onnx", ("old", "int8.onnx")),  # an id is exact
+        ("auto", "fp32", ("small", "fp32.tflite")),
+        ("gpu", None, ("gpu", "int8-sym.onnx")),  # named: whether it can be loaded shows when it is
+        ("gpu", "int8", ("gpu", "int8-sym.onnx")),
+        ("gpu", "int8-sym", ("gpu", "int8-sym.onnx")),
+        ("gpu", "fp32", ("gpu", "fp32.onnx")),
+        ("absent", None, ("absent", "int8.onnx")),
+        ("fake", "fp32.tflite", ("fake", "fp32.tflite")),
+    ],
+)
+def test_what_is_asked_for(
+    of: Callable[..., Bundle], engine: str, precision: str | None, expected: tuple[str, str]
+) -> None:
+    bundle = of("fp32.onnx", "int8.onnx", "int8-sym.onnx", "fp32.tflite", "int8.tflite")
+    assert pair(bundle, engine, precision) == expected
+
+
+def test_no_such_artifact(of: Callable[..., Bundle]) -> None:
+    for engine, precision in (("auto", "int8"), ("old", "int8.onnx"), ("small", None), ("auto", "nonesuch")):
+        with pytest.raises(BundleError, match=r"it has fp32\.onnx"):
+            choose(of("fp32.onnx"), engine, precision)
+    with pytest.raises(BundleError, match="any engine"):
+        choose(of("int8-io.onnx"))
+    with pytest.raises(UsageError, match="nonesuch"):
+        choose(of("fp32.onnx"), "nonesuch")
+    with pytest.raises(UsageError, match="all"):
+        candidates(of("fp32.onnx"), "auto")
+
+
+def test_no_installed_engine_names_every_extra_that_would_help(
+    of: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENGINES, "old", _Row(FAKE, ROWS["old"].artifacts, ("no_such_package",), "old-extra"))
+    with pytest.raises(MissingEngineError) as caught:
+        choose(of("fp32.onnx", "int8.onnx"))
+    said = str(caught.value)
+    assert 'pip install "edge-sdk[absent-extra]" or pip install "edge-sdk[old-extra]"' in said
+    assert "gpu" not in said  # its device is not there, so its package would not help
+    assert "small" not in said  # it runs none of these
+    with pytest.raises(EngineError, match="device") as other:
+        choose(of("int8-sym.onnx"))
+    assert not isinstance(other.value, MissingEngineError)
+
+
+def test_all_is_every_usable_engine(of: Callable[..., Bundle]) -> None:
+    found = candidates(of("fp32.onnx", "int8.onnx", "fp32.tflite", "int8-sym.onnx"))
+    assert [(c.engine, c.artifact.id) for c in found] == [
+        ("old", "int8.onnx"),
+        ("small", "fp32.tflite"),
+        ("old", "fp32.onnx"),
+    ]
+
+
+def test_a_choice_that_fails_to_load_is_an_error(make_bundle: Maker) -> None:
+    with pytest.raises(EngineError, match="not a fake model"):  # an ONNX file, to the "old" engine
+        Verifier(make_bundle())
+
+
+def test_the_verifier_says_what_was_chosen(make_bundle: Maker, signature: np.ndarray) -> None:
+    from edge_sdk.runtime.engines.fake import FakeModel
+
+    model = msgspec.json.encode(FakeModel(shape=(1, 150, 180)))
+    with Verifier(make_bundle(models={"fp32": model})) as verifier:
+        assert (verifier.engine, verifier.artifact.id) == ("old", "fp32.onnx")
+        assert verifier.embed(signature).shape == (1, 16)
+
+
+# --- what was tuned ---
+
+
+def tuned(engine: str, artifact: str, median_ms: float) -> Tuned:
+    return Tuned(
+        bundle_id="made-up",
+        threads=1,
+        engine=engine,
+        engine_version=version(engine),
+        artifact=artifact,
+        processor=device.processor(),
+        median_ms=median_ms,
+    )
+
+
+def test_auto_takes_the_fastest_that_was_tuned(of: Callable[..., Bundle]) -> None:
+    bundle = of("fp32.onnx", "int8.onnx", "fp32.tflite", "int8.tflite")
+    tuning.store([tuned("old", "fp32.onnx", 1.0), tuned("old", "int8.onnx", 3.0), tuned("small", "int8.tflite", 2.0)])
+    assert pair(bundle) == ("old", "fp32.onnx")
+    assert pair(bundle, "auto", "int8") == ("small", "int8.tflite")
+    assert pair(bundle, "auto", "int8.onnx") == ("old", "int8.onnx")
+    assert pair(bundle, "auto", "fp32.tflite") == ("small", "fp32.tflite")  # never measured: the fixed order
+    assert pair(bundle, "small") == ("small", "int8.tflite")  # a name is a name
+    assert pair(bundle, "auto", None, 2) == ("small", "int8.tflite")  # other threads, other numbers: the fixed order
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"bundle_id": "other"}, {"threads": 2}, {"engine_version": "0.0"}, {"processor": "other"}, {"engine": "absent"}],
+)
+def test_what_has_changed_since_is_not_used(of: Callable[..., Bundle], change: dict[str, object]) -> None:
+    tuning.store([msgspec.structs.replace(tuned("old", "fp32.onnx", 1.0), **change)])
+    assert pair(of("fp32.onnx", "int8.tflite")) == ("small", "int8.tflite")
