@@ -6,21 +6,25 @@ import contextlib
 import io
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edge_sdk.calibration.ranges import Grid, Histogram, choose_range
 from edge_sdk.errors import UsageError
+from edge_sdk.runtime.engines import onnxruntime
 
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _ACTIVATIONS = frozenset({"Relu", "LeakyRelu", "Clip", "Sigmoid"})
+
+Ranges: TypeAlias = Mapping[str, tuple[float, float]]
+"""(low, high) by tensor."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,10 +39,16 @@ class Observed:
     model: bytes
     histograms: Mapping[str, Histogram]
     layers: Mapping[str, tuple[str, ...]]
+    _chosen: dict[tuple[str, Grid], Ranges] = field(default_factory=dict, init=False, repr=False)
 
-    def ranges(self, method: str, grid: Grid) -> dict[str, tuple[float, float]]:
-        """The range of each tensor; see `choose_range`."""
-        return {name: choose_range(histogram, method, grid) for name, histogram in self.histograms.items()}
+    def ranges(self, method: str, grid: Grid) -> Ranges:
+        """The range of each tensor, chosen once; see `choose_range`."""
+        key = method, grid
+        if key not in self._chosen:
+            self._chosen[key] = MappingProxyType(
+                {name: choose_range(histogram, method, grid) for name, histogram in self.histograms.items()}
+            )
+        return self._chosen[key]
 
 
 def observe(model: bytes, samples: NDArray[np.float32]) -> Observed:
@@ -60,16 +70,14 @@ def observe(model: bytes, samples: NDArray[np.float32]) -> Observed:
     results = {value.name for value in graph.output}
     inner = [name for node in graph.node for name in node.output if name and name not in results]
     graph.output.extend(onnx.ValueInfoProto(name=name) for name in inner)  # ONNX Runtime infers the types
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    floats = [output.name for output in session.get_outputs() if output.type == "tensor(float)"]
+    engine = onnxruntime.load(proto.SerializeToString(), threads=1)
+    floats = [output.name for output in engine.outputs if output.dtype == "float32"]
     histograms = {name: Histogram() for name in (*inputs, *floats)}
     for k in range(len(samples)):
-        sample = samples[k : k + 1]
-        for name, values in zip(histograms, (sample, *session.run(floats, {inputs[0]: sample})), strict=True):
-            histograms[name].add(values)
+        tensors = {inputs[0]: samples[k : k + 1]}
+        tensors |= engine.run(tensors)
+        for name, histogram in histograms.items():
+            histogram.add(tensors[name])
     return Observed(ready, MappingProxyType(histograms), MappingProxyType(layers))
 
 
