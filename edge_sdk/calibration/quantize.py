@@ -21,7 +21,7 @@ from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType,
 from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
-from edge_sdk.calibration.observe import WEIGHTED, Observed, observe
+from edge_sdk.calibration.observe import WEIGHTED, Observed, Ranges, observe
 from edge_sdk.calibration.ranges import METHODS
 from edge_sdk.errors import UsageError
 from edge_sdk.manifest import CalibrationProvenance
@@ -88,7 +88,7 @@ def quantize(
         )
         quantizer.quantize_model()
         quantizer.model.save_model_to_file(str(result), use_external_data_format=False)
-        return _without_leftovers(result.read_bytes())
+        return _finished(result.read_bytes(), ranges)
 
 
 def choose(
@@ -154,15 +154,42 @@ def _float_tail(graph: onnx.GraphProto) -> tuple[set[str], set[str]]:
     return tail, {node.op_type for node in dense} - inner
 
 
-def _without_leftovers(model: bytes) -> bytes:
-    """The quantiser leaves a quantised copy of a bias that it then keeps float; ONNX Runtime warns about such."""
+def _finished(model: bytes, ranges: Ranges) -> bytes:
+    """The quantiser's result without unused tensors, and with its float layers guarded."""
     proto = onnx.load_from_string(model)
+    _guard_float_layers(proto.graph, ranges)
+    # A quantised copy of a bias that is then kept float stays behind; ONNX Runtime warns about such.
     used = {name for node in proto.graph.node for name in node.input} | {value.name for value in proto.graph.output}
     kept = [tensor for tensor in proto.graph.initializer if tensor.name in used]
     del proto.graph.initializer[:]
     proto.graph.initializer.extend(kept)
     onnx.checker.check_model(proto)
     return proto.SerializeToString(deterministic=True)
+
+
+def _guard_float_layers(graph: onnx.GraphProto, ranges: Ranges) -> None:
+    """Put a Clip that clips nothing between a DequantizeLinear and a layer with float weights.
+
+    Without it ONNX Runtime quantises those weights when it loads the model, with one scale for the whole tensor, if
+    the output is quantised again: its WeightBiasQuantization takes every such layer for one forgotten.
+    """
+    constants = {tensor.name for tensor in graph.initializer}
+    sources = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "DequantizeLinear"}
+    values = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "QuantizeLinear"}
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        tensor = values.get(sources.get(node.input[0], "")) if node.op_type in WEIGHTED else None
+        if tensor is not None and node.input[1] in constants:
+            bounds = [f"{node.name}_lowest", f"{node.name}_highest"]
+            for name, bound in zip(bounds, ranges[tensor], strict=True):
+                # Twice the range, for rounding may leave it by half a step.
+                graph.initializer.append(onnx.numpy_helper.from_array(np.array(2 * bound, np.float32), name))
+            guarded = f"{node.name}_guarded"
+            nodes.append(onnx.helper.make_node("Clip", [node.input[0], *bounds], [guarded], f"{node.name}_guard"))
+            node.input[0] = guarded
+        nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _named(observed: Observed, graph: onnx.GraphProto, wanted: Collection[str]) -> set[str]:

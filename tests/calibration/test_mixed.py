@@ -112,6 +112,15 @@ def test_the_bad_layer_alone_is_kept_in_float_and_the_budget_holds(planted, imag
     assert record.float_nodes == ("conv2",)
 
 
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_onnx_runtime_leaves_float_layers_float(planted, images, symmetric):
+    """It quantises float weights between DequantizeLinear and QuantizeLinear by itself unless the model prevents it."""
+    model, _, _, error = planted
+    observed = observe(model, images[::EACH])
+    for kept in (["conv2"], ["conv1", "conv2"], ["conv0", "conv2"]):
+        assert error(quantize(observed, symmetric=symmetric, keep_float_ops=kept)) < 1e-3
+
+
 def test_a_symmetric_model_has_nothing_quantised_before_a_float_layer(planted):
     """Its input comes from a layer that feeds nobody else: TensorRT then sees plain float in between."""
     graph = onnx.load_from_string(quantize(planted[1], symmetric=True, keep_float_ops=["conv2"])).graph
