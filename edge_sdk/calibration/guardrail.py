@@ -206,7 +206,8 @@ def _worst(
         part = ScoreSet(scores.scores[used], scores.mated[used], scores.subjects[used])
         return replicate(part, statistic, draws[:, np.isin(people, part.subjects)], bins=bins)
 
-    return np.maximum.reduce([against(attack) for attack in attacks])
+    worst: Floats = np.maximum.reduce([against(attack) for attack in attacks])
+    return worst
 
 
 def _require_same(first: ScoreSet, second: ScoreSet) -> None:

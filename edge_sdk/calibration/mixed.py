@@ -46,8 +46,8 @@ def cure(
         method: As for `quantize`, like the other arguments; keep_float_ops stay float in any case and are not counted.
 
     Raises:
-        GuardrailError: The budget does not hold with half of the layers in float; with the table of the last attempt. Or nothing
-            was measured.
+        GuardrailError: The budget does not hold with half of the layers in float; with the table of the last attempt.
+            Or nothing was measured.
     """
 
     def attempt(kept: tuple[str, ...]) -> Cured:

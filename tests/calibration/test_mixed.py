@@ -173,7 +173,7 @@ def test_sensitivity_finds_each_bad_layer_beside_another(images):
     assert {layer.node for layer in ranking[:2]} == {"conv1", "conv3"}
     assert {layer.node for layer in ranking[2:]} == {"conv0", "conv2"}
     assert ranking[1].error > 10 * ranking[2].error
-    assert [layer.node for layer in sensitivity(observed, error, keep_float_ops=["conv3"])][0] == "conv1"
+    assert sensitivity(observed, error, keep_float_ops=["conv3"])[0].node == "conv1"
     assert sensitivity(observed, error, keep_float_ops=["Conv"]) == ()
 
 
