@@ -63,6 +63,8 @@ class _Row:
 # In the order of preference for "auto".
 ENGINES: dict[str, _Row] = {
     "onnxruntime": _Row("edge_sdk.runtime.engines.onnxruntime", ("onnx",), "onnxruntime", "onnx"),
+    "litert": _Row("edge_sdk.runtime.engines.litert", ("tflite",), "ai_edge_litert", "tflite"),
+    "tflite-runtime": _Row("edge_sdk.runtime.engines.tflite_runtime", ("tflite",), "tflite_runtime", "tflite-runtime"),
     "fake": _Row("edge_sdk.runtime.engines.fake", ("onnx", "tflite")),
 }
 
