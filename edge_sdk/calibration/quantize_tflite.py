@@ -15,7 +15,9 @@ which cost MobileNetV2 a cosine of .13. Two artifacts come from one pass of the 
 
 from __future__ import annotations
 
+import math
 import re
+import warnings
 from collections.abc import Collection, Iterator
 from functools import cached_property
 from typing import Literal
@@ -35,8 +37,8 @@ try:
 except ImportError as exc:
     raise MissingToolError("ai-edge-quantizer", "tflite-export") from exc
 
-PARALLEL = 1e-5
-"""Largest cosine distance at which a tensor counts as the output but for its length: float rounding is 1e-7."""
+UNIT_ERROR = 1e-5
+"""Largest difference between the output and a tensor scaled to unit length that is float rounding (seen: 3e-7)."""
 
 
 def quantize(
@@ -71,14 +73,14 @@ class Observation:
         (self._output,) = self._graph.subgraphs[0].outputs
         self._tensors = self._activations()
         self.histograms = {index: Histogram() for index in self._tensors}
-        distance = dict.fromkeys(self._tensors, 0.0)
+        error = dict.fromkeys(self._tensors, 0.0)
         for values in self._run(samples):
             for index, value in values.items():
                 self.histograms[index].add(value)
-                distance[index] = max(distance[index], _cosine_distance(value, values[self._output]))
-        parallel = (index for index, largest in distance.items() if largest <= PARALLEL)
-        self._bare_output = next(parallel)  # in the graph's order; the output itself is the last
-        
+                error[index] = max(error[index], _unit_error(value, values[self._output]))
+        # The first in the graph's order: what an L2 norm at the end starts from. Most graphs have none.
+        self._bare_output = next((index for index in error if error[index] <= UNIT_ERROR), self._output)
+
     def quantize(
         self,
         *,
@@ -95,7 +97,7 @@ class Observation:
 
         Raises:
             UsageError: Unknown method or name, or layers to keep float in an all-integer model.
-            ConversionError: The quantiser refuses the model.
+            ConversionError: The quantiser refuses the model, or cannot make all of it integer for ``io="int8"``.
         """
         if method not in METHODS:
             raise UsageError(f"unknown calibration method {method!r}; there are {', '.join(METHODS)}")
@@ -115,6 +117,8 @@ class Observation:
         except (ValueError, RuntimeError, KeyError) as exc:
             raise ConversionError(f"AI Edge Quantizer refuses the model: {exc}") from exc
         graph = tflite_graph.read(result)
+        if io == "int8":
+            _require_integer(graph)
         tflite_graph.rename_ends(graph, *ends)
         return tflite_graph.write(graph)
 
@@ -175,19 +179,32 @@ def _quantise(model: bytes, ranges: dict[str, tuple[float, float]], stay_float: 
     for name in sorted(stay_float):
         scope = f"^{re.escape(name)};$"  # the package joins an operator's outputs with ";"
         tool.update_quantization_recipe(scope, kinds.ALL_SUPPORTED, algorithm_key=AlgorithmName.NO_QUANTIZE)
-    result = tool.quantize(
-        {name: {"min": np.float32(low), "max": np.float32(high)} for name, (low, high) in ranges.items()},
-        enable_progress_bar=False,
-        enable_progress_report=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it loads the model with a debugging option, about which LiteRT warns
+        result = tool.quantize(
+            {name: {"min": np.float32(low), "max": np.float32(high)} for name, (low, high) in ranges.items()},
+            enable_progress_bar=False,
+            enable_progress_report=False,
+        )
     assert result.quantized_model is not None
     return bytes(result.quantized_model)
 
 
-def _cosine_distance(value: NDArray[np.float32], output: NDArray[np.float32]) -> float:
-    """1 - cosine of two tensors of equal shape; 2 for other shapes."""
-    if value.shape != output.shape:
-        return 2.0
-    first, second = value.astype(np.float64).ravel(), output.astype(np.float64).ravel()
-    length = float(np.linalg.norm(first) * np.linalg.norm(second))
-    return 1 - float(first @ second) / length if length else 0.0
+def _unit_error(value: NDArray[np.float32], output: NDArray[np.float32]) -> float:
+    """Largest |value / length of value - output|; infinite for other shapes, and for zeros."""
+    length = float(np.linalg.norm(value))
+    if value.shape != output.shape or not length:
+        return math.inf
+    return float(np.abs(value / length - output).max())
+
+
+def _require_integer(graph: tflite_graph.Model) -> None:
+    tensors = graph.subgraphs[0].tensors
+    floats = [
+        tflite_graph.operator(graph, op)
+        for op in graph.subgraphs[0].operators
+        if any(tensors[index].type == tflite_graph.schema.TensorType.FLOAT32 for index in (*op.inputs, *op.outputs))
+    ]
+    kinds = sorted(set(floats) - {"QUANTIZE", "DEQUANTIZE"})
+    if floats:
+        raise ConversionError(f"these operators cannot be integer, use others in the network: {', '.join(kinds)}")

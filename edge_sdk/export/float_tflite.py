@@ -38,7 +38,7 @@ def to_tflite(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
             from edge_sdk.calibration import tflite_graph
         except ImportError as exc:
             raise MissingToolError("litert-torch", "tflite-export") from exc
-        folded = fold_batch_norm(network).float().cpu()
+        folded = _quantisable(fold_batch_norm(network).float().cpu())
         example = torch.zeros(1, *input_shape)
         with torch.inference_mode():
             is_map = folded(example).ndim == 4
@@ -50,6 +50,26 @@ def to_tflite(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
         except Exception as exc:  # torch's, XLA's and MLIR's have no common root
             raise ConversionError(f"the network cannot be converted to TFLite: {exc}") from exc
     return tflite_graph.tidy(bytes(model), INPUT, OUTPUT)
+
+
+class _Leaky(nn.Module):
+    """``max(x, slope x)``: TFLite's leaky ReLU, but of operators that AI Edge Quantizer can make integer."""
+
+    def __init__(self, slope: float) -> None:
+        super().__init__()
+        self.slope = slope
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.maximum(x, self.slope * x)
+
+
+def _quantisable(network: nn.Module) -> nn.Module:
+    """Change ``network`` in place to an equal one whose operators can all be integer."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.LeakyReLU) and 0 <= child.negative_slope <= 1:
+                setattr(module, name, _Leaky(child.negative_slope))
+    return network
 
 
 @contextlib.contextmanager
