@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -161,3 +162,49 @@ def signature() -> np.ndarray:
 def other_signature() -> np.ndarray:
     """Another one."""
     return draw(2)
+
+
+@dataclass(frozen=True)
+class TFLiteModels:
+    """One network, ``(N, 1, 48, 64)`` to unit ``(N, 32)``, as TFLite; ``expected`` is what it makes of ``samples``."""
+
+    fp32: bytes
+    int8: bytes
+    int8_io: bytes
+    samples: np.ndarray
+    expected: np.ndarray
+
+
+@pytest.fixture(scope="session")
+def tflite_models() -> TFLiteModels:
+    """Batch norms, max pooling, a concatenation, global pooling, a dense layer and the L2 norm; sparse strokes."""
+    pytest.importorskip("litert_torch", reason="converting to TFLite needs edge-sdk[tflite-export]")
+    import torch
+
+    class Unit(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.normalize(x)
+
+    from edge_sdk.calibration.quantize_tflite import Observation
+    from edge_sdk.export.float_tflite import to_tflite
+    from edge_sdk.export.recipes.deepsign import Fire, convolution
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = torch.nn.Sequential(
+            convolution(1, 16, 3, stride=2, norm=True),
+            torch.nn.MaxPool2d(3, 2),
+            Fire(16, 8, 24, norm=True),
+            torch.nn.AdaptiveAvgPool2d(1),
+            torch.nn.Flatten(),
+            torch.nn.Linear(48, 32),
+            Unit(),
+        )
+        network(torch.rand(8, 1, 48, 64))  # moves the running means
+    rng = np.random.default_rng(0)
+    samples = (rng.random((12, 1, 48, 64)) * (rng.random((12, 1, 48, 64)) < 0.2)).astype(np.float32)
+    with torch.no_grad():
+        expected = network.eval()(torch.from_numpy(samples)).numpy()
+    model = to_tflite(network.train(), (1, 48, 64))
+    seen = Observation(model, samples)
+    return TFLiteModels(model, seen.quantize(), seen.quantize(io="int8"), samples, expected)
