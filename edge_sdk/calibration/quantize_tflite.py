@@ -31,6 +31,7 @@ from edge_sdk.errors import ConversionError, MissingToolError, UsageError
 from edge_sdk.runtime.engines.tflite import to_nhwc
 
 try:
+    from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
     from ai_edge_quantizer import qtyping, quantizer
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
@@ -130,11 +131,10 @@ class Observation:
         """{tensor: name} of the input and of what float operators compute, in the graph's order."""
         graph = self._graph.subgraphs[0]
         computed = [output for op in graph.operators for output in op.outputs]
-        float32 = tflite_graph.schema.TensorType.FLOAT32
         return {
             index: tflite_graph.name(self._graph, index)
             for index in (*graph.inputs, *computed)
-            if graph.tensors[index].type == float32
+            if graph.tensors[index].type == schema.TensorType.FLOAT32
         }
 
     def _run(self, samples: NDArray[np.float32]) -> Iterator[dict[int, NDArray[np.float32]]]:
@@ -203,7 +203,7 @@ def _require_integer(graph: tflite_graph.Model) -> None:
     floats = [
         tflite_graph.operator(graph, op)
         for op in graph.subgraphs[0].operators
-        if any(tensors[index].type == tflite_graph.schema.TensorType.FLOAT32 for index in (*op.inputs, *op.outputs))
+        if any(tensors[index].type == schema.TensorType.FLOAT32 for index in (*op.inputs, *op.outputs))
     ]
     kinds = sorted(set(floats) - {"QUANTIZE", "DEQUANTIZE"})
     if floats:

@@ -69,7 +69,7 @@ class Histogram:
     def filled(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """(middles, counts) of the bins that hold something, zeros not among them; middles rise."""
         occupied = np.flatnonzero(self._bins)
-        return (occupied - _HALF + 0.5) * self._width, self._bins[occupied]
+        return (occupied - _HALF + np.float64(0.5)) * self._width, self._bins[occupied]
 
     def quantile(self, share: float, *, magnitude: bool = False) -> float:
         """The least value that `share` of all values (or of their magnitudes) do not exceed, up to one bin's width."""
@@ -99,9 +99,10 @@ def choose_range(histogram: Histogram, method: str, grid: Grid = "affine") -> tu
         return _least_squares(histogram, low, high, grid)
     cut = 1 - float(method.removeprefix("percentile_")) / 100
     if grid == "symmetric":
-        peak = histogram.quantile(1 - cut, magnitude=True)
+        peak = min(high, histogram.quantile(1 - cut, magnitude=True))
         return -peak, peak
-    return min(0.0, histogram.quantile(cut / 2)), max(0.0, histogram.quantile(1 - cut / 2))
+    # A bin's middle may lie outside what was seen, and both quantiles on one side of 0.
+    return min(0.0, max(low, histogram.quantile(cut / 2))), max(0.0, min(high, histogram.quantile(1 - cut / 2)))
 
 
 def _least_squares(histogram: Histogram, low: float, high: float, grid: Grid) -> tuple[float, float]:

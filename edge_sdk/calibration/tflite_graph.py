@@ -67,15 +67,15 @@ def operator(model: Model, op: Any) -> str:
     return str(flatbuffer_utils.opcode_to_name(model, op.opcodeIndex))
 
 
+def versions(model: Model) -> dict[str, int]:
+    """{kind of operator: its version}, of all that the model has."""
+    kinds = (str(flatbuffer_utils.opcode_to_name(model, index)) for index in range(len(model.operatorCodes)))
+    return {kind: int(code.version) for kind, code in zip(kinds, model.operatorCodes, strict=True)}
+
+
 def name(model: Model, index: int) -> str:
     """A tensor's name."""
     return str(model.subgraphs[0].tensors[index].name.decode())
-
-
-def constants(model: Model) -> set[int]:
-    """Tensors whose value is in the file."""
-    buffers = [buffer.data is not None and len(buffer.data) > 0 for buffer in model.buffers]
-    return {index for index, tensor in enumerate(model.subgraphs[0].tensors) if buffers[tensor.buffer]}
 
 
 def tidy(model: bytes, input_name: str, output_name: str) -> bytes:

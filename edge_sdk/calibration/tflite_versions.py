@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from edge_sdk.calibration import tflite_graph
+from edge_sdk.calibration.tflite_graph import read, versions
 from edge_sdk.errors import ConversionError
 
 _HIGHEST = """
@@ -27,18 +27,9 @@ HIGHEST: Mapping[str, int] = MappingProxyType(dict(zip(_WORDS[::2], map(int, _WO
 """Highest version of each operator that tflite-runtime 2.14.0 finds a kernel for, asked of the package itself."""
 
 
-def versions(model: bytes) -> dict[str, int]:
-    """{operator: version} of a TFLite file. Raises ConversionError if it cannot be read."""
-    parsed = tflite_graph.read(model)
-    return {
-        str(tflite_graph.flatbuffer_utils.opcode_to_name(parsed, index)): int(code.version)
-        for index, code in enumerate(parsed.operatorCodes)
-    }
-
-
 def require_old_boards(model: bytes) -> None:
-    """Raise ConversionError, with a table, if tflite-runtime 2.14 would refuse the model."""
-    newer = {kind: version for kind, version in versions(model).items() if version > HIGHEST.get(kind, 0)}
+    """Raise ConversionError, with a table, if tflite-runtime 2.14 would refuse the TFLite file."""
+    newer = {kind: version for kind, version in versions(read(model)).items() if version > HIGHEST.get(kind, 0)}
     if newer:
         rows = "\n".join(
             f"{kind} {version}: " + (f"at most {HIGHEST[kind]}" if kind in HIGHEST else "unknown")

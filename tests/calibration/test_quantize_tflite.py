@@ -9,17 +9,17 @@ import pytest
 
 pytest.importorskip("ai_edge_quantizer", reason="quantising TFLite needs edge-sdk[tflite-export]")
 
-import torch  # noqa: E402
-from ai_edge_litert import schema_py_generated as schema  # noqa: E402
-from ai_edge_litert.interpreter import Interpreter  # noqa: E402
-from torch import nn  # noqa: E402
+import torch
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+from torch import nn
 
-from edge_sdk.calibration import tflite_graph, tflite_versions  # noqa: E402
-from edge_sdk.calibration.quantize_tflite import Observation, quantize  # noqa: E402
-from edge_sdk.calibration.ranges import METHODS  # noqa: E402
-from edge_sdk.errors import ConversionError, MissingToolError, UsageError  # noqa: E402
-from edge_sdk.export.float_tflite import to_tflite  # noqa: E402
-from edge_sdk.runtime.engines import load_engine  # noqa: E402
+from edge_sdk.calibration import tflite_graph, tflite_versions
+from edge_sdk.calibration.quantize_tflite import Observation, quantize
+from edge_sdk.calibration.ranges import METHODS
+from edge_sdk.errors import ConversionError, MissingToolError, UsageError
+from edge_sdk.export.float_tflite import to_tflite
+from edge_sdk.runtime.engines import load_engine
 
 FLOAT, INT8, INT32 = schema.TensorType.FLOAT32, schema.TensorType.INT8, schema.TensorType.INT32
 
@@ -201,7 +201,7 @@ def test_no_model_is_a_conversion_error(damage) -> None:
 def test_what_old_boards_do_not_know_is_named(tflite_models) -> None:
     tflite_versions.require_old_boards(tflite_models.fp32)
     graph = tflite_graph.read(tflite_models.fp32)
-    known = tflite_versions.versions(tflite_models.fp32)
+    known = tflite_graph.versions(graph)
     assert known["FULLY_CONNECTED"] >= 1
     for code in graph.operatorCodes:
         if code.builtinCode == schema.BuiltinOperator.FULLY_CONNECTED:

@@ -113,7 +113,7 @@ class TFLiteEngine:
     def _count(self, inputs: Tensors) -> int:
         """Pictures in the inputs, which are checked."""
         shapes = {name: (value.dtype, value.shape[1:]) for name, value in inputs.items()}
-        if shapes != {tensor.name: (np.float32, tensor.shape[1:]) for tensor in self._inputs}:
+        if shapes != {tensor.name: (np.dtype(np.float32), tensor.shape[1:]) for tensor in self._inputs}:
             got = ", ".join(f"{name} {value.dtype}{value.shape}" for name, value in inputs.items())
             raise EngineError(f"expected {self.inputs}, got {got or 'nothing'}")
         counts = {len(value) for value in inputs.values()}
