@@ -89,7 +89,10 @@ BundleMaker = Callable[..., Bundle]
 
 @pytest.fixture(scope="session")
 def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
-    """Write a bundle of ``{precision: model bytes}``, by default of :func:`tiny_network` as fp32 and as int8."""
+    """Write a bundle of ``{artifact: model bytes}``, by default of :func:`tiny_network` as fp32 and as int8.
+
+    An artifact is a precision, then meaning ONNX, or an id such as ``int8.tflite``.
+    """
 
     def make(
         destination: Path | None = None,
@@ -107,12 +110,13 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
         with BundleWriter(destination) as writer:
             artifacts = tuple(
                 Artifact(
-                    format="onnx",
+                    format=file_format or "onnx",
                     precision=precision,
-                    file=writer.add(f"model.{precision}.onnx", model),
+                    file=writer.add(f"model.{precision}.{file_format or 'onnx'}", model),
                     operating_points=(operating_points or {}).get(precision, points()),
                 )
-                for precision, model in models.items()
+                for name, model in models.items()
+                for precision, _, file_format in [name.partition(".")]
             )
             pictures = (draw(1), draw(2)) if golden else ()
             manifest = Manifest(
@@ -166,7 +170,7 @@ def other_signature() -> np.ndarray:
 
 @dataclass(frozen=True)
 class TFLiteModels:
-    """One network, ``(N, 1, 48, 64)`` to unit ``(N, 32)``, as TFLite; ``expected`` is what it makes of ``samples``."""
+    """One network, ``(N, 1, 150, 180)`` to unit ``(N, 240)``, as TFLite; of ``samples`` it makes ``expected``."""
 
     fp32: bytes
     int8: bytes
@@ -197,14 +201,14 @@ def tflite_models() -> TFLiteModels:
             Fire(16, 8, 24, norm=True),
             torch.nn.AdaptiveAvgPool2d(1),
             torch.nn.Flatten(),
-            torch.nn.Linear(48, 32),
+            torch.nn.Linear(48, 240),
             Unit(),
         )
-        network(torch.rand(8, 1, 48, 64))  # moves the running means
+        network(torch.rand(8, *SHAPE))  # moves the running means
     rng = np.random.default_rng(0)
-    samples = (rng.random((12, 1, 48, 64)) * (rng.random((12, 1, 48, 64)) < 0.2)).astype(np.float32)
+    samples = (rng.random((8, *SHAPE)) * (rng.random((8, *SHAPE)) < 0.2)).astype(np.float32)
     with torch.no_grad():
         expected = network.eval()(torch.from_numpy(samples)).numpy()
-    model = to_tflite(network.train(), (1, 48, 64))
+    model = to_tflite(network.train(), SHAPE)
     seen = Observation(model, samples)
     return TFLiteModels(model, seen.quantize(), seen.quantize(io="int8"), samples, expected)

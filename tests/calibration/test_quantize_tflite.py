@@ -78,7 +78,7 @@ def test_with_int8_input_and_output_all_is_integer_and_the_norm_is_gone(tflite_m
     assert all(types == {INT8} for _, types in found)
     interpreter = Interpreter(model_content=tflite_models.int8_io)
     (image,), (embedding,) = interpreter.get_input_details(), interpreter.get_output_details()
-    assert (image["name"], image["dtype"], tuple(image["shape"])) == ("image", np.int8, (1, 48, 64, 1))
+    assert (image["name"], image["dtype"], tuple(image["shape"])) == ("image", np.int8, (1, 150, 180, 1))
     assert (embedding["name"], embedding["dtype"]) == ("embedding", np.int8)
     stored = run(tflite_models.int8_io, tflite_models.samples) / embedding["quantization"][0]
     assert np.ptp(stored) > 200  # its range is used; of a unit embedding it would be a part

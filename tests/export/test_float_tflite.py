@@ -30,8 +30,8 @@ def test_the_file_is_named_and_laid_out_as_the_engines_expect(tflite_models) -> 
     interpreter = Interpreter(model_content=tflite_models.fp32)
     assert interpreter.get_signature_list() == {"serving_default": {"inputs": ["image"], "outputs": ["embedding"]}}
     (image,), (embedding,) = interpreter.get_input_details(), interpreter.get_output_details()
-    assert (image["name"], tuple(image["shape"])) == ("image", (1, 48, 64, 1))
-    assert (embedding["name"], tuple(embedding["shape"])) == ("embedding", (1, 32))
+    assert (image["name"], tuple(image["shape"])) == ("image", (1, 150, 180, 1))
+    assert (embedding["name"], tuple(embedding["shape"])) == ("embedding", (1, 240))
 
 
 def test_no_source_names_remain(tflite_models) -> None:
