@@ -22,6 +22,8 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     ├── DatasetError (ValueError)          a data folder is empty or half-complete
     ├── ScoreError (ValueError)            too few scores, or not finite, for the asked statistic
     ├── GuardrailError (RuntimeError)      int8 costs more accuracy than the budget, or nobody can tell
+    ├── MissingToolError (ImportError)     a package that only the workstation needs is not installed
+    ├── ConversionError (RuntimeError)     a network cannot be had in an artifact's format
     ├── TrainingError (RuntimeError)       a training run cannot start, continue or converge
     └── UsageError (ValueError)            arguments that do not go together
 """
@@ -113,6 +115,19 @@ class ScoreError(EdgeSdkError, ValueError):
 
 class GuardrailError(EdgeSdkError, RuntimeError):
     """int8 costs more accuracy than the budget allows, or the data cannot tell."""
+
+
+class MissingToolError(EdgeSdkError, ImportError):
+    """A package that only the workstation needs is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f'{package} is not installed; run: pip install "edge-sdk[{extra}]"')
+        self.package = package
+        self.extra = extra
+
+
+class ConversionError(EdgeSdkError, RuntimeError):
+    """A network cannot be converted to an artifact's format, or the result would not run where it has to."""
 
 
 class TrainingError(EdgeSdkError, RuntimeError):
