@@ -63,6 +63,7 @@ class _Row:
 # In the order of preference for "auto".
 ENGINES: dict[str, _Row] = {
     "onnxruntime": _Row("edge_sdk.runtime.engines.onnxruntime", ("onnx",), "onnxruntime", "onnx"),
+    "openvino": _Row("edge_sdk.runtime.engines.openvino", ("onnx",), "openvino", "openvino"),
     "fake": _Row("edge_sdk.runtime.engines.fake", ("onnx", "tflite")),
 }
 
