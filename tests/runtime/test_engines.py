@@ -156,6 +156,7 @@ def test_auto_takes_onnxruntime_and_never_the_fake(tiny_bundle: Bundle) -> None:
 def test_a_missing_package_names_the_extra(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, ENGINES["onnxruntime"].module, raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)  # makes `import onnxruntime` fail
+    monkeypatch.delitem(ENGINES, "openvino")
     with pytest.raises(MissingEngineError, match=r'pip install "edge-sdk\[onnx\]"') as caught:
         load_engine(name, b"", "onnx")
     assert isinstance(caught.value, ImportError)
