@@ -64,6 +64,7 @@ class _Row:
 ENGINES: dict[str, _Row] = {
     "onnxruntime": _Row("edge_sdk.runtime.engines.onnxruntime", ("onnx",), "onnxruntime", "onnx"),
     "openvino": _Row("edge_sdk.runtime.engines.openvino", ("onnx",), "openvino", "openvino"),
+    "tensorrt": _Row("edge_sdk.runtime.engines.tensorrt", ("onnx",), "tensorrt", "tensorrt"),
     "fake": _Row("edge_sdk.runtime.engines.fake", ("onnx", "tflite")),
 }
 

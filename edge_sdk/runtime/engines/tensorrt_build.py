@@ -79,7 +79,7 @@ class Options:
         return ",".join(words)
 
 
-class Log(trt.ILogger):  # type: ignore[misc]  # the vendor's module is untyped
+class Log(trt.ILogger):  # type: ignore[misc, name-defined]  # the vendor's module is untyped
     """Collects errors for the exception, hands warnings to ``logging``, and prints nothing."""
 
     def __init__(self) -> None:
@@ -217,7 +217,7 @@ def _apply(options: Options, builder: Any, network: Any, config: Any) -> None:
             config.set_flag(flags.INT8)
 
 
-class _Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # the vendor's module is untyped
+class _Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]  # the vendor's module is untyped
     """Passes TensorRT's phases on. An exception of the callback, Ctrl-C too, stops the build and is kept."""
 
     def __init__(self, progress: Progress) -> None:
