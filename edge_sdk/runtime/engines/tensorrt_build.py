@@ -50,7 +50,8 @@ class Options:
 
     Attributes:
         fp16: Float layers may run in half precision (TensorRT 10; from 11 on the types in the file decide).
-        dla_core: Deep-learning accelerator that runs what it can, the GPU the rest (TensorRT up to 10.7 and from 11.4).
+        dla_core: Deep-learning accelerator that runs what it can, the GPU the rest (TensorRT up to 10.7 and from 11.4.1
+            on). It computes in half precision, and takes no Q/DQ nodes before TensorRT 11: give it a float artifact.
     """
 
     fp16: bool = False
