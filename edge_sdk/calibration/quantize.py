@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import numpy_helper
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -46,6 +47,9 @@ METHODS: Mapping[str, tuple[CalibrationMethod, dict[str, Any]]] = MappingProxyTy
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _ON_MAPS = frozenset({"Relu", "LeakyRelu", "Clip", "Concat", "MaxPool", "AveragePool"})
 """Stay int8 behind the last layer with weights: they work on whole feature maps, and lose nothing."""
+
+_HANDING_ON = frozenset({"Concat", "MaxPool", "Reshape", "Transpose"})
+"""Give out the int8 values that they take, so that their scales are not free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ def quantize(
                     **options,
                 },
             )
-        return _without_leftovers(result.read_bytes())
+        return _without_leftovers(_with_shared_scales(onnx.load(result)))
 
 
 def choose(
@@ -179,9 +183,37 @@ def _float_tail(graph: onnx.GraphProto) -> tuple[set[str], set[str]]:
     return tail, {node.op_type for node in dense} - inner
 
 
-def _without_leftovers(model: bytes) -> bytes:
+def _with_shared_scales(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Give what is concatenated the scale and zero point of the result, so that nothing is rounded twice.
+
+    The quantiser gives each branch its own. ONNX Runtime then rounds a second time, OpenVINO does not, and their
+    embeddings of one picture end up 13 times as far apart as with shared ones (DeepSign: 0.0037 of unit length, against
+    0.0003), which is enough for 2 in 1000 decisions to differ. Branches that other int8 operators hand through keep
+    theirs, and so does what goes into several results.
+    """
+    tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
+    producers = {name: node for node in proto.graph.node for name in node.output}
+    users: dict[str, list[onnx.NodeProto]] = {}
+    for node in proto.graph.node:
+        for name in node.input:
+            users.setdefault(name, []).append(node)
+
+    for concat in (node for node in proto.graph.node if node.op_type == "Concat"):
+        results = [node for node in users.get(concat.output[0], []) if node.op_type == "QuantizeLinear"]
+        for restored in (producers[name] for name in concat.input if name in producers):
+            if not results or restored.op_type != "DequantizeLinear" or restored.input[0] not in producers:
+                continue
+            source = producers.get(producers[restored.input[0]].input[0])
+            joined = [n for n in users[restored.input[0]] for user in users[n.output[0]] if user.op_type == "Concat"]
+            if source is None or source.op_type in _HANDING_ON or len(joined) > 1:
+                continue
+            for ours, theirs in zip(restored.input[1:], results[0].input[1:], strict=True):
+                tensors[ours].CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensors[theirs]), ours))
+    return proto
+
+
+def _without_leftovers(proto: onnx.ModelProto) -> bytes:
     """The quantiser leaves a quantised copy of a bias that it then keeps float; ONNX Runtime warns about such."""
-    proto = onnx.load_from_string(model)
     used = {name for node in proto.graph.node for name in node.input} | {value.name for value in proto.graph.output}
     kept = [tensor for tensor in proto.graph.initializer if tensor.name in used]
     del proto.graph.initializer[:]
