@@ -71,11 +71,20 @@ def test_an_unknown_operator_is_named() -> None:
         check(graph.SerializeToString())
 
 
-def test_only_the_batch_may_be_free() -> None:
-    graph = onnx.load_from_string(FLOAT)
-    graph.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
-    with pytest.raises(UnsupportedModelError, match="only the batch"):
+@pytest.mark.parametrize(("axis", "size", "taken"), [(2, "height", False), (0, 1, True), (0, 2, False)])
+def test_only_the_batch_may_be_free(tiny_bundle: Bundle, axis: int, size: int | str, taken: bool) -> None:
+    graph = onnx.load_from_string(tiny_bundle.read_artifact("fp32.onnx"))
+    for value in (*graph.graph.input, *graph.graph.output)[: 2 if axis == 0 else 1]:
+        dimension = value.type.tensor_type.shape.dim[axis]
+        if isinstance(size, int):
+            dimension.dim_value = size
+        else:
+            dimension.dim_param = size
+    if taken:
         check(graph.SerializeToString())
+    else:
+        with pytest.raises(UnsupportedModelError, match="only the batch"):
+            check(graph.SerializeToString())
 
 
 def test_every_layer_with_weights_is_quantised_as_tensorrt_wants_it(symmetric: bytes) -> None:

@@ -192,9 +192,11 @@ def _single_pictures(builder: Any, network: Any) -> Any:
     profile = builder.create_optimization_profile()
     for tensor in map(network.get_input, range(network.num_inputs)):
         shape = tuple(tensor.shape)
-        if any(size < 0 for size in shape[1:]):
-            raise UnsupportedModelError(f"input {tensor.name} {shape}: only the batch may be free")
-        single = (1, *shape[1:]) if shape[0] < 0 else shape
+        if shape[:1] not in ((-1,), (1,)) or any(size < 0 for size in shape[1:]):
+            raise UnsupportedModelError(
+                f"input {tensor.name} {shape}: only the batch may be free, and is 1 if it is not"
+            )
+        single = (1, *shape[1:])
         profile.set_shape(tensor.name, single, single, single)
     return profile
 
