@@ -17,7 +17,11 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   ├── UnsafePathError (ValueError)   a path leaves the bundle
     │   └── OperatingPointError (LookupError)  no such operating point, or not enough data for it
     ├── EngineError (RuntimeError)         an inference engine failed
-    │   └── MissingEngineError (ImportError)
+    │   ├── MissingEngineError (ImportError)
+    │   ├── UnsupportedModelError          the engine's parser or builder refuses the model
+    │   ├── ForeignEngineError             a compiled engine of another model, version, GPU or driver, or a damaged one
+    │   ├── DeviceNotFoundError            no such accelerator, or no driver for it
+    │   └── DeviceMemoryError (MemoryError)  the accelerator has not enough memory
     ├── TemplateError (ValueError)         a template is damaged or of another embedding space
     ├── DatasetError (ValueError)          a data folder is empty or half-complete
     ├── ScoreError (ValueError)            too few scores, or not finite, for the asked statistic
@@ -99,6 +103,22 @@ class MissingEngineError(EngineError, ImportError):
         super().__init__(f'engine "{engine}" is not installed; run: {remedy}')
         self.engine = engine
         self.extra = extra
+
+
+class UnsupportedModelError(EngineError):
+    """An engine's parser or builder refuses the model, in whose words the message says why."""
+
+
+class ForeignEngineError(EngineError):
+    """A compiled engine was built for another model, version, GPU or driver, or is damaged: build it here."""
+
+
+class DeviceNotFoundError(EngineError):
+    """The accelerator, or the driver for it, is not there."""
+
+
+class DeviceMemoryError(EngineError, MemoryError):
+    """The accelerator has not enough memory."""
 
 
 class TemplateError(EdgeSdkError, ValueError):

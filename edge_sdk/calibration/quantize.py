@@ -57,11 +57,11 @@ def quantize(
     """
     observed = _observed(model, samples)
     ranges = observed.ranges(method, "symmetric" if symmetric else "affine")
-    data = {name: TensorData(lowest=np.float32(low), highest=np.float32(high)) for name, (low, high) in ranges.items()}
     with tempfile.TemporaryDirectory(prefix="edge-sdk-") as folder:
         source, result = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
         source.write_bytes(observed.model)
         prepared = load_model_with_shape_infer(source)
+        ranges = _shared_by_concatenation(prepared.graph, ranges)
         tail, bare = _float_tail(prepared.graph)
         kept = tail | _named(observed, prepared.graph, keep_float_ops)
         if symmetric:
@@ -75,7 +75,13 @@ def quantize(
             reduce_range=False,
             weight_qType=QuantType.QInt8,
             activation_qType=QuantType.QInt8 if symmetric else QuantType.QUInt8,
-            tensors_range=TensorsData(CalibrationMethod.MinMax, data),
+            tensors_range=TensorsData(
+                CalibrationMethod.MinMax,
+                {
+                    name: TensorData(lowest=np.float32(low), highest=np.float32(high))
+                    for name, (low, high) in ranges.items()
+                },
+            ),
             nodes_to_quantize=[],
             nodes_to_exclude=sorted(kept),
             op_types_to_quantize=sorted({*QLinearOpsRegistry, *QDQRegistry}),
@@ -152,6 +158,20 @@ def _float_tail(graph: onnx.GraphProto) -> tuple[set[str], set[str]]:
     dense = [node for node in graph.node if node.op_type in {"Gemm", "MatMul"}]
     inner = {node.op_type for node in dense if leads_on.intersection(node.output)}
     return tail, {node.op_type for node in dense} - inner
+
+
+def _shared_by_concatenation(graph: onnx.GraphProto, ranges: Ranges) -> Ranges:
+    """What is concatenated gets the range of the result, so that nothing is rounded twice.
+
+    With ranges of their own ONNX Runtime rounds the branches a second time and OpenVINO does not: their embeddings of
+    one picture were 13 times as far apart (DeepSign: 0.0037 of unit length, against 0.0003), which turned 2 in 1000
+    decisions.
+    """
+    shared = dict(ranges)
+    for node in reversed(graph.node):  # ONNX graphs are sorted: the last of nested concatenations comes first
+        if node.op_type == "Concat" and node.output[0] in shared:
+            shared.update((name, shared[node.output[0]]) for name in node.input if name in shared)
+    return shared
 
 
 def _finished(model: bytes, ranges: Ranges) -> bytes:

@@ -121,6 +121,23 @@ def test_symmetric_artifact_has_zero_points_of_zero_and_float_bias(model, sample
             assert not onnx.numpy_helper.to_array(tensors[node.input[2]]).any()
 
 
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_what_is_concatenated_has_one_scale(model, samples, symmetric):
+    """Branches with scales of their own are rounded a second time by some engines, and not by others."""
+    proto = onnx.load_from_string(q.quantize(model, samples, method="percentile_99.9", symmetric=symmetric))
+    constants = {t.name: onnx.numpy_helper.to_array(t).item() for t in proto.graph.initializer if not t.dims}
+    producers = {name: n for n in proto.graph.node for name in n.output}
+    maps = [n for n in proto.graph.node if n.op_type == "Concat" and n.input[0].endswith("DequantizeLinear_Output")]
+    assert len(maps) == 2
+    for concat in maps:
+        (result,) = (n for n in proto.graph.node if concat.output[0] in n.input)
+        pairs = [[constants[name] for name in producers[branch].input[1:]] for branch in concat.input]
+        assert pairs == [[constants[name] for name in result.input[1:]]] * 2
+        for branch in concat.input:  # and the node that quantises agrees with the one that restores
+            restored = producers[branch]
+            assert producers[restored.input[0]].input[1:] == restored.input[1:]
+
+
 def test_the_end_of_the_graph_stays_float(model, samples):
     proto = onnx.load_from_string(q.quantize(model, samples))
     producers = {name: n for n in proto.graph.node for name in n.output}
