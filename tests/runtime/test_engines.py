@@ -148,7 +148,7 @@ def test_exact_kernels_where_the_fast_ones_saturate(
 def test_auto_takes_onnxruntime_and_never_the_fake(tiny_bundle: Bundle) -> None:
     engine = load_engine("auto", tiny_bundle.read_artifact("fp32.onnx"), "onnx")
     assert type(engine).__name__ == "OnnxRuntimeEngine"
-    assert formats("auto") == ("onnx",)
+    assert formats("auto") == ("onnx", "tflite")
     assert "tflite" in formats("fake")
 
 
@@ -163,7 +163,7 @@ def test_a_missing_package_names_the_extra(name: str, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(
     ("name", "file_format", "threads"),
-    [("nonesuch", "onnx", 1), ("onnxruntime", "tflite", 1), ("auto", "tflite", 1), ("onnxruntime", "onnx", 0)],
+    [("nonesuch", "onnx", 1), ("onnxruntime", "tflite", 1), ("litert", "onnx", 1), ("onnxruntime", "onnx", 0)],
 )
 def test_impossible_requests_are_usage_errors(name: str, file_format: str, threads: int) -> None:
     with pytest.raises(UsageError):
