@@ -19,7 +19,6 @@ import math
 import re
 import warnings
 from collections.abc import Collection, Iterator
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -92,7 +91,7 @@ class Observation:
         """Quantise.
 
         Args:
-            method: A key of `ranges.METHODS`.
+            method: One of `ranges.METHODS`.
             io: See the module's page.
             keep_float: Names of operators' outputs, or kinds (``CONV_2D``), that stay float.
 
@@ -112,7 +111,7 @@ class Observation:
             stay_float |= {tflite_graph.name(graph, op.outputs[0]) for op in tflite_graph.tail(graph)}
         else:
             tflite_graph.cut(graph, self._bare_output)
-        ranges = {name: choose_range(histogram, method) for name, histogram in self._by_name.items()}
+        ranges = {self._tensors[index]: choose_range(seen, method) for index, seen in self.histograms.items()}
         try:
             result = _quantise(tflite_graph.write(graph), ranges, stay_float, io)
         except (ValueError, RuntimeError, KeyError) as exc:
@@ -122,10 +121,6 @@ class Observation:
             _require_integer(graph)
         tflite_graph.rename_ends(graph, *ends)
         return tflite_graph.write(graph)
-
-    @cached_property
-    def _by_name(self) -> dict[str, Histogram]:
-        return {self._tensors[index]: histogram for index, histogram in self.histograms.items()}
 
     def _activations(self) -> dict[int, str]:
         """{tensor: name} of the input and of what float operators compute, in the graph's order."""
@@ -138,16 +133,18 @@ class Observation:
         }
 
     def _run(self, samples: NDArray[np.float32]) -> Iterator[dict[int, NDArray[np.float32]]]:
-        # Without XNNPACK, which fuses operators and then has no values between them.
-        resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-        interpreter = Interpreter(
-            model_content=self._model,
-            num_threads=1,
-            experimental_op_resolver_type=resolver,
-            experimental_preserve_all_tensors=True,
-        )
         try:
+            interpreter = Interpreter(
+                model_content=self._model,
+                num_threads=1,
+                # Without XNNPACK, which fuses operators and then has no values between them.
+                experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+                experimental_preserve_all_tensors=True,
+            )
             interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as exc:
+            raise ConversionError(f"LiteRT refuses the float model: {exc}") from exc
+        try:
             (details,) = interpreter.get_input_details()
             for sample in samples:
                 interpreter.set_tensor(details["index"], np.ascontiguousarray(to_nhwc(sample[np.newaxis])))
@@ -200,11 +197,12 @@ def _unit_error(value: NDArray[np.float32], output: NDArray[np.float32]) -> floa
 
 def _require_integer(graph: tflite_graph.Model) -> None:
     tensors = graph.subgraphs[0].tensors
-    floats = [
+    kinds = {
         tflite_graph.operator(graph, op)
         for op in graph.subgraphs[0].operators
-        if any(tensors[index].type == schema.TensorType.FLOAT32 for index in (*op.inputs, *op.outputs))
-    ]
-    kinds = sorted(set(floats) - {"QUANTIZE", "DEQUANTIZE"})
-    if floats:
-        raise ConversionError(f"these operators cannot be integer, use others in the network: {', '.join(kinds)}")
+        for index in (*op.inputs, *op.outputs)
+        if index >= 0 and tensors[index].type == schema.TensorType.FLOAT32
+    }
+    if kinds:
+        listed = ", ".join(sorted(kinds - {"QUANTIZE", "DEQUANTIZE"} or kinds))
+        raise ConversionError(f"these operators cannot be integer, use others in the network: {listed}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from types import ModuleType
 
@@ -12,7 +13,8 @@ from edge_sdk.errors import EngineError, MissingEngineError
 from edge_sdk.runtime.engines import ENGINES, load_engine
 from edge_sdk.runtime.engines.tflite import TFLiteEngine
 
-HEADER = (16).to_bytes(4, "little") + b"TFL3" + bytes(24)
+# The smallest file: the offset of the table, the identifier, a layout without fields (size, table's size), the table.
+HEADER = struct.pack("<I4sHHi", 12, b"TFL3", 4, 4, 4)
 
 
 class Stub:
@@ -120,10 +122,36 @@ def test_wrong_inputs_are_engine_errors(wrong: dict[str, np.ndarray]) -> None:
         engine(Stub()).run(wrong)
 
 
-@pytest.mark.parametrize("damage", [b"", b"no model", b"\xff" * 64, HEADER[:12]])
-def test_no_model_is_an_engine_error_before_an_interpreter_sees_it(damage: bytes) -> None:
-    with pytest.raises(EngineError, match="not a TFLite model"):
-        TFLiteEngine(damage, lambda: pytest.fail("it was asked"), "Stub")
+def refuse(model: bytes, message: str) -> None:
+    with pytest.raises(EngineError, match=message):
+        TFLiteEngine(model, lambda: pytest.fail("the interpreter was asked"), "Stub")
+
+
+@pytest.mark.parametrize("damage", [b"", b"no model", b"\xff" * 64])
+def test_no_model_never_meets_an_interpreter(damage: bytes) -> None:
+    refuse(damage, "not a TFLite model")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        HEADER[:8],
+        HEADER[:-1],
+        struct.pack("<I4sHHi", 99, b"TFL3", 4, 4, 4),  # the table is behind the end
+        struct.pack("<I4sHHi", 12, b"TFL3", 4, 4, 40),  # its layout before the start
+        struct.pack("<I4sHHi", 12, b"TFL3", 64, 4, 4),  # its layout is too long
+        struct.pack("<I4sHHi", 12, b"TFL3", 4, 64, 4),  # the table is
+        struct.pack("<I4s6HiI", 20, b"TFL3", 12, 8, 0, 0, 0, 9, 12, 4),  # a field is outside of the table
+        struct.pack("<I4s6HiII", 20, b"TFL3", 12, 8, 0, 0, 0, 4, 12, 4, 99),  # the description is too long
+    ],
+)
+def test_a_damaged_model_never_meets_an_interpreter(damage: bytes) -> None:
+    refuse(damage, "damaged or cut off")
+
+
+def test_a_truncated_model_never_meets_an_interpreter(tflite_models) -> None:
+    for size in (9, 40, len(tflite_models.int8) // 2, len(tflite_models.int8) - 16):
+        refuse(tflite_models.int8[:size], "damaged or cut off")
 
 
 def test_litert_runs_every_precision(tflite_models) -> None:
@@ -142,12 +170,6 @@ def test_litert_runs_every_precision(tflite_models) -> None:
         loaded.close()
         with pytest.raises(EngineError, match="closed"):
             loaded.run({"image": before})
-
-
-def test_litert_refuses_a_truncated_model(tflite_models) -> None:
-    for size in (40, len(tflite_models.int8) // 2, len(tflite_models.int8) - 16):
-        with pytest.raises(EngineError):
-            load_engine("litert", tflite_models.int8[:size], "tflite")
 
 
 def test_litert_gets_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import EngineError
-from edge_sdk.runtime.engines import TensorInfo, Tensors
-
-IDENTIFIER = b"TFL3"
+from edge_sdk.runtime.engines import TensorInfo, Tensors, flatbuffer
 
 
 class Interpreter(Protocol):
@@ -86,8 +84,7 @@ class TFLiteEngine:
     def __init__(self, model: bytes, make: Callable[[], Interpreter], vendor: str) -> None:
         self._vendor = vendor
         self._lock = threading.Lock()
-        if model[4:8] != IDENTIFIER or int.from_bytes(model[:4], "little") >= len(model):
-            raise EngineError("not a TFLite model")  # the interpreters read outside of what is none
+        flatbuffer.check(model)
         try:
             self._interpreter: Interpreter | None = make()
             self._interpreter.allocate_tensors()
