@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from edge_sdk import __version__
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError, MissingEngineError, UsageError
 from edge_sdk.manifest import Format, Precision
@@ -180,6 +181,7 @@ def test_an_engine_without_its_device_is_not_usable(monkeypatch: pytest.MonkeyPa
 
 def test_the_version_is_that_of_the_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
     assert version("onnxruntime") == onnxruntime.__version__
+    assert version("fake") == __version__
     # A distribution may have another name than what is imported from it, as onnxruntime-gpu has.
     monkeypatch.setitem(ENGINES, "onnxruntime", dataclasses.replace(ENGINES["onnxruntime"], packages=("cv2",)))
     assert version("onnxruntime") == metadata.version("opencv-python-headless")

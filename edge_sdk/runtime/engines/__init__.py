@@ -18,6 +18,7 @@ from typing import Protocol, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk import __version__
 from edge_sdk.errors import MissingEngineError, UsageError
 from edge_sdk.manifest import Format, Precision
 
@@ -101,6 +102,8 @@ def has_device(engine: str) -> bool:
 
 def version(engine: str) -> str:
     """Return the version of an engine's package; ``MissingEngineError`` if it is not installed."""
+    if not _row(engine).packages:
+        return __version__
     package = _package(engine)
     if package is None:
         raise MissingEngineError(engine, extra(engine))
