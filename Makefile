@@ -1,44 +1,51 @@
 # Every target sets up what it needs. The README lists the same steps as plain commands.
 PYTHON ?= python3
 BIN := .venv/bin
-READY := .venv/.ready
+EXPORT := .venv/.export
+DEV := .venv/.dev
 
 .PHONY: demo test check format lint types wheel-test clean
 
 # train a small model on synthetic signatures, quantise it, verify with it and with the shipped one
-demo: $(READY)
+demo: $(EXPORT)
 	$(BIN)/edge-sdk demo
 
 # the built wheel on a bare environment, then everything else
 test: wheel-test
 	$(BIN)/pytest --ignore=tests/wheel
 
-wheel-test: $(READY)
+wheel-test: $(DEV)
 	$(BIN)/pytest tests/wheel
 
-check: $(READY)
+check: $(DEV)
 	$(BIN)/ruff format --check .
 	$(MAKE) lint types test
 
-format: $(READY)
+format: $(DEV)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lint: $(READY)
+lint: $(DEV)
 	$(BIN)/ruff check .
 
-types: $(READY)
+types: $(DEV)
 	$(BIN)/mypy
 
 clean:
 	rm -rf .venv runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# --no-deps: the lock file is complete, so no resolver runs and none can choose a CUDA build of torch.
-# pip check then proves that the lock file is complete.
-$(READY): pyproject.toml requirements/dev.lock
+# --no-deps: the lock files are complete, so no resolver runs and none can choose a CUDA build of torch.
+# pip check then proves that they are complete.
+$(EXPORT): pyproject.toml requirements/export.lock
 	$(PYTHON) -m venv .venv
-	@echo "installing requirements/dev.lock into .venv (1.5 GB, a few minutes the first time)"
-	$(BIN)/python -m pip install -qq --no-deps --no-compile --requirement requirements/dev.lock
+	@echo "installing requirements/export.lock into .venv (1.5 GB, a few minutes the first time)"
+	$(BIN)/python -m pip install -qq --no-deps --no-compile --requirement requirements/export.lock
 	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check
-	touch $(READY)
+	touch $@
+
+$(DEV): $(EXPORT) requirements/dev.lock
+	@echo "installing requirements/dev.lock into .venv (another 1.5 GB: all engines and converters, test tools)"
+	$(BIN)/python -m pip install -qq --no-deps --no-compile --requirement requirements/dev.lock
+	$(BIN)/python -m pip check
+	touch $@

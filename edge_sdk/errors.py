@@ -17,11 +17,17 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   ├── UnsafePathError (ValueError)   a path leaves the bundle
     │   └── OperatingPointError (LookupError)  no such operating point, or not enough data for it
     ├── EngineError (RuntimeError)         an inference engine failed
-    │   └── MissingEngineError (ImportError)
+    │   ├── MissingEngineError (ImportError)
+    │   ├── UnsupportedModelError          the engine's parser or builder refuses the model
+    │   ├── ForeignEngineError             a compiled engine of another model, version, GPU or driver, or a damaged one
+    │   ├── DeviceNotFoundError            no such accelerator, or no driver for it
+    │   └── DeviceMemoryError (MemoryError)  the accelerator has not enough memory
     ├── TemplateError (ValueError)         a template is damaged or of another embedding space
     ├── DatasetError (ValueError)          a data folder is empty or half-complete
     ├── ScoreError (ValueError)            too few scores, or not finite, for the asked statistic
     ├── GuardrailError (RuntimeError)      int8 costs more accuracy than the budget, or nobody can tell
+    ├── MissingToolError (ImportError)     a package that only the workstation needs is not installed
+    ├── ConversionError (RuntimeError)     a network cannot be had in an artifact's format
     ├── TrainingError (RuntimeError)       a training run cannot start, continue or converge
     └── UsageError (ValueError)            arguments that do not go together
 """
@@ -99,6 +105,22 @@ class MissingEngineError(EngineError, ImportError):
         self.extra = extra
 
 
+class UnsupportedModelError(EngineError):
+    """An engine's parser or builder refuses the model, in whose words the message says why."""
+
+
+class ForeignEngineError(EngineError):
+    """A compiled engine was built for another model, version, GPU or driver, or is damaged: build it here."""
+
+
+class DeviceNotFoundError(EngineError):
+    """The accelerator, or the driver for it, is not there."""
+
+
+class DeviceMemoryError(EngineError, MemoryError):
+    """The accelerator has not enough memory."""
+
+
 class TemplateError(EdgeSdkError, ValueError):
     """A template is damaged, or belongs to another embedding space or artifact."""
 
@@ -113,6 +135,19 @@ class ScoreError(EdgeSdkError, ValueError):
 
 class GuardrailError(EdgeSdkError, RuntimeError):
     """int8 costs more accuracy than the budget allows, or the data cannot tell."""
+
+
+class MissingToolError(EdgeSdkError, ImportError):
+    """A package that only the workstation needs is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f'{package} is not installed; run: pip install "edge-sdk[{extra}]"')
+        self.package = package
+        self.extra = extra
+
+
+class ConversionError(EdgeSdkError, RuntimeError):
+    """A network cannot be converted to an artifact's format, or the result would not run where it has to."""
 
 
 class TrainingError(EdgeSdkError, RuntimeError):

@@ -331,13 +331,17 @@ def _require_target(target: float | None) -> None:
 
 
 class CalibrationProvenance(_Strict, frozen=True, kw_only=True):
-    """What int8 was calibrated with: data, number and digest of the samples, method and seed."""
+    """What int8 was calibrated with: data, number and digest of the samples, method and seed.
+
+    ``float_nodes`` names the layers that had to stay float, most harmful first.
+    """
 
     data: str
     count: int
     digest: str
     method: str
     seed: int
+    float_nodes: tuple[str, ...] = ()
 
 
 class Drift(_Strict, frozen=True, kw_only=True):

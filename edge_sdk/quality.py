@@ -11,6 +11,9 @@ Flags (:data:`FLAGS`):
 ``clipped``
     Ink runs into the border: part of the signature is probably outside.
 
+Pixels are those of the picture, or of one shrunk to 640 pixels on its longer side if it is larger, whatever size a
+pipeline works at.
+
 The first three are :data:`BLOCKING`: such a picture is never accepted and cannot be enrolled.
 """
 
@@ -29,6 +32,7 @@ FLAGS = (*BLOCKING, "clipped")
 
 # Against 240 scans of CEDAR, SigComp2011 and SVC2004: ink never covered more than 0.25 of a picture, never fewer than
 # 2,400 pixels, and its box was never below 190 pixels. The limits leave room for scans of half that resolution.
+SIDE = 640
 MAX_COVERAGE = 0.5
 MIN_INK = 300
 MIN_SIDE = 32
@@ -66,13 +70,14 @@ def assess(ink: preprocess.Image, image: preprocess.Image) -> tuple[str, ...]:
         image: The picture that it was found in, which may be larger.
     """
     mask = (ink > 127).view(np.uint8)
+    scale = min(SIDE, max(image.shape[:2])) / max(mask.shape)
     amount = cv2.countNonZero(mask)
     flags = []
     if not 0 < amount <= MAX_COVERAGE * mask.size:
         flags.append("empty")
-    if amount < MIN_INK:
+    if amount * scale**2 < MIN_INK:
         flags.append("too_little_ink")
-    if min(image.shape[:2]) < MIN_SIDE or max(cv2.boundingRect(mask)[2:]) < MIN_INK_SIDE:
+    if min(image.shape[:2]) < MIN_SIDE or max(cv2.boundingRect(mask)[2:]) * scale < MIN_INK_SIDE:
         flags.append("too_small")
     border = int(mask[0].sum() + mask[-1].sum() + mask[:, 0].sum() + mask[:, -1].sum())
     if border > MAX_BORDER_INK:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -96,7 +97,10 @@ BundleMaker = Callable[..., Bundle]
 
 @pytest.fixture(scope="session")
 def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
-    """Write a bundle of ``{precision: model bytes}``, by default of :func:`tiny_network` as fp32 and as int8."""
+    """Write a bundle of ``{artifact: model bytes}``, by default of :func:`tiny_network` as fp32 and as int8.
+
+    An artifact is a precision, then meaning ONNX, or an id such as ``int8.tflite``.
+    """
 
     def make(
         destination: Path | None = None,
@@ -114,12 +118,13 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
         with BundleWriter(destination) as writer:
             artifacts = tuple(
                 Artifact(
-                    format="onnx",
+                    format=file_format or "onnx",
                     precision=precision,
-                    file=writer.add(f"model.{precision}.onnx", model),
+                    file=writer.add(f"model.{precision}.{file_format or 'onnx'}", model),
                     operating_points=(operating_points or {}).get(precision, points()),
                 )
-                for precision, model in models.items()
+                for name, model in models.items()
+                for precision, _, file_format in [name.partition(".")]
             )
             pictures = (draw(1), draw(2)) if golden else ()
             manifest = Manifest(
@@ -169,3 +174,49 @@ def signature() -> np.ndarray:
 def other_signature() -> np.ndarray:
     """Another one."""
     return draw(2)
+
+
+@dataclass(frozen=True)
+class TFLiteModels:
+    """One network, ``(N, 1, 150, 180)`` to unit ``(N, 240)``, as TFLite; of ``samples`` it makes ``expected``."""
+
+    fp32: bytes
+    int8: bytes
+    int8_io: bytes
+    samples: np.ndarray
+    expected: np.ndarray
+
+
+@pytest.fixture(scope="session")
+def tflite_models() -> TFLiteModels:
+    """Batch norms, max pooling, a concatenation, global pooling, a dense layer and the L2 norm; sparse strokes."""
+    pytest.importorskip("litert_torch", reason="converting to TFLite needs edge-sdk[tflite-export]")
+    import torch
+
+    class Unit(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.normalize(x)
+
+    from edge_sdk.calibration.quantize_tflite import Observation
+    from edge_sdk.export.float_tflite import to_tflite
+    from edge_sdk.export.recipes.deepsign import Fire, convolution
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = torch.nn.Sequential(
+            convolution(1, 16, 3, stride=2, norm=True),
+            torch.nn.MaxPool2d(3, 2),
+            Fire(16, 8, 24, norm=True),
+            torch.nn.AdaptiveAvgPool2d(1),
+            torch.nn.Flatten(),
+            torch.nn.Linear(48, 240),
+            Unit(),
+        )
+        network(torch.rand(8, *SHAPE))  # moves the running means
+    rng = np.random.default_rng(0)
+    samples = (rng.random((8, *SHAPE)) * (rng.random((8, *SHAPE)) < 0.2)).astype(np.float32)
+    with torch.no_grad():
+        expected = network.eval()(torch.from_numpy(samples)).numpy()
+    model = to_tflite(network.train(), SHAPE)
+    seen = Observation(model, samples)
+    return TFLiteModels(model, seen.quantize(), seen.quantize(io="int8"), samples, expected)

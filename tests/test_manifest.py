@@ -90,7 +90,9 @@ def artifacts(*points: schema.OperatingPoint) -> tuple[Artifact, ...]:
             precision="int8",
             file=entry("model.int8.onnx"),
             operating_points=points,
-            calibration=CalibrationProvenance(data="cedar", count=100, digest="d", method="minmax", seed=3),
+            calibration=CalibrationProvenance(
+                data="cedar", count=100, digest="d", method="minmax", seed=3, float_nodes=("stem",)
+            ),
             drift=(DRIFT,),
         ),
     )

@@ -51,6 +51,17 @@ def test_paper_pipeline_is_section_4_1_step_by_step(scan: np.ndarray) -> None:
     assert np.array_equal(apply(PAPER, scan)[0], expected / np.float32(255))
 
 
+@pytest.mark.parametrize("shape", [(90, 40), (1000, 640), (641, 3), (3, 5000), (1280, 640, 3)])
+def test_limit_size_keeps_the_aspect_ratio_and_the_mean(shape: tuple[int, ...]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    image = cv2.blur(image, (9, 9))  # without detail that any shrinking would drop
+    small = preprocess.LimitSize(side=100)(image)
+    scale = min(1.0, 100 / max(shape[:2]))
+    assert small.shape == (*(max(1, round(side * scale)) for side in shape[:2]), *shape[2:])
+    assert abs(float(small.mean()) - float(image.mean())) < 2
+    assert np.array_equal(small, image) == (scale == 1)
+
+
 def test_gray_paper_and_uneven_light_give_the_picture_of_a_clean_scan(scan: np.ndarray) -> None:
     clean = apply(INK, scan)
     ramp = np.linspace(0.45, 0.95, scan.shape[1])[None, :]

@@ -37,7 +37,7 @@ from edge_sdk.runtime.engines import load_engine
 from edge_sdk.scores import embedding_scores
 
 CALIBRATION_IMAGES = 128
-METHODS = ("minmax", "percentile_99.99", "entropy")
+METHODS = ("minmax", "percentile_99.99", "mse")
 VERSIONS = ("edge-sdk", "numpy", "onnx", "onnxruntime", "opencv-python-headless", "torch")
 GOLDEN_WRITER = 2004
 FORGERIES: tuple[Literal["skilled", "random"], ...] = ("skilled", "random")

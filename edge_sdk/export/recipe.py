@@ -26,9 +26,13 @@ class Preset:
     """How to train a recipe.
 
     Attributes:
+        extra: Data sets that are trained on beside the user's, such as ``synthetic:60``: further people where people
+            are few. Nothing is measured on them.
         schedule: ``constant`` learning rate, or ``one_cycle``: linear warm-up over the first tenth of the steps, then
             a cosine to a hundredth of the rate.
-        average: Decay per step of the exponential moving average of the weights that is kept; 0 keeps the last ones.
+        average: Decay per step of the exponential moving average of the weights; 0 takes the weights as they are.
+        keep: The weights for export: those of the ``best`` validation AUROC, or the ``last``, which is less a matter of
+            luck where the validation people are few and the schedule ends at a rate near 0.
         validate_every: Steps between two validations.
         patience: Validations without improvement of the validation AUROC before training stops; ``None`` never.
         precision: ``auto`` is bfloat16 where the processor computes it natively, else float32.
@@ -38,12 +42,14 @@ class Preset:
     objective: Objective
     steps: int
     learning_rate: float
-    network: Mapping[str, bool] = field(default_factory=dict)
+    network: Mapping[str, float] = field(default_factory=dict)
     augmentation: Augmentation | None = None
+    extra: tuple[str, ...] = ()
     optimizer: Literal["adam", "adamw"] = "adamw"
     weight_decay: float = 0.0
     schedule: Literal["constant", "one_cycle"] = "constant"
     average: float = 0.0
+    keep: Literal["best", "last"] = "best"
     validate_every: int = 200
     patience: int | None = None
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"

@@ -29,7 +29,7 @@ from edge_sdk.calibration.metrics import auroc, eer
 from edge_sdk.calibration.pairs import verification_scores
 from edge_sdk.errors import TrainingError, UsageError
 from edge_sdk.export import checkpoint
-from edge_sdk.export.datasets import Dataset
+from edge_sdk.export.datasets import Dataset, joined, load
 from edge_sdk.export.datasets.cache import prepared
 from edge_sdk.export.objectives import Roster
 from edge_sdk.export.progress import Progress
@@ -139,12 +139,13 @@ class _Loop:
         self.model, self.optimizer = fabric.setup(_channels_last(network), optimizer)
         self.average = _channels_last(self.average.to(fabric.device))
         operations = self.preset.preprocessing
-        bar = progress.task("preparing images", len(run.train.samples) + len(run.validation.samples))
-        offset = len(run.train.samples)
-        self.images = prepared(run.train.samples, operations, progress=lambda done, _: bar.update(done))
+        learned = joined(run.train, load(*self.preset.extra)) if self.preset.extra else run.train
+        offset = len(learned.samples)
+        bar = progress.task("preparing images", offset + len(run.validation.samples))
+        self.images = prepared(learned.samples, operations, progress=lambda done, _: bar.update(done))
         self.held_out = prepared(run.validation.samples, operations, progress=lambda done, _: bar.update(offset + done))
         bar.finish()
-        self.roster = roster(run.train)
+        self.roster = roster(learned)
         self.bank = np.zeros((len(self.images), run.recipe.embedding_size), np.float32)
         self.step, self.best, self.stale, self.seconds = 0, {"auroc": -math.inf, "eer": math.nan}, 0, 0.0
         self._resume()
@@ -209,7 +210,7 @@ class _Loop:
             [sample.genuine for sample in self.run.validation.samples],
         )
         record = {"auroc": auroc(scores), "eer": float(eer(scores).eer)}
-        better = record["auroc"] > self.best["auroc"]
+        better = self.preset.keep == "last" or record["auroc"] > self.best["auroc"]
         self.stale = 0 if better else self.stale + 1
         if better:
             self.best = {**record, "step": self.step}

@@ -108,6 +108,81 @@ def test_agreement_and_its_band():
     assert drift.agreement_band == pytest.approx(0.05)
 
 
+def test_agreement_is_required_by_share():
+    mated = np.arange(1000) % 2 == 0
+    first = ScoreSet(np.where(mated, 0.9, 0.1), mated, np.arange(1000) % 7)
+    moved = first.scores.copy()
+    moved[[0, 1]] = [0.2, 0.8]
+    found = guardrail.agreement(first, ScoreSet(moved, mated, first.subjects), 0.5, 0.5)
+    assert (found.share, found.comparisons) == (pytest.approx(0.998), 1000)
+    found.require(guardrail.ACROSS_PRECISIONS)
+    with pytest.raises(GuardrailError, match=r"99\.800% of 1000 decisions"):
+        found.require(guardrail.SAME_ARTIFACT)
+    assert guardrail.agreement(first, first, 0.5, 0.5) == guardrail.Agreement(1.0, 0.0, 1000)
+    with pytest.raises(ScoreError, match="same comparisons"):
+        guardrail.agreement(first, ScoreSet(moved, ~mated, first.subjects), 0.5, 0.5)
+
+
+def attacks(people=12, seed=0):
+    """Bona fide scores and attacks of an easy and a hard species: (scores, mated, subjects, species)."""
+    rng = np.random.default_rng(seed)
+    person = np.repeat(np.arange(people), 30)
+    species = np.tile(["live"] * 10 + ["print"] * 10 + ["replay"] * 10, people)
+    mated = species == "live"
+    values = rng.normal(size=person.size) + 3 * mated + 1.0 * (species == "replay")
+    return values, mated, person, species
+
+
+def test_bpcer_at_apcer_is_that_of_the_worst_species_by_explicit_search():
+    values, mated, person, species = attacks()
+    moved = values + 0.5 * np.random.default_rng(1).normal(size=values.size)
+
+    def bpcer(scores, kinds):
+        """At the lowest threshold where at most 5 % of each kind of attack is accepted."""
+        for threshold in np.append(np.sort(scores), np.inf):
+            apcer = max(np.mean(scores[chosen] >= threshold) for chosen in kinds)
+            if apcer <= 0.05:
+                return np.mean(scores[mated] < threshold)
+        raise AssertionError
+
+    for given, kinds in ((None, [~mated]), (species, [species == "print", species == "replay"])):
+        drift = guardrail.compare(
+            ScoreSet(values, mated, person),
+            ScoreSet(moved, mated, person),
+            data="test",
+            metric="bpcer_at_apcer_0.05",
+            budget=0.01,
+            species=given,
+        )
+        assert drift.delta == pytest.approx(bpcer(moved, kinds) - bpcer(values, kinds))
+        assert (drift.metric, drift.budget, drift.verdict) == ("bpcer_at_apcer_0.05", 0.01, "fail")
+
+
+def test_a_loss_on_one_species_alone_is_seen():
+    """All attacks at once would hide that the rarer replays get through."""
+    values, mated, person, species = attacks(people=30)
+    rare = (species == "replay") & (np.arange(values.size) % 10 > 0)
+    values, mated, person, species = (array[~rare] for array in (values, mated, person, species))
+    moved = values + 1.0 * (species == "replay")
+    sets = ScoreSet(values, mated, person), ScoreSet(moved, mated, person)
+    losses = [
+        guardrail.compare(*sets, data="test", metric="bpcer_at_apcer_0.05", budget=0.01, species=given).delta
+        for given in (None, species)
+    ]
+    assert losses[1] > losses[0] + 0.1
+
+
+def test_attack_species_must_fit():
+    values, mated, person, species = attacks()
+    scores = ScoreSet(values, mated, person)
+    with pytest.raises(ScoreError, match="species of shape"):
+        guardrail.compare(scores, scores, data="test", metric="bpcer_at_apcer_0.05", species=species[1:])
+    with pytest.raises(UsageError, match="only a BPCER"):
+        guardrail.compare(scores, scores, data="test", species=species)
+    same = guardrail.compare(scores, scores, data="test", metric="bpcer_at_apcer_0.05", budget=0.01, species=species)
+    assert (same.delta, same.upper90, same.verdict) == (0, 0, "pass")
+
+
 def test_other_comparisons_are_refused():
     first, second = pair()
     flipped = ScoreSet(second.scores, ~second.mated, second.subjects)
@@ -118,7 +193,7 @@ def test_other_comparisons_are_refused():
         guardrail.compare(alone, alone, data="test")
 
 
-@pytest.mark.parametrize("metric", ["auc", "fnmr_at_fmr_", "fnmr_at_fmr_2", "fnmr_1e-2"])
+@pytest.mark.parametrize("metric", ["auc", "fnmr_at_fmr_", "fnmr_at_fmr_2", "fnmr_1e-2", "bpcer_at_apcer_0"])
 def test_unknown_metric(metric):
     first, _ = pair()
     with pytest.raises(UsageError):

@@ -13,6 +13,8 @@ import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
 from edge_sdk.calibration import quantize as q  # noqa: E402
+from edge_sdk.calibration.observe import observe  # noqa: E402
+from edge_sdk.calibration.ranges import METHODS  # noqa: E402
 from edge_sdk.errors import UsageError  # noqa: E402
 
 
@@ -74,7 +76,7 @@ def run(model, samples):
     return ort.InferenceSession(model, options).run(None, {"image": samples})[0]
 
 
-@pytest.mark.parametrize("method", q.METHODS)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("symmetric", [False, True])
 def test_int8_is_smaller_and_close(model, samples, method, symmetric):
     int8 = q.quantize(model, samples, method=method, symmetric=symmetric)
@@ -119,6 +121,23 @@ def test_symmetric_artifact_has_zero_points_of_zero_and_float_bias(model, sample
             assert not onnx.numpy_helper.to_array(tensors[node.input[2]]).any()
 
 
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_what_is_concatenated_has_one_scale(model, samples, symmetric):
+    """Branches with scales of their own are rounded a second time by some engines, and not by others."""
+    proto = onnx.load_from_string(q.quantize(model, samples, method="percentile_99.9", symmetric=symmetric))
+    constants = {t.name: onnx.numpy_helper.to_array(t).item() for t in proto.graph.initializer if not t.dims}
+    producers = {name: n for n in proto.graph.node for name in n.output}
+    maps = [n for n in proto.graph.node if n.op_type == "Concat" and n.input[0].endswith("DequantizeLinear_Output")]
+    assert len(maps) == 2
+    for concat in maps:
+        (result,) = (n for n in proto.graph.node if concat.output[0] in n.input)
+        pairs = [[constants[name] for name in producers[branch].input[1:]] for branch in concat.input]
+        assert pairs == [[constants[name] for name in result.input[1:]]] * 2
+        for branch in concat.input:  # and the node that quantises agrees with the one that restores
+            restored = producers[branch]
+            assert producers[restored.input[0]].input[1:] == restored.input[1:]
+
+
 def test_the_end_of_the_graph_stays_float(model, samples):
     proto = onnx.load_from_string(q.quantize(model, samples))
     producers = {name: n for n in proto.graph.node for name in n.output}
@@ -155,8 +174,8 @@ def test_named_nodes_stay_float(model, samples):
 
 def test_choose_takes_the_method_of_least_error(model, samples):
     errors = iter([0.3, 0.1, 0.1])
-    chosen, trials = q.choose(model, samples, lambda _: next(errors), ["entropy", "percentile_99.9", "minmax"])
-    assert [(t.method, t.error) for t in trials] == [("percentile_99.9", 0.1), ("minmax", 0.1), ("entropy", 0.3)]
+    chosen, trials = q.choose(model, samples, lambda _: next(errors), ["mse", "percentile_99.9", "minmax"])
+    assert [(t.method, t.error) for t in trials] == [("percentile_99.9", 0.1), ("minmax", 0.1), ("mse", 0.3)]
     assert chosen == q.quantize(model, samples, method="percentile_99.9")
     assert trials[0].size == len(chosen)
 
@@ -183,3 +202,46 @@ def test_provenance_digests_values_and_shape(samples):
     changed[0, 0, 0, 0] += 1
     assert q.provenance(changed, data="synthetic", method="minmax", seed=3).digest != first.digest
     assert q.provenance(samples.reshape(12, 1, 64, 48), data="s", method="minmax", seed=3).digest != first.digest
+
+
+def test_one_observation_makes_every_artifact(model, samples):
+    """Equal bytes to quantising from scratch, whatever was made from the observation before."""
+    observed = observe(model, samples)
+    for method in ("mse", "minmax"):
+        for symmetric in (True, False):
+            expected = q.quantize(model, samples, method=method, symmetric=symmetric)
+            assert q.quantize(observed, method=method, symmetric=symmetric) == expected
+    with pytest.raises(UsageError, match="calibration samples"):
+        q.quantize(observed, samples)
+    with pytest.raises(UsageError, match="calibration samples"):
+        q.quantize(model)
+
+
+def test_ranges_hold_what_the_float_model_computed(model, samples):
+    """Against all tensors of all samples at once, from ONNX's own reference implementation."""
+    from onnx.reference import ReferenceEvaluator
+
+    observed = observe(model, samples)
+    proto = onnx.load_from_string(observed.model)
+    names = [name for node in proto.graph.node if node.op_type in {"Conv", "Relu", "Gemm"} for name in node.output]
+    del proto.graph.output[:]
+    proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    values = ReferenceEvaluator(proto).run(names, {"image": samples})
+    ranges = observed.ranges("minmax", "affine")
+    for name, value in zip(names, values, strict=True):
+        assert ranges[name] == pytest.approx((min(value.min(), 0), max(value.max(), 0)), abs=1e-4)
+    assert ranges["image"] == (0, samples.max())
+
+
+def test_a_layer_and_its_activation_function_are_one(model, samples):
+    observed = observe(model, samples)
+    nodes = {node.name: node for node in onnx.load_from_string(observed.model).graph.node}
+    for name, layer in observed.layers.items():
+        kinds = [nodes[part].op_type for part in layer]
+        assert layer[0] == name
+        assert kinds in (["Conv", "Relu"], ["Gemm"])
+
+
+def test_a_model_that_overflows_is_refused(model, samples):
+    with pytest.raises(UsageError, match="not finite"):
+        observe(model, np.full_like(samples, 3e38))

@@ -14,6 +14,12 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NEVER_IMPORTED = {"onnxscript"}  # by us: torch.onnx.export needs it
+ENGINES = ["onnx", "openvino", "tflite", "tensorrt"]
+LOCKS = {
+    "runtime.lock": ["onnx"],
+    "export.lock": ["onnx", "export"],
+    "dev.lock": [*ENGINES, "export", "tflite-export", "dev"],
+}
 TYPES_ONLY = {"typing-extensions"}  # comes with mypy
 
 
@@ -43,17 +49,23 @@ def imported() -> set[str]:
 
 
 def test_declared_is_imported() -> None:
-    assert imported() - TYPES_ONLY == set(declared("onnx", "export")) - NEVER_IMPORTED
+    assert imported() - ENGINES = ["onnx", "openvino", "tflite", "tensorrt"]
+LOCKS = {
+    "runtime.lock": ["onnx"],
+    "export.lock": ["onnx", "export"],
+    "dev.lock": [*ENGINES, "export", "tflite-export", "dev"],
+}
+TYPES_ONLY == set(declared("onnx", "export")) - NEVER_IMPORTED
 
 
 def test_the_lock_files_satisfy_the_declarations() -> None:
-    for name, extras in {"runtime.lock": ["onnx"], "dev.lock": ["onnx", "export", "dev"]}.items():
+    for name, extras in LOCKS.items():
         versions = locked(name)
         unmet = [str(r) for n, r in declared(*extras).items() if n not in versions or versions[n] not in r.specifier]
         assert not unmet, f"{name}: {unmet}"
 
 
-def test_both_lock_files_agree_and_the_device_gets_no_torch() -> None:
-    runtime, everything = locked("runtime.lock"), locked("dev.lock")
-    assert runtime.items() <= everything.items()
+def test_the_lock_files_agree_and_the_device_gets_no_torch() -> None:
+    runtime, workstation, everything = map(locked, LOCKS)
+    assert runtime.items() <= workstation.items() <= everything.items()
     assert not {"torch", "onnx", "onnxscript"} & set(runtime)

@@ -77,6 +77,27 @@ def test_no_steps_is_wrong_usage(run: Run) -> None:
         replace(run, steps=0)
 
 
+def test_the_last_weights_are_kept_if_the_preset_says_so(run: Run) -> None:
+    preset = replace(run.preset, keep="last", patience=1)
+    outcome = train(replace(run, recipe=replace(run.recipe, presets={"quick": preset})), quiet=True)
+    assert outcome.steps == 9
+    kept, facts = checkpoint.load(outcome.checkpoint)
+    last, _ = checkpoint.load(run.folder / "last.safetensors")
+    assert facts["step"] == 9
+    assert all(torch.equal(value, last[name]) for name, value in kept.items())
+
+
+def test_extra_people_are_trained_on_and_not_measured(run: Run) -> None:
+    preset = replace(run.preset, extra=("synthetic:2@5",))
+    more = replace(run, folder=run.folder.with_name("more"), recipe=replace(run.recipe, presets={"quick": preset}))
+    train(replace(run, steps=3), quiet=True)
+    train(replace(more, steps=3), quiet=True)
+    plain, with_extra = (checkpoint.load(r.folder / "last.safetensors")[0]["bank"] for r in (run, more))
+    assert len(with_extra) - len(plain) == len(load("synthetic:2@5").samples)
+    described = json.loads((more.folder / "run.json").read_text())
+    assert described["train"] == list(run.train.subjects)
+
+
 def test_early_stopping(run: Run) -> None:
     stuck = replace(run.preset, patience=1, learning_rate=1e-12, average=0.0)
     outcome = train(replace(run, recipe=replace(run.recipe, presets={"quick": stuck}), steps=60), quiet=True)

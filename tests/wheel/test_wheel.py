@@ -1,4 +1,4 @@
-"""The built wheel, in an environment with the runtime packages only, away from the checkout."""
+"""The built wheel, in environments with the runtime packages only, away from the checkout."""
 
 from __future__ import annotations
 
@@ -15,8 +15,15 @@ import cv2
 import numpy as np
 import pytest
 
+from edge_sdk import Bundle, Verifier
+
 ROOT = Path(__file__).parents[2]
 PIP = [sys.executable, "-m", "pip", "-qq"]
+CORE = ["opencv-python-headless>=4.10,<5", "msgspec>=0.19"]
+TFLITE = {  # nothing but one engine: a new phone, and a board of 2023
+    "litert": ["ai-edge-litert", "numpy>=1.26", *CORE],
+    "tflite-runtime": ["tflite-runtime==2.14.0", "numpy==1.26.4", *CORE],
+}
 
 pytestmark = pytest.mark.wheel
 
@@ -54,27 +61,35 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-@pytest.fixture(scope="module")
-def device(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Device:
-    home = tmp_path_factory.mktemp("device")
+def empty_environment(home: Path) -> Path:
+    """Its interpreter."""
     builder = venv.EnvBuilder(symlinks=os.name != "nt")
     builder.create(home)
-    python = Path(builder.ensure_directories(home).env_exe)
+    return Path(builder.ensure_directories(home).env_exe)
+
+
+@pytest.fixture(scope="module")
+def device(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Device:
+    python = empty_environment(tmp_path_factory.mktemp("device"))
     lock = ["--requirement", str(ROOT / "requirements" / "runtime.lock")]
     subprocess.run([*PIP, "--python", str(python), "install", "--no-deps", *lock, str(wheel)], check=True)
     subprocess.run([*PIP, "--python", str(python), "check"], check=True, stdout=subprocess.DEVNULL)
     return Device(python, tmp_path_factory.mktemp("elsewhere"))
 
 
-@pytest.fixture(scope="module")
-def signature(device: Device) -> str:
-    """A file with a wavy line in ink on gray paper."""
+def draw(folder: Path) -> str:
+    """Make a file with a wavy line in ink on gray paper, and return its name."""
     x = np.arange(40, 560)
     line = np.stack([x, 190 + 90 * np.sin(x / 23) * np.cos(x / 61)], axis=1).astype(np.int32)
     image = np.full((380, 600), 235, np.uint8)
     cv2.polylines(image, [line], isClosed=False, color=40, thickness=3, lineType=cv2.LINE_AA)
-    assert cv2.imwrite(str(device.folder / "signature.png"), image)
+    assert cv2.imwrite(str(folder / "signature.png"), image)
     return "signature.png"
+
+
+@pytest.fixture(scope="module")
+def signature(device: Device) -> str:
+    return draw(device.folder)
 
 
 def test_the_wheel_holds_what_the_tree_holds(wheel: Path) -> None:
@@ -144,3 +159,43 @@ def test_selftest_replays_the_golden_files(device: Device) -> None:
 def test_inspect(device: Device) -> None:
     shown = json.loads(device.cli("inspect", "deepsign", "--json"))
     assert "deepsign" in json.dumps(shown)
+
+
+@dataclass(frozen=True)
+class Board(Device):
+    """An environment whose only engine is ``engine``."""
+
+    engine: str
+
+
+@pytest.fixture(scope="module", params=TFLITE)
+def board(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Board:
+    python = empty_environment(tmp_path_factory.mktemp("board"))
+    install = [*PIP, "--python", str(python), "install"]
+    if subprocess.run([*install, *TFLITE[request.param]], check=False).returncode:
+        pytest.skip(f"the package index does not give {TFLITE[request.param][0]} for this Python")
+    subprocess.run([*install, "--no-deps", str(wheel)], check=True)
+    return Board(python, tmp_path_factory.mktemp("elsewhere"), request.param)
+
+
+@pytest.fixture(scope="module")
+def tflite_bundle(tflite_models, make_bundle) -> Bundle:
+    return make_bundle(models={"fp32.tflite": tflite_models.fp32, "int8.tflite": tflite_models.int8})
+
+
+@pytest.mark.parametrize(("precision", "least"), [("fp32", 1 - 1e-6), ("int8", 0.999)])
+def test_a_bundle_runs_where_there_is_nothing_but_its_engine(
+    board: Board, tflite_bundle: Bundle, precision: str, least: float
+) -> None:
+    signature = draw(board.folder)
+    code = f"""
+import json
+from edge_sdk import Verifier
+with Verifier({str(tflite_bundle.path)!r}, engine={board.engine!r}, precision={precision!r}) as verifier:
+    print(json.dumps([verifier.embed({signature!r}).tolist(), verifier.verify({signature!r}, {signature!r}).decision]))
+"""
+    there, accepted = json.loads(board.execute(code).splitlines()[-1])
+    with Verifier(tflite_bundle, engine="litert", precision=precision) as verifier:
+        here = verifier.embed(board.folder / signature)
+    assert (np.asarray(there) * here).sum() / np.linalg.norm(there) / np.linalg.norm(here) > least
+    assert accepted is True

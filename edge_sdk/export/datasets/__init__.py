@@ -23,7 +23,7 @@ from edge_sdk.export.datasets.layouts import LAYOUTS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Dataset", "Sample", "folds", "load", "split_subjects"]
+__all__ = ["Dataset", "Sample", "folds", "joined", "load", "split_subjects"]
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,21 @@ def load(*specs: str) -> Dataset:
     """
     if not specs:
         raise UsageError("no data set given")
-    parts = [_load_one(spec) for spec in specs]
+    return joined(*map(_load_one, specs))
+
+
+def joined(*parts: Dataset) -> Dataset:
+    """Several data sets as one.
+
+    Raises:
+        DatasetError: two of them hold the same person.
+    """
     owner: dict[str, str] = {}
-    for spec, part in zip(specs, parts, strict=True):
+    for part in parts:
         for subject in part.subjects:
             if subject in owner:
-                raise DatasetError(f"{owner[subject]} and {spec} both hold {subject}; give each person once")
-        owner.update(dict.fromkeys(part.subjects, spec))
+                raise DatasetError(f"{owner[subject]} and {part.name} both hold {subject}; give each person once")
+        owner.update(dict.fromkeys(part.subjects, part.name))
     return Dataset("+".join(part.name for part in parts), tuple(s for part in parts for s in part.samples))
 
 

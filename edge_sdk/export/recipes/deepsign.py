@@ -49,9 +49,10 @@ class DeepSign(nn.Module):
         batch_norm: Put a batch norm behind each convolution while training. Folded at export, it leaves the device's
             graph as the table says.
         width: Share of the table's channels.
+        dropout: The table's rate.
     """
 
-    def __init__(self, *, batch_norm: bool = False, width: float = 1.0) -> None:
+    def __init__(self, *, batch_norm: bool = False, width: float = 1.0, dropout: float = 0.2) -> None:
         super().__init__()
 
         def channels(count: int) -> int:
@@ -69,12 +70,12 @@ class DeepSign(nn.Module):
             fire(channels(64), 16, 64),
             fire(out(64), 16, 64),
             nn.MaxPool2d(3, 2),
-            nn.Dropout(0.2),
+            nn.Dropout(dropout),
             fire(out(64), 32, 72),
             fire(out(72), 32, 96),
             fire(out(96), 48, 128),
             nn.MaxPool2d(3, 2),
-            nn.Dropout(0.2),
+            nn.Dropout(dropout),
             convolution(out(128), channels(256), 1, norm=batch_norm),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),

@@ -68,10 +68,21 @@ class _Row:
 
 
 _ONNX = ("int8.onnx", "fp32.onnx")
+_TFLITE = ("int8.tflite", "fp32.tflite", "int8-io.tflite")
 
 # In the order of preference for "auto".
 ENGINES: dict[str, _Row] = {
+    "tensorrt": _Row(
+        "edge_sdk.runtime.engines.tensorrt",
+        ("int8-sym.onnx", "fp32.onnx"),
+        ("tensorrt", "tensorrt_rtx"),
+        "tensorrt",
+        devices=("nvidia[0-9]*", "nvhost-gpu", "nvgpu"),
+    ),
+    "openvino": _Row("edge_sdk.runtime.engines.openvino", _ONNX, ("openvino",), "openvino"),
     "onnxruntime": _Row("edge_sdk.runtime.engines.onnxruntime", _ONNX, ("onnxruntime",), "onnx"),
+    "litert": _Row("edge_sdk.runtime.engines.litert", _TFLITE, ("ai_edge_litert",), "tflite"),
+    "tflite-runtime": _Row("edge_sdk.runtime.engines.tflite_runtime", _TFLITE, ("tflite_runtime",), "tflite-runtime"),
     "fake": _Row(
         "edge_sdk.runtime.engines.fake",
         tuple(f"{precision}.{kind}" for kind in get_args(Format) for precision in get_args(Precision)),

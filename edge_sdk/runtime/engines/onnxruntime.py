@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-import platform
-import re
-from pathlib import Path
-
 import numpy as np
 import onnxruntime as ort
 
 from edge_sdk.errors import EngineError
 from edge_sdk.runtime.engines import TensorInfo, Tensors
+from edge_sdk.runtime.engines.x86 import saturates
 
 _DTYPES = {"tensor(float)": "float32", "tensor(int8)": "int8", "tensor(uint8)": "uint8"}
-
-
-def saturates(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Return whether this processor's fast int8 kernels may saturate: x86 without VNNI, or where nobody can tell.
-
-    There ONNX Runtime is asked for exact kernels. Nowhere else: VNNI's are exact already, and ONNX Runtime would swap
-    them all the same, for 1.8 times the processor time (DeepSign int8, one thread, ONNX Runtime 1.31.1).
-    """
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return False
-    try:
-        return not re.search(r"\bavx(512)?_vnni\b", cpuinfo.read_text())
-    except OSError:
-        return True
 
 
 class OnnxRuntimeEngine:
@@ -39,6 +22,8 @@ class OnnxRuntimeEngine:
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         options.log_severity_level = 4  # failures are raised, not also printed
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Exact kernels, where the fast ones saturate. Nowhere else: VNNI's are exact already, and ONNX Runtime would
+        # swap them all the same, for 1.8 times the processor time (DeepSign int8, one thread, ONNX Runtime 1.31.1).
         if saturates():
             options.add_session_config_entry("session.x64quantprecision", "1")
         try:

@@ -1,0 +1,173 @@
+"""A TFLite file as Python objects: read, put in order, cut, write.
+
+Graphs have one subgraph, with one input and one output. Tensors carry the names that `tidy` gives: ``conv_2d_3`` is
+what the fourth 2-D convolution computes. Raises MissingToolError on import where LiteRT is not installed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterable
+from typing import Any
+
+import numpy as np
+
+from edge_sdk.errors import ConversionError, MissingToolError
+
+try:
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.tools import flatbuffer_utils
+except ImportError as exc:
+    raise MissingToolError("ai-edge-litert", "tflite-export") from exc
+
+IDENTIFIER = b"TFL3"
+ALIGNMENT = 16  # of weights in the file, as the schema demands; NEON and XNNPACK read them in place
+
+WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL"})
+ON_MAPS = frozenset({"RELU", "RELU6", "LEAKY_RELU", "CONCATENATION", "MAX_POOL_2D", "AVERAGE_POOL_2D"})
+"""Stay int8 behind the last layer with weights, as in the ONNX artifacts: they lose nothing."""
+
+_BIAS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "TRANSPOSE_CONV": 3, "FULLY_CONNECTED": 2}  # index of the operand
+
+Model = Any
+"""``schema.ModelT``; the generated classes have no types."""
+
+
+class _Builder(flatbuffers.Builder):  # type: ignore[misc,unused-ignore]
+    """Aligns byte vectors, that is weights; flatbuffers for Python ignores the schema's ``force_align``."""
+
+    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:  # noqa: N802
+        """Start a vector; see the base."""
+        return int(super().StartVector(elemSize, numElems, ALIGNMENT if elemSize == 1 else alignment))
+
+
+def read(model: bytes) -> Model:
+    """Raises ConversionError if this is no TFLite model of one subgraph with one input and one output."""
+    if model[4:8] != IDENTIFIER:
+        raise ConversionError("not a TFLite model")
+    try:
+        parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+        (graph,) = parsed.subgraphs
+        (_,), (_,) = graph.inputs, graph.outputs
+    except Exception as exc:  # the generated reader fails in many ways
+        raise ConversionError("the TFLite model is damaged, or has several inputs, outputs or subgraphs") from exc
+    return parsed
+
+
+def write(model: Model) -> bytes:
+    """Serialise, with the weights inside the flatbuffer: interpreters before 2.15 know no other place for them."""
+    builder = _Builder(1024)
+    builder.Finish(model.Pack(builder), IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def operator(model: Model, op: Any) -> str:
+    """The operator's kind, such as ``CONV_2D``."""
+    return str(flatbuffer_utils.opcode_to_name(model, op.opcodeIndex))
+
+
+def versions(model: Model) -> dict[str, int]:
+    """{kind of operator: its version}, of all that the model has."""
+    kinds = (str(flatbuffer_utils.opcode_to_name(model, index)) for index in range(len(model.operatorCodes)))
+    return {kind: int(code.version) for kind, code in zip(kinds, model.operatorCodes, strict=True)}
+
+
+def name(model: Model, index: int) -> str:
+    """A tensor's name."""
+    return str(model.subgraphs[0].tensors[index].name.decode())
+
+
+def tidy(model: bytes, input_name: str, output_name: str) -> bytes:
+    """Name the tensors after what computes them, and give each bias one axis.
+
+    Converters name tensors after the source's modules and line numbers: 40 kB of a 1 MB model. A transposed
+    convolution's bias arrives as ``(1, 1, 1, C)``, which quantisers take for one with a single channel.
+    """
+    parsed = read(model)
+    graph = parsed.subgraphs[0]
+    counts: Counter[str] = Counter()
+    for index, tensor in enumerate(graph.tensors):
+        tensor.name = f"constant_{index}".encode()
+    for op in graph.operators:
+        kind = operator(parsed, op)
+        for output in op.outputs:
+            graph.tensors[output].name = f"{kind.lower()}_{counts[kind]}".encode()
+            counts[kind] += 1
+        bias = _BIAS.get(kind, len(op.inputs))
+        if bias < len(op.inputs) and op.inputs[bias] >= 0:
+            tensor = graph.tensors[op.inputs[bias]]
+            tensor.shape = [int(np.prod(tensor.shape))]
+    graph.name = b"main"
+    rename_ends(parsed, input_name, output_name)
+    return write(parsed)
+
+
+def rename_ends(model: Model, input_name: str, output_name: str) -> None:
+    """Name input and output, in the graph and in its signature, which is ``serving_default``."""
+    graph = model.subgraphs[0]
+    ends = []
+    for (index,), end in ((graph.inputs, input_name), (graph.outputs, output_name)):
+        graph.tensors[index].name = end.encode()
+        entry = schema.TensorMapT()
+        entry.name, entry.tensorIndex = end.encode(), index
+        ends.append([entry])
+    signature = schema.SignatureDefT()
+    signature.inputs, signature.outputs = ends
+    signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
+    model.signatureDefs = [signature]
+
+
+def tail(model: Model) -> list[Any]:
+    """Operators that stay float: from the first behind all weights that does not merely work on maps, to the end."""
+    operators = model.subgraphs[0].operators  # sorted
+    leads_on: set[int] = set()  # tensors that a layer with weights still follows
+    for op in reversed(operators):
+        if operator(model, op) in WEIGHTED or leads_on.intersection(op.outputs):
+            leads_on.update(op.inputs)
+    behind: set[int] = set()
+    found = []
+    for op in operators:
+        kind = operator(model, op)
+        if kind in WEIGHTED or leads_on.intersection(op.outputs):
+            continue
+        if kind not in ON_MAPS or behind.intersection(op.inputs):
+            found.append(op)
+            behind.update(op.outputs)
+    return found
+
+
+def cut(model: Model, output: int) -> None:
+    """Make tensor ``output`` the output, and drop all that it does not need."""
+    graph = model.subgraphs[0]
+    needed = {output}
+    kept = []
+    for op in reversed(graph.operators):
+        if needed.intersection(op.outputs):
+            needed.update(op.inputs)
+            kept.append(op)
+    graph.operators, graph.outputs = kept[::-1], [output]
+    _drop_tensors(graph, needed | set(graph.inputs))
+    model.operatorCodes, codes = _used(model.operatorCodes, {op.opcodeIndex for op in kept})
+    model.buffers, buffers = _used(model.buffers, {0, *(t.buffer for t in graph.tensors)})
+    model.metadata = []
+    for op in kept:
+        op.opcodeIndex = codes[op.opcodeIndex]
+    for tensor in graph.tensors:
+        tensor.buffer = buffers[tensor.buffer]
+    rename_ends(model, name(model, graph.inputs[0]), name(model, graph.outputs[0]))
+
+
+def _drop_tensors(graph: Any, needed: Container[int]) -> None:
+    graph.tensors, places = _used(graph.tensors, {index for index in range(len(graph.tensors)) if index in needed})
+    places[-1] = -1  # an operand that is left out
+    for owner in graph.operators:
+        owner.inputs = [places[index] for index in owner.inputs]
+        owner.outputs = [places[index] for index in owner.outputs]
+    graph.inputs, graph.outputs = ([places[index] for index in ends] for ends in (graph.inputs, graph.outputs))
+
+
+def _used(items: list[Any], kept: Iterable[int]) -> tuple[list[Any], dict[int, int]]:
+    """(the kept items, {old place: new place})."""
+    places = {old: new for new, old in enumerate(sorted(kept))}
+    return [items[old] for old in places], places

@@ -1,0 +1,124 @@
+"""OpenVINO on the CPU: the same ONNX artifacts as ONNX Runtime; the fastest measured on x86 with VNNI.
+
+* Arithmetic is pinned to float32. Left alone, OpenVINO computes float layers in bfloat16 where the processor can,
+  which moves scores (DeepSign fp32 on CEDAR: by up to 0.0034, and up to 8 of 9,371 decisions with them).
+* On x86 without VNNI its int8 kernels saturate, it has no switch against that, and the damage is no rounding: on
+  AVX-512 the values of DeepSign's embedding, 0.09 on average, came out wrong by up to 0.09 (OpenVINO 2026.4.1, measured
+  with ``ONEDNN_MAX_CPU_ISA``). A quantised model is refused there; ONNX Runtime runs it exactly.
+* No model cache is written, and nothing is reported: see :func:`_without_telemetry`.
+* Its threads (oneTBB) block when idle; there is no spinning to switch off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator
+
+from edge_sdk.errors import EngineError
+from edge_sdk.runtime.engines import TensorInfo, Tensors
+from edge_sdk.runtime.engines.checks import checked
+from edge_sdk.runtime.engines.x86 import saturates
+
+
+@contextlib.contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """Opt out: ``import openvino`` alone writes a client id into the home directory and reports to Google Analytics.
+
+    Without the package ``openvino_telemetry``, OpenVINO takes its own stub instead; so let it find none. An application
+    that imports OpenVINO before us has made that choice itself.
+    """
+    found = sys.modules.get("openvino_telemetry")
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # Python's mark for "cannot be imported"
+    try:
+        yield
+    finally:
+        del sys.modules["openvino_telemetry"]
+        if found is not None:
+            sys.modules["openvino_telemetry"] = found
+
+
+with _without_telemetry():
+    import openvino as ov
+
+_QUANTISED = "FakeQuantize"  # what OpenVINO reads QuantizeLinear as
+
+
+class OpenVinoEngine:
+    """One compiled model; calls of :meth:`run` from several threads take turns.
+
+    A model with a free batch is compiled for single pictures, which takes 10 % less processor time than leaving it
+    free (DeepSign, one thread); the first larger batch compiles it once more.
+    """
+
+    def __init__(self, model: bytes, threads: int) -> None:
+        self._settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": threads,
+            "ENABLE_CPU_PINNING": False,  # several engines in one process would share the same core
+            "INFERENCE_PRECISION_HINT": "f32",
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,  # nothing is quantised that the artifact does not say
+            "CACHE_DIR": "",
+        }
+        self._lock = threading.Lock()
+        try:
+            self._core: ov.Core | None = ov.Core()
+            self._model = self._core.read_model(model, b"")
+            self.inputs = tuple(_info(port) for port in self._model.inputs)
+            self.outputs = tuple(_info(port) for port in self._model.outputs)
+            quantised = any(node.get_type_name() == _QUANTISED for node in self._model.get_ops())
+        except Exception as exc:  # its exceptions are plain RuntimeErrors
+            raise EngineError(f"OpenVINO refuses the model: {exc}") from exc
+        if quantised and saturates():
+            raise EngineError(
+                "OpenVINO's int8 kernels saturate on this processor (x86 without VNNI), which changes scores: "
+                'use engine="onnxruntime", which is exact here, or precision="fp32"'
+            )
+        self._requests: dict[int | None, ov.InferRequest] = {}  # by batch; None for any
+        self._free = bool(self.inputs) and all(isinstance(tensor.shape[0], str) for tensor in self.inputs)
+        self._request(1 if self._free else None)
+
+    def run(self, inputs: Tensors) -> Tensors:
+        """Compute all outputs; see :class:`edge_sdk.runtime.engines.Engine`."""
+        with self._lock:
+            if self._core is None:
+                raise EngineError("the engine is closed")
+            arrays = checked(inputs, self.inputs)
+            single = self._free and all(len(value) == 1 for value in arrays.values())
+            request = self._request(1 if single else None)
+            try:
+                values = request.infer(arrays, share_inputs=True)
+            except Exception as exc:  # its exceptions are plain RuntimeErrors
+                raise EngineError(f"OpenVINO failed: {exc}") from exc
+            return {tensor.name: values[index] for index, tensor in enumerate(self.outputs)}
+
+    def close(self) -> None:
+        """Free the model."""
+        with self._lock:
+            self._core = None
+            self._requests.clear()
+
+    def _request(self, batch: int | None) -> ov.InferRequest:
+        if batch not in self._requests:
+            assert self._core is not None, "checked by the callers"
+            try:
+                model = self._model
+                if batch is not None:
+                    model = model.clone()
+                    model.reshape({port: [batch, *port.partial_shape[1:]] for port in model.inputs})
+                self._requests[batch] = self._core.compile_model(model, "CPU", self._settings).create_infer_request()
+            except Exception as exc:  # its exceptions are plain RuntimeErrors
+                raise EngineError(f"OpenVINO cannot compile the model: {exc}") from exc
+        return self._requests[batch]
+
+
+def load(model: bytes, *, threads: int) -> OpenVinoEngine:
+    """Load an ONNX model."""
+    return OpenVinoEngine(model, threads)
+
+
+def _info(port: ov.Output) -> TensorInfo:
+    shape = tuple(int(size.get_length()) if size.is_static else "batch" for size in port.partial_shape)
+    return TensorInfo(port.any_name, shape, port.element_type.to_dtype().name)
