@@ -352,7 +352,7 @@ def test_ticks_are_round(axis: Axis, ticks: list[float]) -> None:
 
 
 def test_no_engine_is_an_error_before_anything_runs(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_sdk.runtime.selection.usable", lambda _: False)
+    monkeypatch.setattr("edge_sdk.runtime.engines._package", lambda _: None)
     with pytest.raises(MissingEngineError):
         profile(bundle, engine="all")
 
