@@ -12,7 +12,7 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, MissingEngineError, UsageError
 from edge_sdk.manifest import Artifact
 from edge_sdk.runtime import tuning
-from edge_sdk.runtime.engines import ENGINES, artifacts, extra, has_device, usable, version
+from edge_sdk.runtime.engines import ENGINES, artifacts, extra, has_device, installed, usable, version
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def choose(bundle: Bundle, engine: str = AUTO, precision: str | None = None, thr
         UsageError: No such engine.
         BundleError: The bundle has no such artifact, or none that the engine runs.
         MissingEngineError: No installed engine runs it.
-        EngineError: Only an engine runs it whose device (a GPU) is not there.
+        EngineError: Only engines run it that this machine is not made for (no GPU, inexact int8).
     """
     if engine != AUTO:
         return candidates(bundle, engine, precision)[0]
@@ -64,11 +64,14 @@ def candidates(bundle: Bundle, engine: str = ALL, precision: str | None = None) 
         wanted = f"{precision} artifact" if precision else "artifact"
         runner = "any engine" if engine == ALL else f"{engine} (it runs {', '.join(artifacts(engine))})"
         raise BundleError(f"{bundle.id} has no {wanted} for {runner}; it has {there}")
-    found = fitting if engine != ALL else [choice for choice in fitting if usable(choice.engine)]
+    found = fitting if engine != ALL else [choice for choice in fitting if usable(choice.engine, choice.artifact.id)]
     if not found:
-        missing = dict.fromkeys(choice.engine for choice in fitting if has_device(choice.engine))
+        names = dict.fromkeys(choice.engine for choice in fitting)
+        missing = [name for name in names if has_device(name) and not installed(name)]
         if not missing:
-            raise EngineError(f"{fitting[0].artifact.id} needs {fitting[0].engine}, whose device this machine lacks")
+            raise EngineError(
+                f"{bundle.id}: this machine lacks the device (a GPU), or exact int8 kernels, for {', '.join(names)}"
+            )
         raise MissingEngineError('" or "'.join(missing), *dict.fromkeys(map(extra, missing)))
     # A stable sort: within int8, and within the rest, the order of ENGINES and of each engine's artifacts stays.
     return tuple(sorted(found, key=lambda choice: not choice.artifact.precision.startswith("int8")))

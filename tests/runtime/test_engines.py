@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from edge_sdk import __version__
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError, MissingEngineError, UsageError
 from edge_sdk.manifest import Format, Precision
@@ -156,13 +157,13 @@ def test_the_table_names_artifacts_that_a_manifest_can_hold() -> None:
         assert len(set(artifacts(name))) == len(artifacts(name)) > 0, name
     assert artifacts("onnxruntime") == ("int8.onnx", "fp32.onnx")
     assert set(artifacts("fake")) == known
-    assert not usable("fake")
+    assert not usable("fake", "fp32.onnx")
 
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, ENGINES["onnxruntime"].module, raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)  # makes `import onnxruntime` fail
-    assert not usable("onnxruntime")
+    assert not usable("onnxruntime", "fp32.onnx")
     for call in (lambda: load_engine("onnxruntime", b"", "onnx"), lambda: version("onnxruntime")):
         with pytest.raises(MissingEngineError, match=r'pip install "edge-sdk\[onnx\]"') as caught:
             call()
@@ -173,13 +174,14 @@ def test_an_engine_without_its_device_is_not_usable(monkeypatch: pytest.MonkeyPa
     row = dataclasses.replace(ENGINES["onnxruntime"], devices=("gpu[0-9]", "none"))
     monkeypatch.setitem(ENGINES, "onnxruntime", row)
     monkeypatch.setattr("edge_sdk.runtime.engines.DEVICES", tmp_path)
-    assert not usable("onnxruntime")
+    assert not usable("onnxruntime", "fp32.onnx")
     (tmp_path / "gpu0").touch()
-    assert usable("onnxruntime")
+    assert usable("onnxruntime", "fp32.onnx")
 
 
 def test_the_version_is_that_of_the_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
     assert version("onnxruntime") == onnxruntime.__version__
+    assert version("fake") == __version__
     # A distribution may have another name than what is imported from it, as onnxruntime-gpu has.
     monkeypatch.setitem(ENGINES, "onnxruntime", dataclasses.replace(ENGINES["onnxruntime"], packages=("cv2",)))
     assert version("onnxruntime") == metadata.version("opencv-python-headless")

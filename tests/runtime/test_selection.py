@@ -122,6 +122,22 @@ def test_no_installed_engine_names_every_extra_that_would_help(
     assert not isinstance(other.value, MissingEngineError)
 
 
+def test_inexact_int8_is_nobodys_default(of: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch) -> None:
+    row = _Row(FAKE, ("int8.onnx", "fp32.onnx"), ("numpy",), "quick-extra", saturating=("int8.onnx",))
+    monkeypatch.setattr("edge_sdk.runtime.selection.ENGINES", {"quick": row, **ENGINES})
+    monkeypatch.setattr("edge_sdk.runtime.engines.ENGINES", {"quick": row, **ENGINES})
+    both = of("fp32.onnx", "int8.onnx")
+    for saturates, expected in ((False, ("quick", "int8.onnx")), (True, ("old", "int8.onnx"))):
+        monkeypatch.setattr("edge_sdk.runtime.engines.x86.saturates", lambda answer=saturates: answer)
+        assert pair(both) == expected
+    assert pair(both, "auto", "fp32") == ("quick", "fp32.onnx")
+    assert pair(both, "quick") == ("quick", "int8.onnx")  # by its name: it will refuse, and say why
+    monkeypatch.setattr("edge_sdk.runtime.engines.ENGINES", {"quick": row})
+    monkeypatch.setattr("edge_sdk.runtime.selection.ENGINES", {"quick": row})
+    with pytest.raises(EngineError, match="exact int8"):
+        choose(of("int8.onnx"))
+
+
 def test_all_is_every_usable_engine(of: Callable[..., Bundle]) -> None:
     found = candidates(of("fp32.onnx", "int8.onnx", "fp32.tflite", "int8-sym.onnx"))
     assert [(c.engine, c.artifact.id) for c in found] == [

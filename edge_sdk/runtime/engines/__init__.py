@@ -18,6 +18,7 @@ from typing import Protocol, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk import __version__
 from edge_sdk.errors import MissingEngineError, UsageError
 from edge_sdk.manifest import Format, Precision
 
@@ -64,6 +65,7 @@ class _Row:
     packages: tuple[str, ...] = ()  # any of them will do; engines that need none are for tests, and "auto" skips them
     extra: str = ""  # of edge-sdk, that installs the package
     devices: tuple[str, ...] = ()  # patterns of files in DEVICES; one must be there
+    saturating: tuple[str, ...] = ()  # artifacts that it refuses where int8 kernels saturate (x86.py)
 
 
 _ONNX = ("int8.onnx", "fp32.onnx")
@@ -78,7 +80,7 @@ ENGINES: dict[str, _Row] = {
         "tensorrt",
         devices=("nvidia[0-9]*", "nvhost-gpu", "nvgpu"),
     ),
-    "openvino": _Row("edge_sdk.runtime.engines.openvino", _ONNX, ("openvino",), "openvino"),
+    "openvino": _Row("edge_sdk.runtime.engines.openvino", _ONNX, ("openvino",), "openvino", saturating=("int8.onnx",)),
     "onnxruntime": _Row("edge_sdk.runtime.engines.onnxruntime", _ONNX, ("onnxruntime",), "onnx"),
     "litert": _Row("edge_sdk.runtime.engines.litert", _TFLITE, ("ai_edge_litert",), "tflite"),
     "tflite-runtime": _Row("edge_sdk.runtime.engines.tflite_runtime", _TFLITE, ("tflite_runtime",), "tflite-runtime"),
@@ -99,9 +101,16 @@ def extra(engine: str) -> str:
     return _row(engine).extra
 
 
-def usable(engine: str) -> bool:
-    """Whether ``"auto"`` may take an engine here: its package is installed and its device is there."""
-    return _package(engine) is not None and has_device(engine)
+def usable(engine: str, artifact: str) -> bool:
+    """Whether ``"auto"`` may give an artifact to an engine here: the package, the device and the processor suffice."""
+    from edge_sdk.runtime.engines.x86 import saturates  # importing this package loads no other of its modules
+
+    return installed(engine) and has_device(engine) and not (artifact in _row(engine).saturating and saturates())
+
+
+def installed(engine: str) -> bool:
+    """Whether a package of the engine is installed; it is not imported."""
+    return _package(engine) is not None
 
 
 def has_device(engine: str) -> bool:
@@ -112,6 +121,8 @@ def has_device(engine: str) -> bool:
 
 def version(engine: str) -> str:
     """Return the version of an engine's package; ``MissingEngineError`` if it is not installed."""
+    if not _row(engine).packages:
+        return __version__
     package = _package(engine)
     if package is None:
         raise MissingEngineError(engine, extra(engine))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_sdk.errors import EngineError
-from edge_sdk.runtime.engines import Tensors
+from edge_sdk.runtime.engines import ENGINES, Tensors
 
 _PASSES = 5
 
@@ -38,6 +38,7 @@ def placement(engine: str, model: bytes, inputs: Tensors, *, threads: int) -> tu
     if tell is None:
         return None
     try:
+        importlib.import_module(ENGINES[engine].module)  # it opts out of telemetry before the vendor's import
         return _grouped(tell(model, inputs, threads))
     except Exception as exc:  # the vendors' exceptions have no common root
         raise EngineError(f"{engine} failed while telling its nodes: {exc}") from exc

@@ -16,13 +16,17 @@ _EXPLANATION = (
 )
 _KEY = ("engine", "artifact", "threads")
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 66rem; margin: 2rem auto; padding: 0 1rem }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.5rem; margin-bottom: 0 } h2 { font-size: 1.15rem; margin-top: 2.2rem }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13.5px }
 th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
 th { border-bottom: 2px solid #888; font-weight: 600 }
 .text { text-align: left } .scroll { overflow-x: auto } .muted { color: #666; font-size: 13px }
 """
+_COST = (
+    "Init: reading, importing and loading, and building where an engine builds on first use; again: the same in a "
+    "process that has done it. A ratio of throughputs well below 1 means that the device throttles."
+)
 
 Row = tuple[str, ...]
 Table = tuple[Row, list[Row]]
@@ -49,6 +53,7 @@ def html(report: Report) -> str:
         "<p class=muted>p50 / p90 / p99 / max of the same calls.</p>",
         _html(stages(report)),
         "<h2>Start, memory, heat, power</h2>",
+        f"<p class=muted>{_COST}</p>",
         _html(cost(report)),
         *_nodes(report),
         *(f"<h2>{escape(label)}</h2><p>{escape(message)}</p>" for label, message in _failures(report)),
@@ -88,7 +93,7 @@ def latency(report: Report) -> Table:
 
 def stages(report: Report) -> Table:
     """p50 / p90 / p99 / max of each stage."""
-    head = (*_KEY, "decode", "pre-processing", "engine", "post-processing")
+    head = (*_KEY, "decode", "pre-processing", "engine pass", "post-processing")
     rows = [
         (*_key(run), *(_stage(measured.stage(name)) for name in ("decode", "preprocess", "inference", "postprocess")))
         for run, measured in _measured(report)
@@ -98,10 +103,11 @@ def stages(report: Report) -> Table:
 
 def cost(report: Report) -> Table:
     """Start, memory, throughput at both ends of the run, power."""
-    head: Row = (*_KEY, "version", "init ms", "again ms", "first ms", "peak MB", "calls/s first, last", "power")
+    head: Row = (*_KEY, "version", "init ms", "again ms", "first ms", "peak MB", "calls/s first, last, ratio", "power")
     rows: list[Row] = []
     for run, m in _measured(report):
-        ratio = f"{m.first_per_s:.1f}, {m.last_per_s:.1f} ({m.window_s:.0f} s)"
+        kept = f"{m.last_per_s / m.first_per_s:.2f}" if m.first_per_s else "?"
+        ratio = f"{m.first_per_s:.1f}, {m.last_per_s:.1f}, {kept} ({m.window_s:.0f} s each)"
         peak = UNAVAILABLE if m.peak_bytes is None else f"{m.peak_bytes / 1e6:.0f}"
         power = f"{run.power.mean_w:.1f} W, max {run.power.max_w:.1f} ({run.power.mode})" if run.power else UNAVAILABLE
         times = (f"{m.init_ms:.0f}", f"{m.reload_ms:.0f}", f"{m.first_ms:.1f}")
