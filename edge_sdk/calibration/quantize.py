@@ -30,15 +30,6 @@ _ON_MAPS = frozenset({"Relu", "LeakyRelu", "Clip", "Concat", "MaxPool", "Average
 """Stay int8 behind the last layer with weights: they work on whole feature maps, and lose nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One calibration method tried by `choose`: the measured error (lower is better) and the file's size in bytes."""
-
-    method: str
-    error: float
-    size: int
-
-
 def quantize(
     model: bytes | Observed,
     samples: NDArray[np.float32] | None = None,
@@ -97,31 +88,26 @@ def quantize(
         return _finished(result.read_bytes(), ranges)
 
 
-def choose(
-    model: bytes | Observed,
-    samples: NDArray[np.float32] | None,
-    error: Callable[[bytes], float],
-    methods: Sequence[str] = METHODS,
-    *,
-    symmetric: bool = False,
-    keep_float_ops: Collection[str] = (),
-) -> tuple[bytes, tuple[Trial, ...]]:
-    """Quantise by each method and keep the one of least measured `error`; on a tie the first one named.
+@dataclass(frozen=True)
+class OnnxInt8:
+    """A `Quantisable`: one of the two int8 ONNX artifacts."""
 
-    Returns the int8 model, and the trials from best to worst. Raises UsageError for no methods or an error that is NaN.
-    """
-    if not methods:
-        raise UsageError("no calibration methods to choose from")
-    observed = _observed(model, samples)
-    tried: list[tuple[Trial, bytes]] = []
-    for method in methods:
-        candidate = quantize(observed, method=method, symmetric=symmetric, keep_float_ops=keep_float_ops)
-        trial = Trial(method, float(error(candidate)), len(candidate))
-        if np.isnan(trial.error):
-            raise UsageError(f"the error of calibration method {method} is NaN")
-        tried.append((trial, candidate))
-    tried.sort(key=lambda pair: pair[0].error)
-    return tried[0][1], tuple(trial for trial, _ in tried)
+    observed: Observed
+    symmetric: bool = False
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the nodes with weights."""
+        return tuple(self.observed.layers)
+
+    def quantise(self, method: str, keep_float: Collection[str] = ()) -> bytes:
+        """See `quantize`."""
+        return quantize(self.observed, method=method, symmetric=self.symmetric, keep_float_ops=keep_float)
+
+    def quantise_only(self, layer: str, method: str) -> bytes:
+        """See `Quantisable`."""
+        nodes = {node.name for node in onnx.load_from_string(self.observed.model).graph.node}
+        return self.quantise(method, nodes - set(self.observed.layers[layer]))
 
 
 def provenance(

@@ -19,6 +19,7 @@ import math
 import re
 import warnings
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -155,15 +156,46 @@ class Observation:
         except RuntimeError as exc:
             raise ConversionError(f"LiteRT cannot run the float model: {exc}") from exc
 
-    def _named(self, wanted: Collection[str]) -> set[str]:
-        kinds = {
+    @cached_property
+    def operators(self) -> dict[str, str]:
+        """{name of what it computes: kind} of every operator, in the graph's order."""
+        return {
             tflite_graph.name(self._graph, op.outputs[0]): tflite_graph.operator(self._graph, op)
             for op in self._graph.subgraphs[0].operators
         }
+
+    @property
+    def weighted(self) -> tuple[str, ...]:
+        """The operators with weights."""
+        return tuple(name for name, kind in self.operators.items() if kind in tflite_graph.WEIGHTED)
+
+    def _named(self, wanted: Collection[str]) -> set[str]:
+        kinds = self.operators
         missing = set(wanted) - kinds.keys() - set(kinds.values())
         if missing:
             raise UsageError(f"no such operator: {', '.join(sorted(missing))}")
         return {name for name, kind in kinds.items() if name in wanted or kind in wanted}
+
+
+@dataclass(frozen=True)
+class TfliteInt8:
+    """A `Quantisable`: one of the two int8 TFLite artifacts."""
+
+    observation: Observation
+    io: Literal["float", "int8"] = "float"
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of what the operators with weights compute; none may stay float between int8 input and output."""
+        return self.observation.weighted if self.io == "float" else ()
+
+    def quantise(self, method: str, keep_float: Collection[str] = ()) -> bytes:
+        """See `Observation.quantize`."""
+        return self.observation.quantize(method=method, io=self.io, keep_float=keep_float)
+
+    def quantise_only(self, layer: str, method: str) -> bytes:
+        """See `Quantisable`."""
+        return self.quantise(method, set(self.observation.operators) - {layer})
 
 
 def _quantise(model: bytes, ranges: dict[str, tuple[float, float]], stay_float: set[str], io: str) -> bytes:

@@ -1,165 +1,205 @@
-"""From a training run to a bundle: float graph, int8, thresholds for each artifact, guardrail, golden inputs."""
+"""From a training run to a bundle: artifacts, thresholds for each, what each costs, golden inputs, model card."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
 
 import cv2
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 import edge_sdk
-from edge_sdk import images as image_files
-from edge_sdk import manifest
+from edge_sdk import images, manifest
 from edge_sdk.bundle import Bundle, BundleWriter
 from edge_sdk.calibration import guardrail, quantize
-from edge_sdk.calibration.metrics import Curves, ScoreSet, bootstrap
-from edge_sdk.calibration.pairs import verification_scores
+from edge_sdk.calibration.metrics import Curves, bootstrap
+from edge_sdk.calibration.mixed import cure
+from edge_sdk.calibration.pairs import Forgeries
+from edge_sdk.calibration.quantisable import choose
 from edge_sdk.calibration.thresholds import operating_points
-from edge_sdk.errors import TrainingError, UsageError
-from edge_sdk.export import checkpoint, recipe
+from edge_sdk.export.artifacts import REFERENCE, Graphs, Kind, kinds
 from edge_sdk.export.card import TestRow, model_card
-from edge_sdk.export.datasets import Dataset, load
-from edge_sdk.export.datasets.cache import prepared
 from edge_sdk.export.datasets.synthetic import SyntheticWriter
 from edge_sdk.export.datasets.terms import terms
-from edge_sdk.export.float_onnx import INPUT, OUTPUT, to_onnx
-from edge_sdk.export.splits import Split
-from edge_sdk.preprocess import Operation, apply
-from edge_sdk.runtime.engines import load_engine
+from edge_sdk.export.float_onnx import INPUT, OUTPUT
+from edge_sdk.export.scoring import Panel, embed
+from edge_sdk.export.trained import Trained
+from edge_sdk.preprocess import apply
 from edge_sdk.scores import embedding_scores
 
-CALIBRATION_IMAGES = 128
-METHODS = ("minmax", "percentile_99.99", "mse")
 VERSIONS = ("edge-sdk", "numpy", "onnx", "onnxruntime", "opencv-python-headless", "torch")
 GOLDEN_WRITER = 2004
-FORGERIES: tuple[Literal["skilled", "random"], ...] = ("skilled", "random")
+FORGERIES: tuple[Forgeries, ...] = ("skilled", "random")
 Say = Callable[[str], None]
 
 # The same file on another processor's kernels: float rounding, and for int8 a rounding step here and there.
-GOLDEN_TOLERANCE = {"fp32": 1e-3, "int8": 0.02}
+GOLDEN_TOLERANCE: dict[manifest.Precision, float] = {"fp32": 1e-3, "int8": 0.02, "int8-io": 0.02, "int8-sym": 0.02}
 
 
 @dataclass(frozen=True)
 class Measured:
     """One artifact with everything that was measured on it."""
 
-    precision: manifest.Precision
+    kind: Kind
     model: bytes
     points: tuple[manifest.OperatingPoint, ...]
     calibration: manifest.CalibrationProvenance | None = None
     drift: tuple[manifest.Drift, ...] = ()
+
+    @property
+    def threshold(self) -> float:
+        """At the equal error rate."""
+        return next(p.threshold for p in self.points if isinstance(p, manifest.VerifyPoint) and p.name == "eer")
 
 
 def export(
     run: Path,
     destination: Path,
     *,
+    formats: Sequence[str] = ("onnx",),
     name: str | None = None,
     version: str = "1.0.0",
     enforce: bool = True,
     say: Say = print,
 ) -> Bundle:
-    """Make a bundle of a run's best checkpoint.
+    """Make a bundle of a run's weights.
 
-    Thresholds come from the split's ``thresholds`` people for each artifact, the guardrail's verdict from its
-    ``guardrail`` people; both are scored by the engine that serves. The bundle replaces an older one as a whole, at
-    the very end.
+    Every artifact is scored by the engine that serves it: calibration methods and layers to keep float are chosen on
+    the split's ``validation`` people, thresholds come from its ``thresholds`` people, and the guardrail judges on its
+    ``guardrail`` people. Layers stay float only where the guardrail would not pass otherwise. The bundle replaces an
+    older one as a whole, at the very end.
 
     Args:
         run: Folder of a training run.
         destination: Folder, or a file ending in ``.edge``.
-        enforce: Raise when the guardrail does not pass; otherwise the bundle says so in its drift table.
+        formats: Keys of :data:`edge_sdk.export.artifacts.FORMATS`, or ids of single artifacts.
+        enforce: Raise when the guardrail does not pass; otherwise no layer stays float, and the bundle says in its
+            drift table what it costs.
 
     Raises:
-        GuardrailError: int8 costs more than the recipe's budget, or the people are too few to tell.
+        UsageError: No such format.
+        MissingToolError: A converter is not installed.
+        GuardrailError: An artifact costs more than the recipe's budget, or the people are too few to tell.
         TrainingError: The run is incomplete.
     """
-    described = _read_json(run / "run.json")
-    chosen = recipe.get(described["recipe"])
-    preset = chosen.preset(described["preset"])
-    split = Split.read(run / "split.json")
-    data = load(*described["data"])
-    if not isinstance(chosen.score, manifest.EmbeddingDistance):
-        raise UsageError(f"{chosen.name} does not compare embeddings; there is no exporter for its score yet")
-    network = (chosen.tiny if described["tiny"] else chosen.network)(**preset.network)
-    facts = checkpoint.load_network(run / "best.safetensors", network)
-
+    wanted = kinds(formats)
+    trained = Trained.read(run)
     say("exporting the float graph, batch norms folded")
-    float_model = to_onnx(network, preset.input_shape)
-    groups = {role: data.select(getattr(split, role)) for role in ("validation", "thresholds", "guardrail")}
-    images = {role: prepared(group.samples, preset.preprocessing) for role, group in groups.items()}
-    seed = int(described["seed"])
-    samples = calibration_images(data.select(split.train), preset.preprocessing, seed)
-
-    reference = embed(float_model, images["validation"])
-
-    def error(candidate: bytes) -> float:
-        return float(1 - (embed(candidate, images["validation"]) * reference).sum(axis=1).mean())
-
-    int8_model, trials = quantize.choose(float_model, samples, error, METHODS)
-    for trial in trials:
-        say(f"int8 by {trial.method}: mean cosine distance to float {trial.error:.5f}, {trial.size / 1e6:.3f} MB")
-
-    def scores(model: bytes, role: str) -> ScoreSet:
-        group = groups[role].samples
-        return verification_scores(embed(model, images[role]), [s.subject for s in group], [s.genuine for s in group])
-
-    def points(model: bytes) -> tuple[manifest.OperatingPoint, ...]:
-        return operating_points(scores(model, "thresholds"), data=f"{data.name}, thresholds people, skilled forgeries")
-
-    measured = [Measured("fp32", float_model, points(float_model)), Measured("int8", int8_model, points(int8_model))]
-    thresholds = [
-        next(p.threshold for p in one.points if isinstance(p, manifest.VerifyPoint) and p.name == "eer")
-        for one in measured
-    ]
-    drift = guardrail.compare(
-        scores(float_model, "guardrail"),
-        scores(int8_model, "guardrail"),
-        data=f"{data.name}, guardrail people, skilled forgeries",
-        budget=chosen.budget,
-        threshold_float=thresholds[0],
-        threshold_quantised=thresholds[1],
-    )
-    say(guardrail.table([drift]))
-    if enforce:
-        guardrail.enforce([drift])
-    calibration = quantize.provenance(samples, data=f"{data.name}, train people", method=trials[0].method, seed=seed)
-    measured[1] = replace(measured[1], calibration=calibration, drift=(drift,))
-
-    artifacts = {f"{one.precision}.onnx": one.model for one in measured}
+    measured = _Maker(trained, enforce, say).make(wanted)
+    if drifts := [drift for one in measured for drift in one.drift]:
+        say(guardrail.table(drifts))
+        if enforce:
+            guardrail.enforce(drifts)
     say("scoring the test people")
-    test = data.select(split.test)
-    test_images = prepared(test.samples, preset.preprocessing)
-    rows = [row for name, model in artifacts.items() for row in _test_rows(name, embed(model, test_images), test)]
-
+    rows = [row for one in measured for row in _test_rows(one, Panel(trained))]
     say(f"writing {destination}")
+    return _write(destination, name or trained.recipe.name, version, trained, measured, rows)
+
+
+class _Maker:
+    """Makes and measures the artifacts of one run."""
+
+    def __init__(self, trained: Trained, enforce: bool, say: Say) -> None:
+        self.trained, self.enforce, self.say = trained, enforce, say
+        self.panel = Panel(trained)
+        self.graphs = Graphs(trained.network, trained.preset.input_shape, trained.calibration_images())
+        self.reference = Measured(REFERENCE, self.graphs.onnx, self._points(REFERENCE, self.graphs.onnx))
+
+    def make(self, wanted: Sequence[Kind]) -> list[Measured]:
+        """Make all artifacts, the reference first."""
+        return [self.reference, *(self._made(kind) for kind in wanted if kind != REFERENCE)]
+
+    def _made(self, kind: Kind) -> Measured:
+        if kind.precision == "fp32":
+            return self._measured(kind, self.graphs.float(kind))
+        quantisable = self.graphs.quantisable(kind)
+        expected = self.panel.embed(REFERENCE, self.graphs.onnx, "validation")
+
+        def error(model: bytes) -> float:
+            return float(1 - (self.panel.embed(kind, model, "validation") * expected).sum(axis=1).mean())
+
+        model, trials = choose(quantisable, error)
+        for trial in trials:
+            self.say(
+                f"{kind.id} by {trial.method}: mean cosine distance to float {trial.error:.5f}, "
+                f"{trial.size / 1e6:.3f} MB"
+            )
+        method = trials[0].method
+        made = self._measured(kind, model, method)
+        if guardrail.passes(made.drift) or not self.enforce:
+            return made
+        self.say(f"{kind.id} does not pass the guardrail; keeping the layers that int8 harms most in float")
+        cured = cure(quantisable, lambda m: (self._drift(kind, m, 'validation'),), error, method=method)
+        self.say(f"{kind.id}: in float {', '.join(cured.float_layers)}")
+        return self._measured(kind, cured.model, method, cured.float_layers)
+
+    def _measured(
+        self, kind: Kind, model: bytes, method: str | None = None, float_nodes: tuple[str, ...] = ()
+    ) -> Measured:
+        measured = Measured(kind, model, self._points(kind, model))
+        drift = self._drift(kind, model, "guardrail", self.reference.threshold, measured.threshold)
+        calibration = None
+        if method is not None:
+            calibration = quantize.provenance(
+                self.graphs.samples,
+                data=f"{self.trained.data.name}, train people",
+                method=method,
+                seed=self.trained.seed,
+                float_nodes=float_nodes,
+            )
+        return replace(measured, calibration=calibration, drift=(drift,))
+
+    def _drift(self, kind: Kind, model: bytes, role: str, *thresholds: float) -> manifest.Drift:
+        """Against the reference; with both thresholds, also how many decisions are equal."""
+        expected, found = thresholds or (None, None)
+        return guardrail.compare(
+            self.panel.scores(REFERENCE, self.graphs.onnx, role),
+            self.panel.scores(kind, model, role),
+            data=f"{self.panel.describe(role)}, on {kind.engine}",
+            budget=self.trained.recipe.budget,
+            threshold_float=expected,
+            threshold_quantised=found,
+        )
+
+    def _points(self, kind: Kind, model: bytes) -> tuple[manifest.OperatingPoint, ...]:
+        return operating_points(self.panel.scores(kind, model, "thresholds"), data=self.panel.describe("thresholds"))
+
+
+def _test_rows(measured: Measured, panel: Panel) -> list[TestRow]:
+    rows = []
+    for forgeries in FORGERIES:
+        scores = panel.scores(measured.kind, measured.model, "test", forgeries)
+        intervals = (bootstrap(scores, statistic) for statistic in (Curves.auroc, Curves.eer))
+        rows.append(TestRow(measured.kind.id, forgeries, len(scores), scores.subject_count, *intervals))
+    return rows
+
+
+def _write(
+    destination: Path, name: str, version: str, trained: Trained, measured: Sequence[Measured], rows: Sequence[TestRow]
+) -> Bundle:
+    preset, pngs = trained.preset, (_golden_png(0), _golden_png(1))
     training = manifest.Training(
-        recipe=chosen.name,
-        preset=described["preset"],
-        data=tuple(sorted({sample.dataset for sample in data.samples})),
-        seed=seed,
-        steps=int(facts["step"]),
+        recipe=trained.recipe.name,
+        preset=trained.preset_name,
+        data=trained.data_names,
+        seed=trained.seed,
+        steps=trained.steps,
         commit=_commit(),
         versions={package: metadata.version(package) for package in VERSIONS},
     )
     with BundleWriter(destination) as writer:
-        pngs = [_golden_png(0), _golden_png(1)]
         inputs = tuple(
             writer.add(f"golden/{file}.png", png) for file, png in zip(("reference", "query"), pngs, strict=True)
         )
         bundle = manifest.Manifest(
-            name=name or chosen.name,
+            name=name,
             version=version,
             task="verify",
-            modality=chosen.modality,
+            modality=trained.recipe.modality,
             inputs=(
                 manifest.Input(
                     name=INPUT,
@@ -168,13 +208,13 @@ def export(
                     preprocessing=preset.preprocessing,
                 ),
             ),
-            outputs=(manifest.Output(name=OUTPUT, shape=("batch", chosen.embedding_size), role="embedding"),),
-            score=chosen.score,
+            outputs=(manifest.Output(name=OUTPUT, shape=("batch", trained.recipe.embedding_size), role="embedding"),),
+            score=trained.score,
             artifacts=tuple(
                 manifest.Artifact(
-                    format="onnx",
-                    precision=one.precision,
-                    file=writer.add(f"model.{one.precision}.onnx", one.model),
+                    format=one.kind.format,
+                    precision=one.kind.precision,
+                    file=writer.add(f"model.{one.kind.id}", one.model),
                     operating_points=one.points,
                     calibration=one.calibration,
                     drift=one.drift,
@@ -185,66 +225,24 @@ def export(
             data_terms=terms(training.data),
             golden=manifest.Golden(
                 inputs=inputs,
-                scores={name: _golden_score(model, pngs, preset, chosen.score) for name, model in artifacts.items()},
-                tolerance={f"{one.precision}.onnx": GOLDEN_TOLERANCE[one.precision] for one in measured},
+                scores={one.kind.id: _golden_score(one, pngs, trained) for one in measured},
+                tolerance={one.kind.id: GOLDEN_TOLERANCE[one.kind.precision] for one in measured},
             ),
-            embedding_space_id=manifest.embedding_space_id(preset.preprocessing, float_model),
+            embedding_space_id=manifest.embedding_space_id(preset.preprocessing, measured[0].model),
         )
-        card = writer.add("MODEL_CARD.md", model_card(bundle, split, rows).encode())
+        card = writer.add("MODEL_CARD.md", model_card(bundle, trained.split, rows).encode())
         return writer.finish(msgspec.structs.replace(bundle, auxiliary=(card,)))
-
-
-def embed(
-    model: bytes, images: NDArray[np.uint8], *, engine: str = "onnxruntime", threads: int = 2
-) -> NDArray[np.float32]:
-    """Unit embeddings ``(N, D)`` of pre-processed ``uint8 (N, H, W)`` images, one at a time as the device does."""
-    loaded = load_engine(engine, model, "onnx", threads=threads)
-    try:
-        rows = [loaded.run({INPUT: image[None, None].astype(np.float32) / np.float32(255)})[OUTPUT] for image in images]
-    finally:
-        loaded.close()
-    stacked = np.concatenate(rows)
-    return np.asarray(stacked / np.linalg.norm(stacked, axis=1, keepdims=True), np.float32)
-
-
-def _test_rows(artifact: str, embeddings: NDArray[np.float32], test: Dataset) -> list[TestRow]:
-    rows = []
-    for forgeries in FORGERIES:
-        scores = verification_scores(
-            embeddings, [s.subject for s in test.samples], [s.genuine for s in test.samples], forgeries=forgeries
-        )
-        intervals = (bootstrap(scores, statistic) for statistic in (Curves.auroc, Curves.eer))
-        rows.append(TestRow(artifact, forgeries, len(scores), scores.subject_count, *intervals))
-    return rows
-
-
-def calibration_images(train: Dataset, operations: Sequence[Operation], seed: int) -> NDArray[np.float32]:
-    """``float32 (N, 1, H, W)``: images of training people, drawn by the seed."""
-    count = min(CALIBRATION_IMAGES, len(train.samples))
-    chosen = np.sort(np.random.default_rng(seed).choice(len(train.samples), count, replace=False))
-    images = prepared([train.samples[i] for i in chosen], operations)
-    return images[:, None].astype(np.float32) / np.float32(255)
 
 
 def _golden_png(repetition: int) -> bytes:
     return cv2.imencode(".png", SyntheticWriter(GOLDEN_WRITER).genuine(repetition))[1].tobytes()
 
 
-def _golden_score(
-    model: bytes, pngs: Sequence[bytes], preset: recipe.Preset, score: manifest.EmbeddingDistance
-) -> float:
-    pair = [np.rint(apply(preset.preprocessing, image_files.load(png))[0] * 255).astype(np.uint8) for png in pngs]
-    embeddings = embed(model, np.stack(pair))
-    return float(embedding_scores(embeddings[:1], embeddings[1:], score.metric)[1][0, 0])
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        described = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise TrainingError(f"{path} describes no training run: {error}") from error
-    assert isinstance(described, dict)
-    return described
+def _golden_score(measured: Measured, pngs: Sequence[bytes], trained: Trained) -> float:
+    pair = [np.rint(apply(trained.preset.preprocessing, images.load(png))[0] * 255).astype(np.uint8) for png in pngs]
+    kind = measured.kind
+    embeddings = embed(measured.model, np.stack(pair), engine=kind.engine, format=kind.format)
+    return float(embedding_scores(embeddings[:1], embeddings[1:], trained.score.metric)[1][0, 0])
 
 
 def _commit() -> str:
