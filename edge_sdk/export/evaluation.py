@@ -150,7 +150,7 @@ def evaluate(
             default: VerifyPoint | None = verifier.operating_point
         except OperatingPointError:
             default = None
-        opened, artifact = verifier.bundle, verifier.artifact
+        opened, artifact, engine = verifier.bundle, verifier.artifact, verifier.engine
     score = opened.manifest.score
     assert isinstance(score, EmbeddingDistance), "the verifier takes no other"
     points = [point for point in artifact.operating_points if isinstance(point, VerifyPoint)]
