@@ -28,9 +28,10 @@ from edge_sdk.calibration.quantize import quantize
 from edge_sdk.export import checkpoint, recipe
 from edge_sdk.export.datasets import Dataset, folds, load, split_subjects
 from edge_sdk.export.datasets.cache import prepared
-from edge_sdk.export.exporting import calibration_images, embed
 from edge_sdk.export.float_onnx import to_onnx
 from edge_sdk.export.recipe import Preset, Recipe
+from edge_sdk.export.scoring import embed
+from edge_sdk.export.trained import calibration_images
 from edge_sdk.export.training import Run, train
 
 Row = dict[str, str | float]
@@ -42,7 +43,7 @@ def artifacts(run: Run) -> dict[str, bytes]:
     network = run.network()
     checkpoint.load_network(run.folder / "last.safetensors", network)
     model = to_onnx(network, run.preset.input_shape)
-    samples = calibration_images(run.train, run.preset.preprocessing, run.seed)
+    samples = calibration_images(run.train, run.preset, run.seed)
     return {"fp32": model, "int8": quantize(model, samples)}
 
 

@@ -146,21 +146,23 @@ def passes(drifts: Sequence[Drift]) -> bool:
     return bool(drifts) and all(drift.verdict == "pass" for drift in drifts)
 
 
-def enforce(drifts: Sequence[Drift]) -> None:
+def enforce(drifts: Sequence[Drift], artifacts: Sequence[str] = ()) -> None:
     """Raise GuardrailError with a table unless every drift passes; nothing measured is no pass either."""
     if not drifts:
         raise GuardrailError("the guardrail measured nothing")
     if not passes(drifts):
-        raise GuardrailError(f"int8 may cost more accuracy than the budget allows\n{table(drifts)}")
+        raise GuardrailError(f"int8 may cost more accuracy than the budget allows\n{table(drifts, artifacts)}")
 
 
-def table(drifts: Sequence[Drift]) -> str:
-    """The drifts as text, one a line, in percentage points."""
-    rows: list[tuple[str, ...]] = [("metric", "data", "delta", "upper 90 %", "budget", "verdict")]
-    for drift in drifts:
+def table(drifts: Sequence[Drift], artifacts: Sequence[str] = ()) -> str:
+    """The drifts as text, one a line, in percentage points; artifacts: the id of each drift's artifact."""
+    rows: list[tuple[str, ...]] = [("artifact", "metric", "data", "delta", "upper 90 %", "budget", "verdict")]
+    for artifact, drift in zip(artifacts or [""] * len(drifts), drifts, strict=True):
         verdict = f"undecidable with {drift.subjects} subjects" if drift.verdict == "undecidable" else drift.verdict
         points = (f"{100 * value:+.2f} pp" for value in (drift.delta, drift.upper90, drift.budget))
-        rows.append((drift.metric, drift.data, *points, verdict))
+        rows.append((artifact, drift.metric, drift.data, *points, verdict))
+    if not artifacts:
+        rows = [row[1:] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 

@@ -37,9 +37,7 @@ class Trial:
     size: int
 
 
-def choose(
-    model: Quantisable, error: Error, methods: Sequence[str] = METHODS
-) -> tuple[bytes, tuple[Trial, ...]]:
+def choose(model: Quantisable, error: Error, methods: Sequence[str] = METHODS) -> tuple[bytes, tuple[Trial, ...]]:
     """Quantise by each method and keep the one of least measured `error`; on a tie the first one named.
 
     Returns the int8 model, and the trials from best to worst. Raises UsageError for no methods or an error that is NaN.

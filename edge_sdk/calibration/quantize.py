@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
 from edge_sdk.calibration.observe import WEIGHTED, Observed, Ranges, observe
-from edge_sdk.calibration.ranges import METHODS
 from edge_sdk.errors import UsageError
 from edge_sdk.manifest import CalibrationProvenance
 

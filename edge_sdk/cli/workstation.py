@@ -33,6 +33,12 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     )
     export.add_argument("run", type=Path, help="the run's folder")
     export.add_argument("--out", type=Path, required=True, help="folder, or a file ending in .edge")
+    export.add_argument(
+        "--formats",
+        default="onnx",
+        metavar="LIST",
+        help="of onnx, tflite, tensorrt, or single artifacts such as int8.tflite, separated by commas (%(default)s)",
+    )
     export.add_argument("--name", help="the bundle's name; default: the recipe's")
     export.add_argument("--version", default="1.0.0")
     export.add_argument(
@@ -88,6 +94,7 @@ def _export(arguments: argparse.Namespace) -> int:
     bundle = export(
         arguments.run,
         arguments.out,
+        formats=arguments.formats.split(","),
         name=arguments.name,
         version=arguments.version,
         enforce=not arguments.report_only,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from edge_sdk.calibration.mixed import Quantisable
 from edge_sdk.calibration.observe import Observed, observe
+from edge_sdk.calibration.quantisable import Quantisable
 from edge_sdk.calibration.quantize import OnnxInt8
 from edge_sdk.errors import UsageError
 from edge_sdk.export.float_onnx import to_onnx
 from edge_sdk.manifest import Format, Precision
-from edge_sdk.runtime.engines import usable
+from edge_sdk.runtime.engines import installed, usable
 
 if TYPE_CHECKING:
     from edge_sdk.calibration.quantize_tflite import Observation
@@ -38,7 +38,7 @@ class Kind:
     @property
     def engine(self) -> str:
         """The engine that scores it: the one that will serve it or, for TensorRT without a GPU, ONNX Runtime."""
-        if self.precision == "int8-sym" and usable("tensorrt"):
+        if self.precision == "int8-sym" and usable("tensorrt", self.id):
             return "tensorrt"
         return {"onnx": "onnxruntime", "tflite": "litert"}[self.format]
 
@@ -65,6 +65,26 @@ def kinds(formats: Sequence[str]) -> tuple[Kind, ...]:
             raise UsageError(f'no format "{name}"; there are {", ".join(FORMATS)}, or single: {", ".join(known)}')
         wanted.update(FORMATS[name] if name in FORMATS else (known[name],))
     return tuple(kind for kind in known.values() if kind in wanted)
+
+
+def check(kind: Kind, model: bytes, say: Callable[[str], None]) -> None:
+    """Ask what can be asked of the engines of the field without their devices.
+
+    Raises:
+        EngineError: TensorRT's parser refuses the model.
+        ConversionError: The interpreters of old boards lack an operator or its version.
+    """
+    if kind.format == "tflite":
+        from edge_sdk.calibration.tflite_versions import require_old_boards
+
+        require_old_boards(model)
+    elif kind.precision == "int8-sym":
+        if installed("tensorrt"):
+            from edge_sdk.runtime.engines import tensorrt_build
+
+            tensorrt_build.check(model)
+        else:
+            say(f"TensorRT is not installed here, so its parser has not seen {kind.id}")
 
 
 @dataclass(frozen=True, eq=False)

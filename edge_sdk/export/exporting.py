@@ -21,7 +21,7 @@ from edge_sdk.calibration.mixed import cure
 from edge_sdk.calibration.pairs import Forgeries
 from edge_sdk.calibration.quantisable import choose
 from edge_sdk.calibration.thresholds import operating_points
-from edge_sdk.export.artifacts import REFERENCE, Graphs, Kind, kinds
+from edge_sdk.export.artifacts import REFERENCE, Graphs, Kind, check, kinds
 from edge_sdk.export.card import TestRow, model_card
 from edge_sdk.export.datasets.synthetic import SyntheticWriter
 from edge_sdk.export.datasets.terms import terms
@@ -31,7 +31,10 @@ from edge_sdk.export.trained import Trained
 from edge_sdk.preprocess import apply
 from edge_sdk.scores import embedding_scores
 
-VERSIONS = ("edge-sdk", "numpy", "onnx", "onnxruntime", "opencv-python-headless", "torch")
+VERSIONS = {
+    "": ("edge-sdk", "numpy", "onnx", "onnxruntime", "opencv-python-headless", "torch"),
+    "tflite": ("ai-edge-litert", "ai-edge-quantizer", "litert-torch"),
+}
 GOLDEN_WRITER = 2004
 FORGERIES: tuple[Forgeries, ...] = ("skilled", "random")
 Say = Callable[[str], None]
@@ -88,16 +91,17 @@ def export(
     """
     wanted = kinds(formats)
     trained = Trained.read(run)
-    say("exporting the float graph, batch norms folded")
+    say("exporting the float graph")
     measured = _Maker(trained, enforce, say).make(wanted)
-    if drifts := [drift for one in measured for drift in one.drift]:
-        say(guardrail.table(drifts))
+    if drifts := {one.kind.id: drift for one in measured for drift in one.drift}:
+        say(guardrail.table(list(drifts.values()), list(drifts)))
         if enforce:
-            guardrail.enforce(drifts)
+            guardrail.enforce(list(drifts.values()), list(drifts))
     say("scoring the test people")
-    rows = [row for one in measured for row in _test_rows(one, Panel(trained))]
+    panel = Panel(trained)
+    rows = [row for one in measured for row in _test_rows(one, panel)]
     say(f"writing {destination}")
-    return _write(destination, name or trained.recipe.name, version, trained, measured, rows)
+    return _write(destination, trained, measured, rows, name=name or trained.recipe.name, version=version)
 
 
 class _Maker:
@@ -133,13 +137,14 @@ class _Maker:
         if guardrail.passes(made.drift) or not self.enforce:
             return made
         self.say(f"{kind.id} does not pass the guardrail; keeping the layers that int8 harms most in float")
-        cured = cure(quantisable, lambda m: (self._drift(kind, m, 'validation'),), error, method=method)
+        cured = cure(quantisable, lambda tried: (self._drift(kind, tried, "validation"),), error, method=method)
         self.say(f"{kind.id}: in float {', '.join(cured.float_layers)}")
         return self._measured(kind, cured.model, method, cured.float_layers)
 
     def _measured(
         self, kind: Kind, model: bytes, method: str | None = None, float_nodes: tuple[str, ...] = ()
     ) -> Measured:
+        check(kind, model, self.say)
         measured = Measured(kind, model, self._points(kind, model))
         drift = self._drift(kind, model, "guardrail", self.reference.threshold, measured.threshold)
         calibration = None
@@ -179,7 +184,13 @@ def _test_rows(measured: Measured, panel: Panel) -> list[TestRow]:
 
 
 def _write(
-    destination: Path, name: str, version: str, trained: Trained, measured: Sequence[Measured], rows: Sequence[TestRow]
+    destination: Path,
+    trained: Trained,
+    measured: Sequence[Measured],
+    rows: Sequence[TestRow],
+    *,
+    name: str,
+    version: str,
 ) -> Bundle:
     preset, pngs = trained.preset, (_golden_png(0), _golden_png(1))
     training = manifest.Training(
@@ -189,7 +200,11 @@ def _write(
         seed=trained.seed,
         steps=trained.steps,
         commit=_commit(),
-        versions={package: metadata.version(package) for package in VERSIONS},
+        versions={
+            package: metadata.version(package)
+            for form in sorted({"", *(one.kind.format for one in measured)})
+            for package in VERSIONS.get(form, ())
+        },
     )
     with BundleWriter(destination) as writer:
         inputs = tuple(

@@ -172,14 +172,6 @@ def test_named_nodes_stay_float(model, samples):
     assert not any(t.data_type == onnx.TensorProto.INT8 for t in whole.graph.initializer)
 
 
-def test_choose_takes_the_method_of_least_error(model, samples):
-    errors = iter([0.3, 0.1, 0.1])
-    chosen, trials = q.choose(model, samples, lambda _: next(errors), ["mse", "percentile_99.9", "minmax"])
-    assert [(t.method, t.error) for t in trials] == [("percentile_99.9", 0.1), ("minmax", 0.1), ("mse", 0.3)]
-    assert chosen == q.quantize(model, samples, method="percentile_99.9")
-    assert trials[0].size == len(chosen)
-
-
 def test_usage_errors(model, samples):
     with pytest.raises(UsageError, match="unknown calibration method"):
         q.quantize(model, samples, method="guess")
@@ -189,10 +181,6 @@ def test_usage_errors(model, samples):
         q.quantize(model, samples.astype(np.float64))
     with pytest.raises(UsageError, match="no such node"):
         q.quantize(model, samples, keep_float_ops=["nobody"])
-    with pytest.raises(UsageError, match="NaN"):
-        q.choose(model, samples, lambda _: float("nan"), ["minmax"])
-    with pytest.raises(UsageError, match="no calibration methods"):
-        q.choose(model, samples, lambda _: 0.0, [])
 
 
 def test_provenance_digests_values_and_shape(samples):

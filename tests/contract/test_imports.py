@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "edge_sdk"
 LAYERS = ("contract", "runtime", "calibration", "export", "cli")  # each may import itself and those before it
 WORKSTATION = {"torch", "onnx", "onnxscript", "lightning_fabric", "matplotlib", "rich", "safetensors", "sklearn"}
-ENGINE_PACKAGES = {"onnxruntime", "tensorrt", "openvino", "ai_edge_litert", "tflite_runtime"}
+WORKSTATION |= {"litert_torch", "ai_edge_quantizer"}
+ENGINE_PACKAGES = {"onnxruntime", "tensorrt", "openvino", "ai_edge_litert", "tflite_runtime", "tensorrt_rtx"}
 NUMPY_ALONE = ("calibration/metrics.py", "calibration/thresholds.py")
 
 

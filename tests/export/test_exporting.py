@@ -15,11 +15,13 @@ import pytest
 
 from edge_sdk import Verifier
 from edge_sdk.bundle import Bundle
+from edge_sdk.calibration import guardrail
 from edge_sdk.cli import main
 from edge_sdk.errors import DatasetError, GuardrailError, TrainingError
-from edge_sdk.export import exporting, recipe
+from edge_sdk.export import recipe
 from edge_sdk.export.datasets.terms import terms
 from edge_sdk.export.exporting import export
+from edge_sdk.export.trained import CALIBRATION_IMAGES, Trained
 from edge_sdk.manifest import Drift, UnsupportedPoint, VerifyPoint
 from edge_sdk.preprocess import digest
 from edge_sdk.runtime.selftest import passed, selftest
@@ -50,7 +52,7 @@ def test_the_bundle_says_what_it_is(bundle: Bundle, run: Path) -> None:
     assert manifest.data_terms.commercial_use
     calibration = manifest.artifact("int8.onnx").calibration
     assert calibration is not None
-    assert calibration.count == exporting.CALIBRATION_IMAGES
+    assert calibration.count == CALIBRATION_IMAGES
     assert len(manifest.artifact("int8.onnx").drift) == 1
     card = bundle.read(manifest.auxiliary[0]).decode()
     assert "Limits" in card
@@ -94,8 +96,8 @@ def test_the_guardrail_stops_the_export_and_the_old_bundle_stays(
     """int8 calibrated to a far too narrow range costs accuracy; the same code and budget notice it."""
     target = tmp_path / "model.edge"
     old = export(run, target, enforce=False, say=lambda _: None).id
-    real = exporting.calibration_images
-    monkeypatch.setattr(exporting, "calibration_images", lambda *arguments: np.float32(1e-3) * real(*arguments))
+    real = Trained.calibration_images
+    monkeypatch.setattr(Trained, "calibration_images", lambda trained: np.float32(1e-3) * real(trained))
     with pytest.raises(GuardrailError, match="upper 90 %"):
         export(run, target, say=lambda _: None)
     assert Bundle.open(target).id == old
@@ -105,7 +107,7 @@ def test_the_guardrail_stops_the_export_and_the_old_bundle_stays(
 def test_undecidable_is_not_a_pass() -> None:
     drift = Drift(metric="eer", budget=0.005, delta=0, upper90=0.02, subjects=3, verdict="undecidable", data="few")
     with pytest.raises(GuardrailError, match="undecidable with 3 subjects"):
-        exporting.guardrail.enforce([drift])
+        guardrail.enforce([drift])
 
 
 @pytest.mark.parametrize("missing", ["run.json", "split.json", "best.safetensors"])

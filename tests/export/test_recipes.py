@@ -14,9 +14,9 @@ from edge_sdk.calibration.quantize import quantize
 from edge_sdk.errors import UsageError
 from edge_sdk.export import recipe
 from edge_sdk.export.datasets import load, split_subjects
-from edge_sdk.export.exporting import embed
 from edge_sdk.export.float_onnx import fold_batch_norm, to_onnx
 from edge_sdk.export.recipes.deepsign import DeepSign
+from edge_sdk.export.scoring import embed
 from edge_sdk.export.training import Run, train
 
 PRESETS = [(name, preset) for name in recipe.names() for preset in recipe.get(name).presets]
