@@ -134,8 +134,8 @@ class _Maker:
             )
         method = trials[0].method
         made = self._measured(kind, model, method)
-        if guardrail.passes(made.drift) or not self.enforce:
-            return made
+        if guardrail.passes(made.drift) or not self.enforce or len(self.trained.split.validation) < 2:
+            return made  # what does not pass stops the export
         self.say(f"{kind.id} does not pass the guardrail; keeping the layers that int8 harms most in float")
         cured = cure(quantisable, lambda tried: (self._drift(kind, tried, "validation"),), error, method=method)
         self.say(f"{kind.id}: in float {', '.join(cured.float_layers)}")
