@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 import torch
 from torch import nn
 
-from edge_sdk.calibration.quantize import quantize
 from edge_sdk.errors import UsageError
 from edge_sdk.export import recipe
 from edge_sdk.export.datasets import load, split_subjects
 from edge_sdk.export.float_onnx import fold_batch_norm, to_onnx
 from edge_sdk.export.recipes.deepsign import DeepSign
-from edge_sdk.export.scoring import embed
 from edge_sdk.export.training import Run, train
 
 PRESETS = [(name, preset) for name in recipe.names() for preset in recipe.get(name).presets]
 
 
 @pytest.mark.parametrize(("name", "preset"), PRESETS)
-def test_two_steps_export_and_parity(name: str, preset: str, tmp_path: Path) -> None:
+def test_two_steps_move_every_weight(name: str, preset: str, tmp_path: Path) -> None:
     chosen = recipe.get(name)
     data = load("synthetic:6")
     first, second = split_subjects(data, (0.5, 0.5))
@@ -38,15 +35,6 @@ def test_two_steps_export_and_parity(name: str, preset: str, tmp_path: Path) -> 
     load_network(outcome.checkpoint, network)
     moved = [key for key, value in network.named_parameters() if not torch.equal(value, before[key])]
     assert len(moved) == len(list(network.named_parameters()))
-
-    model = to_onnx(network, run.preset.input_shape)
-    images = np.random.default_rng(0).integers(0, 256, (6, *run.preset.input_shape[1:]), np.uint8)
-    with torch.no_grad():
-        expected = network.eval()(torch.from_numpy(images[:, None].astype(np.float32) / 255)).numpy()
-    artifacts = {"fp32": model, "int8": quantize(model, images[:, None].astype(np.float32) / np.float32(255))}
-    for precision, artifact in artifacts.items():
-        distance = 1 - (embed(artifact, images) * expected).sum(axis=1)
-        assert distance.max() <= chosen.parity[precision], precision
 
 
 def test_deepsign_has_the_papers_parameters_and_shapes() -> None:
