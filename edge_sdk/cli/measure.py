@@ -92,9 +92,9 @@ def _tune(arguments: argparse.Namespace) -> int:
 
 
 def _table(laps: tuple[Lap, ...]) -> str:
-    lines = [f"{'engine':<16}{'artifact':<16}{'threads':>7}{'MB':>9}{'median ms':>12}{'passes':>9}"]
+    lines = [f"{'engine':<16}{'artifact':<16}{'threads':>7}{'MB':>9}{'median ms':>12}{'p99 ms':>10}{'passes':>9}"]
     for lap in laps:
-        measured = f"{lap.median_ms:12.3f}{lap.passes:9}" if lap.median_ms is not None else f"  no: {lap.excluded}"
+        measured = f"{lap.median_ms:12.3f}{lap.p99_ms:10.3f}{lap.passes:9}" if lap.passes else f"  no: {lap.excluded}"
         lines.append(f"{lap.engine:<16}{lap.artifact:<16}{lap.threads:>7}{lap.size / 1e6:9.3f}{measured}")
     return "\n".join(lines)
 

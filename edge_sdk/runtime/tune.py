@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import statistics
 import time
@@ -28,13 +29,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Lap:
-    """One engine, artifact and number of threads: the median of ``passes`` passes, or why it is not eligible."""
+    """One engine, artifact and number of threads, measured over ``passes`` passes, or why it is not eligible."""
 
     engine: str
     artifact: str
     threads: int
     size: int  #: bytes of the artifact
     median_ms: float | None = None
+    p99_ms: float | None = None
     passes: int = 0
     excluded: str = ""
 
@@ -55,6 +57,12 @@ class _Runner:
             self.engine.run(inputs[done % len(inputs)])
             self.milliseconds.append((time.perf_counter() - start) * 1e3)
             done += 1
+
+    def measured(self) -> Lap:
+        """The lap with its quantiles; p99 is a pass that was measured, not a value between two."""
+        ordered = sorted(self.milliseconds)
+        p99 = ordered[math.ceil(0.99 * len(ordered)) - 1]
+        return replace(self.lap, median_ms=statistics.median(ordered), p99_ms=p99, passes=len(ordered))
 
 
 def tune(
@@ -106,8 +114,7 @@ def tune(
     finally:
         for runner in runners:
             runner.engine.close()
-    medians = {runner.lap: statistics.median(runner.milliseconds) for runner in runners}
-    measured = [replace(r.lap, median_ms=medians[r.lap], passes=len(r.milliseconds)) for r in runners]
+    measured = [runner.measured() for runner in runners]
     return (*sorted(measured, key=lambda lap: lap.median_ms or 0.0), *excluded)
 
 

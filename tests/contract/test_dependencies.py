@@ -13,7 +13,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-NEVER_IMPORTED = {"onnxscript"}  # by us: torch.onnx.export needs it
+# By name: torch.onnx.export needs onnxscript; TensorRT is imported under whichever of its two names there is.
+NEVER_IMPORTED = {"onnxscript", "tensorrt-rtx-cu12"}
 ENGINES = ["onnx", "openvino", "tflite", "tensorrt"]
 LOCKS = {
     "runtime.lock": ["onnx"],

@@ -1,0 +1,70 @@
+"""Every engine that is installed here, with every artifact of a bundle: size, latency, and what it costs in accuracy.
+
+    python benchmarks/engines.py deepsign --data cedar:PATH [--split split.json] [--threads 1,2] [--seconds 60]
+
+Latency is that of ``edge-sdk tune``: one pass of the engine on the golden inputs, all candidates in turns. Accuracy is
+measured once an engine and artifact, on the data given, against the float ONNX artifact on ONNX Runtime: the difference
+of the equal error rates with its upper 90 % bound, and the share of equal decisions, each artifact at its own
+threshold for the equal error rate. ``--split`` takes a run's ``split.json`` and keeps its test people only.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from edge_sdk import Verifier
+from edge_sdk.bundle import Bundle
+from edge_sdk.calibration import guardrail
+from edge_sdk.calibration.metrics import ScoreSet
+from edge_sdk.calibration.pairs import verification_scores
+from edge_sdk.export.datasets import Dataset, load
+from edge_sdk.export.evaluation import embed
+from edge_sdk.export.splits import Split
+from edge_sdk.runtime.tune import Lap, tune
+
+REFERENCE = ("onnxruntime", "fp32.onnx")
+
+
+def scored(bundle: Bundle, engine: str, artifact: str, data: Dataset) -> tuple[ScoreSet, float]:
+    """Scores on the data, and the artifact's threshold."""
+    with Verifier(bundle, engine=engine, precision=artifact, operating_point="eer") as verifier:
+        found = embed(verifier, data.samples)
+        people, genuine = [s.subject for s in found.samples], [s.genuine for s in found.samples]
+        return verification_scores(found.embeddings, people, genuine), verifier.threshold
+
+
+def line(lap: Lap, drift: str) -> str:
+    fields = (lap.engine, lap.artifact, str(lap.threads), f"{lap.size / 1e6:.3f}")
+    times = (f"{lap.median_ms:.3f}", f"{lap.p99_ms:.3f}") if lap.passes else ("", lap.excluded)
+    return "| " + " | ".join((*fields, *times, drift)) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle")
+    parser.add_argument("--data", nargs="+", required=True, metavar="SPEC")
+    parser.add_argument("--split", type=Path, metavar="FILE")
+    parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    arguments = parser.parse_args()
+    bundle, data = Bundle.open(arguments.bundle), load(*arguments.data)
+    if arguments.split:
+        data = data.select(set(Split.read(arguments.split).test) & set(data.subjects))
+    laps = tune(bundle, threads=[int(n) for n in arguments.threads.split(",")], seconds=arguments.seconds, say=print)
+    expected, threshold = scored(bundle, *REFERENCE, data)
+    drifts = {}
+    for engine, artifact in dict.fromkeys((lap.engine, lap.artifact) for lap in laps if lap.passes):
+        scores, own = scored(bundle, engine, artifact, data)
+        drift = guardrail.compare(expected, scores, data=data.name, threshold_float=threshold, threshold_quantised=own)
+        drifts[engine, artifact] = (
+            f"{100 * drift.delta:+.2f} | {100 * drift.upper90:+.2f} | {100 * (drift.agreement or 0):.2f}"
+        )
+    print("| engine | artifact | threads | MB | median ms | p99 ms | delta EER, pp | upper 90 % | equal decisions, % |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for lap in laps:
+        print(line(lap, drifts.get((lap.engine, lap.artifact), " | | ")))
+
+
+if __name__ == "__main__":
+    main()
