@@ -17,7 +17,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk import images, quality
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration import metrics
 from edge_sdk.calibration.metrics import ScoreSet
@@ -198,26 +197,21 @@ def evaluate(
 
 
 def embed(verifier: Verifier, samples: Sequence[Sample], *, progress: Progress | None = None) -> Embedded:
-    """Embed every sample once; those that the device would refuse become failures instead."""
-    (tensor,) = verifier.bundle.manifest.inputs
-    assess = verifier.bundle.manifest.modality == "signature"
+    """Pre-process and embed every sample once; those that the device would refuse become failures instead."""
     kept: list[Sample] = []
     embeddings: list[NDArray[np.float32]] = []
     failures: list[Failure] = []
     for done, sample in enumerate(samples, start=1):
-        reasons: tuple[str, ...] = ()
         try:
-            picture = images.load(sample.path)
-            if assess:
-                found = quality.prepare(tensor.preprocessing, picture)[1]
-                reasons = tuple(flag for flag in found if flag in quality.BLOCKING)
+            prepared = verifier.prepare(sample.path)
+            reasons = prepared.blocking
         except (InputError, OSError) as error:
             reasons = (type(error).__name__,)
         if reasons:
             failures.append(Failure(str(sample.path), sample.subject, sample.genuine, reasons))
         else:
             kept.append(sample)
-            embeddings.append(verifier.embed(picture))
+            embeddings.append(verifier.embed(prepared))
         if progress is not None:
             progress(done, len(samples))
     if not kept:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from edge_sdk.errors import (
     UnusableSampleError,
 )
 from edge_sdk.manifest import Artifact, EmbeddingDistance, Image, Input, UnsupportedPoint, VerifyPoint
+from edge_sdk.quality import Prepared
 from edge_sdk.results import Timings, VerifyResult
 from edge_sdk.runtime.engines import load_engine
 from edge_sdk.runtime.selection import choose
@@ -145,14 +146,14 @@ class Verifier:
             sources = _as_list(reference)
         pictures = [images.load(source) for source in (*sources, query)]
         decoded = time.perf_counter()
-        tensors, flags = self._prepare(pictures)
-        prepared = time.perf_counter()
-        named = tuple(flag for flag in quality.FLAGS if any(flag in found for found in flags))
-        if _blocked(*flags):
-            inferred = prepared
+        prepared = [self.prepare(picture) for picture in pictures]
+        ready = time.perf_counter()
+        named = tuple(flag for flag in quality.FLAGS if any(flag in one.flags for one in prepared))
+        if any(one.blocking for one in prepared):
+            inferred = ready
             score, raw, accepted = 0.0, _WORST_RAW[self._score.metric], False
         else:
-            embeddings = self._run(tensors)
+            embeddings = self._run(prepared)
             inferred = time.perf_counter()
             score, raw = self._compare(embeddings[:-1] if template is None else template.embeddings, embeddings[-1:])
             accepted = score >= point.threshold
@@ -166,8 +167,8 @@ class Verifier:
             quality=named,
             timings=Timings(
                 decode_ms=(decoded - start) * 1e3,
-                preprocess_ms=(prepared - decoded) * 1e3,
-                inference_ms=(inferred - prepared) * 1e3,
+                preprocess_ms=(ready - decoded) * 1e3,
+                inference_ms=(inferred - ready) * 1e3,
                 postprocess_ms=(end - inferred) * 1e3,
                 total_ms=(end - start) * 1e3,
             ),
@@ -182,11 +183,11 @@ class Verifier:
             InputError: A picture cannot be decoded.
         """
         sources = _as_list(references)
-        tensors, flags = self._prepare([images.load(source) for source in sources])
-        for number, found in enumerate(flags, start=1):
-            if _blocked(found):
-                raise UnusableSampleError(f"reference {number} of {len(sources)}: {', '.join(found)}")
-        embeddings = self._run(tensors).astype("<f4")
+        prepared = [self.prepare(source) for source in sources]
+        for number, one in enumerate(prepared, start=1):
+            if one.blocking:
+                raise UnusableSampleError(f"reference {number} of {len(sources)}: {', '.join(one.flags)}")
+        embeddings = self._run(prepared).astype("<f4")
         return Template(
             embedding_space_id=self._space,
             artifact_id=self.artifact.id,
@@ -197,15 +198,29 @@ class Verifier:
             values=embeddings.tobytes(),
         )
 
-    def embed(self, pictures: images.Source | Sequence[images.Source]) -> NDArray[np.float32]:
+    def prepare(self, picture: images.Source) -> Prepared:
+        """Decode and pre-process one picture, for :meth:`embed`, and assess it where its modality has quality flags.
+
+        Raises:
+            InputError: The picture cannot be decoded.
+        """
+        operations, image = self._input.preprocessing, images.load(picture)
+        if self.bundle.manifest.modality == "signature":
+            return quality.prepare(operations, image)
+        return Prepared(preprocess.apply(operations, image))
+
+    def embed(self, pictures: images.Source | Prepared | Sequence[images.Source | Prepared]) -> NDArray[np.float32]:
         """Embed pictures, whatever their quality: for evaluation and for those who know what they do.
+
+        Args:
+            pictures: One picture or several; what :meth:`prepare` gave is not prepared again.
 
         Returns:
             The engine's output, ``float32 (N, D)``: finite, no row all zero, not yet normalised.
         """
         # One at a time: a data set does not fit into memory.
-        tensors = (preprocess.apply(self._input.preprocessing, images.load(source)) for source in _as_list(pictures))
-        return np.concatenate([self._run(tensor[np.newaxis]) for tensor in tensors])
+        each = (one if isinstance(one, Prepared) else self.prepare(one) for one in _as_list(pictures))
+        return np.concatenate([self._run([prepared]) for prepared in each])
 
     @property
     def _space(self) -> str:
@@ -223,19 +238,10 @@ class Verifier:
             )
         return template
 
-    def _prepare(self, pictures: Iterable[images.Image]) -> tuple[NDArray[np.float32], list[tuple[str, ...]]]:
-        """Return ``(N, 1, H, W)`` and each picture's flags."""
-        operations = self._input.preprocessing
-        if self.bundle.manifest.modality == "signature":
-            prepared = [quality.prepare(operations, picture) for picture in pictures]
-        else:
-            prepared = [(preprocess.apply(operations, picture), ()) for picture in pictures]
-        return np.stack([tensor for tensor, _ in prepared]), [flags for _, flags in prepared]
-
-    def _run(self, tensors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _run(self, prepared: Sequence[Prepared]) -> NDArray[np.float32]:
         chunks = []
-        for start in range(0, len(tensors), self._batch):
-            chunk = tensors[start : start + self._batch]
+        for start in range(0, len(prepared), self._batch):
+            chunk = np.stack([one.tensor for one in prepared[start : start + self._batch]])
             outputs = self._engine.run({self._input.name: chunk})
             chunks.append(self._embedding(outputs, len(chunk)))
         return np.concatenate(chunks)
@@ -290,13 +296,9 @@ def _choose_point(artifact: Artifact, name: str | None) -> VerifyPoint | None:
     raise OperatingPointError(f"{artifact.id} has no operating point {name!r}; it has {', '.join(points) or 'none'}")
 
 
-def _as_list(sources: images.Source | Sequence[images.Source]) -> list[images.Source]:
+def _as_list(sources: Any) -> list[Any]:  # a str is a sequence too, so that types cannot tell one from several
     if not isinstance(sources, (list, tuple)):
-        return [cast("images.Source", sources)]  # a str is a sequence too, which only a type checker minds
+        return [sources]
     if not sources:
         raise UnusableSampleError("no picture")
     return list(sources)
-
-
-def _blocked(*found: tuple[str, ...]) -> bool:
-    return any(flag in quality.BLOCKING for flags in found for flag in flags)

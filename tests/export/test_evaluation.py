@@ -4,13 +4,14 @@ import itertools
 import json
 import re
 import sys
+from collections import Counter
 
 import cv2
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, precision_score, recall_score, roc_auc_score
 
-from edge_sdk import Verifier, cli
+from edge_sdk import Verifier, cli, preprocess
 from edge_sdk.errors import ScoreError
 from edge_sdk.export import reports
 from edge_sdk.export.datasets import Dataset, load
@@ -157,12 +158,14 @@ def test_unusable_pictures_are_counted_and_listed(evaluation, folders):
     assert len(reasons) == 2
 
 
-def test_every_picture_is_embedded_once(bundle, data, monkeypatch):
-    calls = []
-    real = Verifier.embed
-    monkeypatch.setattr(Verifier, "embed", lambda self, picture: calls.append(1) or real(self, picture))
+def test_every_picture_is_preprocessed_and_embedded_once(bundle, data, monkeypatch):
+    calls = Counter()
+    for home, name in ((preprocess.CropToInk, "__call__"), (Verifier, "embed")):
+        real = getattr(home, name)
+        counted = lambda *arguments, real=real, name=name: calls.update([name]) or real(*arguments)  # noqa: E731
+        monkeypatch.setattr(home, name, counted)
     evaluate(bundle, data, replicates=5)
-    assert len(calls) == len(data.samples) - 2
+    assert calls == {"__call__": len(data.samples) - 1, "embed": len(data.samples) - 2}  # one damaged, one blank
 
 
 def test_wrong_pairs_are_wrong_and_the_worst_come_first(evaluation):

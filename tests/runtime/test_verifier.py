@@ -45,7 +45,7 @@ def fake(**settings: object) -> dict[str, bytes]:
 def test_the_score_is_that_of_the_embeddings(tiny_bundle: Bundle, signer: Signer) -> None:
     with Verifier(tiny_bundle) as verifier:
         result = verifier.verify(signer(1), signer(2))
-        first, second = verifier.embed([signer(1), signer(2)])
+        first, second = verifier.embed([signer(1), verifier.prepare(signer(2))])
     distance = float(np.linalg.norm(first / np.linalg.norm(first) - second / np.linalg.norm(second)))
     assert result.raw_score == pytest.approx(distance, abs=1e-5)
     assert result.score == pytest.approx(1 - distance / 2, abs=1e-5)
