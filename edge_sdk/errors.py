@@ -96,11 +96,15 @@ class EngineError(EdgeSdkError, RuntimeError):
 
 
 class MissingEngineError(EngineError, ImportError):
-    """The package of an inference engine is not installed; any of ``extra`` and ``others`` brings one that would do."""
+    """The package of an inference engine is not installed.
 
-    def __init__(self, engine: str, extra: str, *others: str) -> None:
+    Any of ``extra`` and ``others`` brings one that would do; ``elsewhere`` says where pip is not the way.
+    """
+
+    def __init__(self, engine: str, extra: str, *others: str, elsewhere: str = "") -> None:
         remedy = " or ".join(f'pip install "edge-sdk[{name}]"' for name in (extra, *others))
-        super().__init__(f'engine "{engine}" is not installed; run: {remedy}')
+        exception = f" ({elsewhere})" if elsewhere else ""
+        super().__init__(f'engine "{engine}" is not installed; run: {remedy}{exception}')
         self.engine = engine
         self.extra = extra
 

@@ -22,6 +22,7 @@ import argparse
 import importlib
 import importlib.util
 import json
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ from edge_sdk import __version__
 from edge_sdk.errors import EdgeSdkError, UsageError
 
 ACCEPTED, REJECTED, USAGE, ERROR = 0, 1, 2, 3
-INTERRUPTED = 130  # what shells report for Ctrl-C
+INTERRUPTED, PIPE_CLOSED = 130, 141  # what shells report for Ctrl-C, and for writing to nobody
 
 MODULES = (
     "edge_sdk.cli.device",
@@ -50,8 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = arguments.handler(arguments)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except (KeyboardInterrupt, BrokenPipeError) as exc:
+        return _stopped(exc)
     except UsageError as exc:
         return _report(exc, arguments, USAGE)
     except (EdgeSdkError, OSError) as exc:
@@ -60,6 +61,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         return _report(exc, arguments, ERROR)
     return code
+
+
+def _stopped(reason: KeyboardInterrupt | BrokenPipeError) -> int:
+    if isinstance(reason, KeyboardInterrupt):
+        return INTERRUPTED
+    # The reader, `head` perhaps, has seen enough; what is still buffered must not fail when the interpreter ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return PIPE_CLOSED
 
 
 def _report(error: Exception, arguments: argparse.Namespace, code: int) -> int:

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from edge_sdk.cli import ACCEPTED, REJECTED
-from edge_sdk.errors import EdgeSdkError
+from edge_sdk.errors import EdgeSdkError, TemplateError
 
 if TYPE_CHECKING:
     from edge_sdk.bundle import Bundle
@@ -85,6 +85,8 @@ def _verify(arguments: argparse.Namespace) -> int:
     from edge_sdk.runtime import Template
 
     (first, *others), query = arguments.reference, arguments.query
+    if others and (template := next(filter(Template.is_at, arguments.reference), None)):
+        raise TemplateError(f"{template} is a template: it stands for all references and takes none beside it")
     reference = Template.load(first) if not others and Template.is_at(first) else [first, *others]
     with _open(arguments, arguments.operating_point) as verifier:
         result = verifier.verify(reference, query)
@@ -161,7 +163,9 @@ def _print_artifact(artifact: Artifact) -> None:
         calibration = artifact.calibration
         print(f"  calibrated with {calibration.count} samples of {calibration.data}, {calibration.method}")
     for drift in artifact.drift:
-        print(f"  against float: {drift.metric} {drift.delta:+.4f}, budget {drift.budget}, {drift.verdict}")
+        delta, bound, budget = (f"{100 * value:+.2f}" for value in (drift.delta, drift.upper90, drift.budget))
+        verdict = f"{drift.verdict} ({drift.subjects} people)"
+        print(f"  against float: {drift.metric} {delta} points, at most {bound} (90 %), budget {budget}: {verdict}")
     for point in artifact.operating_points:
         print(f"  {point.name:<14} {_describe(point)}")
 
@@ -193,9 +197,10 @@ def _selftest(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         for replay in replays:
             score = "" if replay.score is None else f"{replay.score:.6f}, "
-            wanted = f"expected {replay.expected:.6f} +- {replay.tolerance:g}"
+            wanted = f"expected {replay.expected:.6f} +- {replay.tolerance:g}   "
             what = f"{replay.status.upper():<8} {replay.artifact_id:<16} {replay.engine:<14}"
-            print(f"{what} {score}{wanted}   {replay.detail}".rstrip())
+            print(f"{what} {'' if replay.status == 'skipped' else score + wanted}{replay.detail}".rstrip())
     values = {"passed": success, "replays": [dataclasses.asdict(replay) for replay in replays]}
-    _print(values, arguments.json, "passed" if success else "FAILED" if replays else "FAILED: nothing to replay")
+    nothing = all(replay.status == "skipped" for replay in replays)
+    _print(values, arguments.json, "passed" if success else f"FAILED{': nothing was replayed' if nothing else ''}")
     return ACCEPTED if success else REJECTED

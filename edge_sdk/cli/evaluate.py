@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edge_sdk.errors import DatasetError, MissingEngineError
+from edge_sdk.errors import DatasetError, MissingToolError
 
 
 def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -28,7 +28,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
         help="only these people: one name a line (cedar/12), or a run's split.json (its test people)",
     )
     parser.add_argument("--engine", default="auto", metavar="NAME")
-    parser.add_argument("--precision", metavar="NAME", help="int8, fp32 or int8-sym; default: int8 where there is one")
+    parser.add_argument("--precision", metavar="NAME", help="int8, fp32 or an artifact's id; default: int8 if there")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of drawn pairs and resamples (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="default: %(default)s")
@@ -43,7 +43,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         from edge_sdk.export.evaluation import evaluate
         from edge_sdk.export.progress import Progress
     except ImportError as error:
-        raise MissingEngineError("evaluation", "export") from error
+        raise MissingToolError(error.name or "a package", "export") from error
     data = load(*arguments.data)
     if arguments.subjects_file:
         data = data.select(_subjects(arguments.subjects_file))

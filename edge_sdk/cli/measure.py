@@ -52,9 +52,12 @@ def _add_bundle(parser: argparse.ArgumentParser) -> None:
 
 
 def _counts(text: str) -> tuple[int, ...]:
-    counts = tuple(int(word) for word in text.split(","))
-    if min(counts) < 1:
-        raise ValueError
+    try:
+        counts = tuple(int(word) for word in text.split(","))
+    except ValueError:
+        counts = ()
+    if not counts or min(counts) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one number from 1 on, or several separated by commas")
     return counts
 
 
@@ -113,6 +116,9 @@ def _profile(arguments: argparse.Namespace) -> int:
     from edge_sdk.runtime.profile.records import Failed
     from edge_sdk.runtime.profile.report import html, text
 
+    if arguments.report:  # what cannot be written is not measured first
+        arguments.report.parent.mkdir(parents=True, exist_ok=True)
+        arguments.report.touch()
     report = profile(
         arguments.bundle,
         engine=arguments.engine,

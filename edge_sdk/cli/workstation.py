@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from edge_sdk.errors import MissingEngineError
+from edge_sdk.errors import MissingToolError
 
 
 def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -58,7 +58,7 @@ def _train(arguments: argparse.Namespace) -> int:
         from edge_sdk.export.datasets import load
         from edge_sdk.export.splits import Split
     except ImportError as error:
-        raise MissingEngineError("training", "export") from error
+        raise MissingToolError(error.name or "a package", "export") from error
     data = load(*arguments.data)
     split = Split.read(arguments.split) if arguments.split else Split.draw(data, arguments.seed)
     outcome = training.train(
@@ -90,7 +90,7 @@ def _export(arguments: argparse.Namespace) -> int:
     try:
         from edge_sdk.export.exporting import export
     except ImportError as error:
-        raise MissingEngineError("export", "export") from error
+        raise MissingToolError(error.name or "a package", "export") from error
     bundle = export(
         arguments.run,
         arguments.out,
@@ -111,6 +111,6 @@ def _demo(arguments: argparse.Namespace) -> int:
     try:
         from edge_sdk.export.demo import demo
     except ImportError as error:
-        raise MissingEngineError("demo", "export") from error
+        raise MissingToolError(error.name or "a package", "export") from error
     demo(arguments.out, lambda line: print(line, flush=True))
     return 0

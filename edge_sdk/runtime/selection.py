@@ -9,10 +9,10 @@ import logging
 from dataclasses import dataclass
 
 from edge_sdk.bundle import Bundle
-from edge_sdk.errors import BundleError, EngineError, MissingEngineError, UsageError
+from edge_sdk.errors import BundleError, EngineError, UsageError
 from edge_sdk.manifest import Artifact
 from edge_sdk.runtime import tuning
-from edge_sdk.runtime.engines import ENGINES, artifacts, extra, has_device, installed, usable, version
+from edge_sdk.runtime.engines import ENGINES, artifacts, has_device, installed, missing, usable, version
 
 _LOG = logging.getLogger(__name__)
 
@@ -60,19 +60,21 @@ def candidates(bundle: Bundle, engine: str = ALL, precision: str | None = None) 
     known = _choices(bundle, [name for name, row in ENGINES.items() if row.packages] if engine == ALL else [engine])
     fitting = [choice for choice in known if precision is None or _fits(choice.artifact, precision)]
     if not fitting:
-        there = ", ".join(artifact.id for artifact in bundle.manifest.artifacts)
+        ids = [artifact.id for artifact in bundle.manifest.artifacts]
+        if precision in ids:
+            raise BundleError(f"{engine} does not run {precision}; it runs {', '.join(artifacts(engine))}")
         wanted = f"{precision} artifact" if precision else "artifact"
         runner = "any engine" if engine == ALL else f"{engine} (it runs {', '.join(artifacts(engine))})"
-        raise BundleError(f"{bundle.id} has no {wanted} for {runner}; it has {there}")
+        raise BundleError(f"{bundle.id} has no {wanted} for {runner}; it has {', '.join(ids)}")
     found = fitting if engine != ALL else [choice for choice in fitting if usable(choice.engine, choice.artifact.id)]
     if not found:
         names = dict.fromkeys(choice.engine for choice in fitting)
-        missing = [name for name in names if has_device(name) and not installed(name)]
-        if not missing:
+        absent = [name for name in names if has_device(name) and not installed(name)]
+        if not absent:
             raise EngineError(
                 f"{bundle.id}: this machine lacks the device (a GPU), or exact int8 kernels, for {', '.join(names)}"
             )
-        raise MissingEngineError('" or "'.join(missing), *dict.fromkeys(map(extra, missing)))
+        raise missing(*absent)
     # A stable sort: within int8, and within the rest, the order of ENGINES and of each engine's artifacts stays.
     return tuple(sorted(found, key=lambda choice: not choice.artifact.precision.startswith("int8")))
 

@@ -78,6 +78,7 @@ class Template(
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to a file, whole or not at all; ``OSError`` if the disk refuses."""
         target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:

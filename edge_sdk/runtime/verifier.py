@@ -234,7 +234,7 @@ class Verifier:
         if template.artifact_sha256 != self.artifact.file.sha256:
             raise TemplateError(
                 f"template was made by {template.artifact_id}, this is {self.artifact.id}: no operating point was "
-                f"measured for the mix; enroll again, or open the bundle with that precision"
+                f'measured for the mix; enroll again, or open the bundle with precision "{template.artifact_id}"'
             )
         return template
 

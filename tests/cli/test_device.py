@@ -87,7 +87,8 @@ def test_a_damaged_or_misplaced_template_is_an_error(
     template = tmp_path / "person.template"
     main(["enroll", pictures[0], "-o", str(template), "--bundle", bundle])
     # A template is no picture: not among several references, and not a query.
-    assert main(["verify", str(template), pictures[0], pictures[0], "--bundle", bundle]) == 3
+    assert main(["verify", pictures[0], str(template), pictures[0], "--bundle", bundle]) == 3
+    assert f"{template} is a template" in capsys.readouterr().err
     assert main(["verify", pictures[0], str(template), "--bundle", bundle]) == 3
     assert main(["verify", str(template), pictures[0], "--bundle", bundle, "--precision", "fp32"]) == 3
     template.write_bytes(template.read_bytes()[:-1])
@@ -121,8 +122,10 @@ def test_selftest(
     assert "PASS" in capsys.readouterr().out
     assert main(["selftest", wrong]) == 1
     assert "FAIL" in capsys.readouterr().out
-    assert main(["selftest", str(tiny_bundle.path)]) == 1  # nothing to replay
-    assert "nothing" in capsys.readouterr().out
+    assert main(["selftest", str(tiny_bundle.path)]) == 1
+    assert "nothing was replayed" in capsys.readouterr().out
+    assert main(["selftest", good, "--engine", "litert"]) == 1
+    assert "litert does not run int8.onnx; it runs int8.tflite" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -159,8 +162,13 @@ def test_a_crash_is_3_and_not_a_rejection(
     assert main(["verify", *pictures, "--bundle", bundle]) == 130
 
 
-def test_a_template_that_cannot_be_written_is_3(pictures: tuple[str, str], bundle: str, tmp_path: Path) -> None:
-    assert main(["enroll", pictures[0], "-o", str(tmp_path / "none" / "person"), "--bundle", bundle]) == 3
+def test_templates_go_into_new_folders_but_not_below_files(
+    pictures: tuple[str, str], bundle: str, tmp_path: Path
+) -> None:
+    new = tmp_path / "new" / "person"
+    assert main(["enroll", pictures[0], "-o", str(new), "--bundle", bundle]) == 0
+    assert Template.load(new).count == 1
+    assert main(["enroll", pictures[0], "-o", str(new / "person"), "--bundle", bundle]) == 3
 
 
 def test_the_default_bundle_is_a_shipped_one(
@@ -191,6 +199,19 @@ def test_a_fresh_process_is_lean(pictures: tuple[str, str], bundle: str) -> None
     exit_code, kilobytes = map(int, last.split())
     assert exit_code == 1
     assert kilobytes < 150_000  # 91,000 measured; 122,000 with DeepSign in fp32
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(bundle: str) -> None:
+    """Like ``edge-sdk inspect BUNDLE | head -0``, on a pipe that nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "edge_sdk", "inspect", bundle]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    try:
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=environment, check=False, timeout=120)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (cli.PIPE_CLOSED, b"")
 
 
 def test_python_m_edge_sdk(pictures: tuple[str, str], bundle: str) -> None:

@@ -70,7 +70,7 @@ def test_tune_where_nothing_can_be_written(
 
 
 def test_profile(bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page = tmp_path / "report.html"
+    page = tmp_path / "new" / "report.html"
     options = ["--engine", "onnxruntime", "--precision", "fp32.onnx", "--seconds", "0.05"]
     assert main(["profile", str(bundle.path), *options, "--json", "--report", str(page)]) == 0
     captured = capsys.readouterr()
@@ -79,6 +79,14 @@ def test_profile(bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert run["job"]["artifact"] == "fp32.onnx"
     assert "[1/1] onnxruntime fp32.onnx, 1 thread: loading" in captured.err
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_report_that_cannot_be_written_is_known_before_anything_is_measured(
+    bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["profile", str(bundle.path), "--report", str(tmp_path / "file" / "report.html")]) == 3
+    assert "loading" not in capsys.readouterr().err
 
 
 def test_a_profile_with_a_failure_is_3_and_still_printed(
@@ -120,3 +128,9 @@ def test_wrong_usage_is_2(
     monkeypatch.chdir(tmp_path)
     assert main([arguments[0], str(bundle.path), *arguments[1:]]) == 2
     assert not (tmp_path / "anywhere").exists()
+
+
+def test_threads_that_are_no_numbers_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    for threads in ("0", "one", "1,,2"):
+        assert main(["tune", "--threads", threads]) == 2
+        assert f"'{threads}' is not one number from 1 on" in capsys.readouterr().err

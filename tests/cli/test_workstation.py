@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,34 @@ def test_a_folder_that_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["export", str(tmp_path), "--out", str(tmp_path / "out.edge"), "--json"]) == 3
     assert json.loads(capsys.readouterr().out)["error"]["type"] == "TrainingError"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train", "deepsign", "--data", "synthetic:1", "--out", "run"],
+        ["export", "run", "--out", "bundle"],
+        ["evaluate", "deepsign", "--data", "synthetic:1"],
+        ["demo"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_without_the_extra_a_command_names_package_and_extra(command: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules.update(torch=None, matplotlib=None); from edge_sdk.cli import main; sys.exit(main())"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    package = "matplotlib" if command[0] == "evaluate" else "torch"
+    assert f'MissingToolError: {package} is not installed; run: pip install "edge-sdk[export]"' in done.stderr
 
 
 def test_help_needs_no_torch() -> None:

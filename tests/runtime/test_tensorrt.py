@@ -111,7 +111,9 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setitem(sys.modules, name, None)  # makes its import fail
     for name in (module.__name__, tensorrt_build.__name__):
         monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(MissingEngineError, match=r'pip install "edge-sdk\[tensorrt\]"'):
+    with pytest.raises(
+        MissingEngineError, match=r'pip install "edge-sdk\[tensorrt\]" \(on a Jetson .*python3-libnvinfer'
+    ):
         load_engine("tensorrt", FLOAT, "onnx")
 
 

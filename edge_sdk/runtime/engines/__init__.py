@@ -64,6 +64,7 @@ class _Row:
     artifacts: tuple[str, ...]  # ids that the engine runs, best first
     packages: tuple[str, ...] = ()  # any of them will do; engines that need none are for tests, and "auto" skips them
     extra: str = ""  # of edge-sdk, that installs the package
+    elsewhere: str = ""  # where the package comes another way, and which
     devices: tuple[str, ...] = ()  # patterns of files in DEVICES; one must be there
     saturating: tuple[str, ...] = ()  # artifacts that it refuses where int8 kernels saturate (x86.py)
 
@@ -78,6 +79,8 @@ ENGINES: dict[str, _Row] = {
         ("int8-sym.onnx", "fp32.onnx"),
         ("tensorrt", "tensorrt_rtx"),
         "tensorrt",
+        "on a Jetson it comes with JetPack: apt install python3-libnvinfer, in a virtual environment made with "
+        "--system-site-packages",
         devices=("nvidia[0-9]*", "nvhost-gpu", "nvgpu"),
     ),
     "openvino": _Row("edge_sdk.runtime.engines.openvino", _ONNX, ("openvino",), "openvino", saturating=("int8.onnx",)),
@@ -96,9 +99,12 @@ def artifacts(engine: str) -> tuple[str, ...]:
     return _row(engine).artifacts
 
 
-def extra(engine: str) -> str:
-    """Return the extra of edge-sdk that installs an engine."""
-    return _row(engine).extra
+def missing(*engines: str) -> MissingEngineError:
+    """Return the error that tells how to install any of the engines."""
+    rows = [_row(engine) for engine in engines]
+    extras = dict.fromkeys(row.extra for row in rows)
+    elsewhere = "; ".join(row.elsewhere for row in rows if row.elsewhere)
+    return MissingEngineError('" or "'.join(engines), *extras, elsewhere=elsewhere)
 
 
 def usable(engine: str, artifact: str) -> bool:
@@ -125,7 +131,7 @@ def version(engine: str) -> str:
         return __version__
     package = _package(engine)
     if package is None:
-        raise MissingEngineError(engine, extra(engine))
+        raise missing(engine)
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:  # onnxruntime-gpu installs onnxruntime; this search takes long
@@ -155,7 +161,7 @@ def load_engine(name: str, model: bytes, format: str, *, threads: int = 1) -> En
     try:
         module = cast("_Module", importlib.import_module(row.module))
     except ImportError as exc:
-        raise MissingEngineError(name, row.extra) from exc
+        raise missing(name) from exc
     return module.load(model, threads=threads)
 
 
