@@ -31,7 +31,7 @@ _THUMBNAIL = 300  # pixels on the longer side
 _TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 _COLORS = ("#1b5e8c", "#c2571a", "#3d7a3a", "#7b4b94", "#8a6d1d", "#2a9d8f", "#b5316b", "#444444")
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 66rem; margin: 2rem auto; padding: 0 1rem }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 90rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.5rem; margin-bottom: 0 } h2 { font-size: 1.15rem; margin-top: 2.2rem }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13.5px }
 th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
@@ -268,7 +268,7 @@ def _wrong_pairs(report: Report) -> Iterable[str]:
 
 
 def _pair(pair: WrongPair) -> str:
-    names = " and ".join("/".join(Path(path).parts[-2:]) for path in (pair.reference, pair.query))
+    names = " and ".join("/".join(Path(path).parts[-3:]) for path in (pair.reference, pair.query))
     pictures = "".join(_thumbnail(path) for path in (pair.reference, pair.query))
     return f"<figure>{pictures}<figcaption>score {pair.score:.4f}<br>{escape(names)}</figcaption></figure>"
 

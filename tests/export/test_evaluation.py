@@ -239,6 +239,7 @@ def test_written_files(evaluation, tmp_path):
     assert not re.search(r'(?:src|href)="(?!data:|#)', page.replace("xlink:href", "href"))  # nothing is fetched
     assert "<script" not in page
     assert "blank.png" in page
+    assert re.search(r"w\d/genuine/\d.png and w\d/", page)  # whose they are, too
 
 
 def test_the_page_is_the_same_each_time_and_escapes_names(evaluation, bundle, data, tmp_path):

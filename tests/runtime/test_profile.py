@@ -26,7 +26,7 @@ from edge_sdk.runtime.profile.power import PowerMeter
 from edge_sdk.runtime.profile.quantiles import quantile, ranks
 from edge_sdk.runtime.profile.records import Failed, Job, Machine, Measured, Moment, Power, Progress, Report, Run, Stage
 from edge_sdk.runtime.profile.report import html, text
-from edge_sdk.runtime.profile.svg import Axis, Line, plot
+from edge_sdk.runtime.profile.svg import STYLES, Axis, Line, plot
 from edge_sdk.runtime.profile.worker import STAGES, measure
 
 Maker = Callable[..., Bundle]
@@ -317,10 +317,18 @@ def test_the_page_is_one_file_with_everything_escaped(report: Report) -> None:
     assert "<CPU>" not in page
     assert "http" not in page  # nothing is loaded from elsewhere
     svgs = [f"<svg{part.split('</svg>')[0]}</svg>" for part in page.split("<svg")[1:]]
-    assert len(svgs) == 2
+    assert sum('role="img"' in svg for svg in svgs) == 2
     for svg in svgs:
         ET.fromstring(svg)
     assert "<h2>Distribution" not in html(msgspec.structs.replace(report, runs=report.runs[1:]))
+
+
+def test_no_two_of_many_lines_look_alike() -> None:
+    lines = [Line([(1, 1)], *style) for style in STYLES]
+    assert len({(line.color, line.dash) for line in lines}) == 24
+    dashed = plot(lines[8:9], Axis("x", 0, 2), Axis("y", 0, 2), "d")
+    assert f'stroke-dasharray="{lines[8].dash}"' in dashed
+    assert "stroke-dasharray" not in plot(lines[:8], Axis("x", 0, 2), Axis("y", 0, 2), "d")
 
 
 def test_a_plot_puts_points_where_the_axes_say() -> None:

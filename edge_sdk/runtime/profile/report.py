@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from edge_sdk.runtime.profile.records import Failed, Machine, Measured, Quantile, Report, Run, Stage
-from edge_sdk.runtime.profile.svg import COLORS, Axis, Line, legend, plot
+from edge_sdk.runtime.profile.svg import STYLES, Axis, Line, legend, plot
 
 UNAVAILABLE = "unavailable"
 _NODES_SHOWN = 12
@@ -23,6 +23,7 @@ th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ddd
 th { border-bottom: 2px solid #888; font-weight: 600 }
 .text { text-align: left } .scroll { overflow-x: auto } .muted { color: #666; font-size: 13px }
 """
+_STAGES = "Milliseconds of each stage: p50 / p90 / p99 / max of the same calls."
 _COST = (
     "Init: reading, importing and loading, and building where an engine builds on first use; again: the same in a "
     "process that has done it. A ratio of throughputs well below 1 means that the device throttles."
@@ -35,7 +36,8 @@ Table = tuple[Row, list[Row]]
 def text(report: Report) -> str:
     """The tables for a terminal; the nodes are in the JSON and the page."""
     blocks = [report.bundle_id + rule(report), machine(report.machine)]
-    blocks += [_plain(table) for table in (latency(report), stages(report), cost(report)) if table[1]]
+    tables = ((_EXPLANATION, latency(report)), (_STAGES, stages(report)), (_COST, cost(report)))
+    blocks += [f"{caption}\n{_plain(table)}" for caption, table in tables if table[1]]
     blocks += [f"{label}: {message}" for label, message in _failures(report)]
     return "\n\n".join(blocks)
 
@@ -50,7 +52,7 @@ def html(report: Report) -> str:
         _html(latency(report)),
         *_plots(report),
         "<h2>Stages</h2>",
-        "<p class=muted>p50 / p90 / p99 / max of the same calls.</p>",
+        f"<p class=muted>{_STAGES}</p>",
         _html(stages(report)),
         "<h2>Start, memory, heat, power</h2>",
         f"<p class=muted>{_COST}</p>",
@@ -177,8 +179,8 @@ def _plots(report: Report) -> list[str]:
     runs = _measured(report)
     if not runs:
         return []
-    colors = [COLORS[number % len(COLORS)] for number in range(len(runs))]
-    curves = [Line(m.curve, c, run.job.label) for c, (run, m) in zip(colors, runs, strict=True)]
+    styles = [STYLES[number % len(STYLES)] for number in range(len(runs))]
+    curves = [Line(m.curve, *style, run.job.label) for style, (run, m) in zip(styles, runs, strict=True)]
     low = min(line.points[0][0] for line in curves)
     high = max(line.points[-1][0] for line in curves)
     distribution = plot(
@@ -189,23 +191,23 @@ def _plots(report: Report) -> list[str]:
     )
     over_time = [
         line
-        for color, (_, m) in zip(colors, runs, strict=True)
+        for style, (_, m) in zip(styles, runs, strict=True)
         for line in (
-            Line([(moment.at_s, moment.max_ms) for moment in m.moments], color, faint=True),
-            Line([(moment.at_s, moment.median_ms) for moment in m.moments], color),
+            Line([(moment.at_s, moment.max_ms) for moment in m.moments], *style, faint=True),
+            Line([(moment.at_s, moment.median_ms) for moment in m.moments], *style),
         )
     ]
     course = plot(
         over_time,
         Axis("seconds since the first warm call", 0, max(m.seconds for _, m in runs)),
         Axis("ms", low * 0.95, high * 1.05, log=True),
-        "median and maximum latency in each hundredth of the run",
+        "median and maximum latency in each hundredth of the calls",
     )
     return [
         "<h2>Distribution</h2>",
         legend(curves),
         distribution,
         "<h2>Over time</h2>",
-        "<p class=muted>Median and (faint) maximum of each hundredth of the run: a device that gets hot climbs.</p>",
+        "<p class=muted>Median and (faint) maximum of each hundredth of the calls: a device that gets hot climbs.</p>",
         course,
     ]

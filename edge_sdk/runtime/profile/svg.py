@@ -9,7 +9,10 @@ from html import escape
 
 Point = tuple[float, float]
 
-COLORS = ("#1b5e8c", "#c2571a", "#3d7a3a", "#7b4b94", "#8a6d1d", "#2a9d8f", "#b5316b", "#444444")
+_COLORS = ("#1b5e8c", "#c2571a", "#3d7a3a", "#7b4b94", "#8a6d1d", "#2a9d8f", "#b5316b", "#444444")
+STYLES = tuple((color, dash) for dash in ("", "6 3", "2 3") for color in _COLORS)
+"""Colours and dashes of lines that are to be told apart."""
+
 _WIDTH, _HEIGHT = 900, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 16, 48
 
@@ -20,6 +23,7 @@ class Line:
 
     points: Sequence[Point]
     color: str
+    dash: str = ""  #: lengths drawn and left out; empty: solid
     label: str = ""
     faint: bool = False
 
@@ -67,7 +71,9 @@ def plot(lines: Sequence[Line], x: Axis, y: Axis, description: str) -> str:
     for line in lines:
         route = "L".join(f"{_x(x, px):.1f} {_y(y, py):.1f}" for px, py in line.points)
         style = 'stroke-width="1" stroke-opacity=".35"' if line.faint else 'stroke-width="1.8"'
-        parts.append(f'<path d="M{route}" fill="none" stroke="{line.color}" {style} stroke-linejoin="round"/>')
+        parts.append(
+            f'<path d="M{route}" fill="none" stroke="{line.color}" {style}{_dashes(line)} stroke-linejoin="round"/>'
+        )
     parts.append(f'<text x="{(_LEFT + _WIDTH) / 2}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(x.title)}</text>')
     middle = (_HEIGHT - _BOTTOM) / 2
     parts.append(
@@ -79,11 +85,18 @@ def plot(lines: Sequence[Line], x: Axis, y: Axis, description: str) -> str:
 def legend(lines: Sequence[Line]) -> str:
     """The labels with their colours, as HTML."""
     entries = (
-        f'<span style="white-space:nowrap"><b style="color:{line.color}">&#9644;</b> {escape(line.label)}</span>'
-        for line in lines
-        if line.label
+        f'<span style="white-space:nowrap">{_sample(line)} {escape(line.label)}</span>' for line in lines if line.label
     )
     return f"<p>{' &ensp; '.join(entries)}</p>"
+
+
+def _sample(line: Line) -> str:
+    stroke = f'stroke="{line.color}" stroke-width="3"{_dashes(line)}'
+    return f'<svg viewBox="0 0 24 8" width="24" height="8" aria-hidden="true"><path d="M0 4H24" {stroke}/></svg>'
+
+
+def _dashes(line: Line) -> str:
+    return f' stroke-dasharray="{line.dash}"' if line.dash else ""
 
 
 def _x(axis: Axis, value: float) -> float:
