@@ -5,12 +5,15 @@
 Latency is that of ``edge-sdk tune``: one pass of the engine on the golden inputs, all candidates in turns. Accuracy is
 measured once an engine and artifact, on the data given, against the float ONNX artifact on ONNX Runtime: the difference
 of the equal error rates with its upper 90 % bound, and the share of equal decisions, each artifact at its own
-threshold for the equal error rate. ``--split`` takes a run's ``split.json`` and keeps its test people only.
+threshold for the equal error rate; below the table, that share for one artifact on two engines. ``--split`` takes a
+run's ``split.json`` and keeps its test people only.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edge_sdk import Verifier
@@ -40,6 +43,13 @@ def line(lap: Lap, drift: str) -> str:
     return "| " + " | ".join((*fields, *times, drift)) + " |"
 
 
+def same(pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], str]]:
+    """Every two engines that ran the same artifact, and that artifact."""
+    for (first, artifact), (second, other) in itertools.combinations(pairs, 2):
+        if artifact == other:
+            yield (first, second), artifact
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle")
@@ -52,18 +62,24 @@ def main() -> None:
     if arguments.split:
         data = data.select(set(Split.read(arguments.split).test) & set(data.subjects))
     laps = tune(bundle, threads=[int(n) for n in arguments.threads.split(",")], seconds=arguments.seconds, say=print)
-    expected, threshold = scored(bundle, *REFERENCE, data)
+    pairs = dict.fromkeys((lap.engine, lap.artifact) for lap in laps if lap.passes)
+    found = {pair: scored(bundle, *pair, data) for pair in (REFERENCE, *pairs)}
+    expected, threshold = found[REFERENCE]
     drifts = {}
-    for engine, artifact in dict.fromkeys((lap.engine, lap.artifact) for lap in laps if lap.passes):
-        scores, own = scored(bundle, engine, artifact, data)
+    for pair, (scores, own) in found.items():
         drift = guardrail.compare(expected, scores, data=data.name, threshold_float=threshold, threshold_quantised=own)
-        drifts[engine, artifact] = (
-            f"{100 * drift.delta:+.2f} | {100 * drift.upper90:+.2f} | {100 * (drift.agreement or 0):.2f}"
-        )
+        drifts[pair] = f"{100 * drift.delta:+.2f} | {100 * drift.upper90:+.2f} | {100 * (drift.agreement or 0):.2f}"
     print("| engine | artifact | threads | MB | median ms | p99 ms | delta EER, pp | upper 90 % | equal decisions, % |")
     print("|---|---|---|---|---|---|---|---|---|")
     for lap in laps:
         print(line(lap, drifts.get((lap.engine, lap.artifact), " | | ")))
+    for (first, second), artifact in same(list(pairs)):
+        alike = guardrail.agreement(
+            found[first, artifact][0], found[second, artifact][0], *[found[first, artifact][1]] * 2
+        )
+        print(
+            f"{artifact} on {first} and {second}: {100 * alike.share:.3f} % of {alike.comparisons} decisions are equal"
+        )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge_sdk.calibration import guardrail
-from edge_sdk.calibration.quantisable import Error, Quantisable
+from edge_sdk.calibration.quantizable import Error, Quantizable
 from edge_sdk.calibration.sensitivity import sensitivity
 from edge_sdk.errors import GuardrailError
 from edge_sdk.manifest import Drift
@@ -25,7 +25,7 @@ class Cured:
 
 
 def cure(
-    model: Quantisable, judge: Callable[[bytes], tuple[Drift, ...]], error: Error, *, method: str = "minmax"
+    model: Quantizable, judge: Callable[[bytes], tuple[Drift, ...]], error: Error, *, method: str = "minmax"
 ) -> Cured:
     """Of a model that is over its budget, keep the most harmful layers in float until `judge` finds it within.
 
@@ -47,7 +47,7 @@ def cure(
         raise GuardrailError("int8 costs more accuracy than the budget allows, and no layer may stay float")
     drifts: tuple[Drift, ...] = ()
     for count in range(1, max(1, int(len(layers) * LARGEST_SHARE)) + 1):
-        candidate = model.quantise(method, layers[:count])
+        candidate = model.quantize(method, layers[:count])
         drifts = judge(candidate)
         if not drifts:
             raise GuardrailError("the guardrail measured nothing")

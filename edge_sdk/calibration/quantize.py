@@ -89,7 +89,7 @@ def quantize(
 
 @dataclass(frozen=True)
 class OnnxInt8:
-    """A `Quantisable`: one of the two int8 ONNX artifacts."""
+    """A `Quantizable`: one of the two int8 ONNX artifacts."""
 
     observed: Observed
     symmetric: bool = False
@@ -99,14 +99,14 @@ class OnnxInt8:
         """Names of the nodes with weights."""
         return tuple(self.observed.layers)
 
-    def quantise(self, method: str, keep_float: Collection[str] = ()) -> bytes:
+    def quantize(self, method: str, keep_float: Collection[str] = ()) -> bytes:
         """See `quantize`."""
         return quantize(self.observed, method=method, symmetric=self.symmetric, keep_float_ops=keep_float)
 
-    def quantise_only(self, layer: str, method: str) -> bytes:
-        """See `Quantisable`."""
+    def quantize_only(self, layer: str, method: str) -> bytes:
+        """See `Quantizable`."""
         nodes = {node.name for node in onnx.load_from_string(self.observed.model).graph.node}
-        return self.quantise(method, nodes - set(self.observed.layers[layer]))
+        return self.quantize(method, nodes - set(self.observed.layers[layer]))
 
 
 def provenance(

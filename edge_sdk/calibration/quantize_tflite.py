@@ -115,7 +115,7 @@ class Observation:
             tflite_graph.cut(graph, self._bare_output)
         ranges = {self._tensors[index]: choose_range(seen, method) for index, seen in self.histograms.items()}
         try:
-            result = _quantise(tflite_graph.write(graph), ranges, stay_float, io)
+            result = _quantize(tflite_graph.write(graph), ranges, stay_float, io)
         except (ValueError, RuntimeError, KeyError) as exc:
             raise ConversionError(f"AI Edge Quantizer refuses the model: {exc}") from exc
         graph = tflite_graph.read(result)
@@ -180,7 +180,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class TfliteInt8:
-    """A `Quantisable`: one of the two int8 TFLite artifacts."""
+    """A `Quantizable`: one of the two int8 TFLite artifacts."""
 
     observation: Observation
     io: Literal["float", "int8"] = "float"
@@ -190,16 +190,16 @@ class TfliteInt8:
         """Names of what the operators with weights compute; none may stay float between int8 input and output."""
         return self.observation.weighted if self.io == "float" else ()
 
-    def quantise(self, method: str, keep_float: Collection[str] = ()) -> bytes:
+    def quantize(self, method: str, keep_float: Collection[str] = ()) -> bytes:
         """See `Observation.quantize`."""
         return self.observation.quantize(method=method, io=self.io, keep_float=keep_float)
 
-    def quantise_only(self, layer: str, method: str) -> bytes:
-        """See `Quantisable`."""
-        return self.quantise(method, set(self.observation.operators) - {layer})
+    def quantize_only(self, layer: str, method: str) -> bytes:
+        """See `Quantizable`."""
+        return self.quantize(method, set(self.observation.operators) - {layer})
 
 
-def _quantise(model: bytes, ranges: dict[str, tuple[float, float]], stay_float: set[str], io: str) -> bytes:
+def _quantize(model: bytes, ranges: dict[str, tuple[float, float]], stay_float: set[str], io: str) -> bytes:
     tool = quantizer.Quantizer(bytearray(model))
     every, kinds = ".*", qtyping.TFLOperationName
     tool.add_static_config(every, kinds.ALL_SUPPORTED, activation_num_bits=8, weight_num_bits=8)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from edge_sdk.calibration.quantisable import Error, Quantisable
+from edge_sdk.calibration.quantizable import Error, Quantizable
 from edge_sdk.errors import UsageError
 
 
@@ -21,14 +21,14 @@ class Sensitivity:
     error: float
 
 
-def sensitivity(model: Quantisable, error: Error, *, method: str = "minmax") -> tuple[Sensitivity, ...]:
+def sensitivity(model: Quantizable, error: Error, *, method: str = "minmax") -> tuple[Sensitivity, ...]:
     """The layers with weights, most harmful first; of equal ones the first in the graph first.
 
     Costs one quantisation and one `error` a layer. Raises UsageError for an error that is NaN.
     """
 
     def measure(layer: str) -> Sensitivity:
-        value = float(error(model.quantise_only(layer, method)))
+        value = float(error(model.quantize_only(layer, method)))
         if math.isnan(value):
             raise UsageError(f"the error with only {layer} quantised is NaN")
         return Sensitivity(layer, value)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edge_sdk.calibration.observe import Observed, observe
-from edge_sdk.calibration.quantisable import Quantisable
+from edge_sdk.calibration.quantizable import Quantizable
 from edge_sdk.calibration.quantize import OnnxInt8
 from edge_sdk.errors import UsageError
 from edge_sdk.export.float_onnx import to_onnx
@@ -103,7 +103,7 @@ class Graphs:
         """The float model in the format of ``kind``."""
         return self._tflite if kind.format == "tflite" else self.onnx
 
-    def quantisable(self, kind: Kind) -> Quantisable:
+    def quantizable(self, kind: Kind) -> Quantizable:
         """What makes int8 models of ``kind``."""
         if kind.format == "tflite":
             from edge_sdk.calibration.quantize_tflite import TfliteInt8

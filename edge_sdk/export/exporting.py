@@ -19,7 +19,7 @@ from edge_sdk.calibration import guardrail, quantize
 from edge_sdk.calibration.metrics import Curves, bootstrap
 from edge_sdk.calibration.mixed import cure
 from edge_sdk.calibration.pairs import Forgeries
-from edge_sdk.calibration.quantisable import choose
+from edge_sdk.calibration.quantizable import choose
 from edge_sdk.calibration.thresholds import operating_points
 from edge_sdk.export.artifacts import REFERENCE, Graphs, Kind, check, kinds
 from edge_sdk.export.card import TestRow, model_card
@@ -120,13 +120,13 @@ class _Maker:
     def _made(self, kind: Kind) -> Measured:
         if kind.precision == "fp32":
             return self._measured(kind, self.graphs.float(kind))
-        quantisable = self.graphs.quantisable(kind)
+        quantizable = self.graphs.quantizable(kind)
         expected = self.panel.embed(REFERENCE, self.graphs.onnx, "validation")
 
         def error(model: bytes) -> float:
             return float(1 - (self.panel.embed(kind, model, "validation") * expected).sum(axis=1).mean())
 
-        model, trials = choose(quantisable, error)
+        model, trials = choose(quantizable, error)
         for trial in trials:
             self.say(
                 f"{kind.id} by {trial.method}: mean cosine distance to float {trial.error:.5f}, "
@@ -137,7 +137,7 @@ class _Maker:
         if guardrail.passes(made.drift) or not self.enforce or len(self.trained.split.validation) < 2:
             return made  # what does not pass stops the export
         self.say(f"{kind.id} does not pass the guardrail; keeping the layers that int8 harms most in float")
-        cured = cure(quantisable, lambda tried: (self._drift(kind, tried, "validation"),), error, method=method)
+        cured = cure(quantizable, lambda tried: (self._drift(kind, tried, "validation"),), error, method=method)
         self.say(f"{kind.id}: in float {', '.join(cured.float_layers)}")
         return self._measured(kind, cured.model, method, cured.float_layers)
 

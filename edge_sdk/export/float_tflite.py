@@ -38,7 +38,7 @@ def to_tflite(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
             from edge_sdk.calibration import tflite_graph
         except ImportError as exc:
             raise MissingToolError("litert-torch", "tflite-export") from exc
-        folded = _quantisable(fold_batch_norm(network).float().cpu())
+        folded = _quantizable(fold_batch_norm(network).float().cpu())
         example = torch.zeros(1, *input_shape)
         with torch.inference_mode():
             is_map = folded(example).ndim == 4
@@ -63,7 +63,7 @@ class _Leaky(nn.Module):
         return torch.maximum(x, self.slope * x)
 
 
-def _quantisable(network: nn.Module) -> nn.Module:
+def _quantizable(network: nn.Module) -> nn.Module:
     """Change ``network`` in place to an equal one whose operators can all be integer."""
     for module in list(network.modules()):
         for name, child in module.named_children():

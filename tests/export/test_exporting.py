@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,8 +20,10 @@ from edge_sdk.calibration import guardrail
 from edge_sdk.cli import main
 from edge_sdk.errors import DatasetError, GuardrailError, TrainingError
 from edge_sdk.export import recipe
+from edge_sdk.export.artifacts import FORMATS, kinds
 from edge_sdk.export.datasets.terms import terms
 from edge_sdk.export.exporting import export
+from edge_sdk.export.splits import Split
 from edge_sdk.export.trained import CALIBRATION_IMAGES, Trained
 from edge_sdk.manifest import Drift, UnsupportedPoint, VerifyPoint
 from edge_sdk.preprocess import digest
@@ -88,6 +91,42 @@ def test_the_bundle_verifies(bundle: Bundle) -> None:
 def test_the_same_run_gives_the_same_bundle(bundle: Bundle, run: Path, tmp_path: Path) -> None:
     again = export(run, tmp_path / "again", name="made", enforce=False, say=lambda _: None)
     assert again.id == bundle.id
+
+
+@pytest.mark.slow
+def test_every_format_is_measured_and_replays_on_every_engine(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("litert_torch", reason="TFLite artifacts are made with the tflite-export extra")
+    made = export(run, tmp_path / "all.edge", formats=list(FORMATS), enforce=False, say=lambda _: None)
+    artifacts = {artifact.id: artifact for artifact in made.manifest.artifacts}
+    assert list(artifacts) == [kind.id for kind in kinds(list(FORMATS))]
+    digests = {a.calibration.digest for a in artifacts.values() if a.calibration is not None}
+    assert len(digests) == 1, "one set of samples drives every int8 artifact"
+    for name, artifact in artifacts.items():
+        assert any(isinstance(point, VerifyPoint) for point in artifact.operating_points)
+        assert (artifact.calibration is None) == (artifact.precision == "fp32")
+        assert len(artifact.drift) == (name != "fp32.onnx")
+        assert f"| {name} |" in made.read(made.manifest.auxiliary[0]).decode()
+    assert artifacts["int8.tflite"].drift[0].data.endswith("on litert")
+    replays = selftest(made, engine="all")
+    assert passed(replays), replays
+    assert {replay.artifact_id for replay in replays if replay.status == "pass"} >= set(artifacts) - {"int8-sym.onnx"}
+
+
+def test_a_budget_that_no_mixed_precision_can_keep_stops_the_export(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    split = Split.read(folder / "split.json")
+    moved = msgspec.structs.replace(split, validation=split.validation + split.train[:2], train=split.train[2:])
+    moved.write(folder / "split.json")
+    strict = replace(recipe.get("deepsign"), budget=-1.0)
+    monkeypatch.setattr(recipe, "get", lambda _: strict)
+    lines: list[str] = []
+    with pytest.raises(GuardrailError, match=r"(?s)even with 9 of 18 layers in float.*fail"):
+        export(folder, tmp_path / "out.edge", say=lines.append)
+    assert any("does not pass the guardrail" in line for line in lines)
+    assert not (tmp_path / "out.edge").exists()
 
 
 def test_the_guardrail_stops_the_export_and_the_old_bundle_stays(

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import pytest
 
-from edge_sdk.calibration.quantisable import choose
+from edge_sdk.calibration.quantizable import choose
 from edge_sdk.errors import UsageError
 
 
@@ -15,11 +15,11 @@ class Named:
 
     layers = ("first", "second")
 
-    def quantise(self, method: str, keep_float: Collection[str] = ()) -> bytes:
+    def quantize(self, method: str, keep_float: Collection[str] = ()) -> bytes:
         return " ".join([method, *keep_float]).encode()
 
-    def quantise_only(self, layer: str, method: str) -> bytes:
-        return self.quantise(method, set(self.layers) - {layer})
+    def quantize_only(self, layer: str, method: str) -> bytes:
+        return self.quantize(method, set(self.layers) - {layer})
 
 
 def test_choose_takes_the_method_of_least_error_and_the_first_of_equal_ones() -> None:

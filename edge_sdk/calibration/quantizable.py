@@ -14,17 +14,17 @@ Error = Callable[[bytes], float]
 """Of an int8 model; lower is better."""
 
 
-class Quantisable(Protocol):
+class Quantizable(Protocol):
     """A float model that has seen the calibration samples; gives int8 models of one kind."""
 
     @property
     def layers(self) -> Sequence[str]:
         """The layers with weights that may stay float, in the graph's order; none where everything must be integer."""
 
-    def quantise(self, method: str, keep_float: Collection[str] = ()) -> bytes:
+    def quantize(self, method: str, keep_float: Collection[str] = ()) -> bytes:
         """An int8 model with ranges by a method of `ranges.METHODS` and some of `layers` in float."""
 
-    def quantise_only(self, layer: str, method: str) -> bytes:
+    def quantize_only(self, layer: str, method: str) -> bytes:
         """A model in which nothing but this layer, with its activation function, is int8."""
 
 
@@ -37,7 +37,7 @@ class Trial:
     size: int
 
 
-def choose(model: Quantisable, error: Error, methods: Sequence[str] = METHODS) -> tuple[bytes, tuple[Trial, ...]]:
+def choose(model: Quantizable, error: Error, methods: Sequence[str] = METHODS) -> tuple[bytes, tuple[Trial, ...]]:
     """Quantise by each method and keep the one of least measured `error`; on a tie the first one named.
 
     Returns the int8 model, and the trials from best to worst. Raises UsageError for no methods or an error that is NaN.
@@ -46,7 +46,7 @@ def choose(model: Quantisable, error: Error, methods: Sequence[str] = METHODS) -
         raise UsageError("no calibration methods to choose from")
     tried: list[tuple[Trial, bytes]] = []
     for method in methods:
-        candidate = model.quantise(method)
+        candidate = model.quantize(method)
         trial = Trial(method, float(error(candidate)), len(candidate))
         if math.isnan(trial.error):
             raise UsageError(f"the error of calibration method {method} is NaN")
