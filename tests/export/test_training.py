@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from edge_sdk.errors import DatasetError, TrainingError, UsageError
-from edge_sdk.export import checkpoint, recipe
+from edge_sdk.export import checkpoint, progress, recipe
 from edge_sdk.export.augment import Augmentation
 from edge_sdk.export.datasets import load, split_subjects
 from edge_sdk.export.datasets.synthetic import SyntheticWriter
@@ -65,6 +65,15 @@ def test_a_folder_of_another_run_is_refused(run: Run) -> None:
     train(replace(run, steps=3), quiet=True)
     with pytest.raises(TrainingError, match="seed"):
         train(replace(run, seed=1), quiet=True)
+
+
+def test_progress_shows_no_validation_before_there_is_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0)
+    train(replace(run, steps=4))
+    bars = [line for line in capsys.readouterr().err.splitlines() if line.startswith("training")]
+    assert ["AUROC" in line for line in bars] == [False, False, False, True]
 
 
 def test_people_in_both_sets_are_refused(run: Run) -> None:
