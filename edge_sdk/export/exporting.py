@@ -94,9 +94,9 @@ def export(
     say("exporting the float graph")
     measured = _Maker(trained, enforce, say).make(wanted)
     if drifts := {one.kind.id: drift for one in measured for drift in one.drift}:
-        say(guardrail.table(list(drifts.values()), list(drifts)))
-        if enforce:
+        if enforce:  # what is raised holds the table
             guardrail.enforce(list(drifts.values()), list(drifts))
+        say(guardrail.table(list(drifts.values()), list(drifts)))
     say("scoring the test people")
     panel = Panel(trained)
     rows = [row for one in measured for row in _test_rows(one, panel)]

@@ -137,8 +137,10 @@ def test_the_guardrail_stops_the_export_and_the_old_bundle_stays(
     old = export(run, target, enforce=False, say=lambda _: None).id
     real = Trained.calibration_images
     monkeypatch.setattr(Trained, "calibration_images", lambda trained: np.float32(1e-3) * real(trained))
+    lines: list[str] = []
     with pytest.raises(GuardrailError, match="upper 90 %"):
-        export(run, target, say=lambda _: None)
+        export(run, target, say=lines.append)
+    assert not any("upper 90 %" in line for line in lines)  # the table is shown once
     assert Bundle.open(target).id == old
     assert [path.name for path in tmp_path.iterdir()] == ["model.edge"]
 
