@@ -158,8 +158,8 @@ class _Loop:
         while self.step < self.run.total and not (patience is not None and self.stale >= patience):
             losses.append(self._take_step())
             self.step += 1
-            best = f"  validation AUROC {self.best['auroc']:.3f}" if math.isfinite(self.best["auroc"]) else ""
-            bar.update(self.step, f"loss {np.mean(losses[-20:]):.3f}{best}")
+            known = f"  validation AUROC {self.best['auroc']:.3f}" if math.isfinite(self.best["auroc"]) else ""
+            bar.update(self.step, f"loss {np.mean(losses[-20:]):.3f}{known}")
             if self.step % self.preset.validate_every == 0 or self.step == self.run.total:
                 self.seconds = time.monotonic() - started
                 self._validate(float(np.mean(losses)))
