@@ -151,7 +151,10 @@ def enforce(drifts: Sequence[Drift], artifacts: Sequence[str] = ()) -> None:
     if not drifts:
         raise GuardrailError("the guardrail measured nothing")
     if not passes(drifts):
-        raise GuardrailError(f"int8 may cost more accuracy than the budget allows\n{table(drifts, artifacts)}")
+        raise GuardrailError(
+            "an artifact may cost more accuracy than the budget allows: measure on more people what is undecidable, and "
+            f"calibrate with samples like those of the field where it fails\n{table(drifts, artifacts)}"
+        )
 
 
 def table(drifts: Sequence[Drift], artifacts: Sequence[str] = ()) -> str:
