@@ -8,11 +8,10 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "sha256.hpp"
 
@@ -21,13 +20,20 @@ namespace edge {
 using Json = nlohmann::json;
 using Bytes = std::vector<std::uint8_t>;
 
+inline Bytes load(const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) throw std::runtime_error("cannot read " + path.string());
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
 class Bundle {
   public:
     explicit Bundle(std::filesystem::path folder) : folder_(std::move(folder)) {
-        const Bytes data = load("manifest.json");
+        const Bytes data = load(folder_ / "manifest.json");
         manifest_ = Json::parse(data.begin(), data.end());
         if (manifest_.at("schema_version") != 1)
-            throw std::runtime_error("this program reads manifests of version 1: update it, or export the bundle again");
+            throw std::runtime_error(
+                "this program reads manifests of version 1: update it, or export the bundle again");
         if (manifest_.at("score").at("kind") != "embedding_distance" || manifest_.at("inputs").size() != 1)
             throw std::runtime_error("this program compares embeddings of one picture; the bundle does something else");
     }
@@ -50,18 +56,12 @@ class Bundle {
     // The bytes of a file entry, checked.
     Bytes read(const Json& file) const {
         const std::string path = file.at("path");
-        Bytes data = load(path);
+        Bytes data = load(folder_ / path);
         if (sha256(data) != file.at("sha256")) throw std::runtime_error(path + " is damaged: its SHA-256 is another");
         return data;
     }
 
   private:
-    Bytes load(const std::string& path) const {
-        std::ifstream file(folder_ / path, std::ios::binary);
-        if (!file) throw std::runtime_error("cannot read " + (folder_ / path).string());
-        return {std::istreambuf_iterator<char>(file), {}};
-    }
-
     std::filesystem::path folder_;
     Json manifest_;
 };

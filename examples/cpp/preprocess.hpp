@@ -2,21 +2,20 @@
 //
 // The same OpenCV calls in the same order as edge_sdk/preprocess.py, one function an operation and named alike, so that
 // a phone computes what the model was trained on. Between operations a picture is CV_8U: gray, or BGR or BGRA before
-// to_gray; preprocess() ends with CV_32FC1 in [0, 1], rows and columns as the manifest's input says. No operation changes
-// its argument. Needs OpenCV's core and imgproc, and nlohmann/json.
+// to_gray; preprocess() ends with CV_32FC1 in [0, 1], rows and columns as the manifest's input says. No operation
+// changes its argument. Needs OpenCV's core and imgproc, and nlohmann/json.
 
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <opencv2/imgproc.hpp>
 #include <stdexcept>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 namespace edge {
 
@@ -171,11 +170,16 @@ inline cv::Mat fit(const cv::Mat& image, const Json& with) {
 inline cv::Mat step(const Json& operation, const cv::Mat& image) {
     using Step = cv::Mat (*)(const cv::Mat&, const Json&);
     static const std::vector<std::pair<std::string, Step>> steps = {
-        {"to_gray", op::to_gray},         {"limit_size", op::limit_size},
-        {"threshold", op::threshold},     {"median_blur", op::median_blur},
-        {"resize", op::resize},           {"invert", op::invert},
-        {"flatten_paper", op::flatten_paper}, {"binarize", op::binarize},
-        {"despeckle", op::despeckle},     {"crop_to_ink", op::crop_to_ink},
+        {"to_gray", op::to_gray},
+        {"limit_size", op::limit_size},
+        {"threshold", op::threshold},
+        {"median_blur", op::median_blur},
+        {"resize", op::resize},
+        {"invert", op::invert},
+        {"flatten_paper", op::flatten_paper},
+        {"binarize", op::binarize},
+        {"despeckle", op::despeckle},
+        {"crop_to_ink", op::crop_to_ink},
         {"fit", op::fit},
     };
     const std::string name = operation.at("op");
@@ -186,11 +190,13 @@ inline cv::Mat step(const Json& operation, const cv::Mat& image) {
 
 // The whole pipeline: CV_8UC1, CV_8UC3 (BGR) or CV_8UC4 (BGRA) to CV_32FC1 in [0, 1].
 inline cv::Mat preprocess(const Json& operations, cv::Mat image) {
-    if (image.empty() || image.depth() != CV_8U) throw std::runtime_error("a picture must have 8 bits and not be empty");
+    if (image.empty() || image.depth() != CV_8U)
+        throw std::runtime_error("a picture must have 8 bits and not be empty");
     for (const auto& operation : operations) image = step(operation, image);
     cv::Mat values;
     image.convertTo(values, CV_32F);
-    return values / 255;
+    cv::divide(values, 255.0f, values);  // `values / 255` would multiply by a rounded 1 / 255
+    return values;
 }
 
 }  // namespace edge

@@ -6,12 +6,12 @@
 #include <cmath>
 #include <functional>
 #include <iostream>
-#include <opencv2/imgcodecs.hpp>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "bundle.hpp"
+#include "images.hpp"
 #include "quality.hpp"
 
 namespace edge {
@@ -88,16 +88,6 @@ class Verifier {
     Embed embed_;
 };
 
-// The bytes of a picture file, as edge_sdk/images.py reads them.
-inline cv::Mat decode(const Bytes& file) {
-    const bool png = file.size() > 4 && file[1] == 'P' && file[2] == 'N' && file[3] == 'G';
-    const int any_but_alpha = cv::IMREAD_ANYCOLOR | cv::IMREAD_ANYDEPTH;  // unlike UNCHANGED, honours EXIF orientation
-    cv::Mat image = cv::imdecode(file, png ? cv::IMREAD_UNCHANGED : any_but_alpha);
-    if (image.empty()) throw std::runtime_error("a picture that cannot be decoded");
-    if (image.depth() == CV_16U) cv::convertScaleAbs(image, image, 1 / 257.0);
-    return image;
-}
-
 // Replay the golden trial: does this device, with this engine, give the score that the bundle promises?
 inline bool selftest(const Bundle& bundle, const Json& artifact, const Embed& embed) {
     const Json& golden = bundle.manifest().at("golden");
@@ -119,21 +109,18 @@ inline bool selftest(const Bundle& bundle, const Json& artifact, const Embed& em
 // What the example programs do: FOLDER replays the golden trial, FOLDER POINT REFERENCE QUERY also decides.
 // Exit codes as of edge-sdk: 0 passed or accepted, 1 rejected, 2 usage, 3 error.
 inline int run(int argc, char** argv, const std::string& format,
-               const std::function<Embed(const Bundle&, const Json& artifact)>& load) try {
+               const std::function<Embed(const Bundle&, const Json& artifact)>& open) try {
     if (argc != 2 && argc != 5) {
         std::cerr << "usage: " << argv[0] << " FOLDER [POINT REFERENCE QUERY]\n";
         return 2;
     }
     const Bundle bundle(argv[1]);
     const Json& artifact = bundle.artifact(format);
-    const Embed embed = load(bundle, artifact);
+    const Embed embed = open(bundle, artifact);
     if (!selftest(bundle, artifact, embed)) return 3;  // an engine that miscounts must not decide
     if (argc == 2) return 0;
 
-    const auto picture = [](const char* path) {
-        std::ifstream file(path, std::ios::binary);
-        return decode(Bytes(std::istreambuf_iterator<char>(file), {}));
-    };
+    const auto picture = [](const char* path) { return decode(edge::load(path)); };
     const Verifier verifier(bundle, artifact, argv[2], embed);
     const Result result = verifier.verify(picture(argv[3]), picture(argv[4]));
     std::cout << (result.accepted ? "accepted" : "rejected") << ": score " << result.score << ", threshold "

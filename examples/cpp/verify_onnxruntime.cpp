@@ -1,7 +1,9 @@
 // Verify signatures with ONNX Runtime, through its C++ wrapper of the C API.
 
-#include <memory>
 #include <onnxruntime_cxx_api.h>
+
+#include <array>
+#include <memory>
 
 #include "verifier.hpp"
 
@@ -18,9 +20,9 @@ class Engine {
     std::vector<float> embed(const cv::Mat& tensor) {
         cv::Mat values = tensor.clone();  // continuous, and the session may not write to the caller's
         const std::array<std::int64_t, 4> shape = {1, 1, values.rows, values.cols};
-        const Ort::Value picture = Ort::Value::CreateTensor<float>(
-            Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault), values.ptr<float>(), values.total(),
-            shape.data(), shape.size());
+        const Ort::Value picture =
+            Ort::Value::CreateTensor<float>(Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault),
+                                            values.ptr<float>(), values.total(), shape.data(), shape.size());
         const char *input = input_.c_str(), *output = output_.c_str();
         const auto outputs = session_.Run(Ort::RunOptions{nullptr}, &input, &picture, 1, &output, 1);
         const float* data = outputs.front().GetTensorData<float>();

@@ -1,10 +1,10 @@
 // Verify signatures with TensorFlow Lite's C API (LiteRT keeps it): fp32, int8, and int8-io artifacts.
 
+#include <tensorflow/lite/c/c_api.h>
+
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <memory>
-#include <tensorflow/lite/c/c_api.h>
 
 #include "verifier.hpp"
 
@@ -25,7 +25,8 @@ void store(TfLiteTensor* tensor, const cv::Mat& values) {
     check(TfLiteTensorType(tensor) == kTfLiteInt8 && scale > 0, "the input is neither float32 nor int8");
     std::vector<std::int8_t> stored;
     for (const float value : cv::Mat_<float>(whole))
-        stored.push_back(static_cast<std::int8_t>(std::clamp(std::nearbyint(value / scale) + zero_point, -128.0f, 127.0f)));
+        stored.push_back(
+            static_cast<std::int8_t>(std::clamp(std::nearbyint(value / scale) + zero_point, -128.0f, 127.0f)));
     check(TfLiteTensorCopyFromBuffer(tensor, stored.data(), stored.size()) == kTfLiteOk,
           "the input has another size than the pre-processed picture");
 }
