@@ -47,6 +47,37 @@ def test_verify_accepts_an_image_with_itself(tmp_path: Path) -> None:
     assert run("verify_two_signatures.py", tmp_path, str(image), str(image)).startswith("same person")
 
 
+@pytest.mark.parametrize("script", sorted(path.name for path in EXAMPLES.glob("*.sh")))
+def test_scripts_parse(script: str) -> None:
+    subprocess.run(["bash", "-n", str(EXAMPLES / script)], check=True, timeout=60)
+
+
+def test_jetson_profile_measures_each_power_mode(tmp_path: Path) -> None:
+    """With stand-ins for the tools of the board that write down what they are asked."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("edge-sdk", "sudo"):
+        (tools / name).write_text(f'#!/bin/sh\necho {name} "$@" >> "{tmp_path}/asked"\n')
+        (tools / name).chmod(0o755)
+    search = os.pathsep.join([str(tools), os.environ["PATH"]])
+    command = [str(EXAMPLES / "jetson_profile.sh"), "NAME.edge", "made", "2"]
+    subprocess.run(command, cwd=tmp_path, env=os.environ | {"PATH": search}, check=True, timeout=60)
+    mode, clocks, selftest, profile = (tmp_path / "asked").read_text().splitlines()
+    assert (mode, clocks) == ("sudo nvpmodel -m 2", "sudo jetson_clocks")
+    assert "--report made/mode-2.html" in profile
+    for line in (selftest, profile):
+        _, name, *arguments = line.split()
+        asked = [sys.executable, "-m", "edge_sdk", name, "--help"]
+        offered = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=60).stdout
+        assert [word for word in arguments if word.startswith("--") and word not in offered] == []
+
+
+def test_every_example_is_in_the_readme() -> None:
+    text = (EXAMPLES / "README.md").read_text()
+    missing = [path.name for path in EXAMPLES.iterdir() if f"`{path.name}" not in text and path.name != "README.md"]
+    assert missing == []
+
+
 def test_trtexec_gets_the_artifact_and_its_shape(
     make_bundle: Callable[..., Bundle], tiny_bundle: Bundle, tmp_path: Path
 ) -> None:

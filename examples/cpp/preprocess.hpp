@@ -1,0 +1,202 @@
+// From a decoded picture to the network's input: the operations of a manifest, in C++.
+//
+// The same OpenCV calls in the same order as edge_sdk/preprocess.py, one function an operation and named alike, so that
+// a phone computes what the model was trained on. Between operations a picture is CV_8U: gray, or BGR or BGRA before
+// to_gray; preprocess() ends with CV_32FC1 in [0, 1], rows and columns as the manifest's input says. No operation
+// changes its argument. Needs OpenCV's core and imgproc, and nlohmann/json.
+
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <opencv2/imgproc.hpp>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace edge {
+
+using Json = nlohmann::json;
+
+namespace op {
+
+// Halves go to the even neighbour, as in Python.
+inline int round(double value) { return static_cast<int>(std::nearbyint(value)); }
+
+inline cv::Mat resized(const cv::Mat& image, cv::Size size, int interpolation) {
+    cv::Mat out;
+    cv::resize(image, out, size, 0, 0, interpolation);
+    return out;
+}
+
+// A transparent pixel shows white paper.
+inline cv::Mat over_white(const cv::Mat& bgra) {
+    cv::Mat bgr(bgra.size(), CV_8UC3);
+    for (int y = 0; y < bgra.rows; ++y)
+        for (int x = 0; x < bgra.cols; ++x) {
+            const auto& pixel = bgra.at<cv::Vec4b>(y, x);
+            for (int c = 0; c < 3; ++c)
+                bgr.at<cv::Vec3b>(y, x)[c] =
+                    static_cast<uchar>((pixel[c] * pixel[3] + 255 * (255 - pixel[3]) + 127) / 255);
+        }
+    return bgr;
+}
+
+inline cv::Mat to_gray(const cv::Mat& image, const Json&) {
+    if (image.channels() == 1) return image;
+    cv::Mat gray;
+    cv::cvtColor(image.channels() == 4 ? over_white(image) : image, gray, cv::COLOR_BGR2GRAY);
+    return gray;
+}
+
+inline cv::Mat limit_size(const cv::Mat& image, const Json& with) {
+    const int side = with.at("side"), longer = std::max(image.rows, image.cols), factor = longer / side;
+    if (longer <= side) return image;
+    const auto scaled = [&](int size) { return std::max(1, round(static_cast<double>(size) * side / longer)); };
+    cv::Mat whole = image;
+    if (factor > 1)
+        whole = resized(image, {std::max(1, image.cols / factor), std::max(1, image.rows / factor)}, cv::INTER_AREA);
+    return resized(whole, {scaled(image.cols), scaled(image.rows)}, cv::INTER_LINEAR);
+}
+
+inline cv::Mat threshold(const cv::Mat& image, const Json& with) {
+    cv::Mat out;
+    cv::threshold(image, out, with.at("at").get<int>() - 1, 255, cv::THRESH_BINARY);
+    return out;
+}
+
+inline cv::Mat median_blur(const cv::Mat& image, const Json& with) {
+    cv::Mat out = image;
+    for (int n = with.at("iterations"); n > 0; --n) {
+        cv::Mat blurred;
+        cv::medianBlur(out, blurred, with.at("size"));
+        out = blurred;
+    }
+    return out;
+}
+
+inline cv::Mat resize(const cv::Mat& image, const Json& with) {
+    const std::string kernel = with.at("interpolation");
+    const int flag = kernel == "nearest"  ? cv::INTER_NEAREST
+                     : kernel == "linear" ? cv::INTER_LINEAR
+                     : kernel == "area"   ? cv::INTER_AREA
+                                          : throw std::runtime_error("resize: unknown interpolation " + kernel);
+    return resized(image, {with.at("width").get<int>(), with.at("height").get<int>()}, flag);
+}
+
+inline cv::Mat invert(const cv::Mat& image, const Json&) {
+    cv::Mat out;
+    cv::bitwise_not(image, out);
+    return out;
+}
+
+inline cv::Mat flatten_paper(const cv::Mat& image, const Json& with) {
+    const int window = with.at("window"), shrink = with.at("shrink"), side = std::max(1, window / shrink) | 1;
+    const cv::Mat small =
+        resized(image, {std::max(1, image.cols / shrink), std::max(1, image.rows / shrink)}, cv::INTER_AREA);
+    cv::Mat paper, out;
+    cv::dilate(small, paper, cv::Mat::ones(side, side, CV_8U));
+    cv::blur(paper, paper, {side, side});
+    paper = resized(cv::max(paper, 1), image.size(), cv::INTER_LINEAR);
+    cv::divide(image, paper, out, 255);
+    return out;
+}
+
+inline cv::Mat binarize(const cv::Mat& image, const Json& with) {
+    const int floor = with.at("floor");
+    std::vector<std::int64_t> darker(256);  // by darkness, 0 is white
+    for (int y = 0; y < image.rows; ++y)
+        for (int x = 0; x < image.cols; ++x) ++darker[255 - image.at<uchar>(y, x)];
+    std::partial_sum(darker.begin() + floor, darker.end(), darker.begin() + floor);
+    if (darker.back() == 0) return cv::Mat::zeros(image.size(), CV_8U);
+    // In single precision, like numpy's histogram.
+    const float wanted = static_cast<float>(darker.back()) * with.at("percentile").get<float>() / 100;
+    const auto stroke = std::lower_bound(darker.begin() + floor, darker.end(), wanted,
+                                         [](std::int64_t sum, float value) { return static_cast<float>(sum) < value; });
+    const int darkness = std::max(floor, round(with.at("fraction").get<double>() * (stroke - darker.begin())));
+    cv::Mat out;
+    cv::threshold(image, out, 255 - darkness, 255, cv::THRESH_BINARY_INV);
+    return out;
+}
+
+inline cv::Mat despeckle(const cv::Mat& image, const Json& with) {
+    const int area = with.at("area");
+    cv::Mat out = image.clone(), labels, stats, centroids;
+    cv::connectedComponentsWithStats(image, labels, stats, centroids, 8, CV_32S);
+    for (int y = 0; y < out.rows; ++y)
+        for (int x = 0; x < out.cols; ++x)
+            if (stats.at<int>(labels.at<int>(y, x), cv::CC_STAT_AREA) < area) out.at<uchar>(y, x) = 0;
+    return out;
+}
+
+inline cv::Mat crop_to_ink(const cv::Mat& image, const Json& with) {
+    const auto span = [&](int axis) -> cv::Range {
+        cv::Mat sums;
+        cv::reduce(image, sums, axis, cv::REDUCE_SUM, CV_32S);
+        std::vector<std::int64_t> ink(sums.begin<int>(), sums.end<int>());
+        std::partial_sum(ink.begin(), ink.end(), ink.begin());
+        if (ink.empty() || ink.back() == 0) return {0, 0};
+        const double total = static_cast<double>(ink.back()), tail = with.at("tail").get<double>() * total;
+        const auto first = std::upper_bound(ink.begin(), ink.end(), tail);
+        const auto last = std::lower_bound(ink.begin(), ink.end(), total - tail);
+        return {static_cast<int>(first - ink.begin()), static_cast<int>(last - ink.begin()) + 1};
+    };
+    const cv::Range rows = span(1), columns = span(0);
+    if (rows.size() <= 0 || columns.size() <= 0) return image;
+    const int pad = round(with.at("margin").get<double>() * std::max(rows.size(), columns.size()));
+    return image({std::max(0, rows.start - pad), std::min(image.rows, rows.end + pad)},
+                 {std::max(0, columns.start - pad), std::min(image.cols, columns.end + pad)});
+}
+
+inline cv::Mat fit(const cv::Mat& image, const Json& with) {
+    const int height = with.at("height"), width = with.at("width");
+    const double stretch = with.at("stretch");
+    const double tall = static_cast<double>(height) / image.rows, wide = static_cast<double>(width) / image.cols;
+    const int rows = std::min(height, std::max(1, round(image.rows * std::min(tall, wide * stretch))));
+    const int columns = std::min(width, std::max(1, round(image.cols * std::min(wide, tall * stretch))));
+    const bool shrinks = static_cast<std::int64_t>(rows) * columns < static_cast<std::int64_t>(image.total());
+    cv::Mat frame = cv::Mat::zeros(height, width, CV_8U);
+    resized(image, {columns, rows}, shrinks ? cv::INTER_AREA : cv::INTER_LINEAR)
+        .copyTo(frame({(width - columns) / 2, (height - rows) / 2, columns, rows}));
+    return frame;
+}
+
+}  // namespace op
+
+// One operation, by the name that the manifest gives it; one that is not known here is an error, never skipped.
+inline cv::Mat step(const Json& operation, const cv::Mat& image) {
+    using Step = cv::Mat (*)(const cv::Mat&, const Json&);
+    static const std::vector<std::pair<std::string, Step>> steps = {
+        {"to_gray", op::to_gray},
+        {"limit_size", op::limit_size},
+        {"threshold", op::threshold},
+        {"median_blur", op::median_blur},
+        {"resize", op::resize},
+        {"invert", op::invert},
+        {"flatten_paper", op::flatten_paper},
+        {"binarize", op::binarize},
+        {"despeckle", op::despeckle},
+        {"crop_to_ink", op::crop_to_ink},
+        {"fit", op::fit},
+    };
+    const std::string name = operation.at("op");
+    for (const auto& [known, function] : steps)
+        if (known == name) return function(image, operation);
+    throw std::runtime_error("unknown pre-processing operation " + name + ": this program is older than the bundle");
+}
+
+// The whole pipeline: CV_8UC1, CV_8UC3 (BGR) or CV_8UC4 (BGRA) to CV_32FC1 in [0, 1].
+inline cv::Mat preprocess(const Json& operations, cv::Mat image) {
+    if (image.empty() || image.depth() != CV_8U)
+        throw std::runtime_error("a picture must have 8 bits and not be empty");
+    for (const auto& operation : operations) image = step(operation, image);
+    cv::Mat values;
+    image.convertTo(values, CV_32F);
+    cv::divide(values, 255.0f, values);  // `values / 255` would multiply by a rounded 1 / 255
+    return values;
+}
+
+}  // namespace edge

@@ -1,0 +1,134 @@
+// Are two signatures by the same person? The decision of edge_sdk.Verifier, for any engine that embeds a picture.
+
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <iostream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "bundle.hpp"
+#include "images.hpp"
+#include "quality.hpp"
+
+namespace edge {
+
+// From CV_32FC1, rows x columns of the manifest's input, to the embedding as the network gives it.
+using Embed = std::function<std::vector<float>(const cv::Mat& tensor)>;
+
+struct Result {
+    bool accepted = false;
+    double score = 0;     // in [0, 1], higher is more genuine
+    std::string blocked;  // why a picture was refused; then the score is 0
+};
+
+// Length 1; throws if there is no direction: such an embedding must never match anything.
+inline std::vector<double> normalised(const std::vector<float>& embedding) {
+    std::vector<double> unit(embedding.begin(), embedding.end());
+    double largest = 0, squares = 0;
+    for (const double value : unit) {
+        if (!std::isfinite(value)) throw std::runtime_error("the engine gave an embedding that is not finite");
+        largest = std::max(largest, std::abs(value));
+    }
+    if (largest == 0) throw std::runtime_error("the engine gave an embedding that is all zero");
+    for (double& value : unit) value /= largest, squares += value * value;  // tiny and huge values survive squaring
+    for (double& value : unit) value /= std::sqrt(squares);
+    return unit;
+}
+
+// Rounded to six decimals as the thresholds were measured: int8 scores tie often, and a tie must decide alike.
+inline double similarity(const std::vector<float>& first, const std::vector<float>& second, const std::string& metric) {
+    if (first.size() != second.size()) throw std::runtime_error("embeddings of different sizes");
+    const auto a = normalised(first), b = normalised(second);
+    const auto rounded = [](double value) { return std::nearbyint(value * 1e6) / 1e6; };
+    double cosine = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) cosine += a[i] * b[i];
+    cosine = std::clamp(cosine, -1.0, 1.0);
+    if (metric == "euclidean") return 1 - rounded(std::sqrt(2 - 2 * cosine)) / 2;
+    if (metric == "cosine") return (1 + rounded(cosine)) / 2;
+    throw std::runtime_error("unknown metric " + metric);
+}
+
+class Verifier {
+  public:
+    // point: an operating point of the artifact, such as "fmr_1e-2"; `edge-sdk inspect` lists them.
+    Verifier(const Bundle& bundle, const Json& artifact, const std::string& point, Embed embed)
+        : operations_(bundle.input().at("preprocessing")),
+          metric_(bundle.manifest().at("score").at("metric")),
+          threshold_(threshold(artifact, point)),
+          embed_(std::move(embed)) {}
+
+    double threshold() const { return threshold_; }
+
+    // Two decoded pictures, CV_8U: gray, BGR or BGRA. Any error is thrown, so nothing is accepted by accident.
+    Result verify(const cv::Mat& reference, const cv::Mat& query) const {
+        const Prepared first = prepare(operations_, reference), second = prepare(operations_, query);
+        for (const Prepared& picture : {first, second})
+            if (!picture.blocked.empty()) return {false, 0, picture.blocked};
+        const double score = similarity(embed_(first.tensor), embed_(second.tensor), metric_);
+        return {score >= threshold_, score, ""};
+    }
+
+  private:
+    static double threshold(const Json& artifact, const std::string& name) {
+        for (const Json& point : artifact.at("operating_points")) {
+            if (point.at("name") != name) continue;
+            if (point.at("kind") == "verify") return point.at("threshold");
+            throw std::runtime_error("no threshold for " + name + ": " + point.at("reason").get<std::string>());
+        }
+        throw std::runtime_error("the artifact has no operating point " + name);
+    }
+
+    Json operations_;
+    std::string metric_;
+    double threshold_;
+    Embed embed_;
+};
+
+// Replay the golden trial: does this device, with this engine, give the score that the bundle promises?
+inline bool selftest(const Bundle& bundle, const Json& artifact, const Embed& embed) {
+    const Json& golden = bundle.manifest().at("golden");
+    const std::string id = artifact.at("precision").get<std::string>() + "." + artifact.at("format").get<std::string>();
+    if (golden.at("inputs").size() != 2 || !golden.at("scores").contains(id))
+        throw std::runtime_error("the bundle has no golden trial for " + id);
+    std::vector<std::vector<float>> embeddings;
+    for (const Json& file : golden.at("inputs"))
+        embeddings.push_back(embed(preprocess(bundle.input().at("preprocessing"), decode(bundle.read(file)))));
+    const double score =
+        similarity(embeddings[0], embeddings[1], bundle.manifest().at("score").at("metric").get<std::string>());
+    const double expected = golden.at("scores").at(id), tolerance = golden.at("tolerance").at(id);
+    const bool passed = std::abs(score - expected) <= tolerance;
+    std::cout << id << ": score " << score << ", expected " << expected << " within " << tolerance
+              << (passed ? ": passed\n" : ": FAILED\n");
+    return passed;
+}
+
+// What the example programs do: FOLDER replays the golden trial, FOLDER POINT REFERENCE QUERY also decides.
+// Exit codes as of edge-sdk: 0 passed or accepted, 1 rejected, 2 usage, 3 error.
+inline int run(int argc, char** argv, const std::string& format,
+               const std::function<Embed(const Bundle&, const Json& artifact)>& open) try {
+    if (argc != 2 && argc != 5) {
+        std::cerr << "usage: " << argv[0] << " FOLDER [POINT REFERENCE QUERY]\n";
+        return 2;
+    }
+    const Bundle bundle(argv[1]);
+    const Json& artifact = bundle.artifact(format);
+    const Embed embed = open(bundle, artifact);
+    if (!selftest(bundle, artifact, embed)) return 3;  // an engine that miscounts must not decide
+    if (argc == 2) return 0;
+
+    const auto picture = [](const char* path) { return decode(edge::load(path)); };
+    const Verifier verifier(bundle, artifact, argv[2], embed);
+    const Result result = verifier.verify(picture(argv[3]), picture(argv[4]));
+    std::cout << (result.accepted ? "accepted" : "rejected") << ": score " << result.score << ", threshold "
+              << verifier.threshold() << (result.blocked.empty() ? "" : ", " + result.blocked) << "\n";
+    return result.accepted ? 0 : 1;
+} catch (const std::exception& error) {
+    std::cerr << "error: " << error.what() << "\n";
+    return 3;
+}
+
+}  // namespace edge

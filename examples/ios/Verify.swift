@@ -1,0 +1,165 @@
+// Are two signatures by the same person? On iOS, with TensorFlow Lite and the bundle as a folder of the app.
+//
+//     edge-sdk slice deepsign --format tflite --precision int8 --out deepsign   (add it to Xcode as a folder reference)
+//
+//     let folder = Bundle.main.url(forResource: "deepsign", withExtension: nil)!
+//     let verifier = try SignatureVerifier(folder: folder, point: "fmr_1e-2")
+//     try verifier.selftest()  // once, at the app's first start on this device
+//     let result = try verifier.verify(reference: reference, query: query)  // JPEG or PNG data, as the camera gives it
+//
+// Pods: TensorFlowLiteSwift and OpenCV; the pre-processing is C++, the same for every platform (Preprocess.mm).
+// Artifacts fp32 and int8; not int8-io, because TensorFlow Lite's Swift API has no int8 tensors (its C API has).
+// Every error is thrown, so nothing is ever accepted by accident. One thread at a time may use a verifier.
+
+import CryptoKit
+import Foundation
+import TensorFlowLite
+
+struct VerifyError: Error, CustomStringConvertible {
+    let description: String
+}
+
+struct VerifyResult {
+    let accepted: Bool
+    let score: Double
+    let threshold: Double
+}
+
+/// The part of manifest.json that is needed here; JSONDecoder refuses a manifest that lacks any of it.
+private struct Manifest: Decodable {
+    struct File: Decodable {
+        let path: String
+        let sha256: String
+    }
+    struct Point: Decodable {
+        let kind: String
+        let name: String
+        let threshold: Double?
+        let reason: String?
+    }
+    struct Artifact: Decodable {
+        let format: String
+        let precision: String
+        let file: File
+        let operating_points: [Point]
+    }
+    struct Score: Decodable {
+        let kind: String
+        let metric: String
+    }
+    struct Golden: Decodable {
+        let inputs: [File]
+        let scores: [String: Double]
+        let tolerance: [String: Double]
+    }
+    let schema_version: Int
+    let score: Score
+    let artifacts: [Artifact]
+    let golden: Golden
+}
+
+final class SignatureVerifier {
+    private let folder: URL
+    private let manifest: Manifest
+    private let artifact: Manifest.Artifact
+    private let operations: Data
+    private let threshold: Double
+    private let interpreter: Interpreter
+
+    /// `point` names an operating point of the artifact; `edge-sdk inspect` lists them.
+    init(folder: URL, point: String) throws {
+        let data = try Data(contentsOf: folder.appendingPathComponent("manifest.json"))
+        let manifest = try JSONDecoder().decode(Manifest.self, from: data)
+        try require(manifest.schema_version == 1, "a manifest of another version: update the app")
+        try require(manifest.score.kind == "embedding_distance", "the bundle does not compare embeddings")
+
+        let artifacts = manifest.artifacts.filter { $0.format == "tflite" }
+        try require(artifacts.count == 1, "slice the bundle to one TFLite artifact")
+        let points = artifacts[0].operating_points.filter { $0.name == point }
+        guard let chosen = points.first, chosen.kind == "verify", let threshold = chosen.threshold else {
+            throw VerifyError(description: "no threshold for \(point): \(points.first?.reason ?? "not in the bundle")")
+        }
+
+        self.folder = folder
+        self.manifest = manifest
+        self.artifact = artifacts[0]
+        self.threshold = threshold
+        self.operations = try SignatureVerifier.operations(in: data)
+        _ = try SignatureVerifier.read(artifacts[0].file, in: folder)  // signed with the app, so nobody swaps it later
+        var options = Interpreter.Options()
+        options.threadCount = 1
+        interpreter = try Interpreter(
+            modelPath: folder.appendingPathComponent(artifacts[0].file.path).path, options: options)
+        try interpreter.allocateTensors()
+    }
+
+    func verify(reference: Data, query: Data) throws -> VerifyResult {
+        let score = try similarity(embed(reference), embed(query))
+        return VerifyResult(accepted: score >= threshold, score: score, threshold: threshold)
+    }
+
+    /// Replay the golden trial: throws if this device does not give the score that the bundle promises.
+    func selftest() throws {
+        let id = "\(artifact.precision).tflite"
+        let golden = manifest.golden
+        guard golden.inputs.count == 2, let expected = golden.scores[id], let tolerance = golden.tolerance[id] else {
+            throw VerifyError(description: "the bundle has no golden trial for \(id)")
+        }
+        let embeddings = try golden.inputs.map { try embed(SignatureVerifier.read($0, in: folder)) }
+        let score = try similarity(embeddings[0], embeddings[1])
+        try require(
+            abs(score - expected) <= tolerance, "\(id) scores \(score) instead of \(expected): do not use it here")
+    }
+
+    /// The embedding of a picture file, of length 1.
+    private func embed(_ picture: Data) throws -> [Double] {
+        let values = try Preprocess.prepare(operations, picture: picture)  // float32
+        try interpreter.copy(values, toInputAt: 0)
+        try interpreter.invoke()
+        let output = try interpreter.output(at: 0)
+        try require(output.dataType == .float32, "the output is \(output.dataType)")
+        return try normalised(output.data.withUnsafeBytes { $0.bindMemory(to: Float.self).map(Double.init) })
+    }
+
+    private func similarity(_ first: [Double], _ second: [Double]) throws -> Double {
+        let cosine = min(1, max(-1, zip(first, second).reduce(0) { $0 + $1.0 * $1.1 }))
+        // As the thresholds were measured.
+        let rounded = { (value: Double) in (value * 1e6).rounded(.toNearestOrEven) / 1e6 }
+        switch manifest.score.metric {
+        case "euclidean": return 1 - rounded((2 - 2 * cosine).squareRoot()) / 2
+        case "cosine": return (1 + rounded(cosine)) / 2
+        default: throw VerifyError(description: "unknown metric \(manifest.score.metric)")
+        }
+    }
+
+    /// The bytes of a file entry, checked.
+    private static func read(_ file: Manifest.File, in folder: URL) throws -> Data {
+        let data = try Data(contentsOf: folder.appendingPathComponent(file.path))
+        let digest = SHA256.hash(data: data).map { String(format: "%02x", $0) }.joined()
+        try require(digest == file.sha256, "\(file.path) is damaged")
+        return data
+    }
+
+    /// The pre-processing as JSON, for C++ to read: its kinds differ in their fields, so Swift does not decode them.
+    private static func operations(in manifest: Data) throws -> Data {
+        let root = try JSONSerialization.jsonObject(with: manifest) as? [String: Any]
+        guard let inputs = root?["inputs"] as? [[String: Any]], inputs.count == 1,
+            let operations = inputs[0]["preprocessing"] as? [Any]
+        else { throw VerifyError(description: "the bundle does not take one picture") }
+        return try JSONSerialization.data(withJSONObject: operations)
+    }
+}
+
+private func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
+    if !condition { throw VerifyError(description: message()) }
+}
+
+/// Length 1; an embedding without a direction must never match anything.
+private func normalised(_ embedding: [Double]) throws -> [Double] {
+    try require(embedding.allSatisfy(\.isFinite), "an embedding that is not finite")
+    let largest = embedding.map(abs).max() ?? 0
+    try require(largest > 0, "an embedding that is all zero")
+    let scaled = embedding.map { $0 / largest }  // tiny and huge values survive squaring
+    let length = scaled.reduce(0) { $0 + $1 * $1 }.squareRoot()
+    return scaled.map { $0 / length }
+}

@@ -1,0 +1,159 @@
+"""The C++ examples: compiled here, their pre-processing compared pixel by pixel, golden trials replayed.
+
+OpenCV, nlohmann/json, CMake and a compiler are needed for all; ``TFLITE_ROOT`` and ``ONNXRUNTIME_ROOT`` (folders with
+``include`` and ``lib``; examples/README.md) for the engines, a JDK for what Kotlin calls.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+
+from edge_sdk import images, preprocess
+from edge_sdk.bundle import Bundle
+from edge_sdk.export.datasets.synthetic import SyntheticWriter
+from edge_sdk.preprocess import INK, PAPER, LimitSize, Operation, Resize, ToGray
+from edge_sdk.slicing import slice_bundle
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+ROOTS = [f"-D{name}={os.environ[name]}" for name in ("TFLITE_ROOT", "ONNXRUNTIME_ROOT") if name in os.environ]
+
+PIPELINES: dict[str, tuple[Operation, ...]] = {
+    "ink": INK,
+    "paper": PAPER,
+    "area": (LimitSize(side=200), ToGray(), Resize(height=99, width=101, interpolation="area")),
+    "linear": (ToGray(), Resize(height=190, width=301, interpolation="linear")),
+}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not shutil.which("cmake"):
+        pytest.skip("CMake is not installed")
+    build = tmp_path_factory.mktemp("build")
+    javac = shutil.which("javac")
+    java = {"JAVA_HOME": str(Path(javac).resolve().parents[1])} if javac else {}
+    configure = ["cmake", "-S", str(EXAMPLES / "cpp"), "-B", str(build), "-DCMAKE_BUILD_TYPE=Debug", *ROOTS]
+    done = subprocess.run(configure, env=os.environ | java, capture_output=True, text=True, check=False)
+    if done.returncode:
+        missing = next((line for line in done.stderr.splitlines() if "Could not find" in line), done.stderr[-300:])
+        pytest.skip(f"a C++ toolchain with OpenCV and nlohmann/json is not installed: {missing.strip()}")
+    subprocess.run(["cmake", "--build", str(build)], check=True, capture_output=True, text=True, timeout=600)
+    return build
+
+
+def program(built: Path, name: str) -> str:
+    if not (built / name).exists():
+        pytest.skip(f"{name} was not built: its headers and library are not installed (examples/README.md)")
+    return str(built / name)
+
+
+def pictures() -> dict[str, images.Image]:
+    gray = SyntheticWriter(3).genuine(0)
+    color = cv2.merge([gray, gray // 2 + 60, gray])
+    alpha = np.random.default_rng(0).integers(0, 256, gray.shape, np.uint8)
+    return {"gray": gray, "bgr": color, "bgra": cv2.merge([color, alpha]), "blank": np.full((60, 80), 255, np.uint8)}
+
+
+@pytest.mark.parametrize("picture", pictures())
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_cpp_preprocesses_as_python_does(built: Path, tmp_path: Path, pipeline: str, picture: str) -> None:
+    operations, image = PIPELINES[pipeline], pictures()[picture]
+    (tmp_path / "manifest.json").write_bytes(msgspec.json.encode({"inputs": [{"preprocessing": operations}]}))
+    assert cv2.imwrite(str(tmp_path / "in.png"), image)
+    command = [program(built, "preprocess"), "manifest.json", "in.png", "out"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+    expected = preprocess.apply(operations, image)
+    values = np.fromfile(tmp_path / "out", np.float32).reshape(expected.shape)
+    assert np.mean(values != expected) < 0.001  # 0 here; two versions of OpenCV may round a pixel differently
+
+
+def test_an_operation_that_cpp_does_not_know_is_an_error(built: Path, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"inputs": [{"preprocessing": [{"op": "sharpen"}]}]}')
+    assert cv2.imwrite(str(tmp_path / "in.png"), pictures()["gray"])
+    command = [program(built, "preprocess"), "manifest.json", "in.png", "out"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "unknown pre-processing operation sharpen" in done.stderr
+
+
+@pytest.fixture
+def sliced(tmp_path: Path) -> Callable[[str], Path]:
+    def make(format_: str) -> Path:
+        opened = Bundle.open("deepsign")
+        if format_ not in {artifact.format for artifact in opened.manifest.artifacts}:
+            pytest.skip(f"the shipped bundle has no {format_} artifact")
+        return Path(slice_bundle(opened, tmp_path / "sliced", format=format_, precision="fp32").path)
+
+    return make
+
+
+ENGINES = [("verify_onnxruntime", "onnx"), ("verify_tflite", "tflite")]
+
+
+@pytest.mark.parametrize(("name", "format_"), ENGINES)
+def test_cpp_replays_the_golden_trial_and_decides(
+    built: Path, sliced: Callable[[str], Path], name: str, format_: str, tmp_path: Path
+) -> None:
+    tool, folder = program(built, name), sliced(format_)
+    blank = str(tmp_path / "blank.png")
+    assert cv2.imwrite(blank, pictures()["blank"])
+    own = str(folder / "golden" / "reference.png")
+
+    def run(*arguments: str) -> tuple[int, str]:
+        done = subprocess.run([tool, str(folder), *arguments], capture_output=True, text=True, check=False, timeout=60)
+        return done.returncode, done.stdout + done.stderr
+
+    code, said = run()
+    assert (code, "passed" in said) == (0, True), said
+    code, said = run("eer", own, own)
+    assert (code, "accepted: score 1" in said) == (0, True), said
+    code, said = run("eer", own, blank)
+    assert (code, "rejected: score 0" in said and "empty" in said) == (1, True), said
+    assert run("no_such_point", own, own)[0] == 3
+    assert run("eer")[0] == 2
+
+    (model,) = folder.glob(f"model.*.{format_}")
+    model.write_bytes(model.read_bytes()[:-1] + b"?")
+    code, said = run()
+    assert (code, "is damaged" in said) == (3, True), said
+
+
+CALL = """
+package edge;
+public class Preprocess {
+    public native float[] prepare(String operations, byte[] picture);
+    static byte[] read(String path) throws Exception {
+        return java.nio.file.Files.readAllBytes(java.nio.file.Path.of(path));
+    }
+    public static void main(String[] given) throws Exception {
+        System.load(given[0]);
+        float[] values = new Preprocess().prepare(new String(read(given[1]), "UTF-8"), read(given[2]));
+        for (float value : values) System.out.println(value);
+    }
+}
+"""
+
+
+def test_what_kotlin_calls(built: Path, tmp_path: Path) -> None:
+    library = program(built, "libedge_preprocess.so")
+    (tmp_path / "Preprocess.java").write_text(CALL)
+    (tmp_path / "operations.json").write_bytes(msgspec.json.encode(INK))
+    for name, image in pictures().items():
+        assert cv2.imwrite(str(tmp_path / f"{name}.png"), image)
+
+    def run(picture: str) -> subprocess.CompletedProcess[str]:
+        command = ["java", "Preprocess.java", library, "operations.json", f"{picture}.png"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+
+    values = np.array(run("bgr").stdout.split(), np.float32)
+    assert np.mean(values != preprocess.apply(INK, pictures()["bgr"]).ravel()) < 0.001
+    assert "IllegalArgumentException: empty" in run("blank").stderr
