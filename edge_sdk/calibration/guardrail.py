@@ -152,8 +152,8 @@ def enforce(drifts: Sequence[Drift], artifacts: Sequence[str] = ()) -> None:
         raise GuardrailError("the guardrail measured nothing")
     if not passes(drifts):
         raise GuardrailError(
-            "an artifact may cost more accuracy than the budget allows: measure on more people what is undecidable, and "
-            f"calibrate with samples like those of the field where it fails\n{table(drifts, artifacts)}"
+            "an artifact may cost more accuracy than the budget allows: where undecidable, measure on more people; "
+            f"where it fails, calibrate with samples like those of the field\n{table(drifts, artifacts)}"
         )
 
 

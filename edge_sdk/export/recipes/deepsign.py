@@ -115,7 +115,7 @@ RECIPE = Recipe(
         ),
         # The same layers on a frame of half the side: the last feature then sees half of a signature's width instead
         # of a quarter, which tells writers apart better, for a quarter of the work. Few writers are what limits
-        # accuracy, so made-up ones are trained on beside them. About 45 minutes of two cores.
+        # accuracy, so made-up ones are trained on beside them. An hour of one core with AMX.
         "best": Preset(
             preprocessing=preprocess.INK,
             objective=MinedMetric(),
