@@ -21,7 +21,7 @@ import numpy as np
 from edge_sdk import Bundle
 from edge_sdk.export.datasets.synthetic import SyntheticWriter
 from edge_sdk.preprocess import INK, PAPER, Image, Operation, apply
-from edge_sdk.runtime.engines import Engine, load_engine
+from edge_sdk.runtime.engines import Engine, artifacts, load_engine
 
 
 def scan(height: int = 380, width: int = 600) -> Image:
@@ -73,7 +73,7 @@ def main() -> None:
         "pre-processing: INK": lambda: apply(INK, image),
     }
     for artifact in bundle.manifest.artifacts:
-        if artifact.format == "onnx":
+        if artifact.id in artifacts("onnxruntime"):
             engine = load_engine("onnxruntime", bundle.read_artifact(artifact.id), artifact.format, threads=1)
             contestants |= {f"{artifact.id}: {what}": call for what, call in passes(engine, prepared).items()}
 

@@ -199,3 +199,9 @@ with Verifier({str(tflite_bundle.path)!r}, engine={board.engine!r}, precision={p
         here = verifier.embed(board.folder / signature)
     assert (np.asarray(there) * here).sum() / np.linalg.norm(there) / np.linalg.norm(here) > least
     assert accepted is True
+
+
+def test_the_shipped_bundle_gives_its_scores_with_every_tflite_artifact(board: Board) -> None:
+    shown = json.loads(board.cli("selftest", "deepsign", "--engine", board.engine, "--json"))
+    passed = {replay["artifact_id"] for replay in shown["replays"] if replay["status"] == "pass"}
+    assert passed == {"fp32.tflite", "int8.tflite", "int8-io.tflite"}
