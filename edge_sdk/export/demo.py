@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from textwrap import indent
 
 from edge_sdk.bundle import shipped
 from edge_sdk.export import recipe, reports
@@ -44,7 +45,7 @@ def demo(folder: Path, say: Callable[[str], None]) -> None:
     say(f"   {outcome.steps} steps in {outcome.seconds:.0f} s")
     say("3. exporting: float, int8, thresholds for each, what int8 costs")
     # A minute of training on few people cannot pass a guardrail of half a point; the bundle says so.
-    bundle = export(run, folder / "demo.edge", name="demo", enforce=False, say=lambda line: say(f"   {line}"))
+    bundle = export(run, folder / "demo.edge", name="demo", enforce=False, say=lambda text: say(indent(text, "   ")))
     say(f"   {bundle.id} in {bundle.path}")
     test = data.select(split.test)
     say("4. verifying signatures of people that nobody was trained on")
