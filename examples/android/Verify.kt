@@ -7,7 +7,7 @@
 //         val result = verifier.verify(reference, query)  // the bytes of JPEG or PNG files, as the camera gives them
 //     }
 //
-// Gradle: implementation("com.google.ai.edge.litert:litert:1.4.0"), and libedge_preprocess.so from
+// Gradle: implementation("com.google.ai.edge.litert:litert:1.4.2"), and libedge_preprocess.so from
 // examples/cpp/CMakeLists.txt with OpenCV's Android SDK: the pre-processing is C++, the same for every platform.
 // Every error is thrown, so nothing is ever accepted by accident. One thread at a time may use a verifier.
 
