@@ -74,12 +74,11 @@ def main() -> None:
     for lap in laps:
         print(line(lap, drifts.get((lap.engine, lap.artifact), " | | ")))
     for (first, second), artifact in same(list(pairs)):
-        alike = guardrail.agreement(
-            found[first, artifact][0], found[second, artifact][0], *[found[first, artifact][1]] * 2
-        )
-        print(
-            f"{artifact} on {first} and {second}: {100 * alike.share:.3f} % of {alike.comparisons} decisions are equal"
-        )
+        (expected, threshold), (scores, _) = found[first, artifact], found[second, artifact]
+        alike = guardrail.agreement(expected, scores, threshold, threshold)
+        share = f"{100 * alike.share:.3f} % of {alike.comparisons}"
+        print(f"{artifact} on {first} and {second}: {share} decisions are equal")
+        alike.require(guardrail.SAME_ARTIFACT)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from edge_sdk.calibration.ranges import Grid, Histogram, choose_range
+from edge_sdk.calibration.ranges import Grid, Histogram, choose_range, require_samples
 from edge_sdk.errors import UsageError
 from edge_sdk.runtime.engines import onnxruntime
 
@@ -57,8 +57,7 @@ def observe(model: bytes, samples: NDArray[np.float32]) -> Observed:
     Memory holds the tensors of one sample. Raises UsageError for several inputs, no samples, or a value that is not
     finite.
     """
-    if samples.dtype != np.float32 or samples.ndim < 2 or not len(samples) or not np.isfinite(samples).all():
-        raise UsageError(f"calibration needs finite float32 samples (N, ...), got {samples.dtype} {samples.shape}")
+    require_samples(samples)
     proto = _prepared(model)
     graph = proto.graph
     constants = {tensor.name for tensor in graph.initializer}

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.calibration import tflite_graph
-from edge_sdk.calibration.ranges import METHODS, Histogram, choose_range
+from edge_sdk.calibration.ranges import Histogram, choose_range, require_samples
 from edge_sdk.errors import ConversionError, MissingToolError, UsageError
 from edge_sdk.runtime.engines.tflite import to_nhwc
 
@@ -68,13 +68,13 @@ class Observation:
     """
 
     def __init__(self, model: bytes, samples: NDArray[np.float32]) -> None:
-        if samples.dtype != np.float32 or samples.ndim < 2 or not len(samples) or not np.isfinite(samples).all():
-            raise UsageError(f"calibration needs finite float32 samples (N, ...), got {samples.dtype} {samples.shape}")
+        require_samples(samples)
         self._model = model
         self._graph = tflite_graph.read(model)
         (self._output,) = self._graph.subgraphs[0].outputs
         self._tensors = self._activations()
         self.histograms = {index: Histogram() for index in self._tensors}
+        self._chosen: dict[str, dict[str, tuple[float, float]]] = {}
         error = dict.fromkeys(self._tensors, 0.0)
         for values in self._run(samples):
             for index, value in values.items():
@@ -101,8 +101,6 @@ class Observation:
             UsageError: Unknown method or name, or layers to keep float in an all-integer model.
             ConversionError: The quantiser refuses the model, or cannot make all of it integer for ``io="int8"``.
         """
-        if method not in METHODS:
-            raise UsageError(f"unknown calibration method {method!r}; there are {', '.join(METHODS)}")
         if io == "int8" and keep_float:
             raise UsageError("a model with int8 input and output is integer throughout; it cannot keep layers float")
         graph = tflite_graph.read(self._model)
@@ -113,7 +111,7 @@ class Observation:
             stay_float |= {tflite_graph.name(graph, op.outputs[0]) for op in tflite_graph.tail(graph)}
         else:
             tflite_graph.cut(graph, self._bare_output)
-        ranges = {self._tensors[index]: choose_range(seen, method) for index, seen in self.histograms.items()}
+        ranges = self._ranges(method)
         try:
             result = _quantize(tflite_graph.write(graph), ranges, stay_float, io)
         except (ValueError, RuntimeError, KeyError) as exc:
@@ -123,6 +121,14 @@ class Observation:
             _require_integer(graph)
         tflite_graph.rename_ends(graph, *ends)
         return tflite_graph.write(graph)
+
+    def _ranges(self, method: str) -> dict[str, tuple[float, float]]:
+        """The range of each tensor by name, chosen once."""
+        if method not in self._chosen:
+            self._chosen[method] = {
+                self._tensors[index]: choose_range(seen, method) for index, seen in self.histograms.items()
+            }
+        return self._chosen[method]
 
     def _activations(self) -> dict[int, str]:
         """{tensor: name} of the input and of what float operators compute, in the graph's order."""

@@ -26,6 +26,12 @@ _HALF = 4096  # bins on each side of 0: at least 8 for each step of an int8 grid
 _SHARES = np.geomspace(1, 2**-8, 129)
 
 
+def require_samples(samples: NDArray[np.float32]) -> None:
+    """Raises UsageError unless these are calibration samples: (N, ...) float32, finite, at least one."""
+    if samples.dtype != np.float32 or samples.ndim < 2 or not len(samples) or not np.isfinite(samples).all():
+        raise UsageError(f"calibration needs finite float32 samples (N, ...), got {samples.dtype} {samples.shape}")
+
+
 class Histogram:
     """Counts of all values of one tensor, in 8,192 bins whose width is a power of two and doubles as values grow.
 
