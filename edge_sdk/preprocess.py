@@ -113,8 +113,8 @@ class Invert(Step, frozen=True, tag="invert"):
 class FlattenPaper(Step, frozen=True, tag="flatten_paper"):
     """Divide by the brightness of the paper round each pixel, so that paper is 255 in any light.
 
-    The paper is the local maximum (``window`` pixels wide, wider than any stroke) of a copy shrunk by ``shrink``,
-    smoothed and enlarged again.
+    The paper is a closing (local maximum, then local minimum, ``window`` pixels wide, wider than any stroke) of a copy
+    shrunk by ``shrink``, enlarged again. Unlike a maximum alone it keeps the edge of a shadow where it is.
     """
 
     window: Positive
@@ -127,7 +127,7 @@ class FlattenPaper(Step, frozen=True, tag="flatten_paper"):
         whole = image[: rows * self.shrink, : columns * self.shrink]
         small = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
         side = max(1, self.window // self.shrink) | 1
-        paper = cv2.blur(cv2.dilate(small, np.ones((side, side), np.uint8)), (side, side))
+        paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
         paper = cv2.resize(np.maximum(paper, 1), (width, height), interpolation=cv2.INTER_LINEAR)
         return _as_image(cv2.divide(image, paper, scale=255))
 
@@ -152,6 +152,49 @@ class Binarize(Step, frozen=True, tag="binarize"):
         stroke = self.floor + int(np.searchsorted(candidates, candidates[-1] * self.percentile / 100))
         darkness = max(self.floor, round(self.fraction * stroke))
         return _as_image(cv2.threshold(image, 255 - darkness, 255, cv2.THRESH_BINARY_INV)[1])
+
+
+class EraseRules(Step, frozen=True, tag="erase_rules"):
+    """Clear the printed lines of ruled paper: straight ink from the left border to the right one, even if tilted.
+
+    A line counts when at least ``coverage`` of it is ink. A stroke that crosses it stays: only ink no taller than
+    twice the line is cleared. Without ink at both borders, which is the rule, nothing is looked for.
+    """
+
+    STEEPEST: ClassVar[float] = 0.2  # height by width; a page held straighter than that
+    CANDIDATES: ClassVar[int] = 64  # runs of ink at a border; more is no ruled paper but a dark frame
+
+    coverage: Annotated[float, msgspec.Meta(gt=0, le=1)]
+
+    def __call__(self, image: Image) -> Image:
+        height, width = image.shape
+        border = max(1, width // 100)
+        left, right = (self._runs(side) for side in (image[:, :border], image[:, -border:]))
+        if not 0 < len(left) <= self.CANDIDATES or not 0 < len(right) <= self.CANDIDATES:
+            return image
+        columns = np.arange(width)
+        along = np.linspace(0, 1, width)
+        start, end = (values.ravel() for values in np.meshgrid(left, right))
+        level = np.abs(end - start) <= self.STEEPEST * width
+        start, end = start[level], end[level]
+        rows = np.rint(start[:, None] + (end - start)[:, None] * along).astype(int)
+        near = cv2.dilate(image, np.ones((3, 1), np.uint8))
+        rows = rows[(near[rows, columns] > 0).mean(axis=1) >= self.coverage]
+        if not len(rows):
+            return image
+        thickness = max(1, round(cv2.countNonZero(image) / width / len(rows)))
+        strokes = cv2.morphologyEx(image, cv2.MORPH_OPEN, np.ones((2 * thickness + 2, 1), np.uint8))
+        reach = np.arange(-thickness - 1, thickness + 2)
+        band = np.zeros_like(image)
+        band[(rows[:, None, :] + reach[:, None]).clip(0, height - 1), columns] = 255
+        return np.where((band > 0) & (strokes == 0), np.uint8(0), image)
+
+    @staticmethod
+    def _runs(border: Image) -> NDArray[np.float64]:
+        """The middle rows of the runs of ink in a strip of the image."""
+        ink = np.concatenate([[False], border.max(axis=1) > 0, [False]])
+        edges = np.flatnonzero(ink[1:] != ink[:-1])
+        return (edges[0::2] + edges[1::2] - 1) / 2
 
 
 class Despeckle(Step, frozen=True, tag="despeckle"):
@@ -249,6 +292,7 @@ Operation = (
     | Invert
     | FlattenPaper
     | Binarize
+    | EraseRules
     | Despeckle
     | CropToInk
     | Fit
@@ -265,15 +309,16 @@ PAPER: tuple[Operation, ...] = (
     Invert(),
 )
 
-# 384 pixels are more than twice the frame's width, and bound the work on a 12-megapixel photo. The window of 48 is
+# 420 pixels are more than twice the frame's width, and bound the work on a 12-megapixel photo. The window of 48 is
 # several strokes wide; a floor of 30/255 is above scanner noise; a blurred edge lies at half of a stroke's darkness,
 # 0.4 also keeps strokes of light pressure whole. Signatures are two to three times as wide as high: a stretch of 1.5
 # spends the frame on ink, not on paper.
 INK: tuple[Operation, ...] = (
-    LimitSize(side=384),
+    LimitSize(side=420),
     ToGray(),
     FlattenPaper(window=48),
     Binarize(floor=30, fraction=0.4, percentile=75.0),
+    EraseRules(coverage=0.75),
     Despeckle(area=5),
     CropToInk(tail=0.002, margin=0.04),
     Fit(height=150, width=180, stretch=1.5),
