@@ -391,7 +391,11 @@ class Artifact(_Strict, frozen=True, kw_only=True):
 
 
 class Training(_Strict, frozen=True, kw_only=True):
-    """How the float weights came about."""
+    """How the float weights came about.
+
+    ``teachers`` are what a distilled model learned from beside its labels: recipe, preset and start of the weights'
+    SHA-256; ``data`` holds their data sets too.
+    """
 
     recipe: str
     preset: str
@@ -400,6 +404,7 @@ class Training(_Strict, frozen=True, kw_only=True):
     steps: int
     commit: str
     versions: dict[str, str]
+    teachers: tuple[str, ...] = ()
 
 
 class DataTerms(_Strict, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""``train``, ``export`` and ``demo``: what runs on a workstation, with the ``export`` extra."""
+"""``train``, ``distill``, ``export`` and ``demo``: what runs on a workstation, with the ``export`` extra."""
 
 from __future__ import annotations
 
@@ -6,27 +6,38 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_sdk.errors import MissingToolError
+
+if TYPE_CHECKING:
+    from edge_sdk.export.guide import Guide
+    from edge_sdk.export.splits import Split
 
 
 def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Register the commands; nothing heavy is imported before one of them runs."""
     train = subparsers.add_parser("train", help="train a recipe, or resume a run that was interrupted")
-    train.add_argument("recipe", help="for example deepsign")
-    train.add_argument("--preset", default="best")
-    train.add_argument(
-        "--data", nargs="+", required=True, metavar="SPEC", help="cedar:PATH, folder:PATH, synthetic:48 ..."
-    )
-    train.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder")
-    train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--split", type=Path, metavar="FILE", help="people by use (JSON); default: drawn by the seed")
-    train.add_argument("--steps", type=int, help="stop after so many optimiser steps")
-    train.add_argument("--tiny", action="store_true", help="the recipe's miniature, to try things out")
-    train.add_argument("--json", action="store_true")
+    _add_run(train)
     train.set_defaults(handler=_train)
+
+    distill = subparsers.add_parser("distill", help="train a recipe to see what trained runs see, or resume")
+    _add_run(distill)
+    distill.add_argument(
+        "--teacher", nargs="+", type=Path, required=True, metavar="RUN", help="folders of trained runs, of any recipe"
+    )
+    distill.add_argument(
+        "--unlabeled", nargs="+", default=[], metavar="SPEC", help="more pictures, as for --data or any folder of them"
+    )
+    settings = distill.add_argument_group("what counts how much (defaults: edge_sdk.export.distill.Distillation)")
+    settings.add_argument("--relation", type=float, metavar="WEIGHT", help="of the teacher's similarities")
+    settings.add_argument("--embedding", type=float, metavar="WEIGHT", help="of the teacher's embeddings")
+    settings.add_argument("--labels", type=float, metavar="WEIGHT", help="of the recipe's own objective")
+    settings.add_argument("--views", type=int, metavar="N", help="augmented versions of each picture that are shown")
+    settings.add_argument("--unlabeled-batch", type=int, metavar="N", help="unlabeled pictures in a step")
+    distill.set_defaults(handler=_distill)
 
     export = subparsers.add_parser(
         "export", help="make a bundle of a trained run: float and int8, thresholds, guardrail"
@@ -52,7 +63,42 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     demo.set_defaults(handler=_demo)
 
 
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    """The arguments of a training run."""
+    parser.add_argument("recipe", help="for example deepsign")
+    parser.add_argument("--preset", default="best")
+    parser.add_argument(
+        "--data", nargs="+", required=True, metavar="SPEC", help="cedar:PATH, folder:PATH, synthetic:48 ..."
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--split", type=Path, metavar="FILE", help="people by use (JSON); default: drawn by the seed")
+    parser.add_argument("--steps", type=int, help="stop after so many optimiser steps")
+    parser.add_argument("--tiny", action="store_true", help="the recipe's miniature, to try things out")
+    parser.add_argument("--json", action="store_true")
+
+
 def _train(arguments: argparse.Namespace) -> int:
+    return _run(arguments, lambda _split: None)
+
+
+def _distill(arguments: argparse.Namespace) -> int:
+    try:
+        from edge_sdk.export.datasets import load_unlabeled
+        from edge_sdk.export.distill import Distillation, Teaching
+        from edge_sdk.export.teachers import Teacher
+    except ImportError as error:
+        raise MissingToolError(error.name or "a package", "export") from error
+    given = {name: getattr(arguments, name) for name in ("relation", "embedding", "labels", "views")}
+    given["unlabeled"] = arguments.unlabeled_batch
+    settings = Distillation(**{name: value for name, value in given.items() if value is not None})
+    teachers = tuple(Teacher.read(run) for run in arguments.teacher)
+    unlabeled = load_unlabeled(*arguments.unlabeled) if arguments.unlabeled else None
+    return _run(arguments, lambda split: Teaching(teachers, split, settings, unlabeled))
+
+
+def _run(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None]) -> int:
+    """Train, with the guide that fits the people's split."""
     try:
         from edge_sdk.export import recipe, training
         from edge_sdk.export.datasets import load
@@ -72,6 +118,7 @@ def _train(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             steps=arguments.steps,
             tiny=arguments.tiny,
+            guide=guide(split),
         )
     )
     if int(os.environ.get("RANK", "0")) > 0:  # torchrun's other processes

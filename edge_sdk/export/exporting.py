@@ -205,6 +205,7 @@ def _write(
             for form in sorted({"", *(one.kind.format for one in measured)})
             for package in VERSIONS.get(form, ())
         },
+        teachers=trained.teachers,
     )
     with BundleWriter(destination) as writer:
         inputs = tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +32,7 @@ class Trained:
         network: With the weights that the run kept.
         data: The people of all groups of ``split``.
         steps: Optimiser steps behind the weights.
+        distillation: What the run's teachers were (:meth:`edge_sdk.export.distill.Teaching.facts`).
     """
 
     recipe: Recipe
@@ -40,6 +42,7 @@ class Trained:
     split: Split
     seed: int
     steps: int
+    distillation: Mapping[str, Any] | None = None
 
     @classmethod
     def read(cls, run: Path) -> Trained:
@@ -49,22 +52,17 @@ class Trained:
             TrainingError, DatasetError: The run is incomplete, or its weights are of another network.
             UsageError: Its recipe has a score that cannot be exported yet.
         """
-        described = _read_json(run / "run.json")
-        chosen = recipe.get(described["recipe"])
-        if not isinstance(chosen.score, EmbeddingDistance):
-            raise UsageError(f"{chosen.name} does not compare embeddings; there is no exporter for its score yet")
-        preset = chosen.preset(described["preset"])
-        split = Split.read(run / "split.json")
-        network = (chosen.tiny if described["tiny"] else chosen.network)(**preset.network)
-        facts = checkpoint.load_network(run / "best.safetensors", network)
+        described = describe(run)
+        chosen, network, steps = read_network(run, described)
         return cls(
             recipe=chosen,
             preset_name=described["preset"],
             network=network,
             data=load(*described["data"]),
-            split=split,
+            split=Split.read(run / "split.json"),
             seed=int(described["seed"]),
-            steps=int(facts["step"]),
+            steps=steps,
+            distillation=described.get("distillation"),
         )
 
     @property
@@ -79,9 +77,16 @@ class Trained:
 
     @property
     def data_names(self) -> tuple[str, ...]:
-        """The data sets that were trained on, sorted."""
+        """The data sets that were trained on, also by the teachers, sorted."""
         extra = {specification.partition(":")[0] for specification in self.preset.extra}
-        return tuple(sorted({sample.dataset for sample in self.data.samples} | extra))
+        taught = {person.partition("/")[0] for person in (self.distillation or {}).get("people", ())}
+        return tuple(sorted({sample.dataset for sample in self.data.samples} | extra | taught))
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """What a distilled run learned from, such as ``deepsign (best) 0123456789abcdef``."""
+        teachers = (self.distillation or {}).get("teachers", ())
+        return tuple(f"{one['recipe']} ({one['preset']}) {one['weights'][:16]}" for one in teachers)
 
     def people(self, role: str) -> Dataset:
         """The people of one group of the split."""
@@ -100,10 +105,33 @@ def calibration_images(train: Dataset, preset: Preset, seed: int) -> NDArray[np.
     return images[:, None].astype(np.float32) / np.float32(255)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def describe(run: Path) -> dict[str, Any]:
+    """What a run was asked for: its ``run.json``. Raises TrainingError if there is none."""
+    path = run / "run.json"
     try:
         described = json.loads(path.read_text())
     except (OSError, json.JSONDecodeError) as error:
         raise TrainingError(f"{path} describes no training run: {error}") from error
     assert isinstance(described, dict)
     return described
+
+
+def read_network(run: Path, described: Mapping[str, Any]) -> tuple[Recipe, nn.Module, int]:
+    """The recipe of a run, the network with the weights that it kept, and the steps behind them.
+
+    Raises:
+        TrainingError: There are no weights, or they are of another network.
+        UsageError: There is no such recipe, or it does not compare embeddings.
+    """
+    chosen = recipe.get(described["recipe"])
+    require_embeddings(chosen)
+    build = chosen.tiny if described["tiny"] else chosen.network
+    network = build(**chosen.preset(described["preset"]).network)
+    facts = checkpoint.load_network(run / "best.safetensors", network)
+    return chosen, network, int(facts["step"])
+
+
+def require_embeddings(chosen: Recipe) -> None:
+    """Raises UsageError if a recipe does not compare embeddings."""
+    if not isinstance(chosen.score, EmbeddingDistance):
+        raise UsageError(f"{chosen.name} does not compare embeddings, which exporter and distillation need")

@@ -31,6 +31,7 @@ from edge_sdk.errors import TrainingError, UsageError
 from edge_sdk.export import checkpoint
 from edge_sdk.export.datasets import Dataset, joined, load
 from edge_sdk.export.datasets.cache import prepared
+from edge_sdk.export.guide import Guide
 from edge_sdk.export.objectives import Roster
 from edge_sdk.export.progress import Progress
 from edge_sdk.export.recipe import Preset, Recipe
@@ -48,6 +49,7 @@ class Run:
         data: The specifications that they were loaded from, noted for the exporter.
         steps: Cap on the preset's steps; the learning-rate schedule still ends at the preset's last step.
         tiny: Train the recipe's miniature instead.
+        guide: What is learned from beside the labels, such as a teacher.
     """
 
     recipe: Recipe
@@ -59,6 +61,7 @@ class Run:
     seed: int = 0
     steps: int | None = None
     tiny: bool = False
+    guide: Guide | None = None
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
@@ -88,6 +91,7 @@ class Run:
             "world_size": _world_size(),
             "train": list(self.train.subjects),
             "validation": list(self.validation.subjects),
+            "distillation": self.guide.facts() if self.guide else None,
         }
 
 
@@ -149,6 +153,7 @@ class _Loop:
         self.bank = np.zeros((len(self.images), run.recipe.embedding_size), np.float32)
         self.step, self.best, self.stale, self.seconds = 0, {"auroc": -math.inf, "eer": math.nan}, 0, 0.0
         self._resume()
+        self.lessons = run.guide.prepare(run, learned, fabric, progress) if run.guide else None
 
     def run_to_end(self) -> Outcome:
         bar = self.progress.task(f"training {self.run.recipe.name} ({self.run.preset_name})", self.run.total, self.step)
@@ -173,21 +178,25 @@ class _Loop:
         torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
         rng = np.random.default_rng(seed)
         indices = self.preset.objective.batch(self.roster, self.bank, rng)
-        batch = self._tensor(self._augmented(indices, rng))
+        lesson = self.lessons(indices, rng) if self.lessons else None
+        batch = self._tensor(lesson.images if lesson else self._augmented(indices, rng))
         for group in self.optimizer.param_groups:
             group["lr"] = self.preset.learning_rate * _factor(self.preset.schedule, self.step, self.preset.steps)
         self.model.train()
         embeddings = self.model(batch).float()
         subject = torch.from_numpy(self.roster.subject[indices]).to(self.fabric.device)
         genuine = torch.from_numpy(self.roster.genuine[indices]).to(self.fabric.device)
-        loss = self.preset.objective.loss(embeddings, subject, genuine)
+        labelled = embeddings[: len(indices)]
+        loss = self.preset.objective.loss(labelled, subject, genuine)
+        if lesson:
+            loss = lesson.loss(embeddings, loss)
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is {loss.item()} at step {self.step}; lower the learning rate")
         self.fabric.backward(loss)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.average.update_parameters(self.model.module)
-        self.bank[indices] = embeddings.detach().cpu().numpy()
+        self.bank[indices] = labelled.detach().cpu().numpy()
         return loss.item()
 
     def _augmented(self, indices: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.uint8]:

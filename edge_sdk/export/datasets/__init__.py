@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_sdk.errors import DatasetError, UsageError
-from edge_sdk.export.datasets.layouts import LAYOUTS
+from edge_sdk.export.datasets.layouts import LAYOUTS, images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Dataset", "Sample", "folds", "joined", "load", "split_subjects"]
+__all__ = ["Dataset", "Sample", "folds", "joined", "load", "load_unlabeled", "split_subjects"]
+
+KINDS = frozenset({*LAYOUTS, "synthetic"})
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,21 @@ def load(*specs: str) -> Dataset:
     return joined(*map(_load_one, specs))
 
 
+def load_unlabeled(*specs: str) -> Dataset:
+    """Load pictures to learn from without labels.
+
+    Args:
+        specs: each as for :func:`load`, or any folder: every picture below it is taken, of nobody knows whom (subject
+            ``FOLDER/unknown``).
+
+    Raises:
+        DatasetError: a folder is missing, or there is no picture in it.
+        UsageError: a specification cannot be read.
+    """
+    parts = [_load_one(spec) if spec.partition(":")[0] in KINDS else _load_pictures(Path(spec)) for spec in specs]
+    return Dataset("+".join(part.name for part in parts), tuple(sample for part in parts for sample in part.samples))
+
+
 def joined(*parts: Dataset) -> Dataset:
     """Several data sets as one.
 
@@ -143,7 +160,7 @@ def folds(dataset: Dataset, n: int, seed: int = 0) -> tuple[tuple[str, ...], ...
 
 def _load_one(spec: str) -> Dataset:
     kind, _, rest = spec.partition(":")
-    if not rest or kind not in {*LAYOUTS, "synthetic"}:
+    if not rest or kind not in KINDS:
         known = ", ".join(f"{name}:PATH" for name in LAYOUTS)
         raise UsageError(f'"{spec}" names no data set; expected {known}, synthetic:N or synthetic:N@SEED')
     if kind == "synthetic":
@@ -156,6 +173,17 @@ def _load_one(spec: str) -> Dataset:
         name = root.resolve().name if kind == "folder" else kind
         entries = LAYOUTS[kind].entries(root)
     return Dataset(name, tuple(Sample(name, f"{name}/{writer}", genuine, path) for writer, genuine, path in entries))
+
+
+def _load_pictures(root: Path) -> Dataset:
+    root = root.expanduser()
+    if not root.is_dir():
+        raise DatasetError(f"{root}: no such folder; expected a folder of pictures, or a data set such as cedar:PATH")
+    paths = sorted(images(root))
+    if not paths:
+        raise DatasetError(f"{root}: no pictures; expected png, jpg, bmp or tif files in it or below it")
+    name = root.resolve().name
+    return Dataset(name, tuple(Sample(name, f"{name}/unknown", genuine=True, path=path) for path in paths))
 
 
 def _shuffled(dataset: Dataset, seed: int) -> list[NDArray[np.str_]]:

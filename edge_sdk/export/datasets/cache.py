@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,23 @@ from edge_sdk.export.datasets import Sample
 def folder() -> Path:
     """Where cached images lie: ``$XDG_CACHE_HOME/edge-sdk``, by default ``~/.cache/edge-sdk``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge-sdk"
+
+
+def key(samples: Sequence[Sample], purpose: str) -> str:
+    """SHA-256 of what is made of the samples, and of their files by name, size and time of change."""
+    digest = hashlib.sha256(purpose.encode())
+    for sample in samples:
+        stat = sample.path.stat()
+        digest.update(f"{sample.path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def store(path: Path, array: NDArray[Any]) -> None:
+    """Write a ``.npy`` file so that it appears whole or not at all; other processes may do the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npy")
+    np.save(partial, array)
+    partial.replace(path)
 
 
 def prepared(
@@ -38,11 +56,7 @@ def prepared(
     """
     if not samples:
         raise DatasetError("there are no images to prepare")
-    key = hashlib.sha256(preprocess.digest(operations).encode())
-    for sample in samples:
-        stat = sample.path.stat()
-        key.update(f"{sample.path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    path = folder() / "prepared" / f"{key.hexdigest()[:32]}.npy"
+    path = folder() / "prepared" / f"{key(samples, preprocess.digest(operations))[:32]}.npy"
     if path.exists():
         return np.asarray(np.load(path, mmap_mode="r"))
     images = []
@@ -53,8 +67,5 @@ def prepared(
             raise DatasetError(f"{sample.path}: {error}") from error
         progress(done + 1, len(samples))
     stacked = np.stack(images)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npy")
-    np.save(partial, stacked)
-    partial.replace(path)
+    store(path, stacked)
     return stacked

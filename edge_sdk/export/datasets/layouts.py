@@ -41,7 +41,7 @@ class Layout:
         found: list[tuple[str, bool, Path]] = []
         strange: list[str] = []
         hollow: list[str] = []
-        for path in _images(root):
+        for path in images(root):
             relative = path.relative_to(root)
             name = relative.with_suffix("").as_posix()
             fits = [(match["writer"], genuine) for genuine, kind in kinds if (match := kind.fullmatch(name))]
@@ -94,7 +94,8 @@ LAYOUTS = {
 }
 
 
-def _images(root: Path) -> Iterator[Path]:
+def images(root: Path) -> Iterator[Path]:
+    """Every image file below ``root``, by its ending; hidden files are passed over."""
     for folder, _, names in os.walk(root):
         for name in names:
             if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:

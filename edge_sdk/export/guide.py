@@ -1,0 +1,47 @@
+"""What a training loop may learn from beside its labels: the seam between the loop and, say, a teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+
+from edge_sdk.export.datasets import Dataset
+from edge_sdk.export.objectives import Indices
+from edge_sdk.export.progress import Progress
+
+if TYPE_CHECKING:
+    from edge_sdk.export.training import Run
+
+
+class Lesson(Protocol):
+    """What one step learns from."""
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """``(B + U, H, W)``: the batch's images, changed at random, then images without labels."""
+        ...
+
+    def loss(self, embeddings: torch.Tensor, objective: torch.Tensor) -> torch.Tensor:
+        """What the step minimises, of the embeddings ``(B + U, D)`` and of the objective's loss of the first B."""
+        ...
+
+
+Lessons = Callable[[Indices, np.random.Generator], Lesson]
+"""Makes the lesson of a batch, given as indices of the training set, and of a step's randomness."""
+
+
+class Guide(Protocol):
+    """Makes a run's lessons."""
+
+    def facts(self) -> dict[str, Any]:
+        """What a resumed run must agree on, as JSON gives it back (lists, no tuples)."""
+        ...
+
+    def prepare(self, run: Run, learned: Dataset, fabric: Fabric, progress: Progress) -> Lessons:
+        """Get ready, once for each process, to teach the images of ``learned``, which is all the run trains on."""
+        ...
