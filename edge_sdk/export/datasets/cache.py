@@ -20,6 +20,15 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge-sdk"
 
 
+def key(samples: Sequence[Sample], operations: Sequence[preprocess.Operation]) -> str:
+    """SHA-256 over the files (name, size and time of change) and the operations."""
+    found = hashlib.sha256(preprocess.digest(operations).encode())
+    for sample in samples:
+        stat = sample.path.stat()
+        found.update(f"{sample.path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return found.hexdigest()
+
+
 def prepared(
     samples: Sequence[Sample],
     operations: Sequence[preprocess.Operation],
@@ -38,11 +47,7 @@ def prepared(
     """
     if not samples:
         raise DatasetError("there are no images to prepare")
-    key = hashlib.sha256(preprocess.digest(operations).encode())
-    for sample in samples:
-        stat = sample.path.stat()
-        key.update(f"{sample.path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    path = folder() / "prepared" / f"{key.hexdigest()[:32]}.npy"
+    path = folder() / "prepared" / f"{key(samples, operations)[:32]}.npy"
     if path.exists():
         return np.asarray(np.load(path, mmap_mode="r"))
     images = []
