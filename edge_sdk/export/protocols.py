@@ -147,8 +147,8 @@ _THRESHOLD = (
     "Accuracy, precision and recall are at the threshold of the best accuracy on validation people (section 5.2)."
 )
 _PAIRS = (
-    "The paper's CEDAR has 55 writers and counts 300 genuine pairs each, a signature with itself among them; without "
-    "those it is 276."
+    "The paper's CEDAR has 55 writers. Its text counts 300 genuine pairs of each; its table 5 has the 276 that there "
+    "are without pairing a signature with itself."
 )
 
 PROTOCOLS: Mapping[str, Protocol] = {

@@ -12,7 +12,7 @@ import msgspec
 
 from edge_sdk.calibration.metrics import Interval
 from edge_sdk.export.measurements import Measurement
-from edge_sdk.export.protocols import SIZE_TABLE, SIZES, Figures, Protocol
+from edge_sdk.export.protocols import ALL, SIZE_TABLE, SIZES, Figures, Protocol
 from edge_sdk.export.reproduce import Request, Row
 from edge_sdk.export.sizes import Size
 from edge_sdk.export.tested import SINGLE
@@ -97,8 +97,9 @@ def accuracy_table(protocol: Protocol, request: Request, rows: Sequence[Row]) ->
         *("EER %, 3 references", "5 references", "random: AUROC", "int8 costs, pp of EER"),
     )
     tests = dict.fromkeys([*(row.test for row in rows), *(test for test, _ in protocol.paper)])
+    ordered = sorted(tests, key=lambda test: test == ALL)
     lines: list[tuple[str, ...]] = []
-    for test in tests:
+    for test in ordered:
         for model in request.models:
             if printed := protocol.paper.get((test, model)):
                 lines.append(_paper_line(test, model, printed, len(head)))

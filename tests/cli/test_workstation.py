@@ -41,6 +41,7 @@ def test_a_folder_that_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ["export", "run", "--out", "bundle"],
         ["evaluate", "deepsign", "--data", "synthetic:1"],
         ["demo"],
+        ["reproduce", "deepsign-table4", "--out", "tables"],
     ],
     ids=lambda command: command[0],
 )
@@ -66,4 +67,6 @@ def test_help_needs_no_torch() -> None:
     code = "import sys; from edge_sdk.cli import main; main(['--help']); print('torch' in sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "False"
-    assert all(f"    {command} " in done.stdout for command in ("train", "export", "evaluate", "demo", "verify"))
+    assert all(
+        f"    {command} " in done.stdout for command in ("train", "export", "evaluate", "demo", "reproduce", "verify")
+    )
