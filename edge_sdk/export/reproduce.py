@@ -113,6 +113,8 @@ def reproduce(protocol: Protocol, request: Request, say: Say = print) -> tuple[R
     data = load(*sorted(request.data))  # in one order, whatever the user's: equal requests train alike
     planned = protocol.trainings(data, seed=request.seed, folds=request.folds)
     recipes = [_budgeted(model, preset, protocol, request) for model in request.models for preset in request.presets]
+    if request.weights is not None and not any(_starts_from_weights(chosen, request) for chosen in recipes):
+        raise UsageError(f"none of {', '.join(request.models)} starts from pretrained weights; leave --weights out")
     columns: list[Column] = [[(one, _run(one, chosen, data, request)) for one in planned] for chosen in recipes]
     rows: list[Row] = []
     for column in columns:
@@ -137,11 +139,17 @@ def _budgeted(model: str, preset_name: str, protocol: Protocol, request: Request
     )
 
 
+def _starts_from_weights(chosen: Recipe, request: Request) -> bool:
+    """Whether there are pretrained weights, and the recipe's network can load such."""
+    if request.weights is None:
+        return False
+    ((_, preset),) = chosen.presets.items()
+    return hasattr((chosen.tiny if request.tiny else chosen.network)(**preset.network), "load_pretrained")
+
+
 def _run(one: Training, chosen: Recipe, data: Dataset, request: Request) -> training.Run:
     ((preset_name, preset),) = chosen.presets.items()
-    network = (chosen.tiny if request.tiny else chosen.network)(**preset.network)
-    takes_weights = request.weights is not None and hasattr(network, "load_pretrained")
-    pretrained: dict[str, Any] = {"weights": request.weights} if takes_weights else {}
+    pretrained: dict[str, Any] = {"weights": request.weights} if _starts_from_weights(chosen, request) else {}
     return training.Run(
         recipe=chosen,
         preset_name=preset_name,
