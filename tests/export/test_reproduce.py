@@ -219,9 +219,9 @@ def test_wrong_requests_are_refused_before_anything_is_trained(folders: tuple[st
     for models, presets in ((("nothing",), ("best",)), (("deepsign", "deepsign"), ("quick", "nothing"))):
         with pytest.raises(UsageError, match="nothing"):
             reproduce.reproduce(TABLE_7, Request(folders, tmp_path, models, presets), quiet)
+    pretrained = Request(folders, tmp_path, ("deepsign",), ("quick",), weights=tmp_path / "none.pth")
     with pytest.raises(UsageError, match="deepsign starts from pretrained weights"):
-        request = Request(folders, tmp_path, ("deepsign",), ("quick",), weights=tmp_path / "none.pth")
-        reproduce.reproduce(TABLE_7, request, quiet)
+        reproduce.reproduce(TABLE_7, pretrained, quiet)
     assert list(tmp_path.iterdir()) == []
 
 
