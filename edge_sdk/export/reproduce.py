@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 import edge_sdk
+from edge_sdk import preprocess
 from edge_sdk.calibration import guardrail
 from edge_sdk.errors import UsageError
 from edge_sdk.export import recipe, training
@@ -187,7 +188,7 @@ def _key(column: Column, data: Dataset, request: Request) -> str:
         "version": edge_sdk.__version__,
         "trainings": [asdict(one) for one, _ in column],
         "weights": [hashlib.sha256((run.folder / "best.safetensors").read_bytes()).hexdigest() for _, run in column],
-        "pictures": cache.key(data.samples, column[0][1].preset.preprocessing),
+        "pictures": cache.key(data.samples, preprocess.digest(column[0][1].preset.preprocessing)),
         "cohort": request.cohort,
     }
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +21,21 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge-sdk"
 
 
-def key(samples: Sequence[Sample], operations: Sequence[preprocess.Operation]) -> str:
-    """SHA-256 over the files (name, size and time of change) and the operations."""
-    found = hashlib.sha256(preprocess.digest(operations).encode())
+def key(samples: Sequence[Sample], purpose: str) -> str:
+    """SHA-256 of what is made of the samples, and of their files by name, size and time of change."""
+    digest = hashlib.sha256(purpose.encode())
     for sample in samples:
         stat = sample.path.stat()
-        found.update(f"{sample.path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    return found.hexdigest()
+        digest.update(f"{sample.path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def store(path: Path, array: NDArray[Any]) -> None:
+    """Write a ``.npy`` file so that it appears whole or not at all; other processes may do the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npy")
+    np.save(partial, array)
+    partial.replace(path)
 
 
 def prepared(
@@ -47,7 +56,7 @@ def prepared(
     """
     if not samples:
         raise DatasetError("there are no images to prepare")
-    path = folder() / "prepared" / f"{key(samples, operations)[:32]}.npy"
+    path = folder() / "prepared" / f"{key(samples, preprocess.digest(operations))[:32]}.npy"
     if path.exists():
         return np.asarray(np.load(path, mmap_mode="r"))
     images = []
@@ -58,8 +67,5 @@ def prepared(
             raise DatasetError(f"{sample.path}: {error}") from error
         progress(done + 1, len(samples))
     stacked = np.stack(images)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npy")
-    np.save(partial, stacked)
-    partial.replace(path)
+    store(path, stacked)
     return stacked
