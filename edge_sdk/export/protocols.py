@@ -213,9 +213,9 @@ SIZES: Mapping[str, PrintedSize] = {
     "signet": PrintedSize(
         6_460_974,
         25.0,
-        "signet: table 1 read by channels has 6,461,568 trainable parameters. 594 fewer, the paper's number, come out "
-        "if its two batch norms scale the 37 and 18 rows of their maps instead of the 96 and 256 channels "
-        "(axis=1 of SigNet's channels-first code, on maps with channels last).",
+        "signet: the paper's number comes out if the two batch norms of table 1 scale the 37 and 18 rows of their "
+        "maps (axis=1 of SigNet's channels-first code, on maps with channels last); with one scale for each of the 96 "
+        "and 256 channels it would be 6,461,568.",
     ),
     "mobilenetv2": PrintedSize(
         721_589,
