@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import hypothesis
 import msgspec
 import numpy as np
 import onnx
@@ -32,6 +33,10 @@ from edge_sdk.manifest import (
 )
 
 SHAPE = (1, 150, 180)
+
+# A busy machine is no error of the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def draw(seed: int = 0, height: int = 380, width: int = 600, ink: int = 40, paper: int = 235) -> np.ndarray:

@@ -39,6 +39,7 @@ MODULES = (
     "edge_sdk.cli.slice",
     "edge_sdk.cli.workstation",
     "edge_sdk.cli.evaluate",
+    "edge_sdk.cli.reproduce",
 )
 
 

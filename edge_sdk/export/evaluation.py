@@ -152,7 +152,7 @@ def evaluate(
         opened, artifact, engine = verifier.bundle, verifier.artifact, verifier.engine
     score = opened.manifest.score
     assert isinstance(score, EmbeddingDistance), "the verifier takes no other"
-    points = [point for point in artifact.operating_points if isinstance(point, VerifyPoint)]
+    points = {p.name: p.threshold for p in artifact.operating_points if isinstance(p, VerifyPoint)}
     names = sorted({sample.dataset for sample in data.samples})
     measurements: list[tuple[Measurement, ScoreSet]] = []
     skipped: list[Skipped] = []

@@ -1,9 +1,9 @@
-"""One protocol's scores as numbers: AUROC, EER, FNMR at an FMR, and the rates at a bundle's own thresholds."""
+"""One protocol's scores as numbers: AUROC, EER, FNMR at an FMR, and the rates at thresholds from elsewhere."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from edge_sdk.calibration import metrics
 from edge_sdk.calibration.metrics import Curves, Floats, Interval, ScoreSet, Statistic
 from edge_sdk.calibration.pairs import Forgeries
 from edge_sdk.calibration.thresholds import FMR_TARGETS, TRIALS_PER_ERROR, rate
-from edge_sdk.manifest import Rate, VerifyPoint
+from edge_sdk.manifest import Rate
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class AtFmr:
 
 @dataclass(frozen=True)
 class AtPoint:
-    """Rates at the bundle's own threshold for one operating point."""
+    """Rates at one threshold that was chosen on other people, such as a bundle's own."""
 
     name: str
     threshold: float
@@ -60,19 +60,23 @@ def measure(
     forgeries: Forgeries,
     references: int,
     *,
-    points: Sequence[VerifyPoint] = (),
+    points: Mapping[str, float] | None = None,
     replicates: int = 1000,
     seed: int = 0,
 ) -> Measurement:
-    """All statistics of one score set on the same resamples. Raises ScoreError where people are too few."""
+    """All statistics of one score set on the same resamples. Raises ScoreError where people are too few.
+
+    Args:
+        points: Thresholds by name.
+    """
+    points = points or {}
     needed = {target: round(TRIALS_PER_ERROR / target) for target in FMR_TARGETS}
     targets = [target for target in FMR_TARGETS if scores.impostor_count >= needed[target]]
     statistics: list[Statistic] = [Curves.auroc, Curves.eer]
     statistics += [_fnmr_at(target) for target in targets]
-    for point in points:
-        statistics += _at_threshold(point.threshold)
-    thresholds = [point.threshold for point in points]
-    found = iter(metrics.bootstrap_all(scores, statistics, replicates, seed, thresholds=thresholds))
+    for threshold in points.values():
+        statistics += _at_threshold(threshold)
+    found = iter(metrics.bootstrap_all(scores, statistics, replicates, seed, thresholds=list(points.values())))
     return Measurement(
         data=data,
         forgeries=forgeries,
@@ -89,8 +93,8 @@ def measure(
             for target in FMR_TARGETS
         ),
         points=tuple(
-            AtPoint(p.name, p.threshold, *_rates(scores, p.threshold, replicates, seed), *itertools.islice(found, 4))
-            for p in points
+            AtPoint(name, threshold, *_rates(scores, threshold, replicates, seed), *itertools.islice(found, 4))
+            for name, threshold in points.items()
         ),
     )
 

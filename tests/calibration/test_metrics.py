@@ -141,6 +141,9 @@ def test_best_accuracy_threshold_is_the_best(rows):
     found = metrics.best_accuracy_threshold(scores)
     every = [balanced_accuracy_score(scores.mated, scores.scores >= t) for t in [*LEVELS, 2.0]]
     assert balanced_accuracy_score(scores.mated, scores.scores >= found) == pytest.approx(max(every))
+    found = metrics.best_accuracy_threshold(scores, balanced=False)
+    every = [accuracy_score(scores.mated, scores.scores >= t) for t in [*LEVELS, 2.0]]
+    assert accuracy_score(scores.mated, scores.scores >= found) == pytest.approx(max(every))
 
 
 @given(score_lists)

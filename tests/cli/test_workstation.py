@@ -58,6 +58,7 @@ def test_distill_trains_what_its_teacher_may_teach(tmp_path: Path, capsys: pytes
         ["export", "run", "--out", "bundle"],
         ["evaluate", "deepsign", "--data", "synthetic:1"],
         ["demo"],
+        ["reproduce", "deepsign-table4", "--out", "tables"],
     ],
     ids=lambda command: command[0],
 )
