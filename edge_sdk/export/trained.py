@@ -53,7 +53,7 @@ class Trained:
             UsageError: Its recipe has a score that cannot be exported yet.
         """
         described = describe(run)
-        chosen, network, steps = read_network(run, described)
+        chosen, network, facts = read_network(run, described)
         return cls(
             recipe=chosen,
             preset_name=described["preset"],
@@ -61,7 +61,7 @@ class Trained:
             data=load(*described["data"]),
             split=Split.read(run / "split.json"),
             seed=int(described["seed"]),
-            steps=steps,
+            steps=int(facts["step"]),
             distillation=described.get("distillation"),
         )
 
@@ -116,8 +116,8 @@ def describe(run: Path) -> dict[str, Any]:
     return described
 
 
-def read_network(run: Path, described: Mapping[str, Any]) -> tuple[Recipe, nn.Module, int]:
-    """The recipe of a run, the network with the weights that it kept, and the steps behind them.
+def read_network(run: Path, described: Mapping[str, Any]) -> tuple[Recipe, nn.Module, dict[str, Any]]:
+    """The recipe of a run, the network with the weights that it kept, and the facts noted with them.
 
     Raises:
         TrainingError: There are no weights, or they are of another network.
@@ -128,7 +128,7 @@ def read_network(run: Path, described: Mapping[str, Any]) -> tuple[Recipe, nn.Mo
     build = chosen.tiny if described["tiny"] else chosen.network
     network = build(**chosen.preset(described["preset"]).network)
     facts = checkpoint.load_network(run / "best.safetensors", network)
-    return chosen, network, int(facts["step"])
+    return chosen, network, facts
 
 
 def require_embeddings(chosen: Recipe) -> None:
