@@ -24,6 +24,12 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--split", type=Path, metavar="FILE", help="people by use (JSON); default: drawn by the seed")
     train.add_argument("--steps", type=int, help="stop after so many optimiser steps")
+    train.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="pretrained weights to start from, such as torchvision's mobilenet_v2",
+    )
     train.add_argument("--tiny", action="store_true", help="the recipe's miniature, to try things out")
     train.add_argument("--json", action="store_true")
     train.set_defaults(handler=_train)
@@ -72,6 +78,7 @@ def _train(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             steps=arguments.steps,
             tiny=arguments.tiny,
+            weights=arguments.weights,
         )
     )
     if int(os.environ.get("RANK", "0")) > 0:  # torchrun's other processes

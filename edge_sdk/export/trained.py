@@ -16,6 +16,7 @@ from edge_sdk.errors import TrainingError, UsageError
 from edge_sdk.export import checkpoint, recipe
 from edge_sdk.export.datasets import Dataset, load
 from edge_sdk.export.datasets.cache import prepared
+from edge_sdk.export.pretrained import Pretrainable
 from edge_sdk.export.recipe import Preset, Recipe
 from edge_sdk.export.splits import Split
 from edge_sdk.manifest import EmbeddingDistance
@@ -31,6 +32,7 @@ class Trained:
         network: With the weights that the run kept.
         data: The people of all groups of ``split``.
         steps: Optimiser steps behind the weights.
+        pretrained_on: The data set behind the weights that training started from, if any.
     """
 
     recipe: Recipe
@@ -40,6 +42,7 @@ class Trained:
     split: Split
     seed: int
     steps: int
+    pretrained_on: str | None = None
 
     @classmethod
     def read(cls, run: Path) -> Trained:
@@ -65,6 +68,7 @@ class Trained:
             split=split,
             seed=int(described["seed"]),
             steps=int(facts["step"]),
+            pretrained_on=network.pretrained_on if facts.get("weights") and isinstance(network, Pretrainable) else None,
         )
 
     @property
@@ -79,8 +83,10 @@ class Trained:
 
     @property
     def data_names(self) -> tuple[str, ...]:
-        """The data sets that were trained on, sorted."""
+        """The data sets that were trained on, here or before, sorted."""
         extra = {specification.partition(":")[0] for specification in self.preset.extra}
+        if self.pretrained_on is not None:
+            extra.add(self.pretrained_on)
         return tuple(sorted({sample.dataset for sample in self.data.samples} | extra))
 
     def people(self, role: str) -> Dataset:
