@@ -140,20 +140,32 @@ def test_the_nano_net_is_small_and_learns_as_its_model() -> None:
         assert len(made) <= {"fp32": 300_000, "int8": 100_000}[kind.precision]
 
 
-def test_folding_leaves_the_function_and_the_papers_graph() -> None:
-    network = DeepSign(batch_norm=True, width=0.1)
+@pytest.mark.parametrize(
+    "network",
+    [
+        DeepSign(batch_norm=True, width=0.1),
+        SigNet(row_norm=True, width=0.02),
+        SigNet(row_norm=False, width=0.02),
+        MobileNetV2(width=0.02),
+    ],
+    ids=["behind convolutions", "of rows", "behind a ReLU", "in residual blocks"],
+)
+def test_folding_leaves_the_function_and_no_batch_norm(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias)
             nn.init.normal_(module.running_mean)
             nn.init.uniform_(module.running_var, 0.5, 2)
-    folded, x = fold_batch_norm(network), torch.rand(2, 1, 64, 64)
+    folded, x = fold_batch_norm(network), torch.rand(2, 1, 155, 220)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
     assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
     with torch.no_grad():
         assert torch.allclose(folded(x), network.eval()(x), atol=1e-5)
-    assert sum(p.numel() for p in fold_batch_norm(DeepSign(batch_norm=True)).parameters()) == 256_992
+
+
+def test_folding_leaves_the_papers_graph() -> None:
+    assert parameters(fold_batch_norm(DeepSign(batch_norm=True))) == 256_992
 
 
 def test_the_float_graph_is_one_clean_file() -> None:
