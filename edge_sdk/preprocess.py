@@ -325,6 +325,14 @@ INK: tuple[Operation, ...] = (
 )
 
 
+def framed(operations: Sequence[Operation], height: int, width: int) -> tuple[Operation, ...]:
+    """The same pipeline with each frame (``Fit``, ``Resize``) of ``height`` x ``width`` pixels."""
+    return tuple(
+        msgspec.structs.replace(step, height=height, width=width) if isinstance(step, Fit | Resize) else step
+        for step in operations
+    )
+
+
 def trace(operations: Sequence[Operation], image: Image) -> Iterator[tuple[Operation, Image]]:
     """Yield each operation with the image after it."""
     for operation in operations:

@@ -74,6 +74,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", type=Path, metavar="FILE", help="people by use (JSON); default: drawn by the seed")
     parser.add_argument("--steps", type=int, help="stop after so many optimiser steps")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="pretrained weights to start from, such as torchvision's mobilenet_v2",
+    )
     parser.add_argument("--tiny", action="store_true", help="the recipe's miniature, to try things out")
     parser.add_argument("--json", action="store_true")
 
@@ -119,6 +125,7 @@ def _run(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None]) 
             steps=arguments.steps,
             tiny=arguments.tiny,
             guide=guide(split),
+            weights=arguments.weights,
         )
     )
     if int(os.environ.get("RANK", "0")) > 0:  # torchrun's other processes

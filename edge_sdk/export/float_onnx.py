@@ -18,10 +18,11 @@ OPSET = 18
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:
-    """A copy of ``network`` in evaluation mode, in which no batch norm follows a convolution in an ``nn.Sequential``.
+    """A copy of ``network`` in evaluation mode, the same function, without 2-D batch norms.
 
-    With running mean m, variance v, scale g and shift b, the convolution's weight becomes ``w g / sqrt(v + eps)`` and
-    its bias ``(bias - m) g / sqrt(v + eps) + b``: the same function.
+    With running mean m, variance v, scale g and shift b, the weight of a convolution before it in an ``nn.Sequential``
+    becomes ``w g / sqrt(v + eps)`` and its bias ``(bias - m) g / sqrt(v + eps) + b``. A batch norm without such a
+    convolution becomes one: 1 x 1, by channel, which int8 can give a scale a channel and every engine computes.
     """
     network = copy.deepcopy(network).eval()
     for module in list(network.modules()):
@@ -32,7 +33,18 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
             if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(module, name, fuse_conv_bn_eval(layer, norm))
                 delattr(module, following)
+    for module in list(network.modules()):
+        for name, layer in module.named_children():
+            if isinstance(layer, nn.BatchNorm2d):
+                setattr(module, name, _as_convolution(layer))
     return network
+
+
+def _as_convolution(norm: nn.BatchNorm2d) -> nn.Module:
+    channels = norm.num_features
+    identity = nn.Conv2d(channels, channels, 1, groups=channels, bias=False).eval()
+    nn.init.ones_(identity.weight)
+    return fuse_conv_bn_eval(identity, norm)
 
 
 def to_onnx(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:

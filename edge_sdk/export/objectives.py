@@ -6,6 +6,7 @@ between unit embeddings, D^2 = 2 - 2 cos.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -13,9 +14,10 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from torch.nn import functional
 
-from edge_sdk.errors import DatasetError
+from edge_sdk.errors import DatasetError, UsageError
 
 Indices = NDArray[np.int64]
 
@@ -75,6 +77,18 @@ def contrastive(distance: torch.Tensor, genuine: torch.Tensor, margin: float = 1
         genuine: ``bool (P,)``.
     """
     return torch.where(genuine, distance**2, (margin - distance).clamp(min=0) ** 2).mean()
+
+
+def l2(network: nn.Module, coefficients: Mapping[str, float]) -> torch.Tensor:
+    """Sum of ``c * sum(w^2)`` over parameters w by name: what Keras' ``kernel_regularizer=l2(c)`` adds to the loss.
+
+    Raises UsageError for a name that the network does not have.
+    """
+    parameters = dict(network.named_parameters())
+    if missing := coefficients.keys() - parameters.keys():
+        raise UsageError(f"no such parameter to penalise: {', '.join(sorted(missing))}")
+    start = next(network.parameters()).new_zeros(())
+    return sum((c * parameters[name].square().sum() for name, c in coefficients.items()), start)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,9 @@ class Preset:
     Attributes:
         extra: Data sets that are trained on beside the user's, such as ``synthetic:60``: further people where people
             are few. Nothing is measured on them.
+        optimizer: ``rmsprop`` keeps 0.9 of its mean square a step, as Keras does.
+        weight_decay: The optimiser's own, on all parameters.
+        penalty: L2 in the loss, by parameter; see :func:`edge_sdk.export.objectives.l2`.
         schedule: ``constant`` learning rate, or ``one_cycle``: linear warm-up over the first tenth of the steps, then
             a cosine to a hundredth of the rate.
         average: Decay per step of the exponential moving average of the weights; 0 takes the weights as they are.
@@ -45,8 +48,9 @@ class Preset:
     network: Mapping[str, float] = field(default_factory=dict)
     augmentation: Augmentation | None = None
     extra: tuple[str, ...] = ()
-    optimizer: Literal["adam", "adamw"] = "adamw"
+    optimizer: Literal["adam", "adamw", "rmsprop"] = "adamw"
     weight_decay: float = 0.0
+    penalty: Mapping[str, float] = field(default_factory=dict)
     schedule: Literal["constant", "one_cycle"] = "constant"
     average: float = 0.0
     keep: Literal["best", "last"] = "best"

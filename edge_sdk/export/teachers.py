@@ -21,7 +21,7 @@ from edge_sdk.export.augment import Views
 from edge_sdk.export.datasets import Sample, cache, load
 from edge_sdk.export.progress import Progress, Task
 from edge_sdk.export.recipe import Preset, Recipe
-from edge_sdk.export.trained import describe, read_network
+from edge_sdk.export.trained import describe, pretrained_on, read_network
 
 CHUNK = 256
 """Images in one file of answers: what a killed run repeats at most, some seconds."""
@@ -35,7 +35,7 @@ class Teacher:
     Attributes:
         network: In evaluation mode.
         weights: SHA-256 of the file that they come from.
-        people: Everyone it has learned from, also through teachers of its own.
+        people: Everyone it has learned from, also through teachers of its own or before it came here.
     """
 
     recipe: Recipe
@@ -53,11 +53,13 @@ class Teacher:
             UsageError: Its recipe is unknown or does not compare embeddings.
         """
         described = describe(run)
-        chosen, network, _ = read_network(run, described)
+        chosen, network, facts = read_network(run, described)
         name = described["preset"]
         extra = chosen.preset(name).extra
+        before = pretrained_on(network, facts)
         people = {
             *described["train"],
+            *((f"{before}/unknown",) if before else ()),
             *(load(*extra).subjects if extra else ()),
             *(described.get("distillation") or {}).get("people", ()),
         }

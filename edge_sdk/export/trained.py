@@ -17,6 +17,7 @@ from edge_sdk.errors import TrainingError, UsageError
 from edge_sdk.export import checkpoint, recipe
 from edge_sdk.export.datasets import Dataset, load
 from edge_sdk.export.datasets.cache import prepared
+from edge_sdk.export.pretrained import Pretrainable
 from edge_sdk.export.recipe import Preset, Recipe
 from edge_sdk.export.splits import Split
 from edge_sdk.manifest import EmbeddingDistance
@@ -33,6 +34,7 @@ class Trained:
         data: The people of all groups of ``split``.
         steps: Optimiser steps behind the weights.
         distillation: What the run's teachers were (:meth:`edge_sdk.export.distill.Teaching.facts`).
+        pretrained_on: The data set behind the weights that training started from, if any.
     """
 
     recipe: Recipe
@@ -43,6 +45,7 @@ class Trained:
     seed: int
     steps: int
     distillation: Mapping[str, Any] | None = None
+    pretrained_on: str | None = None
 
     @classmethod
     def read(cls, run: Path) -> Trained:
@@ -63,6 +66,7 @@ class Trained:
             seed=int(described["seed"]),
             steps=int(facts["step"]),
             distillation=described.get("distillation"),
+            pretrained_on=pretrained_on(network, facts),
         )
 
     @property
@@ -77,10 +81,11 @@ class Trained:
 
     @property
     def data_names(self) -> tuple[str, ...]:
-        """The data sets that were trained on, also by the teachers, sorted."""
+        """The data sets that were trained on, here, before, or by the teachers, sorted."""
         extra = {specification.partition(":")[0] for specification in self.preset.extra}
         taught = {person.partition("/")[0] for person in (self.distillation or {}).get("people", ())}
-        return tuple(sorted({sample.dataset for sample in self.data.samples} | extra | taught))
+        before = {self.pretrained_on} if self.pretrained_on else set()
+        return tuple(sorted({sample.dataset for sample in self.data.samples} | extra | taught | before))
 
     @property
     def teachers(self) -> tuple[str, ...]:
@@ -114,6 +119,11 @@ def describe(run: Path) -> dict[str, Any]:
         raise TrainingError(f"{path} describes no training run: {error}") from error
     assert isinstance(described, dict)
     return described
+
+
+def pretrained_on(network: nn.Module, facts: Mapping[str, Any]) -> str | None:
+    """The data set behind the weights that a run started from, by the facts noted with its own weights."""
+    return network.pretrained_on if facts.get("weights") and isinstance(network, Pretrainable) else None
 
 
 def read_network(run: Path, described: Mapping[str, Any]) -> tuple[Recipe, nn.Module, dict[str, Any]]:

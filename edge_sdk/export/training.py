@@ -13,7 +13,9 @@ import json
 import math
 import os
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,11 +34,18 @@ from edge_sdk.export import checkpoint
 from edge_sdk.export.datasets import Dataset, joined, load
 from edge_sdk.export.datasets.cache import prepared
 from edge_sdk.export.guide import Guide
-from edge_sdk.export.objectives import Roster
+from edge_sdk.export.objectives import Roster, l2
+from edge_sdk.export.pretrained import digest, load_pretrained
 from edge_sdk.export.progress import Progress
 from edge_sdk.export.recipe import Preset, Recipe
 
 Module = TypeVar("Module", bound=nn.Module)
+
+OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": partial(torch.optim.RMSprop, alpha=0.9),
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,7 @@ class Run:
         steps: Cap on the preset's steps; the learning-rate schedule still ends at the preset's last step.
         tiny: Train the recipe's miniature instead.
         guide: What is learned from beside the labels, such as a teacher.
+        weights: Pretrained weights to start from, where the recipe takes such.
     """
 
     recipe: Recipe
@@ -62,6 +72,7 @@ class Run:
     steps: int | None = None
     tiny: bool = False
     guide: Guide | None = None
+    weights: Path | None = None
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
@@ -76,9 +87,21 @@ class Run:
         return min(self.preset.steps if self.steps is None else self.steps, self.preset.steps)
 
     def network(self) -> nn.Module:
-        """The network of the run with fresh weights."""
+        """The network of the run, with fresh weights or the pretrained ones.
+
+        Raises:
+            UsageError, TrainingError: The recipe takes no pretrained weights, or not these.
+        """
         build = self.recipe.tiny if self.tiny else self.recipe.network
-        return build(**self.preset.network)
+        network = build(**self.preset.network)
+        if self.weights is not None:
+            load_pretrained(network, self.weights)
+        return network
+
+    @cached_property
+    def weights_digest(self) -> str | None:
+        """SHA-256 of the pretrained weights."""
+        return None if self.weights is None else digest(self.weights)
 
     def facts(self) -> dict[str, Any]:
         """What a resumed run must agree on."""
@@ -88,6 +111,7 @@ class Run:
             "preprocessing": preprocess.digest(self.preset.preprocessing),
             "seed": self.seed,
             "tiny": self.tiny,
+            "weights": self.weights_digest,
             "world_size": _world_size(),
             "train": list(self.train.subjects),
             "validation": list(self.validation.subjects),
@@ -113,7 +137,9 @@ def train(run: Run, *, quiet: bool = False) -> Outcome:
 
     Raises:
         DatasetError: An image cannot be read, or there are no pairs.
-        TrainingError: Subjects in both sets, a folder of another run, or a loss that is not finite.
+        TrainingError: Subjects in both sets, a folder of another run, pretrained weights that do not fit, or a loss
+            that is not finite.
+        UsageError: The recipe takes no pretrained weights.
     """
     if shared := set(run.train.subjects) & set(run.validation.subjects):
         raise TrainingError(f"subjects {sorted(shared)[:5]} are in both training and validation data")
@@ -138,8 +164,8 @@ class _Loop:
         torch.manual_seed(run.seed)
         network = run.network()
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(self.preset.average), use_buffers=True)
-        optimizers = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-        optimizer = optimizers[self.preset.optimizer](network.parameters(), weight_decay=self.preset.weight_decay)
+        trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        optimizer = OPTIMIZERS[self.preset.optimizer](trainable, weight_decay=self.preset.weight_decay)
         self.model, self.optimizer = fabric.setup(_channels_last(network), optimizer)
         self.average = _channels_last(self.average.to(fabric.device))
         operations = self.preset.preprocessing
@@ -190,6 +216,7 @@ class _Loop:
         loss = self.preset.objective.loss(labelled, subject, genuine)
         if lesson:
             loss = lesson.loss(embeddings, loss)
+        loss = loss + l2(self.model.module, self.preset.penalty)
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is {loss.item()} at step {self.step}; lower the learning rate")
         self.fabric.backward(loss)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from edge_sdk.errors import DatasetError
-from edge_sdk.export.objectives import ContrastivePairs, MinedMetric, Roster, contrastive
+from edge_sdk.errors import DatasetError, UsageError
+from edge_sdk.export.objectives import ContrastivePairs, MinedMetric, Roster, contrastive, l2
 
 
 def unit(rows: int, seed: int = 0) -> torch.Tensor:
@@ -33,6 +33,23 @@ def test_contrastive_gradients_pull_genuine_pairs_and_push_forged_ones() -> None
     contrastive(distance, torch.tensor([True, False])).backward()
     assert distance.grad is not None
     assert distance.grad[0] > 0 > distance.grad[1]
+
+
+def test_the_penalty_by_loops() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+    coefficients = {"0.weight": 5e-4, "1.weight": 0.1}
+    expected = 0.0
+    for name, coefficient in coefficients.items():
+        for row in network.get_parameter(name).tolist():
+            for weight in row:
+                expected += coefficient * weight * weight
+    assert l2(network, coefficients).item() == pytest.approx(expected)
+    assert l2(network, {}).item() == 0
+    l2(network, {"0.weight": 0.5}).backward()
+    assert torch.allclose(network[0].weight.grad, network[0].weight)
+    assert network[1].weight.grad is None
+    with pytest.raises(UsageError, match=r"2\.weight"):
+        l2(network, {"2.weight": 0.1})
 
 
 def test_pair_batches_hold_the_papers_pairs(roster: Roster) -> None:

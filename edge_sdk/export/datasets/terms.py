@@ -11,6 +11,7 @@ _TERMS = {
     "cedar": (False, "CEDAR offline signatures: research use, as its owner states"),
     "sigcomp2011": (False, "SigComp2011: research use, as its owner states"),
     "svc2004": (False, "SVC2004: research use, as its owner states"),
+    "imagenet": (False, "ImageNet (pretrained weights): research use, as its owner states"),
     "bhsig260": (False, "BHSig260: research use, as its owner states"),
 }
 _OWN = (False, "{name}: the user's own data, terms not known to edge-sdk")

@@ -1,0 +1,60 @@
+"""Weights that others have trained, to start from: a PyTorch state dict in a file."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import nn
+
+from edge_sdk.errors import TrainingError, UsageError
+
+
+@runtime_checkable
+class Pretrainable(Protocol):
+    """A network that can start from weights of others.
+
+    Attributes:
+        pretrained_on: The data set behind those weights, for the bundle's provenance and terms.
+    """
+
+    pretrained_on: str
+
+    def load_pretrained(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Copy what belongs to the network. Raises RuntimeError where names or shapes differ."""
+        ...
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of the file. Raises TrainingError if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise TrainingError(f"no pretrained weights at {path}: {error}") from error
+
+
+def load_pretrained(network: nn.Module, path: Path) -> None:
+    """Fill ``network`` from a file of ``torch.save``, read without executing what it may hold beside tensors.
+
+    Raises:
+        UsageError: The network does not start from weights of others.
+        TrainingError: The file is missing, is no state dict, or is one of another network.
+    """
+    if not isinstance(network, Pretrainable):
+        raise UsageError(f"{type(network).__name__} takes no pretrained weights; leave them out")
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise TrainingError(f"no pretrained weights at {path}") from error
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        raise TrainingError(f"{path} holds no PyTorch weights: {error}") from error
+    if not isinstance(weights, Mapping) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+        raise TrainingError(f"{path} holds something else than a state dict: a mapping of names to tensors")
+    try:
+        network.load_pretrained(weights)
+    except RuntimeError as error:
+        raise TrainingError(f"{path} holds weights of another network: {error}") from error
