@@ -60,7 +60,9 @@ def test_parity(name: str, kind: Kind, engine: str) -> None:
     assert tolerance <= 5 * recipe.PARITY[kind.precision], "looser than any recipe may be"
     _, images, expected = graphs(name)
     found = embed(artifact(name, kind), images, engine=engine, format=kind.format)
-    assert (1 - (found * expected).sum(axis=1)).max() <= tolerance
+    # A miniature's embeddings lie close together: one answer to every image would be within the tolerance.
+    spread = (1 - expected @ expected.T).max()
+    assert (1 - (found * expected).sum(axis=1)).max() <= min(tolerance, spread / 2)
 
 
 @pytest.mark.parametrize("name", recipe.names())
