@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <opencv2/imgproc.hpp>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -95,13 +96,13 @@ inline cv::Mat invert(const cv::Mat& image, const Json&) {
 
 inline cv::Mat flatten_paper(const cv::Mat& image, const Json& with) {
     const int window = with.at("window"), shrink = with.at("shrink"), side = std::max(1, window / shrink) | 1;
-    const cv::Mat small =
-        resized(image, {std::max(1, image.cols / shrink), std::max(1, image.rows / shrink)}, cv::INTER_AREA);
-    cv::Mat paper, out;
-    cv::dilate(small, paper, cv::Mat::ones(side, side, CV_8U));
-    cv::blur(paper, paper, {side, side});
-    paper = resized(cv::max(paper, 1), image.size(), cv::INTER_LINEAR);
-    cv::divide(image, paper, out, 255);
+    const auto missing = [&](int size) { return (shrink - size % shrink) % shrink; };
+    cv::Mat whole, paper, out;
+    cv::copyMakeBorder(image, whole, 0, missing(image.rows), 0, missing(image.cols), cv::BORDER_REPLICATE);
+    paper = resized(whole, whole.size() / shrink, cv::INTER_AREA);
+    cv::morphologyEx(paper, paper, cv::MORPH_CLOSE, cv::Mat::ones(side, side, CV_8U));
+    paper = resized(cv::max(paper, 1), whole.size(), cv::INTER_LINEAR);
+    cv::divide(image, paper({0, 0, image.cols, image.rows}), out, 255);
     return out;
 }
 
@@ -119,6 +120,65 @@ inline cv::Mat binarize(const cv::Mat& image, const Json& with) {
     const int darkness = std::max(floor, round(with.at("fraction").get<double>() * (stroke - darker.begin())));
     cv::Mat out;
     cv::threshold(image, out, 255 - darkness, 255, cv::THRESH_BINARY_INV);
+    return out;
+}
+
+// The middle rows of the runs of ink in a strip of the picture.
+inline std::vector<double> ink_runs(const cv::Mat& strip) {
+    std::vector<double> middles;
+    for (int y = 0, start = -1; y <= strip.rows; ++y) {
+        const bool ink = y < strip.rows && cv::countNonZero(strip.row(y)) > 0;
+        if (ink && start < 0) start = y;
+        if (ink || start < 0) continue;
+        middles.push_back((start + y - 1) / 2.0);
+        start = -1;
+    }
+    return middles;
+}
+
+inline cv::Mat erase_rules(const cv::Mat& image, const Json& with) {
+    constexpr double steepest = 0.2, thickest = 0.01;
+    constexpr std::size_t candidates = 64;
+    const int width = image.cols, border = std::max(1, width / 100);
+    const auto left = ink_runs(image.colRange(0, std::min(border, width)));
+    const auto right = ink_runs(image.colRange(std::max(0, width - border), width));
+    if (std::min(left.size(), right.size()) < 2 || std::max(left.size(), right.size()) > candidates) return image;
+    cv::Mat near;
+    cv::dilate(image, near, cv::Mat::ones(3, 1, CV_8U));
+    std::vector<std::vector<int>> rules;  // the row in each column
+    std::set<double> starts, ends;
+    for (const double start : left)
+        for (const double end : right) {
+            if (std::abs(end - start) > steepest * width) continue;
+            std::vector<int> rows(width);
+            int ink = 0;
+            for (int x = 0; x < width; ++x) {
+                rows[x] = round(start + (end - start) * (x / std::max(1.0, width - 1.0)));
+                ink += near.at<uchar>(rows[x], x) > 0;
+            }
+            if (static_cast<double>(ink) / width < with.at("coverage").get<double>()) continue;
+            rules.push_back(std::move(rows));
+            starts.insert(start);
+            ends.insert(end);
+        }
+    if (std::min(starts.size(), ends.size()) < 2) return image;
+    const int tallest = std::max(2, static_cast<int>(thickest * width)), window = 2 * tallest + 1;
+    cv::Mat share, strokes, lines = cv::Mat::zeros(image.size(), CV_8U);
+    cv::blur(image, share, {1, window}, {-1, -1}, cv::BORDER_CONSTANT);
+    std::vector<int> inks;
+    for (const auto& rows : rules)
+        for (int x = 0; x < width; ++x) {
+            inks.push_back(round(share.at<uchar>(rows[x], x) * (window / 255.0)));
+            lines.at<uchar>(rows[x], x) = 255;
+        }
+    // The median; the mean of the middle two, rounded down, where the number is even.
+    std::sort(inks.begin(), inks.end());
+    const int thickness = (inks[(inks.size() - 1) / 2] + inks[inks.size() / 2]) / 2;
+    if (thickness > tallest) return image;
+    cv::morphologyEx(image, strokes, cv::MORPH_OPEN, cv::Mat::ones(2 * thickness + 2, 1, CV_8U));
+    cv::dilate(lines, lines, cv::Mat::ones(2 * (thickness / 2) + 3, 1, CV_8U));
+    cv::Mat out = image.clone();
+    out.setTo(0, (lines > 0) & (strokes == 0));
     return out;
 }
 
@@ -157,9 +217,12 @@ inline cv::Mat fit(const cv::Mat& image, const Json& with) {
     const double tall = static_cast<double>(height) / image.rows, wide = static_cast<double>(width) / image.cols;
     const int rows = std::min(height, std::max(1, round(image.rows * std::min(tall, wide * stretch))));
     const int columns = std::min(width, std::max(1, round(image.cols * std::min(wide, tall * stretch))));
-    const bool shrinks = static_cast<std::int64_t>(rows) * columns < static_cast<std::int64_t>(image.total());
+    const cv::Size window(std::max(1, round(static_cast<double>(image.cols) / columns)),
+                          std::max(1, round(static_cast<double>(image.rows) / rows)));
+    cv::Mat smooth = image;
+    if (window != cv::Size(1, 1)) cv::blur(image, smooth, window);
     cv::Mat frame = cv::Mat::zeros(height, width, CV_8U);
-    resized(image, {columns, rows}, shrinks ? cv::INTER_AREA : cv::INTER_LINEAR)
+    resized(smooth, {columns, rows}, cv::INTER_LINEAR)
         .copyTo(frame({(width - columns) / 2, (height - rows) / 2, columns, rows}));
     return frame;
 }
@@ -178,6 +241,7 @@ inline cv::Mat step(const Json& operation, const cv::Mat& image) {
         {"invert", op::invert},
         {"flatten_paper", op::flatten_paper},
         {"binarize", op::binarize},
+        {"erase_rules", op::erase_rules},
         {"despeckle", op::despeckle},
         {"crop_to_ink", op::crop_to_ink},
         {"fit", op::fit},
