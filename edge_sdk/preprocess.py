@@ -189,8 +189,8 @@ class EraseRules(Step, frozen=True, tag="erase_rules"):
         if not 0 < thickness <= tallest:
             return image
         strokes = cv2.morphologyEx(image, cv2.MORPH_OPEN, np.ones((2 * thickness + 2, 1), np.uint8))
-        rules = cv2.dilate(rules, np.ones((2 * (thickness // 2) + 3, 1), np.uint8))
-        return np.where((rules > 0) & (strokes == 0), np.uint8(0), image)
+        wide = cv2.dilate(rules, np.ones((2 * (thickness // 2) + 3, 1), np.uint8))
+        return np.where((wide > 0) & (strokes == 0), np.uint8(0), image)
 
     def _rules(self, image: Image) -> Image | None:
         """The middle of each rule 255, one pixel a column, the rest 0; None for a page without."""
@@ -200,7 +200,7 @@ class EraseRules(Step, frozen=True, tag="erase_rules"):
         if not 1 < len(left) <= self.CANDIDATES or not 1 < len(right) <= self.CANDIDATES:
             return None
         # Straight to a pixel; in dashes, where the line is faint.
-        near = cv2.dilate(image, np.ones((3, 2 * (width // 80) + 1), np.uint8))
+        near = _as_image(cv2.dilate(image, np.ones((3, 2 * (width // 80) + 1), np.uint8)))
         start, end = (values.ravel() for values in np.meshgrid(left, right))
         level = np.abs(end - start) <= self.STEEPEST * width
         ruled, _ = self._covered(near, start[level], end[level])

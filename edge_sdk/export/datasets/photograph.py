@@ -24,7 +24,7 @@ from edge_sdk.export.datasets import cache
 from edge_sdk.preprocess import FlattenPaper, Image, ToGray
 
 PREFIX = "photo+"
-WIDTH, HEIGHT = 1280, 960
+WIDTH, HEIGHT = 1024, 768
 # Part of the cache folder's name: raise it when a change here alters the pictures.
 VERSION = 1
 
@@ -100,7 +100,7 @@ def photograph(scan: Image, conditions: Conditions, rng: np.random.Generator) ->
         rng: Source of the sensor's noise.
 
     Returns:
-        A JPEG file, 1280 x 960 gray.
+        A JPEG file, 1024 x 768 gray.
     """
     page = _page(_strokes(scan), conditions)
     lit = cv2.GaussianBlur(page * _light(conditions), (0, 0), conditions.blur)
@@ -151,14 +151,15 @@ def _strokes(scan: Image) -> Floats:
 
 
 def _page(strokes: Floats, conditions: Conditions) -> Floats:
-    """The page with lines and strokes as the camera sees it, (960, 1280) in [0, 1]."""
+    """The page with lines and strokes as the camera sees it, (768, 1024) in [0, 1]."""
     height, width = strokes.shape
     # The scan lies in the middle of a straight view of the page, which perspective then carries into the photograph.
     scale = WIDTH / (conditions.room * max(width, height * WIDTH / HEIGHT))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     ink = cv2.resize(strokes, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     view = np.array([[0, 0], [WIDTH, 0], [WIDTH, HEIGHT], [0, HEIGHT]], np.float32)
-    camera = cv2.getPerspectiveTransform(view, view + conditions.corners * np.array([WIDTH, HEIGHT], np.float32))
+    corners = view + conditions.corners * np.array([WIDTH, HEIGHT], np.float32)
+    camera = np.asarray(cv2.getPerspectiveTransform(view, corners), np.float64)
     place = np.eye(3)
     place[:2, 2] = (WIDTH - size[0]) / 2, (HEIGHT - size[1]) / 2
     seen = cv2.warpPerspective(ink, camera @ place, (WIDTH, HEIGHT), borderValue=1)
@@ -166,7 +167,7 @@ def _page(strokes: Floats, conditions: Conditions) -> Floats:
 
 
 def _rules(camera: NDArray[np.float64], spacing: float, conditions: Conditions) -> Floats:
-    """What the page's printed lines, ``spacing`` pixels apart, leave of the light, (960, 1280) in [0, 1]."""
+    """What the page's printed lines, ``spacing`` pixels apart, leave of the light, (768, 1024) in [0, 1]."""
     rows = np.arange(-HEIGHT / 2 + conditions.first * spacing, HEIGHT * 1.5, spacing)
     ends = np.stack([np.stack([np.full_like(rows, x), rows], axis=1) for x in (-WIDTH / 2, WIDTH * 1.5)], axis=1)
     seen = np.rint(16 * cv2.perspectiveTransform(ends, camera)).astype(np.int32)
@@ -176,11 +177,11 @@ def _rules(camera: NDArray[np.float64], spacing: float, conditions: Conditions) 
 
 
 def _light(conditions: Conditions) -> Floats:
-    """The light on each pixel, (960, 1280) in [0, 1]."""
-    x = np.linspace(-1, 1, WIDTH)[None, :]
-    y = np.linspace(-1, 1, HEIGHT)[:, None] * HEIGHT / WIDTH
+    """The light on each pixel, (768, 1024) in [0, 1]."""
+    x = np.linspace(-1, 1, WIDTH, dtype=np.float32)[None, :]
+    y = np.linspace(-1, 1, HEIGHT, dtype=np.float32)[:, None] * HEIGHT / WIDTH
     across = np.cos(conditions.direction) * x + np.sin(conditions.direction) * y
     shadow = np.clip((across - conditions.edge) / conditions.penumbra + 0.5, 0, 1)
     falloff = np.clip((1 + across) / 2, 0, 1)
     light = conditions.light * (1 - conditions.falloff * falloff) * (1 - conditions.shade * shadow)
-    return light.astype(np.float32)
+    return np.asarray(light, np.float32)
