@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,7 @@ import pytest
 
 from edge_sdk import images, preprocess
 from edge_sdk.bundle import Bundle
+from edge_sdk.export.datasets.photograph import Conditions, photograph
 from edge_sdk.export.datasets.synthetic import SyntheticWriter
 from edge_sdk.preprocess import INK, PAPER, LimitSize, Operation, Resize, ToGray
 from edge_sdk.slicing import slice_bundle
@@ -60,7 +62,12 @@ def pictures() -> dict[str, images.Image]:
     gray = SyntheticWriter(3).genuine(0)
     color = cv2.merge([gray, gray // 2 + 60, gray])
     alpha = np.random.default_rng(0).integers(0, 256, gray.shape, np.uint8)
-    return {"gray": gray, "bgr": color, "bgra": cv2.merge([color, alpha]), "blank": np.full((60, 80), 255, np.uint8)}
+    bgra = cv2.merge([color, alpha])
+    rng = np.random.default_rng(3)
+    # Ruled, tilted, with lines that leave through the top, and of a size that no shrinking divides.
+    conditions = replace(Conditions.draw(rng), rules=0.5, shade=0.35)
+    photo = images.load(photograph(gray, conditions, rng))[:-7, :-3]
+    return {"gray": gray, "bgr": color, "bgra": bgra, "photo": photo, "blank": np.full((60, 80), 255, np.uint8)}
 
 
 @pytest.mark.parametrize("picture", pictures())

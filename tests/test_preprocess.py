@@ -9,6 +9,9 @@ import cv2
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from edge_sdk import preprocess
 from edge_sdk.export.datasets.synthetic import SyntheticWriter
@@ -104,6 +107,158 @@ def test_despeckle_agrees_with_and_without_the_look_up(monkeypatch: pytest.Monke
     assert 0 < np.count_nonzero(one_pass) < np.count_nonzero(noisy)
 
 
+def test_despeckle_agrees_with_short_and_long_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    noisy = np.where(np.random.default_rng(1).random((200, 200)) < 0.05, 255, 0).astype(np.uint8)
+    step = preprocess.Despeckle(area=3)
+    short = step(noisy)
+    monkeypatch.setattr(preprocess.Despeckle, "SHORT", 0)
+    assert np.array_equal(short, step(noisy))
+
+
+# --- light --------------------------------------------------------------------------------------------------------
+
+
+def maximum_alone(image: np.ndarray, window: int) -> np.ndarray:
+    """The picture over its local maximum: what flattening does without the second half of the closing."""
+    brightest = cv2.blur(cv2.dilate(image, np.ones((window, window), np.uint8)), (window, window))
+    return cv2.divide(image, brightest, scale=255)
+
+
+BINARIZE = preprocess.Binarize(floor=30, fraction=0.4, percentile=75.0)
+FLATTEN = preprocess.FlattenPaper(window=48)
+
+
+@pytest.mark.parametrize("upright", [True, False])
+@pytest.mark.parametrize("size", [(420, 211), (403, 202), (401, 203)])
+def test_a_shadow_with_an_edge_leaves_no_ink(scan: np.ndarray, size: tuple[int, int], upright: bool) -> None:
+    page = cv2.resize(scan, size, interpolation=cv2.INTER_AREA)
+    clean = BINARIZE(FLATTEN(page))
+    shaded = page if upright else page.T
+    half = shaded[:, shaded.shape[1] // 2 :]
+    half[:] = np.rint(half * 0.6)
+    elsewhere = cv2.dilate(clean, np.ones((5, 5), np.uint8)) == 0
+    assert not BINARIZE(FLATTEN(page))[elsewhere].any()
+    along = min(size) if upright else max(size)
+    assert np.count_nonzero(BINARIZE(maximum_alone(page, 48))[elsewhere]) > 10 * along
+
+
+def test_a_slanted_shadow_leaves_hardly_a_wedge_at_the_border() -> None:
+    page = np.where(signature(0) > 0, 40, 240)
+    y, x = np.mgrid[:300, :420]
+    lit = (page * np.where(y + 0.5 * x > 250, 0.6, 1)).astype(np.uint8)
+    ink = BINARIZE(FLATTEN(lit))
+    assert np.count_nonzero(ink & signature(0)) > 0.98 * np.count_nonzero(signature(0))
+    assert np.count_nonzero(ink[cv2.dilate(signature(0), np.ones((5, 5), np.uint8)) == 0]) < 0.0005 * ink.size
+
+
+def test_a_stroke_along_the_border_is_ink_not_paper() -> None:
+    page = np.full((300, 420), 240, np.uint8)
+    page[:5, 50:300] = 40
+    assert FLATTEN(page)[:5, 50:300].max() < 60
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (5, 3), (1, 70), (101, 103), (104, 102)])
+def test_any_size_is_flattened(shape: tuple[int, int]) -> None:
+    gray = np.full(shape, 99, np.uint8)
+    assert np.array_equal(FLATTEN(gray), np.full(shape, 255, np.uint8))
+    noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    assert preprocess.FlattenPaper(window=48, shrink=3)(noise).shape == shape
+
+
+# --- ruled paper --------------------------------------------------------------------------------------------------
+
+ERASE = preprocess.EraseRules(coverage=0.75)
+
+
+def signature(seed: int) -> np.ndarray:
+    """Binary ink in the middle of a page, ``uint8 (300, 420)``."""
+    scan = cv2.resize(SyntheticWriter(seed).genuine(0), (300, 150), interpolation=cv2.INTER_AREA)
+    page = np.zeros((300, 420), np.uint8)
+    page[75:225, 60:360] = np.where(scan < 150, 255, 0)
+    return page
+
+
+def rules(tilt: float, distance: int = 48, thickness: int = 2) -> np.ndarray:
+    """Lines across a page, ``uint8 (300, 420)``; the tilt is a slope. OpenCV's thickness of 2 is 3 pixels."""
+    page = np.zeros((300, 420), np.uint8)
+    for row in range(-72, 372, distance):
+        cv2.line(page, (-1, round(row - 210 * tilt)), (420, round(row + 210 * tilt)), 255, thickness)
+    return page
+
+
+@pytest.mark.parametrize("tilt", [0, 0.03, -0.1])
+@pytest.mark.parametrize("thickness", [1, 2])
+def test_rules_go_and_the_signature_stays(tilt: float, thickness: int) -> None:
+    kept, lines = [], rules(tilt, thickness=thickness)
+    for seed in range(8):
+        alone = signature(seed)
+        before = np.maximum(alone, lines)
+        after = ERASE(before)
+        assert not np.any(after > before)
+        left_over = (after > 0) & (cv2.dilate(alone, np.ones((5, 5), np.uint8)) == 0)
+        assert left_over.sum() < 0.01 * np.count_nonzero(lines)
+        kept.append(np.count_nonzero(after & alone) / np.count_nonzero(alone))
+    assert np.mean(kept) >= 0.9
+
+
+def test_dashed_rules_go() -> None:
+    lines = rules(0.04)
+    lines[:, ::4] = lines[:, 1::4] = 0
+    assert np.count_nonzero(ERASE(np.maximum(lines, signature(1)))) < 1.05 * np.count_nonzero(signature(1))
+
+
+@pytest.mark.parametrize("end", [30, 389])
+def test_an_underline_that_does_not_reach_both_borders_stays(end: int) -> None:
+    page = signature(2)
+    cv2.line(page, (30 if end == 389 else 0, 250), (end if end == 389 else 389, 240), 255, 2)
+    assert np.array_equal(ERASE(page), page)
+    ruled = np.maximum(page, rules(0.0))
+    assert np.count_nonzero(ERASE(ruled)[236:254] & page[236:254]) > 0.9 * np.count_nonzero(page[236:254])
+
+
+def test_one_line_from_border_to_border_underlines_the_name() -> None:
+    page = signature(3)
+    cv2.line(page, (0, 240), (419, 225), 255, 2)
+    assert np.array_equal(ERASE(page), page)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        signature(4),
+        np.full((300, 420), 255, np.uint8),
+        cv2.copyMakeBorder(signature(5), 9, 9, 9, 9, cv2.BORDER_CONSTANT, value=255),  # a frame
+        np.repeat(np.tile(np.array([0, 255], np.uint8), 150)[:, None], 420, axis=1),  # more runs than a page has lines
+        np.repeat(np.tile(np.repeat(np.array([0, 255], np.uint8), 20), 8)[:, None], 420, axis=1),  # bars
+        np.full((1, 1), 255, np.uint8),
+        np.zeros((1, 1), np.uint8),
+    ],
+    ids=["no ink at the borders", "all ink", "frame", "stripes", "bars", "one pixel of ink", "one pixel"],
+)
+def test_what_is_no_ruled_page_stays_as_it_is(page: np.ndarray) -> None:
+    assert np.array_equal(ERASE(page), page)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=90)),
+    st.sampled_from([0.01, 0.5, 0.75, 1.0]),
+    st.lists(st.integers(0, 89), max_size=6),
+)
+def test_any_binary_picture_loses_ink_at_most(ink: np.ndarray, coverage: float, lines: list[int]) -> None:
+    picture = np.where(ink, np.uint8(255), np.uint8(0))
+    picture[[row for row in lines if row < len(picture)]] = 255
+    before = picture.copy()
+    after = preprocess.EraseRules(coverage=coverage)(picture)
+    assert after.shape == picture.shape
+    assert after.dtype == np.uint8
+    assert np.array_equal(picture, before)
+    assert np.all((after == picture) | (after == 0))
+
+
+# --- frame --------------------------------------------------------------------------------------------------------
+
+
 def test_crop_leaves_the_ink_in_the_middle() -> None:
     image = np.zeros((200, 300), np.uint8)
     image[50:60, 100:200] = 255
@@ -118,6 +273,18 @@ def test_fit_stretches_no_more_than_allowed() -> None:
     rows, columns = np.flatnonzero(out.any(axis=1)), np.flatnonzero(out.any(axis=0))
     assert columns.size == 360
     assert rows.size == 54  # 36 kept the ratio; 1.5 times that
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (20, 31), (150, 180), (149, 400), (700, 333), (2000, 7)])
+def test_fit_keeps_a_constant_and_the_mean(shape: tuple[int, int]) -> None:
+    fit = preprocess.Fit(height=150, width=180, stretch=1.5)
+    constant = fit(np.full(shape, 200, np.uint8))
+    inside = constant > 0
+    assert np.all(np.abs(constant[inside].astype(int) - 200) <= 1)
+    ink = np.where(np.random.default_rng(0).random(shape) < 0.2, 255, 0).astype(np.uint8)
+    ink = cv2.dilate(ink, np.ones((2, 2), np.uint8))
+    if min(shape) > 100:  # shrunk, and with enough pixels for a mean
+        assert fit(ink)[inside].mean() == pytest.approx(ink.mean(), rel=0.03)
 
 
 def test_round_trip_and_digest() -> None:

@@ -19,7 +19,11 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("bundle", metavar="BUNDLE", help="shipped name, folder or .edge file")
     parser.add_argument(
-        "--data", nargs="+", required=True, metavar="SPEC", help="cedar:PATH, folder:PATH, synthetic:20 ..."
+        "--data",
+        nargs="+",
+        required=True,
+        metavar="SPEC",
+        help="cedar:PATH, folder:PATH, synthetic:20, photo+cedar:PATH ...",
     )
     parser.add_argument(
         "--subjects-file",

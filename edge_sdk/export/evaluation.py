@@ -25,10 +25,12 @@ from edge_sdk.errors import InputError, OperatingPointError, ScoreError
 from edge_sdk.export.datasets import Dataset, Sample
 from edge_sdk.export.measurements import Measurement, measure
 from edge_sdk.manifest import EmbeddingDistance, VerifyPoint
+from edge_sdk.preprocess import Operation
 from edge_sdk.runtime import Verifier
 
 FORGERIES: tuple[Forgeries, ...] = ("skilled", "random")
 ALL = "all"
+EXAMPLES = 3  # of each data set, to be looked at
 Progress = Callable[[int, int], None]
 
 
@@ -100,10 +102,15 @@ class Report:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A report, and the scores behind each of its measurements (for curves)."""
+    """A report, the scores behind each of its measurements (for curves), and a few samples of each data set.
+
+    ``operations`` are the bundle's pre-processing, through which the samples went.
+    """
 
     report: Report
     scores: tuple[ScoreSet, ...]
+    operations: tuple[Operation, ...]
+    examples: tuple[Sample, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +200,12 @@ def evaluate(
         wrong_pairs=_closest(wrong, wrong_pairs),
         failures=embedded.failures,
     )
-    return Evaluation(report, tuple(scores for _, scores in measurements))
+    return Evaluation(
+        report=report,
+        scores=tuple(scores for _, scores in measurements),
+        operations=opened.manifest.inputs[0].preprocessing,
+        examples=tuple(itertools.chain.from_iterable(_examples(embedded.of(name).samples) for name in names)),
+    )
 
 
 def embed(verifier: Verifier, samples: Sequence[Sample], *, progress: Progress | None = None) -> Embedded:
@@ -217,6 +229,14 @@ def embed(verifier: Verifier, samples: Sequence[Sample], *, progress: Progress |
     if not kept:
         raise ScoreError(f"none of {len(samples)} pictures can be used")
     return Embedded(tuple(kept), np.concatenate(embeddings), tuple(failures))
+
+
+def _examples(samples: Sequence[Sample]) -> list[Sample]:
+    """The first sample of each of the first people."""
+    firsts: dict[str, Sample] = {}
+    for sample in samples:
+        firsts.setdefault(sample.subject, sample)
+    return list(firsts.values())[:EXAMPLES]
 
 
 def _wrong(

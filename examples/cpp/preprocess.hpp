@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <opencv2/imgproc.hpp>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -95,13 +96,17 @@ inline cv::Mat invert(const cv::Mat& image, const Json&) {
 
 inline cv::Mat flatten_paper(const cv::Mat& image, const Json& with) {
     const int window = with.at("window"), shrink = with.at("shrink"), side = std::max(1, window / shrink) | 1;
-    const cv::Mat small =
-        resized(image, {std::max(1, image.cols / shrink), std::max(1, image.rows / shrink)}, cv::INTER_AREA);
-    cv::Mat paper, out;
-    cv::dilate(small, paper, cv::Mat::ones(side, side, CV_8U));
-    cv::blur(paper, paper, {side, side});
-    paper = resized(cv::max(paper, 1), image.size(), cv::INTER_LINEAR);
-    cv::divide(image, paper, out, 255);
+    const int outside = 3 * side / 4;
+    const auto missing = [&](int size) { return (shrink - size % shrink) % shrink; };
+    cv::Mat whole, paper, out;
+    cv::copyMakeBorder(image, whole, 0, missing(image.rows), 0, missing(image.cols), cv::BORDER_REPLICATE);
+    const cv::Size cells = whole.size() / shrink;
+    paper = resized(whole, cells, cv::INTER_AREA);
+    cv::copyMakeBorder(paper, paper, outside, outside, outside, outside, cv::BORDER_REPLICATE);
+    const cv::Mat square = cv::Mat::ones(side, side, CV_8U);
+    cv::morphologyEx(paper, paper, cv::MORPH_CLOSE, square, {-1, -1}, 1, cv::BORDER_CONSTANT, cv::Scalar(255));
+    paper = cv::max(paper(cv::Rect({outside, outside}, cells)), 1);
+    cv::divide(image, resized(paper, whole.size(), cv::INTER_LINEAR)({0, 0, image.cols, image.rows}), out, 255);
     return out;
 }
 
@@ -119,6 +124,96 @@ inline cv::Mat binarize(const cv::Mat& image, const Json& with) {
     const int darkness = std::max(floor, round(with.at("fraction").get<double>() * (stroke - darker.begin())));
     cv::Mat out;
     cv::threshold(image, out, 255 - darkness, 255, cv::THRESH_BINARY_INV);
+    return out;
+}
+
+// The middle rows of the runs of ink in a strip of the picture.
+inline std::vector<double> ink_runs(const cv::Mat& strip) {
+    std::vector<double> middles;
+    for (int y = 0, start = -1; y <= strip.rows; ++y) {
+        const bool ink = y < strip.rows && cv::countNonZero(strip.row(y)) > 0;
+        if (ink && start < 0) start = y;
+        if (ink || start < 0) continue;
+        middles.push_back((start + y - 1) / 2.0);
+        start = -1;
+    }
+    return middles;
+}
+
+// A straight line from row `start` on the left to row `end` on the right.
+struct Rule {
+    double start, end;
+
+    int row(int x, int width) const { return round(start + (end - start) * (x / std::max(1.0, width - 1.0))); }
+
+    bool covered(const cv::Mat& near, double coverage) const {
+        int ink = 0, inside = 0;
+        for (int x = 0; x < near.cols; ++x)
+            if (const int y = row(x, near.cols); y >= 0 && y < near.rows) {
+                ++inside;
+                ink += near.at<uchar>(y, x) > 0;
+            }
+        return ink >= coverage * std::max(1, inside);
+    }
+};
+
+// Straight thin ink from border to border, and what runs alike and leaves through the top or the bottom.
+inline std::vector<Rule> find_rules(const cv::Mat& image, double coverage) {
+    constexpr double steepest = 0.2;
+    constexpr std::size_t candidates = 64;
+    const int width = image.cols, border = std::max(1, width / 40), steep = round(steepest * width);
+    const auto left = ink_runs(image.colRange(0, border)), right = ink_runs(image.colRange(width - border, width));
+    if (std::min(left.size(), right.size()) < 2 || std::max(left.size(), right.size()) > candidates) return {};
+    cv::Mat near;
+    cv::dilate(image, near, cv::Mat::ones(3, 2 * (width / 80) + 1, CV_8U));
+    std::vector<Rule> rules;
+    std::set<double> starts, ends;
+    for (const double end : right)
+        for (const double start : left)
+            if (const Rule rule{start, end};
+                std::abs(end - start) <= steepest * width && rule.covered(near, coverage)) {
+                rules.push_back(rule);
+                starts.insert(start);
+                ends.insert(end);
+            }
+    if (std::min(starts.size(), ends.size()) < 2) return {};
+    double mean_start = 0, mean_end = 0, together = 0, spread = 0;  // least squares
+    for (const Rule& rule : rules) mean_start += rule.start / rules.size(), mean_end += rule.end / rules.size();
+    for (const Rule& rule : rules) {
+        together += (rule.start - mean_start) * (rule.end - mean_end);
+        spread += (rule.start - mean_start) * (rule.start - mean_start);
+    }
+    for (int start = -steep; start < image.rows + steep; ++start) {
+        const Rule rule{static_cast<double>(start), mean_end + together / spread * (start - mean_start)};
+        const bool leaves = std::min(rule.start, rule.end) < 0 || std::max(rule.start, rule.end) > image.rows - 1;
+        if (leaves && rule.covered(near, coverage)) rules.push_back(rule);
+    }
+    return rules;
+}
+
+inline cv::Mat erase_rules(const cv::Mat& image, const Json& with) {
+    constexpr double thickest = 0.01;
+    const auto found = find_rules(image, with.at("coverage"));
+    if (found.empty()) return image;
+    cv::Mat rules = cv::Mat::zeros(image.size(), CV_8U), share, strokes;
+    for (const Rule& rule : found)
+        for (int x = 0; x < image.cols; ++x)
+            if (const int y = rule.row(x, image.cols); y >= 0 && y < image.rows) rules.at<uchar>(y, x) = 255;
+    const int tallest = std::max(2, static_cast<int>(thickest * image.cols)), window = 2 * tallest + 1;
+    cv::blur(image, share, {1, window}, {-1, -1}, cv::BORDER_CONSTANT);
+    std::vector<int> ink;
+    for (int y = 0; y < image.rows; ++y)
+        for (int x = 0; x < image.cols; ++x)
+            if (rules.at<uchar>(y, x) && image.at<uchar>(y, x)) ink.push_back(share.at<uchar>(y, x));
+    if (ink.empty()) return image;
+    std::sort(ink.begin(), ink.end());
+    const double median = (ink[(ink.size() - 1) / 2] + ink[ink.size() / 2]) / 2.0;
+    const int thickness = round(median * window / 255);
+    if (thickness > tallest) return image;
+    cv::morphologyEx(image, strokes, cv::MORPH_OPEN, cv::Mat::ones(2 * thickness + 2, 1, CV_8U));
+    cv::dilate(rules, rules, cv::Mat::ones(2 * (thickness / 2) + 3, 1, CV_8U));
+    cv::Mat out = image.clone();
+    out.setTo(0, (rules > 0) & (strokes == 0));
     return out;
 }
 
@@ -157,9 +252,12 @@ inline cv::Mat fit(const cv::Mat& image, const Json& with) {
     const double tall = static_cast<double>(height) / image.rows, wide = static_cast<double>(width) / image.cols;
     const int rows = std::min(height, std::max(1, round(image.rows * std::min(tall, wide * stretch))));
     const int columns = std::min(width, std::max(1, round(image.cols * std::min(wide, tall * stretch))));
-    const bool shrinks = static_cast<std::int64_t>(rows) * columns < static_cast<std::int64_t>(image.total());
+    const cv::Size window(std::max(1, round(static_cast<double>(image.cols) / columns)),
+                          std::max(1, round(static_cast<double>(image.rows) / rows)));
+    cv::Mat smooth = image;
+    if (window != cv::Size(1, 1)) cv::blur(image, smooth, window);
     cv::Mat frame = cv::Mat::zeros(height, width, CV_8U);
-    resized(image, {columns, rows}, shrinks ? cv::INTER_AREA : cv::INTER_LINEAR)
+    resized(smooth, {columns, rows}, cv::INTER_LINEAR)
         .copyTo(frame({(width - columns) / 2, (height - rows) / 2, columns, rows}));
     return frame;
 }
@@ -178,6 +276,7 @@ inline cv::Mat step(const Json& operation, const cv::Mat& image) {
         {"invert", op::invert},
         {"flatten_paper", op::flatten_paper},
         {"binarize", op::binarize},
+        {"erase_rules", op::erase_rules},
         {"despeckle", op::despeckle},
         {"crop_to_ink", op::crop_to_ink},
         {"fit", op::fit},

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import re
@@ -7,6 +8,7 @@ import sys
 from collections import Counter
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, precision_score, recall_score, roc_auc_score
@@ -235,11 +237,40 @@ def test_written_files(evaluation, tmp_path):
     page = html_path.read_text()
     assert page.startswith("<!doctype html>")
     assert page.count("<svg") == 2
-    assert page.count("data:image/png;base64,") == 2 * len(evaluation.report.wrong_pairs)
+    stages = page[page.index("<table class=stages>") :].partition("</table>")[0]
+    in_stages = stages.count("data:image/png;base64,")
+    assert page.count("data:image/png;base64,") == in_stages + 2 * len(evaluation.report.wrong_pairs)
     assert not re.search(r'(?:src|href)="(?!data:|#)', page.replace("xlink:href", "href"))  # nothing is fetched
     assert "<script" not in page
     assert "blank.png" in page
     assert re.search(r"w\d/genuine/\d.png and w\d/", page)  # whose they are, too
+
+
+def test_pictures_on_their_way_to_the_network(evaluation, bundle):
+    page = reports.html(evaluation)
+    stages = page[page.index("<table class=stages>") :].partition("</table>")[0]
+    operations = bundle.manifest.inputs[0].preprocessing
+    assert [sample.subject for sample in evaluation.examples] == [
+        f"{d}/w{k}" for d in ("first", "second") for k in range(3)
+    ]
+    head, *rows = stages.split("</tr>")[:-1]
+    assert re.findall(r"<th>(\w+)<br>", head) == [preprocess_name(operation) for operation in operations]
+    assert len(rows) == len(evaluation.examples)
+    for row, sample in zip(rows, evaluation.examples, strict=True):
+        states = [sample.read(), *(picture for _, picture in preprocess.trace(operations, sample.read()))]
+        same = [np.array_equal(a, b) for a, b in itertools.pairwise(states)]
+        assert row.count("&ndash;") == sum(same)
+        pictures = [
+            cv2.imdecode(np.frombuffer(base64.b64decode(found), np.uint8), cv2.IMREAD_UNCHANGED)
+            for found in re.findall(r"base64,([^\"]+)", row)
+        ]
+        assert len(pictures) == len(states) - sum(same)
+        assert max(max(picture.shape) for picture in pictures) <= 150
+        assert pictures[-1].mean() == pytest.approx(states[-1].mean(), abs=2)
+
+
+def preprocess_name(operation):
+    return json.loads(msgspec.json.encode(operation))["op"]
 
 
 def test_the_page_is_the_same_each_time_and_escapes_names(evaluation, bundle, data, tmp_path):

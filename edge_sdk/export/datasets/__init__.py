@@ -78,7 +78,8 @@ def load(*specs: str) -> Dataset:
     Args:
         specs: each ``cedar:PATH``, ``sigcomp2011:PATH``, ``svc2004:PATH``, ``bhsig260:PATH``, ``folder:PATH``
             (``PATH/WRITER/{genuine,forged}/*``), ``synthetic:N`` or ``synthetic:N@SEED`` (N writers, drawn once into
-            the user's cache folder).
+            the user's cache folder). With ``photo+`` in front, photographs of these scans
+            (:mod:`edge_sdk.export.datasets.photograph`), of the same persons.
 
     Raises:
         DatasetError: a folder is missing, empty or half-complete, or two specifications hold the same person.
@@ -100,7 +101,7 @@ def load_unlabeled(*specs: str) -> Dataset:
         DatasetError: a folder is missing, or there is no picture in it.
         UsageError: a specification cannot be read.
     """
-    parts = [_load_one(spec) if spec.partition(":")[0] in KINDS else _load_pictures(Path(spec)) for spec in specs]
+    parts = [_load_one(spec) if _kind(spec) in KINDS else _load_pictures(Path(spec)) for spec in specs]
     return Dataset("+".join(part.name for part in parts), tuple(sample for part in parts for sample in part.samples))
 
 
@@ -108,14 +109,15 @@ def joined(*parts: Dataset) -> Dataset:
     """Several data sets as one.
 
     Raises:
-        DatasetError: two of them hold the same person.
+        DatasetError: two of them hold the same person. Scans and photographs of one person are no such case.
     """
-    owner: dict[str, str] = {}
+    owner: dict[tuple[str, str], str] = {}
     for part in parts:
-        for subject in part.subjects:
-            if subject in owner:
-                raise DatasetError(f"{owner[subject]} and {part.name} both hold {subject}; give each person once")
-        owner.update(dict.fromkeys(part.subjects, part.name))
+        people = dict.fromkeys((sample.dataset, sample.subject) for sample in part.samples)
+        for person in people:
+            if person in owner:
+                raise DatasetError(f"{owner[person]} and {part.name} both hold {person[1]}; give each person once")
+        owner.update(dict.fromkeys(people, part.name))
     return Dataset("+".join(part.name for part in parts), tuple(s for part in parts for s in part.samples))
 
 
@@ -158,11 +160,22 @@ def folds(dataset: Dataset, n: int, seed: int = 0) -> tuple[tuple[str, ...], ...
     return _complete(dataset, [order[i::n] for i in range(n)])
 
 
+def _kind(spec: str) -> str:
+    from edge_sdk.export.datasets import photograph
+
+    return spec.removeprefix(photograph.PREFIX).partition(":")[0]
+
+
 def _load_one(spec: str) -> Dataset:
-    kind, _, rest = spec.partition(":")
+    from edge_sdk.export.datasets import photograph
+
+    kind, rest = _kind(spec), spec.partition(":")[2]
     if not rest or kind not in KINDS:
         known = ", ".join(f"{name}:PATH" for name in LAYOUTS)
-        raise UsageError(f'"{spec}" names no data set; expected {known}, synthetic:N or synthetic:N@SEED')
+        raise UsageError(
+            f'"{spec}" names no data set; expected {known}, synthetic:N or synthetic:N@SEED, '
+            f"or {photograph.PREFIX} and one of these"
+        )
     if kind == "synthetic":
         from edge_sdk.export.datasets import synthetic
 
@@ -172,7 +185,10 @@ def _load_one(spec: str) -> Dataset:
         # Users' folders are told apart by their names; the public sets have one name wherever they lie.
         name = root.resolve().name if kind == "folder" else kind
         entries = LAYOUTS[kind].entries(root)
-    return Dataset(name, tuple(Sample(name, f"{name}/{writer}", genuine, path) for writer, genuine, path in entries))
+    shown = name
+    if spec.startswith(photograph.PREFIX):
+        shown, entries = photograph.PREFIX + name, photograph.album(entries)
+    return Dataset(shown, tuple(Sample(shown, f"{name}/{writer}", genuine, path) for writer, genuine, path in entries))
 
 
 def _load_pictures(root: Path) -> Dataset:
@@ -187,8 +203,9 @@ def _load_pictures(root: Path) -> Dataset:
 
 
 def _shuffled(dataset: Dataset, seed: int) -> list[NDArray[np.str_]]:
-    names = sorted({sample.dataset for sample in dataset.samples})
-    groups = [sorted({s.subject for s in dataset.samples if s.dataset == name}) for name in names]
+    # By the data set that a person comes from: scans and photographs of one person stay together.
+    names = sorted({subject.partition("/")[0] for subject in dataset.subjects})
+    groups = [[s for s in dataset.subjects if s.partition("/")[0] == name] for name in names]
     seeds = [(seed, zlib.crc32(name.encode())) for name in names]
     return [np.random.default_rng(s).permutation(np.array(group)) for s, group in zip(seeds, groups, strict=True)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from edge_sdk.export.datasets.photograph import PREFIX
 from edge_sdk.manifest import DataTerms
 
 _TERMS = {
@@ -21,7 +22,7 @@ def terms(datasets: Iterable[str]) -> DataTerms:
     """The terms of a model trained on these data sets. Unknown data is taken as not for commercial use."""
     found = [
         (allowed, text.format(name=name))
-        for name in sorted(set(datasets))
+        for name in sorted({name.removeprefix(PREFIX) for name in datasets})
         for allowed, text in [_TERMS.get(name, _OWN)]
     ]
     return DataTerms(

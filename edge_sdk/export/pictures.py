@@ -1,0 +1,96 @@
+"""An evaluation's pictures as HTML: what pre-processing makes of a few samples, and the pairs decided wrongly."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+
+from edge_sdk import images
+from edge_sdk.errors import InputError
+from edge_sdk.export.datasets import Sample
+from edge_sdk.export.evaluation import Report, WrongPair
+from edge_sdk.preprocess import Image, Operation, trace
+
+_PAIR, _STAGE = 300, 150  # pixels on a thumbnail's longer side
+_KINDS = (
+    ("Skilled forgeries that were accepted", False, "skilled"),
+    ("Other people's signatures that were accepted", False, "random"),
+    ("Genuine signatures that were rejected", True, "skilled"),
+)
+
+
+def stages(operations: Sequence[Operation], samples: Sequence[Sample]) -> Iterable[str]:
+    """A table with a row for each sample: the picture as it is, then after each operation."""
+    yield "<h2>From pixel to network input</h2>"
+    yield "<p class=muted>The picture after each operation; a dash where an operation left it as it was.</p>"
+    head = "".join(f"<th>{_operation(operation)}</th>" for operation in operations)
+    rows = "".join(f"<tr>{''.join(_row(operations, sample))}</tr>" for sample in samples)
+    head = f"<tr><th class=text>data, file</th><th>as read</th>{head}</tr>"
+    yield f"<div class=scroll><table class=stages>{head}{rows}</table></div>"
+
+
+def wrong_pairs(report: Report) -> Iterable[str]:
+    """The pairs on the wrong side of the threshold, by kind of error; nothing where the bundle has no threshold."""
+    if report.threshold is None:
+        return
+    for title, mated, forgeries in _KINDS:
+        pairs = [pair for pair in report.wrong_pairs if pair.mated is mated and pair.forgeries == forgeries]
+        yield f"<h2>{title}</h2>"
+        if not pairs:
+            yield "<p class=muted>None.</p>"
+            continue
+        yield f"<p class=muted>Furthest from the threshold {report.threshold:.4f} first; each picture once.</p>"
+        yield f"<div class=pairs>{''.join(map(_pair, pairs))}</div>"
+
+
+def _operation(operation: Operation) -> str:
+    settings = msgspec.to_builtins(operation)
+    name = settings.pop("op")
+    values = ", ".join(f"{key} {value}" for key, value in settings.items())
+    return f"{escape(name)}<br><span class=muted>{escape(values)}</span>"
+
+
+def _row(operations: Sequence[Operation], sample: Sample) -> Iterable[str]:
+    yield f"<td class=text>{escape(sample.dataset)}<br><span class=muted>{escape(_name(sample.path))}</span></td>"
+    try:
+        picture = images.load(sample.path)
+    except (InputError, OSError) as error:  # gone since it was embedded
+        yield f"<td class=text colspan={len(operations) + 1}>{escape(str(error))}</td>"
+        return
+    yield f"<td>{_thumbnail(picture, _STAGE, 'as read')}</td>"
+    for operation, after in trace(operations, picture):
+        same = np.array_equal(after, picture)
+        shown = "&ndash;" if same else _thumbnail(after, _STAGE, f"after {type(operation).__name__}")
+        yield f"<td>{shown}</td>"
+        picture = after
+
+
+def _pair(pair: WrongPair) -> str:
+    names = " and ".join(map(_name, (pair.reference, pair.query)))
+    pictures = "".join(map(_file, (pair.reference, pair.query)))
+    return f"<figure>{pictures}<figcaption>score {pair.score:.4f}<br>{escape(names)}</figcaption></figure>"
+
+
+def _file(path: str) -> str:
+    try:
+        return _thumbnail(images.load(path), _PAIR, Path(path).name)
+    except (InputError, OSError) as error:  # gone since it was embedded
+        return f"<p class=muted>{escape(str(error))}</p>"
+
+
+def _name(path: str | Path) -> str:
+    return "/".join(Path(path).parts[-3:])
+
+
+def _thumbnail(picture: Image, side: int, description: str) -> str:
+    scale = min(1.0, side / max(picture.shape[:2]))
+    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    data = base64.b64encode(cv2.imencode(".png", small)[1].tobytes()).decode()
+    return f'<img alt="{escape(description)}" src="data:image/png;base64,{data}">'
