@@ -165,7 +165,7 @@ def test_folding_leaves_the_function_and_no_batch_norm(network: nn.Module) -> No
 
 
 def test_folding_leaves_the_papers_graph() -> None:
-    assert parameters(fold_batch_norm(DeepSign(batch_norm=True))) == 256_992
+    assert parameters(fold_batch_norm(DeepSign(batch_norm=True)), frozen=True) == 256_992
 
 
 def test_the_float_graph_is_one_clean_file() -> None:
