@@ -53,14 +53,20 @@ inline cv::Mat to_gray(const cv::Mat& image, const Json&) {
     return gray;
 }
 
+// Means over whole blocks of pixels as far as they go, then bilinear.
+inline cv::Mat scaled(const cv::Mat& image, int height, int width) {
+    const int rows = std::max(1, image.rows / height), columns = std::max(1, image.cols / width);
+    if (rows == 1 && columns == 1) return resized(image, {width, height}, cv::INTER_LINEAR);
+    const cv::Size blocks(image.cols / columns, image.rows / rows);
+    const cv::Mat whole = image({0, 0, blocks.width * columns, blocks.height * rows});
+    return resized(resized(whole, blocks, cv::INTER_AREA), {width, height}, cv::INTER_LINEAR);
+}
+
 inline cv::Mat limit_size(const cv::Mat& image, const Json& with) {
-    const int side = with.at("side"), longer = std::max(image.rows, image.cols), factor = longer / side;
+    const int side = with.at("side"), longer = std::max(image.rows, image.cols);
     if (longer <= side) return image;
-    const auto scaled = [&](int size) { return std::max(1, round(static_cast<double>(size) * side / longer)); };
-    cv::Mat whole = image;
-    if (factor > 1)
-        whole = resized(image, {std::max(1, image.cols / factor), std::max(1, image.rows / factor)}, cv::INTER_AREA);
-    return resized(whole, {scaled(image.cols), scaled(image.rows)}, cv::INTER_LINEAR);
+    const auto shrunk = [&](int size) { return std::max(1, round(static_cast<double>(size) * side / longer)); };
+    return scaled(image, shrunk(image.rows), shrunk(image.cols));
 }
 
 inline cv::Mat threshold(const cv::Mat& image, const Json& with) {
@@ -252,13 +258,8 @@ inline cv::Mat fit(const cv::Mat& image, const Json& with) {
     const double tall = static_cast<double>(height) / image.rows, wide = static_cast<double>(width) / image.cols;
     const int rows = std::min(height, std::max(1, round(image.rows * std::min(tall, wide * stretch))));
     const int columns = std::min(width, std::max(1, round(image.cols * std::min(wide, tall * stretch))));
-    const cv::Size window(std::max(1, round(static_cast<double>(image.cols) / columns)),
-                          std::max(1, round(static_cast<double>(image.rows) / rows)));
-    cv::Mat smooth = image;
-    if (window != cv::Size(1, 1)) cv::blur(image, smooth, window);
     cv::Mat frame = cv::Mat::zeros(height, width, CV_8U);
-    resized(smooth, {columns, rows}, cv::INTER_LINEAR)
-        .copyTo(frame({(width - columns) / 2, (height - rows) / 2, columns, rows}));
+    scaled(image, rows, columns).copyTo(frame({(width - columns) / 2, (height - rows) / 2, columns, rows}));
     return frame;
 }
 
