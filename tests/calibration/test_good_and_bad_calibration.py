@@ -17,7 +17,7 @@ from edge_sdk.errors import GuardrailError
 from edge_sdk.export.datasets.synthetic import SyntheticWriter
 from edge_sdk.runtime.engines import onnxruntime
 
-WRITERS, EACH = 24, 3
+WRITERS, EACH = 72, 3
 
 
 def signatures(writers, each):
