@@ -133,7 +133,8 @@ def test_frozen_blocks_keep_weights_and_statistics(unfreeze: int) -> None:
 def test_the_nano_net_is_small_and_learns_as_its_model() -> None:
     nano = recipe.get("deepsign_nano")
     assert parameters(nano.network()) == 58_148
-    assert nano.preset("best") is recipe.get("deepsign").preset("best")
+    best = recipe.get("deepsign").preset("best")
+    assert nano.preset("best") == replace(best, steps=nano.preset("best").steps)
     for kind in kinds(["onnx"]):
         model = Graphs(nano.network(batch_norm=True).eval(), (1, 150, 180), np.zeros((1, 1, 150, 180), np.float32))
         made = model.float(kind) if kind.precision == "fp32" else model.quantizable(kind).quantize("minmax")

@@ -89,9 +89,9 @@ class DeepSign(nn.Module):
         return functional.normalize(self.embedding(self.features(x)).float(), dim=1)
 
 
-def tiny(*, batch_norm: bool = True) -> DeepSign:
-    """About 4,000 parameters."""
-    return DeepSign(batch_norm=batch_norm, width=0.08)
+def tiny(*, batch_norm: bool = True, width: float = 1.0) -> DeepSign:
+    """About 4,000 parameters, at a ``width`` of 1."""
+    return DeepSign(batch_norm=batch_norm, width=0.08 * width)
 
 
 RECIPE = Recipe(
