@@ -205,7 +205,10 @@ def test_the_steps_are_the_tables_unless_the_preset_takes_fewer(request_7: Reque
         assert budgeted.presets[preset].patience is None
         return budgeted.presets[preset].steps
 
-    assert (steps("best", None), steps("paper", None), steps("paper", 9000)) == (1600, 400, 9000)
+    assert steps("paper", None) == 400 < TABLE_7.steps
+    tight = replace(TABLE_7, steps=300)
+    assert reproduce._budgeted("deepsign", "paper", tight, request_7).presets["paper"].steps == 300
+    assert steps("paper", 9000) == 9000
 
 
 def test_wrong_requests_are_refused_before_anything_is_trained(folders: tuple[str, ...], tmp_path: Path) -> None:
