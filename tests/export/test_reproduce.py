@@ -207,7 +207,8 @@ def test_the_steps_are_the_tables_unless_the_preset_takes_fewer(request_7: Reque
 
     assert steps("paper", None) == 400 < TABLE_7.steps
     tight = replace(TABLE_7, steps=300)
-    assert reproduce._budgeted("deepsign", "paper", tight, request_7).presets["paper"].steps == 300
+    unasked = replace(request_7, steps=None)
+    assert reproduce._budgeted("deepsign", "paper", tight, unasked).presets["paper"].steps == 300
     assert steps("paper", 9000) == 9000
 
 
