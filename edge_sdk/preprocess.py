@@ -114,11 +114,11 @@ class FlattenPaper(Step, frozen=True, tag="flatten_paper"):
 
     def __call__(self, image: Image) -> Image:
         height, width = image.shape
-        # Whole cells only: a whole factor takes a tenth of the time, and every cell goes back to where it was.
+        # Whole cells only, so that every cell goes back to where it was.
         right, bottom = -width % self.shrink, -height % self.shrink
         whole = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
         columns, rows = (width + right) // self.shrink, (height + bottom) // self.shrink
-        small = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
+        small = block_means(whole, self.shrink, self.shrink)
         side = max(1, self.window // self.shrink) | 1
         # The page goes on outside: a shadow that leaves the picture at an angle ends in no wedge of ink. Less than a
         # window of it, and white beyond, so that a stroke along the border is still too narrow to be paper.
@@ -126,7 +126,7 @@ class FlattenPaper(Step, frozen=True, tag="flatten_paper"):
         small = cv2.copyMakeBorder(small, outside, outside, outside, outside, cv2.BORDER_REPLICATE)
         square = np.ones((side, side), np.uint8)
         paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, square, borderType=cv2.BORDER_CONSTANT, borderValue=(255,))
-        paper = np.maximum(paper[outside : outside + rows, outside : outside + columns], 1)
+        paper = paper[outside : outside + rows, outside : outside + columns]
         paper = cv2.resize(paper, whole.shape[::-1], interpolation=cv2.INTER_LINEAR)[:height, :width]
         return _as_image(cv2.divide(image, paper, scale=255))
 
@@ -134,17 +134,20 @@ class FlattenPaper(Step, frozen=True, tag="flatten_paper"):
 class Binarize(Step, frozen=True, tag="binarize"):
     """Ink to 255, paper to 0: ink is at least ``fraction`` as dark as this image's strokes, and at least ``floor``.
 
-    A stroke's darkness is the ``percentile`` of all pixels darker than ``floor``. A threshold relative to it cuts a
-    stroke's blurred edge at the same place for a black pen and a pale one, so that neither pen nor scanner changes
-    the width of the line.
+    A stroke's darkness is the ``percentile`` of all pixels darker than ``floor``, in evenly spaced rows, at least
+    :attr:`ROWS` of them. A threshold relative to it cuts a stroke's blurred edge at the same place for a black pen and
+    a pale one, so that neither pen nor scanner changes the width of the line.
     """
+
+    ROWS: ClassVar[int] = 64  # a level needs no more; all rows would take as long as the closing of FlattenPaper
 
     floor: Level
     fraction: Annotated[float, msgspec.Meta(gt=0, lt=1)]
     percentile: Annotated[float, msgspec.Meta(gt=0, le=100)]
 
     def __call__(self, image: Image) -> Image:
-        histogram = cv2.calcHist([image], [0], None, [256], [0, 256])[::-1, 0]  # by darkness, 0 is white
+        rows = image[:: max(1, image.shape[0] // self.ROWS)]
+        histogram = cv2.calcHist([rows], [0], None, [256], [0, 256])[::-1, 0]  # by darkness, 0 is white
         candidates = histogram[self.floor :].cumsum()
         if candidates.size == 0 or candidates[-1] == 0:
             return np.zeros_like(image)
@@ -187,7 +190,10 @@ class EraseRules(Step, frozen=True, tag="erase_rules"):
         """The middle of each rule 255, one pixel a column, the rest 0; None for a page without."""
         height, width = image.shape
         border = max(1, width // 40)
-        left, right = (self._runs(side) for side in (image[:, :border], image[:, -border:]))
+        sides = image[:, :border], image[:, -border:]
+        if not all(cv2.countNonZero(side) for side in sides):
+            return None
+        left, right = (self._runs(side) for side in sides)
         if not 1 < len(left) <= self.CANDIDATES or not 1 < len(right) <= self.CANDIDATES:
             return None
         # Straight to a pixel; in dashes, where the line is faint.
@@ -228,34 +234,45 @@ class EraseRules(Step, frozen=True, tag="erase_rules"):
         return (edges[0::2] + edges[1::2] - 1) / 2
 
 
+class ClearBorder(Step, frozen=True, tag="clear_border"):
+    """Clear ink connected to the image's border (8-connected) where all of it is less than ``share`` of the ink.
+
+    Such is the wedge left of a shadow that leaves the picture at an angle, the edge of the page, the end of a printed
+    line. A signature that runs off the picture, or was cropped to its ink, has more there and stays.
+    """
+
+    share: Annotated[float, msgspec.Meta(gt=0, lt=1)]
+
+    def __call__(self, image: Image) -> Image:
+        sides = image[:1], image[-1:], image[:, :1], image[:, -1:]
+        if not any(cv2.countNonZero(side) for side in sides):
+            return image
+        labels = cv2.connectedComponents(image, connectivity=8)[1]
+        touching = np.unique(np.concatenate([labels[:1], labels[-1:], labels[:, :1].T, labels[:, -1:].T], axis=1))
+        outside = np.isin(labels, touching[touching > 0])
+        if np.count_nonzero(outside) >= self.share * cv2.countNonZero(image):
+            return image
+        return np.where(outside, np.uint8(0), image)
+
+
 class Despeckle(Step, frozen=True, tag="despeckle"):
-    """Clear connected ink of fewer than ``area`` pixels (8-connected): dust and sensor noise."""
+    """Clear dust and sensor noise: ink with fewer than ``area`` pixels of ink round it, itself among them.
 
-    LOOKUP: ClassVar[int] = 300  # specks; above this, one pass over the image is cheaper than a loop over boxes
-    SHORT: ClassVar[int] = 4 * 65_535  # pixels; as many hold no more 8-connected components than 16 bits can number
+    Round it is a square that reaches ``area - 1`` pixels each way, so all connected ink (8-connected) of ``area``
+    pixels or more stays whole.
+    """
 
-    area: Positive
+    area: Annotated[int, msgspec.Meta(ge=1, le=8)]
 
     def __call__(self, image: Image) -> Image:
         left, top, width, height = cv2.boundingRect(image)
-        image = image.copy()
-        ink = image[top : top + height, left : left + width]
-        if not ink.size:
-            return image
-        # A fifth of the default's time: ink fills a part of the picture, and short labels spare memory.
-        kind = cv2.CV_16U if ink.size < self.SHORT else cv2.CV_32S
-        _, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(ink, 8, kind, cv2.CCL_SPAGHETTI)
-        small = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < self.area)
-        if small.size > self.LOOKUP:
-            keep = np.full(len(stats), 255, np.uint8)
-            keep[small] = keep[0] = 0  # 0 is the paper
-            ink[:] = keep[labels]
-            return image
-        for label in small:
-            x, y, columns, rows = stats[label, :4]
-            box = np.s_[y : y + rows, x : x + columns]
-            ink[box][labels[box] == label] = 0
-        return image
+        out = np.zeros_like(image)
+        if width:
+            box = np.s_[top : top + height, left : left + width]
+            ink, side = image[box], 2 * self.area - 1
+            count = cv2.boxFilter(ink & 1, -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
+            out[box] = cv2.bitwise_and(ink, cv2.threshold(count, self.area - 1, 255, cv2.THRESH_BINARY)[1])
+        return out
 
 
 class CropToInk(Step, frozen=True, tag="crop_to_ink"):
@@ -318,6 +335,7 @@ Operation = (
     | FlattenPaper
     | Binarize
     | EraseRules
+    | ClearBorder
     | Despeckle
     | CropToInk
     | Fit
@@ -334,16 +352,17 @@ PAPER: tuple[Operation, ...] = (
     Invert(),
 )
 
-# 420 pixels are more than twice the frame's width, and bound the work on a 12-megapixel photo. The window of 48 is
+# 384 pixels are more than twice the frame's width, and bound the work on a 12-megapixel photo. The window of 48 is
 # several strokes wide; a floor of 30/255 is above scanner noise; a blurred edge lies at half of a stroke's darkness,
 # 0.4 also keeps strokes of light pressure whole. Signatures are two to three times as wide as high: a stretch of 1.5
 # spends the frame on ink, not on paper.
 INK: tuple[Operation, ...] = (
-    LimitSize(side=420),
+    LimitSize(side=384),
     ToGray(),
     FlattenPaper(window=48),
     Binarize(floor=30, fraction=0.4, percentile=75.0),
     EraseRules(coverage=0.75),
+    ClearBorder(share=0.05),
     Despeckle(area=5),
     CropToInk(tail=0.002, margin=0.04),
     Fit(height=150, width=180, stretch=1.5),
@@ -388,10 +407,23 @@ def resized(image: Image, height: int, width: int) -> Image:
     """
     rows, columns = max(1, image.shape[0] // height), max(1, image.shape[1] // width)
     if (rows, columns) != (1, 1):
-        blocks = (image.shape[1] // columns, image.shape[0] // rows)
-        whole = image[: blocks[1] * rows, : blocks[0] * columns]
-        image = _as_image(cv2.resize(whole, blocks, interpolation=cv2.INTER_AREA))
+        whole = image[: image.shape[0] // rows * rows, : image.shape[1] // columns * columns]
+        image = block_means(whole, rows, columns)
     return _as_image(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def block_means(image: Image, rows: int, columns: int) -> Image:
+    """The mean of each block of ``rows`` x ``columns`` pixels, whose multiples the image's sides must be.
+
+    By halves as long as both factors are even: a third of the time that one step takes.
+    """
+    while rows % 2 == columns % 2 == 0:
+        image = _as_image(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+        rows, columns = rows // 2, columns // 2
+    if (rows, columns) == (1, 1):
+        return image
+    size = (image.shape[1] // columns, image.shape[0] // rows)
+    return _as_image(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
 def digest(operations: Sequence[Operation]) -> str:

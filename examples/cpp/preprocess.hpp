@@ -53,13 +53,20 @@ inline cv::Mat to_gray(const cv::Mat& image, const Json&) {
     return gray;
 }
 
+// The mean of each block of rows x columns pixels, by halves as long as both factors are even.
+inline cv::Mat block_means(const cv::Mat& image, int rows, int columns) {
+    cv::Mat out = image;
+    for (; rows % 2 == 0 && columns % 2 == 0; rows /= 2, columns /= 2)
+        out = resized(out, {out.cols / 2, out.rows / 2}, cv::INTER_AREA);
+    return rows == 1 && columns == 1 ? out : resized(out, {out.cols / columns, out.rows / rows}, cv::INTER_AREA);
+}
+
 // Means over whole blocks of pixels as far as they go, then bilinear.
 inline cv::Mat scaled(const cv::Mat& image, int height, int width) {
     const int rows = std::max(1, image.rows / height), columns = std::max(1, image.cols / width);
     if (rows == 1 && columns == 1) return resized(image, {width, height}, cv::INTER_LINEAR);
-    const cv::Size blocks(image.cols / columns, image.rows / rows);
-    const cv::Mat whole = image({0, 0, blocks.width * columns, blocks.height * rows});
-    return resized(resized(whole, blocks, cv::INTER_AREA), {width, height}, cv::INTER_LINEAR);
+    const cv::Mat whole = image({0, 0, image.cols / columns * columns, image.rows / rows * rows});
+    return resized(block_means(whole, rows, columns), {width, height}, cv::INTER_LINEAR);
 }
 
 inline cv::Mat limit_size(const cv::Mat& image, const Json& with) {
@@ -107,19 +114,19 @@ inline cv::Mat flatten_paper(const cv::Mat& image, const Json& with) {
     cv::Mat whole, paper, out;
     cv::copyMakeBorder(image, whole, 0, missing(image.rows), 0, missing(image.cols), cv::BORDER_REPLICATE);
     const cv::Size cells = whole.size() / shrink;
-    paper = resized(whole, cells, cv::INTER_AREA);
+    paper = block_means(whole, shrink, shrink);
     cv::copyMakeBorder(paper, paper, outside, outside, outside, outside, cv::BORDER_REPLICATE);
     const cv::Mat square = cv::Mat::ones(side, side, CV_8U);
     cv::morphologyEx(paper, paper, cv::MORPH_CLOSE, square, {-1, -1}, 1, cv::BORDER_CONSTANT, cv::Scalar(255));
-    paper = cv::max(paper(cv::Rect({outside, outside}, cells)), 1);
+    paper = paper(cv::Rect({outside, outside}, cells)).clone();
     cv::divide(image, resized(paper, whole.size(), cv::INTER_LINEAR)({0, 0, image.cols, image.rows}), out, 255);
     return out;
 }
 
 inline cv::Mat binarize(const cv::Mat& image, const Json& with) {
-    const int floor = with.at("floor");
+    const int floor = with.at("floor"), every = std::max(1, image.rows / 64);
     std::vector<std::int64_t> darker(256);  // by darkness, 0 is white
-    for (int y = 0; y < image.rows; ++y)
+    for (int y = 0; y < image.rows; y += every)
         for (int x = 0; x < image.cols; ++x) ++darker[255 - image.at<uchar>(y, x)];
     std::partial_sum(darker.begin() + floor, darker.end(), darker.begin() + floor);
     if (darker.back() == 0) return cv::Mat::zeros(image.size(), CV_8U);
@@ -223,13 +230,27 @@ inline cv::Mat erase_rules(const cv::Mat& image, const Json& with) {
     return out;
 }
 
+inline cv::Mat clear_border(const cv::Mat& image, const Json& with) {
+    cv::Mat labels;
+    std::vector<bool> outside(cv::connectedComponents(image, labels, 8, CV_32S));
+    for (int x = 0; x < image.cols; ++x)
+        outside[labels.at<int>(0, x)] = outside[labels.at<int>(image.rows - 1, x)] = true;
+    for (int y = 0; y < image.rows; ++y)
+        outside[labels.at<int>(y, 0)] = outside[labels.at<int>(y, image.cols - 1)] = true;
+    cv::Mat out = image.clone();
+    for (int y = 0; y < image.rows; ++y)
+        for (int x = 0; x < image.cols; ++x)
+            if (outside[labels.at<int>(y, x)]) out.at<uchar>(y, x) = 0;
+    const int ink = cv::countNonZero(image), cleared = ink - cv::countNonZero(out);
+    return cleared < with.at("share").get<double>() * ink ? out : image;
+}
+
 inline cv::Mat despeckle(const cv::Mat& image, const Json& with) {
-    const int area = with.at("area");
-    cv::Mat out = image.clone(), labels, stats, centroids;
-    cv::connectedComponentsWithStats(image, labels, stats, centroids, 8, CV_32S);
-    for (int y = 0; y < out.rows; ++y)
-        for (int x = 0; x < out.cols; ++x)
-            if (stats.at<int>(labels.at<int>(y, x), cv::CC_STAT_AREA) < area) out.at<uchar>(y, x) = 0;
+    const int area = with.at("area"), side = 2 * area - 1;
+    cv::Mat count, out;
+    cv::boxFilter(image & 1, count, -1, {side, side}, {-1, -1}, false, cv::BORDER_CONSTANT);
+    cv::threshold(count, count, area - 1, 255, cv::THRESH_BINARY);
+    cv::bitwise_and(image, count, out);
     return out;
 }
 
@@ -278,6 +299,7 @@ inline cv::Mat step(const Json& operation, const cv::Mat& image) {
         {"flatten_paper", op::flatten_paper},
         {"binarize", op::binarize},
         {"erase_rules", op::erase_rules},
+        {"clear_border", op::clear_border},
         {"despeckle", op::despeckle},
         {"crop_to_ink", op::crop_to_ink},
         {"fit", op::fit},

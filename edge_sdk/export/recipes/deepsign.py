@@ -115,11 +115,11 @@ RECIPE = Recipe(
         ),
         # The same layers on a frame of half the side: the last feature then sees half of a signature's width instead
         # of a quarter, which tells writers apart better, for a quarter of the work. Few writers are what limits
-        # accuracy, so made-up ones are trained on beside them. Half an hour of one core with AMX.
+        # accuracy, so made-up ones are trained on beside them. An hour of one core with AMX.
         "best": Preset(
             preprocessing=preprocess.INK,
             objective=MinedMetric(),
-            steps=1200,
+            steps=2400,
             learning_rate=3e-3,
             network={"batch_norm": True},
             augmentation=Augmentation(),
