@@ -116,16 +116,16 @@ class FlattenPaper(Step, frozen=True, tag="flatten_paper"):
         height, width = image.shape
         # Whole cells only, so that every cell goes back to where it was.
         right, bottom = -width % self.shrink, -height % self.shrink
-        whole = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+        whole = _as_image(cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE))
         columns, rows = (width + right) // self.shrink, (height + bottom) // self.shrink
         small = block_means(whole, self.shrink, self.shrink)
         side = max(1, self.window // self.shrink) | 1
         # The page goes on outside: a shadow that leaves the picture at an angle ends in no wedge of ink. Less than a
         # window of it, and white beyond, so that a stroke along the border is still too narrow to be paper.
         outside = 3 * side // 4
-        small = cv2.copyMakeBorder(small, outside, outside, outside, outside, cv2.BORDER_REPLICATE)
+        wider = cv2.copyMakeBorder(small, outside, outside, outside, outside, cv2.BORDER_REPLICATE)
         square = np.ones((side, side), np.uint8)
-        paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, square, borderType=cv2.BORDER_CONSTANT, borderValue=(255,))
+        paper = cv2.morphologyEx(wider, cv2.MORPH_CLOSE, square, borderType=cv2.BORDER_CONSTANT, borderValue=(255,))
         paper = paper[outside : outside + rows, outside : outside + columns]
         paper = cv2.resize(paper, whole.shape[::-1], interpolation=cv2.INTER_LINEAR)[:height, :width]
         return _as_image(cv2.divide(image, paper, scale=255))
