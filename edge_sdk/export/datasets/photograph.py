@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from edge_sdk import images
 from edge_sdk.errors import DatasetError, InputError
 from edge_sdk.export.datasets import cache
+from edge_sdk.export.datasets.layouts import Entry
 from edge_sdk.preprocess import FlattenPaper, Image, ToGray
 
 PREFIX = "photo+"
@@ -28,7 +29,6 @@ WIDTH, HEIGHT = 1024, 768
 # Part of the cache folder's name: raise it when a change here alters the pictures.
 VERSION = 1
 
-Entry = tuple[str, bool, Path]
 Floats = NDArray[np.float32]
 
 
@@ -120,8 +120,8 @@ def album(entries: Sequence[Entry]) -> list[Entry]:
         DatasetError: A scan cannot be read; the message names it.
     """
     with ThreadPoolExecutor() as pool:
-        paths = pool.map(_developed, (scan for *_, scan in entries))
-        return [(writer, genuine, path) for (writer, genuine, _), path in zip(entries, paths, strict=True)]
+        paths = pool.map(_developed, (entry.path for entry in entries))
+        return [entry._replace(path=path) for entry, path in zip(entries, paths, strict=True)]
 
 
 def _developed(scan: Path) -> Path:

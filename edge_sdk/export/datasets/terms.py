@@ -13,6 +13,9 @@ _TERMS = {
     "sigcomp2011": (False, "SigComp2011: research use, as its owner states"),
     "svc2004": (False, "SVC2004: research use, as its owner states"),
     "imagenet": (False, "ImageNet (pretrained weights): research use, as its owner states"),
+    "nuaa": (False, "NUAA faces: research use, as its owner states"),
+    "lfw": (False, "LFW faces: research use, as its owner states"),
+    "cfp": (False, "CFP faces: research use, as its owner states"),
     "bhsig260": (False, "BHSig260: research use, as its owner states"),
 }
 _OWN = (False, "{name}: the user's own data, terms not known to edge-sdk")
