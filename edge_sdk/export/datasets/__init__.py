@@ -28,6 +28,7 @@ __all__ = ["Dataset", "Pose", "Sample", "folds", "joined", "load", "load_unlabel
 
 KINDS = frozenset({*LAYOUTS, *FACES, "synthetic"})
 OWN = frozenset({"folder", "live", "spoof"})
+RENDERINGS = ("photo", "print", "screen")
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ def load(*specs: str) -> Dataset:
             ``cfp:PATH``, ``cfp-frontal:PATH``, ``live:PATH`` (``PATH/PERSON/*``); and ``spoof:PATH``
             (``PATH/live/PERSON/*``, ``PATH/attack-TYPE/PERSON/*``). Below ``PERSON`` of the latter two there may be a
             folder for each recording, and in ``PATH`` a file of head poses
-            (:data:`edge_sdk.export.datasets.faces.POSES`).
+            (:data:`edge_sdk.export.datasets.faces.POSES`). With ``print+`` or ``screen+`` in front, attacks made of
+            the live faces (:mod:`edge_sdk.export.datasets.recapture`), of the same persons.
 
     Raises:
         DatasetError: a folder is missing, empty or half-complete, or two specifications hold the same person.
@@ -122,7 +124,7 @@ def load_unlabeled(*specs: str) -> Dataset:
         DatasetError: a folder is missing, or there is no picture in it.
         UsageError: a specification cannot be read.
     """
-    parts = [_load_one(spec) if _kind(spec) in KINDS else _load_pictures(Path(spec)) for spec in specs]
+    parts = [_load_one(spec) if _parsed(spec)[1] in KINDS else _load_pictures(Path(spec)) for spec in specs]
     return Dataset("+".join(part.name for part in parts), tuple(sample for part in parts for sample in part.samples))
 
 
@@ -181,30 +183,34 @@ def folds(dataset: Dataset, n: int, seed: int = 0) -> tuple[tuple[str, ...], ...
     return _complete(dataset, [order[i::n] for i in range(n)])
 
 
-def _kind(spec: str) -> str:
-    from edge_sdk.export.datasets import photograph
-
-    return spec.removeprefix(photograph.PREFIX).partition(":")[0]
+def _parsed(spec: str) -> tuple[str, str, str]:
+    """What is rendered of it (photo, print, screen or nothing), the kind of data set, and the rest."""
+    kind, _, rest = spec.partition(":")
+    rendering = next((name for name in RENDERINGS if kind.startswith(name + "+")), "")
+    return rendering, kind.removeprefix(rendering + "+"), rest
 
 
 def _load_one(spec: str) -> Dataset:
-    from edge_sdk.export.datasets import photograph
-
-    kind, rest = _kind(spec), spec.partition(":")[2]
-    rendered = spec.startswith(photograph.PREFIX)
-    if not rest or kind not in KINDS or (rendered and kind in FACES):
-        known = ", ".join(f"{name}:PATH" for name in LAYOUTS)
-        faces = ", ".join(f"{name}:PATH" for name in FACES)
+    rendering, kind, rest = _parsed(spec)
+    if not rest or kind not in KINDS or (rendering and (kind in FACES) is (rendering == "photo")):
+        scans, faces = (", ".join(f"{name}:PATH" for name in kinds) for kinds in (LAYOUTS, FACES))
         raise UsageError(
-            f'"{spec}" names no data set; expected {known}, synthetic:N or synthetic:N@SEED, '
-            f"or {photograph.PREFIX} and one of these; or {faces}"
+            f'"{spec}" names no data set; expected {scans}, synthetic:N or synthetic:N@SEED, photo+ and one of these; '
+            f"{faces}, print+ or screen+ and one of these"
         )
     name, entries = _entries(kind, rest)
-    dataset, shown = name, kind if kind in FACES and kind not in OWN else name
-    if rendered:
-        dataset = shown = photograph.PREFIX + name
-        entries = photograph.album(entries)
+    # Parts of NUAA are told apart when they are joined or named, but are one data set.
+    dataset, shown = name, name if kind in OWN else kind
+    if rendering:
+        dataset, shown = f"{rendering}+{name}", f"{rendering}+{shown}"
+        entries = _rendered(rendering, entries)
     return Dataset(shown, tuple(_sample(dataset, name, entry) for entry in entries))
+
+
+def _rendered(rendering: str, entries: list[Entry]) -> list[Entry]:
+    from edge_sdk.export.datasets import photograph, recapture
+
+    return photograph.album(entries) if rendering == "photo" else recapture.attacks(entries, rendering)
 
 
 def _entries(kind: str, rest: str) -> tuple[str, list[Entry]]:
