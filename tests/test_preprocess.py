@@ -97,22 +97,67 @@ def test_transparent_pixels_show_white_paper(scan: np.ndarray) -> None:
     assert np.abs(preprocess.ToGray()(bgra).astype(int) - scan).max() <= 1
 
 
-def test_despeckle_agrees_with_and_without_the_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(1)
-    noisy = np.where(rng.random((200, 200)) < 0.05, 255, 0).astype(np.uint8)
-    step = preprocess.Despeckle(area=3)
-    one_pass = step(noisy)
-    monkeypatch.setattr(preprocess.Despeckle, "LOOKUP", 10**9)
-    assert np.array_equal(one_pass, step(noisy))
-    assert 0 < np.count_nonzero(one_pass) < np.count_nonzero(noisy)
+# --- specks and borders -------------------------------------------------------------------------------------------
 
 
-def test_despeckle_agrees_with_short_and_long_labels(monkeypatch: pytest.MonkeyPatch) -> None:
-    noisy = np.where(np.random.default_rng(1).random((200, 200)) < 0.05, 255, 0).astype(np.uint8)
-    step = preprocess.Despeckle(area=3)
-    short = step(noisy)
-    monkeypatch.setattr(preprocess.Despeckle, "SHORT", 0)
-    assert np.array_equal(short, step(noisy))
+def components(image: np.ndarray) -> list[np.ndarray]:
+    """Masks of the 8-connected ink."""
+    count, labels = cv2.connectedComponents(image, connectivity=8)
+    return [labels == label for label in range(1, count)]
+
+
+@pytest.mark.parametrize("area", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("density", [0.002, 0.05, 0.2])
+def test_despeckle_clears_lonely_specks_and_no_larger_ink(area: int, density: float) -> None:
+    image = np.where(np.random.default_rng(area).random((120, 90)) < density, 255, 0).astype(np.uint8)
+    before = image.copy()
+    cleaned = preprocess.Despeckle(area=area)(image)
+    assert np.array_equal(image, before)
+    for ink in components(image):
+        round_it = cv2.dilate(ink.astype(np.uint8), np.ones((2 * area - 1, 2 * area - 1), np.uint8)) > 0
+        if ink.sum() >= area:
+            assert cleaned[ink].all()
+        elif not (image[round_it & ~ink]).any():
+            assert not cleaned[ink].any()
+    assert not cleaned[image == 0].any()
+
+
+def test_despeckle_takes_a_page_without_ink() -> None:
+    blank = np.zeros((30, 40), np.uint8)
+    assert np.array_equal(preprocess.Despeckle(area=5)(blank), blank)
+
+
+BORDER = preprocess.ClearBorder(share=0.05)
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_wedge_at_the_border_is_cleared(turns: int) -> None:
+    page = np.rot90(signature(0), turns).copy()
+    dirty = page.copy()
+    cv2.fillPoly(dirty, [np.array([[100, 0], [108, 0], [100, 6]])], 255)
+    assert np.array_equal(BORDER(dirty), page)
+    assert np.array_equal(BORDER(page), page)
+
+
+def test_a_signature_that_runs_off_the_picture_stays() -> None:
+    rows, columns = np.nonzero(signature(0))
+    cropped = signature(0)[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    assert np.array_equal(BORDER(cropped), cropped)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])
+def test_all_of_a_tiny_picture_is_border(shape: tuple[int, int]) -> None:
+    assert BORDER(np.full(shape, 255, np.uint8)).all()
+    assert not BORDER(np.zeros(shape, np.uint8)).any()
+
+
+def test_a_shadow_that_leaves_at_an_angle_does_not_move_the_crop() -> None:
+    page = np.where(signature(0) > 0, 40, 240)
+    y, x = np.mgrid[:300, :420]
+    lit = (page * np.where(y + 0.3 * x > 257, 0.6, 1)).astype(np.uint8)
+    assert overlap(apply(INK, page.astype(np.uint8)), apply(INK, lit)) > 0.95
+    without = tuple(step for step in INK if not isinstance(step, preprocess.ClearBorder))
+    assert overlap(apply(without, page.astype(np.uint8)), apply(without, lit)) < 0.9
 
 
 # --- light --------------------------------------------------------------------------------------------------------
@@ -125,6 +170,20 @@ def maximum_alone(image: np.ndarray, window: int) -> np.ndarray:
 
 
 BINARIZE = preprocess.Binarize(floor=30, fraction=0.4, percentile=75.0)
+
+
+@pytest.mark.parametrize("rows", [1, 63, 64, 65, 200])
+def test_a_stroke_is_as_dark_as_the_ink_says_whatever_the_height(rows: int) -> None:
+    image = np.full((rows, 50), 255, np.uint8)
+    image[:, 10:20] = 155  # strokes of darkness 100, so ink begins at 40
+    image[:, 30] = 255 - 39
+    image[:, 40] = 255 - 40
+    ink = BINARIZE(image)
+    assert ink[:, 10:20].all()
+    assert ink[:, 40].all()
+    assert not ink[:, 30].any()
+
+
 FLATTEN = preprocess.FlattenPaper(window=48)
 
 
@@ -285,6 +344,14 @@ def test_fit_keeps_a_constant_and_the_mean(shape: tuple[int, int]) -> None:
     ink = cv2.dilate(ink, np.ones((2, 2), np.uint8))
     if min(shape) > 100:  # shrunk, and with enough pixels for a mean
         assert fit(ink)[inside].mean() == pytest.approx(ink.mean(), rel=0.03)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 2), (3, 2), (4, 4), (6, 4), (5, 5)])
+def test_block_means(rows: int, columns: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (rows * 7, columns * 9), np.uint8)
+    exact = image.reshape(7, rows, 9, columns).mean(axis=(1, 3))
+    # Each halving rounds.
+    assert np.abs(preprocess.block_means(image, rows, columns) - exact).max() <= 1
 
 
 def test_round_trip_and_digest() -> None:

@@ -61,7 +61,7 @@ def test_mean_and_deviation_are_the_thesiss() -> None:
     for seed in range(5):
         out = apply(FACE, face(seed=seed))
         assert out.mean() == pytest.approx(0.5, abs=0.015)
-        assert out.std() == pytest.approx(0.25, abs=0.015)  # a little is clipped
+        assert out.std() == pytest.approx(0.25, abs=0.02)  # a little is clipped
 
 
 @pytest.mark.parametrize("shape", [(160, 160), (160, 100), (90, 200)])
