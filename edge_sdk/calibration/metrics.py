@@ -140,6 +140,12 @@ class Curves:
         value: Floats = at(self.fnmr, left) + share * (at(self.fnmr, right) - at(self.fnmr, left))
         return np.where(np.isfinite(gap).all(axis=-1), value, np.nan)
 
+    def threshold_at_eer(self) -> float:
+        """Of one score set: where FMR and FNMR lie closest; among equals the middle one."""
+        gap = np.abs(self.fnmr - self.fmr)
+        best = np.flatnonzero(gap <= gap.min() + 1e-12)
+        return float(self.thresholds[best[best.size // 2]])
+
     def auroc(self) -> Floats:
         """P(mated score > impostor score) + P(equal) / 2."""
         return np.asarray(-np.trapezoid(1 - self.fnmr, self.fmr, axis=-1))
@@ -210,9 +216,7 @@ def eer(scores: ScoreSet) -> EqualErrorRate:
     The threshold lies midway between two neighbouring scores; among equals the middle one is taken.
     """
     curves = scores.curves()
-    gap = np.abs(curves.fnmr - curves.fmr)
-    best = np.flatnonzero(gap <= gap.min() + 1e-12)
-    return EqualErrorRate(float(curves.eer()), float(curves.thresholds[best[best.size // 2]]))
+    return EqualErrorRate(float(curves.eer()), curves.threshold_at_eer())
 
 
 def auroc(scores: ScoreSet) -> float:
