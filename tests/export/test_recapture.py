@@ -108,6 +108,15 @@ def test_edges_show_white_margin_and_what_is_behind(still: Shot, paper: Paper) -
     assert row[int(0.12 * CAMERA) : int(0.88 * CAMERA)].mean() == pytest.approx(0.5, abs=0.02)
 
 
+def test_an_edge_gives_not_every_attack_away(screen: Screen) -> None:
+    frame = np.zeros((64, 64), bool)
+    frame[[0, -1]] = frame[:, [0, -1]] = True
+    white = np.full((64, 64), 255, np.uint8)
+    shots = [replace(Shot.draw(np.random.default_rng(k)), light=1.0, falloff=0.0, noise=0.0) for k in range(100)]
+    dark = [take(white, screen, shot)[frame].min() < 200 for shot in shots]
+    assert 0.3 < np.mean(dark) < 0.6
+
+
 def test_the_bezel_is_dark(still: Shot, screen: Screen) -> None:
     row = take(GRAY, replace(screen, bezel=0.1), replace(still, corners=square(0.8)))[CAMERA // 2] / 255
     assert row[: CAMERA // 12].mean() == pytest.approx(0.1, abs=0.02)

@@ -2,8 +2,8 @@
 
 What a camera sees of either is computed point by point: where its ray meets the paper or the screen, what is printed or
 lit there, then lens, sensor and JPEG. The dots of a print and the grid of a screen are finer than the camera's pixels
-or nearly so, and beat with them as they do in front of a real camera: that is the moire. The face keeps its place and
-the picture its size; colours are lost. Everything is drawn from the image's bytes, so that it has one print and one
+or nearly so, and beat with them as they do in front of a real camera: that is the moire. The face keeps its place,
+within what a hand can do, and the picture its size; colours are lost. Everything is drawn from the image's bytes, so that it has one print and one
 screen, on any machine.
 
 Rendered attacks teach what attacks have in common. They are no measure of how a detector fares against real ones.
@@ -201,18 +201,18 @@ class Shot:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Shot:
-        """Held by hand; in two of five an edge shows."""
+        """Held by hand, filling the photograph or more; in nearly half an edge shows."""
         square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
-        size = rng.uniform(1.0, 1.08) if rng.random() < 0.6 else rng.uniform(0.88, 1.0)
-        tilt = np.deg2rad(rng.normal(0, 2.5))
+        size = rng.uniform(1.08, 1.16) if rng.random() < 0.6 else rng.uniform(0.88, 1.02)
+        tilt = np.deg2rad(rng.normal(0, 2))
         turn = np.array([[np.cos(tilt), np.sin(tilt)], [-np.sin(tilt), np.cos(tilt)]])
-        corners = (square - 0.5) @ turn * size + 0.5 + rng.uniform(-0.03, 0.03, 2) + rng.uniform(-0.025, 0.025, (4, 2))
+        corners = (square - 0.5) @ turn * size + 0.5 + rng.uniform(-0.02, 0.02, 2) + rng.uniform(-0.015, 0.015, (4, 2))
         return cls(
             corners=corners.astype(np.float32),
             light=rng.uniform(0.6, 1.1),
             direction=rng.uniform(0, 2 * np.pi),
             falloff=rng.uniform(0, 0.35),
-            blur=rng.uniform(0.35, 1.3),
+            blur=rng.uniform(0.2, 1.2),
             noise=rng.uniform(0.004, 0.025),
             quality=int(rng.integers(70, 96)),
         )
