@@ -157,6 +157,15 @@ def test_poses_that_cannot_be_read(line: str, wrong: str, root: Path) -> None:
         load(f"spoof:{root}")
 
 
+def test_poses_as_a_spreadsheet_writes_them(root: Path) -> None:
+    plant(root, "anna/1.png")
+    (root / "poses.csv").write_bytes("\ufefffile,x,y,z\r\nanna/1.png,1,2,3\r\n\r\n".encode())
+    assert [sample.pose for sample in load(f"live:{root}").samples] == [Pose(1, 2, 3)]
+    (root / "poses.csv").write_bytes(b"\xff\xfe")
+    with pytest.raises(DatasetError, match="UTF-8"):
+        load(f"live:{root}")
+
+
 @pytest.mark.parametrize("kind", ["lfw", "cfp", "cfp-frontal", "live", "spoof"])
 def test_missing_and_empty_folders_say_what_was_expected(kind: str, root: Path) -> None:
     with pytest.raises(DatasetError, match="no such folder; expected"):

@@ -159,19 +159,22 @@ def read_poses(root: Path) -> dict[Path, Pose]:
     path = root / POSES
     if not path.is_file():
         return {}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # spreadsheets write a byte order mark
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path} is no text in UTF-8: {error}") from error
     poses: dict[Path, Pose] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for number, row in enumerate(csv.reader(file), start=1):
-            if number == 1 and row == ["file", *Pose._fields]:
-                continue
-            try:
-                name, *angles = row
-                pose = Pose(*map(float, angles))
-            except (ValueError, TypeError) as error:
-                raise DatasetError(f"{path}, line {number}: expected file,x,y,z in degrees, not {row}") from error
-            if not all(-180 <= angle <= 180 for angle in pose):  # NaN, too
-                raise DatasetError(f"{path}, line {number}: angles are between -180 and 180 degrees, not {angles}")
-            if not (root / name).is_file():
-                raise DatasetError(f"{path}, line {number}: no such image: {name}")
-            poses[Path(name)] = pose
+    for number, row in enumerate(csv.reader(lines), start=1):
+        if not row or (number == 1 and row == ["file", *Pose._fields]):
+            continue
+        try:
+            name, *angles = row
+            pose = Pose(*map(float, angles))
+        except (ValueError, TypeError) as error:
+            raise DatasetError(f"{path}, line {number}: expected file,x,y,z in degrees, not {row}") from error
+        if not all(-180 <= angle <= 180 for angle in pose):  # NaN, too
+            raise DatasetError(f"{path}, line {number}: angles are between -180 and 180 degrees, not {angles}")
+        if not (root / name).is_file():
+            raise DatasetError(f"{path}, line {number}: no such image: {name}")
+        poses[Path(name)] = pose
     return poses

@@ -3,8 +3,8 @@
 What a camera sees of either is computed point by point: where its ray meets the paper or the screen, what is printed or
 lit there, then lens, sensor and JPEG. The dots of a print and the grid of a screen are finer than the camera's pixels
 or nearly so, and beat with them as they do in front of a real camera: that is the moire. The face keeps its place,
-within what a hand can do, and the picture its size; colours are lost. Everything is drawn from the image's bytes, so that it has one print and one
-screen, on any machine.
+within what a hand can do, and the picture its size; colours are lost. Everything is drawn from the image's bytes, so
+that it has one print and one screen, on any machine.
 
 Rendered attacks teach what attacks have in common. They are no measure of how a detector fares against real ones.
 """
