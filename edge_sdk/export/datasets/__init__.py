@@ -96,11 +96,11 @@ def load(*specs: str) -> Dataset:
             ``folder:PATH`` (``PATH/WRITER/{genuine,forged}/*``), ``synthetic:N`` or ``synthetic:N@SEED`` (N writers,
             drawn once into the user's cache folder). With ``photo+`` in front, photographs of these scans
             (:mod:`edge_sdk.export.datasets.photograph`), of the same persons.
-            Or a set of faces: ``nuaa:PATH``, of its official lists ``nuaa-train:PATH`` and ``nuaa-test:PATH``, and of
-            the latter people who are not in the former ``nuaa-test-new:PATH``; live faces alone: ``lfw:PATH``,
+            Or a set of faces: ``nuaa:PATH``; its official lists, ``nuaa-train:PATH`` and ``nuaa-test:PATH``; the test
+            list without the people of the training list, ``nuaa-test-new:PATH``; live faces alone, ``lfw:PATH``,
             ``cfp:PATH``, ``cfp-frontal:PATH``, ``live:PATH`` (``PATH/PERSON/*``); and ``spoof:PATH``
-            (``PATH/live/PERSON/*``, ``PATH/attack-TYPE/PERSON/*``). Below ``PERSON`` of the latter two there may be a
-            folder for each recording, and in ``PATH`` a file of head poses
+            (``PATH/live/PERSON/*``, ``PATH/attack-TYPE/PERSON/*``). In ``live`` and ``spoof`` a person may have a
+            folder for each recording, and ``PATH`` a file of head poses
             (:data:`edge_sdk.export.datasets.faces.POSES`). With ``print+`` or ``screen+`` in front, attacks made of
             the live faces (:mod:`edge_sdk.export.datasets.recapture`), of the same persons.
 
