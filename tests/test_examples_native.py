@@ -22,7 +22,7 @@ from edge_sdk import images, preprocess
 from edge_sdk.bundle import Bundle
 from edge_sdk.export.datasets.photograph import Conditions, photograph
 from edge_sdk.export.datasets.synthetic import SyntheticWriter
-from edge_sdk.preprocess import INK, PAPER, LimitSize, Operation, Resize, ToGray
+from edge_sdk.preprocess import FACE, FACE_OVAL, INK, PAPER, LimitSize, Operation, Resize, ToGray
 from edge_sdk.slicing import slice_bundle
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -31,6 +31,8 @@ ROOTS = [f"-D{name}={os.environ[name]}" for name in ("TFLITE_ROOT", "ONNXRUNTIME
 PIPELINES: dict[str, tuple[Operation, ...]] = {
     "ink": INK,
     "paper": PAPER,
+    "face": FACE,
+    "face_oval": FACE_OVAL,
     "area": (LimitSize(side=200), ToGray(), Resize(height=99, width=101, interpolation="area")),
     "linear": (ToGray(), Resize(height=190, width=301, interpolation="linear")),
 }

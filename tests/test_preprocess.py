@@ -384,3 +384,15 @@ def test_the_scanner_paper_does_not_show() -> None:
         for path in sorted(root.rglob("*_1_1*.png"))
     ]
     assert np.median(cleaned) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("operations", "known"),
+    [
+        (PAPER, "5692b7af1fcbeb392c5ca1e87a2faa76ceb58b7cee280934989b1281cfb31797"),
+        (INK, "263791674d7a893fd99649b0d543b5b9d52a3e0a081c3d090585a57ef0901932"),
+    ],
+)
+def test_digests_of_shipped_pipelines_stay(operations: tuple[preprocess.Operation, ...], known: str) -> None:
+    """Enrolled templates name the pipeline that made them by its digest."""
+    assert preprocess.digest(operations) == known

@@ -140,6 +140,12 @@ class Curves:
         value: Floats = at(self.fnmr, left) + share * (at(self.fnmr, right) - at(self.fnmr, left))
         return np.where(np.isfinite(gap).all(axis=-1), value, np.nan)
 
+    def threshold_at_eer(self) -> float:
+        """Of one score set: where FMR and FNMR lie closest; among equals the middle one."""
+        gap = np.abs(self.fnmr - self.fmr)
+        best = np.flatnonzero(gap <= gap.min() + 1e-12)
+        return float(self.thresholds[best[best.size // 2]])
+
     def auroc(self) -> Floats:
         """P(mated score > impostor score) + P(equal) / 2."""
         return np.asarray(-np.trapezoid(1 - self.fnmr, self.fmr, axis=-1))
@@ -210,9 +216,7 @@ def eer(scores: ScoreSet) -> EqualErrorRate:
     The threshold lies midway between two neighbouring scores; among equals the middle one is taken.
     """
     curves = scores.curves()
-    gap = np.abs(curves.fnmr - curves.fmr)
-    best = np.flatnonzero(gap <= gap.min() + 1e-12)
-    return EqualErrorRate(float(curves.eer()), float(curves.thresholds[best[best.size // 2]]))
+    return EqualErrorRate(float(curves.eer()), curves.threshold_at_eer())
 
 
 def auroc(scores: ScoreSet) -> float:
@@ -284,18 +288,12 @@ def replicate(
     `thresholds` are cut points to keep exactly, for statistics at a fixed threshold. Undefined replicates are NaN.
     """
     scores.require_both()
-    edges = _cut_points(scores, thresholds, bins)
-    people, person = np.unique(scores.subjects, return_inverse=True)
-    if draws.shape[1:] != people.shape:
-        raise ScoreError(f"draws are of {draws.shape[1:]} subjects, scores of {people.size}")
-    cell = person * (edges.size - 1) + np.searchsorted(edges, scores.scores, side="right") - 1
-
-    def histogram(chosen: NDArray[np.bool_]) -> Floats:
-        counts = np.bincount(cell[chosen], minlength=people.size * (edges.size - 1))
-        return counts.reshape(people.size, -1).astype(np.float64)
-
-    mated, impostor = histogram(scores.mated), histogram(~scores.mated)
-    parts = [statistic(Curves.from_counts(edges, part @ mated, part @ impostor)) for part in _chunks(draws, 250)]
+    classes = scores.mated, ~scores.mated
+    edges = cut_points(scores.scores, classes, thresholds, bins)
+    mated, impostor = histograms(scores.scores, scores.subjects, classes, edges)
+    if draws.shape[1:] != mated.shape[:1]:
+        raise ScoreError(f"draws are of {draws.shape[1:]} subjects, scores of {len(mated)}")
+    parts = [statistic(Curves.from_counts(edges, part @ mated, part @ impostor)) for part in chunks(draws)]
     return np.concatenate(parts)
 
 
@@ -335,33 +333,46 @@ def bootstrap_all(
 
     exact = replicate(scores, stacked, np.ones((1, people)), thresholds, bins=len(scores))[0]
     resampled = replicate(scores, stacked, draw_subjects(people, replicates, seed), thresholds)
-    intervals = []
-    for value, column in zip(exact.tolist(), resampled.T, strict=True):
-        low, high = np.quantile(defined(column), [0.025, 0.975])
-        intervals.append(Interval(value, min(float(low), value), max(float(high), value)))
-    return tuple(intervals)
+    return tuple(interval(value, column) for value, column in zip(exact.tolist(), resampled.T, strict=True))
+
+
+def interval(value: float, replicates: Floats) -> Interval:
+    """The 95 % percentile interval of (R,) replicates, widened to hold `value`. Raises ScoreError as `defined`."""
+    low, high = np.quantile(defined(replicates), [0.025, 0.975])
+    return Interval(value, min(float(low), value), max(float(high), value))
 
 
 def defined(values: Floats) -> Floats:
     """The replicates that had both classes. Raises ScoreError when fewer than half had."""
     kept = values[np.isfinite(values)]
     if kept.size * 2 < values.size or not kept.size:
-        raise ScoreError("too few subjects with mated and with impostor comparisons for a bootstrap over subjects")
+        raise ScoreError("too few subjects with scores of every class for a bootstrap over subjects")
     return kept
 
 
-def _chunks(draws: Floats, size: int) -> list[Floats]:
+def histograms(
+    values: Floats, subjects: NDArray[Any], classes: Sequence[NDArray[np.bool_]], edges: Floats
+) -> list[Floats]:
+    """For each class, a mask (N,): how many values of each subject, sorted, lie between two edges, (S, K - 1)."""
+    people, person = np.unique(subjects, return_inverse=True)
+    bins = edges.size - 1
+    cell = person * bins + np.searchsorted(edges, values, side="right") - 1
+    counts = [np.bincount(cell[chosen], minlength=people.size * bins) for chosen in classes]
+    return [each.reshape(people.size, bins).astype(np.float64) for each in counts]
+
+
+def chunks(draws: Floats, size: int = 250) -> list[Floats]:
+    """The draws in parts that fit into memory with the curves made of them."""
     return [draws[start : start + size] for start in range(0, len(draws), size)]
 
 
-def _cut_points(scores: ScoreSet, thresholds: Sequence[float], bins: int) -> Floats:
+def cut_points(scores: Floats, classes: Sequence[NDArray[np.bool_]], thresholds: Sequence[float], bins: int) -> Floats:
     """Rising thresholds: the distinct scores, or `bins` quantiles of each class if those are more; then one above."""
-    values = np.unique(scores.scores)
+    values = np.unique(scores)
     lowest, above = values[0], np.nextafter(values[-1], np.inf)
     if values.size > 2 * bins:
         tail = np.logspace(-6, 0, bins // 2)
         levels = np.unique(np.concatenate([np.linspace(0, 1, bins - bins // 2), tail, 1 - tail]))
-        classes = (scores.scores[scores.mated], scores.scores[~scores.mated])
-        values = np.concatenate([np.quantile(c, levels, method="inverted_cdf") for c in classes])
+        values = np.concatenate([np.quantile(scores[chosen], levels, method="inverted_cdf") for chosen in classes])
     inside = [t for t in thresholds if lowest < t < above]
     return np.unique(np.concatenate([[lowest], values, inside, [above]]))

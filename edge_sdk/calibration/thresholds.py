@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from edge_sdk.calibration import metrics
 from edge_sdk.calibration.metrics import ScoreSet
+from edge_sdk.calibration.presentation import AttackScores
 from edge_sdk.errors import ScoreError
-from edge_sdk.manifest import Rate, UnsupportedPoint, VerifyPoint
+from edge_sdk.manifest import Rate, SpoofPoint, UnsupportedPoint, VerifyPoint
 
 FMR_TARGETS = (1e-1, 1e-2, 1e-3)
+APCER_TARGETS = (1e-1, 5e-2, 1e-2)
 TRIALS_PER_ERROR = 10
-"""Impostor comparisons must number 10 / target, so that the threshold rests on ten errors and not on one."""
+"""Impostor comparisons, or attacks, must number 10 / target, so that the threshold rests on ten errors, not on one."""
 MIN_SUBJECTS = 5
 """Fewer people say nothing about other people, however many comparisons they make."""
 
@@ -62,10 +64,54 @@ def operating_points(
     )
 
 
+def spoof_points(
+    scores: AttackScores,
+    *,
+    data: str,
+    targets: Sequence[float] = APCER_TARGETS,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> tuple[SpoofPoint | UnsupportedPoint, ...]:
+    """Points ``apcer_1e-1``... for each target, then ``eer``, where APCER and BPCER lie closest.
+
+    The threshold for a target is the lowest where *every* species' real APCER on `scores` is at most the target; APCER
+    is that of the worst species, throughout. A target that the data cannot support comes out as an UnsupportedPoint
+    with the reason: a species of fewer than 10 / target attacks, fewer than 5 people in an attack or alive, or no live
+    presentation left. `data` names where the scores are from. Raises ScoreError if a class is empty.
+    """
+    curves = scores.curves()
+
+    def measured(chosen: NDArray[np.bool_], wrong: NDArray[np.bool_]) -> Rate:
+        return rate(wrong[chosen], scores.presented.subjects[chosen], replicates=replicates, seed=seed)
+
+    def point(name: str, threshold: float, target: float | None) -> SpoofPoint:
+        passed = scores.presented.scores >= threshold
+        species = {kind: measured(scores.species == kind, passed) for kind in scores.kinds}
+        return SpoofPoint(
+            name=name,
+            threshold=threshold,
+            target=target,
+            apcer=max(species.values(), key=lambda rate: rate.value),
+            bpcer=measured(scores.live, ~passed),
+            species=species,
+            data=data,
+        )
+
+    def for_target(target: float) -> SpoofPoint | UnsupportedPoint:
+        name = _name("apcer", target)
+        reason = _spoof_shortage(scores, target)
+        if not reason and curves.bpcer_at_apcer(target) >= 1:
+            reason = f"at APCER {target:g} every live presentation would be rejected"
+        if reason:
+            return UnsupportedPoint(name=name, target=target, reason=reason)
+        return point(name, float(curves.worst.threshold_at_fmr(target)), target)
+
+    return (*(for_target(target) for target in targets), point("eer", curves.worst.threshold_at_eer(), None))
+
+
 def fmr_name(target: float) -> str:
     """The name of the point for an FMR target: 0.01 -> ``fmr_1e-2``."""
-    mantissa, exponent = f"{target:e}".split("e")
-    return f"fmr_{float(mantissa):g}e{int(exponent)}"
+    return _name("fmr", target)
 
 
 def rate(wrong: NDArray[np.bool_], subjects: NDArray[np.generic], *, replicates: int = 1000, seed: int = 0) -> Rate:
@@ -99,13 +145,34 @@ def wilson(errors: int, trials: int, z: float = 1.959964) -> tuple[float, float]
     return max(0.0, float((middle - half) / (1 + extra))), min(1.0, float((middle + half) / (1 + extra)))
 
 
+def _name(rate: str, target: float) -> str:
+    mantissa, exponent = f"{target:e}".split("e")
+    return f"{rate}_{float(mantissa):g}e{int(exponent)}"
+
+
+def _trials(target: float) -> int:
+    return int(np.ceil(round(TRIALS_PER_ERROR / target, 6)))
+
+
 def _shortage(scores: ScoreSet, target: float) -> str:
     """Why `scores` cannot support an FMR of `target`; empty if they can."""
-    needed = int(np.ceil(round(TRIALS_PER_ERROR / target, 6)))
+    needed = _trials(target)
     if scores.impostor_count < needed:
         return f"{scores.impostor_count} impostor comparisons; FMR {target:g} needs {needed}"
     if scores.subject_count < MIN_SUBJECTS:
         return f"{scores.subject_count} people; an FMR needs {MIN_SUBJECTS}"
     if metrics.fnmr_at_fmr(scores, target) >= 1:
         return f"at FMR {target:g} every genuine comparison would be rejected"
+    return ""
+
+
+def _spoof_shortage(scores: AttackScores, target: float) -> str:
+    """Why `scores` are too few for an APCER of `target`; empty if they are not."""
+    needed = _trials(target)
+    for kind, chosen in zip(("live", *scores.kinds), scores.classes(), strict=True):
+        count, people = int(np.count_nonzero(chosen)), np.unique(scores.presented.subjects[chosen]).size
+        if kind != "live" and count < needed:
+            return f"{count} attacks with {kind}; APCER {target:g} needs {needed}"
+        if people < MIN_SUBJECTS:
+            return f"{people} people in {kind}; an APCER needs {MIN_SUBJECTS}"
     return ""

@@ -1,6 +1,6 @@
 // From a decoded picture to the network's input: the operations of a manifest, in C++.
 //
-// The same OpenCV calls in the same order as edge_sdk/preprocess.py, one function an operation and named alike, so that
+// The same OpenCV calls in the same order as edge_sdk/preprocess/, one function an operation and named alike, so that
 // a phone computes what the model was trained on. Between operations a picture is CV_8U: gray, or BGR or BGRA before
 // to_gray; preprocess() ends with CV_32FC1 in [0, 1], rows and columns as the manifest's input says. No operation
 // changes its argument. Needs OpenCV's core and imgproc, and nlohmann/json.
@@ -284,6 +284,48 @@ inline cv::Mat fit(const cv::Mat& image, const Json& with) {
     return frame;
 }
 
+inline cv::Mat crop_square(const cv::Mat& image, const Json&) {
+    const int side = std::min(image.rows, image.cols);
+    return image({(image.cols - side) / 2, (image.rows - side) / 2, side, side});
+}
+
+inline cv::Mat oval(const cv::Mat& image, const Json& with) {
+    // The pixels' centres, the borders being at -1 and 1.
+    const auto across = [](int at, int size) { return static_cast<double>(2 * at + 1 - size) / size; };
+    cv::Mat outside(image.size(), CV_8U);
+    std::int64_t sum = 0, count = 0;
+    for (int y = 0; y < image.rows; ++y)
+        for (int x = 0; x < image.cols; ++x) {
+            const double v = across(y, image.rows) / with.at("height").get<double>();
+            const double u = across(x, image.cols) / with.at("width").get<double>();
+            const bool inside = v * v + u * u <= 1;
+            outside.at<uchar>(y, x) = inside ? 0 : 255;
+            if (inside) sum += image.at<uchar>(y, x), ++count;
+        }
+    cv::Mat out = image.clone();
+    if (count > 0) out.setTo(round(static_cast<double>(sum) / count), outside);
+    return out;
+}
+
+inline cv::Mat standardize(const cv::Mat& image, const Json& with) {
+    const double size = static_cast<double>(image.total()), mean = with.at("mean"), deviation = with.at("std");
+    std::vector<double> counts(256);
+    for (int y = 0; y < image.rows; ++y)
+        for (int x = 0; x < image.cols; ++x) ++counts[image.at<uchar>(y, x)];
+    double middle = 0, spread = 0;
+    for (int level = 0; level < 256; ++level) middle += counts[level] * level;
+    middle /= size;
+    for (int level = 0; level < 256; ++level) spread += counts[level] * (level - middle) * (level - middle);
+    spread = std::sqrt(spread / size);
+    cv::Mat table(1, 256, CV_8U), out;
+    for (int level = 0; level < 256; ++level) {
+        const double scaled = spread > 0 ? deviation * (level - middle) / spread : 0;
+        table.at<uchar>(level) = static_cast<uchar>(std::clamp(round(255 * (mean + scaled)), 0, 255));
+    }
+    cv::LUT(image, table, out);
+    return out;
+}
+
 }  // namespace op
 
 // One operation, by the name that the manifest gives it; one that is not known here is an error, never skipped.
@@ -303,6 +345,9 @@ inline cv::Mat step(const Json& operation, const cv::Mat& image) {
         {"despeckle", op::despeckle},
         {"crop_to_ink", op::crop_to_ink},
         {"fit", op::fit},
+        {"crop_square", op::crop_square},
+        {"oval", op::oval},
+        {"standardize", op::standardize},
     };
     const std::string name = operation.at("op");
     for (const auto& [known, function] : steps)

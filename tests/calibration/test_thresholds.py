@@ -6,8 +6,9 @@ from scipy.stats import binomtest
 
 from edge_sdk.calibration import metrics, thresholds
 from edge_sdk.calibration.metrics import ScoreSet
+from edge_sdk.calibration.presentation import AttackScores
 from edge_sdk.errors import ScoreError
-from edge_sdk.manifest import UnsupportedPoint, VerifyPoint
+from edge_sdk.manifest import SpoofPoint, UnsupportedPoint, VerifyPoint
 
 
 def scores(impostors=20_000, mated=2000, people=20, shift=2.0, decimals=6, seed=0):
@@ -99,3 +100,55 @@ def test_errors_of_one_person_widen_the_interval():
     gathered = thresholds.rate(people < 2, people)
     assert spread.value == gathered.value == 0.1
     assert gathered.high - gathered.low > 3 * (spread.high - spread.low)
+
+
+def presentations(live=1000, attacks=(1000, 1000), people=20, decimals=6, seed=0):
+    """Live faces, and attacks by print and by screen, of which the second come closer."""
+    rng = np.random.default_rng(seed)
+    values = [rng.normal(size=live) + 3, *(rng.normal(size=n) + k for k, n in enumerate(attacks))]
+    species = [None] * live + ["print"] * attacks[0] + ["screen"] * attacks[1]
+    return AttackScores(np.concatenate(values).round(decimals), species, np.arange(len(species)) % people)
+
+
+def spoof_points(scores, **settings):
+    return {point.name: point for point in thresholds.spoof_points(scores, data="test", replicates=100, **settings)}
+
+
+@pytest.mark.parametrize("decimals", [6, 1])
+def test_every_spoof_point_keeps_its_promise_for_every_species(decimals):
+    scores = presentations(decimals=decimals)
+    values = scores.presented.scores
+    found = spoof_points(scores)
+    assert list(found) == ["apcer_1e-1", "apcer_5e-2", "apcer_1e-2", "eer"]
+    for point in found.values():
+        for kind, rate in point.species.items():
+            assert rate.errors == np.count_nonzero(values[scores.species == kind] >= point.threshold)
+            assert (rate.trials, rate.low <= rate.value <= rate.high) == (1000, True)
+        assert point.apcer == point.species["screen"]
+        assert point.bpcer.errors == np.count_nonzero(values[scores.live] < point.threshold)
+        if point.target is not None:
+            assert point.apcer.value <= point.target
+            lower = values[values < point.threshold].max()
+            assert np.mean(values[scores.species == "screen"] >= lower) > point.target  # the lowest such threshold
+    if decimals == 6:
+        assert found["eer"].apcer.value == pytest.approx(found["eer"].bpcer.value, abs=0.002)
+
+
+def test_too_few_attacks_of_one_species():
+    found = spoof_points(presentations(attacks=(1000, 999)))
+    assert isinstance(found["apcer_5e-2"], SpoofPoint)
+    assert found["apcer_1e-2"] == UnsupportedPoint(
+        name="apcer_1e-2", target=1e-2, reason="999 attacks with screen; APCER 0.01 needs 1000"
+    )
+    assert isinstance(found["eer"], SpoofPoint)
+
+
+def test_too_few_people_for_a_spoof_point():
+    assert spoof_points(presentations(people=4))["apcer_1e-1"].reason == "4 people in live; an APCER needs 5"
+    with pytest.raises(ScoreError, match="live presentations and attacks"):
+        spoof_points(presentations(live=0))
+
+
+def test_a_threshold_that_rejects_all_that_live_is_no_operating_point():
+    scores = AttackScores([1.0] * 400, [None] * 200 + ["print"] * 200, np.arange(400) % 10)
+    assert "every live presentation" in spoof_points(scores)["apcer_1e-1"].reason

@@ -20,7 +20,7 @@ LAYERS = ("contract", "runtime", "calibration", "export", "cli")  # each may imp
 WORKSTATION = {"torch", "onnx", "onnxscript", "lightning_fabric", "matplotlib", "rich", "safetensors", "sklearn"}
 WORKSTATION |= {"litert_torch", "ai_edge_quantizer"}
 ENGINE_PACKAGES = {"onnxruntime", "tensorrt", "openvino", "ai_edge_litert", "tflite_runtime", "tensorrt_rtx"}
-NUMPY_ALONE = ("calibration/metrics.py", "calibration/thresholds.py")
+NUMPY_ALONE = ("calibration/metrics.py", "calibration/presentation.py", "calibration/thresholds.py")
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:

@@ -1,4 +1,4 @@
-"""Signature data sets: load them by a short specification, split them by person.
+"""Data sets of signatures and faces: load them by a short specification, split them by person.
 
 >>> data = load("synthetic:4")
 >>> len(data.subjects), len(data.samples)
@@ -18,24 +18,40 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_sdk.errors import DatasetError, UsageError
-from edge_sdk.export.datasets.layouts import LAYOUTS, images
+from edge_sdk.export.datasets.faces import FACES
+from edge_sdk.export.datasets.layouts import LAYOUTS, Entry, Pose, images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Dataset", "Sample", "folds", "joined", "load", "load_unlabeled", "split_subjects"]
+__all__ = ["Dataset", "Pose", "Sample", "folds", "joined", "load", "load_unlabeled", "split_subjects"]
 
-KINDS = frozenset({*LAYOUTS, "synthetic"})
+KINDS = frozenset({*LAYOUTS, *FACES, "synthetic"})
+OWN = frozenset({"folder", "live", "spoof"})
+RENDERINGS = ("photo", "print", "screen")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image. ``subject`` is the person whose signature it shows or imitates, unique across data sets."""
+    """One image.
+
+    Attributes:
+        dataset: The name of its data set.
+        subject: The person whose signature or face it shows or imitates, unique across data sets.
+        genuine: Written by this person, or this person's live face; else a forgery or a presentation attack.
+        path: Of its file.
+        attack: Species of a presentation attack, such as ``print`` or ``screen``; None for live faces and signatures.
+        session: The recording, among those of the same subject and attack, that it is a frame of; None if of none.
+        pose: Of the head, where it is known.
+    """
 
     dataset: str
     subject: str
     genuine: bool
     path: Path
+    attack: str | None = None
+    session: str | None = None
+    pose: Pose | None = None
 
     def read(self) -> NDArray[np.uint8]:
         """The image as uint8, (H, W) gray, (H, W, 3) BGR or (H, W, 4) BGRA.
@@ -50,7 +66,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples in a fixed order: by data set, writer, genuine before forged, file."""
+    """Samples in a fixed order: by data set, person, genuine before forged, file."""
 
     name: str
     samples: tuple[Sample, ...]
@@ -76,10 +92,17 @@ def load(*specs: str) -> Dataset:
     """Load one data set, or several into one.
 
     Args:
-        specs: each ``cedar:PATH``, ``sigcomp2011:PATH``, ``svc2004:PATH``, ``bhsig260:PATH``, ``folder:PATH``
-            (``PATH/WRITER/{genuine,forged}/*``), ``synthetic:N`` or ``synthetic:N@SEED`` (N writers, drawn once into
-            the user's cache folder). With ``photo+`` in front, photographs of these scans
+        specs: each a set of signatures: ``cedar:PATH``, ``sigcomp2011:PATH``, ``svc2004:PATH``, ``bhsig260:PATH``,
+            ``folder:PATH`` (``PATH/WRITER/{genuine,forged}/*``), ``synthetic:N`` or ``synthetic:N@SEED`` (N writers,
+            drawn once into the user's cache folder). With ``photo+`` in front, photographs of these scans
             (:mod:`edge_sdk.export.datasets.photograph`), of the same persons.
+            Or a set of faces: ``nuaa:PATH``; its official lists, ``nuaa-train:PATH`` and ``nuaa-test:PATH``; the test
+            list without the people of the training list, ``nuaa-test-new:PATH``; live faces alone, ``lfw:PATH``,
+            ``cfp:PATH``, ``cfp-frontal:PATH``, ``live:PATH`` (``PATH/PERSON/*``); and ``spoof:PATH``
+            (``PATH/live/PERSON/*``, ``PATH/attack-TYPE/PERSON/*``). In ``live`` and ``spoof`` a person may have a
+            folder for each recording, and ``PATH`` a file of head poses
+            (:data:`edge_sdk.export.datasets.faces.POSES`). With ``print+`` or ``screen+`` in front, attacks made of
+            the live faces (:mod:`edge_sdk.export.datasets.recapture`), of the same persons.
 
     Raises:
         DatasetError: a folder is missing, empty or half-complete, or two specifications hold the same person.
@@ -101,7 +124,7 @@ def load_unlabeled(*specs: str) -> Dataset:
         DatasetError: a folder is missing, or there is no picture in it.
         UsageError: a specification cannot be read.
     """
-    parts = [_load_one(spec) if _kind(spec) in KINDS else _load_pictures(Path(spec)) for spec in specs]
+    parts = [_load_one(spec) if _parsed(spec)[1] in KINDS else _load_pictures(Path(spec)) for spec in specs]
     return Dataset("+".join(part.name for part in parts), tuple(sample for part in parts for sample in part.samples))
 
 
@@ -160,35 +183,52 @@ def folds(dataset: Dataset, n: int, seed: int = 0) -> tuple[tuple[str, ...], ...
     return _complete(dataset, [order[i::n] for i in range(n)])
 
 
-def _kind(spec: str) -> str:
-    from edge_sdk.export.datasets import photograph
-
-    return spec.removeprefix(photograph.PREFIX).partition(":")[0]
+def _parsed(spec: str) -> tuple[str, str, str]:
+    """What is rendered of it (photo, print, screen or nothing), the kind of data set, and the rest."""
+    kind, _, rest = spec.partition(":")
+    rendering = next((name for name in RENDERINGS if kind.startswith(name + "+")), "")
+    return rendering, kind.removeprefix(rendering + "+"), rest
 
 
 def _load_one(spec: str) -> Dataset:
-    from edge_sdk.export.datasets import photograph
-
-    kind, rest = _kind(spec), spec.partition(":")[2]
-    if not rest or kind not in KINDS:
-        known = ", ".join(f"{name}:PATH" for name in LAYOUTS)
+    rendering, kind, rest = _parsed(spec)
+    if not rest or kind not in KINDS or (rendering and (kind in FACES) is (rendering == "photo")):
+        scans, faces = (", ".join(f"{name}:PATH" for name in kinds) for kinds in (LAYOUTS, FACES))
         raise UsageError(
-            f'"{spec}" names no data set; expected {known}, synthetic:N or synthetic:N@SEED, '
-            f"or {photograph.PREFIX} and one of these"
+            f'"{spec}" names no data set; expected {scans}, synthetic:N or synthetic:N@SEED, photo+ and one of these; '
+            f"{faces}, print+ or screen+ and one of these"
         )
+    name, entries = _entries(kind, rest)
+    # Parts of NUAA are told apart when they are joined or named, but are one data set.
+    dataset, shown = name, name if kind in OWN else kind
+    if rendering:
+        dataset, shown = f"{rendering}+{name}", f"{rendering}+{shown}"
+        entries = _rendered(rendering, entries)
+    return Dataset(shown, tuple(_sample(dataset, name, entry) for entry in entries))
+
+
+def _rendered(rendering: str, entries: list[Entry]) -> list[Entry]:
+    from edge_sdk.export.datasets import photograph, recapture
+
+    return photograph.album(entries) if rendering == "photo" else recapture.attacks(entries, rendering)
+
+
+def _entries(kind: str, rest: str) -> tuple[str, list[Entry]]:
+    """The name that a data set's people carry, and its images."""
     if kind == "synthetic":
         from edge_sdk.export.datasets import synthetic
 
-        name, entries = kind, synthetic.render(rest)
-    else:
-        root = Path(rest).expanduser()
-        # Users' folders are told apart by their names; the public sets have one name wherever they lie.
-        name = root.resolve().name if kind == "folder" else kind
-        entries = LAYOUTS[kind].entries(root)
-    shown = name
-    if spec.startswith(photograph.PREFIX):
-        shown, entries = photograph.PREFIX + name, photograph.album(entries)
-    return Dataset(shown, tuple(Sample(shown, f"{name}/{writer}", genuine, path) for writer, genuine, path in entries))
+        return kind, synthetic.render(rest)
+    root = Path(rest).expanduser()
+    entries = (FACES[kind] if kind in FACES else LAYOUTS[kind]).entries(root)
+    # Users' folders are told apart by their names; the public sets have one name wherever they lie.
+    return root.resolve().name if kind in OWN else kind.partition("-")[0], entries
+
+
+def _sample(dataset: str, people: str, entry: Entry) -> Sample:
+    return Sample(
+        dataset, f"{people}/{entry.person}", entry.genuine, entry.path, entry.attack, entry.session, entry.pose
+    )
 
 
 def _load_pictures(root: Path) -> Dataset:

@@ -1,19 +1,25 @@
-"""Pre-process every image once and keep the result on disk."""
+"""Pre-process, or render anew, every image once and keep the result on disk."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk import preprocess
+from edge_sdk import images, preprocess
 from edge_sdk.errors import DatasetError, InputError
 from edge_sdk.export.datasets import Sample
+from edge_sdk.export.datasets.layouts import Entry
+
+Render = Callable[[preprocess.Image, np.random.Generator], bytes]
+"""Makes the bytes of an image file of an image, ``uint8`` as :func:`edge_sdk.images.load` gives it."""
 
 
 def folder() -> Path:
@@ -59,13 +65,51 @@ def prepared(
     path = folder() / "prepared" / f"{key(samples, preprocess.digest(operations))[:32]}.npy"
     if path.exists():
         return np.asarray(np.load(path, mmap_mode="r"))
-    images = []
+    pictures = []
     for done, sample in enumerate(samples):
         try:
-            images.append(np.rint(preprocess.apply(operations, sample.read())[0] * 255).astype(np.uint8))
+            pictures.append(np.rint(preprocess.apply(operations, sample.read())[0] * 255).astype(np.uint8))
         except InputError as error:
             raise DatasetError(f"{sample.path}: {error}") from error
         progress(done + 1, len(samples))
-    stacked = np.stack(images)
+    stacked = np.stack(pictures)
     store(path, stacked)
     return stacked
+
+
+def rendered(entries: Sequence[Entry], group: str, suffix: str, render: Render, verb: str) -> list[Entry]:
+    """The same entries with what ``render`` makes of each image in its place, made once.
+
+    Files lie in ``FOLDER/GROUP/HASH/`` under the last three parts of the source's path. HASH is of the source's bytes,
+    from which the randomness follows too, so that an image is rendered alike on any machine.
+
+    Args:
+        entries: Whose images are the sources.
+        group: Names what is rendered, and the version of the code that does it.
+        suffix: Of the files that are made.
+        verb: What cannot be done to an unreadable source: ``photographed``.
+
+    Raises:
+        DatasetError: A source cannot be read; the message names it.
+    """
+
+    def made(source: Path) -> Path:
+        data = source.read_bytes()
+        digest = hashlib.sha256(data).digest()
+        name = Path(*source.resolve().with_suffix(suffix).parts[-3:])
+        path = folder() / group / digest.hex()[:16] / name
+        if not path.exists():
+            rng = np.random.default_rng(np.frombuffer(digest, np.uint32))
+            try:
+                content = render(images.load(data), rng)
+            except InputError as error:
+                raise DatasetError(f"{source} cannot be {verb}: {error}; remove it or fetch it again") from error
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as new:
+                new.write(content)
+            Path(new.name).replace(path)
+        return path
+
+    with ThreadPoolExecutor() as pool:
+        paths = pool.map(made, (entry.path for entry in entries))
+        return [entry._replace(path=path) for entry, path in zip(entries, paths, strict=True)]

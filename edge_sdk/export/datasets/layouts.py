@@ -1,4 +1,4 @@
-"""How each public data set names its files: one pattern for genuine images, one for forgeries.
+"""How each public set of signatures names its files: one pattern for genuine images, one for forgeries.
 
 A pattern is matched against the whole path below the data set's root, without the file's ending, with ``/`` between
 folders and regardless of case. Its group ``writer`` names the person.
@@ -11,11 +11,34 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from edge_sdk.errors import DatasetError
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 _SHOWN = 5
+
+
+class Pose(NamedTuple):
+    """Where a head is turned, in degrees; 0, 0, 0 looks into the camera (thesis, table 3.1)."""
+
+    x: float
+    """From side to side."""
+    y: float
+    """Up and down."""
+    z: float
+    """Tilt."""
+
+
+class Entry(NamedTuple):
+    """One image of a data set, as :class:`~edge_sdk.export.datasets.Sample` describes it."""
+
+    person: str
+    genuine: bool
+    path: Path
+    attack: str | None = None
+    session: str | None = None
+    pose: Pose | None = None
 
 
 @dataclass(frozen=True)
@@ -26,42 +49,19 @@ class Layout:
     genuine: str
     forged: str
 
-    def entries(self, root: Path) -> list[tuple[str, bool, Path]]:
-        """Every image below ``root`` as (writer, genuine?, path), sorted.
-
-        Files that are no images and hidden files are passed over.
+    def entries(self, root: Path) -> list[Entry]:
+        """Every image below ``root``, sorted.
 
         Raises:
-            DatasetError: no folder, no images, images whose names do not fit, empty files, or a writer
-                with genuine signatures only or forgeries only.
+            DatasetError: as :func:`matched`, or a writer with genuine signatures only or forgeries only.
         """
-        if not root.is_dir():
-            raise DatasetError(f"{root}: no such folder; expected {self.description}")
-        kinds = [(True, re.compile(self.genuine, re.IGNORECASE)), (False, re.compile(self.forged, re.IGNORECASE))]
-        found: list[tuple[str, bool, Path]] = []
-        strange: list[str] = []
-        hollow: list[str] = []
-        for path in images(root):
-            relative = path.relative_to(root)
-            name = relative.with_suffix("").as_posix()
-            fits = [(match["writer"], genuine) for genuine, kind in kinds if (match := kind.fullmatch(name))]
-            if not fits:
-                strange.append(relative.as_posix())
-            elif path.stat().st_size == 0:
-                hollow.append(relative.as_posix())
-            else:
-                found.append((*fits[0], path))
-        if strange:
-            raise DatasetError(
-                f"{root}: {len(strange)} image(s) do not fit the layout: {_some(strange)}; "
-                f"expected {self.description}; rename or move them"
-            )
-        if hollow:
-            raise DatasetError(f"{root}: {len(hollow)} file(s) of 0 bytes: {_some(hollow)}; fetch them again")
-        if not found:
-            raise DatasetError(f"{root}: no images; expected {self.description}")
+        genuine, forged = self.genuine, self.forged
+        found = [
+            Entry(m["writer"], m.re.pattern == genuine, path)
+            for m, path in matched(root, self.description, genuine, forged)
+        ]
         _require_both_kinds(root, found)
-        return sorted(found, key=lambda entry: (_natural(entry[0]), not entry[1], _natural(entry[2].as_posix())))
+        return sorted(found, key=order)
 
 
 LAYOUTS = {
@@ -102,22 +102,65 @@ def images(root: Path) -> Iterator[Path]:
                 yield Path(folder, name)
 
 
-def _require_both_kinds(root: Path, entries: list[tuple[str, bool, Path]]) -> None:
-    genuine = {writer for writer, is_genuine, _ in entries if is_genuine}
-    forged = {writer for writer, is_genuine, _ in entries if not is_genuine}
-    for have, lack, some in (("genuine", "forged", genuine - forged), ("forged", "genuine", forged - genuine)):
-        if some:
-            raise DatasetError(
-                f"{root}: half-complete: {len(some)} writer(s) with {have} but no {lack} images: "
-                f"{_some(sorted(some, key=_natural))}; add the {lack} images or remove those writers"
-            )
+def matched(root: Path, description: str, *patterns: str) -> list[tuple[re.Match[str], Path]]:
+    """Every image below ``root`` with its match of the first pattern that fits.
+
+    Files that are no images and hidden files are passed over.
+
+    Raises:
+        DatasetError: no folder, no images, images whose names do not fit, or empty files.
+    """
+    if not root.is_dir():
+        raise DatasetError(f"{root}: no such folder; expected {description}")
+    kinds = [re.compile(pattern, re.IGNORECASE) for pattern in patterns]
+    found: list[tuple[re.Match[str], Path]] = []
+    strange: list[str] = []
+    for path in images(root):
+        relative = path.relative_to(root)
+        name = relative.with_suffix("").as_posix()
+        if match := next(filter(None, (kind.fullmatch(name) for kind in kinds)), None):
+            found.append((match, path))
+        else:
+            strange.append(relative.as_posix())
+    if strange:
+        raise DatasetError(
+            f"{root}: {len(strange)} image(s) do not fit the layout: {some(strange)}; "
+            f"expected {description}; rename or move them"
+        )
+    if not found:
+        raise DatasetError(f"{root}: no images; expected {description}")
+    require_content(root, [path for _, path in found])
+    return found
 
 
-def _some(names: list[str]) -> str:
+def require_content(root: Path, paths: list[Path]) -> None:
+    """Raise DatasetError if one of the files, which exist, has 0 bytes."""
+    if hollow := [path.relative_to(root).as_posix() for path in paths if path.stat().st_size == 0]:
+        raise DatasetError(f"{root}: {len(hollow)} file(s) of 0 bytes: {some(hollow)}; fetch them again")
+
+
+def order(entry: Entry) -> tuple[object, ...]:
+    """Sort key: by person, genuine first, then by file, numbers by their value."""
+    return natural(entry.person), not entry.genuine, natural(entry.path.as_posix())
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """Sort key under which 2 stands before 10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
+
+
+def some(names: list[str]) -> str:
+    """The first few names, and how many more there are."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
 
 
-def _natural(text: str) -> list[tuple[int, str]]:
-    """Sort key under which 2 stands before 10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
+def _require_both_kinds(root: Path, entries: list[Entry]) -> None:
+    genuine = {entry.person for entry in entries if entry.genuine}
+    forged = {entry.person for entry in entries if not entry.genuine}
+    for have, lack, missing in (("genuine", "forged", genuine - forged), ("forged", "genuine", forged - genuine)):
+        if missing:
+            raise DatasetError(
+                f"{root}: half-complete: {len(missing)} writer(s) with {have} but no {lack} images: "
+                f"{some(sorted(missing, key=natural))}; add the {lack} images or remove those writers"
+            )

@@ -7,28 +7,21 @@ drawn from the scan's bytes, so that a scan has one photograph, on any machine.
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk import images
-from edge_sdk.errors import DatasetError, InputError
 from edge_sdk.export.datasets import cache
+from edge_sdk.export.datasets.layouts import Entry
 from edge_sdk.preprocess import FlattenPaper, Image, ToGray
 
-PREFIX = "photo+"
 WIDTH, HEIGHT = 1024, 768
 # Part of the cache folder's name: raise it when a change here alters the pictures.
 VERSION = 1
 
-Entry = tuple[str, bool, Path]
 Floats = NDArray[np.float32]
 
 
@@ -113,34 +106,14 @@ def photograph(scan: Image, conditions: Conditions, rng: np.random.Generator) ->
 def album(entries: Sequence[Entry]) -> list[Entry]:
     """The same entries with a photograph instead of each scan, taken once into the user's cache folder.
 
-    Files lie in ``$XDG_CACHE_HOME/edge-sdk/photo-vVERSION/HASH/`` under the last three parts of the scan's path; HASH
-    is of the scan's bytes, from which the photograph follows.
-
     Raises:
         DatasetError: A scan cannot be read; the message names it.
     """
-    with ThreadPoolExecutor() as pool:
-        paths = pool.map(_developed, (scan for *_, scan in entries))
-        return [(writer, genuine, path) for (writer, genuine, _), path in zip(entries, paths, strict=True)]
 
+    def taken(scan: Image, rng: np.random.Generator) -> bytes:
+        return photograph(scan, Conditions.draw(rng), rng)
 
-def _developed(scan: Path) -> Path:
-    """The file with the photograph of a scan, made if it is not there."""
-    data = scan.read_bytes()
-    digest = hashlib.sha256(data).digest()
-    name = Path(*scan.resolve().with_suffix(".jpg").parts[-3:])
-    path = cache.folder() / f"photo-v{VERSION}" / digest.hex()[:16] / name
-    if not path.exists():
-        rng = np.random.default_rng(np.frombuffer(digest, np.uint32))
-        try:
-            photo = photograph(images.load(data), Conditions.draw(rng), rng)
-        except InputError as error:
-            raise DatasetError(f"{scan} cannot be photographed: {error}; remove it or fetch it again") from error
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as new:
-            new.write(photo)
-        Path(new.name).replace(path)
-    return path
+    return cache.rendered(entries, f"photo-v{VERSION}", ".jpg", taken, "photographed")
 
 
 def _strokes(scan: Image) -> Floats:

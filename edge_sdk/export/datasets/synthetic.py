@@ -20,6 +20,7 @@ import numpy as np
 
 from edge_sdk.errors import UsageError
 from edge_sdk.export.datasets import cache, plans
+from edge_sdk.export.datasets.layouts import Entry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -158,7 +159,7 @@ class SyntheticWriter:
         return path, pressure
 
 
-def render(spec: str) -> list[tuple[str, bool, Path]]:
+def render(spec: str) -> list[Entry]:
     """Draw the writers of ``N`` or ``N@SEED`` into the cache folder, those not yet there, and list all images.
 
     The folder is ``$XDG_CACHE_HOME/edge-sdk/synthetic-vVERSION/SEED`` (default ``~/.cache``), laid out as
@@ -171,14 +172,14 @@ def render(spec: str) -> list[tuple[str, bool, Path]]:
     if not (count.isdecimal() and int(count) > 0 and (seed or "0").isdecimal()):
         raise UsageError(f'"synthetic:{spec}" cannot be read; expected synthetic:N or synthetic:N@SEED, N at least 1')
     root = cache.folder() / f"synthetic-v{VERSION}" / str(int(seed or 0))
-    entries: list[tuple[str, bool, Path]] = []
+    entries: list[Entry] = []
     for index in range(int(count)):
         folder = root / str(index)
         if not folder.is_dir():
             _store(SyntheticWriter(int(seed or 0) * 1_000_003 + index), folder)
         for genuine, kind in ((True, "genuine"), (False, "forged")):
             files = [folder / kind / f"{k}.png" for k in range(PER_WRITER)]
-            entries += [(f"{root.name}-{index}", genuine, file) for file in files]
+            entries += [Entry(f"{root.name}-{index}", genuine, file) for file in files]
     return entries
 
 

@@ -1,19 +1,7 @@
-"""From a decoded image to the network's input: typed operations, shared by training and runtime.
-
-A pipeline is a tuple of operations. Each is a frozen, serialisable record in the manifest and a pure function of an
-image, so that what a model was trained on and what the device computes cannot drift apart. Between operations an
-image is ``uint8``: ``(H, W)`` gray, or ``(H, W, 3)`` BGR / ``(H, W, 4)`` BGRA before :class:`ToGray`. :func:`apply`
-ends with ``float32`` of shape ``(1, H, W)`` in [0, 1].
-
-Two pipelines for signatures are named here. :data:`PAPER` is section 4.1 of the DeepSign paper to the letter: it
-assumes white paper, because its threshold is absolute. :data:`INK` measures ink against the paper round it, so gray
-paper and uneven light give the same picture as a clean scan, and it crops to the ink. Both end with ink 1, paper 0.
-"""
+"""Operations that tell ink from paper, keep the signature and clear what else is on the page."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar, Literal
 
 import cv2
@@ -21,85 +9,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from edge_sdk.preprocess.step import Image, Level, Positive, Step, as_image, block_means
+
 Reals = NDArray[np.float64]
-Level = Annotated[int, msgspec.Meta(ge=0, le=255)]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-
-_INTERPOLATION = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
-
-
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="op"):
-    """One operation of a pipeline."""
-
-    def __call__(self, image: Image) -> Image:
-        """Return a new image; ``image`` is left as it is."""
-        raise TypeError(f"{type(self).__name__} is no operation of its own, so it has no result for {image.shape}")
-
-
-class ToGray(Step, frozen=True, tag="to_gray"):
-    """BGR or BGRA to gray by ITU-R BT.601 weights; a transparent pixel shows white paper."""
-
-    def __call__(self, image: Image) -> Image:
-        if image.ndim == 2:
-            return image
-        if image.shape[2] == 4:
-            alpha = image[:, :, 3:].astype(np.uint16)
-            blended = (image[:, :, :3] * alpha + 255 * (255 - alpha) + 127) // 255
-            image = blended.astype(np.uint8)
-        return _as_image(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
-
-
-class LimitSize(Step, frozen=True, tag="limit_size"):
-    """Shrink so that the longer side is at most ``side`` pixels; smaller images pass. As :func:`resized` does it."""
-
-    side: Positive
-
-    def __call__(self, image: Image) -> Image:
-        height, width = image.shape[:2]
-        longer = max(height, width)
-        if longer <= self.side:
-            return image
-        return resized(image, max(1, round(height * self.side / longer)), max(1, round(width * self.side / longer)))
-
-
-class Threshold(Step, frozen=True, tag="threshold"):
-    """255 where the pixel is ``>= at``, else 0."""
-
-    at: Level
-
-    def __call__(self, image: Image) -> Image:
-        return _as_image(cv2.threshold(image, self.at - 1, 255, cv2.THRESH_BINARY)[1])
-
-
-class MedianBlur(Step, frozen=True, tag="median_blur"):
-    """Median of ``size`` x ``size`` pixels, ``iterations`` times."""
-
-    size: Literal[3, 5, 7]
-    iterations: Positive
-
-    def __call__(self, image: Image) -> Image:
-        for _ in range(self.iterations):
-            image = _as_image(cv2.medianBlur(image, self.size))
-        return image
-
-
-class Resize(Step, frozen=True, tag="resize"):
-    """Stretch to ``height`` x ``width`` pixels, whatever the aspect ratio was."""
-
-    height: Positive
-    width: Positive
-    interpolation: Literal["nearest", "linear", "area"]
-
-    def __call__(self, image: Image) -> Image:
-        return _as_image(cv2.resize(image, (self.width, self.height), interpolation=_INTERPOLATION[self.interpolation]))
-
-
-class Invert(Step, frozen=True, tag="invert"):
-    """``255 - x``: dark ink on paper becomes bright ink on 0."""
-
-    def __call__(self, image: Image) -> Image:
-        return _as_image(cv2.bitwise_not(image))
 
 
 class FlattenPaper(Step, frozen=True, tag="flatten_paper"):
@@ -116,7 +28,7 @@ class FlattenPaper(Step, frozen=True, tag="flatten_paper"):
         height, width = image.shape
         # Whole cells only, so that every cell goes back to where it was.
         right, bottom = -width % self.shrink, -height % self.shrink
-        whole = _as_image(cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE))
+        whole = as_image(cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE))
         columns, rows = (width + right) // self.shrink, (height + bottom) // self.shrink
         small = block_means(whole, self.shrink, self.shrink)
         side = max(1, self.window // self.shrink) | 1
@@ -128,7 +40,7 @@ class FlattenPaper(Step, frozen=True, tag="flatten_paper"):
         paper = cv2.morphologyEx(wider, cv2.MORPH_CLOSE, square, borderType=cv2.BORDER_CONSTANT, borderValue=(255,))
         paper = paper[outside : outside + rows, outside : outside + columns]
         paper = cv2.resize(paper, whole.shape[::-1], interpolation=cv2.INTER_LINEAR)[:height, :width]
-        return _as_image(cv2.divide(image, paper, scale=255))
+        return as_image(cv2.divide(image, paper, scale=255))
 
 
 class Binarize(Step, frozen=True, tag="binarize"):
@@ -153,7 +65,7 @@ class Binarize(Step, frozen=True, tag="binarize"):
             return np.zeros_like(image)
         stroke = self.floor + int(np.searchsorted(candidates, candidates[-1] * self.percentile / 100))
         darkness = max(self.floor, round(self.fraction * stroke))
-        return _as_image(cv2.threshold(image, 255 - darkness, 255, cv2.THRESH_BINARY_INV)[1])
+        return as_image(cv2.threshold(image, 255 - darkness, 255, cv2.THRESH_BINARY_INV)[1])
 
 
 class EraseRules(Step, frozen=True, tag="erase_rules"):
@@ -197,7 +109,7 @@ class EraseRules(Step, frozen=True, tag="erase_rules"):
         if not 1 < len(left) <= self.CANDIDATES or not 1 < len(right) <= self.CANDIDATES:
             return None
         # Straight to a pixel; in dashes, where the line is faint.
-        near = _as_image(cv2.dilate(image, np.ones((3, 2 * (width // 80) + 1), np.uint8)))
+        near = as_image(cv2.dilate(image, np.ones((3, 2 * (width // 80) + 1), np.uint8)))
         start, end = (values.ravel() for values in np.meshgrid(left, right))
         level = np.abs(end - start) <= self.STEEPEST * width
         ruled, _ = self._covered(near, start[level], end[level])
@@ -300,138 +212,3 @@ class CropToInk(Step, frozen=True, tag="crop_to_ink"):
         first = np.searchsorted(ink, tail, side="right")
         last = np.searchsorted(ink, ink[-1] - tail, side="left")
         return int(first), int(last) + 1
-
-
-class Fit(Step, frozen=True, tag="fit"):
-    """Scale into ``height`` x ``width`` pixels and centre on 0.
-
-    The aspect ratio may be stretched by up to ``stretch`` to use more of the frame (1 keeps it). The scaling is that of
-    :func:`resized`.
-    """
-
-    height: Positive
-    width: Positive
-    stretch: Annotated[float, msgspec.Meta(ge=1)]
-
-    def __call__(self, image: Image) -> Image:
-        height, width = image.shape
-        scale_y, scale_x = self.height / height, self.width / width
-        scale_y, scale_x = min(scale_y, scale_x * self.stretch), min(scale_x, scale_y * self.stretch)
-        new_height = min(self.height, max(1, round(height * scale_y)))
-        new_width = min(self.width, max(1, round(width * scale_x)))
-        top, left = (self.height - new_height) // 2, (self.width - new_width) // 2
-        frame = np.zeros((self.height, self.width), np.uint8)
-        frame[top : top + new_height, left : left + new_width] = resized(image, new_height, new_width)
-        return frame
-
-
-Operation = (
-    ToGray
-    | LimitSize
-    | Threshold
-    | MedianBlur
-    | Resize
-    | Invert
-    | FlattenPaper
-    | Binarize
-    | EraseRules
-    | ClearBorder
-    | Despeckle
-    | CropToInk
-    | Fit
-)
-GEOMETRY = (Resize, CropToInk, Fit)
-
-# DeepSign paper, section 4.1.1. "Binary interpolation" is read as nearest neighbour, which keeps two values.
-PAPER: tuple[Operation, ...] = (
-    ToGray(),
-    Threshold(at=225),
-    MedianBlur(size=3, iterations=15),
-    Threshold(at=210),
-    Resize(height=300, width=360, interpolation="nearest"),
-    Invert(),
-)
-
-# 384 pixels are more than twice the frame's width, and bound the work on a 12-megapixel photo. The window of 48 is
-# several strokes wide; a floor of 30/255 is above scanner noise; a blurred edge lies at half of a stroke's darkness,
-# 0.4 also keeps strokes of light pressure whole. Signatures are two to three times as wide as high: a stretch of 1.5
-# spends the frame on ink, not on paper.
-INK: tuple[Operation, ...] = (
-    LimitSize(side=384),
-    ToGray(),
-    FlattenPaper(window=48),
-    Binarize(floor=30, fraction=0.4, percentile=75.0),
-    EraseRules(coverage=0.75),
-    ClearBorder(share=0.05),
-    Despeckle(area=5),
-    CropToInk(tail=0.002, margin=0.04),
-    Fit(height=150, width=180, stretch=1.5),
-)
-
-
-def framed(operations: Sequence[Operation], height: int, width: int) -> tuple[Operation, ...]:
-    """The same pipeline with each frame (``Fit``, ``Resize``) of ``height`` x ``width`` pixels."""
-    return tuple(
-        msgspec.structs.replace(step, height=height, width=width) if isinstance(step, Fit | Resize) else step
-        for step in operations
-    )
-
-
-def trace(operations: Sequence[Operation], image: Image) -> Iterator[tuple[Operation, Image]]:
-    """Yield each operation with the image after it."""
-    for operation in operations:
-        image = operation(image)
-        yield operation, image
-
-
-def apply(operations: Sequence[Operation], image: Image) -> NDArray[np.float32]:
-    """Run a pipeline.
-
-    Args:
-        operations: The pipeline.
-        image: ``uint8``, ``(H, W)`` gray, ``(H, W, 3)`` BGR or ``(H, W, 4)`` BGRA; not changed.
-
-    Returns:
-        ``float32`` of shape ``(1, H', W')`` in [0, 1].
-    """
-    for _, stage in trace(operations, image):
-        image = stage
-    return (image.astype(np.float32) / np.float32(255))[np.newaxis]
-
-
-def resized(image: Image, height: int, width: int) -> Image:
-    """Scale to ``height`` x ``width`` pixels: means over whole blocks of pixels as far as they go, then bilinear.
-
-    What is left for the second step shrinks by less than 2, where bilinear weights miss no pixel. Close to areas with
-    fractional borders, in a fifth of the time. Fewer rows or columns than a block's side are left over at the end.
-    """
-    rows, columns = max(1, image.shape[0] // height), max(1, image.shape[1] // width)
-    if (rows, columns) != (1, 1):
-        whole = image[: image.shape[0] // rows * rows, : image.shape[1] // columns * columns]
-        image = block_means(whole, rows, columns)
-    return _as_image(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR))
-
-
-def block_means(image: Image, rows: int, columns: int) -> Image:
-    """The mean of each block of ``rows`` x ``columns`` pixels, whose multiples the image's sides must be.
-
-    By halves as long as both factors are even: a third of the time that one step takes.
-    """
-    while rows % 2 == columns % 2 == 0:
-        image = _as_image(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
-        rows, columns = rows // 2, columns // 2
-    if (rows, columns) == (1, 1):
-        return image
-    size = (image.shape[1] // columns, image.shape[0] // rows)
-    return _as_image(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
-
-
-def digest(operations: Sequence[Operation]) -> str:
-    """SHA-256 over the canonical JSON of the operations: equal exactly when every parameter is."""
-    # Decoded once, so that a 75 given for a 75.0 counts as what it will be in the manifest.
-    decoded = msgspec.json.decode(msgspec.json.encode(tuple(operations)), type=tuple[Operation, ...])
-    return hashlib.sha256(msgspec.json.encode(decoded, order="deterministic")).hexdigest()
-
-
-def _as_image(array: object) -> Image:
-    return np.asarray(array, dtype=np.uint8)

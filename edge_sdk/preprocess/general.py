@@ -1,0 +1,101 @@
+"""Operations for any picture: gray, size, frame, threshold, blur."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import cv2
+import msgspec
+import numpy as np
+
+from edge_sdk.preprocess.step import Image, Level, Positive, Step, as_image, resized
+
+_INTERPOLATION = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
+
+
+class ToGray(Step, frozen=True, tag="to_gray"):
+    """BGR or BGRA to gray by ITU-R BT.601 weights; a transparent pixel shows white paper."""
+
+    def __call__(self, image: Image) -> Image:
+        if image.ndim == 2:
+            return image
+        if image.shape[2] == 4:
+            alpha = image[:, :, 3:].astype(np.uint16)
+            blended = (image[:, :, :3] * alpha + 255 * (255 - alpha) + 127) // 255
+            image = blended.astype(np.uint8)
+        return as_image(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+
+
+class LimitSize(Step, frozen=True, tag="limit_size"):
+    """Shrink so that the longer side is at most ``side`` pixels; smaller images pass. As :func:`resized` does it."""
+
+    side: Positive
+
+    def __call__(self, image: Image) -> Image:
+        height, width = image.shape[:2]
+        longer = max(height, width)
+        if longer <= self.side:
+            return image
+        return resized(image, max(1, round(height * self.side / longer)), max(1, round(width * self.side / longer)))
+
+
+class Threshold(Step, frozen=True, tag="threshold"):
+    """255 where the pixel is ``>= at``, else 0."""
+
+    at: Level
+
+    def __call__(self, image: Image) -> Image:
+        return as_image(cv2.threshold(image, self.at - 1, 255, cv2.THRESH_BINARY)[1])
+
+
+class MedianBlur(Step, frozen=True, tag="median_blur"):
+    """Median of ``size`` x ``size`` pixels, ``iterations`` times."""
+
+    size: Literal[3, 5, 7]
+    iterations: Positive
+
+    def __call__(self, image: Image) -> Image:
+        for _ in range(self.iterations):
+            image = as_image(cv2.medianBlur(image, self.size))
+        return image
+
+
+class Resize(Step, frozen=True, tag="resize"):
+    """Stretch to ``height`` x ``width`` pixels, whatever the aspect ratio was."""
+
+    height: Positive
+    width: Positive
+    interpolation: Literal["nearest", "linear", "area"]
+
+    def __call__(self, image: Image) -> Image:
+        return as_image(cv2.resize(image, (self.width, self.height), interpolation=_INTERPOLATION[self.interpolation]))
+
+
+class Invert(Step, frozen=True, tag="invert"):
+    """``255 - x``: dark ink on paper becomes bright ink on 0."""
+
+    def __call__(self, image: Image) -> Image:
+        return as_image(cv2.bitwise_not(image))
+
+
+class Fit(Step, frozen=True, tag="fit"):
+    """Scale into ``height`` x ``width`` pixels and centre on 0.
+
+    The aspect ratio may be stretched by up to ``stretch`` to use more of the frame (1 keeps it). The scaling is that of
+    :func:`resized`.
+    """
+
+    height: Positive
+    width: Positive
+    stretch: Annotated[float, msgspec.Meta(ge=1)]
+
+    def __call__(self, image: Image) -> Image:
+        height, width = image.shape
+        scale_y, scale_x = self.height / height, self.width / width
+        scale_y, scale_x = min(scale_y, scale_x * self.stretch), min(scale_x, scale_y * self.stretch)
+        new_height = min(self.height, max(1, round(height * scale_y)))
+        new_width = min(self.width, max(1, round(width * scale_x)))
+        top, left = (self.height - new_height) // 2, (self.width - new_width) // 2
+        frame = np.zeros((self.height, self.width), np.uint8)
+        frame[top : top + new_height, left : left + new_width] = resized(image, new_height, new_width)
+        return frame
