@@ -17,8 +17,8 @@ import onnx
 import torch
 from torch import nn
 from torch.export import ExportedProgram
-from torch.fx import GraphModule, Node
 from torch.func import functional_call
+from torch.fx import GraphModule, Node
 
 from edge_sdk.errors import ConversionError
 from edge_sdk.export.float_onnx import INPUT, folded_tensors

@@ -107,7 +107,7 @@ def to_onnx_and_torch(network: nn.Module, input_shape: tuple[int, ...]) -> tuple
             dynamic_shapes=({0: batch},),
             verbose=False,
         )
-    assert program is not None
+    assert program is not None and program.exported_program is not None
     program.optimize()
     model = program.model_proto
     # The exporter notes each node's source lines, which are this machine's paths and half of the file.
