@@ -4,22 +4,23 @@ The quantiser itself says what is rounded: the simulation reads its result, and 
 graph that the float ONNX file was translated from, where they have the same names. Gradients pass the rounding as if
 it were not there, and stop at values outside the range (the straight-through estimator; Jacob et al., 2018,
 "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference").
-
-Biases stay float: their 32 bits, in steps of input scale times weight scale, lose nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.export import ExportedProgram
 from torch.func import functional_call
 from torch.fx import GraphModule, Node
 
+from edge_sdk.calibration.observe import WEIGHTED
 from edge_sdk.errors import ConversionError
 from edge_sdk.export.float_onnx import INPUT, folded_tensors
 
@@ -29,16 +30,26 @@ SMALLEST = 1e-30
 """Of a channel's magnitudes: below, steps would have no reciprocal in float32."""
 
 
-Rounding = tuple[Callable[..., torch.Tensor], tuple[float | int, ...]]
-"""A function of a tensor, and its further arguments."""
+Rounding = tuple[Callable[..., torch.Tensor], tuple[float | int | str, ...]]
+"""A function of a tensor, and its further arguments; text stands for the tensor of that name."""
 
 
 def round_weight(weight: torch.Tensor, axis: int) -> torch.Tensor:
     """Round to -127..127 times the largest magnitude of a channel / 127, where ``axis`` numbers the channels."""
+    scale = _step(weight, axis)
+    return torch.fake_quantize_per_channel_affine(weight, scale, torch.zeros_like(scale), axis, -127, 127)
+
+
+def round_bias(bias: torch.Tensor, weight: torch.Tensor, axis: int, scale: float) -> torch.Tensor:
+    """Round to what integer products are counted in: the input's ``scale`` times the weight's step of each channel."""
+    step = scale * _step(weight, axis)
+    return bias + ((bias / step).round() * step - bias).detach()
+
+
+def _step(weight: torch.Tensor, axis: int) -> torch.Tensor:
     others = [other for other in range(weight.ndim) if other != axis]
     # A channel of zeros has no steps: any will do.
-    scale = weight.detach().abs().amax(dim=others).clamp(min=SMALLEST) / 127
-    return torch.fake_quantize_per_channel_affine(weight, scale, torch.zeros_like(scale), axis, -127, 127)
+    return weight.detach().abs().amax(dim=others).clamp(min=SMALLEST) / 127
 
 
 class FakeQuantized(nn.Module):
@@ -76,47 +87,50 @@ def simulate(program: ExportedProgram, int8: bytes) -> GraphModule:
     """
     module = program.module(check_guards=False)
     assert isinstance(module, GraphModule)
-    roundings = _roundings(onnx.load_from_string(int8))
-    found: set[str] = set()
-    for node in list(module.graph.nodes):
-        name = INPUT if node.op == "placeholder" else str(node.target) if node.op == "get_attr" else node.name
-        if name in roundings:
-            found.add(name)
-            _round(module.graph, node, roundings[name])
-    if missing := roundings.keys() - found:
+    graph, roundings = module.graph, _roundings(onnx.load_from_string(int8))
+    nodes = {_onnx_name(node): node for node in graph.nodes}
+    if missing := roundings.keys() - nodes.keys():
         raise ConversionError(
             f"the network cannot be trained for int8: its PyTorch graph has no {', '.join(sorted(missing))}"
         )
-    plain = GraphModule(module, module.graph)  # the exported module forbids train() and eval()
+    for name, (function, arguments) in roundings.items():
+        node = nodes[name]
+        users = list(node.users)
+        with graph.inserting_before(min(users)):
+            given = (nodes[argument] if isinstance(argument, str) else argument for argument in arguments)
+            rounded = graph.call_function(function, (node, *given))
+        for user in users:
+            user.replace_input_with(node, rounded)
+    plain = GraphModule(module, graph)  # the exported module forbids train() and eval()
     return plain.requires_grad_(requires_grad=False)
 
 
-def _round(graph: torch.fx.Graph, node: Node, rounding: Rounding) -> None:
-    function, arguments = rounding
-    with graph.inserting_after(node):
-        rounded = graph.call_function(function, (node, *arguments))
-    node.replace_all_uses_with(rounded, delete_user_cb=lambda user: user is not rounded)
+def _onnx_name(node: Node) -> str:
+    return INPUT if node.op == "placeholder" else str(node.target) if node.op == "get_attr" else node.name
 
 
 def _roundings(int8: onnx.ModelProto) -> Mapping[str, Rounding]:
-    """What is done to activations, weights and other constants, by their names in the float model."""
-    constants = {tensor.name: tensor for tensor in int8.graph.initializer}
+    """What is done to activations, weights, other constants and biases, by their names in the float model."""
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in int8.graph.initializer}
+    restored = {node.output[0]: node for node in int8.graph.node if node.op_type == "DequantizeLinear"}
     roundings: dict[str, Rounding] = {}
     for node in int8.graph.node:
         if node.op_type == "QuantizeLinear":
-            name = node.input[0]
+            roundings[node.input[0]] = _rounding(node, constants)
         elif node.op_type == "DequantizeLinear" and node.input[0] in constants:
-            if constants[node.input[0]].data_type == onnx.TensorProto.INT32:
-                continue  # a bias
-            name = node.input[0].removesuffix(_SUFFIX)
-        else:
-            continue
-        scale, zero = (onnx.numpy_helper.to_array(constants[given]) for given in node.input[1:])
-        if scale.ndim:
-            axis = next(attribute.i for attribute in node.attribute if attribute.name == "axis")
-            roundings[name] = round_weight, (axis,)
-        else:
-            limits = np.iinfo(zero.dtype)
-            steps = float(scale), int(zero), int(limits.min), int(limits.max)
-            roundings[name] = torch.fake_quantize_per_tensor_affine, steps
+            if constants[node.input[0]].dtype != np.int32:  # a bias comes with its layer
+                roundings[node.input[0].removesuffix(_SUFFIX)] = _rounding(node, constants)
+        elif node.op_type in WEIGHTED and len(node.input) == 3 and node.input[2] in restored:
+            image, weight, bias = (restored[name] for name in node.input)
+            _, (axis,) = _rounding(weight, constants)
+            arguments = weight.input[0].removesuffix(_SUFFIX), axis, float(constants[image.input[1]])
+            roundings[bias.input[0].removesuffix(_SUFFIX)] = round_bias, arguments
     return roundings
+
+
+def _rounding(node: onnx.NodeProto, constants: Mapping[str, NDArray[Any]]) -> Rounding:
+    scale, zero = (constants[name] for name in node.input[1:])
+    if scale.ndim:
+        return round_weight, (next(attribute.i for attribute in node.attribute if attribute.name == "axis"),)
+    limits = np.iinfo(zero.dtype)
+    return torch.fake_quantize_per_tensor_affine, (float(scale), int(zero), int(limits.min), int(limits.max))
