@@ -29,7 +29,6 @@ _SUFFIX = "_quantized"
 SMALLEST = 1e-30
 """Of a channel's magnitudes: below, steps would have no reciprocal in float32."""
 
-
 Rounding = tuple[Callable[..., torch.Tensor], tuple[float | int | str, ...]]
 """A function of a tensor, and its further arguments; text stands for the tensor of that name."""
 

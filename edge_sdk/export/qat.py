@@ -3,6 +3,8 @@
 The weights go on from those that the run kept, with its objective and at a share of its learning rate. The ranges of
 activations are chosen once, from those weights, by the exporter's own rule: the method of least error on the validation
 people. What comes out is a run like any other, in float: the exporter calibrates and quantises it as it does others.
+
+What is simulated is ``int8.onnx``. TFLite rounds on the same grids; the symmetric artifact has coarser ones.
 """
 
 from __future__ import annotations
