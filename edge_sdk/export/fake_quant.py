@@ -100,6 +100,8 @@ def simulate(program: ExportedProgram, int8: bytes) -> GraphModule:
             rounded = graph.call_function(function, (node, *given))
         for user in users:
             user.replace_input_with(node, rounded)
+    for node in graph.find_nodes(op="call_function", target=torch.ops.aten.view.default):
+        node.target = torch.ops.aten.reshape.default  # the loop's maps are channels-last, those of the export were not
     plain = GraphModule(module, graph)  # the exported module forbids train() and eval()
     return plain.requires_grad_(requires_grad=False)
 
