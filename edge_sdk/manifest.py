@@ -394,7 +394,8 @@ class Training(_Strict, frozen=True, kw_only=True):
     """How the float weights came about.
 
     ``teachers`` are what a distilled model learned from beside its labels: recipe, preset and start of the weights'
-    SHA-256; ``data`` holds their data sets too.
+    SHA-256; ``data`` holds their data sets too. ``quantisation_aware`` is how many of the ``steps``, the last ones,
+    were taken with int8 simulated.
     """
 
     recipe: str
@@ -405,6 +406,7 @@ class Training(_Strict, frozen=True, kw_only=True):
     commit: str
     versions: dict[str, str]
     teachers: tuple[str, ...] = ()
+    quantisation_aware: int = 0
 
 
 class DataTerms(_Strict, frozen=True, kw_only=True):

@@ -139,6 +139,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
     print(f"score            {manifest.score.__struct_config__.tag}; higher is more genuine")
     training = manifest.training
     print(f"trained          {training.recipe} ({training.preset}), {training.steps} steps, {', '.join(training.data)}")
+    if training.quantisation_aware:
+        print(f"for int8         the last {training.quantisation_aware} of these steps")
     for teacher in training.teachers:
         print(f"taught by        {teacher}")
     allowed = "allowed" if manifest.data_terms.commercial_use else "NOT allowed"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_sdk.errors import MissingToolError
+from edge_sdk.errors import MissingToolError, UsageError
 
 if TYPE_CHECKING:
     from edge_sdk.export.guide import Guide
@@ -73,12 +73,18 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", type=Path, metavar="FILE", help="people by use (JSON); default: drawn by the seed")
-    parser.add_argument("--steps", type=int, help="stop after so many optimiser steps")
+    parser.add_argument("--steps", type=int, help="stop after so many optimiser steps; with --qat: take so many")
     parser.add_argument(
         "--weights",
         type=Path,
         metavar="FILE",
         help="pretrained weights to start from, such as torchvision's mobilenet_v2",
+    )
+    parser.add_argument(
+        "--from", dest="source", type=Path, metavar="RUN", help="with --qat: a finished run to go on from"
+    )
+    parser.add_argument(
+        "--qat", action="store_true", help="train for int8, which is simulated; RUN's split is the default"
     )
     parser.add_argument("--tiny", action="store_true", help="the recipe's miniature, to try things out")
     parser.add_argument("--json", action="store_true")
@@ -108,11 +114,17 @@ def _run(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None]) 
     try:
         from edge_sdk.export import recipe, training
         from edge_sdk.export.datasets import load
+        from edge_sdk.export.qat import QuantisationAware
         from edge_sdk.export.splits import Split
     except ImportError as error:
         raise MissingToolError(error.name or "a package", "export") from error
+    source, steps = arguments.source, arguments.steps
+    if (source is None) == arguments.qat:
+        raise UsageError("--from RUN and --qat go together: a finished run is continued with int8 simulated")
     data = load(*arguments.data)
-    split = Split.read(arguments.split) if arguments.split else Split.draw(data, arguments.seed)
+    split = Split.read(arguments.split) if arguments.split else None
+    qat = QuantisationAware.read(source, split, **({} if steps is None else {"steps": steps})) if source else None
+    split = qat.split if qat else split or Split.draw(data, arguments.seed)
     outcome = training.train(
         training.Run(
             recipe=recipe.get(arguments.recipe),
@@ -122,10 +134,11 @@ def _run(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None]) 
             train=data.select(split.train),
             validation=data.select(split.validation),
             seed=arguments.seed,
-            steps=arguments.steps,
+            steps=steps,
             tiny=arguments.tiny,
             guide=guide(split),
             weights=arguments.weights,
+            qat=qat,
         )
     )
     if int(os.environ.get("RANK", "0")) > 0:  # torchrun's other processes

@@ -43,6 +43,7 @@ def model_card(manifest: Manifest, split: Split, rows: Sequence[TestRow]) -> str
         f"Recipe `{training.recipe}`, preset `{training.preset}`.\n",
         "## Data\n",
         f"Trained on {', '.join(training.data)} with seed {training.seed}, {training.steps} steps.",
+        *([f"The last {training.quantisation_aware} with int8 simulated."] if training.quantisation_aware else []),
         *(f"Taught by {teacher}." for teacher in training.teachers),
         f"People, disjoint: {groups}.\n",
         f"Terms: {manifest.data_terms.statement}. Commercial use of the data is {allowed}.\n",

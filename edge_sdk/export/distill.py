@@ -192,12 +192,11 @@ class Teaching:
         return {**facts, "people": sorted(people)}
 
     def _require_strangers(self, people: frozenset[str], taught: str) -> None:
-        for role in ("validation", "thresholds", "guardrail", "test"):
-            if shared := sorted(people.intersection(getattr(self.split, role))):
-                raise TrainingError(
-                    f"{taught} has seen {', '.join(shared[:5])}, who are {role} people of the student's split; "
-                    "give a teacher and data of other people, or the split that the teacher was trained with"
-                )
+        for role, shared in self.split.measuring(people).items():
+            raise TrainingError(
+                f"{taught} has seen {', '.join(shared[:5])}, who are {role} people of the student's split; "
+                "give a teacher and data of other people, or the split that the teacher was trained with"
+            )
 
     def prepare(self, run: Run, learned: Dataset, fabric: Fabric, progress: Progress) -> Lessons:
         """Ask the teachers, or read what they said when they were asked before.

@@ -206,6 +206,7 @@ def _write(
             for package in VERSIONS.get(form, ())
         },
         teachers=trained.teachers,
+        quantisation_aware=trained.quantisation_aware,
     )
     with BundleWriter(destination) as writer:
         inputs = tuple(

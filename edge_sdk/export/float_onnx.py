@@ -25,19 +25,50 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
     convolution becomes one: 1 x 1, by channel, which int8 can give a scale a channel and every engine computes.
     """
     network = copy.deepcopy(network).eval()
-    for module in list(network.modules()):
-        if not isinstance(module, nn.Sequential):
+    for path, before in _batch_norms(network).items():
+        norm = network.get_submodule(path)
+        assert isinstance(norm, nn.BatchNorm2d)
+        if before is None:
+            network.set_submodule(path, _as_convolution(norm))
             continue
-        children = list(module.named_children())
-        for (name, layer), (following, norm) in itertools.pairwise(children):
-            if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                setattr(module, name, fuse_conv_bn_eval(layer, norm))
-                delattr(module, following)
-    for module in list(network.modules()):
-        for name, layer in module.named_children():
-            if isinstance(layer, nn.BatchNorm2d):
-                setattr(module, name, _as_convolution(layer))
+        layer = network.get_submodule(before)
+        assert isinstance(layer, nn.Conv2d)
+        network.set_submodule(before, fuse_conv_bn_eval(layer, norm))
+        parent, _, name = path.rpartition(".")
+        delattr(network.get_submodule(parent), name)
     return network
+
+
+def folded_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Parameters and buffers of ``fold_batch_norm(network)`` by name, differentiable in those of ``network``."""
+    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    for path, before in _batch_norms(network).items():
+        norm = network.get_submodule(path)
+        assert isinstance(norm, nn.BatchNorm2d)
+        mean, variance = norm.running_mean, norm.running_var
+        assert mean is not None and variance is not None
+        for name in norm.state_dict():
+            del tensors[f"{path}.{name}"]
+        gain = norm.weight / (variance + norm.eps).sqrt()
+        column = gain.view(-1, 1, 1, 1)
+        weight, bias = f"{before or path}.weight", f"{before or path}.bias"
+        tensors[bias] = (tensors.get(bias, 0) - mean) * gain + norm.bias
+        tensors[weight] = tensors[weight] * column if before else column
+    return tensors
+
+
+def _batch_norms(network: nn.Module) -> dict[str, str | None]:
+    """The name of each 2-D batch norm, with that of the convolution before it in an ``nn.Sequential``, if any."""
+    before: dict[str, str | None] = {}
+    for path, module in network.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+            before.setdefault(path, None)  # its parent, which knows better, came first
+        elif isinstance(module, nn.Sequential):
+            for (name, layer), (following, norm) in itertools.pairwise(module.named_children()):
+                if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    prefix = f"{path}." if path else ""
+                    before[prefix + following] = prefix + name
+    return before
 
 
 def _as_convolution(norm: nn.BatchNorm2d) -> nn.Module:
@@ -54,6 +85,11 @@ def to_onnx(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
         network: Batch norms are folded; the argument is left as it is.
         input_shape: Without the batch.
     """
+    return to_onnx_and_torch(network, input_shape)[0]
+
+
+def to_onnx_and_torch(network: nn.Module, input_shape: tuple[int, ...]) -> tuple[bytes, torch.export.ExportedProgram]:
+    """:func:`to_onnx`, and the PyTorch graph that was translated; a tensor has the same name in both."""
     folded = fold_batch_norm(network).float().cpu()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it notes that torchvision, which nobody needs, is absent
     example = torch.zeros(2, *input_shape)  # a batch of 1 would be taken for a constant
@@ -71,7 +107,7 @@ def to_onnx(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
             dynamic_shapes=({0: batch},),
             verbose=False,
         )
-    assert program is not None
+    assert program is not None and program.exported_program is not None
     program.optimize()
     model = program.model_proto
     # The exporter notes each node's source lines, which are this machine's paths and half of the file.
@@ -79,4 +115,4 @@ def to_onnx(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
         del node.metadata_props[:]
         node.doc_string = ""
     del model.graph.metadata_props[:]
-    return bytes(model.SerializeToString())
+    return bytes(model.SerializeToString()), program.exported_program

@@ -51,5 +51,10 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         except (OSError, msgspec.MsgspecError) as error:
             raise DatasetError(f"{path} holds no split of subjects: {error}") from error
 
+    def measuring(self, people: frozenset[str]) -> dict[str, list[str]]:
+        """Those of ``people`` who measure, sorted, by role: no weights may have learned from them."""
+        roles = {role: getattr(self, role) for role in self.__struct_fields__ if role != "train"}
+        return {role: sorted(people.intersection(them)) for role, them in roles.items() if people.intersection(them)}
+
     def write(self, path: Path) -> None:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")

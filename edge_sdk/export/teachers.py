@@ -18,10 +18,10 @@ from torch import nn
 from edge_sdk import preprocess
 from edge_sdk.errors import TrainingError
 from edge_sdk.export.augment import Views
-from edge_sdk.export.datasets import Sample, cache, load
+from edge_sdk.export.datasets import Sample, cache
 from edge_sdk.export.progress import Progress, Task
 from edge_sdk.export.recipe import Preset, Recipe
-from edge_sdk.export.trained import describe, pretrained_on, read_network
+from edge_sdk.export.trained import describe, learned_from, pretrained_on, read_network
 
 CHUNK = 256
 """Images in one file of answers: what a killed run repeats at most, some seconds."""
@@ -54,17 +54,9 @@ class Teacher:
         """
         described = describe(run)
         chosen, network, facts = read_network(run, described)
-        name = described["preset"]
-        extra = chosen.preset(name).extra
-        before = pretrained_on(network, facts)
-        people = {
-            *described["train"],
-            *((f"{before}/unknown",) if before else ()),
-            *(load(*extra).subjects if extra else ()),
-            *(described.get("distillation") or {}).get("people", ()),
-        }
+        people = learned_from(described, pretrained_on(network, facts))
         weights = hashlib.sha256((run / "best.safetensors").read_bytes()).hexdigest()
-        return cls(chosen, name, network.eval(), weights, frozenset(people))
+        return cls(chosen, described["preset"], network.eval(), weights, people)
 
     @property
     def preset(self) -> Preset:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,8 @@ class Trained:
     Attributes:
         network: With the weights that the run kept.
         data: The people of all groups of ``split``.
-        steps: Optimiser steps behind the weights.
-        distillation: What the run's teachers were (:meth:`edge_sdk.export.distill.Teaching.facts`).
+        steps: Optimiser steps behind the weights, those of the run that this one continues among them.
+        described: The run's ``run.json``.
         pretrained_on: The data set behind the weights that training started from, if any.
     """
 
@@ -44,7 +44,7 @@ class Trained:
     split: Split
     seed: int
     steps: int
-    distillation: Mapping[str, Any] | None = None
+    described: Mapping[str, Any] = field(default_factory=dict)
     pretrained_on: str | None = None
 
     @classmethod
@@ -64,8 +64,8 @@ class Trained:
             data=load(*described["data"]),
             split=Split.read(run / "split.json"),
             seed=int(described["seed"]),
-            steps=int(facts["step"]),
-            distillation=described.get("distillation"),
+            steps=int(facts["step"]) + steps_before(described),
+            described=described,
             pretrained_on=pretrained_on(network, facts),
         )
 
@@ -83,15 +83,20 @@ class Trained:
     def data_names(self) -> tuple[str, ...]:
         """The data sets that were trained on, here, before, or by the teachers, sorted."""
         extra = {specification.partition(":")[0] for specification in self.preset.extra}
-        taught = {person.partition("/")[0] for person in (self.distillation or {}).get("people", ())}
+        taught = {person.partition("/")[0] for person in second_hand(self.described)}
         before = {self.pretrained_on} if self.pretrained_on else set()
         return tuple(sorted({sample.dataset for sample in self.data.samples} | extra | taught | before))
 
     @property
     def teachers(self) -> tuple[str, ...]:
         """What a distilled run learned from, such as ``deepsign (best) 0123456789abcdef``."""
-        teachers = (self.distillation or {}).get("teachers", ())
-        return tuple(f"{one['recipe']} ({one['preset']}) {one['weights'][:16]}" for one in teachers)
+        named = (f"{one['recipe']} ({one['preset']}) {one['weights'][:16]}" for one in teachers_behind(self.described))
+        return tuple(dict.fromkeys(named))
+
+    @property
+    def quantisation_aware(self) -> int:
+        """How many of ``steps`` the last run took with int8 simulated."""
+        return self.steps - steps_before(self.described) if self.described.get("quantisation_aware") else 0
 
     def people(self, role: str) -> Dataset:
         """The people of one group of the split."""
@@ -119,6 +124,32 @@ def describe(run: Path) -> dict[str, Any]:
         raise TrainingError(f"{path} describes no training run: {error}") from error
     assert isinstance(described, dict)
     return described
+
+
+def second_hand(described: Mapping[str, Any]) -> frozenset[str]:
+    """Everyone a run has learned from through its teachers or the run that it continues."""
+    return frozenset(person for source in _sources(described) for person in source["people"])
+
+
+def learned_from(described: Mapping[str, Any], before: str | None) -> frozenset[str]:
+    """Everyone a run has learned from; whoever is behind the pretrained weights of ``before`` has no known names."""
+    extra = recipe.get(described["recipe"]).preset(described["preset"]).extra
+    people = {*described["train"], *(load(*extra).subjects if extra else ()), *second_hand(described)}
+    return frozenset(people | ({f"{before}/unknown"} if before else set()))
+
+
+def teachers_behind(described: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The facts of a run's teachers, and of those of the run that it continues."""
+    return [teacher for source in _sources(described) for teacher in source["teachers"]]
+
+
+def steps_before(described: Mapping[str, Any]) -> int:
+    """Optimiser steps behind the weights that a run started from."""
+    return int((described.get("quantisation_aware") or {}).get("before", 0))
+
+
+def _sources(described: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [described[key] for key in ("distillation", "quantisation_aware") if described.get(key)]
 
 
 def pretrained_on(network: nn.Module, facts: Mapping[str, Any]) -> str | None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -38,6 +38,9 @@ from edge_sdk.export.objectives import Roster, l2
 from edge_sdk.export.pretrained import digest, load_pretrained
 from edge_sdk.export.progress import Progress
 from edge_sdk.export.recipe import Preset, Recipe
+
+if TYPE_CHECKING:
+    from edge_sdk.export.qat import QuantisationAware
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -60,6 +63,7 @@ class Run:
         tiny: Train the recipe's miniature instead.
         guide: What is learned from beside the labels, such as a teacher.
         weights: Pretrained weights to start from, where the recipe takes such.
+        qat: The finished run to start from instead, and to train for int8.
     """
 
     recipe: Recipe
@@ -73,25 +77,33 @@ class Run:
     tiny: bool = False
     guide: Guide | None = None
     weights: Path | None = None
+    qat: QuantisationAware | None = None
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
             raise UsageError(f"a run takes at least one step, not {self.steps}")
+        if self.qat:
+            self.qat.require(self.recipe.name, self.preset_name, tiny=self.tiny)
+            if self.weights is not None:
+                raise UsageError("a run starts from a finished run or from pretrained weights, not from both")
 
     @property
     def preset(self) -> Preset:
-        return self.recipe.preset(self.preset_name)
+        preset = self.recipe.preset(self.preset_name)
+        return self.qat.preset(preset) if self.qat else preset
 
     @property
     def total(self) -> int:
         return min(self.preset.steps if self.steps is None else self.steps, self.preset.steps)
 
     def network(self) -> nn.Module:
-        """The network of the run, with fresh weights or the pretrained ones.
+        """The network of the run, with fresh weights, the pretrained ones, or those of the run that it continues.
 
         Raises:
             UsageError, TrainingError: The recipe takes no pretrained weights, or not these.
         """
+        if self.qat:
+            return self.qat.start()
         build = self.recipe.tiny if self.tiny else self.recipe.network
         network = build(**self.preset.network)
         if self.weights is not None:
@@ -116,6 +128,7 @@ class Run:
             "train": list(self.train.subjects),
             "validation": list(self.validation.subjects),
             "distillation": self.guide.facts() if self.guide else None,
+            "quantisation_aware": self.qat.facts() if self.qat else None,
         }
 
 
@@ -162,12 +175,14 @@ class _Loop:
     def __init__(self, run: Run, fabric: Fabric, progress: Progress) -> None:
         self.run, self.fabric, self.progress, self.preset = run, fabric, progress, run.preset
         torch.manual_seed(run.seed)
-        network = run.network()
+        self.network = network = run.network()
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(self.preset.average), use_buffers=True)
         trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
         optimizer = OPTIMIZERS[self.preset.optimizer](trainable, weight_decay=self.preset.weight_decay)
-        self.model, self.optimizer = fabric.setup(_channels_last(network), optimizer)
+        view = run.qat.simulation(run.preset, run.train, run.validation, run.seed) if run.qat else _as_it_is
+        self.model, self.optimizer = fabric.setup(_channels_last(view(network)), optimizer)
         self.average = _channels_last(self.average.to(fabric.device))
+        self.judged = view(self.average.module)
         operations = self.preset.preprocessing
         learned = joined(run.train, load(*self.preset.extra)) if self.preset.extra else run.train
         offset = len(learned.samples)
@@ -216,13 +231,13 @@ class _Loop:
         loss = self.preset.objective.loss(labelled, subject, genuine)
         if lesson:
             loss = lesson.loss(embeddings, loss)
-        loss = loss + l2(self.model.module, self.preset.penalty)
+        loss = loss + l2(self.network, self.preset.penalty)
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is {loss.item()} at step {self.step}; lower the learning rate")
         self.fabric.backward(loss)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.average.update_parameters(self.model.module)
+        self.average.update_parameters(self.network)
         self.bank[indices] = labelled.detach().cpu().numpy()
         return loss.item()
 
@@ -262,7 +277,7 @@ class _Loop:
         self.progress.say(f"step {self.step}/{self.run.total}  loss {loss:.3f}  {scored}")
         draw_curves(self.run.folder)
         tensors = {
-            **checkpoint.prefixed("model", self.model.module.state_dict()),
+            **checkpoint.prefixed("model", self.network.state_dict()),
             **self._weights(),
             **checkpoint.prefixed("optimizer", checkpoint.pack_optimizer(self.optimizer.optimizer)),
             "averaged": self.average.n_averaged,
@@ -276,12 +291,12 @@ class _Loop:
 
     @torch.no_grad()
     def _embed(self) -> NDArray[np.float32]:
-        self.average.eval()
+        self.judged.eval()
         parts = []
         for start in range(0, len(self.held_out), 32):
             batch = self._tensor(np.asarray(self.held_out[start : start + 32]))
             with self.fabric.autocast():
-                parts.append(self.average(batch).float().cpu().numpy())
+                parts.append(self.judged(batch).float().cpu().numpy())
         return np.concatenate(parts)
 
     def _resume(self) -> None:
@@ -304,7 +319,7 @@ class _Loop:
             raise TrainingError(
                 f"{self.run.folder} holds another run (its {', '.join(different)} differ); choose another folder"
             )
-        self.model.module.load_state_dict(checkpoint.section("model", tensors))
+        self.network.load_state_dict(checkpoint.section("model", tensors))
         self.average.module.load_state_dict(checkpoint.section("average", tensors))
         self.average.n_averaged.copy_(tensors["averaged"])
         checkpoint.unpack_optimizer(self.optimizer.optimizer, checkpoint.section("optimizer", tensors))
@@ -341,6 +356,10 @@ def _channels_last(module: Module) -> Module:
     """Twice as fast on CPUs with vector units, and what tensor cores need."""
     moved: Module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
+
+
+def _as_it_is(network: nn.Module) -> nn.Module:
+    return network
 
 
 def _world_size() -> int:
