@@ -25,14 +25,17 @@ class Autoencoder(nn.Module):
     reconstruction.
     """
 
-    def initialise(self) -> None:
-        """He's initial weights, under which signals neither fade nor grow through rectified layers."""
+    def initialise(self, gain: float) -> None:
+        """Draw weights with which a linear layer has ``gain`` times its input's variance, and no biases.
+
+        2 is He's, for layers with a ReLU behind each. Torch's own is a third, and the signal dies away.
+        """
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
                 added = module.weight[0].numel()  # products in one value of the output
                 if isinstance(module, nn.ConvTranspose2d):
                     added = module.weight[:, 0].numel() // math.prod(module.stride)
-                nn.init.normal_(module.weight, std=math.sqrt(2 / added))
+                nn.init.normal_(module.weight, std=math.sqrt(gain / added))
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
 
@@ -70,14 +73,18 @@ class Variational(Autoencoder):
     A device takes the latents' mean for a sample, so that an image has one score.
 
     Args:
-        encoder: ``(N, 1, H, W)`` to ``(N, 2 D)``: means, then logarithms of variances.
+        encoder: ``(N, 1, H, W)`` to ``(N, 2 D)``: means, then logarithms of variances. A dense layer is its last.
         decoder: ``(N, D)`` to logits ``(N, 1, H, W)``, whose sigmoid is the reconstruction.
     """
 
     def __init__(self, encoder: nn.Sequential, decoder: nn.Sequential) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
-        self.initialise()
+
+    def initialise(self, gain: float) -> None:
+        super().initialise(gain)
+        with torch.no_grad():  # a logarithm far above 0 would drown the image in noise, or overflow
+            self.encoder[-1].weight.chunk(2)[1].mul_(0.1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | VariationalPass:
         if not self.training:

@@ -5,6 +5,7 @@ A one-class network in training mode returns a record of what its loss needs; a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -131,5 +132,7 @@ class OneClass:
 
 
 def _require_weights(*weights: float) -> None:
-    if not (min(weights) >= 0 and 0 < max(weights) < float("inf")):
-        raise UsageError(f"loss weights are at least 0 and one is above, not {', '.join(map(str, weights))}")
+    if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights):
+        raise UsageError(
+            f"loss weights are finite and at least 0, and one is above, not {', '.join(map(str, weights))}"
+        )

@@ -37,6 +37,7 @@ class Dcvae(Variational):
             decoder += [nn.Upsample(scale_factor=2), *convolution(before, after)]
         decoder += [*convolution(b, a), nn.Conv2d(a, 1, 1)]
         super().__init__(nn.Sequential(*encoder), nn.Sequential(*decoder))
+        self.initialise(gain=2)
 
 
 def tiny(*, width: float = 1.0) -> Dcvae:

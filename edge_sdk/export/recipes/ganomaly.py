@@ -82,7 +82,7 @@ class GANomaly(Autoencoder):
         self.decoder = Decoder(channels, latent)
         self.second_encoder = Encoder(channels, latent, latent)
         self.discriminator = Encoder(channels, latent, 1)
-        self.initialise()
+        self.initialise(gain=2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | AdversarialPass:
         if not self.training:

@@ -53,11 +53,14 @@ class ResVae(Variational):
         # The table names the activation; its slope is GANomaly's.
         decoder += [nn.LeakyReLU(0.2), nn.Conv2d(a, 1, 1)]
         super().__init__(nn.Sequential(*encoder), nn.Sequential(*decoder))
+        self.initialise(gain=1)  # the sum of two branches grows by half as it is, and no ReLU follows it
 
 
 def tiny(*, width: float = 1.0) -> ResVae:
-    """About 2,000 parameters, at a ``width`` of 1."""
-    return ResVae(width=width / 256)
+    """About 2,000 parameters, at a ``width`` of 1, large enough for reconstructions that differ from each other."""
+    network = ResVae(width=width / 256)
+    network.initialise(gain=2)
+    return network
 
 
 RECIPE = Recipe(
