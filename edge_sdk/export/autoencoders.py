@@ -83,8 +83,10 @@ class Variational(Autoencoder):
 
     def initialise(self, gain: float) -> None:
         super().initialise(gain)
+        dense = self.encoder[-1]
+        assert isinstance(dense, nn.Linear)
         with torch.no_grad():  # a logarithm far above 0 would drown the image in noise, or overflow
-            self.encoder[-1].weight.chunk(2)[1].mul_(0.1)
+            dense.weight.chunk(2)[1].mul_(0.1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | VariationalPass:
         if not self.training:

@@ -57,10 +57,8 @@ class ResVae(Variational):
 
 
 def tiny(*, width: float = 1.0) -> ResVae:
-    """About 2,000 parameters, at a ``width`` of 1, large enough for reconstructions that differ from each other."""
-    network = ResVae(width=width / 256)
-    network.initialise(gain=2)
-    return network
+    """About 2,000 parameters, at a ``width`` of 1."""
+    return ResVae(width=width / 256)
 
 
 RECIPE = Recipe(
