@@ -135,8 +135,8 @@ def _run(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None]) 
         facts = {"steps": outcome.steps, **outcome.measured, "seconds": outcome.seconds}
         print(json.dumps({"run": str(arguments.out), **facts}))
     else:
-        name, value = next(iter(outcome.measured.items()))
-        print(f"{outcome.steps} steps in {outcome.seconds / 60:.1f} minutes; validation {name} {value:.4f}")
+        found = training.told(outcome.measured)[0]
+        print(f"{outcome.steps} steps in {outcome.seconds / 60:.1f} minutes; validation {found}")
         print(f"next: edge-sdk export {arguments.out} --out {arguments.recipe}.edge")
     return 0
 

@@ -194,7 +194,7 @@ class _Loop:
         while self.step < self.run.total and not (patience is not None and self.stale >= patience):
             losses.append(self._take_step())
             self.step += 1
-            known = f"  validation {_told(self.best)[0]}" if self.best else ""
+            known = f"  validation {told(self.best)[0]}" if self.best else ""
             bar.update(self.step, f"loss {np.mean(losses[-20:]):.3f}{known}")
             if self.step % self.preset.validate_every == 0 or self.step == self.run.total:
                 self.seconds = time.monotonic() - started
@@ -251,7 +251,7 @@ class _Loop:
         line = {"step": self.step, "loss": loss, **record, "seconds": round(self.seconds, 1)}
         with (self.run.folder / "log.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
-        self.progress.say(f"step {self.step}/{self.run.total}  loss {loss:.3f}  validation {'  '.join(_told(record))}")
+        self.progress.say(f"step {self.step}/{self.run.total}  loss {loss:.3f}  validation {'  '.join(told(record))}")
         draw_curves(self.run.folder)
         tensors = {
             **checkpoint.prefixed("model", self.model.module.state_dict()),
@@ -346,7 +346,8 @@ def _merit(record: Mapping[str, float]) -> float:
     return next(iter(record.values()))
 
 
-def _told(record: Mapping[str, float]) -> list[str]:
+def told(record: Mapping[str, float]) -> list[str]:
+    """What validation found, in words, the most important first."""
     names = {"auroc": "AUROC", "eer": "EER", "score": "score"}
     return [f"{names[name]} {value:.4f}" for name, value in record.items() if name in names]
 
