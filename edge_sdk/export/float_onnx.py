@@ -78,17 +78,19 @@ def _as_convolution(norm: nn.BatchNorm2d) -> nn.Module:
     return fuse_conv_bn_eval(identity, norm)
 
 
-def to_onnx(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
-    """Export with a free batch size, input ``image`` of ``input_shape`` and output ``embedding``, as one file.
+def to_onnx(network: nn.Module, input_shape: tuple[int, ...], outputs: tuple[str, ...] = (OUTPUT,)) -> bytes:
+    """Export with a free batch size, input ``image`` of ``input_shape`` and the named outputs, as one file.
 
     Args:
         network: Batch norms are folded; the argument is left as it is.
         input_shape: Without the batch.
     """
-    return to_onnx_and_torch(network, input_shape)[0]
+    return to_onnx_and_torch(network, input_shape, outputs)[0]
 
 
-def to_onnx_and_torch(network: nn.Module, input_shape: tuple[int, ...]) -> tuple[bytes, torch.export.ExportedProgram]:
+def to_onnx_and_torch(
+    network: nn.Module, input_shape: tuple[int, ...], outputs: tuple[str, ...] = (OUTPUT,)
+) -> tuple[bytes, torch.export.ExportedProgram]:
     """:func:`to_onnx`, and the PyTorch graph that was translated; a tensor has the same name in both."""
     folded = fold_batch_norm(network).float().cpu()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it notes that torchvision, which nobody needs, is absent
@@ -103,7 +105,7 @@ def to_onnx_and_torch(network: nn.Module, input_shape: tuple[int, ...]) -> tuple
             opset_version=OPSET,
             external_data=False,
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=list(outputs),
             dynamic_shapes=({0: batch},),
             verbose=False,
         )
