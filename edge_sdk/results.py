@@ -82,6 +82,18 @@ class SpoofResult(_Result[SpoofDecision]):
         return self.decision is SpoofDecision.LIVE
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What is known after a frame of a stream, and why: at least one reason (:mod:`edge_sdk.runtime.temporal`)."""
+
+    decision: SpoofDecision
+    reasons: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        """Return whether the face is live; UNCERTAIN and NO_FACE are not."""
+        return self.decision is SpoofDecision.LIVE
+
+
 def _plain(value: Any) -> Any:
     match value:
         case enum.Enum():
