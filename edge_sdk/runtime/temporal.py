@@ -215,8 +215,11 @@ class TemporalDecision:
         self._rule = rule
         self._limits = limits or Limits()
         self._time: float | None = None
+        self._track: int | None = None
+        self._evidence = rule.start()
         self._cooldown = 0.0  # seconds left
-        self._begin(None)
+        self._waited = 0.0  # seconds without a decision
+        self._unscored = 0.0  # seconds since the last frame that counted
 
     def update(self, seen: Observation) -> Verdict:
         """Take in one frame, in the order of time."""
@@ -278,9 +281,9 @@ class TemporalDecision:
 
     def _begin(self, track: int | None) -> None:
         self._track = track
-        self._evidence: Evidence = self._rule.start()
-        self._waited = 0.0  # seconds without a decision
-        self._unscored = 0.0  # seconds since the last frame that counted
+        self._evidence = self._rule.start()
+        self._waited = 0.0
+        self._unscored = 0.0
 
 
 def _require(condition: bool, message: str) -> None:
