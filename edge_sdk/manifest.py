@@ -200,7 +200,10 @@ class Reconstruction(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="
 
 
 class LatentDistance(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="latent_distance"):
-    """Minus the Euclidean distance of two latent outputs (encoder, and encoder of the reconstruction)."""
+    """Minus the Euclidean distance of two outputs: latents (encoder, and encoder of the reconstruction) or features.
+
+    The features are those of a discriminator, of the input and of its reconstruction.
+    """
 
     first: str
     second: str
@@ -499,8 +502,9 @@ class Manifest(_Strict, frozen=True, kw_only=True):
                 same = self._output(score.output, "reconstruction").shape == shapes[score.input]
                 _require(same, f"{score.output} has another shape than {score.input}")
             case LatentDistance():
-                same = self._output(score.first, "latent").shape == self._output(score.second, "latent").shape
-                _require(same, f"{score.first} and {score.second} have different shapes")
+                first, second = (self._output(name, "latent", "features") for name in (score.first, score.second))
+                same = (first.shape, first.role) == (second.shape, second.role)
+                _require(same, f"{score.first} and {score.second} have different shapes or roles")
             case LatentLikelihood():
                 self._output(score.output, "latent")
                 self._auxiliary(score.density)

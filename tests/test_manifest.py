@@ -132,6 +132,8 @@ FUSED_SPOOF = Manifest(
         Output(name="generated", shape=FACE, role="reconstruction"),
         Output(name="z", shape=("batch", 100), role="latent"),
         Output(name="z_hat", shape=("batch", 100), role="latent"),
+        Output(name="seen", shape=("batch", 100), role="features"),
+        Output(name="seen_again", shape=("batch", 100), role="features"),
     ),
     score=Fusion(
         members=(
@@ -158,6 +160,8 @@ LATENT_SPOOF = replace(
     ),
     auxiliary=(entry("gmm.npz"),),
 )
+# A GAN whose discriminator looks at the image and at its reconstruction.
+FEATURE_SPOOF = replace(FUSED_SPOOF, score=LatentDistance(first="seen", second="seen_again"))
 # A siamese network: two images in, one logit out.
 TWO_IMAGES = Manifest(
     name="person_verification",
@@ -212,6 +216,7 @@ EVERY = {
     "signature": SIGNATURE,
     "fused spoof": FUSED_SPOOF,
     "latent spoof": LATENT_SPOOF,
+    "feature spoof": FEATURE_SPOOF,
     "spoof head": SPOOF_HEAD,
     "two images": TWO_IMAGES,
     "two embeddings": TWO_EMBEDDINGS,
@@ -477,6 +482,7 @@ def test_no_pass_over_the_budget() -> None:
         (FUSED_SPOOF, {"artifacts": artifacts(VERIFY_POINT)}, "does not fit task"),
         (FUSED_SPOOF, {"task": "verify", "artifacts": artifacts()}, "task spoof"),
         (FUSED_SPOOF, {"score": LatentDistance(first="z", second="generated")}, "role reconstruction"),
+        (FUSED_SPOOF, {"score": LatentDistance(first="z", second="seen")}, "shapes or roles"),
         (FUSED_SPOOF, {"score": Reconstruction(input="x", output="generated", norm="l1")}, "unknown input 'x'"),
         (
             FUSED_SPOOF,

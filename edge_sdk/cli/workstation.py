@@ -132,10 +132,11 @@ def _run(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None]) 
         return 0
     split.write(arguments.out / "split.json")
     if arguments.json:
-        facts = {"steps": outcome.steps, "auroc": outcome.auroc, "eer": outcome.eer, "seconds": outcome.seconds}
+        facts = {"steps": outcome.steps, **outcome.measured, "seconds": outcome.seconds}
         print(json.dumps({"run": str(arguments.out), **facts}))
     else:
-        print(f"{outcome.steps} steps in {outcome.seconds / 60:.1f} minutes; validation AUROC {outcome.auroc:.4f}")
+        found = training.told(outcome.measured)[0]
+        print(f"{outcome.steps} steps in {outcome.seconds / 60:.1f} minutes; validation {found}")
         print(f"next: edge-sdk export {arguments.out} --out {arguments.recipe}.edge")
     return 0
 

@@ -15,7 +15,7 @@ from edge_sdk.calibration.observe import Observed, observe
 from edge_sdk.calibration.quantizable import Quantizable
 from edge_sdk.calibration.quantize import OnnxInt8
 from edge_sdk.errors import UsageError
-from edge_sdk.export.float_onnx import to_onnx
+from edge_sdk.export.float_onnx import OUTPUT, to_onnx
 from edge_sdk.manifest import Format, Precision
 from edge_sdk.runtime.engines import installed, usable
 
@@ -93,11 +93,13 @@ class Graphs:
 
     Attributes:
         samples: ``float32 (N, *input_shape)``: the one set that drives every int8 artifact.
+        outputs: Names of what the network returns.
     """
 
     network: nn.Module
     input_shape: tuple[int, ...]
     samples: NDArray[np.float32]
+    outputs: tuple[str, ...] = (OUTPUT,)
 
     def float(self, kind: Kind) -> bytes:
         """The float model in the format of ``kind``."""
@@ -114,13 +116,13 @@ class Graphs:
     @cached_property
     def onnx(self) -> bytes:
         """The reference."""
-        return to_onnx(self.network, self.input_shape)
+        return to_onnx(self.network, self.input_shape, self.outputs)
 
     @cached_property
     def _tflite(self) -> bytes:
         from edge_sdk.export.float_tflite import to_tflite  # its converter is an extra of its own
 
-        return to_tflite(self.network, self.input_shape)
+        return to_tflite(self.network, self.input_shape, self.outputs)
 
     @cached_property
     def _onnx_seen(self) -> Observed:

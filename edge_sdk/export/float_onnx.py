@@ -47,8 +47,8 @@ def _as_convolution(norm: nn.BatchNorm2d) -> nn.Module:
     return fuse_conv_bn_eval(identity, norm)
 
 
-def to_onnx(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
-    """Export with a free batch size, input ``image`` of ``input_shape`` and output ``embedding``, as one file.
+def to_onnx(network: nn.Module, input_shape: tuple[int, ...], outputs: tuple[str, ...] = (OUTPUT,)) -> bytes:
+    """Export with a free batch size, input ``image`` of ``input_shape`` and the named outputs, as one file.
 
     Args:
         network: Batch norms are folded; the argument is left as it is.
@@ -67,7 +67,7 @@ def to_onnx(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
             opset_version=OPSET,
             external_data=False,
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=list(outputs),
             dynamic_shapes=({0: batch},),
             verbose=False,
         )

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from edge_sdk.errors import ConversionError, MissingToolError
 from edge_sdk.export.float_onnx import INPUT, OUTPUT, fold_batch_norm
 
 
-def to_tflite(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
-    """Export with a batch of 1, input ``image`` and output ``embedding``.
+def to_tflite(network: nn.Module, input_shape: tuple[int, ...], outputs: tuple[str, ...] = (OUTPUT,)) -> bytes:
+    """Export with a batch of 1, input ``image`` and the named output.
 
     Maps are ``(1, C, H, W)`` to the network and ``(1, H, W, C)`` in the file, as TFLite's kernels want them; the
     engines turn them round.
@@ -28,8 +29,10 @@ def to_tflite(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
 
     Raises:
         MissingToolError: The converter is not installed.
-        ConversionError: It refuses the network.
+        ConversionError: It refuses the network, or there are several outputs.
     """
+    if len(outputs) > 1:
+        raise ConversionError(f"TFLite artifacts have one output, not {', '.join(outputs)}; choose a score of one")
     os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")
     with _quiet():
         try:
@@ -49,7 +52,7 @@ def to_tflite(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
             model = litert_torch.convert(wrapped.eval(), (example.movedim(1, -1),)).model_content()
         except Exception as exc:  # torch's, XLA's and MLIR's have no common root
             raise ConversionError(f"the network cannot be converted to TFLite: {exc}") from exc
-    return tflite_graph.tidy(bytes(model), INPUT, OUTPUT)
+    return tflite_graph.tidy(bytes(model), INPUT, outputs[0])
 
 
 class _Leaky(nn.Module):
@@ -64,12 +67,22 @@ class _Leaky(nn.Module):
 
 
 def _quantizable(network: nn.Module) -> nn.Module:
-    """Change ``network`` in place to an equal one whose operators can all be integer."""
+    """Change ``network`` in place to an equal one whose operators TFLite has, and can compute with integers."""
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.LeakyReLU) and 0 <= child.negative_slope <= 1:
                 setattr(module, name, _Leaky(child.negative_slope))
+            elif isinstance(child, nn.ConvTranspose2d):
+                _pad_kernel(child)
     return network
+
+
+def _pad_kernel(layer: nn.ConvTranspose2d) -> None:
+    """Change a layer with output padding, which TFLite does not have, to an equal one: a larger kernel, of zeros."""
+    down, right = layer.output_padding
+    layer.weight = nn.Parameter(functional.pad(layer.weight.detach(), (0, right, 0, down)))
+    layer.kernel_size = layer.kernel_size[0] + down, layer.kernel_size[1] + right
+    layer.output_padding = (0, 0)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,10 @@ from torch import nn
 
 from edge_sdk.errors import UsageError
 from edge_sdk.export.augment import Augmentation
+from edge_sdk.export.autoencoders import Autoencoder, DevicePart
 from edge_sdk.export.objectives import Objective
+from edge_sdk.export.one_class import OneClass
+from edge_sdk.liveness import output_names
 from edge_sdk.manifest import Precision, Score
 from edge_sdk.preprocess import Fit, Operation, Resize
 
@@ -26,32 +29,36 @@ class Preset:
     """How to train a recipe.
 
     Attributes:
+        objective: Of embeddings, or :class:`~edge_sdk.export.one_class.OneClass` for a network of live images.
         extra: Data sets that are trained on beside the user's, such as ``synthetic:60``: further people where people
             are few. Nothing is measured on them.
         optimizer: ``rmsprop`` keeps 0.9 of its mean square a step, as Keras does.
+        betas: Adam's and AdamW's decays of the mean gradient and its square; ``None`` is torch's 0.9 and 0.999.
         weight_decay: The optimiser's own, on all parameters.
         penalty: L2 in the loss, by parameter; see :func:`edge_sdk.export.objectives.l2`.
-        schedule: ``constant`` learning rate, or ``one_cycle``: linear warm-up over the first tenth of the steps, then
-            a cosine to a hundredth of the rate.
+        schedule: ``constant`` learning rate; ``one_cycle``: linear warm-up over the first tenth of the steps, then a
+            cosine to a hundredth of the rate; or ``decay``: constant for half of the steps, then linear to 0.
         average: Decay per step of the exponential moving average of the weights; 0 takes the weights as they are.
-        keep: The weights for export: those of the ``best`` validation AUROC, or the ``last``, which is less a matter of
+        keep: The weights for export: those of the ``best`` validation (its AUROC, or the live images' mean score where
+            there is no attack), or the ``last``, which is less a matter of
             luck where the validation people are few and the schedule ends at a rate near 0.
         validate_every: Steps between two validations.
-        patience: Validations without improvement of the validation AUROC before training stops; ``None`` never.
+        patience: Validations without improvement before training stops; ``None`` never.
         precision: ``auto`` is bfloat16 where the processor computes it natively, else float32.
     """
 
     preprocessing: tuple[Operation, ...]
-    objective: Objective
+    objective: Objective | OneClass
     steps: int
     learning_rate: float
     network: Mapping[str, float] = field(default_factory=dict)
     augmentation: Augmentation | None = None
     extra: tuple[str, ...] = ()
     optimizer: Literal["adam", "adamw", "rmsprop"] = "adamw"
+    betas: tuple[float, float] | None = None
     weight_decay: float = 0.0
     penalty: Mapping[str, float] = field(default_factory=dict)
-    schedule: Literal["constant", "one_cycle"] = "constant"
+    schedule: Literal["constant", "one_cycle", "decay"] = "constant"
     average: float = 0.0
     keep: Literal["best", "last"] = "best"
     validate_every: int = 200
@@ -63,6 +70,8 @@ class Preset:
             raise UsageError(
                 f"a preset needs steps and a positive learning rate, not {self.steps}, {self.learning_rate}"
             )
+        if self.betas is not None and self.optimizer == "rmsprop":
+            raise UsageError("betas are Adam's; rmsprop has none")
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -83,8 +92,9 @@ class Recipe:
 
     Attributes:
         network: Builds the network from a preset's ``network`` options; maps ``(N, 1, H, W)`` in [0, 1] to unit
-            embeddings ``(N, D)``.
+            embeddings ``(N, D)``, or is an :class:`~edge_sdk.export.autoencoders.Autoencoder`.
         tiny: The same topology with a few thousand parameters, for tests.
+        embedding_size: D; 0 where there are no embeddings.
         budget: Largest rise of the EER that int8 may cost, as a share (0.005 is half a percentage point).
         parity: Largest cosine distance to the network that an exported artifact may show, by artifact (``int8.onnx``)
             where it differs from :data:`PARITY`, with the reason beside it.
@@ -94,11 +104,20 @@ class Recipe:
     modality: Literal["signature", "face", "gait"]
     network: Callable[..., nn.Module]
     tiny: Callable[..., nn.Module]
-    embedding_size: int
     score: Score
     presets: Mapping[str, Preset]
+    embedding_size: int = 0
     budget: float = 0.005
     parity: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the network's outputs that a device computes."""
+        return output_names(self.score)
+
+    def device_part(self, network: nn.Module) -> nn.Module:
+        """The layers of ``network`` that the score needs, from the image to :attr:`outputs`."""
+        return DevicePart(network, self.outputs) if isinstance(network, Autoencoder) else network
 
     def preset(self, name: str) -> Preset:
         """Raises UsageError for an unknown preset."""

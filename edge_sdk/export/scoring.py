@@ -11,7 +11,7 @@ from edge_sdk.calibration.metrics import ScoreSet
 from edge_sdk.calibration.pairs import Forgeries, verification_scores
 from edge_sdk.export.artifacts import Kind
 from edge_sdk.export.datasets.cache import prepared
-from edge_sdk.export.float_onnx import INPUT, OUTPUT
+from edge_sdk.export.float_onnx import INPUT
 from edge_sdk.export.trained import Trained
 from edge_sdk.manifest import Format
 from edge_sdk.runtime.engines import load_engine
@@ -27,13 +27,17 @@ def embed(
     format: Format = "onnx",  # noqa: A002 - the manifest's word
     threads: int = 2,
 ) -> Embeddings:
-    """Unit embeddings ``(N, D)`` of pre-processed ``uint8 (N, H, W)`` images, one at a time as the device does."""
+    """Unit embeddings ``(N, D)`` of pre-processed ``uint8 (N, H, W)`` images, one at a time as the device does.
+
+    Of a model whose one output is something else, such as reconstructions: these, flat and scaled to unit length.
+    """
     loaded = load_engine(engine, model, format, threads=threads)
     try:
-        rows = [loaded.run({INPUT: image[None, None].astype(np.float32) / np.float32(255)})[OUTPUT] for image in images]
+        (output,) = (tensor.name for tensor in loaded.outputs)
+        rows = [loaded.run({INPUT: image[None, None].astype(np.float32) / np.float32(255)})[output] for image in images]
     finally:
         loaded.close()
-    stacked = np.concatenate(rows)
+    stacked = np.concatenate(rows).reshape(len(images), -1)
     return np.asarray(stacked / np.linalg.norm(stacked, axis=1, keepdims=True), np.float32)
 
 

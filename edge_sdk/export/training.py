@@ -27,8 +27,6 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from edge_sdk import preprocess
-from edge_sdk.calibration.metrics import auroc, eer
-from edge_sdk.calibration.pairs import verification_scores
 from edge_sdk.errors import TrainingError, UsageError
 from edge_sdk.export import checkpoint
 from edge_sdk.export.datasets import Dataset, joined, load
@@ -38,6 +36,7 @@ from edge_sdk.export.objectives import Roster, l2
 from edge_sdk.export.pretrained import digest, load_pretrained
 from edge_sdk.export.progress import Progress
 from edge_sdk.export.recipe import Preset, Recipe
+from edge_sdk.export.tasks import task
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -121,12 +120,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. AUROC and EER are those of the kept weights on the validation subjects, skilled forgeries."""
+    """How a run ended.
+
+    Attributes:
+        measured: What validation found of the kept weights: ``auroc`` and ``eer``, of skilled forgeries or attacks; for
+            live images also their mean ``score``, alone where there is no attack.
+    """
 
     checkpoint: Path
     steps: int
-    auroc: float
-    eer: float
+    measured: Mapping[str, float]
     seconds: float
 
 
@@ -165,7 +168,8 @@ class _Loop:
         network = run.network()
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(self.preset.average), use_buffers=True)
         trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        optimizer = OPTIMIZERS[self.preset.optimizer](trainable, weight_decay=self.preset.weight_decay)
+        betas = {"betas": self.preset.betas} if self.preset.betas else {}
+        optimizer = OPTIMIZERS[self.preset.optimizer](trainable, weight_decay=self.preset.weight_decay, **betas)
         self.model, self.optimizer = fabric.setup(_channels_last(network), optimizer)
         self.average = _channels_last(self.average.to(fabric.device))
         operations = self.preset.preprocessing
@@ -176,8 +180,9 @@ class _Loop:
         self.held_out = prepared(run.validation.samples, operations, progress=lambda done, _: bar.update(offset + done))
         bar.finish()
         self.roster = roster(learned)
-        self.bank = np.zeros((len(self.images), run.recipe.embedding_size), np.float32)
-        self.step, self.best, self.stale, self.seconds = 0, {"auroc": -math.inf, "eer": math.nan}, 0, 0.0
+        self.task = task(run.recipe, self.preset, self.roster)
+        self.best: dict[str, float] = {}
+        self.step, self.stale, self.seconds = 0, 0, 0.0
         self._resume()
         self.lessons = run.guide.prepare(run, learned, fabric, progress) if run.guide else None
 
@@ -189,7 +194,7 @@ class _Loop:
         while self.step < self.run.total and not (patience is not None and self.stale >= patience):
             losses.append(self._take_step())
             self.step += 1
-            known = f"  validation AUROC {self.best['auroc']:.3f}" if math.isfinite(self.best["auroc"]) else ""
+            known = f"  validation {told(self.best)[0]}" if self.best else ""
             bar.update(self.step, f"loss {np.mean(losses[-20:]):.3f}{known}")
             if self.step % self.preset.validate_every == 0 or self.step == self.run.total:
                 self.seconds = time.monotonic() - started
@@ -197,33 +202,26 @@ class _Loop:
                 losses.clear()
         bar.finish()
         best = self.run.folder / "best.safetensors"
-        return Outcome(best, self.step, self.best["auroc"], self.best["eer"], self.seconds)
+        measured = {name: value for name, value in self.best.items() if name != "step"}
+        return Outcome(best, self.step, measured, self.seconds)
 
     def _take_step(self) -> float:
         seed = (self.run.seed, self.step, self.fabric.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
         rng = np.random.default_rng(seed)
-        indices = self.preset.objective.batch(self.roster, self.bank, rng)
+        indices = self.task.batch(rng)
         lesson = self.lessons(indices, rng) if self.lessons else None
         batch = self._tensor(lesson.images if lesson else self._augmented(indices, rng))
         for group in self.optimizer.param_groups:
             group["lr"] = self.preset.learning_rate * _factor(self.preset.schedule, self.step, self.preset.steps)
         self.model.train()
-        embeddings = self.model(batch).float()
-        subject = torch.from_numpy(self.roster.subject[indices]).to(self.fabric.device)
-        genuine = torch.from_numpy(self.roster.genuine[indices]).to(self.fabric.device)
-        labelled = embeddings[: len(indices)]
-        loss = self.preset.objective.loss(labelled, subject, genuine)
-        if lesson:
-            loss = lesson.loss(embeddings, loss)
-        loss = loss + l2(self.model.module, self.preset.penalty)
+        loss = self.task.loss(self.model(batch), indices, lesson) + l2(self.model.module, self.preset.penalty)
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is {loss.item()} at step {self.step}; lower the learning rate")
         self.fabric.backward(loss)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.average.update_parameters(self.model.module)
-        self.bank[indices] = labelled.detach().cpu().numpy()
         return loss.item()
 
     def _augmented(self, indices: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -241,13 +239,8 @@ class _Loop:
         return batch.contiguous(memory_format=torch.channels_last)
 
     def _validate(self, loss: float) -> None:
-        scores = verification_scores(
-            self._embed(),
-            [sample.subject for sample in self.run.validation.samples],
-            [sample.genuine for sample in self.run.validation.samples],
-        )
-        record = {"auroc": auroc(scores), "eer": float(eer(scores).eer)}
-        better = self.preset.keep == "last" or record["auroc"] > self.best["auroc"]
+        record = self.task.measure(self._answers(), self.run.validation.samples)
+        better = self.preset.keep == "last" or not self.best or _merit(record) > _merit(self.best)
         self.stale = 0 if better else self.stale + 1
         if better:
             self.best = {**record, "step": self.step}
@@ -258,15 +251,14 @@ class _Loop:
         line = {"step": self.step, "loss": loss, **record, "seconds": round(self.seconds, 1)}
         with (self.run.folder / "log.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
-        scored = f"validation AUROC {record['auroc']:.4f}  EER {record['eer']:.4f}"
-        self.progress.say(f"step {self.step}/{self.run.total}  loss {loss:.3f}  {scored}")
+        self.progress.say(f"step {self.step}/{self.run.total}  loss {loss:.3f}  validation {'  '.join(told(record))}")
         draw_curves(self.run.folder)
         tensors = {
             **checkpoint.prefixed("model", self.model.module.state_dict()),
             **self._weights(),
             **checkpoint.prefixed("optimizer", checkpoint.pack_optimizer(self.optimizer.optimizer)),
             "averaged": self.average.n_averaged,
-            "bank": torch.from_numpy(self.bank),
+            **self.task.state(),
         }
         state = {"step": self.step, "best": self.best, "stale": self.stale, "seconds": self.seconds}
         checkpoint.save(self.run.folder / "last.safetensors", tensors, {**self.run.facts(), "state": state})
@@ -275,13 +267,13 @@ class _Loop:
         return checkpoint.prefixed("average", self.average.module.state_dict())
 
     @torch.no_grad()
-    def _embed(self) -> NDArray[np.float32]:
+    def _answers(self) -> NDArray[np.floating]:
         self.average.eval()
         parts = []
         for start in range(0, len(self.held_out), 32):
             batch = self._tensor(np.asarray(self.held_out[start : start + 32]))
             with self.fabric.autocast():
-                parts.append(self.average(batch).float().cpu().numpy())
+                parts.append(self.task.answer(self.average.module, batch))
         return np.concatenate(parts)
 
     def _resume(self) -> None:
@@ -308,7 +300,7 @@ class _Loop:
         self.average.module.load_state_dict(checkpoint.section("average", tensors))
         self.average.n_averaged.copy_(tensors["averaged"])
         checkpoint.unpack_optimizer(self.optimizer.optimizer, checkpoint.section("optimizer", tensors))
-        self.bank = tensors["bank"].numpy()
+        self.task.restore({name: tensors[name] for name in self.task.state()})
         self.step, self.best, self.stale, self.seconds = (state[key] for key in ("step", "best", "stale", "seconds"))
         self.progress.say(f"resuming at step {self.step}")
 
@@ -328,7 +320,8 @@ def draw_curves(folder: Path) -> None:
 
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     figure = Figure(figsize=(8, 3), layout="constrained")
-    for axes, names in zip(figure.subplots(1, 2), (["loss"], ["auroc", "eer"]), strict=True):
+    measured = [name for name in lines[0] if name not in ("step", "loss", "seconds")]
+    for axes, names in zip(figure.subplots(1, 2), (["loss"], measured), strict=True):
         for name in names:
             axes.plot([line["step"] for line in lines], [line[name] for line in lines], marker=".", label=name)
         axes.set_xlabel("step")
@@ -348,9 +341,22 @@ def _world_size() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def _merit(record: Mapping[str, float]) -> float:
+    """What the best weights have most of; see :class:`edge_sdk.export.tasks.Task`."""
+    return next(iter(record.values()))
+
+
+def told(record: Mapping[str, float]) -> list[str]:
+    """What validation found, in words, the most important first."""
+    names = {"auroc": "AUROC", "eer": "EER", "score": "score"}
+    return [f"{names[name]} {value:.4f}" for name, value in record.items() if name in names]
+
+
 def _factor(schedule: str, step: int, steps: int) -> float:
     if schedule == "constant":
         return 1.0
+    if schedule == "decay":
+        return min(1.0, 2 * (steps - step) / steps)
     warm = max(1, steps // 10)
     if step < warm:
         return (step + 1) / warm

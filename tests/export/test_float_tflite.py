@@ -72,6 +72,17 @@ def test_maps_keep_their_axes_and_the_network_stays_as_it_is() -> None:
     np.testing.assert_allclose(values, expected, atol=1e-5)
 
 
+def test_output_padding_which_tflite_lacks_becomes_a_larger_kernel() -> None:
+    pytest.importorskip("litert_torch", reason=REASON)
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.ConvTranspose2d(2, 3, 3, 2, 1, output_padding=1), nn.ReLU())
+    samples = np.random.default_rng(0).standard_normal((2, 2, 5, 6)).astype(np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(samples)).numpy()
+    assert expected.shape == (2, 3, 10, 12)
+    assert np.allclose(run(to_tflite(network, (2, 5, 6)), samples), expected, atol=1e-5)
+
+
 def test_equal_networks_give_equal_bytes_and_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("litert_torch", reason=REASON)
     network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten())

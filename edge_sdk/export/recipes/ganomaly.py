@@ -1,0 +1,151 @@
+"""GANomaly: an encoder-decoder-encoder with a discriminator, trained on live faces alone (thesis, table 3.4)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from edge_sdk.export.autoencoders import FACE, LATENT, RECONSTRUCTION, Autoencoder
+from edge_sdk.export.one_class import Adversarial, AdversarialPass, OneClass
+from edge_sdk.export.recipe import Preset, Recipe
+from edge_sdk.manifest import Reconstruction
+
+CHANNELS = (128, 256, 512, 1024, 2048)
+LATENT_AGAIN = "latent_again"
+FEATURES, FEATURES_AGAIN = "features", "features_again"
+SLOPE = 0.2
+"""Of the leaky ReLUs: the table gives none, GANomaly's authors take this."""
+
+
+class Encoder(nn.Module):
+    """Table 3.4, left: ``(N, 1, 128, 128)`` to ``(N, outputs)``; the batch norms stand behind the activations.
+
+    Also the discriminator, with one output: "the same configuration as the encoders".
+
+    Args:
+        channels: Of the five layers that halve the picture.
+        features: Channels of the last 4 x 4 map.
+    """
+
+    def __init__(self, channels: Sequence[int], features: int, outputs: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise((1, *channels)):
+            layers += [nn.Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(SLOPE), nn.BatchNorm2d(after)]
+        # A stride of 1 keeps 4 x 4: 3 pixels of padding, of which Keras and torch put the odd one behind.
+        layers += [nn.ZeroPad2d((1, 2, 1, 2)), nn.Conv2d(channels[-1], features, 4), nn.LeakyReLU(SLOPE)]
+        self.features = nn.Sequential(*layers)
+        self.dense = nn.Linear(features * 4 * 4, outputs)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The flat last map ``(N, features * 16)``, and the outputs."""
+        features = self.features(x).flatten(1)
+        return features, self.dense(features)
+
+
+class Decoder(nn.Sequential):
+    """Table 3.4, right: ``(N, latent)`` to ``(N, 1, 128, 128)`` in [0, 1].
+
+    The table ends in a tanh, but its inputs are in [0, 1] and so is all that is compared with them. A tanh moved there
+    is a sigmoid, of twice the argument, which the last layer's weights can learn.
+    """
+
+    def __init__(self, channels: Sequence[int], latent: int) -> None:
+        wide = channels[::-1]
+        layers: list[nn.Module] = [nn.Unflatten(1, (latent, 1, 1))]
+        layers += [nn.ConvTranspose2d(latent, wide[0], 4, 1, 0), nn.ReLU(), nn.BatchNorm2d(wide[0])]
+        for before, after in itertools.pairwise(wide):
+            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1), nn.ReLU(), nn.BatchNorm2d(after)]
+        super().__init__(*layers, nn.ConvTranspose2d(wide[-1], 1, 3, 2, 1, output_padding=1), nn.Sigmoid())
+
+
+class GANomaly(Autoencoder):
+    """Section 3.5: faces ``(N, 1, 128, 128)`` in [0, 1] and how well they can be imitated.
+
+    Outputs: ``reconstruction``; ``latent`` and ``latent_again`` of image and reconstruction, by two encoders;
+    ``features`` and ``features_again`` of both, the discriminator's last layer before its verdict. The reconstruction
+    takes the first encoder and the decoder alone.
+
+    Args:
+        width: Share of the table's channels and latents.
+    """
+
+    def __init__(self, *, width: float = 1.0) -> None:
+        super().__init__()
+        channels = [max(2, round(count * width)) for count in CHANNELS]
+        latent = max(4, round(512 * width))
+        self.encoder = Encoder(channels, latent, latent)
+        self.decoder = Decoder(channels, latent)
+        self.second_encoder = Encoder(channels, latent, latent)
+        self.discriminator = Encoder(channels, latent, 1)
+        self.initialise(gain=2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor | AdversarialPass:
+        if not self.training:
+            return self.outputs(x, [RECONSTRUCTION])[0]
+        latent = self.encoder(x)[1]
+        reconstruction = self.decoder(latent)
+        latent_again = self.second_encoder(reconstruction)[1]
+        features, verdict = self.discriminator(x)
+        _, verdict_again = self.discriminator(reconstruction.detach())
+        # The generator learns what the discriminator looks at; the discriminator must not learn to look away.
+        constants = {name: weight.detach() for name, weight in self.discriminator.named_parameters()}
+        features_again, _ = functional_call(self.discriminator, constants, (reconstruction,))
+        made = (reconstruction, latent, latent_again, features.detach(), features_again, verdict, verdict_again)
+        return AdversarialPass(x, *(part.float() for part in made))
+
+    def observe(self, x: torch.Tensor, names: Sequence[str]) -> dict[str, torch.Tensor]:
+        latent = self.encoder(x)[1]
+        found = {LATENT: latent}
+        if set(names) & {RECONSTRUCTION, LATENT_AGAIN, FEATURES_AGAIN}:
+            found[RECONSTRUCTION] = self.decoder(latent)
+        if LATENT_AGAIN in names:
+            found[LATENT_AGAIN] = self.second_encoder(found[RECONSTRUCTION])[1]
+        if FEATURES in names:
+            found[FEATURES] = self.discriminator(x)[0]
+        if FEATURES_AGAIN in names:
+            found[FEATURES_AGAIN] = self.discriminator(found[RECONSTRUCTION])[0]
+        return found
+
+
+def tiny(*, width: float = 1.0) -> GANomaly:
+    """About 16,000 parameters, at a ``width`` of 1."""
+    return GANomaly(width=width / 128)
+
+
+RECIPE = Recipe(
+    name="ganomaly",
+    modality="face",
+    network=GANomaly,
+    tiny=tiny,
+    score=Reconstruction(input="image", output=RECONSTRUCTION, norm="l2"),
+    presets={
+        # Table 4.9: 50 epochs of 1,500 batches.
+        "paper": Preset(
+            preprocessing=FACE,
+            objective=OneClass(Adversarial(w_rec=50, w_enc=1, w_adv=1), images=16),
+            steps=75_000,
+            learning_rate=2e-5,
+            optimizer="adam",
+            betas=(0.5, 0.99),
+            validate_every=1500,
+        ),
+        # An eighth of the width, which two cores can train; the rate grows as the layers shrink. Not tuned yet.
+        "best": Preset(
+            preprocessing=FACE,
+            objective=OneClass(Adversarial(), images=32),
+            steps=6000,
+            learning_rate=2e-4,
+            network={"width": 0.125},
+            optimizer="adam",
+            betas=(0.5, 0.99),
+            schedule="decay",
+            average=0.99,
+            validate_every=300,
+        ),
+    },
+)

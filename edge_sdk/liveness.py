@@ -1,0 +1,98 @@
+"""From a model's outputs to a liveness score (numpy only): higher is more likely a live capture.
+
+Scores are raw: nothing here depends on the data under test, so that a threshold means the same for every image. They
+are rounded to eight decimals, for the reason that :mod:`edge_sdk.scores` gives; squared differences of images are
+small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.density import GaussianMixture
+from edge_sdk.errors import ScoreError
+from edge_sdk.manifest import (
+    DecisionHead,
+    EmbeddingDistance,
+    Fusion,
+    LatentDistance,
+    LatentLikelihood,
+    LogLikelihoodRatio,
+    Reconstruction,
+    Score,
+)
+
+Array = npt.NDArray[np.float64]
+Tensors = Mapping[str, npt.NDArray[Any]]
+
+
+def output_names(score: Score) -> tuple[str, ...]:
+    """The model's outputs that a score is computed from, each once."""
+    match score:
+        case Fusion():
+            return tuple(dict.fromkeys(name for member in score.members for name in output_names(member)))
+        case LatentDistance():
+            return score.first, score.second
+        case EmbeddingDistance() | DecisionHead() | Reconstruction() | LatentLikelihood() | LogLikelihoodRatio():
+            return (score.output,)
+
+
+def liveness(score: Score, tensors: Tensors, densities: Mapping[str, GaussianMixture] | None = None) -> Array:
+    """Evaluate a score of task ``spoof``.
+
+    Args:
+        score: A reconstruction, latent distance, latent log-likelihood, or a fusion of these.
+        tensors: By name, the model's inputs (pre-processed) and outputs that the score names, ``(N, ...)`` each.
+        densities: By path, the auxiliary files of latent log-likelihoods.
+
+    Returns:
+        ``float64 (N,)``.
+
+    Raises:
+        ScoreError: A tensor or density is missing, of a wrong shape or not finite; or it is another kind of score.
+
+    >>> score = Reconstruction(input="image", output="reconstruction", norm="l2")
+    >>> liveness(score, {"image": np.array([[1.0, 0.0]]), "reconstruction": np.array([[0.5, 0.5]])})
+    array([-0.25])
+    """
+    match score:
+        case Reconstruction():
+            difference = _difference(tensors, score.input, score.output)
+            found = -(difference**2 if score.norm == "l2" else np.abs(difference)).mean(axis=1)
+        case LatentDistance():
+            found = -np.linalg.norm(_difference(tensors, score.first, score.second), axis=1)
+        case LatentLikelihood():
+            if score.density not in (densities or {}):
+                raise ScoreError(f"the score needs the density {score.density}, which was not given")
+            assert densities is not None
+            found = densities[score.density].log_likelihood(_rows(tensors, score.output))
+        case Fusion():
+            members = [liveness(member, tensors, densities) for member in score.members]
+            found = score.bias + np.asarray(score.weights) @ np.stack(members)
+        case _:
+            raise ScoreError(f"{type(score).__name__} is no score of reconstructions or latents")
+    rounded: Array = found.round(8)
+    return rounded
+
+
+def _difference(tensors: Tensors, first: str, second: str) -> Array:
+    a, b = _rows(tensors, first), _rows(tensors, second)
+    if a.shape != b.shape:
+        raise ScoreError(f"{first} {a.shape} and {second} {b.shape} cannot be compared")
+    return a - b
+
+
+def _rows(tensors: Tensors, name: str) -> Array:
+    """A tensor as ``float64 (N, D)``."""
+    if name not in tensors:
+        raise ScoreError(f"the score needs {name}, which is not among {', '.join(sorted(tensors)) or 'no tensors'}")
+    tensor = np.asarray(tensors[name], np.float64)
+    if tensor.ndim < 2 or tensor.size == 0:
+        raise ScoreError(f"{name} must hold a row an image, not {tensor.shape}")
+    if not np.isfinite(tensor).all():
+        raise ScoreError(f"{name} is not finite")
+    return tensor.reshape(len(tensor), -1)

@@ -1,0 +1,98 @@
+"""Liveness scores against loops; higher is more likely live."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from edge_sdk.density import GaussianMixture
+from edge_sdk.errors import ScoreError
+from edge_sdk.liveness import liveness, output_names
+from edge_sdk.manifest import (
+    DecisionHead,
+    EmbeddingDistance,
+    Fusion,
+    LatentDistance,
+    LatentLikelihood,
+    LogLikelihoodRatio,
+    Reconstruction,
+)
+
+RNG = np.random.default_rng(0)
+TENSORS = {
+    "image": RNG.random((3, 1, 4, 5)).astype(np.float32),
+    "reconstruction": RNG.random((3, 1, 4, 5)).astype(np.float32),
+    "latent": RNG.normal(size=(3, 6)).astype(np.float32),
+    "latent_again": RNG.normal(size=(3, 6)).astype(np.float32),
+}
+MIXTURE = GaussianMixture(np.array([0.4, 0.6]), RNG.normal(size=(2, 6)), RNG.uniform(0.5, 2, (2, 6)))
+DENSITIES = {"gmm.npy": MIXTURE}
+SQUARES = Reconstruction(input="image", output="reconstruction", norm="l2")
+DISTANCE = LatentDistance(first="latent", second="latent_again")
+LIKELIHOOD = LatentLikelihood(output="latent", density="gmm.npy")
+
+
+def pairs(first: str, second: str, row: int) -> list[tuple[float, float]]:
+    return list(zip(TENSORS[first][row].ravel().tolist(), TENSORS[second][row].ravel().tolist(), strict=True))
+
+
+def test_each_score_is_its_definition() -> None:
+    for row in range(3):
+        pixels, latents = pairs("image", "reconstruction", row), pairs("latent", "latent_again", row)
+        expected = {
+            SQUARES: -sum((a - b) ** 2 for a, b in pixels) / 20,
+            Reconstruction(input="image", output="reconstruction", norm="l1"): -sum(abs(a - b) for a, b in pixels) / 20,
+            DISTANCE: -math.sqrt(sum((a - b) ** 2 for a, b in latents)),
+            LIKELIHOOD: MIXTURE.log_likelihood(TENSORS["latent"])[row],
+        }
+        for score, value in expected.items():
+            assert liveness(score, TENSORS, DENSITIES)[row] == pytest.approx(value, abs=2e-8)
+
+
+def test_the_live_score_higher() -> None:
+    """A perfect reconstruction, equal latents and a mode's centre are as live as can be."""
+    image = TENSORS["image"]
+    assert liveness(SQUARES, {"image": image, "reconstruction": image}).tolist() == [0, 0, 0]
+    assert (liveness(SQUARES, TENSORS) < 0).all()
+    same = {"latent": TENSORS["latent"], "latent_again": TENSORS["latent"]}
+    assert (liveness(DISTANCE, same) > liveness(DISTANCE, TENSORS)).all()
+    near, far = ({"latent": MIXTURE.means[:1] + shift} for shift in (0, 9))
+    assert liveness(LIKELIHOOD, near, DENSITIES) > liveness(LIKELIHOOD, far, DENSITIES)
+
+
+def test_a_fusion_is_the_weighted_sum() -> None:
+    fusion = Fusion(members=(SQUARES, DISTANCE, LIKELIHOOD), weights=(2.0, 0.5, 0.25), bias=-1.0)
+    parts = [liveness(member, TENSORS, DENSITIES) for member in fusion.members]
+    assert liveness(fusion, TENSORS, DENSITIES) == pytest.approx(np.dot((2.0, 0.5, 0.25), parts) - 1)
+    assert output_names(fusion) == ("reconstruction", "latent", "latent_again")
+
+
+def test_a_score_does_not_depend_on_the_images_beside_it() -> None:
+    for score in (SQUARES, DISTANCE, LIKELIHOOD):
+        together = liveness(score, TENSORS, DENSITIES)
+        alone = [liveness(score, {k: v[row : row + 1] for k, v in TENSORS.items()}, DENSITIES)[0] for row in range(3)]
+        assert together.tolist() == alone
+
+
+def test_output_names_of_the_others() -> None:
+    assert output_names(EmbeddingDistance(output="a", metric="cosine")) == ("a",)
+    assert output_names(DecisionHead(output="a", activation="sigmoid")) == ("a",)
+    assert output_names(LogLikelihoodRatio(output="a", background="b", adaptation="map")) == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("score", "changes", "message"),
+    [
+        (SQUARES, {"reconstruction": TENSORS["latent"]}, "cannot be compared"),
+        (SQUARES, {"reconstruction": np.full((3, 1, 4, 5), np.nan)}, "not finite"),
+        (SQUARES, {"image": np.zeros(3)}, "a row an image"),
+        (LatentDistance(first="latent", second="z"), {}, "needs z, which is not among image, latent"),
+        (LatentLikelihood(output="latent", density="other.npy"), {}, "density other.npy"),
+        (DecisionHead(output="latent", activation="sigmoid"), {}, "DecisionHead is no score"),
+    ],
+)
+def test_what_cannot_be_scored(score, changes, message) -> None:
+    with pytest.raises(ScoreError, match=message):
+        liveness(score, TENSORS | changes, DENSITIES)
