@@ -28,8 +28,11 @@ def face(side: int = 200) -> np.ndarray:
 
 
 def frame(*faces: tuple[int, int, int], seed: int = 0, height: int = 480, width: int = 640) -> np.ndarray:
-    """A frame with faces at (left, top, side), and a sensor's noise, ``uint8 (height, width, 3)``; a seed, a noise."""
-    picture = np.full((height, width), WALL, np.int16)
+    """Faces at (left, top, side) before a wall lit from one side, with a sensor's noise, which ``seed`` draws.
+
+    ``uint8 (height, width, 3)``.
+    """
+    picture = np.tile(np.linspace(WALL - 20, WALL + 20, width).astype(np.int16), (height, 1))
     for left, top, side in faces:
         picture[top : top + side, left : left + side] = face(side)
     noise = np.random.default_rng(seed).integers(-2, 3, (height, width, 3))
