@@ -102,9 +102,9 @@ class SequentialTest:
     """Wald's sequential probability ratio test (Annals of Mathematical Statistics 16, 1945), one after the other.
 
     A frame counts ``log p(score | live) / p(score | attack) = slope * score + offset``, calibrated beforehand on other
-    people and clipped to ``[-limit, limit]``. A test ends LIVE when the sum reaches ``log((1 - bpcer) / apcer)``, SPOOF
-    when it falls to ``log(bpcer / (1 - apcer))``; then the next one starts at 0. LIVE stands as long as the sum of the
-    test that follows is not negative.
+    people and clipped to ``[-limit, limit]``: a logistic regression's log-odds, less those of live in its data. A test
+    ends LIVE when the sum reaches ``log((1 - bpcer) / apcer)``, SPOOF when it falls to ``log(bpcer / (1 - apcer))``;
+    then the next one starts at 0. LIVE stands as long as the sum of the test that follows is not negative.
 
     ``apcer`` and ``bpcer`` are the error rates asked of *one* test. Wald's bounds, ``apcer / (1 - bpcer)`` and
     ``bpcer / (1 - apcer)``, hold for independent frames. Neighbouring frames of a video are not: divide slope and
@@ -226,6 +226,8 @@ class TemporalDecision:
         objections = self._advance(seen)
         absent = "no_face" in objections
         reasons = objections + self._follow(seen.track, absent=absent)
+        if not objections:
+            self._unscored = 0.0
         if self._cooldown > 0:
             self._waited = 0.0
             return Verdict(NO_FACE if absent else SPOOF, ("cooldown", *reasons))
@@ -233,7 +235,6 @@ class TemporalDecision:
             return Verdict(NO_FACE, reasons)
         if objections or seen.score is None:
             return self._wait(reasons)
-        self._unscored = 0.0
         decision = self._evidence.add(seen.score)
         if decision is UNCERTAIN:
             return self._wait(("undecided", *reasons))

@@ -139,6 +139,13 @@ def test_spoof_stands_for_its_cooldown_whoever_comes() -> None:
     assert found[4].reasons == ("cooldown", "corrupt")
 
 
+def test_a_face_missed_during_a_cooldown_is_not_lost() -> None:
+    faces = [face(STEP * i, 0) for i in range(14)]
+    found = verdicts([*faces, Observation(14 * STEP), face(15 * STEP)])
+    assert found[-2] == Verdict(NO_FACE, ("cooldown", "no_face"))
+    assert found[-1] == Verdict(SPOOF, ("cooldown",))
+
+
 def test_a_jump_does_not_end_a_cooldown() -> None:
     found = verdicts([face(0, 0), face(STEP, 0), face(1000), face(1001), face(1001.5), face(1002)])
     assert [v.decision for v in found] == [UNCERTAIN, SPOOF, SPOOF, SPOOF, SPOOF, UNCERTAIN]
