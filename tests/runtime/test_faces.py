@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_sdk import images
 from edge_sdk.errors import EngineError, UsageError
 from edge_sdk.preprocess.crop import Box
 from edge_sdk.runtime.faces import Cascade, CascadeSettings, Tracker
@@ -103,3 +106,20 @@ def test_numbers_are_never_shared_nor_used_again(frames: list[list[Box]]) -> Non
             assert name not in last or i - last[name] <= 2, "back after more than a second"
             assert name in last or name >= len(last)
             last[name] = i
+
+
+@pytest.mark.data
+def test_the_cascade_finds_real_faces_once() -> None:
+    """A hundred people of CFP, each pasted into a frame at half of its height."""
+    folder = Path(os.environ.get("EDGE_SDK_DATA", Path(__file__).resolve().parents[2] / "../shared/data")) / "cfp"
+    files = sorted(folder.glob("Data/Images/*/frontal/01.jpg"))[::5]
+    if not files:
+        pytest.skip(f"real data absent: {folder} (set EDGE_SDK_DATA)")
+    locate, found = Cascade(), 0
+    for file in files:
+        picture = images.load(file)
+        width = min(640, round(240 * picture.shape[1] / picture.shape[0]))
+        canvas = frame()
+        canvas[120:360, 320 - width // 2 : 320 - width // 2 + width] = cv2.resize(picture, (width, 240))
+        found += len(locate(canvas)) == 1
+    assert found >= 0.95 * len(files)
