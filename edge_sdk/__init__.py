@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from edge_sdk import errors as errors
     from edge_sdk.bundle import Bundle as Bundle
     from edge_sdk.errors import EdgeSdkError as EdgeSdkError
+    from edge_sdk.results import SpoofDecision as SpoofDecision
+    from edge_sdk.results import SpoofResult as SpoofResult
+    from edge_sdk.results import StreamResult as StreamResult
     from edge_sdk.results import Timings as Timings
     from edge_sdk.results import VerifyResult as VerifyResult
+    from edge_sdk.runtime.detector import SpoofDetector as SpoofDetector
     from edge_sdk.runtime.template import Template as Template
     from edge_sdk.runtime.verifier import Verifier as Verifier
 
@@ -23,13 +27,20 @@ __version__ = "0.1.0"
 _HOMES = {
     "Bundle": "edge_sdk.bundle",
     "EdgeSdkError": "edge_sdk.errors",
+    "SpoofDecision": "edge_sdk.results",
+    "SpoofDetector": "edge_sdk.runtime.detector",
+    "SpoofResult": "edge_sdk.results",
+    "StreamResult": "edge_sdk.results",
     "Template": "edge_sdk.runtime.template",
     "Timings": "edge_sdk.results",
     "Verifier": "edge_sdk.runtime.verifier",
     "VerifyResult": "edge_sdk.results",
 }
 
-__all__ = ["Bundle", "EdgeSdkError", "Template", "Timings", "Verifier", "VerifyResult", "__version__", "errors"]
+__all__ = [
+    "Bundle", "EdgeSdkError", "SpoofDecision", "SpoofDetector", "SpoofResult", "StreamResult", "Template", "Timings",
+    "Verifier", "VerifyResult", "__version__", "errors",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

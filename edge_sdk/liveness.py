@@ -45,7 +45,7 @@ def liveness(score: Score, tensors: Tensors, densities: Mapping[str, GaussianMix
     """Evaluate a score of task ``spoof``.
 
     Args:
-        score: A reconstruction, latent distance, latent log-likelihood, or a fusion of these.
+        score: A reconstruction, latent distance, latent log-likelihood, decision head, or a fusion of these.
         tensors: By name, the model's inputs (pre-processed) and outputs that the score names, ``(N, ...)`` each.
         densities: By path, the auxiliary files of latent log-likelihoods.
 
@@ -73,10 +73,25 @@ def liveness(score: Score, tensors: Tensors, densities: Mapping[str, GaussianMix
         case Fusion():
             members = [liveness(member, tensors, densities) for member in score.members]
             found = score.bias + np.asarray(score.weights) @ np.stack(members)
+        case DecisionHead():
+            found = _probability(score, _rows(tensors, score.output))
         case _:
-            raise ScoreError(f"{type(score).__name__} is no score of reconstructions or latents")
+            raise ScoreError(f"{type(score).__name__} compares people; it is no score of one picture")
     rounded: Array = found.round(8)
     return rounded
+
+
+def _probability(score: DecisionHead, logits: Array) -> Array:
+    """The probability of "live" from logits ``(N, C)``: C is 1 for a sigmoid, and above ``genuine_index``."""
+    classes = logits.shape[1]
+    if score.activation == "sigmoid":
+        if classes != 1:
+            raise ScoreError(f"a sigmoid takes one logit a picture, {score.output} has {classes}")
+        logits = np.hstack([logits, np.zeros_like(logits)])  # 1 / (1 + exp(-x)) = exp(x) / (exp(x) + exp(0))
+    elif score.genuine_index >= classes:
+        raise ScoreError(f"{score.output} has {classes} classes, none of index {score.genuine_index}")
+    found: Array = np.exp(logits[:, score.genuine_index] - np.logaddexp.reduce(logits, axis=1))
+    return found
 
 
 def _difference(tensors: Tensors, first: str, second: str) -> Array:

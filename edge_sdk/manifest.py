@@ -21,6 +21,7 @@ import msgspec
 
 from edge_sdk.errors import BundleError, ManifestError, SchemaVersionError, UnsafePathError
 from edge_sdk.preprocess import Operation, digest
+from edge_sdk.preprocess.crop import FaceCrop
 
 SCHEMA_VERSION = 1
 MANIFEST_PATH = "manifest.json"
@@ -86,9 +87,13 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Image(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="image"):
-    """A camera image; ``color`` is the channel order that the pre-processing hands to the model."""
+    """A camera image; ``color`` is the channel order that the pre-processing hands to the model.
+
+    ``face`` says how a face is cut out of a frame where the pre-processing expects it cut out already.
+    """
 
     color: Literal["gray", "bgr", "rgb"] = "gray"
+    face: FaceCrop | None = None
 
 
 class Accelerometer(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="accelerometer"):

@@ -71,7 +71,7 @@ class VerifyResult(_Result[bool]):
 
 @dataclass(frozen=True)
 class SpoofResult(_Result[SpoofDecision]):
-    """Live or not: true in a condition only when LIVE."""
+    """Live or not: true in a condition only when LIVE. The scores of UNCERTAIN and NO_FACE are NaN."""
 
     def __post_init__(self) -> None:
         if self.decision is SpoofDecision.LIVE and not self.score >= self.threshold:
@@ -80,6 +80,35 @@ class SpoofResult(_Result[SpoofDecision]):
     def __bool__(self) -> bool:
         """Return whether the capture is live; UNCERTAIN and NO_FACE are not."""
         return self.decision is SpoofDecision.LIVE
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is known after a frame of a stream, and why: at least one reason (:mod:`edge_sdk.runtime.temporal`)."""
+
+    decision: SpoofDecision
+    reasons: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        """Return whether the face is live; UNCERTAIN and NO_FACE are not."""
+        return self.decision is SpoofDecision.LIVE
+
+
+@dataclass(frozen=True)
+class StreamResult(Verdict):
+    """What is known after a frame of a stream, and what the frame by itself shows.
+
+    ``time`` is the frame's, in seconds; ``track`` numbers its face, None without exactly one; ``frame`` is the result
+    of this frame alone.
+    """
+
+    time: float
+    track: int | None
+    frame: SpoofResult
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for :func:`json.dumps`, as those of the other results."""
+        return {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import cv2
 import hypothesis
-import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -24,6 +23,7 @@ from edge_sdk.manifest import (
     Image,
     Input,
     Manifest,
+    OperatingPoint,
     Output,
     Rate,
     Training,
@@ -111,7 +111,7 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
         destination: Path | None = None,
         *,
         models: dict[str, bytes] | None = None,
-        operating_points: dict[str, tuple[VerifyPoint | UnsupportedPoint, ...]] | None = None,
+        operating_points: dict[str, tuple[OperatingPoint, ...]] | None = None,
         golden: dict[str, float] | None = None,
         tolerance: float = 1e-4,
         batch: int | str = "batch",
@@ -132,27 +132,27 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
                 for precision, _, file_format in [name.partition(".")]
             )
             pictures = (draw(1), draw(2)) if golden else ()
-            manifest = Manifest(
-                name="tiny",
-                version="1.0",
-                task="verify",
-                modality="signature",
-                inputs=(Input(name="image", shape=(batch, *SHAPE), source=Image(), preprocessing=preprocess.INK),),
-                outputs=(Output(name="embedding", shape=(batch, 240), role="embedding"),),
-                score=EmbeddingDistance(output="embedding", metric="euclidean"),
-                artifacts=artifacts,
-                training=Training(
+            settings = {
+                "name": "tiny",
+                "version": "1.0",
+                "task": "verify",
+                "modality": "signature",
+                "inputs": (Input(name="image", shape=(batch, *SHAPE), source=Image(), preprocessing=preprocess.INK),),
+                "outputs": (Output(name="embedding", shape=(batch, 240), role="embedding"),),
+                "score": EmbeddingDistance(output="embedding", metric="euclidean"),
+                "artifacts": artifacts,
+                "training": Training(
                     recipe="tiny", preset="none", data=("made up",), seed=0, steps=0, commit="none", versions={}
                 ),
-                data_terms=DataTerms(commercial_use=True, statement="made up"),
-                golden=Golden(
+                "data_terms": DataTerms(commercial_use=True, statement="made up"),
+                "golden": Golden(
                     inputs=tuple(writer.add(f"golden/{i}.png", png(picture)) for i, picture in enumerate(pictures)),
                     scores=golden or {},
                     tolerance=dict.fromkeys(golden or {}, tolerance),
                 ),
-                embedding_space_id=embedding_space_id(preprocess.INK, next(iter(models.values()))),
-            )
-            return writer.finish(msgspec.structs.replace(manifest, **changes))
+                "embedding_space_id": embedding_space_id(preprocess.INK, next(iter(models.values()))),
+            }
+            return writer.finish(Manifest(**settings | changes))
 
     return make
 

@@ -51,6 +51,18 @@ def test_each_score_is_its_definition() -> None:
             assert liveness(score, TENSORS, DENSITIES)[row] == pytest.approx(value, abs=2e-8)
 
 
+def test_a_head_gives_the_probability_of_live() -> None:
+    logits = np.array([[0.5, -1.0, 2.0], [900.0, 0.0, 0.0], [-900.0, 0.0, 0.0]])
+    for index in range(3):
+        head = DecisionHead(output="logits", activation="softmax", genuine_index=index)
+        for row, found in zip(logits, liveness(head, {"logits": logits}), strict=True):
+            assert found == pytest.approx(1 / sum(math.exp(min(700, x - row[index])) for x in row), abs=1e-8)
+    one = DecisionHead(output="logits", activation="sigmoid")
+    assert liveness(one, {"logits": np.array([[2.0], [0.0], [-900.0], [900.0]])}) == pytest.approx(
+        [1 / (1 + math.exp(-2)), 0.5, 0, 1], abs=1e-8
+    )
+
+
 def test_the_live_score_higher() -> None:
     """A perfect reconstruction, equal latents and a mode's centre are as live as can be."""
     image = TENSORS["image"]
@@ -90,7 +102,9 @@ def test_output_names_of_the_others() -> None:
         (SQUARES, {"image": np.zeros(3)}, "a row an image"),
         (LatentDistance(first="latent", second="z"), {}, "needs z, which is not among image, latent"),
         (LatentLikelihood(output="latent", density="other.npy"), {}, "density other.npy"),
-        (DecisionHead(output="latent", activation="sigmoid"), {}, "DecisionHead is no score"),
+        (DecisionHead(output="latent", activation="sigmoid"), {}, "one logit"),
+        (DecisionHead(output="latent", activation="softmax", genuine_index=6), {}, "none of index 6"),
+        (EmbeddingDistance(output="latent", metric="cosine"), {}, "EmbeddingDistance compares people"),
     ],
 )
 def test_what_cannot_be_scored(score, changes, message) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from edge_sdk.runtime.detector import SpoofDetector
 from edge_sdk.runtime.template import Template
 from edge_sdk.runtime.verifier import Verifier
 
-__all__ = ["Template", "Verifier"]
+__all__ = ["SpoofDetector", "Template", "Verifier"]

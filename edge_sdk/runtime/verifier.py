@@ -25,10 +25,11 @@ from edge_sdk.errors import (
     TemplateError,
     UnusableSampleError,
 )
-from edge_sdk.manifest import Artifact, EmbeddingDistance, Image, Input, UnsupportedPoint, VerifyPoint
+from edge_sdk.manifest import EmbeddingDistance, Image, Input, VerifyPoint
 from edge_sdk.quality import Prepared
 from edge_sdk.results import Timings, VerifyResult
 from edge_sdk.runtime.engines import load_engine
+from edge_sdk.runtime.operating_point import choose_point
 from edge_sdk.runtime.selection import choose
 from edge_sdk.runtime.template import Template
 from edge_sdk.scores import combine, embedding_scores, mean_embedding
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 # Pictures per call of the engine, where the model's batch is free. Two at once were no faster on ONNX Runtime and took
 # 14 MB more (DeepSign, one thread, processor time of a pair: fp32 22.2 ms one by one, 22.8 together; int8 24.8, 24.7).
 BATCH = 1
-
-MAX_DEFAULT_FNMR = 0.5  # a default that rejects most genuine pairs helps nobody
 
 _WORST_RAW = {"euclidean": 2.0, "cosine": -1.0}
 
@@ -87,7 +86,7 @@ class Verifier:
         self.engine = choice.engine
         self.artifact = choice.artifact
         self._input, self._score = _interface(self.bundle)
-        self._point = _choose_point(self.artifact, operating_point)
+        self._point = choose_point(self.artifact, operating_point, VerifyPoint, lambda point: point.fnmr)
         self._engine = load_engine(
             self.engine, self.bundle.read_artifact(self.artifact.id), self.artifact.format, threads=threads
         )
@@ -279,21 +278,6 @@ def _interface(bundle: Bundle) -> tuple[Input, EmbeddingDistance]:
     if not isinstance(tensor.source, Image):
         raise BundleError(f"{bundle.id} does not take pictures")
     return tensor, manifest.score
-
-
-def _choose_point(artifact: Artifact, name: str | None) -> VerifyPoint | None:
-    points = {point.name: point for point in artifact.operating_points}
-    if name is None:
-        usable = [point for point in artifact.operating_points if isinstance(point, VerifyPoint)]
-        strict = [p for p in usable if p.target is not None and p.fnmr.value <= MAX_DEFAULT_FNMR]
-        fallback = next((point for point in usable if point.name == "eer"), None)
-        return min(strict, key=lambda point: point.target or 1.0, default=fallback)
-    point = points.get(name)
-    if isinstance(point, VerifyPoint):
-        return point
-    if isinstance(point, UnsupportedPoint):
-        raise OperatingPointError(f"{artifact.id} has no threshold for {name}: {point.reason}")
-    raise OperatingPointError(f"{artifact.id} has no operating point {name!r}; it has {', '.join(points) or 'none'}")
 
 
 def _as_list(sources: Any) -> list[Any]:  # a str is a sequence too, so that types cannot tell one from several

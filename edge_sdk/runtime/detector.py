@@ -1,0 +1,249 @@
+"""Is this a live capture of a face, or a picture of one? From one frame, or from many over time.
+
+It fails closed: only a frame that is fit to be judged, with exactly one face whose score is finite and at least the
+threshold, is LIVE; over a stream, only enough of them (:mod:`edge_sdk.runtime.temporal`).
+
+Two faces are no case for taking the larger one. Who holds a print next to his own face would show a live one to this
+detector, and perhaps the print to whoever recognises people. So the decision is UNCERTAIN, the flag ``several_faces``,
+until one of them is gone. Whose faces count is the locator's to say: the cascade leaves out small ones.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk import images, preprocess
+from edge_sdk.bundle import Bundle
+from edge_sdk.density import GaussianMixture
+from edge_sdk.errors import BundleError, EngineError, InputError, OperatingPointError, ScoreError
+from edge_sdk.liveness import liveness
+from edge_sdk.manifest import Fusion, Image, Input, LatentLikelihood, SpoofPoint
+from edge_sdk.preprocess.crop import Box, FaceCrop
+from edge_sdk.results import SpoofDecision, SpoofResult, StreamResult, Timings
+from edge_sdk.runtime import frames
+from edge_sdk.runtime.engines import Tensors, load_engine
+from edge_sdk.runtime.faces import Cascade, FaceLocator, Tracker
+from edge_sdk.runtime.operating_point import choose_point
+from edge_sdk.runtime.selection import choose
+from edge_sdk.runtime.temporal import KOfN, Limits, Observation, Rule, TemporalDecision
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+FLAGS = (*frames.FLAGS, "several_faces")
+
+# Where the manifest has no rule of its own: the cascade's box as it is, which lies inside the frame anyway.
+CROP = FaceCrop(scale=1.0, overflow="replicate")
+
+
+class SpoofDetector:
+    """Judges pictures of faces, with one artifact of one bundle on one engine.
+
+    ::
+
+        with SpoofDetector("ganomaly_lite") as detector:
+            result = detector.detect("frame.png")
+            for result in detector.stream(frames):
+                print(result.decision, result.reasons, result.frame.score)
+
+    Pictures are anything that :func:`edge_sdk.images.load` takes.
+
+    Args:
+        bundle: Name of a shipped bundle, path of a folder or ``.edge`` file, or an opened bundle.
+        engine, precision, threads: As those of :class:`edge_sdk.runtime.verifier.Verifier`.
+        operating_point: Name of an operating point of the artifact; None takes the one of least APCER that accepts at
+            least half of the live captures it was measured on, or ``eer``.
+        faces: ``"cascade"`` finds the face in a full frame with OpenCV's; ``"cropped"`` says that pictures are crops of
+            one face each already; or a locator of one's own.
+        rule: How a stream's scores add up; None is :class:`~edge_sdk.runtime.temporal.KOfN` at the threshold.
+        limits: Gap, cooldown and deadline of a stream.
+
+    Raises:
+        BundleError: The bundle cannot be used, or is not one for liveness from one picture.
+        OperatingPointError: The artifact has no such operating point, or its data could not support it.
+        EngineError: The engine refuses the artifact (``MissingEngineError`` if none is installed), or OpenCV has no
+            cascade.
+    """
+
+    def __init__(
+        self,
+        bundle: str | os.PathLike[str] | Bundle,
+        *,
+        engine: str = "auto",
+        precision: str | None = None,
+        operating_point: str | None = None,
+        threads: int = 1,
+        faces: FaceLocator | Literal["cascade", "cropped"] = "cascade",
+        rule: Rule | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.bundle = Bundle.open(bundle)
+        self._input, self._crop = _interface(self.bundle)
+        self._densities = _densities(self.bundle)
+        choice = choose(self.bundle, engine, precision, threads)
+        self.engine = choice.engine
+        self.artifact = choice.artifact
+        self._point = choose_point(self.artifact, operating_point, SpoofPoint, lambda point: point.bpcer)
+        self._locate = Cascade() if faces == "cascade" else None if faces == "cropped" else faces
+        self._rule = rule
+        self._limits = limits or Limits()
+        self._engine = load_engine(
+            self.engine, self.bundle.read_artifact(self.artifact.id), self.artifact.format, threads=threads
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the engine; afterwards no frame can be scored (``EngineError``)."""
+        self._engine.close()
+
+    @property
+    def operating_point(self) -> SpoofPoint:
+        """The operating point in use; ``OperatingPointError`` if the artifact has none yet."""
+        if self._point is None:
+            raise OperatingPointError(
+                f"{self.bundle.id} {self.artifact.id} has no operating point to choose by default"
+            )
+        return self._point
+
+    @property
+    def threshold(self) -> float:
+        """A frame is live iff its score is at least this."""
+        return self.operating_point.threshold
+
+    def detect(self, picture: images.Source) -> SpoofResult:
+        """Judge one picture.
+
+        Returns:
+            LIVE or SPOOF by the score of the only face; NO_FACE; or UNCERTAIN with at least one of :data:`FLAGS`.
+
+        Raises:
+            InputError: The picture cannot be decoded, or the locator gave a box outside it.
+            EngineError: The engine failed, or gave numbers that cannot be scored.
+        """
+        start = time.perf_counter()
+        image = images.load(picture)
+        decoded = time.perf_counter()
+        return self._judge(self._look(image), start, decoded)
+
+    def stream(self, pictures: Iterable[images.Source | tuple[float, images.Source]]) -> Iterator[StreamResult]:
+        """Judge the frames of one camera, one result a frame; every call is a stream of its own.
+
+        Args:
+            pictures: Frames, stamped when they arrive, or ``(time, frame)`` with the camera's time in seconds. What
+                cannot be decoded, None too, is a frame with the flag ``corrupt``.
+
+        Raises:
+            EngineError: The engine failed, or gave numbers that cannot be scored; the stream ends.
+            InputError: The locator gave a box outside the frame; the stream ends.
+        """
+        tracker, frozen = Tracker(gap_s=self._limits.gap_s), frames.Freeze()
+        decision = TemporalDecision(self._rule or KOfN(threshold=self.threshold), self._limits)
+        for item in pictures:
+            stamp, picture = item if isinstance(item, tuple) else (time.monotonic(), item)
+            start = time.perf_counter()
+            try:
+                image = images.load(picture)
+            except InputError:
+                decoded = time.perf_counter()
+                look = _Look(flags=("corrupt",))
+            else:
+                decoded = time.perf_counter()
+                look = self._look(image, ("frozen",) if frozen(image) else ())
+            result = self._judge(look, start, decoded)
+            tracks = tracker.update(stamp, look.boxes)
+            track = tracks[0] if len(tracks) == 1 else None
+            verdict = decision.update(Observation(stamp, track, result.score, result.quality))
+            yield StreamResult(verdict.decision, verdict.reasons, stamp, track, result)
+
+    def _look(self, image: preprocess.Image, flags: tuple[str, ...] = ()) -> _Look:
+        """Find the face to judge in a frame that already has these flags."""
+        flags += frames.assess(image)
+        if flags:
+            return _Look(flags=flags)
+        if self._locate is None:
+            return _Look((Box(0, 0, image.shape[1], image.shape[0]),), face=image)
+        boxes = tuple(self._locate(image))
+        if len(boxes) != 1:
+            return _Look(boxes, ("several_faces",) if boxes else ())
+        face = self._crop(image, boxes[0])
+        return _Look(boxes, frames.assess(face), face)
+
+    def _judge(self, look: _Look, start: float, decoded: float) -> SpoofResult:
+        point = self.operating_point
+        score, decision = math.nan, SpoofDecision.UNCERTAIN if look.flags else SpoofDecision.NO_FACE
+        ready = inferred = time.perf_counter()
+        if look.face is not None and not look.flags:
+            tensor = preprocess.apply(self._input.preprocessing, look.face)[np.newaxis]
+            ready = time.perf_counter()
+            outputs = self._engine.run({self._input.name: tensor})
+            inferred = time.perf_counter()
+            score = self._score(tensor, outputs)
+            decision = SpoofDecision.LIVE if score >= point.threshold else SpoofDecision.SPOOF
+        end = time.perf_counter()
+        return SpoofResult(
+            decision=decision,
+            score=score,
+            raw_score=score,
+            threshold=point.threshold,
+            operating_point=point.name,
+            quality=look.flags,
+            timings=Timings(
+                decode_ms=(decoded - start) * 1e3,
+                preprocess_ms=(ready - decoded) * 1e3,
+                inference_ms=(inferred - ready) * 1e3,
+                postprocess_ms=(end - inferred) * 1e3,
+                total_ms=(end - start) * 1e3,
+            ),
+            bundle_id=self.bundle.id,
+        )
+
+    def _score(self, tensor: NDArray[np.float32], outputs: Tensors) -> float:
+        try:
+            scores = liveness(self.bundle.manifest.score, {self._input.name: tensor, **outputs}, self._densities)
+        except ScoreError as exc:
+            raise EngineError(f"{self.artifact.id} gave numbers that cannot be scored: {exc}") from exc
+        if scores.shape != (1,) or not np.isfinite(scores).all():
+            raise EngineError(f"{self.artifact.id} gave {scores.size} scores for one picture, or none that is finite")
+        return float(scores[0])
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """What a frame shows: its faces, what is wrong with it, and the only face cut out."""
+
+    boxes: tuple[Box, ...] = ()
+    flags: tuple[str, ...] = ()
+    face: preprocess.Image | None = None
+
+
+def _interface(bundle: Bundle) -> tuple[Input, FaceCrop]:
+    manifest = bundle.manifest
+    if manifest.task != "spoof" or manifest.modality != "face" or len(manifest.inputs) != 1:
+        raise BundleError(f"{bundle.id} does not detect presentation attacks in one picture of a face")
+    (tensor,) = manifest.inputs
+    if not isinstance(tensor.source, Image):
+        raise BundleError(f"{bundle.id} does not take pictures")
+    return tensor, tensor.source.face or CROP
+
+
+def _densities(bundle: Bundle) -> dict[str, GaussianMixture]:
+    score, files = bundle.manifest.score, {entry.path: entry for entry in bundle.manifest.auxiliary}
+    members = score.members if isinstance(score, Fusion) else (score,)
+    paths = {member.density for member in members if isinstance(member, LatentLikelihood)}
+    return {path: GaussianMixture.decode(bundle.read(files[path])) for path in sorted(paths)}

@@ -1,0 +1,132 @@
+"""Where the faces are, and which one is which in the next frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+
+from edge_sdk.errors import EngineError, UsageError
+from edge_sdk.preprocess import Image, LimitSize, ToGray
+from edge_sdk.preprocess.crop import Box
+
+
+class FaceLocator(Protocol):
+    """Anything that finds faces."""
+
+    def __call__(self, image: Image) -> Sequence[Box]:
+        """Return a box inside the frame for each face, in any order.
+
+        Args:
+            image: ``uint8``, ``(H, W)`` gray, ``(H, W, 3)`` BGR or ``(H, W, 4)`` BGRA; not to be changed.
+        """
+
+
+@dataclass(frozen=True)
+class CascadeSettings:
+    """How the cascade searches.
+
+    Attributes:
+        smallest: Smallest face, as a share of the frame's shorter side, in (0, 1]. It also says whose faces count:
+            those of the back seat are small.
+        side: The longer side that a frame is shrunk to before the search, in pixels.
+        step: Ratio of one size of faces to the next, above 1: finer finds more and takes longer.
+        neighbours: Overlapping hits that make a face; more are stricter.
+    """
+
+    smallest: float = 0.2
+    side: int = 480
+    step: float = 1.1
+    neighbours: int = 5
+
+    def __post_init__(self) -> None:
+        if not (0 < self.smallest <= 1 and self.side >= 32 and 1 < self.step < 4 and self.neighbours >= 1):
+            raise UsageError(f"{self}: smallest is in (0, 1], side at least 32, step in (1, 4), neighbours at least 1")
+
+
+class Cascade:
+    """OpenCV's frontal faces by Haar features (Viola and Jones, 2001), bundled with OpenCV 4.
+
+    One search at a time: not to be shared by threads.
+
+    Raises:
+        EngineError: This OpenCV has no cascades.
+    """
+
+    def __init__(self, settings: CascadeSettings | None = None) -> None:
+        self.settings = settings or CascadeSettings()
+        try:
+            folder = Path(cv2.data.haarcascades)  # type: ignore[attr-defined] # OpenCV's stubs omit it
+            self._classifier = cv2.CascadeClassifier(str(folder / "haarcascade_frontalface_default.xml"))
+            loaded = not self._classifier.empty()
+        except (AttributeError, cv2.error):  # OpenCV 5, and builds of distributions
+            loaded = False
+        if not loaded:
+            raise EngineError(
+                f"OpenCV {cv2.__version__} has no face cascade: install opencv-python-headless 4, or give a locator"
+            )
+
+    def __call__(self, image: Image) -> tuple[Box, ...]:
+        """Return the boxes of the faces, the largest first; see :class:`FaceLocator`."""
+        settings = self.settings
+        gray = LimitSize(side=settings.side)(ToGray()(image))
+        shortest = max(1, round(settings.smallest * min(gray.shape)))
+        found = self._classifier.detectMultiScale(
+            gray, scaleFactor=settings.step, minNeighbors=settings.neighbours, minSize=(shortest, shortest)
+        )
+        rows, columns = image.shape[0] / gray.shape[0], image.shape[1] / gray.shape[1]
+        boxes = []
+        for left, top, width, height in found:
+            # Both ends are rounded, so that a box at the border ends at the border.
+            x, y = int(left * columns), int(top * rows)
+            right, bottom = int((left + width) * columns), int((top + height) * rows)
+            boxes.append(Box(x, y, right - x, bottom - y))
+        return tuple(sorted(boxes, key=lambda box: (-box.area, box.left, box.top)))
+
+
+@dataclass(frozen=True)
+class _Track:
+    name: int
+    box: Box
+    time: float
+
+
+class Tracker:
+    """Numbers faces by overlap with where they were: a new number for every face that does not follow from a known one.
+
+    Args:
+        overlap: The least intersection over union with the last box, in (0, 1).
+        gap_s: How long a face may be missing and still be the same, in seconds.
+    """
+
+    def __init__(self, overlap: float = 0.3, gap_s: float = 1.0) -> None:
+        if not (0 < overlap < 1 and gap_s > 0):
+            raise UsageError(f"overlap is {overlap}, gap_s {gap_s}; they must be in (0, 1) and positive")
+        self._overlap = overlap
+        self._gap = gap_s
+        self._tracks: list[_Track] = []
+        self._count = 0
+
+    def update(self, time: float, boxes: Sequence[Box]) -> tuple[int, ...]:
+        """Return a number for each box, in their order; none is ever used for another face.
+
+        Pairs are taken by overlap, the largest first. A clock that runs backwards, or is not finite, ends all tracks.
+        """
+        known = [track for track in self._tracks if 0 <= time - track.time <= self._gap]
+        pairs = sorted(
+            ((track.box.overlap(box), track, i) for track in known for i, box in enumerate(boxes)),
+            key=lambda pair: (-pair[0], pair[1].name, pair[2]),
+        )
+        names: dict[int, int] = {}
+        for overlap, track, i in pairs:
+            if overlap >= self._overlap and i not in names and track.name not in names.values():
+                names[i] = track.name
+        for i in range(len(boxes)):
+            if i not in names:
+                names[i], self._count = self._count, self._count + 1
+        missing = [track for track in known if track.name not in names.values()]
+        self._tracks = missing + [_Track(names[i], box, time) for i, box in enumerate(boxes)]
+        return tuple(names[i] for i in range(len(boxes)))
