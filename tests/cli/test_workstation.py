@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from edge_sdk.cli import main
@@ -48,6 +50,23 @@ def test_distill_trains_what_its_teacher_may_teach(tmp_path: Path, capsys: pytes
     assert (described["relation"], described["views"], described["unlabeled"]) == (2, 1, 3)
     assert [one["recipe"] for one in described["teachers"]] == ["deepsign"]
     assert Path(student, "split.json").read_text() == Path(teacher, "split.json").read_text()
+
+
+def test_faces_are_trained_on_and_no_export_is_promised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    for person in range(10):
+        folder = tmp_path / "faces" / str(person)
+        folder.mkdir(parents=True)
+        cv2.imwrite(str(folder / "0.png"), rng.integers(0, 256, (40, 40), np.uint8))
+    run = str(tmp_path / "run")
+    data = f"live:{tmp_path / 'faces'}"
+    assert main(["train", "ganomaly", "--tiny", "--steps", "2", "--data", data, "--out", run]) == 0
+    said = capsys.readouterr().out
+    assert "2 steps" in said
+    assert "export" not in said
+    assert main(["export", run, "--out", str(tmp_path / "out.edge")]) == 2
+    assert "does not compare embeddings" in capsys.readouterr().err
+    assert not (tmp_path / "out.edge").exists()
 
 
 @pytest.mark.parametrize(
