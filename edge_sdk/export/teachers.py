@@ -18,6 +18,7 @@ from torch import nn
 from edge_sdk import preprocess
 from edge_sdk.errors import TrainingError
 from edge_sdk.export.augment import Views
+from edge_sdk.export.batches import batch, channels_last
 from edge_sdk.export.datasets import Sample, cache
 from edge_sdk.export.progress import Progress, Task
 from edge_sdk.export.recipe import Preset, Recipe
@@ -100,7 +101,7 @@ class Answers:
         folder = self.folder / self._key(teacher)
         chunks = [[folder / f"{view}-{start}.npy" for start in starts] for view in range(self.views.count)]
         images = cache.prepared(self.samples, teacher.preset.preprocessing)
-        network = teacher.network.to(self.fabric.device)
+        network = channels_last(teacher.network.to(self.fabric.device))
         mine = 0
         for view, paths in enumerate(chunks):
             for start, path in zip(starts, paths, strict=True):
@@ -122,9 +123,8 @@ class Answers:
             some = [
                 self.views(np.asarray(images[i]), i, int(self.writers[i]), view) for i in numbers[start : start + BATCH]
             ]
-            batch = torch.from_numpy(np.stack(some)[:, None].astype(np.float32) / 255).to(self.fabric.device)
             with self.fabric.autocast():
-                parts.append(network(batch).float().cpu().numpy())
+                parts.append(network(batch(np.stack(some), self.fabric.device)).float().cpu().numpy())
         answers = np.concatenate(parts)
         if not np.isfinite(answers).all():
             raise TrainingError("the teacher's embeddings are not finite; its training has failed: choose another")

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from edge_sdk import preprocess
 from edge_sdk.errors import TrainingError, UsageError
 from edge_sdk.export import checkpoint
+from edge_sdk.export.batches import batch, channels_last
 from edge_sdk.export.datasets import Dataset, joined, load
 from edge_sdk.export.datasets.cache import prepared
 from edge_sdk.export.guide import Guide
@@ -41,7 +42,6 @@ from edge_sdk.export.tasks import task
 if TYPE_CHECKING:
     from edge_sdk.export.qat import QuantisationAware
 
-Module = TypeVar("Module", bound=nn.Module)
 
 OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -184,8 +184,8 @@ class _Loop:
         betas = {"betas": self.preset.betas} if self.preset.betas else {}
         optimizer = OPTIMIZERS[self.preset.optimizer](trainable, weight_decay=self.preset.weight_decay, **betas)
         view = run.qat.simulation(run.preset, run.train, run.validation, run.seed) if run.qat else _as_it_is
-        self.model, self.optimizer = fabric.setup(_channels_last(view(network)), optimizer)
-        self.average = _channels_last(self.average.to(fabric.device))
+        self.model, self.optimizer = fabric.setup(channels_last(view(network)), optimizer)
+        self.average = channels_last(self.average.to(fabric.device))
         self.judged = view(self.average.module)
         operations = self.preset.preprocessing
         learned = joined(run.train, load(*self.preset.extra)) if self.preset.extra else run.train
@@ -226,11 +226,11 @@ class _Loop:
         rng = np.random.default_rng(seed)
         indices = self.task.batch(rng)
         lesson = self.lessons(indices, rng) if self.lessons else None
-        batch = self._tensor(lesson.images if lesson else self._augmented(indices, rng))
+        images = batch(lesson.images if lesson else self._augmented(indices, rng), self.fabric.device)
         for group in self.optimizer.param_groups:
             group["lr"] = self.preset.learning_rate * _factor(self.preset.schedule, self.step, self.preset.steps)
         self.model.train()
-        loss = self.task.loss(self.model(batch), indices, lesson) + l2(self.network, self.preset.penalty)
+        loss = self.task.loss(self.model(images), indices, lesson) + l2(self.network, self.preset.penalty)
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is {loss.item()} at step {self.step}; lower the learning rate")
         self.fabric.backward(loss)
@@ -248,10 +248,6 @@ class _Loop:
         writers = {subject: augment.writer.draw(rng) for subject in dict.fromkeys(subjects.tolist())}
         changed = [augment(image, rng, writers[who]) for image, who in zip(images, subjects.tolist(), strict=True)]
         return np.stack(changed)
-
-    def _tensor(self, images: NDArray[np.uint8]) -> torch.Tensor:
-        batch = torch.from_numpy(images[:, None].astype(np.float32) / 255).to(self.fabric.device)
-        return batch.contiguous(memory_format=torch.channels_last)
 
     def _validate(self, loss: float) -> None:
         record = self.task.measure(self._answers(), self.run.validation.samples)
@@ -286,9 +282,9 @@ class _Loop:
         self.judged.eval()
         parts = []
         for start in range(0, len(self.held_out), 32):
-            batch = self._tensor(np.asarray(self.held_out[start : start + 32]))
+            images = batch(np.asarray(self.held_out[start : start + 32]), self.fabric.device)
             with self.fabric.autocast():
-                parts.append(self.task.answer(self.judged, batch))
+                parts.append(self.task.answer(self.judged, images))
         return np.concatenate(parts)
 
     def _resume(self) -> None:
@@ -343,12 +339,6 @@ def draw_curves(folder: Path) -> None:
         axes.legend()
         axes.grid(alpha=0.3)
     figure.savefig(folder / "curves.png", dpi=100)
-
-
-def _channels_last(module: Module) -> Module:
-    """Twice as fast on CPUs with vector units, and what tensor cores need."""
-    moved: Module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return moved
 
 
 def _as_it_is(network: nn.Module) -> nn.Module:
