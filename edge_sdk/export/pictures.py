@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Sequence
 from html import escape
-from pathlib import Path
 
-import cv2
 import msgspec
 import numpy as np
 
@@ -15,7 +12,8 @@ from edge_sdk import images
 from edge_sdk.errors import InputError
 from edge_sdk.export.datasets import Sample
 from edge_sdk.export.evaluation import Report, WrongPair
-from edge_sdk.preprocess import Image, Operation, trace
+from edge_sdk.export.page import file_thumbnail, short_name, thumbnail
+from edge_sdk.preprocess import Operation, trace
 
 _PAIR, _STAGE = 300, 150  # pixels on a thumbnail's longer side
 _KINDS = (
@@ -57,40 +55,21 @@ def _operation(operation: Operation) -> str:
 
 
 def _row(operations: Sequence[Operation], sample: Sample) -> Iterable[str]:
-    yield f"<td class=text>{escape(sample.dataset)}<br><span class=muted>{escape(_name(sample.path))}</span></td>"
+    yield f"<td class=text>{escape(sample.dataset)}<br><span class=muted>{escape(short_name(sample.path))}</span></td>"
     try:
         picture = images.load(sample.path)
     except (InputError, OSError) as error:  # gone since it was embedded
         yield f"<td class=text colspan={len(operations) + 1}>{escape(str(error))}</td>"
         return
-    yield f"<td>{_thumbnail(picture, _STAGE, 'as read')}</td>"
+    yield f"<td>{thumbnail(picture, _STAGE, 'as read')}</td>"
     for operation, after in trace(operations, picture):
         same = np.array_equal(after, picture)
-        shown = "&ndash;" if same else _thumbnail(after, _STAGE, f"after {type(operation).__name__}")
+        shown = "&ndash;" if same else thumbnail(after, _STAGE, f"after {type(operation).__name__}")
         yield f"<td>{shown}</td>"
         picture = after
 
 
 def _pair(pair: WrongPair) -> str:
-    names = " and ".join(map(_name, (pair.reference, pair.query)))
-    pictures = "".join(map(_file, (pair.reference, pair.query)))
+    names = " and ".join(map(short_name, (pair.reference, pair.query)))
+    pictures = "".join(file_thumbnail(path, _PAIR) for path in (pair.reference, pair.query))
     return f"<figure>{pictures}<figcaption>score {pair.score:.4f}<br>{escape(names)}</figcaption></figure>"
-
-
-def _file(path: str) -> str:
-    try:
-        return _thumbnail(images.load(path), _PAIR, Path(path).name)
-    except (InputError, OSError) as error:  # gone since it was embedded
-        return f"<p class=muted>{escape(str(error))}</p>"
-
-
-def _name(path: str | Path) -> str:
-    return "/".join(Path(path).parts[-3:])
-
-
-def _thumbnail(picture: Image, side: int, description: str) -> str:
-    scale = min(1.0, side / max(picture.shape[:2]))
-    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    data = base64.b64encode(cv2.imencode(".png", small)[1].tobytes()).decode()
-    return f'<img alt="{escape(description)}" src="data:image/png;base64,{data}">'
