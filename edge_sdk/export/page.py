@@ -29,12 +29,15 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size
 th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
 th { border-bottom: 2px solid #888; font-weight: 600 } td.text, th.text { text-align: left }
 .scroll { overflow-x: auto } .muted { color: #666; font-size: 13px }
-.plots svg { max-width: 100%; height: auto }
+.plots { margin-top: 1rem } .plots svg { max-width: 100%; height: auto }
 .stages td, .stages th { text-align: center; vertical-align: middle; white-space: normal }
 .stages img { display: block; margin: auto; border: 1px solid #ddd }
 .pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem }
 .pairs figure { margin: 0; border: 1px solid #ddd; border-radius: 4px; padding: .5rem; background: #fff }
 .pairs img { width: 49%; height: 7.5rem; object-fit: contain } .pairs figcaption { font-size: 12.5px; color: #444 }
+.faces { display: flex; flex-wrap: wrap; gap: .8rem } h3 { font-size: 1rem; margin: 1rem 0 .3rem }
+.faces figure { margin: 0 } .faces img { height: 8rem; margin-right: 2px }
+.faces figcaption { font-size: 12.5px; color: #444 }
 """
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
 import msgspec
 import numpy as np
 
-from edge_sdk import images
 from edge_sdk.errors import InputError
 from edge_sdk.export.datasets import Sample
 from edge_sdk.export.evaluation import Report, WrongPair
 from edge_sdk.export.page import file_thumbnail, short_name, thumbnail
-from edge_sdk.preprocess import Operation, trace
+from edge_sdk.preprocess import Image, Operation, trace
 
 _PAIR, _STAGE = 300, 150  # pixels on a thumbnail's longer side
 _KINDS = (
@@ -23,12 +22,14 @@ _KINDS = (
 )
 
 
-def stages(operations: Sequence[Operation], samples: Sequence[Sample]) -> Iterable[str]:
-    """A table with a row for each sample: the picture as it is, then after each operation."""
+def stages(
+    operations: Sequence[Operation], samples: Sequence[Sample], read: Callable[[Sample], Image] = Sample.read
+) -> Iterable[str]:
+    """A table with a row for each sample: the picture that `read` gives, then after each operation."""
     yield "<h2>From pixel to network input</h2>"
     yield "<p class=muted>The picture after each operation; a dash where an operation left it as it was.</p>"
     head = "".join(f"<th>{_operation(operation)}</th>" for operation in operations)
-    rows = "".join(f"<tr>{''.join(_row(operations, sample))}</tr>" for sample in samples)
+    rows = "".join(f"<tr>{''.join(_row(operations, sample, read))}</tr>" for sample in samples)
     head = f"<tr><th class=text>data, file</th><th>as read</th>{head}</tr>"
     yield f"<div class=scroll><table class=stages>{head}{rows}</table></div>"
 
@@ -54,10 +55,10 @@ def _operation(operation: Operation) -> str:
     return f"{escape(name)}<br><span class=muted>{escape(values)}</span>"
 
 
-def _row(operations: Sequence[Operation], sample: Sample) -> Iterable[str]:
+def _row(operations: Sequence[Operation], sample: Sample, read: Callable[[Sample], Image]) -> Iterable[str]:
     yield f"<td class=text>{escape(sample.dataset)}<br><span class=muted>{escape(short_name(sample.path))}</span></td>"
     try:
-        picture = images.load(sample.path)
+        picture = read(sample)
     except (InputError, OSError) as error:  # gone since it was embedded
         yield f"<td class=text colspan={len(operations) + 1}>{escape(str(error))}</td>"
         return
