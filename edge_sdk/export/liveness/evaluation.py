@@ -19,7 +19,7 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.calibration.presentation import AttackScores
 from edge_sdk.calibration.thresholds import rate
 from edge_sdk.errors import OperatingPointError, ScoreError, UsageError
-from edge_sdk.export.datasets import Dataset
+from edge_sdk.export.datasets import RENDERINGS, Dataset
 from edge_sdk.export.liveness.measurements import ANY, AtPoint, Separation, at_point, separation
 from edge_sdk.export.liveness.seen import Example, Progress, Seen, look
 from edge_sdk.export.liveness.sessions import Outcome, Session, outcome, sessions
@@ -134,16 +134,19 @@ def evaluate(
     faces: Literal["cropped", "cascade"] = "cropped",
     frame_rate: float = FRAME_RATE,
     replicates: int = 1000,
-    mistakes: int = 8,
+    mistakes: int = 6,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measure one artifact of a bundle on `data`, per data set and, if there are several, on all together.
 
+    Attacks that were rendered (``print+lfw``) are measured against the live faces they were made of, where those are
+    among the data (``lfw``).
+
     Args:
         faces: Whether pictures are crops of faces, or full frames in which to search.
         frame_rate: At which the frames of a recording are taken to follow each other, a second.
-        mistakes: Pictures of each kind to list, each of another person, the worst first.
+        mistakes: Pictures of each data set and class to list, each of another person, the worst first.
 
     Raises:
         BundleError, EngineError: The bundle cannot be run so.
@@ -166,7 +169,7 @@ def evaluate(
     if not scored:
         raise ScoreError(f"none of {len(seen)} pictures has a score; the first: {', '.join(seen[0].reasons)}")
     names = sorted({sample.dataset for sample in data.samples})
-    parts = {name: [picture for picture in scored if picture.sample.dataset == name] for name in names}
+    parts = {name: _part(scored, name) for name in names}
     if len(names) > 1:
         parts[ALL] = scored
     separations, skipped = _separations(parts, replicates, seed)
@@ -203,6 +206,12 @@ def evaluate(
     return Evaluation(report, tuple(scores for _, scores in separations), seen, examples, compared, opened.manifest)
 
 
+def _part(scored: Sequence[Seen], name: str) -> list[Seen]:
+    """The pictures of a data set; of a rendered one also the live faces of its source."""
+    source = next((name.removeprefix(f"{kind}+") for kind in RENDERINGS if name.startswith(f"{kind}+")), name)
+    return [p for p in scored if p.sample.dataset == name or (p.sample.genuine and p.sample.dataset == source)]
+
+
 def _scores(pictures: Sequence[Seen]) -> AttackScores:
     samples = [picture.sample for picture in pictures]
     return AttackScores(
@@ -222,6 +231,10 @@ def _separations(
         kinds = sorted({picture.sample.attack for picture in part if picture.sample.attack})
         if not kinds:
             skipped.append(Skipped(name, ANY, "no attacks with a score: BPCER alone"))
+            continue
+        if not any(picture.sample.genuine for picture in part):
+            skipped.append(Skipped(name, ANY, "no live faces with a score: APCER alone"))
+            continue
         for species in (*kinds, ANY) if len(kinds) > 1 else kinds:
             scores = _scores([p for p in part if p.sample.attack in (None, species) or species == ANY])
             try:
@@ -244,18 +257,17 @@ def _outcomes(streams: Sequence[Session], frame_rate: float, replicates: int, se
 
 
 def _mistakes(scored: Sequence[Seen], threshold: float, limit: int) -> tuple[Mistake, ...]:
-    """Of live faces and of each species those furthest on the wrong side, each of another person."""
-    chosen: dict[str | None, dict[str, Mistake]] = defaultdict(dict)
+    """Of each data set's live faces and species those furthest on the wrong side, each of another person."""
+    chosen: dict[tuple[str, str], dict[str, Mistake]] = defaultdict(dict)
     for picture in sorted(scored, key=lambda picture: -abs(picture.score - threshold)):
-        sample, people = picture.sample, chosen[picture.sample.attack]
+        sample = picture.sample
+        people = chosen[sample.dataset, sample.attack or ""]
         wrong = (picture.score >= threshold) != sample.genuine
         if wrong and len(people) < limit and sample.subject not in people:
             people[sample.subject] = Mistake(
                 str(sample.path), sample.dataset, sample.subject, sample.attack, picture.score
             )
-    return tuple(
-        mistake for attack in sorted(chosen, key=lambda attack: attack or "") for mistake in chosen[attack].values()
-    )
+    return tuple(mistake for key in sorted(chosen) for mistake in chosen[key].values())
 
 
 def _non_response(picture: Seen) -> NonResponse:

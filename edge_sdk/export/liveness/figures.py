@@ -50,20 +50,20 @@ def curves(evaluation: Evaluation) -> str:
 
 
 def histograms(evaluation: Evaluation) -> str:
-    """Scores of live faces and of each species, for each data set with scores."""
+    """Scores of live faces and of each species, for each data set with scores, on one axis."""
     colors, parts = _colors(evaluation.seen), _parts(evaluation)
+    everything = np.array([picture.score for part in parts.values() for picture in part])
+    bins = np.linspace(everything.min(), everything.max() + 1e-9, 81)
     figure = Figure(figsize=(10.5, 2.6 * len(parts)), layout="constrained")
-    axes = figure.subplots(len(parts), 1, squeeze=False)[:, 0]
+    axes = figure.subplots(len(parts), 1, squeeze=False, sharex=True)[:, 0]
     for axis, (data, part) in zip(axes, parts.items(), strict=True):
-        groups = _scores(part, lambda sample: (_kind(sample),))
-        everything = np.concatenate(list(groups.values()))
-        bins = np.linspace(everything.min(), everything.max() + 1e-9, 61)
-        for (kind,), values in groups.items():
+        for (kind,), values in _scores(part, lambda sample: (_kind(sample),)).items():
             weights, color = np.full(values.size, 1 / values.size), colors[kind]
             axis.hist(values, bins=bins, weights=weights, histtype="stepfilled", alpha=0.4, color=color, label=kind)
         _threshold(axis, evaluation)
-        axis.set(title=data, xlabel=_SCORE, ylabel="share")
+        axis.set(title=data, ylabel="share")
         axis.legend(fontsize=8)
+    axes[-1].set(xlabel=_SCORE)
     return svg(figure, axes)
 
 
@@ -124,7 +124,7 @@ def latency(sessions: Sequence[Session]) -> str:
     kinds = sorted({session.attack or "" for session in sessions})
     figure = Figure(figsize=(5.2 * len(kinds), 3.4), layout="constrained")
     axes = figure.subplots(1, len(kinds), squeeze=False)[0]
-    last = max((session.after for session in sessions if session.after), default=1)
+    last = 2 + max((session.after for session in sessions if session.after), default=0)
     for axis, kind in zip(axes, kinds, strict=True):
         own = [session for session in sessions if (session.attack or "") == kind]
         for decision, color in (("live", COLORS[0]), ("spoof", COLORS[1])):

@@ -62,7 +62,7 @@ def mistakes(evaluation: Evaluation) -> Iterable[str]:
             continue
         yield (
             f"<p class=muted>Furthest from the threshold {report.threshold:.4g} ({escape(str(report.operating_point))})"
-            " first; each of another person.</p>"
+            " first, by data set; each of another person.</p>"
         )
         yield f"<div class=faces>{''.join(map(_mistake, own))}</div>"
 

@@ -168,7 +168,9 @@ def _data_table(report: Report) -> tuple[Head, Rows]:
     for data in report.data:
         attacks = ", ".join(f"{count} {kind}" for kind, count in data.attacks.items())
         missing = ", ".join(f"{_missing(rate)} {kind}" for kind, rate in data.apnrr.items())
-        rows.append((data.name, str(data.subjects), str(data.live), _missing(data.bpnrr), attacks or _NONE, missing))
+        rows.append(
+            (data.name, str(data.subjects), str(data.live), _missing(data.bpnrr), attacks or _NONE, missing or _NONE)
+        )
     return ("data", "people", "live", "BPNRR", "attacks", "APNRR"), rows
 
 

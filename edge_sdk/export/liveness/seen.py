@@ -21,7 +21,7 @@ from edge_sdk.preprocess.crop import Box
 from edge_sdk.runtime import SpoofDetector
 from edge_sdk.runtime.engines import Tensors
 
-EXAMPLES = 4  # people of each data set and class, to be looked at
+EXAMPLES = 3  # people of each data set and class, to be looked at
 Progress = Callable[[int, int], None]
 
 
