@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import replace
 
 import cv2
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -19,13 +20,14 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from edge_sdk import SpoofDetector, cli, preprocess
 from edge_sdk.errors import ScoreError, UsageError
-from edge_sdk.export.datasets import Dataset, load
+from edge_sdk.export.datasets import Dataset, Sample, load
 from edge_sdk.export.liveness import reports
 from edge_sdk.export.liveness.evaluation import evaluate
 from edge_sdk.export.liveness.measurements import APCER_TARGETS
 from edge_sdk.export.liveness.sessions import Session, outcome, replay
 from edge_sdk.export.liveness.space import layout, space
 from edge_sdk.manifest import DecisionHead, Image, Input, Output, Rate, Reconstruction, SpoofPoint, UnsupportedPoint
+from edge_sdk.preprocess.crop import Box
 from edge_sdk.results import SpoofDecision
 from edge_sdk.runtime.temporal import KOfN, Limits
 
@@ -129,15 +131,8 @@ def bundle(spoof_bundle, data):
     """A threshold amid the scores and one that accepts everybody."""
     with SpoofDetector(spoof_bundle(), engine="onnxruntime", faces="cropped") as detector:
         scores = [detector.examine(sample.path).score for sample in data.samples if sample.path.name == "1.png"]
-    points = (point("apcer_1e-1", float(np.median(scores))), replace_point(point("eer", -9.0)))
+    points = (point("apcer_1e-1", float(np.median(scores))), msgspec.structs.replace(point("eer", -9.0), target=None))
     return spoof_bundle(*points, UnsupportedPoint(name="apcer_1e-2", target=0.01, reason="10 attacks"))
-
-
-def replace_point(found):
-    """The same without a target, as ``eer`` has none."""
-    import msgspec
-
-    return msgspec.structs.replace(found, target=None)
 
 
 def measured(bundle, data, **settings):
@@ -294,8 +289,8 @@ def test_what_cannot_be_measured_is_refused(bundle, data):
     forged = replace(data.samples[0], genuine=False, attack=None)
     with pytest.raises(UsageError, match="forgeries are no presentation attacks"):
         evaluate(bundle, Dataset("cedar", (forged,)))
-    for rate in (0.0, math.nan):
-        with pytest.raises(UsageError, match="frame rate"):
+    for rate in (0.0, 1.0, math.nan):
+        with pytest.raises(UsageError, match="jump in time"):
             evaluate(bundle, data, frame_rate=rate)
     flat = [sample for sample in data.samples if sample.pose and sample.path.parts[-3:] == ("p0", "day", "3.png")]
     with pytest.raises(ScoreError, match="none of 1 pictures has a score; the first: flat"):
@@ -350,6 +345,32 @@ def test_a_repeated_and_a_damaged_frame_have_their_status(evaluation):
     assert "frozen" in verdicts("mine/p1", None)[4].reasons
     assert "corrupt" in verdicts("mine/p1", "print")[2].reasons
     assert "flat" in verdicts("mine/p0", None)[3].reasons
+
+
+def bright_squares(picture):
+    """A locator: 40 x 40 pixels at the left and at the right, each a face if it is bright."""
+    return tuple(Box(left, 10, 40, 40) for left in (5, 55) if picture[10:50, left : left + 40].mean() > 90)
+
+
+def test_full_frames_are_searched_and_followed(spoof_bundle, tmp_path):
+    places = [5] * 8 + [()] + [55] * 8 + [(5, 55)]
+    samples = []
+    for number, place in enumerate(places):
+        picture = np.tile(np.linspace(20, 60, 100).astype(np.uint8), (60, 1))
+        for left in [place] if isinstance(place, int) else place:
+            picture[10:50, left : left + 40] = draw(0, None, number)
+        save(tmp_path / f"{number}.png", picture)
+        samples.append(Sample("mine", "mine/p0", genuine=True, path=tmp_path / f"{number}.png", session="day"))
+    bundle = spoof_bundle(point("apcer_1e-1", -9.0))
+    found = measured(bundle, Dataset("mine", tuple(samples)), faces=bright_squares, replicates=5)
+    assert [entry.reasons for entry in found.report.non_responses] == [("no_face",), ("several_faces",)]
+    assert found.report.faces == "function"
+    stamped = [(number / 20, sample.path) for number, sample in enumerate(samples)]
+    with SpoofDetector(bundle, engine="onnxruntime", faces=bright_squares) as detector:
+        streamed = [(result.decision, result.reasons) for result in detector.stream(stamped)]
+    assert [(v.decision, v.reasons) for v in replay(found.seen, KOfN(-9.0), Limits(), 20.0)] == streamed
+    assert "track_lost" in streamed[9][1]
+    assert next(iter(found.examples)).face.shape[0] == 40
 
 
 def session(person, attack, decision, after, ever_live=False):

@@ -13,47 +13,32 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
-import numpy as np
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration.presentation import AttackScores
-from edge_sdk.calibration.thresholds import rate
 from edge_sdk.errors import OperatingPointError, ScoreError, UsageError
 from edge_sdk.export.datasets import RENDERINGS, Dataset
 from edge_sdk.export.liveness.measurements import ANY, AtPoint, Separation, at_point, separation
-from edge_sdk.export.liveness.seen import Example, Progress, Seen, look
+from edge_sdk.export.liveness.seen import (
+    DataSummary,
+    Example,
+    NonResponse,
+    Progress,
+    Seen,
+    look,
+    non_response,
+    summary,
+)
 from edge_sdk.export.liveness.sessions import Outcome, Session, outcome, sessions
 from edge_sdk.export.liveness.space import Space, space
-from edge_sdk.manifest import Manifest, Rate, SpoofPoint, UnsupportedPoint
+from edge_sdk.manifest import Manifest, SpoofPoint, UnsupportedPoint
 from edge_sdk.runtime import SpoofDetector
+from edge_sdk.runtime.faces import FaceLocator
 from edge_sdk.runtime.temporal import KOfN, Limits
 
 ALL = "all"
 FRAME_RATE = 20.0
 """NUAA's webcams' (Tan et al., 2010)."""
-
-
-@dataclass(frozen=True)
-class NonResponse:
-    """A picture without a score. reasons: flags, ``no_face``, or the name of the error that reading it raised."""
-
-    path: str
-    data: str
-    subject: str
-    attack: str | None
-    reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class DataSummary:
-    """What was evaluated; attacks, and their non-response rate APNRR, by species. BPNRR is that of live faces."""
-
-    name: str
-    subjects: int
-    live: int
-    attacks: dict[str, int]
-    bpnrr: Rate | None
-    apnrr: dict[str, Rate]
 
 
 @dataclass(frozen=True)
@@ -80,9 +65,10 @@ class Mistake:
 class Report:
     """Everything that goes into the JSON file.
 
-    ``faces`` says whether pictures were taken as crops or faces searched in them; ``rule`` and ``limits`` made the
-    decisions over time, at ``frame_rate`` frames a second. Without an operating point there is neither a threshold nor
-    a rule. ``unsupported`` are points that the bundle's own data could not support, by name, with the reason.
+    ``faces`` says whether pictures were taken as crops (``cropped``), or who searched in them. ``rule`` and ``limits``
+    made the decisions over time, at ``frame_rate`` frames a second; without an operating point there is neither a
+    threshold nor a rule. ``unsupported`` are points that the bundle's own data could not support, by name, with the
+    reason.
     """
 
     bundle_id: str
@@ -131,7 +117,7 @@ def evaluate(
     engine: str = "auto",
     precision: str | None = None,
     threads: int = 1,
-    faces: Literal["cropped", "cascade"] = "cropped",
+    faces: FaceLocator | Literal["cropped", "cascade"] = "cropped",
     frame_rate: float = FRAME_RATE,
     replicates: int = 1000,
     mistakes: int = 6,
@@ -144,17 +130,18 @@ def evaluate(
     among the data (``lfw``).
 
     Args:
-        faces: Whether pictures are crops of faces, or full frames in which to search.
+        faces: Whether pictures are crops of faces, or full frames, and who searches in them; as the detector's.
         frame_rate: At which the frames of a recording are taken to follow each other, a second.
         mistakes: Pictures of each data set and class to list, each of another person, the worst first.
 
     Raises:
         BundleError, EngineError: The bundle cannot be run so.
-        UsageError: The data are no faces, or the frame rate is not positive.
+        UsageError: The data are no faces, or the frames further apart than a stream's longest gap.
         ScoreError: Not one picture has a score.
     """
-    if not frame_rate > 0:
-        raise UsageError(f"the frame rate is {frame_rate}; frames follow each other at a positive rate")
+    limits = Limits()
+    if not frame_rate > 1 / limits.gap_s:
+        raise UsageError(f"at {frame_rate} frames a second each is a jump in time; give more than {1 / limits.gap_s:g}")
     if any(sample.genuine == (sample.attack is not None) for sample in data.samples):
         raise UsageError(f"{data.name}: forgeries are no presentation attacks; give data sets of faces")
     with SpoofDetector(bundle, engine=engine, precision=precision, threads=threads, faces=faces) as detector:
@@ -174,13 +161,13 @@ def evaluate(
         parts[ALL] = scored
     separations, skipped = _separations(parts, replicates, seed)
     points = {p.name: p.threshold for p in artifact.operating_points if isinstance(p, SpoofPoint)}
-    rule, limits = KOfN(default.threshold) if default else None, Limits()
+    rule = KOfN(default.threshold) if default else None
     streams = sessions(seen, rule, limits, frame_rate) if rule else ()
     report = Report(
         bundle_id=opened.id,
         artifact=artifact.id,
         engine=engine,
-        faces=faces,
+        faces=faces if isinstance(faces, str) else type(faces).__name__,
         operating_point=default.name if default else None,
         threshold=default.threshold if default else None,
         rule=rule,
@@ -188,7 +175,7 @@ def evaluate(
         frame_rate=frame_rate,
         seed=seed,
         replicates=replicates,
-        data=tuple(_summary(name, seen, replicates, seed) for name in names),
+        data=tuple(summary(name, seen, replicates=replicates, seed=seed) for name in names),
         separations=tuple(measured for measured, _ in separations),
         skipped=tuple(skipped),
         points=tuple(
@@ -201,7 +188,7 @@ def evaluate(
         outcomes=_outcomes(streams, frame_rate, replicates, seed),
         sessions=streams,
         mistakes=_mistakes(scored, default.threshold, mistakes) if default else (),
-        non_responses=tuple(map(_non_response, (picture for picture in seen if not picture.scored))),
+        non_responses=tuple(non_response(picture) for picture in seen if not picture.scored),
     )
     return Evaluation(report, tuple(scores for _, scores in separations), seen, examples, compared, opened.manifest)
 
@@ -268,33 +255,3 @@ def _mistakes(scored: Sequence[Seen], threshold: float, limit: int) -> tuple[Mis
                 str(sample.path), sample.dataset, sample.subject, sample.attack, picture.score
             )
     return tuple(mistake for key in sorted(chosen) for mistake in chosen[key].values())
-
-
-def _non_response(picture: Seen) -> NonResponse:
-    sample = picture.sample
-    return NonResponse(str(sample.path), sample.dataset, sample.subject, sample.attack, picture.reasons)
-
-
-def _summary(name: str, seen: Sequence[Seen], replicates: int, seed: int) -> DataSummary:
-    own = [picture for picture in seen if picture.sample.dataset == name]
-    classes: dict[str, list[Seen]] = defaultdict(list)
-    for picture in own:
-        classes[picture.sample.attack or ""].append(picture)
-    missing = {
-        kind: rate(
-            np.array([not picture.scored for picture in pictures]),
-            np.array([picture.sample.subject for picture in pictures]),
-            replicates=replicates,
-            seed=seed,
-        )
-        for kind, pictures in sorted(classes.items())
-    }
-    bpnrr = missing.pop("", None)
-    return DataSummary(
-        name=name,
-        subjects=len({picture.sample.subject for picture in own}),
-        live=len(classes.get("", ())),
-        attacks={kind: len(classes[kind]) for kind in missing},
-        bpnrr=bpnrr,
-        apnrr=missing,
-    )

@@ -42,7 +42,7 @@ def html(evaluation: Evaluation) -> str:
     default = f"threshold {report.threshold:.4g} ({report.operating_point})" if report.threshold is not None else "none"
     settings = (
         f"artifact {report.artifact}, engine {report.engine}; default {default}; pictures are "
-        f"{'crops of faces' if report.faces == 'cropped' else 'full frames, faces found by the cascade'}; 95 % "
+        f"{'crops of faces' if report.faces == 'cropped' else f'full frames, faces found by {report.faces}'}; 95 % "
         f"intervals from {report.replicates} bootstrap resamples of people, seed {report.seed}"
     )
     parts = [

@@ -1,4 +1,4 @@
-"""Every picture through the runtime's detector, once, and what has to be kept of it."""
+"""Every picture through the runtime's detector, once: what has to be kept of it, and which got no response."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import images
+from edge_sdk.calibration.thresholds import rate
 from edge_sdk.errors import InputError
 from edge_sdk.export.datasets import Sample
 from edge_sdk.export.liveness.space import POINTS, Space
+from edge_sdk.manifest import Rate
 from edge_sdk.preprocess import Image
 from edge_sdk.preprocess.crop import Box
 from edge_sdk.runtime import SpoofDetector
@@ -69,6 +71,29 @@ class Example:
     tensors: Tensors
 
 
+@dataclass(frozen=True)
+class NonResponse:
+    """A picture without a score. reasons: flags, ``no_face``, or the name of the error that reading it raised."""
+
+    path: str
+    data: str
+    subject: str
+    attack: str | None
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """What was evaluated; attacks, and their non-response rate APNRR, by species. BPNRR is that of live faces."""
+
+    name: str
+    subjects: int
+    live: int
+    attacks: dict[str, int]
+    bpnrr: Rate | None
+    apnrr: dict[str, Rate]
+
+
 def look(
     detector: SpoofDetector,
     samples: Sequence[Sample],
@@ -93,6 +118,38 @@ def look(
         if progress is not None:
             progress(number + 1, len(samples))
     return tuple(found), tuple(itertools.chain.from_iterable(examples[key].values() for key in sorted(examples)))
+
+
+def non_response(picture: Seen) -> NonResponse:
+    """A picture without a score, for the list."""
+    sample = picture.sample
+    return NonResponse(str(sample.path), sample.dataset, sample.subject, sample.attack, picture.reasons)
+
+
+def summary(name: str, seen: Sequence[Seen], *, replicates: int = 1000, seed: int = 0) -> DataSummary:
+    """Count the pictures of one data set."""
+    own = [picture for picture in seen if picture.sample.dataset == name]
+    classes: dict[str, list[Seen]] = defaultdict(list)
+    for picture in own:
+        classes[picture.sample.attack or ""].append(picture)
+    missing = {
+        kind: rate(
+            np.array([not picture.scored for picture in pictures]),
+            np.array([picture.sample.subject for picture in pictures]),
+            replicates=replicates,
+            seed=seed,
+        )
+        for kind, pictures in sorted(classes.items())
+    }
+    bpnrr = missing.pop("", None)
+    return DataSummary(
+        name=name,
+        subjects=len({picture.sample.subject for picture in own}),
+        live=len(classes.get("", ())),
+        attacks={kind: len(classes[kind]) for kind in missing},
+        bpnrr=bpnrr,
+        apnrr=missing,
+    )
 
 
 def _look(detector: SpoofDetector, sample: Sample, space: Space | None) -> tuple[Seen, Example | None]:
