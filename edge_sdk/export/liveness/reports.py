@@ -30,18 +30,19 @@ def write(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
 def text(report: Report) -> str:
     """The tables for a terminal."""
     tables = [_data_table(report), _separation_table(report), _point_table(report), _outcome_table(report)]
-    title = f"{report.bundle_id}, {report.artifact}, engine {report.engine}; 95 % intervals over people"
+    title = f"{report.bundle_id}, {report.artifact}, engine {report.engine}; default {_default(report)}"
     notes = [f"* {_OWN_THRESHOLD}"] if report.separations else []
     notes += [f"not measured: {s.data}, {s.species}: {s.reason}" for s in report.skipped]
-    return "\n\n".join([title, *(plain(*table) for table in tables if table[1]), *notes])
+    return "\n\n".join(
+        [f"{title}; 95 % intervals over people", *(plain(*table) for table in tables if table[1]), *notes]
+    )
 
 
 def html(evaluation: Evaluation) -> str:
     """The page: tables, curves, distributions, decisions over time, latents, reconstructions and mistakes."""
     report = evaluation.report
-    default = f"threshold {report.threshold:.4g} ({report.operating_point})" if report.threshold is not None else "none"
     settings = (
-        f"artifact {report.artifact}, engine {report.engine}; default {default}; pictures are "
+        f"artifact {report.artifact}, engine {report.engine}; default {_default(report)}; pictures are "
         f"{'crops of faces' if report.faces == 'cropped' else f'full frames, faces found by {report.faces}'}; 95 % "
         f"intervals from {report.replicates} bootstrap resamples of people, seed {report.seed}"
     )
@@ -110,10 +111,11 @@ def _decisions(report: Report) -> Iterable[str]:
     short = sum(session.frames < rule.live for session in report.sessions)
     yield _note(
         f"Each session as a stream of {report.frame_rate:g} frames a second: LIVE with {rule.live} of the last "
-        f"{rule.window} scores at the threshold, SPOOF with {rule.spoof} below; deadline {limits.deadline_s:g} s, "
-        f"cooldown {limits.cooldown_s:g} s. The decision is the first LIVE or SPOOF. A session without one is never "
-        f"counted as LIVE: it is an error of live people (BPCER), none of attacks (APCER). {short} sessions have fewer "
-        f"than {rule.live} frames. Latency: frames, and seconds since the first, until the decision."
+        f"{rule.window} scores at the {_default(report)} or above, SPOOF with {rule.spoof} below; deadline "
+        f"{limits.deadline_s:g} s, cooldown {limits.cooldown_s:g} s. The decision is the first LIVE or SPOOF. A "
+        "session without one is never counted as LIVE: it is an error of live people (BPCER), none of attacks "
+        f"(APCER). {short} sessions have fewer than {rule.live} frames. Latency: frames, and seconds since the first, "
+        "until the decision."
     )
     yield _table(_outcome_table(report))
     yield _plot(figures.latency(report.sessions))
@@ -146,6 +148,10 @@ def _non_responses(report: Report) -> Iterable[str]:
             for entry in report.non_responses
         ]
         yield _table((("file", "person", "class", "reason"), rows))
+
+
+def _default(report: Report) -> str:
+    return "none" if report.threshold is None else f"threshold {report.threshold:.4g} ({report.operating_point})"
 
 
 def _note(words: str) -> str:

@@ -1,6 +1,6 @@
 """Where pictures lie to each other: what of a model's outputs is compared, and how it is laid out on paper.
 
-The anti-spoofing thesis draws its latents' first two principal components and UMAP's two (section 4.1). t-SNE stands in
+The anti-spoofing thesis draws its latents' first two principal components and UMAP's two (section 3.7). t-SNE stands in
 for UMAP, with which it shares the aim: neighbours stay neighbours, distances between groups mean nothing.
 """
 
