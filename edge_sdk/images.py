@@ -73,8 +73,8 @@ def in_folder(folder: Path) -> list[Path]:
 
     Hidden files are passed over.
     """
-    found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
-    return sorted(found, key=lambda path: natural(path.name))
+    named = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    return sorted(filter(Path.is_file, named), key=lambda path: natural(path.name))
 
 
 def natural(text: str) -> list[tuple[int, str]]:

@@ -31,25 +31,23 @@ class Tally:
 
     source: str | None = None
     errors: int = 0
-    counts: Counter[SpoofDecision] = field(default_factory=Counter)
-    first: First | None = None
-    last: StreamResult | None = None
-    _start: float = 0.0
-    _latencies: list[float] = field(default_factory=list)
+    counts: Counter[SpoofDecision] = field(default_factory=Counter, init=False)
+    first: First | None = field(default=None, init=False)
+    _begin: float | None = field(default=None, init=False)
+    _last: SpoofDecision | None = field(default=None, init=False)
+    _latencies: list[float] = field(default_factory=list, init=False)
 
     def add(self, result: SpoofResult | StreamResult) -> None:
         """Count the next frame of the stream, or another picture."""
-        frame = result.frame if isinstance(result, StreamResult) else result
         self.counts[result.decision] += 1
+        frame = result.frame if isinstance(result, StreamResult) else result
+        if isinstance(result, StreamResult):
+            self._begin = result.time if self._begin is None else self._begin
+            if self.first is None and result.decision in DECIDED:
+                self.first = First(result.decision, result.time - self._begin, self.frames)
+            self._last = result.decision
         if not math.isnan(frame.score):  # what is not judged costs nothing, and would flatter the others
             self._latencies.append(frame.timings.total_ms)
-        if not isinstance(result, StreamResult):
-            return
-        if self.last is None:
-            self._start = result.time
-        self.last = result
-        if self.first is None and result.decision in DECIDED:
-            self.first = First(result.decision, result.time - self._start, self.frames)
 
     @property
     def frames(self) -> int:
@@ -71,10 +69,8 @@ class Tally:
             return SpoofDecision.SPOOF
         if self.errors or not self.frames:
             return SpoofDecision.UNCERTAIN
-        if self.last is not None:
-            return self.last.decision
         (most, count), *_ = self.counts.most_common()
-        return most if count == self.frames else SpoofDecision.UNCERTAIN
+        return self._last or (most if count == self.frames else SpoofDecision.UNCERTAIN)
 
     @property
     def latency_ms(self) -> tuple[float, float] | None:
