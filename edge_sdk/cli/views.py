@@ -95,7 +95,9 @@ class Text:
         self._end_line()
         if not tally.frames or (tally.source is None and tally.frames + tally.errors == 1):
             return
-        counts = ", ".join(f"{decision.name} {count}" for decision, count in tally.counts.items())
+        counts = ", ".join(
+            f"{decision.name} {tally.counts[decision]}" for decision in SpoofDecision if tally.counts[decision]
+        )
         what = f"{tally.source}: {tally.frames} frames" if tally.source else f"{tally.frames} pictures"
         lines = [f"{tally.decision.name:<11}{what}, {tally.decided} decided{': ' if counts else ''}{counts}"]
         if tally.errors:

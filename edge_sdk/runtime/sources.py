@@ -28,11 +28,12 @@ CAMERA_PATIENCE_S = 3.0
 _ATTEMPTS = 1800
 _FALLBACK_FPS = 25.0
 _SANE_FRAMES = 10_000_000  # where a container says nothing, OpenCV may announce anything
-# Matroska announces a length, that of the sound too, and no number of frames: what is less than this is no loss.
+# Matroska's length may be that of the sound, and its frames may come unevenly: less than this is no loss.
 _ESTIMATED_S = 0.5
 _PAUSE_S = 0.05  # before a camera that gave nothing is asked again
 
 _MATROSKA = b"\x1aE\xdf\xa3"
+_OLD_MOVIES = (b"moov", b"mdat", b"wide", b"free", b"skip")  # QuickTime's, which may begin with any of its parts
 _STILLS = (b"avif", b"heic", b"heix", b"mif1", b"msf1")  # photos in MP4's container, of which FFmpeg shows one tile
 
 
@@ -40,8 +41,8 @@ def video(path: str | os.PathLike[str]) -> Iterator[Stamped]:
     """Open a video file, and return its frames in their order.
 
     The times are those of the container. Frames that FFmpeg refuses are None, evenly spaced between the times of their
-    neighbours, and so are those that the container announces behind the last. What FFmpeg patches up, such as the
-    missing half of a frame, is a frame.
+    neighbours, and so are those that the container announces behind the last; Matroska announces only a length, and
+    there up to half a second may be missing unseen. What FFmpeg patches up, such as half a frame, is a frame.
 
     Returns:
         ``(seconds, uint8 (H, W, 3) BGR)``; VideoDecodeError when the end comes without a frame that could be decoded.
@@ -124,9 +125,8 @@ def _is_video(head: bytes) -> bool:
     """By the container: FFmpeg by itself would show a text file as a film of letters."""
     if head[4:8] == b"ftyp":
         return head[8:12] not in _STILLS
-    return head.startswith(_MATROSKA) or (head.startswith(b"RIFF") and head[8:12] == b"AVI ") or head[4:8] in (
-        b"moov", b"mdat", b"wide", b"free", b"skip",
-    )  # fmt: skip
+    avi = head.startswith(b"RIFF") and head[8:12] == b"AVI "
+    return avi or head.startswith(_MATROSKA) or head[4:8] in _OLD_MOVIES
 
 
 def _decoded(capture: cv2.VideoCapture, path: Path, *, estimated: bool) -> Iterator[Stamped]:

@@ -289,7 +289,7 @@ def test_text_has_a_line_for_each_change(lenient: str, tmp_path: Path, capsys: C
     assert first.split() == ["0.00", "s", "UNCERTAIN", first.split()[3], "1", "face", "undecided"]
     assert (second.split()[:3], second.split()[-1]) == (["0.75", "s", "LIVE"], "evidence")
     assert third.split() == ["1.00", "s", "NO_FACE", "no", "score", "0", "faces", "no_face"]
-    assert summary[0].split() == f"NO_FACE {video}: 9 frames, 2 decided: UNCERTAIN 6, LIVE 2, NO_FACE 1".split()
+    assert summary[0].split() == f"NO_FACE {video}: 9 frames, 2 decided: LIVE 2, UNCERTAIN 6, NO_FACE 1".split()
     assert summary[1].strip() == "first LIVE after 0.75 s, 7 frames"
     assert "median" in summary[2]
 
