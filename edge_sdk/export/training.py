@@ -245,9 +245,8 @@ class _Loop:
         if augment is None:
             return images
         subjects = self.roster.subject[indices]
-        writers = {subject: augment.writer.draw(rng) for subject in dict.fromkeys(subjects.tolist())}
-        changed = [augment(image, rng, writers[who]) for image, who in zip(images, subjects.tolist(), strict=True)]
-        return np.stack(changed)
+        change = {subject: augment.for_person(rng) for subject in dict.fromkeys(subjects.tolist())}
+        return np.stack([change[who](image, rng) for image, who in zip(images, subjects.tolist(), strict=True)])
 
     def _validate(self, loss: float) -> None:
         record = self.task.measure(self._answers(), self.run.validation.samples)

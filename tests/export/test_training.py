@@ -17,7 +17,7 @@ import torch
 
 from edge_sdk.errors import DatasetError, TrainingError, UsageError
 from edge_sdk.export import checkpoint, progress, recipe
-from edge_sdk.export.augment import Augmentation
+from edge_sdk.export.augment.signatures import SignatureAugmentation
 from edge_sdk.export.datasets import load, split_subjects
 from edge_sdk.export.datasets.synthetic import SyntheticWriter
 from edge_sdk.export.splits import Split
@@ -171,8 +171,8 @@ def test_splits_share_nobody_and_survive_a_file(tmp_path: Path) -> None:
 def test_augmentation_is_seeded_and_keeps_the_signature() -> None:
     image = np.rint(apply(INK, SyntheticWriter(1).genuine(0))[0] * 255).astype(np.uint8)
     before = image.copy()
-    changed = [Augmentation()(image, np.random.default_rng(seed)) for seed in range(20)]
+    changed = [SignatureAugmentation()(image, np.random.default_rng(seed)) for seed in range(20)]
     assert np.array_equal(image, before)
-    assert np.array_equal(changed[0], Augmentation()(image, np.random.default_rng(0)))
+    assert np.array_equal(changed[0], SignatureAugmentation()(image, np.random.default_rng(0)))
     assert all(not np.array_equal(one, image) for one in changed)
     assert all(0.4 < one.mean() / image.mean() < 2 for one in changed)
