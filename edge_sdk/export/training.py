@@ -191,6 +191,10 @@ class _Loop:
         learned = (
             joined(run.train, load(*self.preset.extra, progress=progress.report)) if self.preset.extra else run.train
         )
+        self.filtered = self.preset.filter(learned) if self.preset.filter else None
+        if self.filtered:
+            learned = self.filtered.kept
+            progress.say(self.filtered.told)
         offset = len(learned.samples)
         bar = progress.task("preparing images", offset + len(run.validation.samples))
         self.images = prepared(learned.samples, operations, progress=lambda done, _: bar.update(done))
@@ -298,6 +302,7 @@ class _Loop:
                     **self.run.facts(),
                     "data": self.run.data,
                     "steps": self.run.total,
+                    "left_out": self.filtered.left_out if self.filtered else None,
                     "settings": asdict(self.preset),
                 }
                 (self.run.folder / "run.json").write_text(json.dumps(described, indent=2, default=str) + "\n")
