@@ -253,7 +253,8 @@ def test_only_training_images_are_filtered(run: Run, tmp_path: Path, capsys: pyt
         first, *others = data.samples
         return Dataset(data.name, (replace(first, pose=Pose(0, 45, 0)), *others))
 
-    run = replace(run, train=turned(run.train), validation=turned(run.validation), steps=2)
+    filtering = replace(run.recipe, presets={"best": replace(run.preset, filter=Filter())})
+    run = replace(run, recipe=filtering, train=turned(run.train), validation=turned(run.validation), steps=2)
     outcome = train(run)
     assert "left out 1 of 24 training images: 1 heads turned away, 0 darker" in capsys.readouterr().err
     described = json.loads((run.folder / "run.json").read_text())

@@ -76,6 +76,23 @@ def test_progress_shows_no_validation_before_there_is_one(
     assert ["AUROC" in line for line in bars] == [False, False, False, True]
 
 
+def test_work_that_tells_of_itself_is_shown_in_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0)
+    with progress.Progress() as shown:
+        for what, done in (("rendering print+lfw", 1), ("rendering print+lfw", 2), ("drawing synthetic", 2)):
+            shown.report(what, done, 2)
+    assert capsys.readouterr().err.splitlines() == [
+        "rendering print+lfw: 1/2",
+        "rendering print+lfw: 2/2",
+        "drawing synthetic: 2/2",
+    ]
+    with progress.Progress(quiet=True) as silent:
+        silent.report("rendering print+lfw", 1, 2)
+    assert capsys.readouterr().err == ""
+
+
 def test_people_in_both_sets_are_refused(run: Run) -> None:
     with pytest.raises(TrainingError, match="both"):
         train(replace(run, validation=run.train), quiet=True)

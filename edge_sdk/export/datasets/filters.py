@@ -43,8 +43,12 @@ class Filtered(NamedTuple):
 class Filter:
     """The thesis' filters in its order: heads, then the brightness of what is left.
 
-    Live images and attacks are filtered alike. The thesis filtered live ones alone, which it trained on, and found in
-    part the difference that this made (section 4.1.2).
+    Live images and attacks are filtered alike. The thesis filtered live ones alone, and what it then told apart was in
+    part the difference that this had made (section 4.1.2).
+
+    It valued uniformity over size because it had plenty: 557,000 images were left of 5.9 million. Our own presets
+    filter nothing: turned heads and changing light are live, too, and of the 1,742 live images of NUAA's training list
+    the filter of brightness alone would take 235.
 
     Attributes:
         pose: Limit of :func:`frontal` in degrees; None keeps every head.

@@ -87,7 +87,6 @@ RECIPE = Recipe(
             learning_rate=5e-4,
             network={"width": 0.25},
             augmentation=PLACES,
-            filter=Filter(),
             optimizer="adam",
             betas=(0.9, 0.99),
             schedule="decay",

@@ -11,7 +11,6 @@ from torch.func import functional_call
 
 from edge_sdk.export.augment.faces import PLACES
 from edge_sdk.export.autoencoders import LATENT, RECONSTRUCTION, Autoencoder
-from edge_sdk.export.datasets.filters import Filter
 from edge_sdk.export.one_class import Adversarial, AdversarialPass, OneClass
 from edge_sdk.export.recipe import Preset, Recipe
 from edge_sdk.manifest import Reconstruction
@@ -145,7 +144,6 @@ RECIPE = Recipe(
             learning_rate=2e-4,
             network={"width": 0.125},
             augmentation=PLACES,
-            filter=Filter(),
             optimizer="adam",
             betas=(0.5, 0.99),
             schedule="decay",

@@ -93,7 +93,6 @@ RECIPE = Recipe(
             learning_rate=5e-4,
             network={"width": 0.125},
             augmentation=PLACES,
-            filter=Filter(),
             optimizer="adam",
             betas=(0.5, 0.999),
             schedule="decay",
