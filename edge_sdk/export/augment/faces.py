@@ -124,11 +124,12 @@ scaling that precedes the network leaves no other brightness. The thesis found n
 class CameraAugmentation:
     """Another camera and another locator of faces, for networks that have seen attacks.
 
-    What a camera adds must not tell live from attack: an attack has passed two cameras, a rendered one through noise,
-    blur and JPEG that its live image never saw. Yet the dots of a print and the grid of a screen, or their beats with
-    the pixels, are a few pixels wide and must stay to be seen. So most images keep their finest detail: blur is rare
-    and takes at most a quarter off a pattern with a period of 6 pixels, and half off one of 4; JPEG stays above where
-    blocks show; nothing is cut out, and a single interpolation, a cubic one, moves the picture.
+    What a camera adds must not tell live from attack: an attack has passed two cameras, a rendered one through blur,
+    noise and JPEG that its live image never saw. So the ranges take in those of
+    :class:`~edge_sdk.export.datasets.recapture.Shot`. But they go little further, for the dots of a print and the grid
+    of a screen, or their beats with the pixels, are a few pixels wide and must stay to be seen. Blur is rare and takes
+    at most a quarter off a pattern with a period of 6 pixels, and half off one of 4; under JPEG of 60 a weak grid is
+    still there; nothing is cut out; a single interpolation, a cubic one, moves the picture.
 
     Attributes:
         rotation, translation, zoom, flip: As in :class:`FaceAugmentation`; within what a locator of faces varies by.
