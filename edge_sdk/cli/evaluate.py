@@ -31,7 +31,8 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
         nargs="+",
         required=True,
         metavar="SPEC",
-        help="cedar:PATH, folder:PATH, synthetic:20 ...; for live faces and attacks nuaa-test:PATH, spoof:PATH ...",
+        help="signatures: cedar:PATH, folder:PATH, photo+cedar:PATH, synthetic:20 ...; "
+        "faces: nuaa-test:PATH, lfw:PATH, live:PATH, spoof:PATH, print+live:PATH, screen+live:PATH ...",
     )
     parser.add_argument(
         "--subjects-file",
@@ -75,10 +76,10 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         evaluation, reports = (importlib.import_module(f"{home}.{name}") for name in ("evaluation", "reports"))
     except ImportError as error:
         raise MissingToolError(error.name or "a package", "export") from error
-    data = load(*arguments.data)
-    if arguments.subjects_file:
-        data = data.select(_subjects(arguments.subjects_file))
     with Progress(quiet=arguments.json) as progress:
+        data = load(*arguments.data, progress=progress.report)
+        if arguments.subjects_file:
+            data = data.select(_subjects(arguments.subjects_file))
         task = progress.task("scoring", len(data.samples))
         found = evaluation.evaluate(
             bundle,
