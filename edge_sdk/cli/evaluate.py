@@ -1,21 +1,29 @@
-"""``edge-sdk evaluate``: a bundle's error rates on data sets, as tables, JSON and one HTML page."""
+"""``edge-sdk evaluate``: a bundle's error rates on data sets, as tables, JSON and one HTML page.
+
+What is measured is the bundle's task: people told apart, or live faces told from attacks.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 from pathlib import Path
 from typing import Any
 
-from edge_sdk.errors import DatasetError, MissingToolError
+from edge_sdk.errors import DatasetError, MissingToolError, UsageError
+
+SPOOF = ("faces", "frame_rate")
+"""Options that only a bundle of task ``spoof`` has."""
 
 
 def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Register the command; nothing heavy is imported before it runs."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="measure a bundle on data sets",
-        description="Embed every picture once, compare pairs, and report error rates at the bundle's thresholds.",
+        help="measure a bundle on data sets of signatures or faces",
+        description="Score every picture once and report error rates at the bundle's thresholds: of pairs for a "
+        "verifier, of live faces and attacks for a bundle of task spoof.",
     )
     parser.add_argument("bundle", metavar="BUNDLE", help="shipped name, folder or .edge file")
     parser.add_argument(
@@ -35,6 +43,17 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--engine", default="auto", metavar="NAME")
     parser.add_argument("--precision", metavar="NAME", help="int8, fp32 or an artifact's id; default: int8 if there")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine (%(default)s)")
+    parser.add_argument(
+        "--faces",
+        choices=("cropped", "cascade"),
+        help="task spoof: pictures are crops of faces (default), or full frames in which OpenCV's cascade searches",
+    )
+    parser.add_argument(
+        "--frame-rate",
+        type=float,
+        metavar="HZ",
+        help="task spoof: frames of a recording a second, for decisions over time (default: 20)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of drawn pairs and resamples (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -42,34 +61,43 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    from edge_sdk.bundle import Bundle
+
+    bundle = Bundle.open(arguments.bundle)
+    spoof = bundle.manifest.task == "spoof"
+    options = {name: value for name in SPOOF if (value := getattr(arguments, name)) is not None}
+    if options and not spoof:
+        raise UsageError(f"{bundle.id} compares people: --faces and --frame-rate are for bundles of task spoof")
     try:
-        from edge_sdk.export import reports
         from edge_sdk.export.datasets import load
-        from edge_sdk.export.evaluation import evaluate
         from edge_sdk.export.progress import Progress
+
+        home = "edge_sdk.export.liveness" if spoof else "edge_sdk.export"  # alike in what is called here
+        evaluation, reports = (importlib.import_module(f"{home}.{name}") for name in ("evaluation", "reports"))
     except ImportError as error:
         raise MissingToolError(error.name or "a package", "export") from error
     with Progress(quiet=arguments.json) as progress:
         data = load(*arguments.data, progress=progress.report)
         if arguments.subjects_file:
             data = data.select(_subjects(arguments.subjects_file))
-        task = progress.task("embedding", len(data.samples))
-        evaluation = evaluate(
-            arguments.bundle,
+        task = progress.task("scoring", len(data.samples))
+        found = evaluation.evaluate(
+            bundle,
             data,
             engine=arguments.engine,
             precision=arguments.precision,
             threads=arguments.threads,
             seed=arguments.seed,
             progress=lambda done, _: task.update(done),
+            **options,
         )
         task.finish()
-    paths = reports.write(evaluation, arguments.out)
+    paths = reports.write(found, arguments.out)
     if arguments.json:
         files = {"files": [str(path) for path in paths]}
-        print(json.dumps({**evaluation.report.as_dict(), **files}, allow_nan=False))
+        print(json.dumps({**found.report.as_dict(), **files}, allow_nan=False))
     else:
-        print(reports.text(evaluation.report))
+        print(reports.text(found.report))
         print("\nwritten: " + ", ".join(map(str, paths)))
     return 0
 

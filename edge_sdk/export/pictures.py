@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
-from pathlib import Path
 
-import cv2
 import msgspec
 import numpy as np
 
-from edge_sdk import images
 from edge_sdk.errors import InputError
 from edge_sdk.export.datasets import Sample
 from edge_sdk.export.evaluation import Report, WrongPair
+from edge_sdk.export.page import file_thumbnail, short_name, thumbnail
 from edge_sdk.preprocess import Image, Operation, trace
 
 _PAIR, _STAGE = 300, 150  # pixels on a thumbnail's longer side
@@ -25,12 +22,14 @@ _KINDS = (
 )
 
 
-def stages(operations: Sequence[Operation], samples: Sequence[Sample]) -> Iterable[str]:
-    """A table with a row for each sample: the picture as it is, then after each operation."""
+def stages(
+    operations: Sequence[Operation], samples: Sequence[Sample], read: Callable[[Sample], Image] = Sample.read
+) -> Iterable[str]:
+    """A table with a row for each sample: the picture that `read` gives, then after each operation."""
     yield "<h2>From pixel to network input</h2>"
     yield "<p class=muted>The picture after each operation; a dash where an operation left it as it was.</p>"
     head = "".join(f"<th>{_operation(operation)}</th>" for operation in operations)
-    rows = "".join(f"<tr>{''.join(_row(operations, sample))}</tr>" for sample in samples)
+    rows = "".join(f"<tr>{''.join(_row(operations, sample, read))}</tr>" for sample in samples)
     head = f"<tr><th class=text>data, file</th><th>as read</th>{head}</tr>"
     yield f"<div class=scroll><table class=stages>{head}{rows}</table></div>"
 
@@ -56,41 +55,22 @@ def _operation(operation: Operation) -> str:
     return f"{escape(name)}<br><span class=muted>{escape(values)}</span>"
 
 
-def _row(operations: Sequence[Operation], sample: Sample) -> Iterable[str]:
-    yield f"<td class=text>{escape(sample.dataset)}<br><span class=muted>{escape(_name(sample.path))}</span></td>"
+def _row(operations: Sequence[Operation], sample: Sample, read: Callable[[Sample], Image]) -> Iterable[str]:
+    yield f"<td class=text>{escape(sample.dataset)}<br><span class=muted>{escape(short_name(sample.path))}</span></td>"
     try:
-        picture = images.load(sample.path)
+        picture = read(sample)
     except (InputError, OSError) as error:  # gone since it was embedded
         yield f"<td class=text colspan={len(operations) + 1}>{escape(str(error))}</td>"
         return
-    yield f"<td>{_thumbnail(picture, _STAGE, 'as read')}</td>"
+    yield f"<td>{thumbnail(picture, _STAGE, 'as read')}</td>"
     for operation, after in trace(operations, picture):
         same = np.array_equal(after, picture)
-        shown = "&ndash;" if same else _thumbnail(after, _STAGE, f"after {type(operation).__name__}")
+        shown = "&ndash;" if same else thumbnail(after, _STAGE, f"after {type(operation).__name__}")
         yield f"<td>{shown}</td>"
         picture = after
 
 
 def _pair(pair: WrongPair) -> str:
-    names = " and ".join(map(_name, (pair.reference, pair.query)))
-    pictures = "".join(map(_file, (pair.reference, pair.query)))
+    names = " and ".join(map(short_name, (pair.reference, pair.query)))
+    pictures = "".join(file_thumbnail(path, _PAIR) for path in (pair.reference, pair.query))
     return f"<figure>{pictures}<figcaption>score {pair.score:.4f}<br>{escape(names)}</figcaption></figure>"
-
-
-def _file(path: str) -> str:
-    try:
-        return _thumbnail(images.load(path), _PAIR, Path(path).name)
-    except (InputError, OSError) as error:  # gone since it was embedded
-        return f"<p class=muted>{escape(str(error))}</p>"
-
-
-def _name(path: str | Path) -> str:
-    return "/".join(Path(path).parts[-3:])
-
-
-def _thumbnail(picture: Image, side: int, description: str) -> str:
-    scale = min(1.0, side / max(picture.shape[:2]))
-    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    data = base64.b64encode(cv2.imencode(".png", small)[1].tobytes()).decode()
-    return f'<img alt="{escape(description)}" src="data:image/png;base64,{data}">'

@@ -14,7 +14,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
@@ -141,6 +141,20 @@ class SpoofDetector:
         decoded = time.perf_counter()
         return self._judge(self._look(image), start, decoded)
 
+    def examine(self, picture: images.Source) -> Examination:
+        """What one picture shows, before any threshold: for evaluation, and for operating points still to be measured.
+
+        Raises:
+            InputError, EngineError: As :meth:`detect`.
+        """
+        look = self._look(images.load(picture))
+        if look.face is None or look.flags:
+            return Examination(look.boxes, look.flags, look.face)
+        tensor = preprocess.apply(self._input.preprocessing, look.face)[np.newaxis]
+        outputs = self._engine.run({self._input.name: tensor})
+        tensors = {self._input.name: tensor, **outputs}
+        return Examination(look.boxes, look.flags, look.face, self._score(tensor, outputs), tensors)
+
     def stream(
         self,
         pictures: Iterable[images.Source | tuple[float, images.Source | None] | None],
@@ -228,6 +242,25 @@ class SpoofDetector:
         if scores.shape != (1,) or not np.isfinite(scores).all():
             raise EngineError(f"{self.artifact.id} gave {scores.size} scores for one picture, or none that is finite")
         return float(scores[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """What a picture shows, before any threshold.
+
+    Attributes:
+        boxes: Of all faces.
+        flags: Of :data:`FLAGS`; with any there is no score.
+        face: The only face, cut out: what the pre-processing starts from. None unless there is exactly one.
+        score: Higher is more likely live; NaN without one.
+        tensors: By name, the pre-processed picture and the model's outputs, ``(1, ...)``; empty without a score.
+    """
+
+    boxes: tuple[Box, ...]
+    flags: tuple[str, ...]
+    face: preprocess.Image | None
+    score: float = math.nan
+    tensors: Tensors = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -127,6 +127,28 @@ def test_the_score_is_that_of_the_cut_and_pre_processed_face(lenient: Bundle) ->
     assert 0 < parts == pytest.approx(timings.total_ms)
 
 
+def test_an_examination_is_the_same_without_a_threshold(make_bundle: Maker, lenient: Bundle) -> None:
+    with detector(lenient) as opened:
+        expected = opened.detect(WITH_FACE).score
+    with detector(spoof_bundle(make_bundle, UnsupportedPoint(name="apcer_1e-2", target=0.01, reason="few"))) as opened:
+        with pytest.raises(OperatingPointError):
+            opened.detect(WITH_FACE)
+        shown = opened.examine(WITH_FACE)
+        assert (shown.score, shown.boxes, shown.flags) == (expected, (FACE,), ())
+        assert shown.face is not None
+        np.testing.assert_array_equal(shown.face, CROP(WITH_FACE, FACE))
+        np.testing.assert_array_equal(shown.tensors["image"][0], preprocess.apply(PIPELINE, shown.face))
+        assert liveness(SCORE, shown.tensors) == expected
+        for picture, boxes, flags in (
+            (frame(), (), ()),
+            (frame((200, 100, 200), (0, 280, 200)), (FACE, OTHER), ("several_faces",)),
+            (np.zeros((480, 640), np.uint8), (), ("too_dark", "flat")),
+        ):
+            shown = opened.examine(picture)
+            assert (shown.boxes, shown.flags, shown.face, shown.tensors) == (boxes, flags, None, {})
+            assert math.isnan(shown.score)
+
+
 def test_live_from_the_threshold_on(make_bundle: Maker, lenient: Bundle) -> None:
     with detector(lenient) as opened:
         score = opened.detect(WITH_FACE).score
