@@ -234,7 +234,7 @@ def test_an_interrupted_run_takes_the_steps_it_would_have_taken(run: Run, tmp_pa
 
 def test_nothing_is_learned_from_attacks(run: Run, tmp_path: Path) -> None:
     """The same weights come out of a training set without them."""
-    learned = task(run.recipe, run.preset, roster(run.train))
+    learned = task(run.recipe, run.preset, roster(run.train), run.train.samples)
     drawn = np.concatenate([learned.batch(np.random.default_rng(seed)) for seed in range(50)])
     assert set(drawn.tolist()) == {k for k, sample in enumerate(run.train.samples) if sample.genuine}
     train(run, quiet=True)
@@ -246,7 +246,7 @@ def test_nothing_is_learned_from_attacks(run: Run, tmp_path: Path) -> None:
 
 def test_validation_ranks_live_above_attack(run: Run) -> None:
     """By the orientation that is fixed: also where the network likes attacks better."""
-    learned = task(run.recipe, run.preset, roster(run.train))
+    learned = task(run.recipe, run.preset, roster(run.train), run.train.samples)
     samples = run.validation.samples
     live = np.array([sample.genuine for sample in samples])
     assert learned.measure(np.where(live, -0.1, -0.2), samples) == {"auroc": 1.0, "eer": 0.0, "score": -0.1}
