@@ -175,4 +175,4 @@ def read_network(run: Path, described: Mapping[str, Any]) -> tuple[Recipe, nn.Mo
 def require_embeddings(chosen: Recipe) -> None:
     """Raises UsageError if a recipe does not compare embeddings."""
     if not isinstance(chosen.score, EmbeddingDistance):
-        raise UsageError(f"{chosen.name} does not compare embeddings, which the exporter and students of embeddings need")
+        raise UsageError(f"{chosen.name} does not compare embeddings, which exporter and students of embeddings need")

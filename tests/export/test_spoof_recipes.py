@@ -18,7 +18,7 @@ from edge_sdk.cli import main
 from edge_sdk.errors import ConversionError, DatasetError, UsageError
 from edge_sdk.export import checkpoint, recipe
 from edge_sdk.export.autoencoders import Autoencoder, DevicePart
-from edge_sdk.export.datasets import Dataset, Sample
+from edge_sdk.export.datasets import Dataset
 from edge_sdk.export.float_onnx import to_onnx
 from edge_sdk.export.float_tflite import to_tflite
 from edge_sdk.export.recipes.dcvae import Dcvae
@@ -186,24 +186,6 @@ def test_scores_of_several_outputs_agree_between_network_and_onnx(score: LatentD
 
 
 # --- training --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def faces(tmp_path: Path) -> Dataset:
-    """Four people, five live pictures and three attacks each: smooth blobs, and the same with a screen's grid."""
-    rng = np.random.default_rng(0)
-    samples = []
-    for person in range(4):
-        for picture in range(8):
-            blob = cv2.resize(
-                rng.uniform(40, 220, (3, 3)).astype(np.float32), (128, 128), interpolation=cv2.INTER_CUBIC
-            )
-            if picture >= 5:
-                blob[::2] *= 0.3
-            path = tmp_path / f"{person}-{picture}.png"
-            cv2.imwrite(str(path), blob.clip(0, 255).astype(np.uint8))
-            samples.append(Sample("blobs", f"blobs/{person}", genuine=picture < 5, path=path))
-    return Dataset("blobs", tuple(samples))
 
 
 @pytest.fixture
