@@ -13,17 +13,17 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 from torch import nn
+from torch.nn import functional
 
 from edge_sdk.cli import main
 from edge_sdk.errors import TrainingError, UsageError
 from edge_sdk.export import checkpoint, recipe
-from edge_sdk.export.autoencoders import Autoencoder
 from edge_sdk.export.batches import batch
 from edge_sdk.export.datasets import Dataset, cache
 from edge_sdk.export.distill import Distillation
 from edge_sdk.export.distill_faces import Imitation, SoftVerdicts, relations, soft_loss
 from edge_sdk.export.splits import Split
-from edge_sdk.export.supervised import Judge, LiveAgainstAttacks
+from edge_sdk.export.supervised import Judge
 from edge_sdk.export.teachers import Teacher
 from edge_sdk.export.teaching import Method, Teaching, method
 from edge_sdk.export.training import Run, train
@@ -151,11 +151,32 @@ def answers(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return torch.sigmoid(network(x)) if isinstance(network, Judge) else network(x)
 
 
-@pytest.mark.parametrize("name", STUDENTS)
-def test_a_student_comes_closer_to_its_teacher_than_without(name: str, faces: Dataset, tmp_path: Path) -> None:
+class Places(nn.Module):
+    """Gray by place: what a verdict learns of these in a few steps takes a miniature's batch norms hundreds."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        gray = functional.adaptive_avg_pool2d(x, 4).flatten(1)
+        return 10 * (gray - gray.mean(dim=1, keepdim=True))
+
+
+def places(**_: float) -> Judge:
+    return Judge(Places(), 16, dropout=0)
+
+
+@pytest.mark.parametrize(("name", "tiny"), [("ganomaly_lite", None), ("spoof_lite", places)])
+def test_a_student_comes_closer_to_its_teacher_than_without(
+    name: str, tiny: Callable[..., nn.Module] | None, faces: Dataset, tmp_path: Path
+) -> None:
     """In as many steps, with the same first weights and batches."""
-    alone = replace(a_run(name, faces, tmp_path / "alone", learning_rate=5e-3, validate_every=20), steps=20)
+    alone = replace(a_run(name, faces, tmp_path / "alone", learning_rate=0.05, validate_every=16), steps=16)
     teacher = teacher_of(name)
+    if tiny:
+        alone = replace(alone, recipe=replace(alone.recipe, tiny=tiny))
+        torch.manual_seed(1)
+        teacher = replace(teacher, network=tiny())
+        nn.init.normal_(teacher.network.verdict[1].weight)
+    else:
+        nn.init.constant_(teacher.network.decoder[-2].bias, -2)  # it draws all faces dark, as nobody else would
     guide = Teaching((teacher,), split_of(alone), method(alone.recipe, alone.preset, {"labels": 0.2}))
     guided = replace(alone, folder=tmp_path / "guided", guide=guide)
     x = images(alone)
@@ -166,7 +187,9 @@ def test_a_student_comes_closer_to_its_teacher_than_without(name: str, faces: Da
         checkpoint.load_network(train(run, quiet=True).checkpoint, network)
         return (answers(network, x) - told).abs().mean().item()
 
-    assert distance(guided) < 0.7 * distance(alone)
+    torch.manual_seed(alone.seed)
+    fresh = (answers(alone.network(), x) - told).abs().mean().item()
+    assert distance(guided) < 0.6 * min(fresh, distance(alone))
 
 
 @pytest.mark.parametrize("name", STUDENTS)
@@ -279,9 +302,3 @@ def test_the_command_distills_it(faces: Dataset, tmp_path: Path, capsys: pytest.
     assert main([*command, "--views", "2"]) == 2
     assert main(["distill", "spoof_lite", *common, str(tmp_path / "other"), *taught]) == 2
     assert "cannot teach this student" in capsys.readouterr().err
-
-
-def test_the_networks_are_what_the_lessons_take() -> None:
-    assert isinstance(miniature("ganomaly_lite").network, Autoencoder)
-    assert isinstance(miniature("spoof_lite").network, Judge)
-    assert isinstance(recipe.get("spoof_lite").preset("large").objective, LiveAgainstAttacks)
