@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -25,7 +26,6 @@ from edge_sdk.errors import UsageError
 from edge_sdk.export.autoencoders import LATENT, RECONSTRUCTION, Autoencoder, Discerning
 from edge_sdk.export.batches import channels_last
 from edge_sdk.export.distill import relational
-from edge_sdk.export.guide import Lessons
 from edge_sdk.export.one_class import Adversarial, AdversarialPass, OneClass
 from edge_sdk.export.recipe import Preset, Recipe
 from edge_sdk.export.supervised import Judge, Judgement, LiveAgainstAttacks
@@ -35,7 +35,8 @@ from edge_sdk.export.teachers import Teacher
 def relations(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """Mean squared difference of the cosine similarities of all pairs of two images, about the batch's mean.
 
-    About zero, the similarities of faces are all near 1: what they have in common drowns what tells them apart.
+    Not about zero, as those of embeddings: nothing keeps latents from a large part that all faces share, which would
+    drown what tells them apart.
 
     Args:
         student, teacher: ``(B, D)`` and ``(B, T)`` of the same images, B at least 2.
@@ -74,35 +75,18 @@ class Imitation:
             suits = isinstance(teacher.network, Autoencoder) and isinstance(teacher.network, Discerning)
             _require_teacher(teacher, preset, suits=suits, what="another, with a discriminator, such as ganomaly")
 
-    def lessons(self, teachers: Sequence[Teacher], fabric: Fabric) -> Lessons:
-        lesson = ImitationLesson(self, _frozen(teachers, fabric), fabric)
-        return lambda _indices, _rng: lesson
-
-
-@dataclass(frozen=True)
-class ImitationLesson:
-    """What :class:`Imitation` says, of a step's images as they are."""
-
-    settings: Imitation
-    teachers: Sequence[nn.Module]
-    fabric: Fabric
-    images: None = None
-
-    def loss(self, made: AdversarialPass, objective: torch.Tensor) -> torch.Tensor:
-        terms = [self._term(teacher, made) for teacher in self.teachers]
-        return self.settings.labels * objective + torch.stack(terms).mean()
-
-    def _term(self, teacher: nn.Module, made: AdversarialPass) -> torch.Tensor:
+    def term(self, teacher: nn.Module, made: AdversarialPass, fabric: Fabric) -> torch.Tensor:
+        """What a student minimises beside its own objective, of one teacher."""
         assert isinstance(teacher, Autoencoder) and isinstance(teacher, Discerning)
-        with self.fabric.autocast():
+        with fabric.autocast():
             with torch.no_grad():
                 reconstruction, latent = teacher.outputs(made.image, [RECONSTRUCTION, LATENT])
-                target = teacher.discern(reconstruction).float()
-            seen = teacher.discern(made.reconstruction).float()
+                wanted = teacher.discern(reconstruction)
+            seen = teacher.discern(made.reconstruction)
         return (
-            self.settings.reconstruction * functional.l1_loss(made.reconstruction, reconstruction.float())
-            + self.settings.relation * relations(made.latent, latent.float())
-            + self.settings.features * functional.mse_loss(seen, target)
+            self.reconstruction * functional.l1_loss(made.reconstruction, reconstruction.float())
+            + self.relation * relations(made.latent, latent.float())
+            + self.features * functional.mse_loss(seen.float(), wanted.float())
         )
 
 
@@ -139,31 +123,37 @@ class SoftVerdicts:
             suits = isinstance(teacher.network, Judge)
             _require_teacher(teacher, preset, suits=suits, what="another of that kind, such as spoof_lite's large")
 
-    def lessons(self, teachers: Sequence[Teacher], fabric: Fabric) -> Lessons:
-        lesson = VerdictLesson(self, _frozen(teachers, fabric), fabric)
-        return lambda _indices, _rng: lesson
+    def term(self, teacher: nn.Module, made: Judgement, fabric: Fabric) -> torch.Tensor:
+        """What a student minimises beside its own objective, of one teacher."""
+        assert isinstance(teacher, Judge)
+        with torch.no_grad(), fabric.autocast():
+            told = teacher.judge(made.image)
+        soft = soft_loss(made.logit, told.logit, self.temperature)
+        return self.soft * soft + self.relation * relations(made.features, told.features)
 
 
 @dataclass(frozen=True)
-class VerdictLesson:
-    """What :class:`SoftVerdicts` says, of a step's images as they are."""
+class LookingOn:
+    """The lesson of every step: teachers see the step's images as they are.
 
-    settings: SoftVerdicts
+    Attributes:
+        teachers: Networks that no step changes.
+    """
+
+    settings: Imitation | SoftVerdicts
     teachers: Sequence[nn.Module]
     fabric: Fabric
     images: None = None
 
-    def loss(self, made: Judgement, objective: torch.Tensor) -> torch.Tensor:
-        terms = [self._term(teacher, made) for teacher in self.teachers]
+    def loss(self, made: Any, objective: torch.Tensor) -> torch.Tensor:
+        terms = [self.settings.term(teacher, made, self.fabric) for teacher in self.teachers]
         return self.settings.labels * objective + torch.stack(terms).mean()
 
-    def _term(self, teacher: nn.Module, made: Judgement) -> torch.Tensor:
-        assert isinstance(teacher, Judge)
-        with torch.no_grad(), self.fabric.autocast():
-            told = teacher.judge(made.image)
-        return self.settings.soft * soft_loss(made.logit, told.logit, self.settings.temperature) + (
-            self.settings.relation * relations(made.features, told.features)
-        )
+
+def looking_on(settings: Imitation | SoftVerdicts, teachers: Sequence[Teacher], fabric: Fabric) -> LookingOn:
+    """Freeze the teachers' weights and batch norms, and have them at hand on the run's device."""
+    networks = [teacher.network.eval().requires_grad_(requires_grad=False) for teacher in teachers]
+    return LookingOn(settings, [channels_last(network.to(fabric.device)) for network in networks], fabric)
 
 
 def soft_loss(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -171,12 +161,6 @@ def soft_loss(student: torch.Tensor, teacher: torch.Tensor, temperature: float) 
     probability = torch.sigmoid(teacher / temperature)
     entropy = functional.binary_cross_entropy_with_logits(student / temperature, probability)
     return temperature**2 * entropy
-
-
-def _frozen(teachers: Sequence[Teacher], fabric: Fabric) -> list[nn.Module]:
-    """Their networks, ready to be asked: no step changes a weight or a batch norm's mean."""
-    networks = (teacher.network.eval().requires_grad_(requires_grad=False) for teacher in teachers)
-    return [channels_last(network.to(fabric.device)) for network in networks]
 
 
 def _require_weights(labels: float, *taught: float) -> None:

@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 from edge_sdk.errors import TrainingError, UsageError
 from edge_sdk.export.datasets import Dataset
 from edge_sdk.export.distill import Distillation
-from edge_sdk.export.distill_faces import Imitation, SoftVerdicts
+from edge_sdk.export.distill_faces import Imitation, SoftVerdicts, looking_on
 from edge_sdk.export.guide import Lessons
 from edge_sdk.export.one_class import OneClass
 from edge_sdk.export.progress import Progress
@@ -27,7 +27,7 @@ from edge_sdk.export.teachers import Teacher
 from edge_sdk.export.training import Run
 
 Method = Distillation | Imitation | SoftVerdicts
-"""What is learned from teachers, and how much each part counts. All have ``require`` and ``lessons``."""
+"""What is learned from teachers, and how much each part counts."""
 
 
 def method(recipe: Recipe, preset: Preset, given: Mapping[str, float]) -> Method:
@@ -94,7 +94,8 @@ class Teaching:
     def prepare(self, run: Run, learned: Dataset, fabric: Fabric, progress: Progress) -> Lessons:
         if isinstance(self.settings, Distillation):
             return self.settings.lessons(self.teachers, run, learned, self.unlabeled, fabric=fabric, progress=progress)
-        return self.settings.lessons(self.teachers, fabric)
+        lesson = looking_on(self.settings, self.teachers, fabric)
+        return lambda _indices, _rng: lesson
 
     def _require_strangers(self, people: frozenset[str], taught: str) -> None:
         for role, shared in self.split.measuring(people).items():

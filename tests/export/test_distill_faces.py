@@ -21,7 +21,7 @@ from edge_sdk.export import checkpoint, recipe
 from edge_sdk.export.batches import batch
 from edge_sdk.export.datasets import Dataset, cache
 from edge_sdk.export.distill import Distillation
-from edge_sdk.export.distill_faces import Imitation, SoftVerdicts, relations, soft_loss
+from edge_sdk.export.distill_faces import Imitation, SoftVerdicts, looking_on, relations, soft_loss
 from edge_sdk.export.splits import Split
 from edge_sdk.export.supervised import Judge
 from edge_sdk.export.teachers import Teacher
@@ -98,7 +98,7 @@ def test_imitation_term_by_term() -> None:
     student, x = miniature("ganomaly_lite", seed=3).network.train(), torch.rand(3, 1, 128, 128)
     made = student(x)
     settings = Imitation(reconstruction=7, relation=5, features=3, labels=0.5)
-    lesson = settings.lessons(teachers, FABRIC)(np.arange(3), np.random.default_rng(0))
+    lesson = looking_on(settings, teachers, FABRIC)
     assert lesson.images is None  # the loop's own
     expected = []
     with torch.no_grad():
@@ -116,14 +116,14 @@ def test_a_verdicts_lesson_term_by_term() -> None:
     teachers = [miniature("spoof_lite", seed=1), miniature("spoof_lite", seed=2)]
     student, x = miniature("spoof_lite", seed=3).network.train(), torch.rand(3, 1, 128, 128)
     made = student(x)
-    lesson = SoftVerdicts(soft=2, temperature=3, relation=5, labels=0.5).lessons(teachers, FABRIC)
+    lesson = looking_on(SoftVerdicts(soft=2, temperature=3, relation=5, labels=0.5), teachers, FABRIC)
     expected = []
     with torch.no_grad():
         for teacher in teachers:
             features = teacher.network.features(x)
             soft = soft_loss(made.logit, teacher.network(x), 3)
             expected.append((2 * soft + 5 * relations(made.features, features)).item())
-    found = lesson(np.arange(3), np.random.default_rng(0)).loss(made, torch.tensor(0.8))
+    found = lesson.loss(made, torch.tensor(0.8))
     assert found.item() == pytest.approx(0.5 * 0.8 + np.mean(expected), rel=1e-5)
 
 
@@ -134,7 +134,7 @@ def test_a_teacher_learns_nothing(name: str) -> None:
     before = {key: value.clone() for key, value in teacher.network.state_dict().items()}
     settings = Imitation(reconstruction=0, relation=0) if name == "ganomaly_lite" else SoftVerdicts()
     student = miniature(name).network.train()
-    lesson = settings.lessons([teacher], FABRIC)(np.arange(4), np.random.default_rng(0))
+    lesson = looking_on(settings, [teacher], FABRIC)
     lesson.loss(student(torch.rand(4, 1, 128, 128)), torch.tensor(0.0)).backward()
     assert all(torch.equal(before[key], value) for key, value in teacher.network.state_dict().items())
     assert all(value.grad is None for value in teacher.network.parameters())
