@@ -8,6 +8,8 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   ├── ImageDecodeError               not an image, truncated, or empty
     │   ├── ImageTooLargeError             the header announces more pixels than allowed
     │   ├── UnsupportedImageError          an array of a wrong type, shape or value range
+    │   ├── VideoDecodeError               not a video, or one without a frame that can be decoded
+    │   ├── CameraError                    no such camera, or it gives no pictures
     │   └── UnusableSampleError            a readable image that cannot be enrolled (empty, too small)
     ├── BundleError                        a bundle cannot be used
     │   ├── BundleNotFoundError (FileNotFoundError)
@@ -57,6 +59,14 @@ class ImageTooLargeError(InputError):
 
 class UnsupportedImageError(InputError):
     """An array that is not gray, BGR or BGRA of 8 or 16 bits."""
+
+
+class VideoDecodeError(InputError):
+    """The file is no video of a supported format, or holds no frame that can be decoded."""
+
+
+class CameraError(InputError):
+    """There is no such camera, or it gives no pictures."""
 
 
 class UnusableSampleError(InputError):

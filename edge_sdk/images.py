@@ -27,7 +27,11 @@ MAX_PIXELS = 64_000_000  # a 64-megapixel photo: 192 MB decoded
 MAX_SIDE = 16_384
 MAX_FILE_BYTES = 256 * 2**20
 
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+"""What names of image files end in, in lower case."""
+
 _PNG = b"\x89PNG\r\n\x1a\n"
+_STARTS = (_PNG, b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
 _JPEG_SIZES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}  # SOF0..15
 _JPEG_NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # in entropy-coded data: no stuffing, fill or restart
 _TIFF_FORMATS = {1: "B", 3: "H", 4: "I"}
@@ -57,6 +61,25 @@ def load(source: Source) -> Image:
     if isinstance(source, (str, os.PathLike)):
         return _decode(_read(Path(source)), str(source))
     raise UnsupportedImageError(f"an image is a path, bytes or an array, not {type(source).__name__}")
+
+
+def begins_one(head: bytes) -> bool:
+    """Whether a file that begins with these bytes, 8 at least, is for :func:`load`; it may be damaged behind them."""
+    return head.startswith(_STARTS)
+
+
+def in_folder(folder: Path) -> list[Path]:
+    """Return the image files directly in a folder, by the ending of their names; 2 stands before 10.
+
+    Hidden files are passed over.
+    """
+    named = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    return sorted(filter(Path.is_file, named), key=lambda path: natural(path.name))
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """Sort key under which 2 stands before 10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
 def _read(path: Path) -> bytes:

@@ -6,7 +6,10 @@ import dataclasses
 import enum
 import math
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from edge_sdk.preprocess.crop import Box
 
 Decision = TypeVar("Decision")
 
@@ -71,7 +74,12 @@ class VerifyResult(_Result[bool]):
 
 @dataclass(frozen=True)
 class SpoofResult(_Result[SpoofDecision]):
-    """Live or not: true in a condition only when LIVE. The scores of UNCERTAIN and NO_FACE are NaN."""
+    """Live or not: true in a condition only when LIVE. The scores of UNCERTAIN and NO_FACE are NaN.
+
+    ``faces``: where they are in the frame; a frame that is unfit as a whole is not searched.
+    """
+
+    faces: tuple[Box, ...] = ()
 
     def __post_init__(self) -> None:
         if self.decision is SpoofDecision.LIVE and not self.score >= self.threshold:

@@ -2,15 +2,15 @@
 
 Exit codes, for every command:
 
-====  ==========================================================================
-0     accepted (``verify``), or done
-1     rejected (``verify``), or the device gives other scores (``selftest``)
+====  ================================================================================================
+0     accepted (``verify``), all live (``spoof``), or done
+1     rejected (``verify``), not all live (``spoof``), or the device gives other scores (``selftest``)
 2     wrong usage: nothing was done
 3     an error: an image, a bundle, an engine; nothing was decided
-====  ==========================================================================
+====  ================================================================================================
 
 With ``--json`` a command prints one JSON object on standard output, also for an error:
-``{"error": {"type": "ImageDecodeError", "message": "..."}}``.
+``{"error": {"type": "ImageDecodeError", "message": "..."}}``. ``spoof`` prints one a line.
 
 Commands live in the modules named in :data:`MODULES`; each has ``add_parsers(subparsers)`` and gives every parser a
 ``handler`` default: a function of the parsed arguments that returns the exit code. Importing such a module is cheap.
@@ -35,6 +35,7 @@ INTERRUPTED, PIPE_CLOSED = 130, 141  # what shells report for Ctrl-C, and for wr
 
 MODULES = (
     "edge_sdk.cli.device",
+    "edge_sdk.cli.spoof",
     "edge_sdk.cli.measure",
     "edge_sdk.cli.slice",
     "edge_sdk.cli.workstation",

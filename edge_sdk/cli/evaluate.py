@@ -14,7 +14,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Register the command; nothing heavy is imported before it runs."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="measure a bundle on signature data sets",
+        help="measure a bundle on data sets",
         description="Embed every picture once, compare pairs, and report error rates at the bundle's thresholds.",
     )
     parser.add_argument("bundle", metavar="BUNDLE", help="shipped name, folder or .edge file")
@@ -23,7 +23,8 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
         nargs="+",
         required=True,
         metavar="SPEC",
-        help="cedar:PATH, folder:PATH, synthetic:20, photo+cedar:PATH ...",
+        help="signatures: cedar:PATH, folder:PATH, photo+cedar:PATH, synthetic:20 ...; "
+        "faces: nuaa-test:PATH, lfw:PATH, live:PATH, spoof:PATH, print+live:PATH, screen+live:PATH ...",
     )
     parser.add_argument(
         "--subjects-file",
@@ -48,10 +49,10 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         from edge_sdk.export.progress import Progress
     except ImportError as error:
         raise MissingToolError(error.name or "a package", "export") from error
-    data = load(*arguments.data)
-    if arguments.subjects_file:
-        data = data.select(_subjects(arguments.subjects_file))
     with Progress(quiet=arguments.json) as progress:
+        data = load(*arguments.data, progress=progress.report)
+        if arguments.subjects_file:
+            data = data.select(_subjects(arguments.subjects_file))
         task = progress.task("embedding", len(data.samples))
         evaluation = evaluate(
             arguments.bundle,

@@ -14,6 +14,7 @@ from edge_sdk.errors import MissingToolError, UsageError
 
 if TYPE_CHECKING:
     from edge_sdk.export.guide import Guide
+    from edge_sdk.export.progress import Progress
     from edge_sdk.export.splits import Split
 
 SETTINGS = ("labels", "relation", "embedding", "views", "reconstruction", "features", "soft", "temperature")
@@ -75,7 +76,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", help="for example deepsign")
     parser.add_argument("--preset", default="best")
     parser.add_argument(
-        "--data", nargs="+", required=True, metavar="SPEC", help="cedar:PATH, folder:PATH, synthetic:48 ..."
+        "--data",
+        nargs="+",
+        required=True,
+        metavar="SPEC",
+        help="signatures: cedar:PATH, folder:PATH, photo+cedar:PATH, synthetic:48 ...; "
+        "faces: nuaa-train:PATH, lfw:PATH, live:PATH, spoof:PATH, print+live:PATH, screen+live:PATH ...",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder")
     parser.add_argument("--seed", type=int, default=0)
@@ -114,7 +120,8 @@ def _distill(arguments: argparse.Namespace) -> int:
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = method(student, student.preset(arguments.preset), chosen)
     teachers = tuple(Teacher.read(run) for run in arguments.teacher)
-    unlabeled = load_unlabeled(*arguments.unlabeled) if arguments.unlabeled else None
+    with _progress() as progress:
+        unlabeled = load_unlabeled(*arguments.unlabeled, progress=progress.report) if arguments.unlabeled else None
     return _run(arguments, lambda split: Teaching(teachers, split, settings, unlabeled))
 
 
@@ -130,7 +137,8 @@ def _run(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None]) 
     source, steps = arguments.source, arguments.steps
     if (source is None) == arguments.qat:
         raise UsageError("--from RUN and --qat go together: a finished run is continued with int8 simulated")
-    data = load(*arguments.data)
+    with _progress() as progress:
+        data = load(*arguments.data, progress=progress.report)
     split = Split.read(arguments.split) if arguments.split else None
     qat = QuantisationAware.read(source, split, **({} if steps is None else {"steps": steps})) if source else None
     split = qat.split if qat else split or Split.draw(data, arguments.seed)
@@ -150,7 +158,7 @@ def _run(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None]) 
             qat=qat,
         )
     )
-    if int(os.environ.get("RANK", "0")) > 0:  # torchrun's other processes
+    if _rank() > 0:
         return 0
     split.write(arguments.out / "split.json")
     if arguments.json:
@@ -162,6 +170,18 @@ def _run(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None]) 
         if recipe.get(arguments.recipe).embedding_size:
             print(f"next: edge-sdk export {arguments.out} --out {arguments.recipe}.edge")
     return 0
+
+
+def _progress() -> Progress:
+    """Of what precedes a training."""
+    from edge_sdk.export.progress import Progress
+
+    return Progress(quiet=_rank() > 0)
+
+
+def _rank() -> int:
+    """Which of ``torchrun``'s processes this is; the first speaks for all."""
+    return int(os.environ.get("RANK", "0"))
 
 
 def _export(arguments: argparse.Namespace) -> int:

@@ -55,10 +55,19 @@ class Progress:
         terminal = sys.stderr.isatty() and not quiet
         console = rich.console.Console(stderr=True)
         self.bars = rich.progress.Progress(*columns, console=console) if terminal else None
+        self._reported: dict[str, Task] = {}
 
     def task(self, label: str, total: int, done: int = 0) -> Task:
         """Start a bar of ``total`` units."""
         return Task(self, label, total, done)
+
+    def report(self, label: str, done: int, total: int) -> None:
+        """Show work that tells of itself: its bar comes with the first report and goes when all is done."""
+        if label not in self._reported:
+            self._reported[label] = self.task(label, total)
+        self._reported[label].update(done)
+        if done >= total:
+            self._reported.pop(label).finish()
 
     def say(self, line: str) -> None:
         """Print a line above the bars."""

@@ -17,6 +17,7 @@ from torch import nn
 from edge_sdk.errors import UsageError
 from edge_sdk.export.augment import Augmentation
 from edge_sdk.export.autoencoders import Autoencoder, DevicePart
+from edge_sdk.export.datasets.filters import Filter
 from edge_sdk.export.objectives import Objective
 from edge_sdk.export.one_class import OneClass
 from edge_sdk.export.supervised import LiveAgainstAttacks
@@ -34,6 +35,7 @@ class Preset:
             :class:`~edge_sdk.export.supervised.LiveAgainstAttacks`.
         extra: Data sets that are trained on beside the user's, such as ``synthetic:60``: further people where people
             are few. Nothing is measured on them.
+        filter: What is left out of all that is trained on, and of nothing that is measured on.
         optimizer: ``rmsprop`` keeps 0.9 of its mean square a step, as Keras does.
         betas: Adam's and AdamW's decays of the mean gradient and its square; ``None`` is torch's 0.9 and 0.999.
         weight_decay: The optimiser's own, on all parameters.
@@ -56,6 +58,7 @@ class Preset:
     network: Mapping[str, float] = field(default_factory=dict)
     augmentation: Augmentation | None = None
     extra: tuple[str, ...] = ()
+    filter: Filter | None = None
     optimizer: Literal["adam", "adamw", "rmsprop"] = "adamw"
     betas: tuple[float, float] | None = None
     weight_decay: float = 0.0

@@ -191,7 +191,13 @@ class _Loop:
         self.average = channels_last(self.average.to(fabric.device))
         self.judged = view(self.average.module)
         operations = self.preset.preprocessing
-        learned = joined(run.train, load(*self.preset.extra)) if self.preset.extra else run.train
+        learned = (
+            joined(run.train, load(*self.preset.extra, progress=progress.report)) if self.preset.extra else run.train
+        )
+        self.filtered = self.preset.filter(learned) if self.preset.filter else None
+        if self.filtered:
+            learned = self.filtered.kept
+            progress.say(self.filtered.told)
         offset = len(learned.samples)
         bar = progress.task("preparing images", offset + len(run.validation.samples))
         self.images = prepared(learned.samples, operations, progress=lambda done, _: bar.update(done))
@@ -249,9 +255,8 @@ class _Loop:
         if augment is None:
             return images
         subjects = self.roster.subject[indices]
-        writers = {subject: augment.writer.draw(rng) for subject in dict.fromkeys(subjects.tolist())}
-        changed = [augment(image, rng, writers[who]) for image, who in zip(images, subjects.tolist(), strict=True)]
-        return np.stack(changed)
+        change = {subject: augment.for_person(rng) for subject in dict.fromkeys(subjects.tolist())}
+        return np.stack([change[who](image, rng) for image, who in zip(images, subjects.tolist(), strict=True)])
 
     def _validate(self, loss: float) -> None:
         record = self.task.measure(self._answers(), self.run.validation.samples)
@@ -301,6 +306,7 @@ class _Loop:
                     **self.run.facts(),
                     "data": self.run.data,
                     "steps": self.run.total,
+                    "left_out": self.filtered.left_out if self.filtered else None,
                     "settings": asdict(self.preset),
                 }
                 (self.run.folder / "run.json").write_text(json.dumps(described, indent=2, default=str) + "\n")

@@ -141,24 +141,30 @@ class SpoofDetector:
         decoded = time.perf_counter()
         return self._judge(self._look(image), start, decoded)
 
-    def stream(self, pictures: Iterable[images.Source | tuple[float, images.Source]]) -> Iterator[StreamResult]:
+    def stream(
+        self,
+        pictures: Iterable[images.Source | tuple[float, images.Source | None] | None],
+        rule: Rule | None = None,
+    ) -> Iterator[StreamResult]:
         """Judge the frames of one camera, one result a frame; every call is a stream of its own.
 
         Args:
-            pictures: Frames, stamped when they arrive, or ``(time, frame)`` with the camera's time in seconds. What
-                cannot be decoded, None too, is a frame with the flag ``corrupt``.
+            pictures: Frames, stamped when they arrive, or ``(time, frame)`` with the camera's time in seconds
+                (:mod:`edge_sdk.runtime.sources`). What cannot be decoded, None too, is a frame with the flag
+                ``corrupt``.
+            rule: Of this stream; None is the detector's.
 
         Raises:
             EngineError: The engine failed, or gave numbers that cannot be scored; the stream ends.
             InputError: The locator gave a box outside the frame; the stream ends.
         """
         tracker, frozen = Tracker(gap_s=self._limits.gap_s), frames.Freeze()
-        decision = TemporalDecision(self._rule or KOfN(threshold=self.threshold), self._limits)
+        decision = TemporalDecision(rule or self._rule or KOfN(threshold=self.threshold), self._limits)
         for item in pictures:
             stamp, picture = item if isinstance(item, tuple) else (time.monotonic(), item)
             start = time.perf_counter()
             try:
-                image = images.load(picture)
+                image = images.load(picture)  # type: ignore[arg-type] # None is what it refuses
             except InputError:
                 decoded = time.perf_counter()
                 look = _Look(flags=("corrupt",))
@@ -211,6 +217,7 @@ class SpoofDetector:
                 total_ms=(end - start) * 1e3,
             ),
             bundle_id=self.bundle.id,
+            faces=look.boxes,
         )
 
     def _score(self, tensor: NDArray[np.float32], outputs: Tensors) -> float:

@@ -52,7 +52,9 @@ def test_distill_trains_what_its_teacher_may_teach(tmp_path: Path, capsys: pytes
     assert Path(student, "split.json").read_text() == Path(teacher, "split.json").read_text()
 
 
-def test_faces_are_trained_on_and_no_export_is_promised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_faces_are_trained_on_and_no_export_is_promised(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = np.random.default_rng(0)
     for person in range(10):
         folder = tmp_path / "faces" / str(person)
@@ -60,10 +62,14 @@ def test_faces_are_trained_on_and_no_export_is_promised(tmp_path: Path, capsys: 
         cv2.imwrite(str(folder / "0.png"), rng.integers(0, 256, (40, 40), np.uint8))
     run = str(tmp_path / "run")
     data = f"live:{tmp_path / 'faces'}"
-    assert main(["train", "ganomaly", "--tiny", "--steps", "2", "--data", data, "--out", run]) == 0
-    said = capsys.readouterr().out
-    assert "2 steps" in said
-    assert "export" not in said
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("edge_sdk.export.progress.PLAIN_SECONDS", 0)
+    attacks = f"print+{data}"
+    assert main(["train", "ganomaly", "--tiny", "--steps", "2", "--data", data, attacks, "--out", run]) == 0
+    said = capsys.readouterr()
+    assert "2 steps" in said.out
+    assert "export" not in said.out
+    assert "rendering print+faces: 10/10" in said.err
     assert main(["export", run, "--out", str(tmp_path / "out.edge")]) == 2
     assert "does not compare embeddings" in capsys.readouterr().err
     assert not (tmp_path / "out.edge").exists()

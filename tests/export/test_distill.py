@@ -16,7 +16,8 @@ from lightning_fabric import Fabric
 
 from edge_sdk.errors import DatasetError, TrainingError, UsageError
 from edge_sdk.export import checkpoint, recipe, teachers
-from edge_sdk.export.augment import Augmentation, Views, Warp
+from edge_sdk.export.augment import Views
+from edge_sdk.export.augment.signatures import SignatureAugmentation, Warp
 from edge_sdk.export.datasets import Dataset, cache, load, load_unlabeled, split_subjects
 from edge_sdk.export.datasets.synthetic import SyntheticWriter
 from edge_sdk.export.distill import Distillation, Lessons, aligned, principal, relational
@@ -31,7 +32,9 @@ from edge_sdk.preprocess import INK, apply
 DATA = load("synthetic:6")
 TRAIN, VALIDATION = split_subjects(DATA, (0.5, 0.5))
 SPLIT = Split(TRAIN, VALIDATION, (), (), ())
-STILL = Augmentation(image=Warp(0, 0, 0), shift=0, bend=0, stroke=0, erase=0)  # writers are changed, and nothing else
+STILL = SignatureAugmentation(
+    image=Warp(0, 0, 0), shift=0, bend=0, stroke=0, erase=0
+)  # writers are changed, and nothing else
 
 
 def units(*shape: int, seed: int = 0) -> np.ndarray:
@@ -111,14 +114,14 @@ def test_as_many_or_more_coordinates_keep_the_embedding() -> None:
 def test_a_view_is_always_the_same_and_no_two_are() -> None:
     image = np.rint(apply(INK, SyntheticWriter(1).genuine(0))[0] * 255).astype(np.uint8)
     made = {
-        (seed, number, writer, view): Views(Augmentation(), seed, 8)(image, number, writer, view)
+        (seed, number, writer, view): Views(SignatureAugmentation(), seed, 8)(image, number, writer, view)
         for seed in (0, 1)
         for number in (0, 1)
         for writer in (0, 1)
         for view in (0, 1)
     }
     for (seed, *which), one in made.items():
-        assert np.array_equal(one, Views(Augmentation(), seed, 8)(image, *which))
+        assert np.array_equal(one, Views(SignatureAugmentation(), seed, 8)(image, *which))
     assert len({one.tobytes() for one in made.values()}) == len(made)
     assert Views(None, 0, 1)(image, 0, 0, 0) is image
 
@@ -134,7 +137,7 @@ def test_a_writers_images_are_warped_alike_in_one_view() -> None:
 def test_another_frame_is_changed_alike() -> None:
     small = np.rint(apply(INK, SyntheticWriter(1).genuine(0))[0] * 255).astype(np.uint8)
     large = np.asarray(cv2.resize(small, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR), np.uint8)
-    views = Views(Augmentation(stroke=0), 0, 8)
+    views = Views(SignatureAugmentation(stroke=0), 0, 8)
     for view in range(8):
         shrunk = cv2.resize(views(large, 0, 0, view), (180, 150), interpolation=cv2.INTER_AREA)
         blurred = [cv2.GaussianBlur(one, (0, 0), 2).ravel() for one in (shrunk, views(small, 0, 0, view))]
@@ -254,7 +257,7 @@ def test_an_ensemble_has_the_mean_of_the_similarities(student: Run, tmp_path: Pa
     ensemble = [Teacher(base, "quick", Told(size), str(size) * 64, frozenset()) for size in (5, 3)]
     samples = student.train.samples[:3]
     fabric = Fabric(accelerator="cpu", devices=1)
-    answers = Answers(tmp_path, samples, np.zeros(3, np.int64), Views(Augmentation(), 0, 2), fabric)
+    answers = Answers(tmp_path, samples, np.zeros(3, np.int64), Views(SignatureAugmentation(), 0, 2), fabric)
     single = [ask_all([one], answers, Progress(quiet=True)) for one in ensemble]
     both = ask_all(ensemble, answers, Progress(quiet=True))
     assert both.shape == (3, 2, 8)

@@ -168,7 +168,8 @@ def test_a_student_comes_closer_to_its_teacher_than_without(
     name: str, tiny: Callable[..., nn.Module] | None, faces: Dataset, tmp_path: Path
 ) -> None:
     """In as many steps, with the same first weights and batches."""
-    alone = replace(a_run(name, faces, tmp_path / "alone", learning_rate=0.05, validate_every=16), steps=16)
+    settings = {"learning_rate": 0.05, "augmentation": None, "validate_every": 16}
+    alone = replace(a_run(name, faces, tmp_path / "alone", **settings), steps=16)
     teacher = teacher_of(name)
     if tiny:
         alone = replace(alone, recipe=replace(alone.recipe, tiny=tiny))

@@ -10,7 +10,7 @@ import pytest
 
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.datasets import Dataset, Pose, Sample, load
-from edge_sdk.export.datasets.filters import evenly_lit, frontal
+from edge_sdk.export.datasets.filters import Filter, evenly_lit, frontal
 
 
 def heads(*poses: Pose | None) -> Dataset:
@@ -76,3 +76,17 @@ def test_what_cannot_be_filtered(tmp_path: Path) -> None:
     (tmp_path / "anna/drive/1.png").write_bytes(b"no image")
     with pytest.raises(DatasetError, match=r"1\.png: .*not a PNG.*; remove it"):
         kept(tmp_path)
+
+
+def test_heads_first_and_then_the_brightness_of_what_is_left(tmp_path: Path) -> None:
+    """Two turned heads are so dark that, counted in, they would widen the range to take in all of the others."""
+    recording(tmp_path, [60, 65, 90, 100, 100, 110, 120, 136])
+    (tmp_path / "poses.csv").write_text("anna/drive/0.png,0,11,0\nanna/drive/1.png,-30,0,0\n")
+    data = load(f"live:{tmp_path}")
+    kept, turned, uneven = found = Filter()(data)
+    assert [sample.path.stem for sample in kept.samples] == ["2", "3", "4", "5", "6"]
+    assert (turned, uneven) == (2, 1)
+    assert found.left_out == {"turned": 2, "uneven": 1}
+    assert "left out 3 of 8 training images: 2 heads turned away, 1 darker" in found.told
+    assert len(Filter(brightness=None)(data).kept.samples) == 6
+    assert Filter(pose=None)(data).kept == Filter(pose=None, brightness=None)(data).kept == data

@@ -11,7 +11,8 @@ import pytest
 
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.datasets import joined, load, split_subjects
-from edge_sdk.export.datasets.recapture import CAMERA, MEDIA, Paper, Screen, Shot, recapture
+from edge_sdk.export.datasets.media import MEDIA, Paper, Screen
+from edge_sdk.export.datasets.recapture import CAMERA, Shot, recapture
 from edge_sdk.export.datasets.terms import terms
 
 GRAY = np.full((CAMERA, CAMERA), 128, np.uint8)
@@ -163,6 +164,16 @@ def test_an_image_has_one_attack_and_another_image_another(species: str, tmp_pat
     before = first.samples[0].path.read_bytes()
     first.samples[0].path.unlink()
     assert load(f"{species}+spoof:{root}").samples[0].path.read_bytes() == before
+
+
+def test_rendering_tells_how_far_it_is(tmp_path: Path) -> None:
+    plant(tmp_path / "mine")
+    told: list[tuple[str, int, int]] = []
+    load(f"print+spoof:{tmp_path}/mine", f"screen+spoof:{tmp_path}/mine", progress=lambda *one: told.append(one))
+    assert told == [(f"rendering {name}+mine", done + 1, 6) for name in ("print", "screen") for done in range(6)]
+    told.clear()
+    load(f"spoof:{tmp_path}/mine", "synthetic:2", progress=lambda *one: told.append(one))
+    assert told == [("drawing synthetic", 1, 2), ("drawing synthetic", 2, 2)]
 
 
 def test_attacks_are_of_the_same_people(tmp_path: Path) -> None:

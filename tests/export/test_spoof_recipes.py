@@ -17,8 +17,10 @@ from torch import nn
 from edge_sdk.cli import main
 from edge_sdk.errors import ConversionError, DatasetError, UsageError
 from edge_sdk.export import checkpoint, recipe
+from edge_sdk.export.augment.faces import FaceAugmentation
 from edge_sdk.export.autoencoders import Autoencoder, DevicePart
-from edge_sdk.export.datasets import Dataset
+from edge_sdk.export.datasets import Dataset, Pose
+from edge_sdk.export.datasets.filters import Filter
 from edge_sdk.export.float_onnx import to_onnx
 from edge_sdk.export.float_tflite import to_tflite
 from edge_sdk.export.recipes.dcvae import Dcvae
@@ -224,6 +226,44 @@ def test_nothing_is_learned_from_attacks(run: Run, tmp_path: Path) -> None:
     train(alone, quiet=True)
     first, second = (checkpoint.load(folder / "last.safetensors")[0] for folder in (run.folder, alone.folder))
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_only_training_images_are_filtered(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A turned head in each part: the one among the training people is left out, as if it had never been there."""
+
+    def turned(data: Dataset) -> Dataset:
+        first, *others = data.samples
+        return Dataset(data.name, (replace(first, pose=Pose(0, 45, 0)), *others))
+
+    filtering = replace(run.recipe, presets={"best": replace(run.preset, filter=Filter())})
+    run = replace(run, recipe=filtering, train=turned(run.train), validation=turned(run.validation), steps=2)
+    outcome = train(run)
+    assert "left out 1 of 24 training images: 1 heads turned away, 0 darker" in capsys.readouterr().err
+    described = json.loads((run.folder / "run.json").read_text())
+    assert described["left_out"] == {"turned": 1, "uneven": 0}
+    assert described["settings"]["filter"] == {"pose": 10.0, "brightness": 1.0}
+
+    without = Dataset(run.train.name, run.train.samples[1:])
+    other = train(replace(run, folder=tmp_path / "without", train=without), quiet=True)
+    first, second = (checkpoint.load(path)[0] for path in (outcome.checkpoint, other.checkpoint))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert outcome.measured == other.measured
+
+
+def test_the_thesis_augments_and_filters_what_its_tables_say() -> None:
+    presets = {name: recipe.get(name).presets for name in ("ganomaly", "dcvae", "resvae")}
+    used = {
+        (name, preset): (chosen.augmentation, chosen.filter)
+        for name in presets
+        for preset, chosen in presets[name].items()
+        if preset.startswith("paper")
+    }
+    assert used == {
+        ("ganomaly", "paper"): (None, None),  # section 4.4 names neither
+        ("dcvae", "paper"): (None, Filter()),  # section 4.1.2
+        ("dcvae", "paper_augmented"): (FaceAugmentation(), Filter()),  # section 4.1.3, table 4.5
+        ("resvae", "paper"): (FaceAugmentation(), Filter()),  # section 4.2.1, table 4.7
+    }
 
 
 def test_validation_ranks_live_above_attack(run: Run) -> None:

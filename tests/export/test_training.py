@@ -17,7 +17,7 @@ import torch
 
 from edge_sdk.errors import DatasetError, TrainingError, UsageError
 from edge_sdk.export import checkpoint, progress, recipe
-from edge_sdk.export.augment import Augmentation
+from edge_sdk.export.augment.signatures import SignatureAugmentation
 from edge_sdk.export.datasets import load, split_subjects
 from edge_sdk.export.datasets.synthetic import SyntheticWriter
 from edge_sdk.export.splits import Split
@@ -74,6 +74,23 @@ def test_progress_shows_no_validation_before_there_is_one(
     train(replace(run, steps=4))
     bars = [line for line in capsys.readouterr().err.splitlines() if line.startswith("training")]
     assert ["AUROC" in line for line in bars] == [False, False, False, True]
+
+
+def test_work_that_tells_of_itself_is_shown_in_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0)
+    with progress.Progress() as shown:
+        for what, done in (("rendering print+lfw", 1), ("rendering print+lfw", 2), ("drawing synthetic", 2)):
+            shown.report(what, done, 2)
+    assert capsys.readouterr().err.splitlines() == [
+        "rendering print+lfw: 1/2",
+        "rendering print+lfw: 2/2",
+        "drawing synthetic: 2/2",
+    ]
+    with progress.Progress(quiet=True) as silent:
+        silent.report("rendering print+lfw", 1, 2)
+    assert capsys.readouterr().err == ""
 
 
 def test_people_in_both_sets_are_refused(run: Run) -> None:
@@ -171,8 +188,8 @@ def test_splits_share_nobody_and_survive_a_file(tmp_path: Path) -> None:
 def test_augmentation_is_seeded_and_keeps_the_signature() -> None:
     image = np.rint(apply(INK, SyntheticWriter(1).genuine(0))[0] * 255).astype(np.uint8)
     before = image.copy()
-    changed = [Augmentation()(image, np.random.default_rng(seed)) for seed in range(20)]
+    changed = [SignatureAugmentation()(image, np.random.default_rng(seed)) for seed in range(20)]
     assert np.array_equal(image, before)
-    assert np.array_equal(changed[0], Augmentation()(image, np.random.default_rng(0)))
+    assert np.array_equal(changed[0], SignatureAugmentation()(image, np.random.default_rng(0)))
     assert all(not np.array_equal(one, image) for one in changed)
     assert all(0.4 < one.mean() / image.mean() < 2 for one in changed)

@@ -9,9 +9,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,11 +24,20 @@ from edge_sdk.export.datasets.layouts import LAYOUTS, Entry, Pose, images
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edge_sdk.export.datasets.cache import Count
+
 __all__ = ["Dataset", "Pose", "Sample", "folds", "joined", "load", "load_unlabeled", "split_subjects"]
 
 KINDS = frozenset({*LAYOUTS, *FACES, "synthetic"})
 OWN = frozenset({"folder", "live", "spoof"})
 RENDERINGS = ("photo", "print", "screen")
+
+Report = Callable[[str, int, int], None]
+"""Called with what is slow (``rendering print+lfw``), how much of it is done, and all of it."""
+
+
+def unreported(_what: str, _done: int, _total: int) -> None:
+    """For callers who do not want to know."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ class Dataset:
         return Dataset(self.name, tuple(sample for sample in self.samples if sample.subject in wanted))
 
 
-def load(*specs: str) -> Dataset:
+def load(*specs: str, progress: Report = unreported) -> Dataset:
     """Load one data set, or several into one.
 
     Args:
@@ -103,6 +112,8 @@ def load(*specs: str) -> Dataset:
             folder for each recording, and ``PATH`` a file of head poses
             (:data:`edge_sdk.export.datasets.faces.POSES`). With ``print+`` or ``screen+`` in front, attacks made of
             the live faces (:mod:`edge_sdk.export.datasets.recapture`), of the same persons.
+        progress: told of data sets that are rendered or drawn, such as
+            :meth:`edge_sdk.export.progress.Progress.report`.
 
     Raises:
         DatasetError: a folder is missing, empty or half-complete, or two specifications hold the same person.
@@ -110,21 +121,22 @@ def load(*specs: str) -> Dataset:
     """
     if not specs:
         raise UsageError("no data set given")
-    return joined(*map(_load_one, specs))
+    return joined(*(_load_one(spec, progress) for spec in specs))
 
 
-def load_unlabeled(*specs: str) -> Dataset:
+def load_unlabeled(*specs: str, progress: Report = unreported) -> Dataset:
     """Load pictures to learn from without labels.
 
     Args:
         specs: each as for :func:`load`, or any folder: every picture below it is taken, of nobody knows whom (subject
             ``FOLDER/unknown``).
+        progress: as for :func:`load`.
 
     Raises:
         DatasetError: a folder is missing, or there is no picture in it.
         UsageError: a specification cannot be read.
     """
-    parts = [_load_one(spec) if _parsed(spec)[1] in KINDS else _load_pictures(Path(spec)) for spec in specs]
+    parts = [_load_one(spec, progress) if _parsed(spec)[1] in KINDS else _load_pictures(Path(spec)) for spec in specs]
     return Dataset("+".join(part.name for part in parts), tuple(sample for part in parts for sample in part.samples))
 
 
@@ -190,7 +202,7 @@ def _parsed(spec: str) -> tuple[str, str, str]:
     return rendering, kind.removeprefix(rendering + "+"), rest
 
 
-def _load_one(spec: str) -> Dataset:
+def _load_one(spec: str, progress: Report) -> Dataset:
     rendering, kind, rest = _parsed(spec)
     if not rest or kind not in KINDS or (rendering and (kind in FACES) is (rendering == "photo")):
         scans, faces = (", ".join(f"{name}:PATH" for name in kinds) for kinds in (LAYOUTS, FACES))
@@ -198,27 +210,29 @@ def _load_one(spec: str) -> Dataset:
             f'"{spec}" names no data set; expected {scans}, synthetic:N or synthetic:N@SEED, photo+ and one of these; '
             f"{faces}, print+ or screen+ and one of these"
         )
-    name, entries = _entries(kind, rest)
+    name, entries = _entries(kind, rest, partial(progress, f"drawing {kind}"))
     # Parts of NUAA are told apart when they are joined or named, but are one data set.
     dataset, shown = name, name if kind in OWN else kind
     if rendering:
         dataset, shown = f"{rendering}+{name}", f"{rendering}+{shown}"
-        entries = _rendered(rendering, entries)
+        entries = _rendered(rendering, entries, partial(progress, f"rendering {shown}"))
     return Dataset(shown, tuple(_sample(dataset, name, entry) for entry in entries))
 
 
-def _rendered(rendering: str, entries: list[Entry]) -> list[Entry]:
+def _rendered(rendering: str, entries: list[Entry], progress: Count) -> list[Entry]:
     from edge_sdk.export.datasets import photograph, recapture
 
-    return photograph.album(entries) if rendering == "photo" else recapture.attacks(entries, rendering)
+    if rendering == "photo":
+        return photograph.album(entries, progress)
+    return recapture.attacks(entries, rendering, progress)
 
 
-def _entries(kind: str, rest: str) -> tuple[str, list[Entry]]:
+def _entries(kind: str, rest: str, progress: Count) -> tuple[str, list[Entry]]:
     """The name that a data set's people carry, and its images."""
     if kind == "synthetic":
         from edge_sdk.export.datasets import synthetic
 
-        return kind, synthetic.render(rest)
+        return kind, synthetic.render(rest, progress)
     root = Path(rest).expanduser()
     entries = (FACES[kind] if kind in FACES else LAYOUTS[kind]).entries(root)
     # Users' folders are told apart by their names; the public sets have one name wherever they lie.

@@ -20,6 +20,12 @@ from edge_sdk.export.datasets.layouts import Entry
 
 Render = Callable[[preprocess.Image, np.random.Generator], bytes]
 """Makes the bytes of an image file of an image, ``uint8`` as :func:`edge_sdk.images.load` gives it."""
+Count = Callable[[int, int], None]
+"""Called with how much of slow work is done, and with all of it."""
+
+
+def uncounted(_done: int, _total: int) -> None:
+    """For callers who do not want to know."""
 
 
 def folder() -> Path:
@@ -48,7 +54,7 @@ def prepared(
     samples: Sequence[Sample],
     operations: Sequence[preprocess.Operation],
     *,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    progress: Count = uncounted,
 ) -> NDArray[np.uint8]:
     """The samples through a pipeline, as ``uint8 (N, H, W)`` (255 stands for 1.0), in the samples' order.
 
@@ -77,7 +83,9 @@ def prepared(
     return stacked
 
 
-def rendered(entries: Sequence[Entry], group: str, suffix: str, render: Render, verb: str) -> list[Entry]:
+def rendered(
+    entries: Sequence[Entry], group: str, suffix: str, render: Render, verb: str, *, progress: Count = uncounted
+) -> list[Entry]:
     """The same entries with what ``render`` makes of each image in its place, made once.
 
     Files lie in ``FOLDER/GROUP/HASH/`` under the last three parts of the source's path. HASH is of the source's bytes,
@@ -88,6 +96,7 @@ def rendered(entries: Sequence[Entry], group: str, suffix: str, render: Render, 
         group: Names what is rendered, and the version of the code that does it.
         suffix: Of the files that are made.
         verb: What cannot be done to an unreadable source: ``photographed``.
+        progress: Called with the number of images done and in all, those among them that were there before.
 
     Raises:
         DatasetError: A source cannot be read; the message names it.
@@ -112,4 +121,8 @@ def rendered(entries: Sequence[Entry], group: str, suffix: str, render: Render, 
 
     with ThreadPoolExecutor() as pool:
         paths = pool.map(made, (entry.path for entry in entries))
-        return [entry._replace(path=path) for entry, path in zip(entries, paths, strict=True)]
+        found = []
+        for entry, path in zip(entries, paths, strict=True):
+            found.append(entry._replace(path=path))
+            progress(len(found), len(entries))
+        return found

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 from edge_sdk.errors import DatasetError
-from edge_sdk.export.datasets.layouts import Entry, Pose, matched, natural, order, require_content, some
+from edge_sdk.export.datasets.layouts import Entry, Pose, matched, order, require_content, some
+from edge_sdk.images import natural
 
 POSES = "poses.csv"
 """Optional, in the root of one's own folders: a line ``file,x,y,z`` for each image with a known :class:`Pose`."""

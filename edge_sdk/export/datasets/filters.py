@@ -1,15 +1,69 @@
 """Leave out images that would make it harder to learn what a live face looks like (anti-spoofing thesis, section 3.2).
 
-The thesis filters what it trains on, never what it tests on.
+The thesis filters what it trains on, never what it tests on; so does a preset with a :class:`Filter`.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from edge_sdk.errors import DatasetError, InputError, UsageError
 from edge_sdk.export.datasets import Dataset, Sample
 from edge_sdk.preprocess import ToGray
+
+
+class Filtered(NamedTuple):
+    """What a filter keeps, and how many images it left out for which reason."""
+
+    kept: Dataset
+    turned: int
+    """Heads turned away."""
+    uneven: int
+    """Images darker or brighter than the rest of their recording."""
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many images, by the reason."""
+        return {"turned": self.turned, "uneven": self.uneven}
+
+    @property
+    def told(self) -> str:
+        """The same in words."""
+        lost = self.turned + self.uneven
+        return (
+            f"left out {lost} of {lost + len(self.kept.samples)} training images: {self.turned} heads turned away, "
+            f"{self.uneven} darker or brighter than the rest of their recording"
+        )
+
+
+@dataclass(frozen=True)
+class Filter:
+    """The thesis' filters in its order: heads, then the brightness of what is left.
+
+    Live images and attacks are filtered alike. The thesis filtered live ones alone, and what it then told apart was in
+    part the difference that this had made (section 4.1.2).
+
+    It valued uniformity over size because it had plenty: 557,000 images were left of 5.9 million. Our own presets
+    filter nothing: turned heads and changing light are live, too, and of the 1,742 live images of NUAA's training list
+    the filter of brightness alone would take 235.
+
+    Attributes:
+        pose: Limit of :func:`frontal` in degrees; None keeps every head.
+        brightness: Reach of :func:`evenly_lit`; None keeps every brightness.
+    """
+
+    pose: float | None = 10.0
+    brightness: float | None = 1.0
+
+    def __call__(self, dataset: Dataset) -> Filtered:
+        """Raises as :func:`frontal` and :func:`evenly_lit` do."""
+        facing = dataset if self.pose is None else frontal(dataset, self.pose)
+        kept = facing if self.brightness is None else evenly_lit(facing, self.brightness)
+        images = [len(one.samples) for one in (dataset, facing, kept)]
+        return Filtered(kept, images[0] - images[1], images[1] - images[2])
 
 
 def frontal(dataset: Dataset, limit: float = 10.0) -> Dataset:

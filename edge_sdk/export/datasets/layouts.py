@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge_sdk.errors import DatasetError
+from edge_sdk.images import SUFFIXES, natural
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 _SHOWN = 5
 
 
@@ -98,7 +98,7 @@ def images(root: Path) -> Iterator[Path]:
     """Every image file below ``root``, by its ending; hidden files are passed over."""
     for folder, _, names in os.walk(root):
         for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
                 yield Path(folder, name)
 
 
@@ -142,11 +142,6 @@ def require_content(root: Path, paths: list[Path]) -> None:
 def order(entry: Entry) -> tuple[object, ...]:
     """Sort key: by person, genuine first, then by file, numbers by their value."""
     return natural(entry.person), not entry.genuine, natural(entry.path.as_posix())
-
-
-def natural(text: str) -> list[tuple[int, str]]:
-    """Sort key under which 2 stands before 10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
 def some(names: list[str]) -> str:

@@ -103,8 +103,11 @@ def photograph(scan: Image, conditions: Conditions, rng: np.random.Generator) ->
     return cv2.imencode(".jpg", exposed, [cv2.IMWRITE_JPEG_QUALITY, conditions.quality])[1].tobytes()
 
 
-def album(entries: Sequence[Entry]) -> list[Entry]:
+def album(entries: Sequence[Entry], progress: cache.Count = cache.uncounted) -> list[Entry]:
     """The same entries with a photograph instead of each scan, taken once into the user's cache folder.
+
+    Args:
+        progress: Called with the number of images done and in all.
 
     Raises:
         DatasetError: A scan cannot be read; the message names it.
@@ -113,7 +116,7 @@ def album(entries: Sequence[Entry]) -> list[Entry]:
     def taken(scan: Image, rng: np.random.Generator) -> bytes:
         return photograph(scan, Conditions.draw(rng), rng)
 
-    return cache.rendered(entries, f"photo-v{VERSION}", ".jpg", taken, "photographed")
+    return cache.rendered(entries, f"photo-v{VERSION}", ".jpg", taken, "photographed", progress=progress)
 
 
 def _strokes(scan: Image) -> Floats:

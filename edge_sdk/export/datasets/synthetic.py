@@ -159,11 +159,14 @@ class SyntheticWriter:
         return path, pressure
 
 
-def render(spec: str) -> list[Entry]:
+def render(spec: str, progress: cache.Count = cache.uncounted) -> list[Entry]:
     """Draw the writers of ``N`` or ``N@SEED`` into the cache folder, those not yet there, and list all images.
 
     The folder is ``$XDG_CACHE_HOME/edge-sdk/synthetic-vVERSION/SEED`` (default ``~/.cache``), laid out as
     ``WRITER/{genuine,forged}/K.png``; each writer's folder appears whole or not at all.
+
+    Args:
+        progress: called with the number of writers done and in all.
 
     Raises:
         UsageError: the specification cannot be read, or asks for no writers.
@@ -180,6 +183,7 @@ def render(spec: str) -> list[Entry]:
         for genuine, kind in ((True, "genuine"), (False, "forged")):
             files = [folder / kind / f"{k}.png" for k in range(PER_WRITER)]
             entries += [Entry(f"{root.name}-{index}", genuine, file) for file in files]
+        progress(index + 1, int(count))
     return entries
 
 

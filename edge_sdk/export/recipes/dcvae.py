@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
+from edge_sdk.export.augment.faces import PLACES, FaceAugmentation
 from edge_sdk.export.autoencoders import RECONSTRUCTION, Variational
+from edge_sdk.export.datasets.filters import Filter
 from edge_sdk.export.one_class import Elbo, OneClass
 from edge_sdk.export.recipe import Preset, Recipe
 from edge_sdk.manifest import Reconstruction
@@ -59,8 +61,22 @@ RECIPE = Recipe(
             objective=OneClass(Elbo(w_rec=1, w_kl=1), images=64),
             steps=60_000,
             learning_rate=1e-4,
+            filter=Filter(),
             optimizer="adam",
             betas=(0.9, 0.99),
+            validate_every=3000,
+        ),
+        # Tables 4.5 and 4.6: the same with augmentations, smaller batches and a rate that decays as in section 3.6.2.
+        "paper_augmented": Preset(
+            preprocessing=FACE,
+            objective=OneClass(Elbo(w_rec=1, w_kl=1), images=32),
+            steps=60_000,
+            learning_rate=1e-4,
+            augmentation=FaceAugmentation(),
+            filter=Filter(),
+            optimizer="adam",
+            betas=(0.5, 0.999),
+            schedule="decay",
             validate_every=3000,
         ),
         # A quarter of the width, which two cores can train. Not tuned yet.
@@ -70,6 +86,7 @@ RECIPE = Recipe(
             steps=6000,
             learning_rate=5e-4,
             network={"width": 0.25},
+            augmentation=PLACES,
             optimizer="adam",
             betas=(0.9, 0.99),
             schedule="decay",

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from edge_sdk import preprocess
-from edge_sdk.export.augment import Augmentation
+from edge_sdk.export.augment.signatures import SignatureAugmentation
 from edge_sdk.export.objectives import ContrastivePairs, MinedMetric
 from edge_sdk.export.recipe import Preset, Recipe
 from edge_sdk.manifest import EmbeddingDistance
@@ -122,7 +122,7 @@ RECIPE = Recipe(
             steps=2400,
             learning_rate=3e-3,
             network={"batch_norm": True},
-            augmentation=Augmentation(),
+            augmentation=SignatureAugmentation(),
             extra=("synthetic:120@1",),
             weight_decay=0.02,
             schedule="one_cycle",
@@ -137,7 +137,7 @@ RECIPE = Recipe(
             steps=1200,
             learning_rate=2e-3,
             network={"batch_norm": True, "width": 1.5},
-            augmentation=Augmentation(),
+            augmentation=SignatureAugmentation(),
             extra=("synthetic:120@1",),
             weight_decay=0.02,
             schedule="one_cycle",
@@ -152,7 +152,7 @@ RECIPE = Recipe(
             steps=60,
             learning_rate=3e-3,
             network={"batch_norm": True},
-            augmentation=Augmentation(),
+            augmentation=SignatureAugmentation(),
             weight_decay=0.02,
             schedule="one_cycle",
             average=0.9,

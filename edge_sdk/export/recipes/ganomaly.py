@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from edge_sdk.export.augment.faces import PLACES
 from edge_sdk.export.autoencoders import LATENT, RECONSTRUCTION, Autoencoder
 from edge_sdk.export.one_class import Adversarial, AdversarialPass, OneClass
 from edge_sdk.export.recipe import Preset, Recipe
@@ -132,7 +133,7 @@ RECIPE = Recipe(
     tiny=tiny,
     score=Reconstruction(input="image", output=RECONSTRUCTION, norm="l2"),
     presets={
-        # Table 4.9: 50 epochs of 1,500 batches.
+        # Table 4.9: 50 epochs of 1,500 batches. No filter and no augmentation is named for it.
         "paper": Preset(
             preprocessing=FACE,
             objective=OneClass(Adversarial(w_rec=50, w_enc=1, w_adv=1), images=16),
@@ -149,6 +150,7 @@ RECIPE = Recipe(
             steps=6000,
             learning_rate=2e-4,
             network={"width": 0.125},
+            augmentation=PLACES,
             optimizer="adam",
             betas=(0.5, 0.99),
             schedule="decay",

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from edge_sdk import preprocess
 from edge_sdk.errors import UsageError
-from edge_sdk.export.augment import Augmentation
+from edge_sdk.export.augment.signatures import SignatureAugmentation
 from edge_sdk.export.objectives import ContrastivePairs, MinedMetric
 from edge_sdk.export.recipe import Preset, Recipe
 from edge_sdk.manifest import EmbeddingDistance
@@ -190,7 +190,7 @@ RECIPE = Recipe(
             steps=600,
             learning_rate=1e-3,
             network={"unfreeze": BLOCKS},
-            augmentation=Augmentation(),
+            augmentation=SignatureAugmentation(),
             extra=("synthetic:120@1",),
             weight_decay=0.02,
             schedule="one_cycle",

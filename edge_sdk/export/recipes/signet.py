@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from edge_sdk import preprocess
-from edge_sdk.export.augment import Augmentation
+from edge_sdk.export.augment.signatures import SignatureAugmentation
 from edge_sdk.export.objectives import ContrastivePairs, MinedMetric
 from edge_sdk.export.recipe import Preset, Recipe
 from edge_sdk.manifest import EmbeddingDistance
@@ -123,7 +123,7 @@ RECIPE = Recipe(
             steps=600,
             learning_rate=1e-3,
             network={"row_norm": False},
-            augmentation=Augmentation(),
+            augmentation=SignatureAugmentation(),
             extra=("synthetic:120@1",),
             weight_decay=0.02,
             schedule="one_cycle",

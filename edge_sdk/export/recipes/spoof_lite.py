@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from edge_sdk.export.augment.faces import CameraAugmentation
 from edge_sdk.export.recipe import Preset, Recipe
 from edge_sdk.export.recipes.mobilenetv2 import Bottleneck, convolution
 from edge_sdk.export.supervised import LOGIT, Judge, LiveAgainstAttacks
@@ -74,6 +75,7 @@ RECIPE = Recipe(
         "best": Preset(
             preprocessing=FACE,
             objective=LiveAgainstAttacks(images=64),
+            augmentation=CameraAugmentation(),
             steps=2000,
             learning_rate=2e-3,
             weight_decay=0.02,
@@ -86,6 +88,7 @@ RECIPE = Recipe(
         "large": Preset(
             preprocessing=FACE,
             objective=LiveAgainstAttacks(images=64),
+            augmentation=CameraAugmentation(),
             steps=2000,
             learning_rate=1e-3,
             network={"width": 2.0, "dropout": 0.4},

@@ -1,19 +1,21 @@
 """Random changes of pre-processed signatures: few writers seen many ways, and new writers made of old ones.
 
 A skilled forgery differs from the genuine signature in proportions and line quality, so what is changed image by image
-(``Augmentation.image``) stays within what one writer varies anyway. But a writer whose signatures *and* forgeries are
-all mirrored, slanted or stretched alike is as good as another person, and people are what training sets lack: those
-changes (``Augmentation.writer``) may be large.
+(``SignatureAugmentation.image``) stays within what one writer varies anyway. But a writer whose signatures *and*
+forgeries are all mirrored, slanted or stretched alike is as good as another person, and people are what training sets
+lack: those changes (``SignatureAugmentation.writer``) may be large.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk.export.augment import Change
 from edge_sdk.preprocess import Image
 
 Matrix = NDArray[np.float64]
@@ -45,7 +47,7 @@ class Warp:
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class SignatureAugmentation:
     """How images are changed.
 
     Attributes:
@@ -62,6 +64,9 @@ class Augmentation:
     bend: float = 0.01
     stroke: float = 0.8
     erase: float = 0.25
+
+    def for_person(self, rng: np.random.Generator) -> Change:
+        return partial(self, writer=self.writer.draw(rng))
 
     def __call__(self, image: Image, rng: np.random.Generator, writer: Matrix | None = None) -> Image:
         """Return a changed copy.
@@ -105,39 +110,3 @@ class Augmentation:
         edge = ((blurred - np.float32(level) * blurred.max(initial=1e-6)) * 4 + np.float32(0.5)).clip(0, 1)
         # Thinning must not erase a hairline: a faint copy of the image stays.
         return np.maximum(edge * 255, np.float32(0.35) * image).astype(np.uint8)
-
-
-@dataclass(frozen=True)
-class Views:
-    """Fixed changes of each image: a view is made anew whenever it is asked for, and is always the same.
-
-    So what a slow network says of a view can be kept, and the picture need not be. The draws do not depend on the
-    frame: two pipelines' pictures of one image are changed alike, as shares of their frames.
-
-    Attributes:
-        augmentation: ``None`` leaves every image as it is.
-        seed: Another seed, other views.
-        count: Views of each image, at least 1; a single one where nothing is changed.
-    """
-
-    augmentation: Augmentation | None
-    seed: int
-    count: int
-
-    def __call__(self, image: Image, number: int, writer: int, view: int) -> Image:
-        """One view of an image.
-
-        Args:
-            image: ``uint8 (H, W)``, ink 255 on 0; not changed.
-            number: The image's own number; no two images of a writer are changed alike.
-            writer: Its writer's number; all images of a writer share the writer's warp of this view.
-            view: 0..count-1.
-        """
-        if self.augmentation is None:
-            return image
-        warp = self.augmentation.writer.draw(self._rng(0, writer, view))
-        return self.augmentation(image, self._rng(1, number, view), warp)
-
-    def _rng(self, kind: int, number: int, view: int) -> np.random.Generator:
-        # Five words: numpy pads shorter keys with zeros, and the training's steps have keys of three.
-        return np.random.default_rng((0x76696577, self.seed, view, kind, number))

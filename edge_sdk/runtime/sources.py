@@ -1,0 +1,185 @@
+"""Where frames come from: video files, cameras, and pictures in a folder, each with its time in seconds.
+
+What they give is what :meth:`~edge_sdk.runtime.detector.SpoofDetector.stream` takes. A frame that is None could not be
+decoded, or the camera gave none. No stamp is corrected: what a backward or sudden step means is the decision's to say.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge_sdk import images
+from edge_sdk.errors import CameraError, ImageDecodeError, ImageNotFoundError, VideoDecodeError
+
+Stamped = tuple[float, images.Image | None]
+
+CAMERA_PATIENCE_S = 3.0
+"""How long a camera may give nothing before that is an error."""
+
+# Of a file, OpenCV tells the end and a frame that it cannot decode by the same answer. So it is asked again, as often
+# as a minute of video has frames; behind the end that costs some milliseconds.
+_ATTEMPTS = 1800
+_FALLBACK_FPS = 25.0
+_SANE_FRAMES = 10_000_000  # where a container says nothing, OpenCV may announce anything
+# Matroska's length may be that of the sound, and its frames may come unevenly: less than this is no loss.
+_ESTIMATED_S = 0.5
+_PAUSE_S = 0.05  # before a camera that gave nothing is asked again
+
+_MATROSKA = b"\x1aE\xdf\xa3"
+_OLD_MOVIES = (b"moov", b"mdat", b"wide", b"free", b"skip")  # QuickTime's, which may begin with any of its parts
+_STILLS = (b"avif", b"heic", b"heix", b"mif1", b"msf1")  # photos in MP4's container, of which FFmpeg shows one tile
+
+
+def video(path: str | os.PathLike[str]) -> Iterator[Stamped]:
+    """Open a video file, and return its frames in their order.
+
+    The times are those of the container. Frames that FFmpeg refuses are None, evenly spaced between the times of their
+    neighbours, and so are those that the container announces behind the last; Matroska announces only a length, and
+    there up to half a second may be missing unseen. What FFmpeg patches up, such as half a frame, is a frame.
+
+    Returns:
+        ``(seconds, uint8 (H, W, 3) BGR)``; VideoDecodeError when the end comes without a frame that could be decoded.
+
+    Raises:
+        ImageNotFoundError: There is no such file.
+        VideoDecodeError: Not an AVI, MP4, MOV, MKV or WebM file, or a damaged one.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except FileNotFoundError as exc:
+        raise ImageNotFoundError(f"{path}: no such file") from exc
+    except OSError as exc:
+        raise VideoDecodeError(f"{path}: {exc}") from exc
+    if not _is_video(head):
+        raise VideoDecodeError(
+            f"{path}: neither a PNG, JPEG, BMP or TIFF picture nor an AVI, MP4, MOV, MKV or WebM video; convert it"
+        )
+    # The whole path: a relative one that looks like a protocol would be opened as such.
+    capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
+    if not capture.isOpened():
+        raise VideoDecodeError(f"{path}: damaged or cut off, or its codec is not known here; record or convert it anew")
+    return _decoded(capture, path, estimated=head.startswith(_MATROSKA))
+
+
+def camera(number: int) -> Iterator[Stamped]:
+    """Open a camera, and return its frames as they come, with the time of this machine's monotonic clock.
+
+    Args:
+        number: From 0, as the system counts its cameras.
+
+    Returns:
+        ``(seconds, uint8 (H, W, 3) BGR)`` without end; CameraError when it gives nothing for 3 seconds.
+
+    Raises:
+        CameraError: There is no such camera, or it is in use.
+    """
+    capture = cv2.VideoCapture(number)
+    if not capture.isOpened():
+        raise CameraError(f"camera {number} cannot be opened: is it plugged in, yours to read, and in use by nobody?")
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # a late frame rather than an old one; some drivers refuse
+    return _live(capture, number)
+
+
+def folder(path: str | os.PathLike[str], fps: float) -> Iterator[tuple[float, Path]]:
+    """Return the pictures directly in a folder as frames of a video, in the order of the numbers in their names.
+
+    Raises:
+        ImageDecodeError: There are none.
+    """
+    return ((number / fps, picture) for number, picture in enumerate(pictures(path)))
+
+
+def pictures(path: str | os.PathLike[str]) -> list[Path]:
+    """Return the pictures directly in a folder, 2 before 10.
+
+    Raises:
+        ImageDecodeError: There are none.
+    """
+    found = images.in_folder(Path(path))
+    if not found:
+        raise ImageDecodeError(
+            f"{path}: no PNG, JPEG, BMP or TIFF picture here; name each folder below it and each video"
+        )
+    return found
+
+
+def is_picture(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins as a picture does; ImageNotFoundError if there is none."""
+    try:
+        with Path(path).open("rb") as file:
+            return images.begins_one(file.read(8))
+    except FileNotFoundError as exc:
+        raise ImageNotFoundError(f"{path}: no such file or folder") from exc
+
+
+def _is_video(head: bytes) -> bool:
+    """By the container: FFmpeg by itself would show a text file as a film of letters."""
+    if head[4:8] == b"ftyp":
+        return head[8:12] not in _STILLS
+    avi = head.startswith(b"RIFF") and head[8:12] == b"AVI "
+    return avi or head.startswith(_MATROSKA) or head[4:8] in _OLD_MOVIES
+
+
+def _decoded(capture: cv2.VideoCapture, path: Path, *, estimated: bool) -> Iterator[Stamped]:
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    fps = fps if 0 < fps < math.inf else _FALLBACK_FPS
+    announced = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    seen = lost = 0
+    last = -1 / fps
+    try:
+        while lost < _ATTEMPTS:
+            decoded, frame = capture.read()
+            if not decoded:
+                lost += 1
+                continue
+            now = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            yield from ((last + (now - last) * i / (lost + 1), None) for i in range(1, lost + 1))
+            yield now, np.asarray(frame, np.uint8)
+            seen, lost, last = seen + lost + 1, 0, now
+    finally:
+        capture.release()
+    if not seen:
+        raise VideoDecodeError(f"{path}: no frame of it can be decoded; record or convert it anew")
+    missing = _missing(announced, seen, last * fps)
+    if not estimated or missing > _ESTIMATED_S * fps:
+        yield from ((last + i / fps, None) for i in range(1, missing + 1))
+
+
+def _missing(announced: float, seen: int, last: float) -> int:
+    """How many frames a container announced behind the last.
+
+    Not those that it left out on the way, as of a clock that stood still: ``last``, the time of the last frame in
+    frames, shows them.
+    """
+    if not 0 < announced < _SANE_FRAMES:
+        return 0
+    return max(0, min(int(announced) - seen, int(announced) - 1 - round(last)))
+
+
+def _live(capture: cv2.VideoCapture, number: int) -> Iterator[Stamped]:
+    heard = time.monotonic()
+    try:
+        while True:
+            given, frame = capture.read()
+            now = time.monotonic()
+            if given:
+                heard = now
+                yield now, np.asarray(frame, np.uint8)
+            elif now - heard >= CAMERA_PATIENCE_S:
+                raise CameraError(
+                    f"camera {number} has given no picture for {CAMERA_PATIENCE_S:g} seconds: is it still plugged in?"
+                )
+            else:
+                yield now, None
+                time.sleep(_PAUSE_S)
+    finally:
+        capture.release()

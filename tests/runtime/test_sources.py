@@ -1,0 +1,148 @@
+"""Frames and their times, from files as they should be and as they should not, from cameras and from folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_sdk.errors import CameraError, ImageDecodeError, ImageNotFoundError, VideoDecodeError
+from edge_sdk.runtime import sources
+
+from .drawn import frame
+from .filmed import Camera, cut, delay, film, spoil
+
+PICTURES = [frame(seed=seed) for seed in range(6)]
+TIMES = [0.0, 0.125, 0.25, 0.375, 0.5, 0.625]
+
+
+def read(path: Path) -> tuple[list[float], list[int]]:
+    """The times of a video's frames, and the numbers of those that are None."""
+    found = list(sources.video(path))
+    return [time for time, _ in found], [number for number, (_, picture) in enumerate(found) if picture is None]
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mkv"])
+def test_a_video_is_its_frames_at_its_times(name: str, tmp_path: Path) -> None:
+    found = list(sources.video(film(tmp_path / name, PICTURES)))
+    assert [time for time, _ in found] == TIMES
+    for (_, picture), original in zip(found, PICTURES, strict=True):
+        assert picture is not None
+        assert (picture.dtype, picture.shape) == (np.uint8, original.shape)
+        assert np.abs(picture.astype(int) - original).mean() < 4, "but for JPEG"
+
+
+def test_other_codecs(tmp_path: Path) -> None:
+    writer = cv2.VideoWriter(str(tmp_path / "a.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 8, (640, 480))
+    for picture in PICTURES:
+        writer.write(picture)
+    writer.release()
+    assert read(tmp_path / "a.mp4") == (TIMES, [])
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mkv"])
+@pytest.mark.parametrize("spoiled", [(2,), (0, 1), (1, 3, 4)])
+def test_frames_that_cannot_be_decoded_keep_their_places(name: str, spoiled: tuple[int, ...], tmp_path: Path) -> None:
+    spoil(film(tmp_path / name, PICTURES), *spoiled)
+    times, lost = read(tmp_path / name)
+    assert times == pytest.approx(TIMES)
+    assert lost == list(spoiled)
+
+
+def test_no_end_is_silent(tmp_path: Path) -> None:
+    spoil(film(tmp_path / "spoiled.avi", PICTURES), 4, 5)
+    cut(film(tmp_path / "cut.avi", PICTURES), 4)
+    for name in ("spoiled.avi", "cut.avi"):
+        times, lost = read(tmp_path / name)
+        assert times == pytest.approx(TIMES)
+        assert lost == [4, 5]
+
+
+def test_matroska_does_not_count_its_frames_but_a_long_loss_shows(tmp_path: Path) -> None:
+    cut(film(tmp_path / "short.mkv", PICTURES), 4)
+    assert read(tmp_path / "short.mkv") == (TIMES[:4], [])
+    cut(film(tmp_path / "long.mkv", PICTURES * 2), 4)
+    times, lost = read(tmp_path / "long.mkv")
+    assert times == pytest.approx([number / 8 for number in range(12)])
+    assert lost == list(range(4, 12))
+
+
+def test_times_are_not_corrected(tmp_path: Path) -> None:
+    video = film(tmp_path / "a.mkv", PICTURES)
+    delay(video, 2, 5000)
+    delay(video, 4, -4500)
+    times, lost = read(video)
+    assert times == pytest.approx([0.0, 0.125, 5.25, 5.375, 1.0, 1.125])
+    assert lost == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"words\n" * 1000, "neither"),
+        (b"", "neither"),
+        (b"\0\0\0\x20ftypheic" + bytes(1000), "neither"),
+        (b"\0\0\0\x20ftypisom" + bytes(1000), "damaged"),
+        (b"RIFF\0\0\0\0AVI " + bytes(1000), "damaged"),
+        (b"RIFF\0\0\0\0WAVE" + bytes(1000), "neither"),
+    ],
+)
+def test_what_is_no_video_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "clip.txt").write_bytes(content)
+    with pytest.raises(VideoDecodeError, match=f"clip.txt: {message}"):
+        sources.video(tmp_path / "clip.txt")
+
+
+def test_a_video_without_frames_is_an_error(tmp_path: Path) -> None:
+    film(tmp_path / "none.avi", [])
+    spoil(film(tmp_path / "spoiled.avi", PICTURES), *range(6))
+    for name in ("none.avi", "spoiled.avi"):
+        with pytest.raises(VideoDecodeError, match="no frame"):
+            list(sources.video(tmp_path / name))
+    with pytest.raises(ImageNotFoundError):
+        sources.video(tmp_path / "nonesuch.avi")
+    with pytest.raises(VideoDecodeError):
+        sources.video(tmp_path)
+
+
+def test_a_folder_is_a_video_in_the_order_of_its_numbers(tmp_path: Path) -> None:
+    for name in ("frame10.png", "frame9.PNG", ".hidden.png", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "below.png").mkdir()
+    found = list(sources.folder(tmp_path, fps=4))
+    assert found == [(0.0, tmp_path / "frame9.PNG"), (0.25, tmp_path / "frame10.png")]
+    with pytest.raises(ImageDecodeError, match="no PNG"):
+        sources.pictures(tmp_path / "below.png")
+
+
+def test_what_is_a_picture(tmp_path: Path) -> None:
+    picture = tmp_path / "a.bin"
+    for encoding, known in ((".png", True), (".jpg", True), (".bmp", True), (".tiff", True), (".webp", False)):
+        picture.write_bytes(cv2.imencode(encoding, PICTURES[0])[1].tobytes())
+        assert sources.is_picture(picture) is known
+    assert not sources.is_picture(film(tmp_path / "a.avi", PICTURES))
+    with pytest.raises(ImageNotFoundError, match=r"nonesuch\.png: no such"):
+        sources.is_picture(tmp_path / "nonesuch.png")
+
+
+def test_a_camera_that_falls_silent_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    camera = Camera(PICTURES[0], None, PICTURES[1])
+    monkeypatch.setattr(cv2, "VideoCapture", {7: camera}.get)
+    monkeypatch.setattr(sources, "CAMERA_PATIENCE_S", 0.2)
+    found: list[sources.Stamped] = []
+    with pytest.raises(CameraError, match="camera 7 has given no picture"):
+        found.extend(sources.camera(7))
+    times = [time for time, _ in found]
+    assert times == sorted(times)
+    assert times[-1] - times[2] < 0.2
+    assert [picture is None for _, picture in found[:4]] == [False, True, False, True]
+    assert all(picture is None for _, picture in found[3:])
+    assert camera.released
+
+
+def test_a_camera_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", {7: Camera()}.get)
+    with pytest.raises(CameraError, match="camera 7 cannot be opened"):
+        sources.camera(7)
