@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from edge_sdk.export.progress import Progress
     from edge_sdk.export.splits import Split
 
+SETTINGS = ("labels", "relation", "embedding", "views", "reconstruction", "features", "soft", "temperature")
+"""Of a distillation; which of them a student has depends on its task."""
+
 
 def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Register the commands; nothing heavy is imported before one of them runs."""
@@ -32,12 +35,16 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     distill.add_argument(
         "--unlabeled", nargs="+", default=[], metavar="SPEC", help="more pictures, as for --data or any folder of them"
     )
-    settings = distill.add_argument_group("what counts how much (defaults: edge_sdk.export.distill.Distillation)")
+    settings = distill.add_argument_group("what counts how much (defaults: edge_sdk.export.teaching.Method)")
+    settings.add_argument("--labels", type=float, metavar="WEIGHT", help="of the recipe's own objective")
     settings.add_argument("--relation", type=float, metavar="WEIGHT", help="of the teacher's similarities")
     settings.add_argument("--embedding", type=float, metavar="WEIGHT", help="of the teacher's embeddings")
-    settings.add_argument("--labels", type=float, metavar="WEIGHT", help="of the recipe's own objective")
     settings.add_argument("--views", type=int, metavar="N", help="augmented versions of each picture that are shown")
     settings.add_argument("--unlabeled-batch", type=int, metavar="N", help="unlabeled pictures in a step")
+    settings.add_argument("--reconstruction", type=float, metavar="WEIGHT", help="of the teacher's reconstructions")
+    settings.add_argument("--features", type=float, metavar="WEIGHT", help="of what its discriminator sees in them")
+    settings.add_argument("--soft", type=float, metavar="WEIGHT", help="of the teacher's verdicts on live or attack")
+    settings.add_argument("--temperature", type=float, metavar="T", help="that these verdicts are softened by")
     distill.set_defaults(handler=_distill)
 
     export = subparsers.add_parser(
@@ -102,14 +109,16 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def _distill(arguments: argparse.Namespace) -> int:
     try:
+        from edge_sdk.export import recipe
         from edge_sdk.export.datasets import load_unlabeled
-        from edge_sdk.export.distill import Distillation, Teaching
         from edge_sdk.export.teachers import Teacher
+        from edge_sdk.export.teaching import Teaching, method
     except ImportError as error:
         raise MissingToolError(error.name or "a package", "export") from error
-    given = {name: getattr(arguments, name) for name in ("relation", "embedding", "labels", "views")}
-    given["unlabeled"] = arguments.unlabeled_batch
-    settings = Distillation(**{name: value for name, value in given.items() if value is not None})
+    given = {name: getattr(arguments, name) for name in SETTINGS} | {"unlabeled": arguments.unlabeled_batch}
+    student = recipe.get(arguments.recipe)
+    chosen = {name: value for name, value in given.items() if value is not None}
+    settings = method(student, student.preset(arguments.preset), chosen)
     teachers = tuple(Teacher.read(run) for run in arguments.teacher)
     with _progress() as progress:
         unlabeled = load_unlabeled(*arguments.unlabeled, progress=progress.report) if arguments.unlabeled else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -50,6 +51,15 @@ class Autoencoder(nn.Module):
         if unknown := [name for name in names if name not in found]:
             raise UsageError(f"{type(self).__name__} has no output {', '.join(unknown)}")
         return tuple(found[name] for name in names)
+
+
+@runtime_checkable
+class Discerning(Protocol):
+    """What an autoencoder with a discriminator can do besides."""
+
+    def discern(self, x: torch.Tensor) -> torch.Tensor:
+        """``(N, F)``: what the discriminator knows images from reconstructions by, its last layer but one."""
+        ...
 
 
 class DevicePart(nn.Module):

@@ -1,4 +1,4 @@
-"""Teacher-student distillation: a recipe learns from finished runs, of any recipe that makes embeddings.
+"""Distillation of embeddings: the student's recipe and the teachers' may be any that make some.
 
 A student minimises ``labels * objective + relation * L_rel + embedding * L_emb``.
 
@@ -16,9 +16,9 @@ own embeddings have unrelated coordinates, so that a mean of these would mean no
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,12 +26,12 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from edge_sdk.errors import TrainingError, UsageError
+from edge_sdk.errors import UsageError
 from edge_sdk.export.augment import Views
 from edge_sdk.export.datasets import Dataset, cache
 from edge_sdk.export.objectives import Indices
 from edge_sdk.export.progress import Progress
-from edge_sdk.export.splits import Split
+from edge_sdk.export.recipe import Preset, Recipe
 from edge_sdk.export.teachers import Answers, Teacher, ask_all
 from edge_sdk.export.trained import require_embeddings
 from edge_sdk.export.training import Run
@@ -63,6 +63,48 @@ class Distillation:
             )
         if self.views < 1 or self.unlabeled < 1:
             raise UsageError(f"distillation needs at least one view and one unlabeled image, not {self}")
+
+    def require(self, recipe: Recipe, preset: Preset, teachers: Sequence[Teacher]) -> None:
+        del preset  # frames may differ: each is shown its own picture of an image
+        for one in (recipe, *(teacher.recipe for teacher in teachers)):
+            require_embeddings(one)
+
+    def lessons(
+        self,
+        teachers: Sequence[Teacher],
+        run: Run,
+        learned: Dataset,
+        unlabeled: Dataset | None,
+        *,
+        fabric: Fabric,
+        progress: Progress,
+    ) -> Lessons:
+        """Ask the teachers, or read what they said when they were asked before.
+
+        The answers are kept in the run's folder under ``teacher``.
+
+        Raises:
+            DatasetError: An image cannot be read.
+            TrainingError: A teacher gives no finite embeddings.
+        """
+        samples = (*learned.samples, *(unlabeled.samples if unlabeled else ()))
+        number = {subject: index for index, subject in enumerate(learned.subjects)}
+        known = [number[sample.subject] for sample in learned.samples]
+        nobody = range(len(number), len(number) + len(samples) - len(known))
+        writers = np.array([*known, *nobody], np.int64)
+        augmentation = run.preset.augmentation
+        views = Views(augmentation, run.seed, self.views if augmentation else 1)
+        answers = ask_all(teachers, Answers(run.folder / "teacher", samples, writers, views, fabric), progress)
+        return Lessons(
+            settings=self,
+            images=cache.prepared(samples, run.preset.preprocessing),
+            labelled=len(known),
+            writers=writers,
+            views=views,
+            answers=answers,
+            basis=_basis(run.folder / "teacher", answers, run.recipe.embedding_size, fabric),
+            device=fabric.device,
+        )
 
 
 def relational(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
@@ -109,7 +151,8 @@ class Lesson:
     teacher: torch.Tensor
     target: torch.Tensor
 
-    def loss(self, embeddings: torch.Tensor, objective: torch.Tensor) -> torch.Tensor:
+    def loss(self, made: torch.Tensor, objective: torch.Tensor) -> torch.Tensor:
+        embeddings = made.float()
         return (
             self.settings.labels * objective
             + self.settings.relation * relational(embeddings, self.teacher)
@@ -153,80 +196,6 @@ class Lessons:
         teacher = torch.from_numpy(self.answers[chosen, seen]).to(self.device)
         target = functional.normalize(teacher @ torch.from_numpy(self.basis).to(self.device), dim=1)
         return Lesson(self.settings, np.stack(images), teacher, target)
-
-
-@dataclass(frozen=True)
-class Teaching:
-    """Guides a run (:class:`edge_sdk.export.guide.Guide`) by what teachers say of its images.
-
-    Nobody who measures the student may have taught it. So no teacher has learned from anyone of the split's
-    ``validation``, ``thresholds``, ``guardrail`` or ``test`` people, be it through teachers of its own; and the images
-    without labels show none of them, as far as their data set names its people.
-
-    Attributes:
-        split: The student's people.
-        unlabeled: Images that take part in the teacher's terms alone.
-    """
-
-    teachers: tuple[Teacher, ...]
-    split: Split
-    settings: Distillation = Distillation()
-    unlabeled: Dataset | None = None
-
-    def __post_init__(self) -> None:
-        if not self.teachers:
-            raise UsageError("distillation needs at least one teacher")
-        for teacher in self.teachers:
-            self._require_strangers(teacher.people, f"the teacher {teacher.recipe.name} ({teacher.preset_name})")
-        if self.unlabeled:
-            self._require_strangers(frozenset(self.unlabeled.subjects), "the unlabeled data")
-
-    def facts(self) -> dict[str, Any]:
-        """Settings, teachers, digest of the unlabeled images, and ``people``: everyone learned from second-hand."""
-        people = frozenset[str]().union(*(teacher.people for teacher in self.teachers))
-        facts = {**asdict(self.settings), "teachers": [teacher.facts() for teacher in self.teachers]}
-        if self.unlabeled:
-            people |= set(self.unlabeled.subjects)
-            names = "\n".join(f"{sample.subject} {sample.path.name}" for sample in self.unlabeled.samples)
-            facts["pictures"] = hashlib.sha256(names.encode()).hexdigest()
-        return {**facts, "people": sorted(people)}
-
-    def _require_strangers(self, people: frozenset[str], taught: str) -> None:
-        for role, shared in self.split.measuring(people).items():
-            raise TrainingError(
-                f"{taught} has seen {', '.join(shared[:5])}, who are {role} people of the student's split; "
-                "give a teacher and data of other people, or the split that the teacher was trained with"
-            )
-
-    def prepare(self, run: Run, learned: Dataset, fabric: Fabric, progress: Progress) -> Lessons:
-        """Ask the teachers, or read what they said when they were asked before.
-
-        The answers are kept in the run's folder under ``teacher``.
-
-        Raises:
-            DatasetError: An image cannot be read.
-            TrainingError: A teacher gives no finite embeddings.
-            UsageError: The student's recipe does not compare embeddings.
-        """
-        require_embeddings(run.recipe)
-        samples = (*learned.samples, *(self.unlabeled.samples if self.unlabeled else ()))
-        number = {subject: index for index, subject in enumerate(learned.subjects)}
-        known = [number[sample.subject] for sample in learned.samples]
-        nobody = range(len(number), len(number) + len(samples) - len(known))
-        writers = np.array([*known, *nobody], np.int64)
-        augmentation = run.preset.augmentation
-        views = Views(augmentation, run.seed, self.settings.views if augmentation else 1)
-        answers = ask_all(self.teachers, Answers(run.folder / "teacher", samples, writers, views, fabric), progress)
-        return Lessons(
-            settings=self.settings,
-            images=cache.prepared(samples, run.preset.preprocessing),
-            labelled=len(known),
-            writers=writers,
-            views=views,
-            answers=answers,
-            basis=_basis(run.folder / "teacher", answers, run.recipe.embedding_size, fabric),
-            device=fabric.device,
-        )
 
 
 def _basis(folder: Path, answers: NDArray[np.float32], size: int, fabric: Fabric) -> NDArray[np.float32]:

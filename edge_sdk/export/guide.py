@@ -15,6 +15,7 @@ from edge_sdk.export.objectives import Indices
 from edge_sdk.export.progress import Progress
 
 if TYPE_CHECKING:
+    from edge_sdk.export.recipe import Preset, Recipe
     from edge_sdk.export.training import Run
 
 
@@ -22,12 +23,20 @@ class Lesson(Protocol):
     """What one step learns from."""
 
     @property
-    def images(self) -> NDArray[np.uint8]:
-        """``(B + U, H, W)``: the batch's images, changed at random, then images without labels."""
+    def images(self) -> NDArray[np.uint8] | None:
+        """``(B + U, H, W)``: the batch's images, changed at random, then images without labels.
+
+        None where a step's images are those that it has without a guide.
+        """
         ...
 
-    def loss(self, embeddings: torch.Tensor, objective: torch.Tensor) -> torch.Tensor:
-        """What the step minimises, of the embeddings ``(B + U, D)`` and of the objective's loss of the first B."""
+    def loss(self, made: Any, objective: torch.Tensor) -> torch.Tensor:
+        """What the step minimises.
+
+        Args:
+            made: What the network, in training mode, made of the images: embeddings ``(B + U, D)`` or a record.
+            objective: The loss of the recipe's objective, of the first B.
+        """
         ...
 
 
@@ -37,6 +46,10 @@ Lessons = Callable[[Indices, np.random.Generator], Lesson]
 
 class Guide(Protocol):
     """Makes a run's lessons."""
+
+    def require(self, recipe: Recipe, preset: Preset) -> None:
+        """Raises UsageError where it has nothing to teach such a student."""
+        ...
 
     def facts(self) -> dict[str, Any]:
         """What a resumed run must agree on, as JSON gives it back (lists, no tuples)."""

@@ -20,6 +20,7 @@ from edge_sdk.export.autoencoders import Autoencoder, DevicePart
 from edge_sdk.export.datasets.filters import Filter
 from edge_sdk.export.objectives import Objective
 from edge_sdk.export.one_class import OneClass
+from edge_sdk.export.supervised import LiveAgainstAttacks
 from edge_sdk.liveness import output_names
 from edge_sdk.manifest import Precision, Score
 from edge_sdk.preprocess import Fit, Operation, Resize
@@ -30,7 +31,8 @@ class Preset:
     """How to train a recipe.
 
     Attributes:
-        objective: Of embeddings, or :class:`~edge_sdk.export.one_class.OneClass` for a network of live images.
+        objective: Of embeddings; :class:`~edge_sdk.export.one_class.OneClass` for a network of live images; or
+            :class:`~edge_sdk.export.supervised.LiveAgainstAttacks`.
         extra: Data sets that are trained on beside the user's, such as ``synthetic:60``: further people where people
             are few. Nothing is measured on them.
         filter: What is left out of all that is trained on, and of nothing that is measured on.
@@ -50,7 +52,7 @@ class Preset:
     """
 
     preprocessing: tuple[Operation, ...]
-    objective: Objective | OneClass
+    objective: Objective | OneClass | LiveAgainstAttacks
     steps: int
     learning_rate: float
     network: Mapping[str, float] = field(default_factory=dict)
@@ -95,7 +97,8 @@ class Recipe:
 
     Attributes:
         network: Builds the network from a preset's ``network`` options; maps ``(N, 1, H, W)`` in [0, 1] to unit
-            embeddings ``(N, D)``, or is an :class:`~edge_sdk.export.autoencoders.Autoencoder`.
+            embeddings ``(N, D)``, or is an :class:`~edge_sdk.export.autoencoders.Autoencoder` or a
+            :class:`~edge_sdk.export.supervised.Judge`.
         tiny: The same topology with a few thousand parameters, for tests.
         embedding_size: D; 0 where there are no embeddings.
         budget: Largest rise of the EER that int8 may cost, as a share (0.005 is half a percentage point).

@@ -17,6 +17,7 @@ from torch import nn
 
 from edge_sdk.calibration.metrics import ScoreSet, auroc, eer
 from edge_sdk.calibration.pairs import verification_scores
+from edge_sdk.calibration.presentation import AttackScores, bpcer_at_apcer
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.autoencoders import Autoencoder
 from edge_sdk.export.datasets import Sample
@@ -24,8 +25,11 @@ from edge_sdk.export.guide import Lesson
 from edge_sdk.export.objectives import Indices, Objective, Roster
 from edge_sdk.export.one_class import OneClass
 from edge_sdk.export.recipe import Preset, Recipe
+from edge_sdk.export.supervised import Judgement, LiveAgainstAttacks, Shares
 from edge_sdk.liveness import liveness
-from edge_sdk.manifest import Reconstruction
+from edge_sdk.manifest import DecisionHead, Reconstruction
+
+BPCER = "bpcer_at_apcer_0.05"
 
 
 class Task(Protocol):
@@ -56,13 +60,20 @@ class Task(Protocol):
         ...
 
 
-def task(recipe: Recipe, preset: Preset, roster: Roster) -> Task:
+def task(recipe: Recipe, preset: Preset, roster: Roster, samples: Sequence[Sample]) -> Task:
     """The task of a recipe on a training set.
 
+    Args:
+        roster: Of ``samples``.
+
     Raises:
-        DatasetError: There is no live image to learn from.
+        DatasetError: There is no live image to learn from, or no attack where attacks are needed.
         UsageError: Objective and score do not go together.
     """
+    if isinstance(preset.objective, LiveAgainstAttacks):
+        if not isinstance(recipe.score, DecisionHead):
+            raise UsageError(f"{recipe.name}: a network that is shown attacks is validated by its verdicts")
+        return Detection(preset.objective, recipe.score, Shares.of(samples), roster.genuine)
     if not isinstance(preset.objective, OneClass):
         return Verification(
             preset.objective, roster, np.zeros((len(roster.subject), recipe.embedding_size), np.float32)
@@ -131,8 +142,8 @@ class Liveness:
 
     def loss(self, made: Any, indices: Indices, lesson: Lesson | None) -> torch.Tensor:
         del indices  # nothing is known of an image but that it is live
-        assert lesson is None, "a guide refuses recipes without embeddings"
-        return self.objective.criterion(made)
+        loss = self.objective.criterion(made)
+        return lesson.loss(made, loss) if lesson else loss
 
     def answer(self, network: nn.Module, images: torch.Tensor) -> NDArray[np.floating]:
         assert isinstance(network, Autoencoder)
@@ -141,9 +152,7 @@ class Liveness:
         return liveness(self.score, {name: tensor.cpu().numpy() for name, tensor in tensors.items()})
 
     def measure(self, answers: NDArray[np.floating], samples: Sequence[Sample]) -> dict[str, float]:
-        live = np.array([sample.genuine for sample in samples])
-        if not live.any():
-            raise DatasetError("there are no live images among the validation people")
+        live = _live(samples)
         found = {"score": float(answers[live].mean())}
         if live.all():
             return found
@@ -156,3 +165,52 @@ class Liveness:
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
         assert not state
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """Tell live images from attacks: validation AUROC, EER, and BPCER where APCER is 5 % (of the worst species).
+
+    Attributes:
+        live: ``bool (N,)``, of the training set's images.
+    """
+
+    objective: LiveAgainstAttacks
+    score: DecisionHead
+    shares: Shares
+    live: NDArray[np.bool_]
+
+    def batch(self, rng: np.random.Generator) -> Indices:
+        return self.shares.draw(self.objective.images, rng)
+
+    def loss(self, made: Judgement, indices: Indices, lesson: Lesson | None) -> torch.Tensor:
+        loss = self.objective.loss(made.logit, torch.from_numpy(self.live[indices]).to(made.logit.device))
+        return lesson.loss(made, loss) if lesson else loss
+
+    def answer(self, network: nn.Module, images: torch.Tensor) -> NDArray[np.floating]:
+        return liveness(self.score, {self.score.output: network(images).float().cpu().numpy()})
+
+    def measure(self, answers: NDArray[np.floating], samples: Sequence[Sample]) -> dict[str, float]:
+        if _live(samples).all():
+            raise DatasetError("there are no attacks among the validation people, and they are told from live images")
+        species = [None if sample.genuine else sample.attack or "attack" for sample in samples]
+        scores = AttackScores(answers, species, [sample.subject for sample in samples])
+        return {
+            "auroc": auroc(scores.presented),
+            "eer": float(eer(scores.presented).eer),
+            BPCER: bpcer_at_apcer(scores, 0.05),
+        }
+
+    def state(self) -> dict[str, torch.Tensor]:
+        return {}
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        assert not state
+
+
+def _live(samples: Sequence[Sample]) -> NDArray[np.bool_]:
+    """``(N,)``, which of the validation images are live."""
+    live = np.array([sample.genuine for sample in samples], np.bool_)
+    if not live.any():
+        raise DatasetError("there are no live images among the validation people")
+    return live

@@ -51,7 +51,7 @@ class Teacher:
 
         Raises:
             TrainingError: There is no run, or it has no weights, or those of another network.
-            UsageError: Its recipe is unknown or does not compare embeddings.
+            UsageError: Its recipe is unknown.
         """
         described = describe(run)
         chosen, network, facts = read_network(run, described)

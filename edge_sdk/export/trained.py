@@ -57,6 +57,7 @@ class Trained:
         """
         described = describe(run)
         chosen, network, facts = read_network(run, described)
+        require_embeddings(chosen)
         return cls(
             recipe=chosen,
             preset_name=described["preset"],
@@ -162,10 +163,9 @@ def read_network(run: Path, described: Mapping[str, Any]) -> tuple[Recipe, nn.Mo
 
     Raises:
         TrainingError: There are no weights, or they are of another network.
-        UsageError: There is no such recipe, or it does not compare embeddings.
+        UsageError: There is no such recipe.
     """
     chosen = recipe.get(described["recipe"])
-    require_embeddings(chosen)
     build = chosen.tiny if described["tiny"] else chosen.network
     network = build(**chosen.preset(described["preset"]).network)
     facts = checkpoint.load_network(run / "best.safetensors", network)
@@ -175,4 +175,4 @@ def read_network(run: Path, described: Mapping[str, Any]) -> tuple[Recipe, nn.Mo
 def require_embeddings(chosen: Recipe) -> None:
     """Raises UsageError if a recipe does not compare embeddings."""
     if not isinstance(chosen.score, EmbeddingDistance):
-        raise UsageError(f"{chosen.name} does not compare embeddings, which exporter and distillation need")
+        raise UsageError(f"{chosen.name} does not compare embeddings, which exporter and students of embeddings need")

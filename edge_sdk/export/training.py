@@ -37,7 +37,7 @@ from edge_sdk.export.objectives import Roster, l2
 from edge_sdk.export.pretrained import digest, load_pretrained
 from edge_sdk.export.progress import Progress
 from edge_sdk.export.recipe import Preset, Recipe
-from edge_sdk.export.tasks import task
+from edge_sdk.export.tasks import BPCER, task
 
 if TYPE_CHECKING:
     from edge_sdk.export.qat import QuantisationAware
@@ -81,6 +81,8 @@ class Run:
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
             raise UsageError(f"a run takes at least one step, not {self.steps}")
+        if self.guide:
+            self.guide.require(self.recipe, self.preset)
         if self.qat:
             self.qat.require(self.recipe.name, self.preset_name, tiny=self.tiny)
             if self.weights is not None:
@@ -136,8 +138,9 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        measured: What validation found of the kept weights: ``auroc`` and ``eer``, of skilled forgeries or attacks; for
-            live images also their mean ``score``, alone where there is no attack.
+        measured: What validation found of the kept weights: ``auroc`` and ``eer``, of skilled forgeries or attacks,
+            where attacks are learned from also ``bpcer_at_apcer_0.05``; where they are not, the live images' mean
+            ``score``, alone if there is no attack.
     """
 
     checkpoint: Path
@@ -201,7 +204,7 @@ class _Loop:
         self.held_out = prepared(run.validation.samples, operations, progress=lambda done, _: bar.update(offset + done))
         bar.finish()
         self.roster = roster(learned)
-        self.task = task(run.recipe, self.preset, self.roster)
+        self.task = task(run.recipe, self.preset, self.roster, learned.samples)
         self.best: dict[str, float] = {}
         self.step, self.stale, self.seconds = 0, 0, 0.0
         self._resume()
@@ -232,7 +235,8 @@ class _Loop:
         rng = np.random.default_rng(seed)
         indices = self.task.batch(rng)
         lesson = self.lessons(indices, rng) if self.lessons else None
-        images = batch(lesson.images if lesson else self._augmented(indices, rng), self.fabric.device)
+        shown = lesson.images if lesson else None
+        images = batch(self._augmented(indices, rng) if shown is None else shown, self.fabric.device)
         for group in self.optimizer.param_groups:
             group["lr"] = self.preset.learning_rate * _factor(self.preset.schedule, self.step, self.preset.steps)
         self.model.train()
@@ -363,7 +367,7 @@ def _merit(record: Mapping[str, float]) -> float:
 
 def told(record: Mapping[str, float]) -> list[str]:
     """What validation found, in words, the most important first."""
-    names = {"auroc": "AUROC", "eer": "EER", "score": "score"}
+    names = {"auroc": "AUROC", "eer": "EER", BPCER: "BPCER@APCER 5 %", "score": "score"}
     return [f"{names[name]} {value:.4f}" for name, value in record.items() if name in names]
 
 

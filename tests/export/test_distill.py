@@ -20,10 +20,11 @@ from edge_sdk.export.augment import Views
 from edge_sdk.export.augment.signatures import SignatureAugmentation, Warp
 from edge_sdk.export.datasets import Dataset, cache, load, load_unlabeled, split_subjects
 from edge_sdk.export.datasets.synthetic import SyntheticWriter
-from edge_sdk.export.distill import Distillation, Lessons, Teaching, aligned, principal, relational
+from edge_sdk.export.distill import Distillation, Lessons, aligned, principal, relational
 from edge_sdk.export.progress import Progress
 from edge_sdk.export.splits import Split
 from edge_sdk.export.teachers import Answers, Teacher, ask_all
+from edge_sdk.export.teaching import Teaching
 from edge_sdk.export.trained import Trained
 from edge_sdk.export.training import Run, train
 from edge_sdk.preprocess import INK, apply

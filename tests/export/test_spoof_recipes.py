@@ -19,7 +19,7 @@ from edge_sdk.errors import ConversionError, DatasetError, UsageError
 from edge_sdk.export import checkpoint, recipe
 from edge_sdk.export.augment.faces import FaceAugmentation
 from edge_sdk.export.autoencoders import Autoencoder, DevicePart
-from edge_sdk.export.datasets import Dataset, Pose, Sample
+from edge_sdk.export.datasets import Dataset, Pose
 from edge_sdk.export.datasets.filters import Filter
 from edge_sdk.export.float_onnx import to_onnx
 from edge_sdk.export.float_tflite import to_tflite
@@ -191,24 +191,6 @@ def test_scores_of_several_outputs_agree_between_network_and_onnx(score: LatentD
 
 
 @pytest.fixture
-def faces(tmp_path: Path) -> Dataset:
-    """Four people, five live pictures and three attacks each: smooth blobs, and the same with a screen's grid."""
-    rng = np.random.default_rng(0)
-    samples = []
-    for person in range(4):
-        for picture in range(8):
-            blob = cv2.resize(
-                rng.uniform(40, 220, (3, 3)).astype(np.float32), (128, 128), interpolation=cv2.INTER_CUBIC
-            )
-            if picture >= 5:
-                blob[::2] *= 0.3
-            path = tmp_path / f"{person}-{picture}.png"
-            cv2.imwrite(str(path), blob.clip(0, 255).astype(np.uint8))
-            samples.append(Sample("blobs", f"blobs/{person}", genuine=picture < 5, path=path))
-    return Dataset("blobs", tuple(samples))
-
-
-@pytest.fixture
 def run(faces: Dataset, tmp_path: Path) -> Run:
     """Eight steps of a miniature, validated every second."""
     base = recipe.get("ganomaly")
@@ -236,7 +218,7 @@ def test_an_interrupted_run_takes_the_steps_it_would_have_taken(run: Run, tmp_pa
 
 def test_nothing_is_learned_from_attacks(run: Run, tmp_path: Path) -> None:
     """The same weights come out of a training set without them."""
-    learned = task(run.recipe, run.preset, roster(run.train))
+    learned = task(run.recipe, run.preset, roster(run.train), run.train.samples)
     drawn = np.concatenate([learned.batch(np.random.default_rng(seed)) for seed in range(50)])
     assert set(drawn.tolist()) == {k for k, sample in enumerate(run.train.samples) if sample.genuine}
     train(run, quiet=True)
@@ -286,7 +268,7 @@ def test_the_thesis_augments_and_filters_what_its_tables_say() -> None:
 
 def test_validation_ranks_live_above_attack(run: Run) -> None:
     """By the orientation that is fixed: also where the network likes attacks better."""
-    learned = task(run.recipe, run.preset, roster(run.train))
+    learned = task(run.recipe, run.preset, roster(run.train), run.train.samples)
     samples = run.validation.samples
     live = np.array([sample.genuine for sample in samples])
     assert learned.measure(np.where(live, -0.1, -0.2), samples) == {"auroc": 1.0, "eer": 0.0, "score": -0.1}

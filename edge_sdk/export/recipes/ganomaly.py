@@ -17,6 +17,7 @@ from edge_sdk.manifest import Reconstruction
 from edge_sdk.preprocess import FACE
 
 CHANNELS = (128, 256, 512, 1024, 2048)
+LATENT_SIZE = 512
 LATENT_AGAIN = "latent_again"
 FEATURES, FEATURES_AGAIN = "features", "features_again"
 SLOPE = 0.2
@@ -73,17 +74,20 @@ class GANomaly(Autoencoder):
     takes the first encoder and the decoder alone.
 
     Args:
-        width: Share of the table's channels and latents.
+        channels, latent_size: The table's.
+        width: The share of them that there is.
     """
 
-    def __init__(self, *, width: float = 1.0) -> None:
+    def __init__(
+        self, *, width: float = 1.0, channels: Sequence[int] = CHANNELS, latent_size: int = LATENT_SIZE
+    ) -> None:
         super().__init__()
-        channels = [max(2, round(count * width)) for count in CHANNELS]
-        latent = max(4, round(512 * width))
-        self.encoder = Encoder(channels, latent, latent)
-        self.decoder = Decoder(channels, latent)
-        self.second_encoder = Encoder(channels, latent, latent)
-        self.discriminator = Encoder(channels, latent, 1)
+        maps = [max(2, round(count * width)) for count in channels]
+        latent = max(4, round(latent_size * width))
+        self.encoder = Encoder(maps, latent, latent)
+        self.decoder = Decoder(maps, latent)
+        self.second_encoder = Encoder(maps, latent, latent)
+        self.discriminator = Encoder(maps, latent, 1)
         self.initialise(gain=2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | AdversarialPass:
@@ -100,6 +104,9 @@ class GANomaly(Autoencoder):
         made = (reconstruction, latent, latent_again, features.detach(), features_again, verdict, verdict_again)
         return AdversarialPass(x, *(part.float() for part in made))
 
+    def discern(self, x: torch.Tensor) -> torch.Tensor:
+        return self.discriminator(x)[0]
+
     def observe(self, x: torch.Tensor, names: Sequence[str]) -> dict[str, torch.Tensor]:
         latent = self.encoder(x)[1]
         found = {LATENT: latent}
@@ -108,9 +115,9 @@ class GANomaly(Autoencoder):
         if LATENT_AGAIN in names:
             found[LATENT_AGAIN] = self.second_encoder(found[RECONSTRUCTION])[1]
         if FEATURES in names:
-            found[FEATURES] = self.discriminator(x)[0]
+            found[FEATURES] = self.discern(x)
         if FEATURES_AGAIN in names:
-            found[FEATURES_AGAIN] = self.discriminator(found[RECONSTRUCTION])[0]
+            found[FEATURES_AGAIN] = self.discern(found[RECONSTRUCTION])
         return found
 
 

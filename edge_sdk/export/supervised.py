@@ -1,0 +1,139 @@
+"""Training on live images *and* attacks: a network with one verdict, evenly drawn batches, and their loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from edge_sdk.errors import DatasetError, UsageError
+from edge_sdk.export.datasets import Sample
+from edge_sdk.export.objectives import Indices
+
+LOGIT = "logit"
+
+
+class Judgement(NamedTuple):
+    """What a :class:`Judge` makes of images ``(B, 1, H, W)`` in [0, 1].
+
+    Attributes:
+        features: ``(B, F)``, of which the verdict is a weighted sum.
+        logit: ``(B, 1)``; its sigmoid is the probability of "live".
+    """
+
+    image: torch.Tensor
+    features: torch.Tensor
+    logit: torch.Tensor
+
+
+class Judge(nn.Module):
+    """Tells live images from attacks, ``(N, 1, H, W)`` in [0, 1].
+
+    In training mode ``forward`` returns a :class:`Judgement`, in evaluation mode its logits.
+
+    Args:
+        features: Images to ``(N, count)``.
+        dropout: Share of the features that the verdict does without in training.
+    """
+
+    def __init__(self, features: nn.Module, count: int, *, dropout: float) -> None:
+        super().__init__()
+        self.features = features
+        self.verdict = nn.Sequential(nn.Dropout(dropout), nn.Linear(count, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor | Judgement:
+        made = self.judge(x)
+        return made if self.training else made.logit
+
+    def judge(self, x: torch.Tensor) -> Judgement:
+        features = self.features(x)
+        return Judgement(x, features.float(), self.verdict(features).float())
+
+
+@dataclass(frozen=True)
+class LiveAgainstAttacks:
+    """The objective of a recipe that is shown attacks: mean binary cross entropy of batches that are half live.
+
+    Which images a batch holds decides what is learned. Live images come evenly from all data sets, there from all
+    people, there from all recordings; attacks evenly from all species, then as the live ones. So neither the species
+    that is cheapest to render, nor a film's thousand frames, nor the set with the most people outweighs the others. A
+    data set is that of the person shown: a rendered attack counts as one on the set of the live image.
+
+    There is no label smoothing and no focal weight: both bend the probability that thresholds and fusion start from.
+
+    Attributes:
+        images: In a step; even.
+    """
+
+    images: int
+
+    def __post_init__(self) -> None:
+        if self.images < 2 or self.images % 2:
+            raise UsageError(f"a step takes an even number of images, half of them live, not {self.images}")
+
+    def loss(self, logit: torch.Tensor, live: torch.Tensor) -> torch.Tensor:
+        """Scalar loss of logits ``(B, 1)`` and flags ``(B,)``."""
+        return functional.binary_cross_entropy_with_logits(logit[:, 0], live.to(logit.dtype))
+
+
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """Who is drawn how often.
+
+    Attributes:
+        live, attacks: ``(N,)``, chances to be drawn as the one or the other; each sums to 1.
+    """
+
+    live: NDArray[np.float64]
+    attacks: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample]) -> Shares:
+        """As :class:`LiveAgainstAttacks` says.
+
+        Raises:
+            DatasetError: There are no live images, or no attacks.
+        """
+        live = np.array([sample.genuine for sample in samples], np.bool_)
+        if live.all() or not live.any():
+            raise DatasetError(
+                f"there are no {'attacks' if live.any() else 'live images'} among the training people, and both are "
+                "learned from; add some, such as print+lfw:PATH to lfw:PATH"
+            )
+        home = [sample.subject.partition("/")[0] for sample in samples]
+        person = [sample.subject for sample in samples]
+        recording = [sample.session or "" for sample in samples]
+        species = [sample.attack or "" for sample in samples]
+        return cls(evenly(live, home, person, recording), evenly(~live, species, home, person, recording))
+
+    def draw(self, count: int, rng: np.random.Generator) -> Indices:
+        """``count`` indices, the first half of live images, the second of attacks, repeats allowed."""
+        return np.concatenate(
+            [rng.choice(len(chances), count // 2, p=chances) for chances in (self.live, self.attacks)]
+        )
+
+
+def evenly(chosen: NDArray[np.bool_], *levels: Sequence[str]) -> NDArray[np.float64]:
+    """``(N,)``: chances to draw each ``chosen`` image; others have none.
+
+    They are shared evenly among the first level's values, each value's among the next level's that occur with it, and
+    so on; at last among the images.
+
+    >>> evenly(np.array([True, True, True, True, False]), ["a", "a", "a", "b", "b"], ["x", "x", "y", "x", "x"])
+    array([0.125, 0.125, 0.25 , 0.5  , 0.   ])
+    """
+    chance = np.zeros(len(chosen))
+    chance[chosen] = 1
+    group = np.zeros(np.count_nonzero(chosen), np.int64)
+    for level in (*levels, [str(number) for number in range(len(chosen))]):
+        number = np.unique(np.array(level)[chosen], return_inverse=True)[1]
+        inner, within = np.unique(np.stack([group, number]), axis=1, return_inverse=True)
+        chance[chosen] /= np.bincount(inner[0])[group]
+        group = within.ravel()
+    return chance
