@@ -150,8 +150,7 @@ def _run(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None]) 
     else:
         found = training.told(outcome.measured)[0]
         print(f"{outcome.steps} steps in {outcome.seconds / 60:.1f} minutes; validation {found}")
-        if recipe.get(arguments.recipe).embedding_size:
-            print(f"next: edge-sdk export {arguments.out} --out {arguments.recipe}.edge")
+        print(f"next: edge-sdk export {arguments.out} --out {arguments.recipe}.edge")
     return 0
 
 

@@ -37,6 +37,7 @@ from edge_sdk.export.trained import (
     learned_from,
     pretrained_on,
     read_network,
+    require_embeddings,
     steps_before,
     teachers_behind,
 )
@@ -93,7 +94,8 @@ class QuantisationAware:
             UsageError: Its recipe is unknown or does not compare embeddings; or no steps, or a rate out of range.
         """
         described = describe(run)
-        _, network, facts = read_network(run, described)
+        chosen, network, facts = read_network(run, described)
+        require_embeddings(chosen)
         _require_finished(run, described)
         return cls(
             described=described,

@@ -22,7 +22,7 @@ from edge_sdk.export.batches import batch, channels_last
 from edge_sdk.export.datasets import Sample, cache
 from edge_sdk.export.progress import Progress, Task
 from edge_sdk.export.recipe import Preset, Recipe
-from edge_sdk.export.trained import describe, learned_from, pretrained_on, read_network
+from edge_sdk.export.trained import describe, learned_from, pretrained_on, read_network, require_embeddings
 
 CHUNK = 256
 """Images in one file of answers: what a killed run repeats at most, some seconds."""
@@ -55,6 +55,7 @@ class Teacher:
         """
         described = describe(run)
         chosen, network, facts = read_network(run, described)
+        require_embeddings(chosen)
         people = learned_from(described, pretrained_on(network, facts))
         weights = hashlib.sha256((run / "best.safetensors").read_bytes()).hexdigest()
         return cls(chosen, described["preset"], network.eval(), weights, people)

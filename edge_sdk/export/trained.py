@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,7 @@ class Trained:
 
         Raises:
             TrainingError, DatasetError: The run is incomplete, or its weights are of another network.
-            UsageError: Its recipe has a score that cannot be exported yet.
+            UsageError: There is no such recipe.
         """
         described = describe(run)
         chosen, network, facts = read_network(run, described)
@@ -72,12 +71,6 @@ class Trained:
     @property
     def preset(self) -> Preset:
         return self.recipe.preset(self.preset_name)
-
-    @cached_property
-    def score(self) -> EmbeddingDistance:
-        """The recipe's score, which :meth:`read` has checked."""
-        assert isinstance(self.recipe.score, EmbeddingDistance)
-        return self.recipe.score
 
     @property
     def data_names(self) -> tuple[str, ...]:
@@ -162,10 +155,9 @@ def read_network(run: Path, described: Mapping[str, Any]) -> tuple[Recipe, nn.Mo
 
     Raises:
         TrainingError: There are no weights, or they are of another network.
-        UsageError: There is no such recipe, or it does not compare embeddings.
+        UsageError: There is no such recipe.
     """
     chosen = recipe.get(described["recipe"])
-    require_embeddings(chosen)
     build = chosen.tiny if described["tiny"] else chosen.network
     network = build(**chosen.preset(described["preset"]).network)
     facts = checkpoint.load_network(run / "best.safetensors", network)
@@ -175,4 +167,6 @@ def read_network(run: Path, described: Mapping[str, Any]) -> tuple[Recipe, nn.Mo
 def require_embeddings(chosen: Recipe) -> None:
     """Raises UsageError if a recipe does not compare embeddings."""
     if not isinstance(chosen.score, EmbeddingDistance):
-        raise UsageError(f"{chosen.name} does not compare embeddings, which exporter and distillation need")
+        raise UsageError(
+            f"{chosen.name} does not compare embeddings, which distillation and quantisation-aware training need"
+        )

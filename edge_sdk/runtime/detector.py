@@ -24,8 +24,8 @@ from edge_sdk import images, preprocess
 from edge_sdk.bundle import Bundle
 from edge_sdk.density import GaussianMixture
 from edge_sdk.errors import BundleError, EngineError, InputError, ScoreError
-from edge_sdk.liveness import liveness
-from edge_sdk.manifest import Fusion, Image, Input, LatentLikelihood, SpoofPoint
+from edge_sdk.liveness import liveness, members
+from edge_sdk.manifest import Image, Input, LatentLikelihood, SpoofPoint
 from edge_sdk.preprocess.crop import Box, FaceCrop
 from edge_sdk.results import SpoofDecision, SpoofResult, StreamResult, Timings
 from edge_sdk.runtime import frames
@@ -214,7 +214,6 @@ def _interface(bundle: Bundle) -> tuple[Input, FaceCrop]:
 
 
 def _densities(bundle: Bundle) -> dict[str, GaussianMixture]:
-    score, files = bundle.manifest.score, {entry.path: entry for entry in bundle.manifest.auxiliary}
-    members = score.members if isinstance(score, Fusion) else (score,)
-    paths = {member.density for member in members if isinstance(member, LatentLikelihood)}
+    files = {entry.path: entry for entry in bundle.manifest.auxiliary}
+    paths = {one.density for one in members(bundle.manifest.score) if isinstance(one, LatentLikelihood)}
     return {path: GaussianMixture.decode(bundle.read(files[path])) for path in sorted(paths)}

@@ -298,4 +298,3 @@ def test_the_command_trains_it(tmp_path: Path, capsys: pytest.CaptureFixture[str
     command = ["train", "ganomaly", "--tiny", "--steps", "2", "--data", f"folder:{data}", "--out", str(folder)]
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out).keys() == {"run", "steps", "auroc", "eer", "score", "seconds"}
-    assert main(["export", str(folder), "--out", str(tmp_path / "bundle")]) == 2
