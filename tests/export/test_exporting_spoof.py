@@ -188,8 +188,12 @@ def test_scores_of_several_outputs_and_a_density(run: Path, tmp_path: Path, monk
 
 
 @pytest.mark.slow
-def test_every_format_is_measured_and_replays_on_every_engine(run: Path, tmp_path: Path) -> None:
+def test_every_format_is_measured_and_replays_on_every_engine(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("litert_torch", reason="TFLite artifacts are made with the tflite-export extra")
+    base = recipe.get("ganomaly")
+    monkeypatch.setattr(recipe, "get", lambda _: replace(base, score=FUSION))
     made = export(run, tmp_path / "all.edge", formats=list(FORMATS), enforce=False, say=quiet)
     assert [artifact.id for artifact in made.manifest.artifacts] == [kind.id for kind in kinds(list(FORMATS))]
     replays = selftest(made, engine="all")

@@ -15,12 +15,11 @@ import torch
 from torch import nn
 
 from edge_sdk.cli import main
-from edge_sdk.errors import ConversionError, DatasetError, UsageError
+from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export import checkpoint, recipe
 from edge_sdk.export.autoencoders import Autoencoder, DevicePart
 from edge_sdk.export.datasets import Dataset, Sample
 from edge_sdk.export.float_onnx import to_onnx
-from edge_sdk.export.float_tflite import to_tflite
 from edge_sdk.export.recipes.dcvae import Dcvae
 from edge_sdk.export.recipes.ganomaly import GANomaly
 from edge_sdk.export.recipes.resvae import ResVae
@@ -158,8 +157,6 @@ def test_only_what_bears_on_the_score_is_exported() -> None:
     slack = 300
     assert abs(size("reconstruction") - generator) < slack
     assert abs(size("latent") - parameters(network.encoder)) < slack
-    with pytest.raises(ConversionError, match="one output"):
-        to_tflite(network, (1, 128, 128), ("latent", "latent_again"))
 
 
 @pytest.mark.parametrize(
