@@ -42,7 +42,9 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     export = subparsers.add_parser(
         "export", help="make a bundle of a trained run: float and int8, thresholds, guardrail"
     )
-    export.add_argument("run", type=Path, help="the run's folder")
+    export.add_argument(
+        "run", nargs="+", type=Path, help="the run's folder; several of liveness recipes make one model of them"
+    )
     export.add_argument("--out", type=Path, required=True, help="folder, or a file ending in .edge")
     export.add_argument(
         "--formats",

@@ -16,6 +16,7 @@ from edge_sdk.bundle import Bundle, BundleWriter
 from edge_sdk.calibration import guardrail, quantize
 from edge_sdk.calibration.mixed import cure
 from edge_sdk.calibration.quantizable import choose
+from edge_sdk.export import fusion
 from edge_sdk.export.artifacts import REFERENCE, Graphs, Kind, check, kinds
 from edge_sdk.export.card import Table, model_card
 from edge_sdk.export.datasets.terms import terms
@@ -31,7 +32,7 @@ Say = Callable[[str], None]
 
 
 def export(
-    run: Path,
+    run: Path | Sequence[Path],
     destination: Path,
     *,
     formats: Sequence[str] = ("onnx",),
@@ -40,7 +41,7 @@ def export(
     enforce: bool = True,
     say: Say = print,
 ) -> Bundle:
-    """Make a bundle of a run's weights.
+    """Make a bundle of a run's weights, or of several runs fused (:mod:`edge_sdk.export.fusion`).
 
     Every artifact is scored by the engine that serves it: calibration methods and layers to keep float are chosen on
     the split's ``validation`` people, thresholds come from its ``thresholds`` people, and the guardrail judges on its
@@ -48,34 +49,21 @@ def export(
     older one as a whole, at the very end.
 
     Args:
-        run: Folder of a training run.
+        run: Folder of a training run, or of several liveness runs.
         destination: Folder, or a file ending in ``.edge``.
         formats: Keys of :data:`edge_sdk.export.artifacts.FORMATS`, or ids of single artifacts.
         enforce: Raise when the guardrail does not pass; otherwise no layer stays float, and the bundle says in its
             drift table what it costs.
 
     Raises:
-        UsageError: No such format, or the recipe's score has no export yet.
+        UsageError: No such format, the recipe's score has no export yet, or the runs cannot be fused.
         DatasetError: The people lack what is measured by, such as attacks.
         MissingToolError: A converter is not installed.
         GuardrailError: An artifact costs more than the recipe's budget, or the people are too few to tell.
         TrainingError: The run is incomplete.
     """
-    wanted = kinds(formats)
-    return export_trained(Trained.read(run), destination, wanted, name=name, version=version, enforce=enforce, say=say)
-
-
-def export_trained(
-    trained: Trained,
-    destination: Path,
-    wanted: Sequence[Kind],
-    *,
-    name: str | None,
-    version: str,
-    enforce: bool,
-    say: Say,
-) -> Bundle:
-    """:func:`export` of a run that has been read."""
+    wanted, runs = kinds(formats), [run] if isinstance(run, Path) else list(run)
+    trained = fusion.read(runs) if len(runs) > 1 else Trained.read(runs[0])
     say("exporting the float graph")
     maker = _Maker(trained, enforce, say)
     measured = maker.make(wanted)

@@ -12,10 +12,11 @@ from edge_sdk.export.artifacts import Graphs
 from edge_sdk.export.examiners.liveness import LivenessExaminer
 from edge_sdk.export.examiners.protocol import Examiner, Interface, Measured
 from edge_sdk.export.examiners.verification import VerificationExaminer
+from edge_sdk.export.recipe import Recipe
 from edge_sdk.export.trained import Trained
 from edge_sdk.manifest import EmbeddingDistance, LogLikelihoodRatio
 
-__all__ = ["Examiner", "Interface", "Measured", "examiner"]
+__all__ = ["Examiner", "Interface", "Measured", "examiner", "is_liveness"]
 
 
 def examiner(trained: Trained, graphs: Graphs) -> Examiner:
@@ -31,7 +32,12 @@ def examiner(trained: Trained, graphs: Graphs) -> Examiner:
     score, recipe = trained.recipe.score, trained.recipe
     if isinstance(score, EmbeddingDistance):
         return VerificationExaminer(trained, graphs, score)
-    if recipe.modality != "face" or isinstance(score, LogLikelihoodRatio):
+    if not is_liveness(recipe):
         kind = score.__struct_config__.tag
         raise UsageError(f"{recipe.name}: there is no export of a {recipe.modality} model with the score {kind} yet")
     return LivenessExaminer(trained, graphs, score)
+
+
+def is_liveness(recipe: Recipe) -> bool:
+    """Whether a recipe tells live faces from attacks."""
+    return recipe.modality == "face" and not isinstance(recipe.score, EmbeddingDistance | LogLikelihoodRatio)
