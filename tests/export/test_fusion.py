@@ -27,8 +27,6 @@ from edge_sdk.preprocess import apply
 from edge_sdk.preprocess.crop import FaceCrop
 from edge_sdk.runtime.selftest import passed, selftest
 
-from .test_exporting_spoof import plant
-
 Column = NDArray[np.float64]
 
 
@@ -73,16 +71,13 @@ def test_a_score_that_is_higher_for_attacks_gets_no_weight() -> None:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def runs(live_run: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """One miniature, and the same again as if of another recipe."""
-    folder = tmp_path_factory.mktemp("fused")
-    plant(folder / "faces")
-    command = ["train", "ganomaly", "--tiny", "--steps", "2", "--data", f"spoof:{folder / 'faces'}"]
-    assert main([*command, "--out", str(folder / "first")]) == 0
-    shutil.copytree(folder / "first", folder / "second")
-    described = json.loads((folder / "second/run.json").read_text()) | {"recipe": "other"}
-    (folder / "second/run.json").write_text(json.dumps(described))
-    return [folder / "first", folder / "second"]
+    other = tmp_path_factory.mktemp("fused") / "other"
+    shutil.copytree(live_run, other)
+    described = json.loads((other / "run.json").read_text()) | {"recipe": "other"}
+    (other / "run.json").write_text(json.dumps(described))
+    return [live_run, other]
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +102,7 @@ def test_one_bundle_holds_both(runs: list[Path], tmp_path: Path, monkeypatch: py
         "ganomaly.reconstruction": "reconstruction", "other.latent": "latent", "other.latent_again": "latent"
     }  # fmt: skip
     assert isinstance(manifest.score, Fusion)
-    assert manifest.training.steps == 4
+    assert manifest.training.steps == 8
     x = np.stack([apply(made[0].preset.preprocessing, images.load(path)) for path in paths])
     expected = np.full(len(paths), -1.0)
     for weight, one in zip((2.0, 0.5), made, strict=True):
