@@ -24,10 +24,16 @@ from edge_sdk.manifest import (
     LogLikelihoodRatio,
     Reconstruction,
     Score,
+    SingleScore,
 )
 
 Array = npt.NDArray[np.float64]
 Tensors = Mapping[str, npt.NDArray[Any]]
+
+
+def members(score: Score) -> tuple[SingleScore, ...]:
+    """The scores that a fusion adds up; of any other, this one."""
+    return score.members if isinstance(score, Fusion) else (score,)
 
 
 def output_names(score: Score) -> tuple[str, ...]:

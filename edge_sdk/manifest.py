@@ -427,7 +427,8 @@ class DataTerms(_Strict, frozen=True, kw_only=True):
 class Golden(_Strict, frozen=True, kw_only=True):
     """One trial to replay on the device: raw input files, and the score and tolerance expected of each artifact.
 
-    ``inputs`` are in the order reference, query for a comparison.
+    ``inputs`` are in the order reference, query for a comparison. For task ``spoof`` each is the crop of a face, and
+    the score is the mean of theirs.
     """
 
     inputs: tuple[FileEntry, ...] = ()

@@ -59,7 +59,7 @@ class Observation:
     """What a float model's tensors held on the calibration samples.
 
     Args:
-        model: One input, one output, a batch of 1, tensors named by `tflite_graph.tidy`.
+        model: One input, a batch of 1, tensors named by `tflite_graph.tidy`.
         samples: (N, C, H, W) or (N, ...) float32, as the ONNX quantiser takes them; run one by one.
 
     Raises:
@@ -71,17 +71,20 @@ class Observation:
         require_samples(samples)
         self._model = model
         self._graph = tflite_graph.read(model)
-        (self._output,) = self._graph.subgraphs[0].outputs
+        outputs = self._graph.subgraphs[0].outputs
         self._tensors = self._activations()
         self.histograms = {index: Histogram() for index in self._tensors}
         self._chosen: dict[str, dict[str, tuple[float, float]]] = {}
-        error = dict.fromkeys(self._tensors, 0.0)
+        errors = {output: dict.fromkeys(self._tensors, 0.0) for output in outputs}
         for values in self._run(samples):
             for index, value in values.items():
                 self.histograms[index].add(value)
-                error[index] = max(error[index], _unit_error(value, values[self._output]))
+                for output, error in errors.items():
+                    error[index] = max(error[index], _unit_error(value, values[output]))
         # The first in the graph's order: what an L2 norm at the end starts from. Most graphs have none.
-        self._bare_output = next((index for index in error if error[index] <= UNIT_ERROR), self._output)
+        self._bare_outputs = [
+            next((index for index in error if error[index] <= UNIT_ERROR), output) for output, error in errors.items()
+        ]
 
     def quantize(
         self,
@@ -104,13 +107,13 @@ class Observation:
         if io == "int8" and keep_float:
             raise UsageError("a model with int8 input and output is integer throughout; it cannot keep layers float")
         graph = tflite_graph.read(self._model)
-        (image,), (embedding,) = graph.subgraphs[0].inputs, graph.subgraphs[0].outputs
-        ends = tflite_graph.name(graph, image), tflite_graph.name(graph, embedding)
+        ends = graph.subgraphs[0].inputs[0], *graph.subgraphs[0].outputs
+        image, *outputs = (tflite_graph.name(graph, index) for index in ends)
         stay_float = self._named(keep_float)
         if io == "float":
             stay_float |= {tflite_graph.name(graph, op.outputs[0]) for op in tflite_graph.tail(graph)}
         else:
-            tflite_graph.cut(graph, self._bare_output)
+            tflite_graph.cut(graph, self._bare_outputs)
         ranges = self._ranges(method)
         try:
             result = _quantize(tflite_graph.write(graph), ranges, stay_float, io)
@@ -119,7 +122,7 @@ class Observation:
         graph = tflite_graph.read(result)
         if io == "int8":
             _require_integer(graph)
-        tflite_graph.rename_ends(graph, *ends)
+        tflite_graph.rename_ends(graph, image, outputs)
         return tflite_graph.write(graph)
 
     def _ranges(self, method: str) -> dict[str, tuple[float, float]]:
@@ -228,8 +231,8 @@ def _quantize(model: bytes, ranges: dict[str, tuple[float, float]], stay_float: 
 
 def _unit_error(value: NDArray[np.float32], output: NDArray[np.float32]) -> float:
     """Largest |value / length of value - output|; infinite for other shapes, and for zeros."""
-    length = float(np.linalg.norm(value))
-    if value.shape != output.shape or not length:
+    length = float(np.linalg.norm(value)) if value.shape == output.shape else 0.0
+    if not length:
         return math.inf
     return float(np.abs(value / length - output).max())
 

@@ -1,13 +1,14 @@
 """A TFLite file as Python objects: read, put in order, cut, write.
 
-Graphs have one subgraph, with one input and one output. Tensors carry the names that `tidy` gives: ``conv_2d_3`` is
-what the fourth 2-D convolution computes. Raises MissingToolError on import where LiteRT is not installed.
+Graphs have one subgraph, with one input and one or more outputs. Tensors carry the names that `tidy` gives:
+``conv_2d_3`` is what the fourth 2-D convolution computes. Raises MissingToolError on import where LiteRT is not
+installed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,15 +44,15 @@ class _Builder(flatbuffers.Builder):  # type: ignore[misc,unused-ignore]
 
 
 def read(model: bytes) -> Model:
-    """Raises ConversionError if this is no TFLite model of one subgraph with one input and one output."""
+    """Raises ConversionError if this is no TFLite model of one subgraph with one input."""
     if model[4:8] != IDENTIFIER:
         raise ConversionError("not a TFLite model")
     try:
         parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
         (graph,) = parsed.subgraphs
-        (_,), (_,) = graph.inputs, graph.outputs
+        (_,) = graph.inputs
     except Exception as exc:  # the generated reader fails in many ways
-        raise ConversionError("the TFLite model is damaged, or has several inputs, outputs or subgraphs") from exc
+        raise ConversionError("the TFLite model is damaged, or has several inputs or subgraphs") from exc
     return parsed
 
 
@@ -78,8 +79,8 @@ def name(model: Model, index: int) -> str:
     return str(model.subgraphs[0].tensors[index].name.decode())
 
 
-def tidy(model: bytes, input_name: str, output_name: str) -> bytes:
-    """Name the tensors after what computes them, and give each bias one axis.
+def tidy(model: bytes, input_name: str, output_names: Sequence[str]) -> bytes:
+    """Name the tensors after what computes them, the ends by these names, and give each bias one axis.
 
     Converters name tensors after the source's modules and line numbers: 40 kB of a 1 MB model. A transposed
     convolution's bias arrives as ``(1, 1, 1, C)``, which quantisers take for one with a single channel.
@@ -99,19 +100,26 @@ def tidy(model: bytes, input_name: str, output_name: str) -> bytes:
             tensor = graph.tensors[op.inputs[bias]]
             tensor.shape = [int(np.prod(tensor.shape))]
     graph.name = b"main"
-    rename_ends(parsed, input_name, output_name)
+    rename_ends(parsed, input_name, output_names)
     return write(parsed)
 
 
-def rename_ends(model: Model, input_name: str, output_name: str) -> None:
-    """Name input and output, in the graph and in its signature, which is ``serving_default``."""
+def rename_ends(model: Model, input_name: str, output_names: Sequence[str]) -> None:
+    """Name input and outputs, in the graph and in its signature, which is ``serving_default``."""
     graph = model.subgraphs[0]
+    taken = {end.encode() for end in (input_name, *output_names)}
+    for tensor in graph.tensors:
+        if tensor.name in taken:  # an output that other layers take too, as quantisers leave it: integer, of its name
+            tensor.name += b"_inner"
     ends = []
-    for (index,), end in ((graph.inputs, input_name), (graph.outputs, output_name)):
-        graph.tensors[index].name = end.encode()
-        entry = schema.TensorMapT()
-        entry.name, entry.tensorIndex = end.encode(), index
-        ends.append([entry])
+    for indices, names in ((graph.inputs, (input_name,)), (graph.outputs, output_names)):
+        entries = []
+        for index, end in zip(indices, names, strict=True):
+            graph.tensors[index].name = end.encode()
+            entry = schema.TensorMapT()
+            entry.name, entry.tensorIndex = end.encode(), index
+            entries.append(entry)
+        ends.append(entries)
     signature = schema.SignatureDefT()
     signature.inputs, signature.outputs = ends
     signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
@@ -137,16 +145,16 @@ def tail(model: Model) -> list[Any]:
     return found
 
 
-def cut(model: Model, output: int) -> None:
-    """Make tensor ``output`` the output, and drop all that it does not need."""
+def cut(model: Model, outputs: Sequence[int]) -> None:
+    """Make these tensors the outputs, and drop all that they do not need."""
     graph = model.subgraphs[0]
-    needed = {output}
+    needed = set(outputs)
     kept = []
     for op in reversed(graph.operators):
         if needed.intersection(op.outputs):
             needed.update(op.inputs)
             kept.append(op)
-    graph.operators, graph.outputs = kept[::-1], [output]
+    graph.operators, graph.outputs = kept[::-1], list(outputs)
     _drop_tensors(graph, needed | set(graph.inputs))
     model.operatorCodes, codes = _used(model.operatorCodes, {op.opcodeIndex for op in kept})
     model.buffers, buffers = _used(model.buffers, {0, *(t.buffer for t in graph.tensors)})
@@ -155,7 +163,7 @@ def cut(model: Model, output: int) -> None:
         op.opcodeIndex = codes[op.opcodeIndex]
     for tensor in graph.tensors:
         tensor.buffer = buffers[tensor.buffer]
-    rename_ends(model, name(model, graph.inputs[0]), name(model, graph.outputs[0]))
+    rename_ends(model, name(model, graph.inputs[0]), [name(model, index) for index in graph.outputs])
 
 
 def _drop_tensors(graph: Any, needed: Container[int]) -> None:

@@ -99,7 +99,7 @@ def spoof_points(
 
     def for_target(target: float) -> SpoofPoint | UnsupportedPoint:
         name = _name("apcer", target)
-        reason = _spoof_shortage(scores, target)
+        reason = spoof_shortage(scores, target)
         if not reason and curves.bpcer_at_apcer(target) >= 1:
             reason = f"at APCER {target:g} every live presentation would be rejected"
         if reason:
@@ -166,7 +166,7 @@ def _shortage(scores: ScoreSet, target: float) -> str:
     return ""
 
 
-def _spoof_shortage(scores: AttackScores, target: float) -> str:
+def spoof_shortage(scores: AttackScores, target: float) -> str:
     """Why `scores` are too few for an APCER of `target`; empty if they are not."""
     needed = _trials(target)
     for kind, chosen in zip(("live", *scores.kinds), scores.classes(), strict=True):

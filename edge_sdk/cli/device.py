@@ -184,7 +184,7 @@ def _describe(point: OperatingPoint) -> str:
     else:
         rates = {"FMR": point.fmr, "FNMR": point.fnmr}
     measured = (f"{name} {100 * r.value:.2f} % [{100 * r.low:.2f}, {100 * r.high:.2f}]" for name, r in rates.items())
-    return f"threshold {point.threshold:.4f}   {'   '.join(measured)}   {point.data}"
+    return f"threshold {point.threshold:#.4g}   {'   '.join(measured)}   {point.data}"
 
 
 def _shape(shape: tuple[int | str, ...]) -> str:

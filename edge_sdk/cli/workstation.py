@@ -50,7 +50,9 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     export = subparsers.add_parser(
         "export", help="make a bundle of a trained run: float and int8, thresholds, guardrail"
     )
-    export.add_argument("run", type=Path, help="the run's folder")
+    export.add_argument(
+        "run", nargs="+", type=Path, help="the run's folder; several of liveness recipes make one model of them"
+    )
     export.add_argument("--out", type=Path, required=True, help="folder, or a file ending in .edge")
     export.add_argument(
         "--formats",
@@ -167,8 +169,7 @@ def _run(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None]) 
     else:
         found = training.told(outcome.measured)[0]
         print(f"{outcome.steps} steps in {outcome.seconds / 60:.1f} minutes; validation {found}")
-        if recipe.get(arguments.recipe).embedding_size:
-            print(f"next: edge-sdk export {arguments.out} --out {arguments.recipe}.edge")
+        print(f"next: edge-sdk export {arguments.out} --out {arguments.recipe}.edge")
     return 0
 
 

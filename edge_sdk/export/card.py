@@ -7,39 +7,62 @@ from dataclasses import dataclass
 
 from edge_sdk.calibration.metrics import Interval
 from edge_sdk.export.splits import Split
-from edge_sdk.manifest import Manifest, UnsupportedPoint, VerifyPoint
+from edge_sdk.manifest import Manifest, Rate, SpoofPoint, UnsupportedPoint, VerifyPoint
 
-_LIMITS = """\
-## Limits
 
+@dataclass(frozen=True)
+class Table:
+    """A table with a sentence above it."""
+
+    note: str
+    head: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What differs between tasks."""
+
+    purpose: str
+    rates: tuple[str, ...]
+    limits: str
+
+
+_WORDS = {
+    "verify": _Words(
+        purpose="Verifies people who were not trained on by their {modality}.",
+        rates=("FMR", "FNMR", "people"),
+        limits="""\
 - Offline signatures only: pictures of finished signatures in dark ink on lighter, unruled paper, one per picture.
 - The numbers hold for people, pens and scanners like those of the data above. Expect more errors on other scripts,
   on photographs, and from forgers with more practice; measure on your own data (`edge-sdk evaluate`) before use.
 - Thresholds were fitted on few people; their intervals say how few. A decision about a person's rights or money
   needs a human examiner.
-"""
+""",
+    ),
+    "spoof": _Words(
+        purpose="Tells a live {modality} from a presentation attack in one picture, also of people not trained on.",
+        rates=("APCER", "BPCER", "worst attack"),
+        limits="""\
+- Gray crops of one face each, cut out as the manifest says. It does not say who somebody is.
+- Attacks of the kinds above only. Others (masks, other screens and papers, a picture fed in behind the camera) may
+  pass, and so may better ones of the same kind. Attacks that were rendered stand for nobody's real ones.
+- The numbers hold for people, cameras and light like those of the data above; measure on your own (`edge-sdk
+  evaluate`) before use. Thresholds were fitted on few people; their intervals say how few.
+- One part of a system's defence, which must not be its only one.
+""",
+    ),
+}
 
 
-@dataclass(frozen=True)
-class TestRow:
-    """What one artifact reached on the test people against one kind of forgery."""
-
-    artifact: str
-    forgeries: str
-    comparisons: int
-    subjects: int
-    auroc: Interval
-    eer: Interval
-
-
-def model_card(manifest: Manifest, split: Split, rows: Sequence[TestRow]) -> str:
-    """Markdown; every number comes from the manifest or from ``rows``."""
-    training = manifest.training
+def model_card(manifest: Manifest, split: Split, tested: Sequence[Table]) -> str:
+    """Markdown; every number comes from the manifest or from ``tested``."""
+    training, words = manifest.training, _WORDS[manifest.task]
     groups = ", ".join(f"{len(getattr(split, role))} for {role}" for role in split.__struct_fields__)
     allowed = "allowed" if manifest.data_terms.commercial_use else "not allowed"
     parts = [
         f"# {manifest.name} {manifest.version}\n",
-        f"Verifies people who were not trained on by their {manifest.modality}.",
+        words.purpose.format(modality=manifest.modality),
         f"Recipe `{training.recipe}`, preset `{training.preset}`.\n",
         "## Data\n",
         f"Trained on {', '.join(training.data)} with seed {training.seed}, {training.steps} steps.",
@@ -48,19 +71,13 @@ def model_card(manifest: Manifest, split: Split, rows: Sequence[TestRow]) -> str
         f"People, disjoint: {groups}.\n",
         f"Terms: {manifest.data_terms.statement}. Commercial use of the data is {allowed}.\n",
         "## Test people\n",
-        "Never seen by training, thresholds or guardrail. One reference; 95 % intervals by bootstrap over people.\n",
-        _table(
-            ("artifact", "forgeries", "people", "comparisons", "AUROC", "EER"),
-            (
-                (r.artifact, r.forgeries, str(r.subjects), str(r.comparisons), _interval(r.auroc), _interval(r.eer))
-                for r in rows
-            ),
-        ),
+        "Never seen by training, thresholds or guardrail. 95 % intervals by bootstrap over people.\n",
+        *(f"{table.note}\n\n{_markdown(table.head, table.rows)}" for table in tested),
         "## Operating points\n",
         f"Accept when score >= threshold. Measured on: {_data(manifest)}.\n",
-        _table(("artifact", "point", "threshold", "FMR", "FNMR", "people"), _points(manifest)),
+        _markdown(("artifact", "point", "threshold", *words.rates), _points(manifest)),
         "## What int8 costs\n",
-        _table(
+        _markdown(
             ("artifact", "metric", "delta", "upper 90 %", "budget", "people", "verdict", "equal decisions"),
             (
                 (
@@ -77,30 +94,36 @@ def model_card(manifest: Manifest, split: Split, rows: Sequence[TestRow]) -> str
                 for d in a.drift
             ),
         ),
-        _LIMITS,
+        f"## Limits\n\n{words.limits}",
     ]
     return "\n".join(parts)
+
+
+def interval(value: Interval | Rate) -> str:
+    """``0.012 [0.004, 0.031]``."""
+    return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
 
 
 def _points(manifest: Manifest) -> Iterable[tuple[str, ...]]:
     for artifact in manifest.artifacts:
         for point in artifact.operating_points:
-            if isinstance(point, VerifyPoint):
-                rates = (f"{rate.value:.3f} [{rate.low:.3f}, {rate.high:.3f}]" for rate in (point.fmr, point.fnmr))
-                yield (artifact.id, point.name, f"{point.threshold:.4f}", *rates, str(point.subjects))
-            elif isinstance(point, UnsupportedPoint):
-                yield (artifact.id, point.name, f"none: {point.reason}", "", "", "")
+            match point:
+                case VerifyPoint():
+                    last = (interval(point.fmr), interval(point.fnmr), str(point.subjects))
+                case SpoofPoint():
+                    worst = max(point.species, key=lambda kind: point.species[kind].value)
+                    last = (interval(point.apcer), interval(point.bpcer), worst)
+                case UnsupportedPoint():
+                    yield (artifact.id, point.name, f"none: {point.reason}", "", "", "")
+                    continue
+            yield (artifact.id, point.name, f"{point.threshold:#.4g}", *last)
 
 
 def _data(manifest: Manifest) -> str:
-    points = (p for a in manifest.artifacts for p in a.operating_points if isinstance(p, VerifyPoint))
+    points = (p for a in manifest.artifacts for p in a.operating_points if not isinstance(p, UnsupportedPoint))
     return ", ".join(sorted({point.data for point in points}))
 
 
-def _interval(value: Interval) -> str:
-    return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

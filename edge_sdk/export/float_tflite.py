@@ -18,7 +18,7 @@ from edge_sdk.export.float_onnx import INPUT, OUTPUT, fold_batch_norm
 
 
 def to_tflite(network: nn.Module, input_shape: tuple[int, ...], outputs: tuple[str, ...] = (OUTPUT,)) -> bytes:
-    """Export with a batch of 1, input ``image`` and the named output.
+    """Export with a batch of 1, input ``image`` and the named outputs.
 
     Maps are ``(1, C, H, W)`` to the network and ``(1, H, W, C)`` in the file, as TFLite's kernels want them; the
     engines turn them round.
@@ -29,10 +29,8 @@ def to_tflite(network: nn.Module, input_shape: tuple[int, ...], outputs: tuple[s
 
     Raises:
         MissingToolError: The converter is not installed.
-        ConversionError: It refuses the network, or there are several outputs.
+        ConversionError: It refuses the network.
     """
-    if len(outputs) > 1:
-        raise ConversionError(f"TFLite artifacts have one output, not {', '.join(outputs)}; choose a score of one")
     os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")
     with _quiet():
         try:
@@ -44,15 +42,14 @@ def to_tflite(network: nn.Module, input_shape: tuple[int, ...], outputs: tuple[s
         folded = _quantizable(fold_batch_norm(network).float().cpu())
         example = torch.zeros(1, *input_shape)
         with torch.inference_mode():
-            is_map = folded(example).ndim == 4
-        wrapped = litert_torch.to_channel_last_io(
-            folded, args=[0] if example.ndim == 4 else [], outputs=[0] if is_map else []
-        )
+            made = folded(example)
+        maps = [place for place, tensor in enumerate(made if isinstance(made, tuple) else [made]) if tensor.ndim == 4]
+        wrapped = litert_torch.to_channel_last_io(folded, args=[0] if example.ndim == 4 else [], outputs=maps)
         try:
             model = litert_torch.convert(wrapped.eval(), (example.movedim(1, -1),)).model_content()
         except Exception as exc:  # torch's, XLA's and MLIR's have no common root
             raise ConversionError(f"the network cannot be converted to TFLite: {exc}") from exc
-    return tflite_graph.tidy(bytes(model), INPUT, outputs[0])
+    return tflite_graph.tidy(bytes(model), INPUT, outputs)
 
 
 class _Leaky(nn.Module):

@@ -24,6 +24,7 @@ from edge_sdk.export.supervised import LiveAgainstAttacks
 from edge_sdk.liveness import output_names
 from edge_sdk.manifest import Precision, Score
 from edge_sdk.preprocess import Fit, Operation, Resize
+from edge_sdk.preprocess.crop import FaceCrop
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,9 @@ class Recipe:
         tiny: The same topology with a few thousand parameters, for tests.
         embedding_size: D; 0 where there are no embeddings.
         budget: Largest rise of the EER that int8 may cost, as a share (0.005 is half a percentage point).
+        attack_budget: The same of the BPCER at an APCER of 5 %, which takes its place where there are attacks enough.
+        face: How a face is cut out of a frame so that it looks like those trained on; None takes the detector's
+            :data:`~edge_sdk.runtime.detector.CROP`.
         parity: Largest cosine distance to the network that an exported artifact may show, by artifact (``int8.onnx``)
             where it differs from :data:`PARITY`, with the reason beside it.
     """
@@ -114,6 +118,8 @@ class Recipe:
     presets: Mapping[str, Preset]
     embedding_size: int = 0
     budget: float = 0.005
+    attack_budget: float = 0.01
+    face: FaceCrop | None = None
     parity: Mapping[str, float] = field(default_factory=dict)
 
     @property

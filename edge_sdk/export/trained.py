@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +52,10 @@ class Trained:
 
         Raises:
             TrainingError, DatasetError: The run is incomplete, or its weights are of another network.
-            UsageError: Its recipe has a score that cannot be exported yet.
+            UsageError: There is no such recipe.
         """
         described = describe(run)
         chosen, network, facts = read_network(run, described)
-        require_embeddings(chosen)
         return cls(
             recipe=chosen,
             preset_name=described["preset"],
@@ -73,12 +71,6 @@ class Trained:
     @property
     def preset(self) -> Preset:
         return self.recipe.preset(self.preset_name)
-
-    @cached_property
-    def score(self) -> EmbeddingDistance:
-        """The recipe's score, which :meth:`read` has checked."""
-        assert isinstance(self.recipe.score, EmbeddingDistance)
-        return self.recipe.score
 
     @property
     def data_names(self) -> tuple[str, ...]:
@@ -175,4 +167,4 @@ def read_network(run: Path, described: Mapping[str, Any]) -> tuple[Recipe, nn.Mo
 def require_embeddings(chosen: Recipe) -> None:
     """Raises UsageError if a recipe does not compare embeddings."""
     if not isinstance(chosen.score, EmbeddingDistance):
-        raise UsageError(f"{chosen.name} does not compare embeddings, which exporter and students of embeddings need")
+        raise UsageError(f"{chosen.name} does not compare embeddings, which students of embeddings and --qat need")

@@ -15,8 +15,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,20 +23,16 @@ from numpy.typing import NDArray
 from edge_sdk import images, preprocess
 from edge_sdk.bundle import Bundle
 from edge_sdk.density import GaussianMixture
-from edge_sdk.errors import BundleError, EngineError, InputError, OperatingPointError, ScoreError
-from edge_sdk.liveness import liveness
-from edge_sdk.manifest import Fusion, Image, Input, LatentLikelihood, SpoofPoint
+from edge_sdk.errors import BundleError, EngineError, InputError, ScoreError
+from edge_sdk.liveness import liveness, members
+from edge_sdk.manifest import Image, Input, LatentLikelihood, SpoofPoint
 from edge_sdk.preprocess.crop import Box, FaceCrop
 from edge_sdk.results import SpoofDecision, SpoofResult, StreamResult, Timings
 from edge_sdk.runtime import frames
-from edge_sdk.runtime.engines import Tensors, load_engine
+from edge_sdk.runtime.engines import Tensors
 from edge_sdk.runtime.faces import Cascade, FaceLocator, Tracker
-from edge_sdk.runtime.operating_point import choose_point
-from edge_sdk.runtime.selection import choose
+from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.temporal import KOfN, Limits, Observation, Rule, TemporalDecision
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 FLAGS = (*frames.FLAGS, "several_faces")
 
@@ -45,7 +40,7 @@ FLAGS = (*frames.FLAGS, "several_faces")
 CROP = FaceCrop(scale=1.0, overflow="replicate")
 
 
-class SpoofDetector:
+class SpoofDetector(Session[SpoofPoint]):
     """Judges pictures of faces, with one artifact of one bundle on one engine.
 
     ::
@@ -86,45 +81,21 @@ class SpoofDetector:
         rule: Rule | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self.bundle = Bundle.open(bundle)
-        self._input, self._crop = _interface(self.bundle)
-        self._densities = _densities(self.bundle)
-        choice = choose(self.bundle, engine, precision, threads)
-        self.engine = choice.engine
-        self.artifact = choice.artifact
-        self._point = choose_point(self.artifact, operating_point, SpoofPoint, lambda point: point.bpcer)
+        opened = Bundle.open(bundle)
+        self._input, self._crop = _interface(opened)
+        self._densities = _densities(opened)
         self._locate = Cascade() if faces == "cascade" else None if faces == "cropped" else faces
         self._rule = rule
         self._limits = limits or Limits()
-        self._engine = load_engine(
-            self.engine, self.bundle.read_artifact(self.artifact.id), self.artifact.format, threads=threads
+        super().__init__(
+            opened,
+            engine=engine,
+            precision=precision,
+            threads=threads,
+            operating_point=operating_point,
+            kind=SpoofPoint,
+            rejected=lambda point: point.bpcer,
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Free the engine; afterwards no frame can be scored (``EngineError``)."""
-        self._engine.close()
-
-    @property
-    def operating_point(self) -> SpoofPoint:
-        """The operating point in use; ``OperatingPointError`` if the artifact has none yet."""
-        if self._point is None:
-            raise OperatingPointError(
-                f"{self.bundle.id} {self.artifact.id} has no operating point to choose by default"
-            )
-        return self._point
-
-    @property
-    def threshold(self) -> float:
-        """A frame is live iff its score is at least this."""
-        return self.operating_point.threshold
 
     def detect(self, picture: images.Source) -> SpoofResult:
         """Judge one picture.
@@ -283,7 +254,6 @@ def _interface(bundle: Bundle) -> tuple[Input, FaceCrop]:
 
 
 def _densities(bundle: Bundle) -> dict[str, GaussianMixture]:
-    score, files = bundle.manifest.score, {entry.path: entry for entry in bundle.manifest.auxiliary}
-    members = score.members if isinstance(score, Fusion) else (score,)
-    paths = {member.density for member in members if isinstance(member, LatentLikelihood)}
+    files = {entry.path: entry for entry in bundle.manifest.auxiliary}
+    paths = {one.density for one in members(bundle.manifest.score) if isinstance(one, LatentLikelihood)}
     return {path: GaussianMixture.decode(bundle.read(files[path])) for path in sorted(paths)}

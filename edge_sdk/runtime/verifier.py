@@ -9,33 +9,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import images, preprocess, quality
 from edge_sdk.bundle import Bundle
-from edge_sdk.errors import (
-    BundleError,
-    EngineError,
-    OperatingPointError,
-    ScoreError,
-    TemplateError,
-    UnusableSampleError,
-)
+from edge_sdk.errors import BundleError, EngineError, ScoreError, TemplateError, UnusableSampleError
 from edge_sdk.manifest import EmbeddingDistance, Image, Input, VerifyPoint
 from edge_sdk.quality import Prepared
 from edge_sdk.results import Timings, VerifyResult
-from edge_sdk.runtime.engines import load_engine
-from edge_sdk.runtime.operating_point import choose_point
-from edge_sdk.runtime.selection import choose
+from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.template import Template
 from edge_sdk.scores import combine, embedding_scores, mean_embedding
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 # Pictures per call of the engine, where the model's batch is free. Two at once were no faster on ONNX Runtime and took
 # 14 MB more (DeepSign, one thread, processor time of a pair: fp32 22.2 ms one by one, 22.8 together; int8 24.8, 24.7).
@@ -44,7 +31,7 @@ BATCH = 1
 _WORST_RAW = {"euclidean": 2.0, "cosine": -1.0}
 
 
-class Verifier:
+class Verifier(Session[VerifyPoint]):
     """Compares pictures of one modality, with one artifact of one bundle on one engine.
 
     ::
@@ -81,42 +68,18 @@ class Verifier:
         operating_point: str | None = None,
         threads: int = 1,
     ) -> None:
-        self.bundle = Bundle.open(bundle)
-        choice = choose(self.bundle, engine, precision, threads)
-        self.engine = choice.engine
-        self.artifact = choice.artifact
-        self._input, self._score = _interface(self.bundle)
-        self._point = choose_point(self.artifact, operating_point, VerifyPoint, lambda point: point.fnmr)
-        self._engine = load_engine(
-            self.engine, self.bundle.read_artifact(self.artifact.id), self.artifact.format, threads=threads
+        opened = Bundle.open(bundle)
+        self._input, self._score = _interface(opened)
+        super().__init__(
+            opened,
+            engine=engine,
+            precision=precision,
+            threads=threads,
+            operating_point=operating_point,
+            kind=VerifyPoint,
+            rejected=lambda point: point.fnmr,
         )
         self._batch = BATCH if isinstance(self._input.shape[0], str) else self._input.shape[0]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Free the engine; afterwards every call raises ``EngineError``."""
-        self._engine.close()
-
-    @property
-    def operating_point(self) -> VerifyPoint:
-        """The operating point in use; ``OperatingPointError`` if the artifact has none yet."""
-        if self._point is None:
-            raise OperatingPointError(
-                f"{self.bundle.id} {self.artifact.id} has no operating point to choose by default"
-            )
-        return self._point
-
-    @property
-    def threshold(self) -> float:
-        """A query is accepted iff its score is at least this."""
-        return self.operating_point.threshold
 
     def verify(
         self, reference: images.Source | Template | Sequence[images.Source], query: images.Source

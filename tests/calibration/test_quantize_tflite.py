@@ -217,3 +217,43 @@ def test_a_missing_package_names_the_extra(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     with pytest.raises(MissingToolError, match=r'pip install "edge-sdk\[tflite-export\]"'):
         import edge_sdk.calibration.tflite_graph  # noqa: F401
+
+
+class Several(nn.Module):
+    """An embedding, the map that it comes from, and its latent, which a map is made of again: out of their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Conv2d(1, 6, 3, 2, 1), nn.ReLU())
+        self.dense = nn.Linear(6 * 4 * 5, 12)
+        self.decoder = nn.Sequential(nn.Linear(12, 40), nn.Unflatten(1, (2, 4, 5)), nn.Conv2d(2, 3, 1), nn.Sigmoid())
+        self.last = nn.Linear(12, 8)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        features = self.encoder(x)
+        latent = self.dense(features.flatten(1))
+        return nn.functional.normalize(self.last(latent)), features, self.decoder(latent), latent
+
+
+def test_several_outputs_keep_their_names_and_axes() -> None:
+    names = ("embedding", "features", "reconstruction", "latent")
+    torch.manual_seed(0)
+    network = Several().eval()
+    samples = np.random.default_rng(0).random((16, 1, 8, 10)).astype(np.float32)
+    with torch.no_grad():
+        expected = dict(zip(names, (made.numpy() for made in network(torch.from_numpy(samples))), strict=True))
+    model = to_tflite(network, (1, 8, 10), names)
+    both = Observation(model, samples)
+    integer = both.quantize(io="int8")
+    for made, tolerance in ((model, 1e-5), (both.quantize(), 0.05), (integer, 0.05)):
+        found = load_engine("litert", made, "tflite").run({"image": samples})
+        assert tuple(found) == names
+        lengths = np.linalg.norm(found["embedding"], axis=1, keepdims=True)
+        found["embedding"] /= lengths
+        for name in names:
+            assert found[name].shape == expected[name].shape
+            assert np.abs(found[name] - expected[name]).max() < tolerance * np.abs(expected[name]).max(), name
+        tensors = tflite_graph.read(made).subgraphs[0].tensors
+        assert len({tensor.name for tensor in tensors}) == len(tensors)
+        assert np.allclose(lengths, 1, atol=1e-2) == (made is not integer)  # which leaves the norm out
+        tflite_versions.require_old_boards(made)

@@ -1,4 +1,4 @@
-"""Faces for whom none are needed."""
+"""Faces for whom none are needed, and a run that learned of such."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from edge_sdk.cli import main
 from edge_sdk.export.datasets import Dataset, Sample
+
+PEOPLE = 20
 
 
 @pytest.fixture
@@ -27,3 +30,27 @@ def faces(tmp_path: Path) -> Dataset:
             cv2.imwrite(str(path), blob.clip(0, 255).astype(np.uint8))
             samples.append(Sample("blobs", f"blobs/{person}", genuine=picture < 5, path=path))
     return Dataset("blobs", tuple(samples))
+
+
+@pytest.fixture(scope="session")
+def live_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A miniature `ganomaly`, trained by the command line for a few steps; do not change it.
+
+    Live faces are smooth blobs; attacks are the same with a screen's rows, or a print's dots.
+    """
+    folder = tmp_path_factory.mktemp("live")
+    for person in range(PEOPLE):
+        rng = np.random.default_rng(person)
+        for picture in range(3):
+            coarse = rng.uniform(40, 220, (4, 4)).astype(np.float32)
+            live = cv2.resize(coarse, (64, 64), interpolation=cv2.INTER_CUBIC)
+            screen, dots = live.copy(), live.copy()
+            screen[::2] *= 0.3
+            dots[::3, ::3] = 20
+            for kind, image in (("live", live), ("attack-screen", screen), ("attack-print", dots)):
+                path = folder / "faces" / kind / f"p{person:02}" / f"{picture}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(path), image.clip(0, 255).astype(np.uint8))
+    command = ["train", "ganomaly", "--tiny", "--steps", "4", "--data", f"spoof:{folder / 'faces'}"]
+    assert main([*command, "--out", str(folder / "run")]) == 0
+    return folder / "run"

@@ -18,14 +18,14 @@ from edge_sdk import Verifier
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration import guardrail
 from edge_sdk.cli import main
-from edge_sdk.errors import DatasetError, GuardrailError, TrainingError
+from edge_sdk.errors import DatasetError, GuardrailError, TrainingError, UsageError
 from edge_sdk.export import recipe
 from edge_sdk.export.artifacts import FORMATS, kinds
 from edge_sdk.export.datasets.terms import terms
 from edge_sdk.export.exporting import export
 from edge_sdk.export.splits import Split
 from edge_sdk.export.trained import CALIBRATION_IMAGES, Trained
-from edge_sdk.manifest import Drift, UnsupportedPoint, VerifyPoint
+from edge_sdk.manifest import DecisionHead, Drift, UnsupportedPoint, VerifyPoint
 from edge_sdk.preprocess import digest
 from edge_sdk.runtime.selftest import passed, selftest
 
@@ -205,10 +205,7 @@ def test_terms_are_the_strictest_of_all_data() -> None:
 
 
 def test_other_scores_have_no_exporter_yet(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from edge_sdk.errors import UsageError
-    from edge_sdk.manifest import DecisionHead
-
     other = replace(recipe.get("deepsign"), score=DecisionHead(output="logit", activation="sigmoid"))
     monkeypatch.setattr(recipe, "get", lambda _: other)
-    with pytest.raises(UsageError, match="embeddings"):
+    with pytest.raises(UsageError, match="signature model with the score decision_head"):
         export(run, tmp_path / "out.edge", say=lambda _: None)

@@ -15,14 +15,13 @@ import torch
 from torch import nn
 
 from edge_sdk.cli import main
-from edge_sdk.errors import ConversionError, DatasetError, UsageError
+from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export import checkpoint, recipe
 from edge_sdk.export.augment.faces import FaceAugmentation
 from edge_sdk.export.autoencoders import Autoencoder, DevicePart
 from edge_sdk.export.datasets import Dataset, Pose
 from edge_sdk.export.datasets.filters import Filter
 from edge_sdk.export.float_onnx import to_onnx
-from edge_sdk.export.float_tflite import to_tflite
 from edge_sdk.export.recipes.dcvae import Dcvae
 from edge_sdk.export.recipes.ganomaly import GANomaly
 from edge_sdk.export.recipes.resvae import ResVae
@@ -160,8 +159,6 @@ def test_only_what_bears_on_the_score_is_exported() -> None:
     slack = 300
     assert abs(size("reconstruction") - generator) < slack
     assert abs(size("latent") - parameters(network.encoder)) < slack
-    with pytest.raises(ConversionError, match="one output"):
-        to_tflite(network, (1, 128, 128), ("latent", "latent_again"))
 
 
 @pytest.mark.parametrize(
@@ -320,4 +317,3 @@ def test_the_command_trains_it(tmp_path: Path, capsys: pytest.CaptureFixture[str
     command = ["train", "ganomaly", "--tiny", "--steps", "2", "--data", f"folder:{data}", "--out", str(folder)]
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out).keys() == {"run", "steps", "auroc", "eer", "score", "seconds"}
-    assert main(["export", str(folder), "--out", str(tmp_path / "bundle")]) == 2

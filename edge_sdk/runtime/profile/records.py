@@ -70,8 +70,8 @@ class Measured(_Record, frozen=True, kw_only=True, tag="measured"):
         init_ms: Opening the bundle, importing the engine's package, loading; in a fresh process. An engine that builds
             (TensorRT) does so here if it has not before.
         reload_ms: The same again in the same process: nothing to import, nothing to build.
-        first_ms: Decoding, pre-processing and embedding of the first picture.
-        calls: Warm calls: one picture against a template, from the file's bytes to the decision.
+        first_ms: Decoding, pre-processing and embedding, or judging, of the first picture.
+        calls: Warm calls, from the file's bytes to the decision: one picture, for task ``verify`` against a template.
         stages: ``decode``, ``preprocess``, ``inference``, ``postprocess`` and ``total``.
         window_s: Length of the first and last part of the run that throughput is taken from.
         first_per_s: Calls per second in the first such part.

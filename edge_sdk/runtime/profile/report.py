@@ -11,8 +11,8 @@ from edge_sdk.runtime.profile.svg import STYLES, Axis, Line, legend, plot
 UNAVAILABLE = "unavailable"
 _NODES_SHOWN = 12
 _EXPLANATION = (
-    "From the picture's bytes to the decision, against a template; milliseconds, nothing clipped. In brackets 95 % "
-    "intervals that assume no distribution; ? where the calls are too few."
+    "From one picture's bytes to the decision, people being compared with a template; milliseconds, nothing clipped. "
+    "In brackets 95 % intervals that assume no distribution; ? where the calls are too few."
 )
 _KEY = ("engine", "artifact", "threads")
 _STYLE = """

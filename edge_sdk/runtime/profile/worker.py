@@ -11,6 +11,7 @@ import sys
 import time
 from array import array
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import msgspec
@@ -20,7 +21,8 @@ from numpy.typing import NDArray
 from edge_sdk import images, preprocess, quality
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EdgeSdkError, EngineError
-from edge_sdk.runtime import Verifier, device
+from edge_sdk.results import SpoofResult, VerifyResult
+from edge_sdk.runtime import SpoofDetector, Verifier, device
 from edge_sdk.runtime.engines import version
 from edge_sdk.runtime.engines.placement import Placed, placement
 from edge_sdk.runtime.profile.quantiles import quantile
@@ -40,24 +42,22 @@ Floats = NDArray[np.float64]
 def measure(job: Job, say: Callable[[Progress], None] = lambda _: None) -> Measured:
     """Measure; any ``EdgeSdkError`` of the bundle or the engine may be raised."""
     start = time.perf_counter()
-    verifier = _open(job)
+    session = _open(job)
     init_ms = _since(start)
-    pictures = [verifier.bundle.read(entry) for entry in verifier.bundle.manifest.golden.inputs]
+    pictures = [session.bundle.read(entry) for entry in session.bundle.manifest.golden.inputs]
     if len(pictures) < 2:
-        raise BundleError(f"{verifier.bundle.id} has no golden inputs to profile with")
+        raise BundleError(f"{session.bundle.id} has no golden inputs to profile with")
+    look: Callable[[bytes], object] = session.detect if isinstance(session, SpoofDetector) else session.embed
     start = time.perf_counter()
-    verifier.embed(pictures[-1])
+    look(pictures[-1])
     first_ms = _since(start)
-    template = verifier.enroll(pictures[:-1])
-    blocked = set(verifier.verify(template, pictures[-1]).quality) & set(quality.BLOCKING)
-    if blocked:
-        raise BundleError(f"the golden query never reaches the engine: {', '.join(sorted(blocked))}")
+    call = _repeated(session, pictures)
 
     ends = array("d")
     laps = tuple(array("d") for _ in STAGES)
     begin = said = time.perf_counter()
     while not ends or ends[-1] < job.seconds or len(ends) < job.calls:
-        timings = verifier.verify(template, pictures[-1]).timings
+        timings = call().timings
         now = time.perf_counter()
         for lap, name in zip(laps, STAGES, strict=True):
             lap.append(getattr(timings, f"{name}_ms"))
@@ -66,7 +66,7 @@ def measure(job: Job, say: Callable[[Progress], None] = lambda _: None) -> Measu
             said = now
             say(Progress(seconds=ends[-1], calls=len(ends)))
     peak = device.peak_memory()
-    verifier.close()
+    session.close()
 
     start = time.perf_counter()
     _open(job).close()
@@ -87,14 +87,32 @@ def measure(job: Job, say: Callable[[Progress], None] = lambda _: None) -> Measu
         first_per_s=float(np.count_nonzero(finished <= window)) / window,
         last_per_s=float(np.count_nonzero(finished > finished[-1] - window)) / window,
         peak_bytes=peak,
-        nodes=_nodes(verifier, job, pictures[-1]),
+        nodes=_nodes(session.bundle, job, pictures[-1]),
         curve=tuple((float(ordered[max(0, int(np.ceil(p * len(ordered))) - 1)]), float(p)) for p in _CURVE),
         moments=_moments(finished, totals),
     )
 
 
-def _open(job: Job) -> Verifier:
-    return Verifier(job.bundle, engine=job.engine, precision=job.artifact, threads=job.threads)
+def _open(job: Job) -> Verifier | SpoofDetector:
+    bundle = Bundle.open(job.bundle)
+    if bundle.manifest.task == "verify":
+        return Verifier(bundle, engine=job.engine, precision=job.artifact, threads=job.threads)
+    return SpoofDetector(bundle, engine=job.engine, precision=job.artifact, threads=job.threads, faces="cropped")
+
+
+def _repeated(session: Verifier | SpoofDetector, pictures: list[bytes]) -> Callable[[], VerifyResult | SpoofResult]:
+    """The call that is measured: the last picture against a template of the others, or alone. It gets to the engine."""
+    query = pictures[-1]
+    if isinstance(session, SpoofDetector):
+        blocked = set(session.detect(query).quality)
+        call: Callable[[], VerifyResult | SpoofResult] = partial(session.detect, query)
+    else:
+        template = session.enroll(pictures[:-1])
+        blocked = set(session.verify(template, query).quality) & set(quality.BLOCKING)
+        call = partial(session.verify, template, query)
+    if blocked:
+        raise BundleError(f"the golden query never reaches the engine: {', '.join(sorted(blocked))}")
+    return call
 
 
 def _since(start: float) -> float:
@@ -117,8 +135,7 @@ def _moments(finished: Floats, totals: Floats) -> tuple[Moment, ...]:
     )
 
 
-def _nodes(verifier: Verifier, job: Job, picture: bytes) -> tuple[Placed, ...] | None:
-    bundle: Bundle = verifier.bundle
+def _nodes(bundle: Bundle, job: Job, picture: bytes) -> tuple[Placed, ...] | None:
     (tensor,) = bundle.manifest.inputs
     inputs = {tensor.name: preprocess.apply(tensor.preprocessing, images.load(picture))[None]}
     try:

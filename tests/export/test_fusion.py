@@ -1,0 +1,132 @@
+"""Several liveness runs as one bundle: weights, names, scores, and runs that do not go together."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from edge_sdk import SpoofDetector, images
+from edge_sdk.cli import main
+from edge_sdk.errors import UsageError
+from edge_sdk.export import fusion, recipe
+from edge_sdk.export.recipe import Recipe
+from edge_sdk.export.splits import Split
+from edge_sdk.export.trained import Trained
+from edge_sdk.liveness import liveness
+from edge_sdk.manifest import EmbeddingDistance, Fusion, LatentDistance
+from edge_sdk.preprocess import apply
+from edge_sdk.preprocess.crop import FaceCrop
+from edge_sdk.runtime.selftest import passed, selftest
+
+Column = NDArray[np.float64]
+
+
+def drawn(*gaps: float, count: int = 60) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Scores of unit variance whose means differ by these gaps between live pictures and attacks; a third are live."""
+    live = np.arange(count) % 3 == 0
+    noise = np.random.default_rng(0).normal(size=(count, len(gaps)))
+    return noise + live[:, None] * np.array(gaps), live
+
+
+def loss(scores: NDArray[np.float64], live: NDArray[np.bool_], weights: Column, bias: float) -> float:
+    """The module's formula, one picture at a time."""
+    spread = scores.std(axis=0)
+    total = sum((w * s) ** 2 for w, s in zip(weights, spread, strict=True)) / 2
+    for row, is_live in zip(scores.tolist(), live.tolist(), strict=True):
+        odds = bias + sum(w * s for w, s in zip(weights, row, strict=True))
+        share = len(live) / 2 / sum(live == is_live)
+        total += share * math.log1p(math.exp(-odds if is_live else odds))
+    return total
+
+
+def test_the_weights_are_the_best_ones() -> None:
+    scores, live = drawn(2.0, 1.0)
+    scores *= [1e-3, 100]  # a mean squared error and a log-likelihood
+    weights, bias = fusion.fit(scores, live)
+    best = loss(scores, live, weights, bias)
+    for change in (0.98, 1.02):
+        assert loss(scores, live, weights * [change, 1], bias) > best
+        assert loss(scores, live, weights * [1, change], bias) > best
+        assert loss(scores, live, weights, bias * change) > best
+    assert weights[0] * scores[:, 0].std() > weights[1] * scores[:, 1].std() > 0
+
+
+def test_a_score_that_is_higher_for_attacks_gets_no_weight() -> None:
+    scores, live = drawn(2.0, -1.0, 1.0)
+    weights, bias = fusion.fit(scores, live)
+    alone, alone_bias = fusion.fit(scores[:, [0, 2]], live)
+    assert weights == pytest.approx([alone[0], 0, alone[1]])
+    assert bias == pytest.approx(alone_bias)
+    with pytest.raises(UsageError, match="no score"):
+        fusion.fit(*drawn(-1.0, -2.0))
+
+
+@pytest.fixture(scope="module")
+def runs(live_run: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """One miniature, and the same again as if of another recipe."""
+    other = tmp_path_factory.mktemp("fused") / "other"
+    shutil.copytree(live_run, other)
+    described = json.loads((other / "run.json").read_text()) | {"recipe": "other"}
+    (other / "run.json").write_text(json.dumps(described))
+    return [live_run, other]
+
+
+@pytest.fixture(autouse=True)
+def recipes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Recipe]:
+    base = recipe.get("ganomaly")
+    other = replace(base, name="other", score=LatentDistance(first="latent", second="latent_again"))
+    known = {"ganomaly": base, "other": other}
+    monkeypatch.setattr(recipe, "get", known.__getitem__)
+    return known
+
+
+def test_one_bundle_holds_both(runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fusion, "fit", lambda scores, _live: (np.array([2.0, 0.5]) + 0 * scores[0], -1.0))
+    assert main(["export", *map(str, runs), "--out", str(tmp_path / "both.edge"), "--report-only"]) == 0
+    with SpoofDetector(tmp_path / "both.edge", precision="fp32", engine="onnxruntime", faces="cropped") as detector:
+        manifest = detector.bundle.manifest
+        made = [Trained.read(run) for run in runs]
+        paths = [sample.path for sample in made[0].people("test").samples][::5]
+        found = [detector.detect(path).score for path in paths]
+    assert manifest.name == "ganomaly-other"
+    assert {output.name: output.role for output in manifest.outputs} == {
+        "ganomaly.reconstruction": "reconstruction", "other.latent": "latent", "other.latent_again": "latent"
+    }  # fmt: skip
+    assert isinstance(manifest.score, Fusion)
+    assert manifest.training.steps == 8
+    x = np.stack([apply(made[0].preset.preprocessing, images.load(path)) for path in paths])
+    expected = np.full(len(paths), -1.0)
+    for weight, one in zip((2.0, 0.5), made, strict=True):
+        with torch.no_grad():
+            outputs = one.network.eval().outputs(torch.from_numpy(x), one.recipe.outputs)  # type: ignore[operator]
+        named = {name: tensor.numpy() for name, tensor in zip(one.recipe.outputs, outputs, strict=True)}
+        expected += weight * liveness(one.recipe.score, {"image": x} | named)
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert passed(selftest(tmp_path / "both.edge", engine="onnxruntime"))
+
+
+def test_runs_that_do_not_go_together(runs: list[Path], recipes: dict[str, Recipe], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="different recipes"):
+        fusion.read([runs[0], runs[0]])
+    other = recipes["other"]
+    recipes["other"] = replace(other, face=FaceCrop(scale=2.0, overflow="black"))
+    with pytest.raises(UsageError, match=r"ganomaly and other cannot be fused.*crop of a face"):
+        fusion.read(runs)
+    recipes["other"] = replace(other, score=EmbeddingDistance(output="embedding", metric="cosine"))
+    with pytest.raises(UsageError, match="other does not tell live faces"):
+        fusion.read(runs)
+    recipes["other"] = other
+    shutil.copytree(runs[1], tmp_path / "run")
+    split = Split.read(runs[1] / "split.json")
+    msgspec.structs.replace(split, test=split.guardrail, guardrail=split.test).write(tmp_path / "run/split.json")
+    with pytest.raises(UsageError, match="the same --split"):
+        fusion.read([runs[0], tmp_path / "run"])
