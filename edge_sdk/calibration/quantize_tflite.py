@@ -15,12 +15,14 @@ which cost MobileNetV2 a cosine of .13. Two artifacts come from one pass of the 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from io import StringIO
 from typing import Literal
 
 import numpy as np
@@ -218,7 +220,8 @@ def _quantize(model: bytes, ranges: dict[str, tuple[float, float]], stay_float: 
     for name in sorted(stay_float):
         scope = f"^{re.escape(name)};$"  # the package joins an operator's outputs with ";"
         tool.update_quantization_recipe(scope, kinds.ALL_SUPPORTED, algorithm_key=AlgorithmName.NO_QUANTIZE)
-    with warnings.catch_warnings():
+    # It draws a bar of its own with the bars off.
+    with warnings.catch_warnings(), contextlib.redirect_stderr(StringIO()):
         warnings.simplefilter("ignore")  # it loads the model with a debugging option, about which LiteRT warns
         result = tool.quantize(
             {name: {"min": np.float32(low), "max": np.float32(high)} for name, (low, high) in ranges.items()},
