@@ -38,7 +38,7 @@ from edge_sdk.runtime.temporal import KOfN, Limits
 
 ALL = "all"
 FRAME_RATE = 20.0
-"""NUAA's webcams' (Tan et al., 2010)."""
+"""A second, where nothing else is known: assumed, and so are all seconds that the report derives from it."""
 
 
 @dataclass(frozen=True)
