@@ -70,13 +70,13 @@ RECIPE = Recipe(
     tiny=tiny,
     score=DecisionHead(output=LOGIT, activation="sigmoid"),
     presets={
-        # For two cores: a step takes some 1.5 s of one. In float32, for convolutions by channel were a quarter slower
-        # in bfloat16, even on a core with AMX. Not tuned yet.
+        # For two cores: a step takes some 1.2 s of one. In float32, for convolutions by channel were a quarter slower
+        # in bfloat16, even on a core with AMX.
         "best": Preset(
             preprocessing=FACE,
             objective=LiveAgainstAttacks(images=64),
             augmentation=CameraAugmentation(),
-            steps=2000,
+            steps=1000,
             learning_rate=2e-3,
             weight_decay=0.02,
             schedule="one_cycle",
@@ -89,7 +89,7 @@ RECIPE = Recipe(
             preprocessing=FACE,
             objective=LiveAgainstAttacks(images=64),
             augmentation=CameraAugmentation(),
-            steps=2000,
+            steps=1000,
             learning_rate=1e-3,
             network={"width": 2.0, "dropout": 0.4},
             weight_decay=0.05,
