@@ -144,6 +144,7 @@ def _run(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None]) 
     split = Split.read(arguments.split) if arguments.split else None
     qat = QuantisationAware.read(source, split, **({} if steps is None else {"steps": steps})) if source else None
     split = qat.split if qat else split or Split.draw(data, arguments.seed)
+    data = data.select(split.everybody)  # now, for the export would miss them only after the training
     outcome = training.train(
         training.Run(
             recipe=recipe.get(arguments.recipe),

@@ -34,9 +34,13 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     test: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        everybody = [subject for role in self.__struct_fields__ for subject in getattr(self, role)]
-        if len(everybody) != len(set(everybody)):
+        if len(self.everybody) != len(set(self.everybody)):
             raise DatasetError("a subject has two roles in the split")
+
+    @property
+    def everybody(self) -> tuple[str, ...]:
+        """All subjects, role by role."""
+        return tuple(subject for role in self.__struct_fields__ for subject in getattr(self, role))
 
     @classmethod
     def draw(cls, dataset: Dataset, seed: int) -> Split:

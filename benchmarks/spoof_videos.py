@@ -1,0 +1,145 @@
+"""Decisions over time on video files: people before the camera, and prints and screens of the same people.
+
+    python benchmarks/spoof_videos.py BUNDLE --data cfp-frontal:PATH [--split split.json] [--people 60] [--out films]
+
+For each person one live picture, the first in which the cascade finds a face, becomes three films, written as Motion
+JPEG: the face itself, a print and a screen, before the same kind of camera and moved by the same kind of hand. Each
+film is then read as any video file is, faces are found by the cascade, and the default rule decides. ``--split`` takes
+a run's ``split.json`` and keeps its test people only.
+
+A film of an attack is an error if it is LIVE after any frame; one of a person, if it is SPOOF after any frame or never
+LIVE. Such films have the media of :mod:`edge_sdk.export.datasets.media`, which training may have seen on other people:
+they test the path from the file to the decision, not how real attacks fare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge_sdk import SpoofDetector
+from edge_sdk.calibration.thresholds import rate
+from edge_sdk.export.datasets import Dataset, Sample, load
+from edge_sdk.export.datasets.media import MEDIA, Floats, Medium
+from edge_sdk.export.datasets.recapture import Shot, recapture
+from edge_sdk.export.splits import Split
+from edge_sdk.images import Image
+from edge_sdk.preprocess import ToGray
+from edge_sdk.results import SpoofDecision
+from edge_sdk.runtime.faces import Cascade
+from edge_sdk.runtime.sources import video
+
+LIVE = "live"
+WIDTH, HEIGHT, FACE = 400, 300, 240
+FPS, FRAMES = 12, 36
+
+
+class Self:
+    """The face itself, where a print or a screen would be; around its picture lies the mirror image."""
+
+    def seen(self, face: Floats, x: Floats, y: Floats, rng: np.random.Generator) -> Floats:
+        """As every :class:`~edge_sdk.export.datasets.media.Medium`."""
+        del rng
+        height, width = face.shape
+        places = x * width - 0.5, y * height - 0.5
+        return np.asarray(cv2.remap(face, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101), np.float32)
+
+
+def film(face: Image, medium: Medium, rng: np.random.Generator) -> Iterator[Image]:
+    """``uint8 (HEIGHT, WIDTH, 3)`` frames of a face, ``uint8 (H, W)``, on a medium."""
+    shot, place = Shot.draw(rng), np.zeros((4, 2))
+    for _ in range(FRAMES):
+        # A hand trembles about a place that it does not quite keep.
+        place = 0.8 * place + rng.normal(0, 0.004, (1, 2)) + rng.normal(0, 0.001, (4, 2))
+        held = replace(shot, corners=(shot.corners + place).astype(np.float32))
+        yield np.asarray(cv2.cvtColor(framed(recapture(face, medium, held, rng)), cv2.COLOR_GRAY2BGR), np.uint8)
+
+
+def write(path: Path, frames: Iterator[Image]) -> None:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (WIDTH, HEIGHT))
+    if not writer.isOpened():
+        raise SystemExit(f"{path} cannot be written")
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+
+
+def framed(face: Image) -> Image:
+    """``uint8 (HEIGHT, WIDTH)`` with the face ``(H, W)`` in its middle."""
+    scale = FACE / face.shape[0]
+    scaled = cv2.resize(face, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    side, top = WIDTH - scaled.shape[1], HEIGHT - scaled.shape[0]
+    frame = cv2.copyMakeBorder(scaled, top // 2, top - top // 2, side // 2, side - side // 2, cv2.BORDER_REPLICATE)
+    return np.asarray(frame, np.uint8)
+
+
+def locatable(person: Dataset) -> Sample | None:
+    cascade = Cascade()
+    live = (sample for sample in person.samples if sample.genuine)
+    return next((sample for sample in live if len(cascade(framed(ToGray()(sample.read())))) == 1), None)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle")
+    parser.add_argument("--data", nargs="+", required=True, metavar="SPEC", help="live faces with some surroundings")
+    parser.add_argument("--split", type=Path, metavar="FILE")
+    parser.add_argument("--people", type=int, default=60, metavar="N")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="keep the films there")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    data = load(*arguments.data)
+    if arguments.split:
+        data = data.select(set(Split.read(arguments.split).test) & set(data.subjects))
+    people = np.random.default_rng(arguments.seed).permutation(data.subjects)[: arguments.people]
+    pictures = [picture for person in people if (picture := locatable(data.select([person]))) is not None]
+    print(f"the cascade finds a face of {len(pictures)} of {len(people)} people")
+    films: dict[str, list[list[SpoofDecision]]] = {kind: [] for kind in (LIVE, *MEDIA)}
+    with tempfile.TemporaryDirectory() as temporary, SpoofDetector(arguments.bundle) as detector:
+        folder = arguments.out or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, picture in enumerate(pictures):
+            face = ToGray()(picture.read())
+            for index, (kind, decided) in enumerate(films.items()):
+                rng = np.random.default_rng([arguments.seed, number, index])
+                path = folder / f"{kind}-{number:03d}.avi"
+                write(path, film(face, MEDIA[kind].draw(rng) if kind in MEDIA else Self(), rng))
+                decided.append([result.decision for result in detector.stream(video(path))])
+                if not arguments.out:
+                    path.unlink()
+            print(f"{number + 1}/{len(pictures)} people", flush=True)
+    print("| film | people | error | rate [95 %] | median frames to the first decision | decisions |")
+    print("|---|---|---|---|---|---|")
+    for kind, decided in films.items():
+        print(line(kind, decided, [picture.subject for picture in pictures]))
+
+
+def line(kind: str, decided: list[list[SpoofDecision]], people: list[str]) -> str:
+    final = (SpoofDecision.LIVE, SpoofDecision.SPOOF)
+    ever = [{decision for decision in film if decision in final} for film in decided]
+    wrong = [SpoofDecision.LIVE in one if kind in MEDIA else one != {SpoofDecision.LIVE} for one in ever]
+    found = rate(np.array(wrong), np.array(people))
+    firsts = (next((n for n, decision in enumerate(film, 1) if decision in final), None) for film in decided)
+    after = [n for n in firsts if n]
+    outcomes = Counter(" and ".join(sorted(decision.name for decision in one)) or "undecided" for one in ever)
+    counts = ", ".join(f"{what} {count}" for what, count in outcomes.most_common())
+    fields = (
+        kind,
+        str(len(people)),
+        "APCER" if kind in MEDIA else "BPCER",
+        f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]",
+        f"{np.median(after):g}" if after else "",
+        counts,
+    )
+    return "| " + " | ".join(fields) + " |"
+
+
+if __name__ == "__main__":
+    main()
