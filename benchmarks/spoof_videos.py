@@ -38,7 +38,7 @@ from edge_sdk.runtime.sources import video
 
 LIVE = "live"
 WIDTH, HEIGHT, FACE = 400, 300, 240
-FPS, FRAMES = 12, 36
+FPS, FRAMES = 12, 30
 
 
 class Self:
