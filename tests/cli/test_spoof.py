@@ -339,6 +339,13 @@ def test_wrong_usage_is_2(arguments: list[str], lenient: str) -> None:
     assert spoof(lenient, *arguments) == 2
 
 
+def test_a_bundle_is_asked_for(capsys: Capture) -> None:
+    assert main(["spoof", "a.png", "--json"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["type"] == "UsageError"
+    assert "no bundle for faces is shipped yet" in error["message"]
+
+
 def test_what_is_not_there_is_said_first(lenient: str, tmp_path: Path, capsys: Capture) -> None:
     save(tmp_path, a=live(0)[0])
     assert spoof(lenient, tmp_path / "a.png", tmp_path / "nonesuch.avi", "--json") == 3

@@ -7,8 +7,8 @@ The table doubles the channels whenever it halves the picture: all layers take a
 all weights. A uniform share of the table with as many weights takes 35 million multiply-adds. Here the deep layers are
 narrower than that and the shallow ones, which see texture, twice as wide; multiples of 16 suit integer kernels.
 
-Counted were parameters, multiply-adds and the bytes of exported files, of random weights. Nothing has been measured on
-faces yet, neither of this net alone nor of one that ``ganomaly`` has taught.
+`best` takes 13 minutes of a core with a teacher and 11 alone. What it reaches on faces, which is little, is in
+``spoof_lite.md`` beside this file.
 """
 
 from __future__ import annotations
