@@ -81,6 +81,7 @@ def framed(face: Image) -> Image:
 
 
 def locatable(person: Dataset) -> Sample | None:
+    """Their first live picture in which the cascade finds one face."""
     cascade = Cascade()
     live = (sample for sample in person.samples if sample.genuine)
     return next((sample for sample in live if len(cascade(framed(ToGray()(sample.read())))) == 1), None)

@@ -143,7 +143,8 @@ RECIPE = Recipe(
             betas=(0.5, 0.99),
             validate_every=1500,
         ),
-        # An eighth of the width, which two cores can train (18 minutes of one); the rate grows as the layers shrink.
+        # An eighth of the width, which two cores can train (18 minutes of one); the rate grows as the layers
+        # shrink. Not tuned yet.
         "best": Preset(
             preprocessing=FACE,
             objective=OneClass(Adversarial(), images=32),

@@ -34,6 +34,6 @@ RECIPE = replace(
     name="ganomaly_lite",
     network=network,
     tiny=tiny,
-    # The settings of ganomaly's own best; two thirds of its steps, for there is less to train.
+    # The settings of ganomaly's own best; two thirds of its steps. Not tuned yet.
     presets={"best": replace(ganomaly.RECIPE.preset("best"), network={}, steps=800)},
 )

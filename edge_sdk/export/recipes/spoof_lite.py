@@ -70,8 +70,8 @@ RECIPE = Recipe(
     tiny=tiny,
     score=DecisionHead(output=LOGIT, activation="sigmoid"),
     presets={
-        # For two cores: a step takes some 1.2 s of one. In float32, for convolutions by channel were a quarter slower
-        # in bfloat16, even on a core with AMX.
+        # For two cores: a step takes 1.3 to 1.5 s of one. In float32, for convolutions by channel were a quarter slower
+        # in bfloat16, even on a core with AMX. Not tuned yet.
         "best": Preset(
             preprocessing=FACE,
             objective=LiveAgainstAttacks(images=64),
