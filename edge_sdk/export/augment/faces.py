@@ -132,8 +132,8 @@ class CameraAugmentation:
     takes at most half off a pattern with a period of 6 pixels; under JPEG of 60 a weak grid is still there; nothing is
     cut out; a single interpolation, a cubic one, moves the picture.
 
-    A face far away has few pixels, and is enlarged, which must not tell of an attack either. That ``pixels`` brings this
-    about has not been shown: ``recipes/spoof_lite.md``.
+    A face far away has few pixels, and is enlarged, which must not tell of an attack either. That ``pixels`` does
+    this has not been shown: ``recipes/spoof_lite.md``.
 
     Attributes:
         rotation, translation, zoom, flip: As in :class:`FaceAugmentation`; within what a locator of faces varies by.
