@@ -27,7 +27,7 @@ import numpy as np
 from edge_sdk import SpoofDetector
 from edge_sdk.calibration.thresholds import rate
 from edge_sdk.export.datasets import Dataset, Sample, load
-from edge_sdk.export.datasets.media import MEDIA, Floats, Medium
+from edge_sdk.export.datasets.media import MEDIA, Itself, Medium
 from edge_sdk.export.datasets.recapture import Shot, recapture
 from edge_sdk.export.splits import Split
 from edge_sdk.images import Image
@@ -39,17 +39,6 @@ from edge_sdk.runtime.sources import video
 LIVE = "live"
 WIDTH, HEIGHT, FACE = 400, 300, 240
 FPS, FRAMES = 12, 30
-
-
-class Self:
-    """The face itself, where a print or a screen would be; around its picture lies the mirror image."""
-
-    def seen(self, face: Floats, x: Floats, y: Floats, rng: np.random.Generator) -> Floats:
-        """As every :class:`~edge_sdk.export.datasets.media.Medium`."""
-        del rng
-        height, width = face.shape
-        places = x * width - 0.5, y * height - 0.5
-        return np.asarray(cv2.remap(face, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101), np.float32)
 
 
 def film(face: Image, medium: Medium, rng: np.random.Generator) -> Iterator[Image]:
@@ -111,7 +100,7 @@ def main() -> None:
             for index, (kind, decided) in enumerate(films.items()):
                 rng = np.random.default_rng([arguments.seed, number, index])
                 path = folder / f"{kind}-{number:03d}.avi"
-                write(path, film(face, MEDIA[kind].draw(rng) if kind in MEDIA else Self(), rng))
+                write(path, film(face, MEDIA[kind].draw(rng) if kind in MEDIA else Itself(), rng))
                 decided.append([result.decision for result in detector.stream(video(path))])
                 if not arguments.out:
                     path.unlink()

@@ -61,9 +61,11 @@ class LiveAgainstAttacks:
     """The objective of a recipe that is shown attacks: mean binary cross entropy of batches that are half live.
 
     Which images a batch holds decides what is learned. Live images come evenly from all data sets, there from all
-    people, there from all recordings; attacks evenly from all species, then as the live ones. So neither the species
-    that is cheapest to render, nor a film's thousand frames, nor the set with the most people outweighs the others. A
-    data set is that of the person shown: a rendered attack counts as one on the set of the live image.
+    people, there from all recordings. Half of the attacks were before a camera and half were rendered, where there are
+    both, for the one teaches little of the other; each half comes evenly from all species, then as the live ones. So
+    neither the species that is cheapest to render, nor a film's thousand frames, nor the set with the most people
+    outweighs the others. A data set is that of the person shown: a rendered attack counts as one on the set of the live
+    image.
 
     There is no label smoothing and no focal weight: both bend the probability that thresholds and fusion start from.
 
@@ -110,7 +112,8 @@ class Shares:
         person = [sample.subject for sample in samples]
         recording = [sample.session or "" for sample in samples]
         species = [sample.attack or "" for sample in samples]
-        return cls(evenly(live, home, person, recording), evenly(~live, species, home, person, recording))
+        origin = ["rendered" if sample.rendered else "recorded" for sample in samples]
+        return cls(evenly(live, home, person, recording), evenly(~live, origin, species, home, person, recording))
 
     def draw(self, count: int, rng: np.random.Generator) -> Indices:
         """``count`` indices, the first half of live images, the second of attacks, repeats allowed."""

@@ -75,13 +75,13 @@ def test_amounts_are_uniform_and_as_frequent_as_said() -> None:
 
 @pytest.mark.parametrize("augment", ALL, ids=lambda one: type(one).__name__)
 def test_each_change_is_as_frequent_as_its_chance(augment: FaceAugmentation | CameraAugmentation) -> None:
-    """By itself: the picture is another one as often as that; a blur of less than a fifth of a pixel rounds to none."""
+    """By itself: the picture is another one as often as that; a blur of less than 0.3 pixels rounds to none."""
     noisy = np.random.default_rng(1).integers(40, 216, (16, 128)).astype(np.uint8)
     for field in fields(augment):
         chance = getattr(augment, field.name)
         changed = (many(silent(type(augment), **{field.name: chance}), noisy) != noisy).any(axis=(1, 2)).mean()
         expected = chance if field.name == "flip" else chance.frequency
-        assert changed == pytest.approx(expected * (0.73 if field.name == "blur" else 1), abs=0.08), field.name
+        assert changed == pytest.approx(expected * (0.25 if field.name == "blur" else 1), abs=0.08), field.name
 
 
 @pytest.mark.parametrize("augment", ALL, ids=lambda one: type(one).__name__)
@@ -255,29 +255,42 @@ def test_jpeg_is_a_jpeg_of_this_quality() -> None:
         assert any(np.array_equal(found, one) for one in made)
 
 
-@pytest.mark.parametrize(("period", "least"), [(6, 0.45), (4, 0.18)])
+@pytest.mark.parametrize(("period", "least"), [(6, 0.85), (4, 0.7)])
 def test_a_screens_grid_stays_to_be_seen(period: int, least: float) -> None:
     """A weak grid, of a tenth of the range, under everything a camera does at once."""
     x = np.arange(120)
     grid = np.rint(128 + 13 * np.cos(2 * np.pi * x / period) * np.ones((120, 1))).astype(np.uint8)
-    lenses = replace(CameraAugmentation(), rotation=NEVER, translation=NEVER, zoom=NEVER, gamma=NEVER, pixels=NEVER)
+    still = dict.fromkeys(("rotation", "translation", "zoom", "closer", "light", "gamma"), NEVER)
+    lenses = replace(CameraAugmentation(), **still)
     amplitude = np.abs(np.fft.rfft(many(lenses, grid, 100).mean(axis=1), axis=1))[:, 120 // period] / 60
     assert np.quantile(amplitude, 0.5) > 12
     assert amplitude.min() > least * 13
 
 
-def test_missing_pixels_take_the_finest_patterns_and_leave_the_rest() -> None:
-    """Half the pixels are 60 of 120: two of them make the shortest period, 4 of the picture's."""
-    x = np.arange(120)
-    waves = {period: np.rint(128 + 60 * np.cos(2 * np.pi * x / period) * np.ones((120, 1))) for period in (3, 24)}
-    left = {}
-    for period, wave in waves.items():
-        made = many(silent(CameraAugmentation, pixels=always(0.5)), wave.astype(np.uint8), 200)
-        assert made.shape[1:] == (120, 120)
-        left[period] = np.abs(np.fft.rfft(made.mean(axis=1), axis=1))[:, 120 // period] / 60
-    assert left[3].max() > 55  # hardly any pixel is missing
-    assert left[3].min() < 10
-    assert left[24].min() > 50
+def test_closer_is_only_larger() -> None:
+    side = 101
+    image = np.zeros((side, side), np.uint8)
+    cv2.circle(image, (50, 30), 4, 255, -1)
+    spots = many(silent(CameraAugmentation, closer=always(0.5)), image, 60)
+    heights = 50 - (spots * np.arange(side)[:, None]).sum(axis=(1, 2)) / spots.sum(axis=(1, 2))
+    assert 20 - 0.1 < heights.min() < 21 < 29 < heights.max() < 30.1
+
+
+def test_light_changes_slowly_and_keeps_what_preprocessing_would_restore() -> None:
+    """A fine grid on even gray: its depth follows the light, which is what is left of it when the grid is averaged."""
+    side = 120
+    grid = np.rint(128 + 20 * np.cos(np.pi * np.arange(side)) * np.ones((side, 1))).astype(np.uint8)
+    lit = many(silent(CameraAugmentation, light=always(2.4)), grid, 60)
+    assert lit.std(axis=(1, 2)) == pytest.approx(grid.std(), abs=1.5)
+    assert lit.mean(axis=(1, 2)) == pytest.approx(grid.mean(), abs=1)
+    fields = lit.reshape(60, side // 2, 2, side // 2, 2).mean(axis=(2, 4))
+    assert np.ptp(fields, axis=(1, 2)).max() > 60
+    spectrum = np.abs(np.fft.fft2(fields - fields.mean(axis=(1, 2), keepdims=True))) ** 2
+    turns = np.abs(np.fft.fftfreq(side // 2, 2 / side))
+    slow = (turns[:, None] <= 4) & (turns <= 4)
+    assert (
+        spectrum[:, slow].sum(axis=1) / spectrum.sum(axis=(1, 2))
+    ).mean() > 0.93  # a field that does not end as it began has all frequencies
 
 
 def test_impossible_settings() -> None:
@@ -287,7 +300,5 @@ def test_impossible_settings() -> None:
     for kind in (FaceAugmentation, CameraAugmentation):
         with pytest.raises(UsageError, match="frequency is from 0 to 1"):
             kind(flip=2.0)
-    with pytest.raises(UsageError, match="without pixels"):
-        CameraAugmentation(pixels=always(1.0))
     with pytest.raises(UsageError, match="quality of a JPEG"):
         CameraAugmentation(jpeg=always(100))

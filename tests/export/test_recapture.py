@@ -11,7 +11,7 @@ import pytest
 
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.datasets import joined, load, split_subjects
-from edge_sdk.export.datasets.media import MEDIA, Paper, Screen
+from edge_sdk.export.datasets.media import MEDIA, Itself, Paper, Screen
 from edge_sdk.export.datasets.recapture import CAMERA, Shot, recapture
 from edge_sdk.export.datasets.terms import terms
 
@@ -54,7 +54,7 @@ def face(height: int = 96, width: int = 80, seed: int = 0) -> np.ndarray:
     return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def take(picture: np.ndarray, medium: Paper | Screen, shot: Shot) -> np.ndarray:
+def take(picture: np.ndarray, medium: Itself | Paper | Screen, shot: Shot) -> np.ndarray:
     return recapture(picture, medium, shot, np.random.default_rng(0)).astype(float)
 
 
@@ -166,6 +166,26 @@ def test_an_image_has_one_attack_and_another_image_another(species: str, tmp_pat
     assert load(f"{species}+spoof:{root}").samples[0].path.read_bytes() == before
 
 
+def test_live_faces_before_the_camera_stay_live(tmp_path: Path) -> None:
+    plant(tmp_path / "mine")
+    live, seen = load(f"spoof:{tmp_path}/mine"), load(f"camera+spoof:{tmp_path}/mine")
+    assert {(s.dataset, s.genuine, s.attack, s.session) for s in seen.samples} == {("camera+mine", True, None, "drive")}
+    assert not any(sample.rendered for sample in live.samples)
+    assert all(sample.rendered for sample in seen.samples)
+    assert joined(live, seen).subjects == live.subjects
+    before = next(s for s in live.samples if s.genuine).read()
+    after = next(s for s in seen.samples if s.subject == live.samples[0].subject).read()
+    assert after.shape == before.shape
+    assert not np.array_equal(after, before)
+
+
+def test_itself_is_the_face_before_a_perfect_camera(still: Shot) -> None:
+    picture = cv2.resize(face(), (CAMERA, CAMERA), interpolation=cv2.INTER_CUBIC)
+    assert np.abs(take(picture, Itself(), still) - picture).mean() < 2
+    mirrored = take(picture, Itself(), replace(still, corners=square(0.9)))
+    assert np.abs(mirrored[:13] - mirrored[25:12:-1]).mean() < 4  # the edge lies 12.8 pixels down
+
+
 def test_rendering_tells_how_far_it_is(tmp_path: Path) -> None:
     plant(tmp_path / "mine")
     told: list[tuple[str, int, int]] = []
@@ -187,7 +207,15 @@ def test_attacks_are_of_the_same_people(tmp_path: Path) -> None:
 
 
 def test_specifications_and_faces_that_cannot_be_read(tmp_path: Path) -> None:
-    for wrong in ("print+", "print+cedar:x", "screen+synthetic:3", "print+screen+lfw:x", "photo+lfw:x", "mask+lfw:x"):
+    for wrong in (
+        "print+",
+        "print+cedar:x",
+        "screen+synthetic:3",
+        "print+screen+lfw:x",
+        "photo+lfw:x",
+        "mask+lfw:x",
+        "camera+cedar:x",
+    ):
         with pytest.raises(UsageError, match="names no data set"):
             load(wrong)
     (tmp_path / "mine" / "anna").mkdir(parents=True)

@@ -7,7 +7,6 @@ deviation of 0.25, on which both settings work, as training keeps them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +22,10 @@ Floats = NDArray[np.floating[Any]]
 
 WIDTH = 128
 """Of the frame that blurs are stated for, in pixels."""
+WAVES, PERIODS = 3, 1.2
+"""How many plane waves the light of a place is made of, and how often each goes up and down along a side at most."""
+DARK = 0.1
+"""Light that comes back from what standard scaling made black, of 1."""
 
 
 @dataclass(frozen=True)
@@ -123,41 +126,37 @@ scaling that precedes the network leaves no other brightness. The thesis found n
 
 @dataclass(frozen=True)
 class CameraAugmentation:
-    """Another camera and another locator of faces, for networks that have seen attacks.
+    """Another place, another camera and another locator of faces, for networks that have seen attacks.
 
-    What a camera adds must not tell live from attack: an attack has passed two cameras, a rendered one through blur,
-    noise and JPEG that its live image never saw. So the ranges take in those of
-    :class:`~edge_sdk.export.datasets.recapture.Shot`. But they go little further, for the dots of a print and the grid
-    of a screen, or their beats with the pixels, are a few pixels wide and must stay to be seen in most pictures. Blur
-    takes at most half off a pattern with a period of 6 pixels; under JPEG of 60 a weak grid is still there; nothing is
-    cut out; a single interpolation, a cubic one, moves the picture.
-
-    A face far away has few pixels, and is enlarged, which must not tell of an attack either. That ``pixels`` does
-    this has not been shown: ``recipes/spoof_lite.md``.
+    A few recordings teach where their lamps stood rather than what an attack is, so ``light`` is strong. What is left
+    to learn from is texture: the dots of a print, the grid of a screen, their beats with the pixels, and how much of
+    the finest detail is lost on paper. It must stay to be seen, so what a camera takes from it is mild: stronger blur,
+    and missing pixels, taught live faces of another day to be attacks (``recipes/spoof_lite.md``).
 
     Attributes:
         rotation, translation, zoom, flip: As in :class:`FaceAugmentation`; within what a locator of faces varies by.
-        pixels: Share of them that is missing along each side, from the sensor on; the picture is enlarged at the end.
+        closer: Enlargement beyond ``zoom``, as a share: of a tighter locator, or of a face that has few pixels.
+        light: Logarithm of the light that falls on a place, at its strongest and as the sum of :data:`WAVES`.
+        gamma: Of the tone curve, as a power of 2. Mean and standard deviation stay under both of these:
+            pre-processing would restore them.
         blur: Standard deviation in pixels of a 128 pixel wide frame.
         noise: Standard deviation at full light, of 1; a sensor's, which grows with the root of light.
-        gamma: Of the tone curve, as a power of 2. Mean and standard deviation stay: pre-processing would restore them.
         jpeg: How far the quality lies below 100.
     """
 
     rotation: Chance = Chance(0.5, 5.0)
     translation: Chance = Chance(0.5, 0.04)
     zoom: Chance = Chance(0.5, 0.12)
+    closer: Chance = Chance(0.4, 0.6)
     flip: float = 0.5
-    pixels: Chance = Chance(0.5, 0.5)
-    blur: Chance = Chance(0.5, 1.1)
-    noise: Chance = Chance(0.5, 0.03)
-    gamma: Chance = Chance(0.5, 0.4)
-    jpeg: Chance = Chance(0.5, 40.0)
+    light: Chance = Chance(0.8, 2.4)
+    gamma: Chance = Chance(0.8, 0.6)
+    blur: Chance = Chance(0.3, 0.4)
+    noise: Chance = Chance(0.3, 0.01)
+    jpeg: Chance = Chance(0.3, 30.0)
 
     def __post_init__(self) -> None:
         Chance(self.flip, 0.0)  # refuses what is no frequency
-        if self.pixels.reach >= 1:
-            raise UsageError(f"a picture without pixels is none; their reach is below 1, not {self.pixels}")
         if self.jpeg.reach > 99:
             raise UsageError(
                 f"the quality of a JPEG is from 1 to 100, so that its reach is at most 99, not {self.jpeg}"
@@ -175,22 +174,23 @@ class CameraAugmentation:
             rng: Source of all randomness.
         """
         degrees, shift, zoom = self.rotation.draw(rng), self.translation.draws(rng, 2), self.zoom.draw(rng)
-        flipped = rng.random() < self.flip
-        missing, blur, sigma = self.pixels.size(rng), self.blur.size(rng), self.noise.size(rng)
-        gamma, lost = self.gamma.draw(rng), self.jpeg.size(rng)
-        # As in a camera: the lens, the sensor, the tone curve, the file. The noise is drawn last, as above.
-        picture = placed(image / np.float32(255), degrees, shift, zoom, flipped=flipped)
+        closer, flipped = self.closer.size(rng), rng.random() < self.flip
+        light, waves = self.light.size(rng), rng.random((WAVES, 4))
+        gamma, blur, sigma, lost = self.gamma.draw(rng), self.blur.size(rng), self.noise.size(rng), self.jpeg.size(rng)
+        # As in a camera: the lamp, the lens, the sensor, the tone curve, the file. The noise is drawn last, as above.
+        enlarged = (1 + zoom) * (1 + closer) - 1
+        picture = placed(image / np.float32(255), degrees, shift, enlarged, flipped=flipped)
+        if light:
+            picture = _restored(_lit(picture, light, waves), picture)
         if blur:
             picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), blur * picture.shape[1] / WIDTH), np.float32)
-        if missing:
-            picture = _scaled(picture, [max(1, round(side * (1 - missing))) for side in image.shape], cv2.INTER_AREA)
         if sigma:
-            light = np.sqrt(picture.clip(0, 1))
-            picture = picture + np.float32(sigma) * light * rng.standard_normal(picture.shape, np.float32)
+            noise = np.float32(sigma) * rng.standard_normal(picture.shape, np.float32)
+            picture = picture + noise * np.sqrt(picture.clip(0, 1))
         if gamma:
-            picture = _toned(picture, 2**gamma)
-        taken = _compressed(_levels(picture), 100 - lost) if lost else _levels(picture)
-        return _levels(_scaled(taken / np.float32(255), image.shape, cv2.INTER_CUBIC)) if missing else taken
+            picture = _restored(picture.clip(0, 1) ** np.float32(2**gamma), picture)
+        taken = _levels(picture)
+        return _compressed(taken, 100 - lost) if lost else taken
 
 
 def placed(picture: Floats, degrees: float, shift: NDArray[np.float64], zoom: float, *, flipped: bool) -> Floats:
@@ -219,16 +219,27 @@ def _cut_out(picture: Floats, side: float, middle: NDArray[np.float64]) -> None:
     picture[top:bottom, left:right] = 0.5
 
 
-def _scaled(picture: Floats, shape: Sequence[int], interpolation: int) -> Floats:
-    height, width = shape
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=interpolation), np.float32)
+def _lit(picture: Floats, strength: float, waves: NDArray[np.float64]) -> Floats:
+    """The picture under light that changes slowly from place to place.
+
+    Args:
+        strength: Greatest possible logarithm of the light, where all waves are full and meet.
+        waves: ``(WAVES, 4)`` in [0, 1]: two directions, phase and size of each.
+    """
+    height, width = picture.shape
+    x, y = np.linspace(0, 1, width, dtype=np.float32), np.linspace(0, 1, height, dtype=np.float32)[:, None]
+    across, down = PERIODS * (2 * waves[:, :2].T - 1)
+    field = np.zeros((height, width), np.float32)
+    for a, b, phase, size in zip(across, down, waves[:, 2], waves[:, 3], strict=True):
+        field += np.float32(size) * np.cos(np.float32(2 * np.pi) * (a * x + b * y + phase), dtype=np.float32)
+    # What the standard scaling made black was not: it is lit as well.
+    return np.asarray((picture + DARK) * np.exp(np.float32(strength / WAVES) * field), np.float32)
 
 
-def _toned(picture: Floats, exponent: float) -> Floats:
-    """The picture's tones to a power, with its mean and its standard deviation."""
-    toned = picture.clip(0, 1) ** np.float32(exponent)
-    spread = picture.std() / max(float(toned.std()), 1e-6)  # a flat picture stays flat
-    return np.asarray(picture.mean() + (toned - toned.mean()) * np.float32(spread))
+def _restored(changed: Floats, picture: Floats) -> Floats:
+    """The changed picture with the mean and the standard deviation that it had."""
+    spread = picture.std() / max(float(changed.std()), 1e-6)  # a flat picture stays flat
+    return np.asarray(picture.mean() + (changed - changed.mean()) * np.float32(spread), np.float32)
 
 
 def _compressed(image: Image, quality: float) -> Image:

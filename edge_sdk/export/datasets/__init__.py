@@ -30,7 +30,7 @@ __all__ = ["Dataset", "Pose", "Sample", "folds", "joined", "load", "load_unlabel
 
 KINDS = frozenset({*LAYOUTS, *FACES, "synthetic"})
 OWN = frozenset({"folder", "live", "spoof"})
-RENDERINGS = ("photo", "print", "screen")
+RENDERINGS = ("photo", "print", "screen", "camera")
 
 Report = Callable[[str, int, int], None]
 """Called with what is slow (``rendering print+lfw``), how much of it is done, and all of it."""
@@ -61,6 +61,11 @@ class Sample:
     attack: str | None = None
     session: str | None = None
     pose: Pose | None = None
+
+    @property
+    def rendered(self) -> bool:
+        """Made of another image of this person, as by ``print+``."""
+        return self.dataset != self.subject.partition("/")[0]
 
     def read(self) -> NDArray[np.uint8]:
         """The image as uint8, (H, W) gray, (H, W, 3) BGR or (H, W, 4) BGRA.
@@ -111,7 +116,8 @@ def load(*specs: str, progress: Report = unreported) -> Dataset:
             (``PATH/live/PERSON/*``, ``PATH/attack-TYPE/PERSON/*``). In ``live`` and ``spoof`` a person may have a
             folder for each recording, and ``PATH`` a file of head poses
             (:data:`edge_sdk.export.datasets.faces.POSES`). With ``print+`` or ``screen+`` in front, attacks made of
-            the live faces (:mod:`edge_sdk.export.datasets.recapture`), of the same persons.
+            the live faces, and with ``camera+`` live faces before the same camera
+            (:mod:`edge_sdk.export.datasets.recapture`), of the same persons.
         progress: told of data sets that are rendered or drawn, such as
             :meth:`edge_sdk.export.progress.Progress.report`.
 
@@ -196,7 +202,7 @@ def folds(dataset: Dataset, n: int, seed: int = 0) -> tuple[tuple[str, ...], ...
 
 
 def _parsed(spec: str) -> tuple[str, str, str]:
-    """What is rendered of it (photo, print, screen or nothing), the kind of data set, and the rest."""
+    """What is rendered of it (:data:`RENDERINGS`, or nothing), the kind of data set, and the rest."""
     kind, _, rest = spec.partition(":")
     rendering = next((name for name in RENDERINGS if kind.startswith(name + "+")), "")
     return rendering, kind.removeprefix(rendering + "+"), rest
@@ -208,7 +214,7 @@ def _load_one(spec: str, progress: Report) -> Dataset:
         scans, faces = (", ".join(f"{name}:PATH" for name in kinds) for kinds in (LAYOUTS, FACES))
         raise UsageError(
             f'"{spec}" names no data set; expected {scans}, synthetic:N or synthetic:N@SEED, photo+ and one of these; '
-            f"{faces}, print+ or screen+ and one of these"
+            f"{faces}, print+, screen+ or camera+ and one of these"
         )
     name, entries = _entries(kind, rest, partial(progress, f"drawing {kind}"))
     # Parts of NUAA are told apart when they are joined or named, but are one data set.
@@ -224,7 +230,7 @@ def _rendered(rendering: str, entries: list[Entry], progress: Count) -> list[Ent
 
     if rendering == "photo":
         return photograph.album(entries, progress)
-    return recapture.attacks(entries, rendering, progress)
+    return recapture.recaptured(entries, rendering, progress)
 
 
 def _entries(kind: str, rest: str, progress: Count) -> tuple[str, list[Entry]]:

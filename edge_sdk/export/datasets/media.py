@@ -1,4 +1,4 @@
-"""What a face is shown on: the paper of a print, the display of a screen.
+"""What a face is shown on: the paper of a print, the display of a screen, or nothing.
 
 Each is light by place, computed at the points that a camera's rays meet (:mod:`edge_sdk.export.datasets.recapture`).
 The dots of a print and the grid of a screen are finer than the camera's pixels or nearly so, and beat with them as they
@@ -160,14 +160,28 @@ class Screen:
         return np.where((x < 0) | (x > 1) | (y < 0) | (y > 1), np.float32(self.bezel), lit)
 
 
+class Itself:
+    """The face itself, where a print or a screen would be; around its picture lies the mirror image."""
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Itself:
+        """There is but one."""
+        del rng
+        return cls()
+
+    def seen(self, face: Floats, x: Floats, y: Floats, rng: np.random.Generator) -> Floats:
+        del rng
+        return _sampled(face, x, y, cv2.BORDER_REFLECT_101)
+
+
 MEDIA: dict[str, type[Paper | Screen]] = {"print": Paper, "screen": Screen}
 """By the species of the attack."""
 
 
-def _sampled(face: Floats, x: Floats, y: Floats) -> Floats:
-    """The face at these places, bilinear; its border goes on outside."""
+def _sampled(face: Floats, x: Floats, y: Floats, border: int = cv2.BORDER_REPLICATE) -> Floats:
+    """The face at these places, bilinear; by default its border goes on outside."""
     height, width = face.shape
-    seen = cv2.remap(face, x * width - 0.5, y * height - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    seen = cv2.remap(face, x * width - 0.5, y * height - 0.5, cv2.INTER_LINEAR, borderMode=border)
     return np.asarray(seen, np.float32)
 
 

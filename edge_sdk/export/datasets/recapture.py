@@ -1,4 +1,4 @@
-"""Presentation attacks made of live faces: a print, or a screen, held before the camera.
+"""Presentation attacks made of live faces: a print, or a screen, held before the camera; or the face itself.
 
 What a camera sees of either is computed point by point: where its ray meets the paper or the screen, what is printed or
 lit there (:mod:`edge_sdk.export.datasets.media`), then lens, sensor and JPEG. The face keeps its place, within what a
@@ -6,6 +6,8 @@ hand can do, and the picture its size; colours are lost. Everything is drawn fro
 print and one screen, on any machine.
 
 Rendered attacks teach what attacks have in common. They are no measure of how a detector fares against real ones.
+Beside live pictures as they are they would also teach what this camera does, which is no attack: live faces can go
+through it too.
 """
 
 from __future__ import annotations
@@ -21,11 +23,13 @@ from edge_sdk import images
 from edge_sdk.errors import DatasetError
 from edge_sdk.export.datasets import cache
 from edge_sdk.export.datasets.layouts import Entry
-from edge_sdk.export.datasets.media import MEDIA, Floats, Medium
+from edge_sdk.export.datasets.media import MEDIA, Floats, Itself, Medium, Paper, Screen
 from edge_sdk.preprocess import Image, ToGray
 
 CAMERA = 256
 """Pixels that the camera spends on the picture's longer side, before the face is cut out and scaled."""
+BARE = "camera"
+"""What stands for no medium: the face itself."""
 SAMPLES = 2
 """Rays along each side of a pixel."""
 # Part of the cache folder's name: raise it when a change here or to a medium alters the pictures.
@@ -100,24 +104,28 @@ def recapture(face: Image, medium: Medium, shot: Shot, rng: np.random.Generator)
     return np.asarray(cv2.resize(frame, gray.shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def attacks(entries: Sequence[Entry], species: str, progress: cache.Count = cache.uncounted) -> list[Entry]:
-    """The live entries as attacks of a species in :data:`MEDIA`, rendered once into the user's cache folder.
+def recaptured(entries: Sequence[Entry], on: str, progress: cache.Count = cache.uncounted) -> list[Entry]:
+    """The live entries before the camera, rendered once into the user's cache folder.
 
     Args:
+        on: A species in :data:`MEDIA`, of which they become attacks; or :data:`BARE`, and they stay live.
         progress: called with the number of images done and in all.
 
     Raises:
         DatasetError: no live faces among them, or one that cannot be read; the message names it.
     """
-    live = [entry._replace(genuine=False, attack=species) for entry in entries if entry.genuine]
+    live = [entry for entry in entries if entry.genuine]
     if not live:
-        raise DatasetError(f"there are no live faces to make a {species} of")
+        raise DatasetError(f"there are no live faces to render {on}+ of")
+    if on != BARE:
+        live = [entry._replace(genuine=False, attack=on) for entry in live]
+    medium: type[Itself | Paper | Screen] = Itself if on == BARE else MEDIA[on]
 
     def shown(face: Image, rng: np.random.Generator) -> bytes:
-        picture = recapture(face, MEDIA[species].draw(rng), Shot.draw(rng), rng)
+        picture = recapture(face, medium.draw(rng), Shot.draw(rng), rng)
         return cv2.imencode(".png", picture)[1].tobytes()
 
-    return cache.rendered(live, f"{species}-v{VERSION}", ".png", shown, "rendered", progress=progress)
+    return cache.rendered(live, f"{on}-v{VERSION}", ".png", shown, "rendered", progress=progress)
 
 
 def _rays(height: int, width: int, shot: Shot) -> tuple[Floats, Floats]:
