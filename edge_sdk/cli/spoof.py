@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     Frames = Iterator[tuple[float, Image | Path | None]]
 
+DEFAULT_BUNDLE = "spoof_lite"
+
 
 def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Register the command."""
@@ -37,7 +39,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("sources", nargs="*", metavar="SOURCE", help="a picture, a folder of pictures, or a video")
     parser.add_argument("--camera", type=int, metavar="N", help="a camera by its number, from 0; Ctrl-C ends it")
-    parser.add_argument("--bundle", help="folder or .edge file of a model for faces; none is shipped yet")
+    parser.add_argument("--bundle", default=DEFAULT_BUNDLE, help="shipped name, folder or .edge file (%(default)s)")
     parser.add_argument("--precision", metavar="NAME", help="int8, fp32 or an artifact's id; default: int8 if there")
     parser.add_argument("--engine", default="auto", metavar="NAME")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine (%(default)s)")
@@ -104,8 +106,6 @@ def _spoof(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    if arguments.bundle is None:
-        raise UsageError("no bundle for faces is shipped yet; name one of your own: --bundle live.edge")
     if bool(arguments.sources) == (arguments.camera is not None):
         raise UsageError("name pictures, folders or videos, or else one camera: --camera 0")
     if arguments.camera is not None and arguments.camera < 0:

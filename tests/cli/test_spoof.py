@@ -339,11 +339,12 @@ def test_wrong_usage_is_2(arguments: list[str], lenient: str) -> None:
     assert spoof(lenient, *arguments) == 2
 
 
-def test_a_bundle_is_asked_for(capsys: Capture) -> None:
-    assert main(["spoof", "a.png", "--json"]) == 2
-    error = json.loads(capsys.readouterr().out)["error"]
-    assert error["type"] == "UsageError"
-    assert "no bundle for faces is shipped yet" in error["message"]
+def test_the_shipped_bundle_is_taken(tmp_path: Path, capsys: Capture) -> None:
+    save(tmp_path, gray=np.full((240, 320, 3), 128, np.uint8))
+    assert main(["spoof", str(tmp_path / "gray.png"), "--json"]) == 1
+    picture, summary = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert picture["decision"] != "LIVE"
+    assert "spoof_lite" in json.dumps(summary | picture)
 
 
 def test_what_is_not_there_is_said_first(lenient: str, tmp_path: Path, capsys: Capture) -> None:

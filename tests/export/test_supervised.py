@@ -18,7 +18,7 @@ from edge_sdk.export import recipe
 from edge_sdk.export.artifacts import Graphs, kinds
 from edge_sdk.export.datasets import Dataset, Sample
 from edge_sdk.export.recipes.ganomaly_lite import network as ganomaly_lite
-from edge_sdk.export.recipes.spoof_lite import SpoofLite
+from edge_sdk.export.recipes.spoof_lite import Details, SpoofLite
 from edge_sdk.export.supervised import LiveAgainstAttacks, Shares, evenly
 from edge_sdk.export.tasks import task
 from edge_sdk.export.training import Run, roster, train
@@ -41,7 +41,7 @@ def multiply_adds(network: nn.Module) -> int:
 
     for layer in network.modules():
         layer.register_forward_hook(count)
-    network.eval()(torch.zeros(1, 1, 128, 128, device="meta"))
+    network.eval()(torch.zeros(1, 1, 128, 128))
     return found
 
 
@@ -55,8 +55,7 @@ def multiply_adds(network: nn.Module) -> int:
     ids=["ganomaly_lite", "spoof_lite", "spoof_lite large"],
 )
 def test_what_a_device_computes(name: str, build: Callable[[], nn.Module], expected: tuple[int, int]) -> None:
-    with torch.device("meta"):
-        network = build()
+    network = build()
     part = recipe.get(name).device_part(network)
     unused = [network.second_encoder, network.discriminator] if name == "ganomaly_lite" else []
     assert (parameters(network) - sum(map(parameters, unused)), multiply_adds(part)) == expected
@@ -84,6 +83,35 @@ def test_the_verdict_is_one_logit_and_learns_from_it() -> None:
         made = network.judge(x)
         assert torch.equal(network(x), made.logit)
         assert torch.allclose(made.features @ network.verdict[1].weight.T + network.verdict[1].bias, made.logit)
+
+
+def test_int8_keeps_the_first_layer_as_it_is() -> None:
+    """Its filters are whole steps of int8 that sum to 0: no even brightness gets in by rounding."""
+    torch.manual_seed(0)
+    details = Details(64)
+    x = torch.rand(2, 1, 33, 33)
+    with torch.no_grad():
+        plain = details.rounded()
+        steps = plain.weight / plain.weight.abs().amax((1, 2, 3), keepdim=True) * 127
+        assert torch.allclose(steps, steps.round(), atol=1e-4)
+        assert not steps.round().sum((1, 2, 3)).any()
+        naive = details.weight - details.weight.mean((2, 3), keepdim=True)
+        naive = (naive / naive.abs().amax((1, 2, 3), keepdim=True) * 127).round()
+        assert naive.sum((1, 2, 3)).any()
+        assert torch.allclose(plain(x), details(x), atol=0.02)
+        assert torch.allclose(plain(x + 100)[..., 2:-2, 2:-2], plain(x)[..., 2:-2, 2:-2], atol=1e-3)
+        details.weight[3] = 0.25  # after the mean is taken off, nothing is left
+        assert not details.rounded().weight[3].any()
+
+
+def test_a_device_computes_what_was_trained() -> None:
+    torch.manual_seed(0)
+    chosen = recipe.get("spoof_lite")
+    network, x = chosen.network().eval(), torch.rand(4, 1, 128, 128)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    with torch.no_grad():
+        assert torch.allclose(chosen.device_part(network)(x), network(x), atol=0.05)
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------
