@@ -1,7 +1,7 @@
 """A small net that has seen attacks: a bag of textures, trained on live faces and their imitations.
 
 One-class nets see no attack before they meet one, and are weak for that; this one knows the species it was shown, and
-may know no other. So their scores go together, which is why it takes ``ganomaly``'s very input.
+may know no other. So their scores can be fused, which is why it takes ``ganomaly``'s very input.
 
 What is new at another place, on another day, is where the light comes from; what a print or a screen does to the finest
 detail is not. So no layer is told how bright a place is, and the verdict is the mean of what patches of 41 pixels look
