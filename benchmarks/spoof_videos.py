@@ -28,7 +28,7 @@ from edge_sdk import SpoofDetector
 from edge_sdk.calibration.thresholds import rate
 from edge_sdk.export.datasets import Dataset, Sample, load
 from edge_sdk.export.datasets.media import MEDIA, Itself, Medium
-from edge_sdk.export.datasets.recapture import Shot, recapture
+from edge_sdk.export.datasets.recapture import CAMERA, Shot, recapture
 from edge_sdk.export.splits import Split
 from edge_sdk.images import Image
 from edge_sdk.preprocess import ToGray
@@ -37,7 +37,7 @@ from edge_sdk.runtime.faces import Cascade
 from edge_sdk.runtime.sources import video
 
 LIVE = "live"
-WIDTH, HEIGHT, FACE = 400, 300, 240
+WIDTH, HEIGHT = 400, 300
 FPS, FRAMES = 12, 30
 
 
@@ -61,8 +61,8 @@ def write(path: Path, frames: Iterator[Image]) -> None:
 
 
 def framed(face: Image) -> Image:
-    """``uint8 (HEIGHT, WIDTH)`` with the face ``(H, W)`` in its middle."""
-    scale = FACE / face.shape[0]
+    """``uint8 (HEIGHT, WIDTH)`` with the face ``(H, W)`` in its middle, as large as the camera makes it."""
+    scale = CAMERA / max(face.shape)
     scaled = cv2.resize(face, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     side, top = WIDTH - scaled.shape[1], HEIGHT - scaled.shape[0]
     frame = cv2.copyMakeBorder(scaled, top // 2, top - top // 2, side // 2, side - side // 2, cv2.BORDER_REPLICATE)

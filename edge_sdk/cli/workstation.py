@@ -62,7 +62,11 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     )
     export.add_argument("--name", help="the bundle's name; default: the recipe's")
     export.add_argument("--version", default="1.0.0")
-    export.add_argument(
+    unless_passing = export.add_mutually_exclusive_group()
+    unless_passing.add_argument(
+        "--leave-out", action="store_true", help="leave out artifacts that do not pass the guardrail, and say so"
+    )
+    unless_passing.add_argument(
         "--report-only", action="store_true", help="write the bundle even if the guardrail does not pass"
     )
     export.add_argument("--json", action="store_true")
@@ -198,6 +202,7 @@ def _export(arguments: argparse.Namespace) -> int:
         name=arguments.name,
         version=arguments.version,
         enforce=not arguments.report_only,
+        leave_out=arguments.leave_out,
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     if arguments.json:

@@ -16,6 +16,7 @@ from edge_sdk.bundle import Bundle, BundleWriter
 from edge_sdk.calibration import guardrail, quantize
 from edge_sdk.calibration.mixed import cure
 from edge_sdk.calibration.quantizable import choose
+from edge_sdk.errors import ConversionError, GuardrailError
 from edge_sdk.export import fusion
 from edge_sdk.export.artifacts import REFERENCE, Graphs, Kind, check, kinds
 from edge_sdk.export.card import Table, model_card
@@ -39,6 +40,7 @@ def export(
     name: str | None = None,
     version: str = "1.0.0",
     enforce: bool = True,
+    leave_out: bool = False,
     say: Say = print,
 ) -> Bundle:
     """Make a bundle of a run's weights, or of several runs fused (:mod:`edge_sdk.export.fusion`).
@@ -54,19 +56,22 @@ def export(
         formats: Keys of :data:`edge_sdk.export.artifacts.FORMATS`, or ids of single artifacts.
         enforce: Raise when the guardrail does not pass; otherwise no layer stays float, and the bundle says in its
             drift table what it costs.
+        leave_out: Leave artifacts that do not pass, or that a converter refuses, out of the bundle and say so; raise
+            only if none but the reference is left. Nothing is left out with ``enforce`` off.
 
     Raises:
         UsageError: No such format, the recipe's score has no export yet, or the runs cannot be fused.
         DatasetError: The people lack what is measured by, such as attacks.
         MissingToolError: A converter is not installed.
         GuardrailError: An artifact costs more than the recipe's budget, or the people are too few to tell.
+        ConversionError: A converter or quantiser refuses the network.
         TrainingError: The run is incomplete.
     """
     wanted, runs = kinds(formats), [run] if isinstance(run, Path) else list(run)
     trained = fusion.read(runs) if len(runs) > 1 else Trained.read(runs[0])
     say("exporting the float graph")
     maker = _Maker(trained, enforce, say)
-    measured = maker.make(wanted)
+    measured = maker.make_passing(wanted) if enforce and leave_out else maker.make(wanted)
     if drifts := {one.kind.id: drift for one in measured for drift in one.drift}:
         if enforce:  # what is raised holds the table
             guardrail.enforce(list(drifts.values()), list(drifts))
@@ -97,6 +102,24 @@ class _Maker:
     def make(self, wanted: Sequence[Kind]) -> list[Measured]:
         """Make all artifacts, the reference first."""
         return [self.reference, *(self._made(kind) for kind in wanted if kind != REFERENCE)]
+
+    def make_passing(self, wanted: Sequence[Kind]) -> list[Measured]:
+        """Make those that can be made and pass, the reference first; GuardrailError if none is but the reference."""
+        made, refused = [self.reference], []
+        for kind in wanted:
+            if kind == REFERENCE:
+                continue
+            try:
+                one = self._made(kind)
+                guardrail.enforce(one.drift, [kind.id])
+            except (GuardrailError, ConversionError) as error:
+                refused.append(f"{kind.id} is left out: {error}")
+                self.say(refused[-1])
+            else:
+                made.append(one)
+        if len(made) == 1 and refused:
+            raise GuardrailError("no artifact is left but the float reference; what stopped the others is above")
+        return made
 
     def _made(self, kind: Kind) -> Measured:
         if kind.precision == "fp32":

@@ -20,8 +20,9 @@ from edge_sdk.calibration import guardrail
 from edge_sdk.cli import main
 from edge_sdk.errors import DatasetError, GuardrailError, TrainingError, UsageError
 from edge_sdk.export import recipe
-from edge_sdk.export.artifacts import FORMATS, kinds
+from edge_sdk.export.artifacts import FORMATS, Kind, kinds
 from edge_sdk.export.datasets.terms import terms
+from edge_sdk.export.examiners.verification import VerificationExaminer
 from edge_sdk.export.exporting import export
 from edge_sdk.export.splits import Split
 from edge_sdk.export.trained import CALIBRATION_IMAGES, Trained
@@ -143,6 +144,28 @@ def test_the_guardrail_stops_the_export_and_the_old_bundle_stays(
     assert not any("upper 90 %" in line for line in lines)  # the table is shown once
     assert Bundle.open(target).id == old
     assert [path.name for path in tmp_path.iterdir()] == ["model.edge"]
+
+
+def test_what_does_not_pass_can_be_left_out(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The symmetric artifact is within its budget, the other one never, so the bundle has the one and not the other."""
+    judged = {"int8.onnx": "fail", "int8-sym.onnx": "pass"}
+
+    def drift(_: VerificationExaminer, kind: Kind, *_args: object) -> Drift:
+        return Drift(metric="eer", budget=0, delta=0, upper90=0, subjects=3, verdict=judged[kind.id], data="few")
+
+    monkeypatch.setattr(VerificationExaminer, "drift", drift)
+    lines: list[str] = []
+    formats = ["onnx", "tensorrt"]
+    with pytest.raises(GuardrailError, match="fail"):
+        export(run, tmp_path / "none.edge", formats=formats, say=lambda _: None)
+    made = export(run, tmp_path / "some.edge", formats=formats, leave_out=True, say=lines.append)
+    assert [artifact.id for artifact in made.manifest.artifacts] == ["fp32.onnx", "int8-sym.onnx"]
+    assert passed(selftest(made))
+    assert sum("int8.onnx is left out" in line for line in lines) == 1
+    judged["int8-sym.onnx"] = "undecidable"
+    with pytest.raises(GuardrailError, match="no artifact is left"):
+        export(run, tmp_path / "none.edge", formats=formats, leave_out=True, say=lambda _: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["some.edge"]
 
 
 def test_undecidable_is_not_a_pass() -> None:

@@ -31,6 +31,7 @@ __all__ = ["Dataset", "Pose", "Sample", "folds", "joined", "load", "load_unlabel
 KINDS = frozenset({*LAYOUTS, *FACES, "synthetic"})
 OWN = frozenset({"folder", "live", "spoof"})
 RENDERINGS = ("photo", "print", "screen", "camera")
+CROP = "crop"
 
 Report = Callable[[str, int, int], None]
 """Called with what is slow (``rendering print+lfw``), how much of it is done, and all of it."""
@@ -117,7 +118,9 @@ def load(*specs: str, progress: Report = unreported) -> Dataset:
             folder for each recording, and ``PATH`` a file of head poses
             (:data:`edge_sdk.export.datasets.faces.POSES`). With ``print+`` or ``screen+`` in front, attacks made of
             the live faces, and with ``camera+`` live faces before the same camera
-            (:mod:`edge_sdk.export.datasets.recapture`), of the same persons.
+            (:mod:`edge_sdk.export.datasets.recapture`), of the same persons. ``crop+`` before all of these cuts the
+            faces out as a device does (:mod:`edge_sdk.export.datasets.crops`): ``crop+cfp:PATH``,
+            ``crop+print+cfp:PATH``.
         progress: told of data sets that are rendered or drawn, such as
             :meth:`edge_sdk.export.progress.Progress.report`.
 
@@ -142,7 +145,10 @@ def load_unlabeled(*specs: str, progress: Report = unreported) -> Dataset:
         DatasetError: a folder is missing, or there is no picture in it.
         UsageError: a specification cannot be read.
     """
-    parts = [_load_one(spec, progress) if _parsed(spec)[1] in KINDS else _load_pictures(Path(spec)) for spec in specs]
+    parts = [
+        _load_one(spec, progress) if _prefixed(spec.partition(":")[0])[2] in KINDS else _load_pictures(Path(spec))
+        for spec in specs
+    ]
     return Dataset("+".join(part.name for part in parts), tuple(sample for part in parts for sample in part.samples))
 
 
@@ -201,35 +207,60 @@ def folds(dataset: Dataset, n: int, seed: int = 0) -> tuple[tuple[str, ...], ...
     return _complete(dataset, [order[i::n] for i in range(n)])
 
 
-def _parsed(spec: str) -> tuple[str, str, str]:
-    """What is rendered of it (:data:`RENDERINGS`, or nothing), the kind of data set, and the rest."""
-    kind, _, rest = spec.partition(":")
+def original(name: str) -> str:
+    """The name of the data set that one was rendered of, or cut out of; its own if neither.
+
+    >>> original("crop+print+lfw"), original("lfw")
+    ('lfw', 'lfw')
+    """
+    return _prefixed(name)[2]
+
+
+def before_rendering(name: str) -> str:
+    """The name of the data set with the same pictures as they were: of its live faces, cut out alike.
+
+    >>> before_rendering("crop+print+lfw"), before_rendering("print+lfw"), before_rendering("lfw")
+    ('crop+lfw', 'lfw', 'lfw')
+    """
+    crop, _, source = _prefixed(name)
+    return f"{crop}+{source}" if crop else source
+
+
+def _prefixed(kind: str) -> tuple[str, str, str]:
+    """:data:`CROP` or nothing, what is rendered (:data:`RENDERINGS`) or nothing, and what of."""
+    crop = CROP if kind.startswith(CROP + "+") else ""
+    kind = kind.removeprefix(CROP + "+")
     rendering = next((name for name in RENDERINGS if kind.startswith(name + "+")), "")
-    return rendering, kind.removeprefix(rendering + "+"), rest
+    return crop, rendering, kind.removeprefix(rendering + "+")
 
 
 def _load_one(spec: str, progress: Report) -> Dataset:
-    rendering, kind, rest = _parsed(spec)
-    if not rest or kind not in KINDS or (rendering and (kind in FACES) is (rendering == "photo")):
+    kind, _, rest = spec.partition(":")
+    crop, rendering, kind = _prefixed(kind)
+    known = rest and kind in KINDS
+    if not known or (rendering and (kind in FACES) is (rendering == "photo")) or (crop and kind not in FACES):
         scans, faces = (", ".join(f"{name}:PATH" for name in kinds) for kinds in (LAYOUTS, FACES))
         raise UsageError(
             f'"{spec}" names no data set; expected {scans}, synthetic:N or synthetic:N@SEED, photo+ and one of these; '
-            f"{faces}, print+, screen+ or camera+ and one of these"
+            f"{faces}, print+, screen+ or camera+ and one of these, and crop+ before any of faces"
         )
     name, entries = _entries(kind, rest, partial(progress, f"drawing {kind}"))
     # Parts of NUAA are told apart when they are joined or named, but are one data set.
     dataset, shown = name, name if kind in OWN else kind
-    if rendering:
-        dataset, shown = f"{rendering}+{name}", f"{rendering}+{shown}"
-        entries = _rendered(rendering, entries, partial(progress, f"rendering {shown}"))
+    if crop or rendering:
+        prefix = "".join(f"{part}+" for part in (crop, rendering) if part)
+        dataset, shown = prefix + dataset, prefix + shown
+        entries = _rendered(rendering, entries, partial(progress, f"rendering {shown}"), crop=bool(crop))
     return Dataset(shown, tuple(_sample(dataset, name, entry) for entry in entries))
 
 
-def _rendered(rendering: str, entries: list[Entry], progress: Count) -> list[Entry]:
-    from edge_sdk.export.datasets import photograph, recapture
+def _rendered(rendering: str, entries: list[Entry], progress: Count, *, crop: bool) -> list[Entry]:
+    from edge_sdk.export.datasets import crops, photograph, recapture
 
     if rendering == "photo":
         return photograph.album(entries, progress)
+    if crop:
+        return crops.cropped(entries, rendering, progress)
     return recapture.recaptured(entries, rendering, progress)
 
 

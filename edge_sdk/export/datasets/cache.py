@@ -19,7 +19,8 @@ from edge_sdk.export.datasets import Sample
 from edge_sdk.export.datasets.layouts import Entry
 
 Render = Callable[[preprocess.Image, np.random.Generator], bytes]
-"""Makes the bytes of an image file of an image, ``uint8`` as :func:`edge_sdk.images.load` gives it."""
+"""Makes the bytes of an image file of an image, ``uint8`` as :func:`edge_sdk.images.load` gives it; none, and there is
+nothing to be had of that image."""
 Count = Callable[[int, int], None]
 """Called with how much of slow work is done, and with all of it."""
 
@@ -86,7 +87,7 @@ def prepared(
 def rendered(
     entries: Sequence[Entry], group: str, suffix: str, render: Render, verb: str, *, progress: Count = uncounted
 ) -> list[Entry]:
-    """The same entries with what ``render`` makes of each image in its place, made once.
+    """The same entries with what ``render`` makes of each image in its place, made once, where it makes something.
 
     Files lie in ``FOLDER/GROUP/HASH/`` under the last three parts of the source's path. HASH is of the source's bytes,
     from which the randomness follows too, so that an image is rendered alike on any machine.
@@ -125,4 +126,4 @@ def rendered(
         for entry, path in zip(entries, paths, strict=True):
             found.append(entry._replace(path=path))
             progress(len(found), len(entries))
-        return found
+        return [entry for entry in found if entry.path.stat().st_size]

@@ -86,7 +86,7 @@ def recapture(face: Image, medium: Medium, shot: Shot, rng: np.random.Generator)
         rng: Source of grain and of the sensor's noise.
 
     Returns:
-        ``uint8 (H, W)``, the face where it was.
+        ``uint8``, :data:`CAMERA` pixels on the longer side, the face where it was.
     """
     gray = ToGray()(face)
     scale = CAMERA / max(gray.shape)
@@ -100,8 +100,7 @@ def recapture(face: Image, medium: Medium, shot: Shot, rng: np.random.Generator)
     light = light + rng.standard_normal(light.shape, np.float32) * np.sqrt(light) * shot.noise
     exposed = np.clip(np.rint(255 * light), 0, 255).astype(np.uint8)
     jpeg = cv2.imencode(".jpg", exposed, [cv2.IMWRITE_JPEG_QUALITY, shot.quality])[1]
-    frame = images.load(jpeg.tobytes())
-    return np.asarray(cv2.resize(frame, gray.shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+    return images.load(jpeg.tobytes())
 
 
 def recaptured(entries: Sequence[Entry], on: str, progress: cache.Count = cache.uncounted) -> list[Entry]:
@@ -114,18 +113,26 @@ def recaptured(entries: Sequence[Entry], on: str, progress: cache.Count = cache.
     Raises:
         DatasetError: no live faces among them, or one that cannot be read; the message names it.
     """
+
+    def shown(face: Image, rng: np.random.Generator) -> bytes:
+        picture = cv2.resize(photographed(face, on, rng), face.shape[1::-1], interpolation=cv2.INTER_AREA)
+        return cv2.imencode(".png", picture)[1].tobytes()
+
+    return cache.rendered(become(entries, on), f"{on}-v{VERSION}", ".png", shown, "rendered", progress=progress)
+
+
+def become(entries: Sequence[Entry], on: str) -> list[Entry]:
+    """The live entries, attacks of the species ``on`` unless that is :data:`BARE`; DatasetError if there are none."""
     live = [entry for entry in entries if entry.genuine]
     if not live:
         raise DatasetError(f"there are no live faces to render {on}+ of")
-    if on != BARE:
-        live = [entry._replace(genuine=False, attack=on) for entry in live]
+    return live if on == BARE else [entry._replace(genuine=False, attack=on) for entry in live]
+
+
+def photographed(face: Image, on: str, rng: np.random.Generator) -> Image:
+    """One face before the camera, on any medium of the species ``on``, or itself; see :func:`recapture`."""
     medium: type[Itself | Paper | Screen] = Itself if on == BARE else MEDIA[on]
-
-    def shown(face: Image, rng: np.random.Generator) -> bytes:
-        picture = recapture(face, medium.draw(rng), Shot.draw(rng), rng)
-        return cv2.imencode(".png", picture)[1].tobytes()
-
-    return cache.rendered(live, f"{on}-v{VERSION}", ".png", shown, "rendered", progress=progress)
+    return recapture(face, medium.draw(rng), Shot.draw(rng), rng)
 
 
 def _rays(height: int, width: int, shot: Shot) -> tuple[Floats, Floats]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edge_sdk.export.datasets import RENDERINGS
+from edge_sdk.export.datasets import original
 from edge_sdk.manifest import DataTerms
 
 _TERMS = {
@@ -25,16 +25,10 @@ def terms(datasets: Iterable[str]) -> DataTerms:
     """The terms of a model trained on these data sets. Unknown data is taken as not for commercial use."""
     found = [
         (allowed, text.format(name=name))
-        for name in sorted({_source(name) for name in datasets})
+        for name in sorted({original(name) for name in datasets})
         for allowed, text in [_TERMS.get(name, _OWN)]
     ]
     return DataTerms(
         commercial_use=bool(found) and all(allowed for allowed, _ in found),
         statement="; ".join(text for _, text in found),
     )
-
-
-def _source(name: str) -> str:
-    """The name of the data set that was rendered, or of this one."""
-    rendering, _, source = name.partition("+")
-    return source if rendering in RENDERINGS else name

@@ -17,7 +17,7 @@ import msgspec
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration.presentation import AttackScores
 from edge_sdk.errors import OperatingPointError, ScoreError, UsageError
-from edge_sdk.export.datasets import RENDERINGS, Dataset
+from edge_sdk.export.datasets import Dataset, before_rendering
 from edge_sdk.export.liveness.measurements import ANY, AtPoint, Separation, at_point, separation
 from edge_sdk.export.liveness.seen import (
     DataSummary,
@@ -195,7 +195,7 @@ def evaluate(
 
 def _part(scored: Sequence[Seen], name: str) -> list[Seen]:
     """The pictures of a data set; of a rendered one also the live faces of its source."""
-    source = next((name.removeprefix(f"{kind}+") for kind in RENDERINGS if name.startswith(f"{kind}+")), name)
+    source = before_rendering(name)
     return [p for p in scored if p.sample.dataset == name or (p.sample.genuine and p.sample.dataset == source)]
 
 
