@@ -13,8 +13,9 @@ from edge_sdk.errors import DatasetError
 from edge_sdk.export.datasets import before_rendering, joined, load, load_unlabeled, original
 from edge_sdk.export.datasets.media import MEDIA
 from edge_sdk.export.datasets.terms import terms
+from edge_sdk.runtime.faces import Cascade
 
-from ..runtime.drawn import frame
+from ..runtime.drawn import face, frame
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +71,19 @@ def test_rendered_faces_have_the_camera_s_pixels(kind: str, mine: Path) -> None:
     assert len(whole.samples) == 3
     assert whole.samples[0].read().shape == (240, 280)
     assert joined(load(f"spoof:{mine}"), whole, found).subjects == whole.subjects
+
+
+def test_a_face_that_fills_its_picture(tmp_path: Path) -> None:
+    """The cascade needs surroundings; what is cut out has none that were made up."""
+    picture = face(200)[15:190, 20:180]
+    assert not Cascade()(picture)
+    path = tmp_path / "tight" / "anna" / "1.png"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    (one,) = load(f"crop+live:{tmp_path / 'tight'}").samples
+    cut = one.read()
+    assert cut.shape == (160, 160)
+    assert any(np.array_equal(cut, picture[top : top + 160]) for top in range(16))
 
 
 def test_names_lead_back_to_the_pictures(mine: Path) -> None:

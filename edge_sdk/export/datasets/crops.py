@@ -16,14 +16,17 @@ import numpy as np
 from edge_sdk.errors import DatasetError
 from edge_sdk.export.datasets import cache, recapture
 from edge_sdk.export.datasets.layouts import Entry
+from edge_sdk.preprocess.crop import Box, FaceCrop
 from edge_sdk.preprocess.step import Image, as_image
 from edge_sdk.runtime.detector import CROP
-from edge_sdk.runtime.faces import Cascade
+from edge_sdk.runtime.faces import Cascade, FaceLocator
 
 # Part of the cache folder's name: raise it when a change here, to the cascade or to the crop alters the pictures.
 VERSION = 1
 SURROUNDINGS = 0.25
-"""Of the picture's sides: how far its border is repeated where it is full of face."""
+"""Of the picture's sides: how far its border is repeated to find a face that fills it."""
+WITHIN = FaceCrop(scale=CROP.scale, overflow="shift")
+"""How such a face is cut out: nothing is shown that is not in the picture."""
 
 
 def cropped(entries: Sequence[Entry], on: str = "", progress: cache.Count = cache.uncounted) -> list[Entry]:
@@ -45,10 +48,9 @@ def cropped(entries: Sequence[Entry], on: str = "", progress: cache.Count = cach
             cascades.own = Cascade()
         frame = recapture.photographed(picture, on, rng) if on else picture
         boxes = cascades.own(frame)
-        if not boxes:
-            frame = _surrounded(frame)
-            boxes = cascades.own(frame)
-        return cv2.imencode(".png", CROP(frame, boxes[0]))[1].tobytes() if len(boxes) == 1 else b""
+        crop = CROP if boxes else WITHIN
+        boxes = boxes or _among_surroundings(frame, cascades.own)
+        return cv2.imencode(".png", crop(frame, boxes[0]))[1].tobytes() if len(boxes) == 1 else b""
 
     shown = recapture.become(entries, on) if on else entries
     group = f"crop-v{VERSION}-{on}-v{recapture.VERSION}" if on else f"crop-v{VERSION}"
@@ -58,7 +60,18 @@ def cropped(entries: Sequence[Entry], on: str = "", progress: cache.Count = cach
     return found
 
 
-def _surrounded(picture: Image) -> Image:
-    """With its border repeated on each side: the cascade overlooks faces that fill the frame."""
-    height, width = (round(SURROUNDINGS * side) for side in picture.shape[:2])
-    return as_image(cv2.copyMakeBorder(picture, height, height, width, width, cv2.BORDER_REPLICATE))
+def _among_surroundings(picture: Image, locate: FaceLocator) -> tuple[Box, ...]:
+    """What is found when the picture's border is repeated outwards, as far as it lies inside.
+
+    The cascade overlooks faces that fill the frame, as data sets have them.
+    """
+    height, width = picture.shape[:2]
+    rows, columns = round(SURROUNDINGS * height), round(SURROUNDINGS * width)
+    wide = as_image(cv2.copyMakeBorder(picture, rows, rows, columns, columns, cv2.BORDER_REPLICATE))
+    found = []
+    for box in locate(wide):
+        left, top = max(0, box.left - columns), max(0, box.top - rows)
+        right, bottom = min(width, box.left - columns + box.width), min(height, box.top - rows + box.height)
+        if right > left and bottom > top:
+            found.append(Box(left, top, right - left, bottom - top))
+    return tuple(found)
