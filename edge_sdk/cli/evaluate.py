@@ -32,7 +32,8 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
         required=True,
         metavar="SPEC",
         help="signatures: cedar:PATH, folder:PATH, photo+cedar:PATH, synthetic:20 ...; "
-        "faces: nuaa-test:PATH, lfw:PATH, live:PATH, spoof:PATH, print+live:PATH, screen+live:PATH ...",
+        "faces: nuaa-test:PATH, lfw:PATH, live:PATH, spoof:PATH, print+live:PATH, screen+live:PATH, camera+live:PATH, "
+        "crop+print+live:PATH ...",
     )
     parser.add_argument(
         "--subjects-file",

@@ -87,7 +87,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="SPEC",
         help="signatures: cedar:PATH, folder:PATH, photo+cedar:PATH, synthetic:48 ...; "
-        "faces: nuaa-train:PATH, lfw:PATH, live:PATH, spoof:PATH, print+live:PATH, screen+live:PATH ...",
+        "faces: nuaa-train:PATH, lfw:PATH, live:PATH, spoof:PATH, print+live:PATH, screen+live:PATH, camera+live:PATH, "
+        "crop+print+live:PATH ...",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder")
     parser.add_argument("--seed", type=int, default=0)

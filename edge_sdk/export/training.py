@@ -9,6 +9,7 @@ A run's folder holds ``run.json`` (what was asked for), ``log.jsonl`` (one line 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -122,6 +123,7 @@ class Run:
             "recipe": self.recipe.name,
             "preset": self.preset_name,
             "preprocessing": preprocess.digest(self.preset.preprocessing),
+            "settings_digest": _digest(self.preset),
             "seed": self.seed,
             "tiny": self.tiny,
             "weights": self.weights_digest,
@@ -353,6 +355,12 @@ def draw_curves(folder: Path) -> None:
 
 def _as_it_is(network: nn.Module) -> nn.Module:
     return network
+
+
+def _digest(preset: Preset) -> str:
+    """Of all settings, lest a version that trains otherwise under the same name goes on with a run of this one."""
+    settings = json.dumps(asdict(preset), sort_keys=True, default=str)
+    return hashlib.sha256(settings.encode()).hexdigest()
 
 
 def _world_size() -> int:

@@ -65,6 +65,9 @@ def test_a_folder_of_another_run_is_refused(run: Run) -> None:
     train(replace(run, steps=3), quiet=True)
     with pytest.raises(TrainingError, match="seed"):
         train(replace(run, seed=1), quiet=True)
+    unchanged = replace(run.preset, augmentation=None)
+    with pytest.raises(TrainingError, match="its settings_digest differ"):
+        train(replace(run, recipe=replace(run.recipe, presets={"quick": unchanged})), quiet=True)
 
 
 def test_progress_shows_no_validation_before_there_is_one(
