@@ -163,12 +163,6 @@ class Screen:
 class Itself:
     """The face itself, where a print or a screen would be; around its picture lies the mirror image."""
 
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> Itself:
-        """There is but one."""
-        del rng
-        return cls()
-
     def seen(self, face: Floats, x: Floats, y: Floats, rng: np.random.Generator) -> Floats:
         del rng
         return _sampled(face, x, y, cv2.BORDER_REFLECT_101)
