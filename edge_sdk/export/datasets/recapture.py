@@ -68,9 +68,9 @@ class Picture:
         gray = ToGray()(face)
         width, height = (max(1, round(self.share * side)) for side in gray.shape[::-1])
         small = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-        small = cv2.GaussianBlur(small, (0, 0), self.blur)
-        small = small + self.noise * rng.standard_normal(small.shape, np.float32)
-        levels = np.clip(np.rint(255 * small), 0, 255).astype(np.uint8)
+        light = np.asarray(cv2.GaussianBlur(small, (0, 0), self.blur))
+        light = light + self.noise * rng.standard_normal(light.shape, np.float32)
+        levels = np.clip(np.rint(255 * light), 0, 255).astype(np.uint8)
         return images.load(cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, self.quality])[1].tobytes())
 
 
