@@ -384,6 +384,15 @@ def test_zip64_cannot_overrule_the_directory_size(tmp_path: Path) -> None:
         Bundle.open(tmp_path / "tiny.edge")
 
 
+def test_a_zip_of_a_version_still_to_come_is_refused(tmp_path: Path) -> None:
+    """For which ``zipfile`` raises NotImplementedError."""
+    data = bytearray(write(tmp_path / "tiny.edge").path.read_bytes())
+    struct.pack_into("<H", data, data.index(b"PK\1\2") + 6, 99)
+    (tmp_path / "tiny.edge").write_bytes(data)
+    with pytest.raises(IntegrityError, match=r"no sound zip file: zip file version 9\.9"):
+        Bundle.open(tmp_path / "tiny.edge")
+
+
 def test_a_truncated_zip_is_refused(tmp_path: Path) -> None:
     data = write(tmp_path / "tiny.edge").path.read_bytes()
     for length in (0, 1, 21, 22, 41, 42, len(data) // 2, len(data) - 1):

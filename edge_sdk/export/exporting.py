@@ -118,7 +118,7 @@ class _Maker:
             else:
                 made.append(one)
         if len(made) == 1 and refused:
-            raise GuardrailError("no artifact is left but the float reference; what stopped the others is above")
+            raise GuardrailError("\n".join(["no artifact is left but the float reference", *refused]))
         return made
 
     def _made(self, kind: Kind) -> Measured:

@@ -57,7 +57,7 @@ def test_what_is_cut_out_is_what_the_detector_judges(mine: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["camera", *MEDIA])
 def test_rendered_faces_have_the_camera_s_pixels(kind: str, mine: Path) -> None:
-    """Cut out of the photograph as it was taken: the face is half of the picture, which is 256 pixels wide there."""
+    """Cut out of the photograph as it was taken: the picture, 280 pixels wide, is 256 pixels wide there."""
     found, again = (load(f"crop+{kind}+spoof:{mine}") for _ in range(2))
     assert found == again
     assert found.name == f"crop+{kind}+mine"

@@ -146,7 +146,7 @@ def load_unlabeled(*specs: str, progress: Report = unreported) -> Dataset:
         UsageError: a specification cannot be read.
     """
     parts = [
-        _load_one(spec, progress) if _prefixed(spec.partition(":")[0])[2] in KINDS else _load_pictures(Path(spec))
+        _load_one(spec, progress) if original(spec.partition(":")[0]) in KINDS else _load_pictures(Path(spec))
         for spec in specs
     ]
     return Dataset("+".join(part.name for part in parts), tuple(sample for part in parts for sample in part.samples))

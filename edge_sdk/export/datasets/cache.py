@@ -19,8 +19,8 @@ from edge_sdk.export.datasets import Sample
 from edge_sdk.export.datasets.layouts import Entry
 
 Render = Callable[[preprocess.Image, np.random.Generator], bytes]
-"""Makes the bytes of an image file of an image, ``uint8`` as :func:`edge_sdk.images.load` gives it; none, and there is
-nothing to be had of that image."""
+"""Makes the bytes of an image file of an image, ``uint8`` as :func:`edge_sdk.images.load` gives it; empty bytes leave
+the image out."""
 Count = Callable[[int, int], None]
 """Called with how much of slow work is done, and with all of it."""
 
@@ -87,7 +87,7 @@ def prepared(
 def rendered(
     entries: Sequence[Entry], group: str, suffix: str, render: Render, verb: str, *, progress: Count = uncounted
 ) -> list[Entry]:
-    """The same entries with what ``render`` makes of each image in its place, made once, where it makes something.
+    """The same entries with what ``render`` makes of each image in its place, made once; without those it leaves out.
 
     Files lie in ``FOLDER/GROUP/HASH/`` under the last three parts of the source's path. HASH is of the source's bytes,
     from which the randomness follows too, so that an image is rendered alike on any machine.
