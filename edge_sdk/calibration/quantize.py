@@ -3,7 +3,8 @@
 Two artifacts come from one float model: unsigned activations for CPUs, where signed ones are three times slower than
 float on x86, and a symmetric one (zero points 0, no quantised bias), which TensorRT and most NPUs require. Weights are
 signed, one scale an output channel. The end of the graph, from global pooling or the L2 norm on, stays float: a unit
-embedding of 128 values averages 0.09 a value, of which int8 would leave 11 steps.
+embedding of 128 values averages 0.09 a value, of which int8 would leave 11 steps. So does a dense layer to a single
+value, and the pooling before it: a verdict has no other values to make up for its rounding, and costs no time.
 """
 
 from __future__ import annotations
@@ -128,14 +129,15 @@ def _observed(model: bytes | Observed, samples: NDArray[np.float32] | None) -> O
 
 def _float_tail(graph: onnx.GraphProto) -> tuple[set[str], set[str]]:
     """(nodes at the end that stay float, dense operator types that feed only such nodes and so hand out float)."""
+    weighted = {node.name for node in graph.node if node.op_type in WEIGHTED} - _verdicts(graph)
     leads_on: set[str] = set()  # tensors that a layer with weights still follows
     for node in reversed(graph.node):  # ONNX graphs are sorted
-        if node.op_type in WEIGHTED or leads_on.intersection(node.output):
+        if node.name in weighted or leads_on.intersection(node.output):
             leads_on.update(node.input)
     tail: set[str] = set()
     tensors: set[str] = set()
     for node in graph.node:
-        if node.op_type in WEIGHTED or leads_on.intersection(node.output):
+        if node.name in weighted or leads_on.intersection(node.output):
             continue
         if node.op_type not in _ON_MAPS or tensors.intersection(node.input):
             tail.add(node.name)
@@ -143,6 +145,18 @@ def _float_tail(graph: onnx.GraphProto) -> tuple[set[str], set[str]]:
     dense = [node for node in graph.node if node.op_type in {"Gemm", "MatMul"}]
     inner = {node.op_type for node in dense if leads_on.intersection(node.output)}
     return tail, {node.op_type for node in dense} - inner
+
+
+def _verdicts(graph: onnx.GraphProto) -> set[str]:
+    """Names of the dense layers that give a single value."""
+    sides = {tensor.name: tensor.dims for tensor in graph.initializer}
+    names = set()
+    for node in graph.node:
+        if node.op_type in {"Gemm", "MatMul"} and node.input[1] in sides:
+            turned = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
+            if sides[node.input[1]][0 if turned else -1] == 1:
+                names.add(node.name)
+    return names
 
 
 def _shared_by_concatenation(graph: onnx.GraphProto, ranges: Ranges) -> Ranges:

@@ -127,22 +127,31 @@ def rename_ends(model: Model, input_name: str, output_names: Sequence[str]) -> N
 
 
 def tail(model: Model) -> list[Any]:
-    """Operators that stay float: from the first behind all weights that does not merely work on maps, to the end."""
+    """Operators that stay float: from the first behind all weights that does not merely work on maps, to the end.
+
+    The weights of a dense layer to a single value do not count, as in the ONNX artifacts.
+    """
     operators = model.subgraphs[0].operators  # sorted
     leads_on: set[int] = set()  # tensors that a layer with weights still follows
     for op in reversed(operators):
-        if operator(model, op) in WEIGHTED or leads_on.intersection(op.outputs):
+        if _weighted(model, op) or leads_on.intersection(op.outputs):
             leads_on.update(op.inputs)
     behind: set[int] = set()
     found = []
     for op in operators:
         kind = operator(model, op)
-        if kind in WEIGHTED or leads_on.intersection(op.outputs):
+        if _weighted(model, op) or leads_on.intersection(op.outputs):
             continue
         if kind not in ON_MAPS or behind.intersection(op.inputs):
             found.append(op)
             behind.update(op.outputs)
     return found
+
+
+def _weighted(model: Model, op: Any) -> bool:
+    kind = operator(model, op)
+    verdict = kind == "FULLY_CONNECTED" and model.subgraphs[0].tensors[op.inputs[1]].shape[0] == 1
+    return kind in WEIGHTED and not verdict
 
 
 def cut(model: Model, outputs: Sequence[int]) -> None:

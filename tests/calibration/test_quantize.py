@@ -47,6 +47,10 @@ def model(request):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = Net(request.param).eval()
+    return exported(net, "embedding")
+
+
+def exported(net, output):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         program = torch.onnx.export(
@@ -58,7 +62,7 @@ def model(request):
             verbose=False,
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             input_names=["image"],
-            output_names=["embedding"],
+            output_names=[output],
         )
     return program.model_proto.SerializeToString()
 
@@ -153,6 +157,24 @@ def test_the_end_of_the_graph_stays_float(model, samples):
         assert producers[node.input[0]].op_type == "DequantizeLinear"  # but takes int8
     else:
         assert behind[-1] in {"ReduceMean", "GlobalAveragePool"}
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_a_verdict_and_the_pooling_before_it_stay_float(samples, symmetric):
+    """One value has no others to make up for its rounding; a layer to many is int8, as ``dense`` above."""
+    net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1)).eval()
+    proto = onnx.load_from_string(q.quantize(exported(net, "logit"), samples, symmetric=symmetric))
+    producers = {name: n for n in proto.graph.node for name in n.output}
+    constants = {tensor.name: tensor for tensor in proto.graph.initializer}
+    verdict = producers["logit"]
+    assert verdict.op_type == "Gemm"
+    assert constants[verdict.input[1]].data_type == onnx.TensorProto.FLOAT
+    node, behind = producers[verdict.input[0]], []
+    while node.op_type != "DequantizeLinear" and node.op_type != "Conv":
+        behind.append(node.op_type)
+        node = producers[node.input[0]]
+    assert {"ReduceMean", "GlobalAveragePool"} & set(behind)
+    assert sum(n.op_type == "QuantizeLinear" for n in proto.graph.node) == (1 if symmetric else 2)
 
 
 def test_no_unused_tensors_are_left(model, samples):

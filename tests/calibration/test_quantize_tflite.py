@@ -72,6 +72,24 @@ def test_the_end_of_the_graph_stays_float(tflite_models) -> None:
     np.testing.assert_allclose(lengths, 1, atol=1e-5)
 
 
+def test_a_verdict_and_the_pooling_before_it_stay_float() -> None:
+    pytest.importorskip("litert_torch", reason="converting to TFLite needs edge-sdk[tflite-export]")
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        layers = (nn.Conv2d(1, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1))
+        network = nn.Sequential(*layers).eval()
+        samples = torch.rand(6, 1, 16, 24)
+    float32 = to_tflite(network, (1, 16, 24))
+    found = operators(quantize(float32, samples.numpy()))
+    kinds = [kind for kind, _ in found]
+    assert all(types == {INT8} for _, types in found[: kinds.index("DEQUANTIZE")])
+    behind = found[kinds.index("DEQUANTIZE") :]
+    assert all(types == {FLOAT} for _, types in behind[1:])
+    assert {"MEAN", "FULLY_CONNECTED"} <= {kind for kind, _ in behind}, kinds
+    integer = operators(quantize(float32, samples.numpy(), io="int8"))
+    assert all(FLOAT not in types for _, types in integer)
+
+
 def test_with_int8_input_and_output_all_is_integer_and_the_norm_is_gone(tflite_models) -> None:
     found = operators(tflite_models.int8_io)
     assert found[-1] == ("FULLY_CONNECTED", {INT8})
