@@ -18,8 +18,8 @@ from edge_sdk import Verifier
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration import guardrail
 from edge_sdk.cli import main
-from edge_sdk.errors import DatasetError, GuardrailError, TrainingError, UsageError
-from edge_sdk.export import recipe
+from edge_sdk.errors import DatasetError, GuardrailError, TrainingError, UnsupportedModelError, UsageError
+from edge_sdk.export import exporting, recipe
 from edge_sdk.export.artifacts import FORMATS, Kind, kinds
 from edge_sdk.export.datasets.terms import terms
 from edge_sdk.export.examiners.verification import VerificationExaminer
@@ -160,8 +160,16 @@ def test_what_does_not_pass_can_be_left_out(run: Path, tmp_path: Path, monkeypat
     assert [artifact.id for artifact in made.manifest.artifacts] == ["fp32.onnx", "int8-sym.onnx"]
     assert passed(selftest(made))
     assert sum("int8.onnx is left out" in line for line in lines) == 1
-    with pytest.raises(GuardrailError, match=r"(?s)no artifact is left.*int8\.onnx is left out: .*fail"):
-        export(run, tmp_path / "none.edge", leave_out=True, say=lambda _: None)
+
+    def refused(kind: Kind, *_args: object) -> None:
+        if kind.id == "int8-sym.onnx":
+            raise UnsupportedModelError("TensorRT cannot read it")
+
+    monkeypatch.setattr(exporting, "check", refused)
+    with pytest.raises(
+        GuardrailError, match=r"(?s)no artifact is left.*int8\.onnx is.*fail.*sym\.onnx is.*cannot read"
+    ):
+        export(run, tmp_path / "none.edge", formats=formats, leave_out=True, say=lambda _: None)
     assert [path.name for path in tmp_path.iterdir()] == ["some.edge"]
 
 
