@@ -132,26 +132,30 @@ def tail(model: Model) -> list[Any]:
     The weights of a dense layer to a single value do not count, as in the ONNX artifacts.
     """
     operators = model.subgraphs[0].operators  # sorted
+    weighted = [operator(model, op) in WEIGHTED and not _is_verdict(model, op) for op in operators]
     leads_on: set[int] = set()  # tensors that a layer with weights still follows
-    for op in reversed(operators):
-        if _weighted(model, op) or leads_on.intersection(op.outputs):
+    for op, weighs in zip(reversed(operators), reversed(weighted), strict=True):
+        if weighs or leads_on.intersection(op.outputs):
             leads_on.update(op.inputs)
     behind: set[int] = set()
     found = []
-    for op in operators:
-        kind = operator(model, op)
-        if _weighted(model, op) or leads_on.intersection(op.outputs):
+    for op, weighs in zip(operators, weighted, strict=True):
+        if weighs or leads_on.intersection(op.outputs):
             continue
-        if kind not in ON_MAPS or behind.intersection(op.inputs):
+        if operator(model, op) not in ON_MAPS or behind.intersection(op.inputs):
             found.append(op)
             behind.update(op.outputs)
     return found
 
 
-def _weighted(model: Model, op: Any) -> bool:
-    kind = operator(model, op)
-    verdict = kind == "FULLY_CONNECTED" and model.subgraphs[0].tensors[op.inputs[1]].shape[0] == 1
-    return kind in WEIGHTED and not verdict
+def verdicts(model: Model) -> list[str]:
+    """Names of what dense layers to a single value compute."""
+    graph = model.subgraphs[0]
+    return [name(model, op.outputs[0]) for op in graph.operators if _is_verdict(model, op)]
+
+
+def _is_verdict(model: Model, op: Any) -> bool:
+    return operator(model, op) == "FULLY_CONNECTED" and model.subgraphs[0].tensors[op.inputs[1]].shape[0] == 1
 
 
 def cut(model: Model, outputs: Sequence[int]) -> None:

@@ -15,7 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 from torch import nn
 
 from edge_sdk.calibration import tflite_graph, tflite_versions
-from edge_sdk.calibration.quantize_tflite import Observation, quantize
+from edge_sdk.calibration.quantize_tflite import VERDICT, Observation, quantize
 from edge_sdk.calibration.ranges import METHODS
 from edge_sdk.errors import ConversionError, MissingToolError, UsageError
 from edge_sdk.export.float_tflite import to_tflite
@@ -86,8 +86,23 @@ def test_a_verdict_and_the_pooling_before_it_stay_float() -> None:
     behind = found[kinds.index("DEQUANTIZE") :]
     assert all(types == {FLOAT} for _, types in behind[1:])
     assert {"MEAN", "FULLY_CONNECTED"} <= {kind for kind, _ in behind}, kinds
-    integer = operators(quantize(float32, samples.numpy(), io="int8"))
-    assert all(FLOAT not in types for _, types in integer)
+    integer = quantize(float32, samples.numpy(), io="int8")
+    assert all(FLOAT not in types for _, types in operators(integer))
+
+
+def test_integers_of_a_verdict_end_where_no_threshold_lies() -> None:
+    pytest.importorskip("litert_torch", reason="converting to TFLite needs edge-sdk[tflite-export]")
+    network = nn.Sequential(nn.Conv2d(1, 1, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 1)).eval()
+    with torch.no_grad():
+        for layer, weight, bias in ((network[0], 1.0, 0.0), (network[3], 60.0, -30.0)):
+            layer.weight.fill_(weight)
+            layer.bias.fill_(bias)
+    samples = np.linspace(0, 1, 31, dtype=np.float32)[:, None, None, None] * np.ones((1, 1, 4, 6), np.float32)
+    logits = run(quantize(to_tflite(network, (1, 4, 6)), samples, io="int8"), samples)[:, 0]
+    wanted = np.linspace(-30, 30, 31).clip(-VERDICT, VERDICT)
+    np.testing.assert_allclose(logits, wanted, atol=60 / 255 + 16 / 255)  # half a step in, half a step out, and more
+    assert logits.min() == pytest.approx(-VERDICT, abs=0.1)
+    assert logits.max() == pytest.approx(VERDICT, abs=0.1)
 
 
 def test_with_int8_input_and_output_all_is_integer_and_the_norm_is_gone(tflite_models) -> None:

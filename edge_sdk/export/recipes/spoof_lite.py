@@ -128,7 +128,7 @@ RECIPE = Recipe(
             preprocessing=FACE,
             objective=LiveAgainstAttacks(images=64),
             augmentation=CameraAugmentation(),
-            steps=1000,
+            steps=3000,
             learning_rate=3e-3,
             network={"width": 2.0},
             weight_decay=0.02,
