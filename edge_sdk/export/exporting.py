@@ -16,7 +16,7 @@ from edge_sdk.bundle import Bundle, BundleWriter
 from edge_sdk.calibration import guardrail, quantize
 from edge_sdk.calibration.mixed import cure
 from edge_sdk.calibration.quantizable import choose
-from edge_sdk.errors import ConversionError, GuardrailError, UnsupportedModelError
+from edge_sdk.errors import ConversionError, EngineError, GuardrailError
 from edge_sdk.export import fusion
 from edge_sdk.export.artifacts import REFERENCE, Graphs, Kind, check, kinds
 from edge_sdk.export.card import Table, model_card
@@ -56,8 +56,8 @@ def export(
         formats: Keys of :data:`edge_sdk.export.artifacts.FORMATS`, or ids of single artifacts.
         enforce: Raise when the guardrail does not pass; otherwise no layer stays float, and the bundle says in its
             drift table what it costs.
-        leave_out: Leave artifacts that do not pass, or that a converter or TensorRT's parser refuses, out of the bundle
-            and say so; raise only if none but the reference is left. Nothing is left out with ``enforce`` off.
+        leave_out: Leave artifacts that do not pass, or that a converter or an engine refuses, out of the bundle and say
+            so; raise only if none but the reference is left. Nothing is left out with ``enforce`` off.
 
     Raises:
         UsageError: No such format, the recipe's score has no export yet, or the runs cannot be fused.
@@ -112,7 +112,7 @@ class _Maker:
             try:
                 one = self._made(kind)
                 guardrail.enforce(one.drift, [kind.id])
-            except (GuardrailError, ConversionError, UnsupportedModelError) as error:
+            except (GuardrailError, ConversionError, EngineError) as error:
                 refused.append(f"{kind.id} is left out: {error}")
                 self.say(refused[-1])
             else:

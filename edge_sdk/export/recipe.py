@@ -20,7 +20,7 @@ from edge_sdk.export.autoencoders import Autoencoder, DevicePart
 from edge_sdk.export.datasets.filters import Filter
 from edge_sdk.export.objectives import Objective
 from edge_sdk.export.one_class import OneClass
-from edge_sdk.export.supervised import LiveAgainstAttacks
+from edge_sdk.export.supervised import Judge, LiveAgainstAttacks
 from edge_sdk.liveness import output_names
 from edge_sdk.manifest import Precision, Score
 from edge_sdk.preprocess import Fit, Operation, Resize
@@ -131,7 +131,7 @@ class Recipe:
         """The layers of ``network`` that the score needs, from the image to :attr:`outputs`."""
         if isinstance(network, Autoencoder):
             return DevicePart(network, self.outputs)
-        return network
+        return network.on_device() if isinstance(network, Judge) else network
 
     def preset(self, name: str) -> Preset:
         """Raises UsageError for an unknown preset."""

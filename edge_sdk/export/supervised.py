@@ -51,6 +51,10 @@ class Judge(nn.Module):
         made = self.judge(x)
         return made if self.training else made.logit
 
+    def on_device(self) -> nn.Module:
+        """The network as artifacts compute it, if weights have to change for that; else itself."""
+        return self
+
     def judge(self, x: torch.Tensor) -> Judgement:
         features = self.features(x)
         return Judgement(x, features.float(), self.verdict(features).float())

@@ -18,7 +18,7 @@ from edge_sdk.export import recipe
 from edge_sdk.export.artifacts import Graphs, kinds
 from edge_sdk.export.datasets import Dataset, Sample
 from edge_sdk.export.recipes.ganomaly_lite import network as ganomaly_lite
-from edge_sdk.export.recipes.spoof_lite import LocalContrast, SpoofLite
+from edge_sdk.export.recipes.spoof_lite import Details, SpoofLite
 from edge_sdk.export.supervised import LiveAgainstAttacks, Shares, evenly
 from edge_sdk.export.tasks import task
 from edge_sdk.export.training import Run, roster, train
@@ -85,31 +85,33 @@ def test_the_verdict_is_one_logit_and_learns_from_it() -> None:
         assert torch.allclose(made.features @ network.verdict[1].weight.T + network.verdict[1].bias, made.logit)
 
 
-def test_local_contrast_is_the_formula_s() -> None:
-    """By explicit loops, at the borders too."""
-    x = torch.rand(1, 1, 9, 12, dtype=torch.float64)
-    picture, detail, contrast = x[0, 0].numpy(), np.zeros((9, 12)), np.zeros((9, 12))
+def test_int8_keeps_the_first_layer_as_it_is() -> None:
+    """Its filters are whole steps of int8 that sum to 0: no even brightness gets in by rounding."""
+    torch.manual_seed(0)
+    details = Details(64)
+    x = torch.rand(2, 1, 33, 33)
+    with torch.no_grad():
+        plain = details.rounded()
+        steps = plain.weight / plain.weight.abs().amax((1, 2, 3), keepdim=True) * 127
+        assert torch.allclose(steps, steps.round(), atol=1e-4)
+        assert not steps.round().sum((1, 2, 3)).any()
+        naive = details.weight - details.weight.mean((2, 3), keepdim=True)
+        naive = (naive / naive.abs().amax((1, 2, 3), keepdim=True) * 127).round()
+        assert naive.sum((1, 2, 3)).any()
+        assert torch.allclose(plain(x), details(x), atol=0.02)
+        assert torch.allclose(plain(x + 100)[..., 2:-2, 2:-2], plain(x)[..., 2:-2, 2:-2], atol=1e-3)
+        details.weight[3] = 0.25  # after the mean is taken off, nothing is left
+        assert not details.rounded().weight[3].any()
 
-    def around(values: np.ndarray, row: int, column: int) -> float:
-        return values[max(0, row - 2) : row + 3, max(0, column - 2) : column + 3].mean()
 
-    for row, column in np.ndindex(9, 12):
-        detail[row, column] = picture[row, column] - around(picture, row, column)
-    for row, column in np.ndindex(9, 12):
-        contrast[row, column] = detail[row, column] / np.sqrt(around(detail**2, row, column) + 0.1**2)
-    np.testing.assert_allclose(LocalContrast(5, 0.1)(x)[0, 0].numpy(), contrast, atol=1e-12)
-
-
-def test_light_is_gone_after_local_contrast() -> None:
-    """Less of it, and less of it to one side: the details are the same."""
-    contrast = recipe.get("spoof_lite").network().features[0]
-    assert isinstance(contrast, LocalContrast)
-    x = torch.rand(2, 1, 128, 128, generator=torch.Generator().manual_seed(0))
-    seen = contrast(x)
-    assert seen.std() > 0.9
-    assert (contrast(0.4 * x + 0.3) - seen).abs().max() < 0.02
-    assert (contrast(x * torch.linspace(0.5, 1, 128)) - seen).abs().max() < 0.15
-    assert contrast(torch.full((1, 1, 128, 128), 0.7)).abs().max() < 1e-4
+def test_a_device_computes_what_was_trained() -> None:
+    torch.manual_seed(0)
+    chosen = recipe.get("spoof_lite")
+    network, x = chosen.network().eval(), torch.rand(4, 1, 128, 128)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    with torch.no_grad():
+        assert torch.allclose(chosen.device_part(network)(x), network(x), atol=0.05)
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------
