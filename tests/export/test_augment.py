@@ -228,6 +228,16 @@ def test_a_sensors_noise_grows_with_the_root_of_light() -> None:
     assert sigma[128] / 255 == pytest.approx(0.05 * np.sqrt(128 / 255), rel=0.2)  # half of the reach, in the mean
 
 
+def test_too_long_an_exposure_leaves_white_without_details() -> None:
+    ramp = np.tile(np.linspace(30, 220, 128), (128, 1)).astype(np.uint8)
+    exposed = many(silent(CameraAugmentation, exposure=always(1.8)), ramp, 60)
+    assert exposed.mean(axis=(1, 2)) == pytest.approx(ramp.mean(), abs=3)  # some of what is darkest is clipped
+    white = (exposed == exposed.max(axis=(1, 2), keepdims=True)).mean(axis=(1, 2))
+    assert white.min() < 0.05
+    assert white.max() == pytest.approx(np.mean(ramp * 2**1.8 >= 255), abs=0.05)
+    assert (np.diff(exposed, axis=2) >= 0).all()
+
+
 def test_blur_is_stated_for_128_pixels() -> None:
     """The step response of a normal blur: as wide, in shares of the frame, in a larger one."""
 
@@ -257,10 +267,11 @@ def test_jpeg_is_a_jpeg_of_this_quality() -> None:
 
 @pytest.mark.parametrize(("period", "least"), [(6, 0.85), (4, 0.7)])
 def test_a_screens_grid_stays_to_be_seen(period: int, least: float) -> None:
-    """A weak grid, of a tenth of the range, under everything a camera does at once."""
+    """A weak grid, of a tenth of the range, under all that a camera does at once, but for too long an exposure."""
     x = np.arange(120)
     grid = np.rint(128 + 13 * np.cos(2 * np.pi * x / period) * np.ones((120, 1))).astype(np.uint8)
-    still = dict.fromkeys(("rotation", "translation", "zoom", "closer", "light", "gamma"), NEVER)
+    places = ("rotation", "translation", "zoom", "closer")
+    still = dict.fromkeys((*places, "light", "gamma", "exposure"), NEVER)
     lenses = replace(CameraAugmentation(), **still)
     amplitude = np.abs(np.fft.rfft(many(lenses, grid, 100).mean(axis=1), axis=1))[:, 120 // period] / 60
     assert np.quantile(amplitude, 0.5) > 12

@@ -141,6 +141,8 @@ class CameraAugmentation:
             pre-processing would restore them.
         blur: Standard deviation in pixels of a 128 pixel wide frame.
         noise: Standard deviation at full light, of 1; a sensor's, which grows with the root of light.
+        exposure: Too long by this power of 2: what is brighter than white becomes white. Skin without details is no sign
+            of an attack. Mean and standard deviation stay, as under ``gamma``.
         jpeg: How far the quality lies below 100.
     """
 
@@ -153,6 +155,7 @@ class CameraAugmentation:
     gamma: Chance = Chance(0.8, 0.6)
     blur: Chance = Chance(0.3, 0.4)
     noise: Chance = Chance(0.3, 0.01)
+    exposure: Chance = Chance(0.35, 1.8)
     jpeg: Chance = Chance(0.3, 30.0)
 
     def __post_init__(self) -> None:
@@ -177,6 +180,7 @@ class CameraAugmentation:
         closer, flipped = self.closer.size(rng), rng.random() < self.flip
         light, waves = self.light.size(rng), rng.random((WAVES, 4))
         gamma, blur, sigma, lost = self.gamma.draw(rng), self.blur.size(rng), self.noise.size(rng), self.jpeg.size(rng)
+        exposure = self.exposure.size(rng)
         # As in a camera: the lamp, the lens, the sensor, the tone curve, the file. The noise is drawn last, as above.
         enlarged = (1 + zoom) * (1 + closer) - 1
         picture = placed(image / np.float32(255), degrees, shift, enlarged, flipped=flipped)
@@ -187,6 +191,8 @@ class CameraAugmentation:
         if sigma:
             noise = np.float32(sigma) * rng.standard_normal(picture.shape, np.float32)
             picture = picture + noise * np.sqrt(picture.clip(0, 1))
+        if exposure:
+            picture = _restored(np.minimum(picture * np.float32(2**exposure), 1), picture)
         if gamma:
             picture = _restored(picture.clip(0, 1) ** np.float32(2**gamma), picture)
         taken = _levels(picture)
