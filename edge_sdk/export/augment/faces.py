@@ -141,8 +141,8 @@ class CameraAugmentation:
             pre-processing would restore them.
         blur: Standard deviation in pixels of a 128 pixel wide frame.
         noise: Standard deviation at full light, of 1; a sensor's, which grows with the root of light.
-        exposure: Too long by this power of 2: what is brighter than white becomes white. Skin without details is no sign
-            of an attack. Mean and standard deviation stay, as under ``gamma``.
+        exposure: Too long by this power of 2: what is brighter than white becomes white. Skin without details is no
+            sign of an attack. Mean and standard deviation stay, as under ``gamma``.
         jpeg: How far the quality lies below 100.
     """
 
