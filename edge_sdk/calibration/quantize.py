@@ -4,8 +4,7 @@ Two artifacts come from one float model: unsigned activations for CPUs, where si
 float on x86, and a symmetric one (zero points 0, no quantised bias), which TensorRT and most NPUs require. Weights are
 signed, one scale an output channel. The end of the graph, from global pooling or the L2 norm on, stays float: a unit
 embedding of 128 values averages 0.09 a value, of which int8 would leave 11 steps. So does a dense layer to a single
-value, and the pooling before it: a verdict has no other values to make up for its rounding, and costs no time. What
-comes before the first layer with weights stays float, too: it scales pictures, by differences that int8 would not hold.
+value, and the pooling before it: a verdict has no other values to make up for its rounding, and costs no time.
 """
 
 from __future__ import annotations
@@ -29,9 +28,6 @@ from edge_sdk.manifest import CalibrationProvenance
 
 _ON_MAPS = frozenset({"Relu", "LeakyRelu", "Clip", "Concat", "MaxPool", "AveragePool"})
 """Stay int8 behind the last layer with weights: they work on whole feature maps, and lose nothing."""
-
-_MOVES = frozenset({"Pad", "Reshape", "Transpose"})
-"""Compute nothing, so that they take int8 in the layer's place that they precede."""
 
 
 def quantize(
@@ -58,7 +54,7 @@ def quantize(
         prepared = load_model_with_shape_infer(source)
         ranges = _shared_by_concatenation(prepared.graph, ranges)
         tail, bare = _float_tail(prepared.graph)
-        kept = _float_head(prepared.graph) | tail | _named(observed, prepared.graph, keep_float_ops)
+        kept = tail | _named(observed, prepared.graph, keep_float_ops)
         if symmetric:
             # TensorRT fuses a layer with its activation function if nothing stands between them. What follows
             # quantises its own input, so nothing is quantised between two float layers either.
@@ -129,20 +125,6 @@ def _observed(model: bytes | Observed, samples: NDArray[np.float32] | None) -> O
     if isinstance(model, Observed) != (samples is None):
         raise UsageError("a model is given with its calibration samples, an observed one without")
     return model if isinstance(model, Observed) else observe(model, np.asarray(samples))
-
-
-def _float_head(graph: onnx.GraphProto) -> set[str]:
-    """Nodes that no layer with weights comes before, but for those at their end that only move values."""
-    behind: set[str] = set()  # tensors that a layer with weights comes before
-    head: list[onnx.NodeProto] = []
-    for node in graph.node:  # ONNX graphs are sorted
-        if node.op_type in WEIGHTED or behind.intersection(node.input):
-            behind.update(node.output)
-        else:
-            head.append(node)
-    while head and head[-1].op_type in _MOVES:
-        head.pop()
-    return {node.name for node in head}
 
 
 def _float_tail(graph: onnx.GraphProto) -> tuple[set[str], set[str]]:

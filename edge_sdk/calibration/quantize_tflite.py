@@ -116,8 +116,7 @@ class Observation:
         image, *outputs = (tflite_graph.name(graph, index) for index in ends)
         stay_float = self._named(keep_float)
         if io == "float":
-            ends_of_graph = (*tflite_graph.head(graph), *tflite_graph.tail(graph))
-            stay_float |= {tflite_graph.name(graph, op.outputs[0]) for op in ends_of_graph}
+            stay_float |= {tflite_graph.name(graph, op.outputs[0]) for op in tflite_graph.tail(graph)}
         else:
             tflite_graph.cut(graph, self._bare_outputs)
         ranges = self._ranges(method)

@@ -28,8 +28,6 @@ ALIGNMENT = 16  # of weights in the file, as the schema demands; NEON and XNNPAC
 WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL"})
 ON_MAPS = frozenset({"RELU", "RELU6", "LEAKY_RELU", "CONCATENATION", "MAX_POOL_2D", "AVERAGE_POOL_2D"})
 """Stay int8 behind the last layer with weights, as in the ONNX artifacts: they lose nothing."""
-MOVES = frozenset({"PAD", "RESHAPE", "TRANSPOSE"})
-"""Compute nothing, so that they take int8 in the layer's place that they precede."""
 
 _BIAS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "TRANSPOSE_CONV": 3, "FULLY_CONNECTED": 2}  # index of the operand
 
@@ -126,20 +124,6 @@ def rename_ends(model: Model, input_name: str, output_names: Sequence[str]) -> N
     signature.inputs, signature.outputs = ends
     signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
     model.signatureDefs = [signature]
-
-
-def head(model: Model) -> list[Any]:
-    """Operators that stay float: no layer with weights comes before them, and they do not merely move values to one."""
-    behind: set[int] = set()
-    found = []
-    for op in model.subgraphs[0].operators:  # sorted
-        if operator(model, op) in WEIGHTED or behind.intersection(op.inputs):
-            behind.update(op.outputs)
-        else:
-            found.append(op)
-    while found and operator(model, found[-1]) in MOVES:
-        found.pop()
-    return found
 
 
 def tail(model: Model) -> list[Any]:

@@ -90,26 +90,6 @@ def test_a_verdict_and_the_pooling_before_it_stay_float() -> None:
     assert all(FLOAT not in types for _, types in operators(integer))
 
 
-class Contrasted(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 4, 3))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.layers((x - nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)) / (x + 1).sqrt())
-
-
-def test_what_scales_the_picture_stays_float() -> None:
-    pytest.importorskip("litert_torch", reason="converting to TFLite needs edge-sdk[tflite-export]")
-    samples = np.random.default_rng(0).random((6, 1, 16, 24)).astype(np.float32)
-    found = operators(quantize(to_tflite(Contrasted().eval(), (1, 16, 24)), samples))
-    kinds = [kind for kind, _ in found]
-    before, behind = found[: kinds.index("QUANTIZE")], found[kinds.index("QUANTIZE") :]
-    assert {"AVERAGE_POOL_2D", "SUB", "DIV"} <= {kind for kind, _ in before}
-    assert all(types == {FLOAT} for _, types in before)
-    assert all(types == {INT8} for kind, types in behind if kind in {"PAD", "CONV_2D", "DEPTHWISE_CONV_2D"})
-
-
 def test_integers_of_a_verdict_end_where_no_threshold_lies() -> None:
     pytest.importorskip("litert_torch", reason="converting to TFLite needs edge-sdk[tflite-export]")
     network = nn.Sequential(nn.Conv2d(1, 1, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 1)).eval()
