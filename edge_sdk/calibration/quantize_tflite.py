@@ -42,8 +42,8 @@ except ImportError as exc:
     raise MissingToolError("ai-edge-quantizer", "tflite-export") from exc
 
 VERDICT = 8.0
-"""Where integers of a verdict end, at probabilities of 0.0003 and 0.9997: nobody's threshold lies beyond, and a wider
-range takes its steps from where thresholds do lie."""
+"""Where the integers of a logit end, at probabilities of 0.0003 and 0.9997: a wider range would take its steps from
+where thresholds lie, and scores beyond are all but ties."""
 UNIT_ERROR = 1e-5
 """Largest difference between the output and a tensor scaled to unit length that is float rounding (seen: 3e-7)."""
 
@@ -121,7 +121,10 @@ class Observation:
             tflite_graph.cut(graph, self._bare_outputs)
         ranges = self._ranges(method)
         if io == "int8":
-            ranges |= {name: tuple(np.clip(ranges[name], -VERDICT, VERDICT)) for name in tflite_graph.verdicts(graph)}
+            # A new dictionary: the ranges are kept for the next artifact.
+            ranges = ranges | {
+                name: tuple(np.clip(ranges[name], -VERDICT, VERDICT)) for name in tflite_graph.verdicts(graph)
+            }
         try:
             result = _quantize(tflite_graph.write(graph), ranges, stay_float, io)
         except (ValueError, RuntimeError, KeyError) as exc:

@@ -149,9 +149,10 @@ def tail(model: Model) -> list[Any]:
 
 
 def verdicts(model: Model) -> list[str]:
-    """Names of what dense layers to a single value compute."""
+    """Names of the outputs that are a single value of a dense layer."""
     graph = model.subgraphs[0]
-    return [name(model, op.outputs[0]) for op in graph.operators if _is_verdict(model, op)]
+    found = (op.outputs[0] for op in graph.operators if _is_verdict(model, op))
+    return [name(model, index) for index in found if index in graph.outputs]
 
 
 def _is_verdict(model: Model, op: Any) -> bool:

@@ -16,7 +16,7 @@ from edge_sdk.bundle import Bundle, BundleWriter
 from edge_sdk.calibration import guardrail, quantize
 from edge_sdk.calibration.mixed import cure
 from edge_sdk.calibration.quantizable import choose
-from edge_sdk.errors import ConversionError, EngineError, GuardrailError
+from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError
 from edge_sdk.export import fusion
 from edge_sdk.export.artifacts import REFERENCE, Graphs, Kind, check, kinds
 from edge_sdk.export.card import Table, model_card
@@ -112,6 +112,8 @@ class _Maker:
             try:
                 one = self._made(kind)
                 guardrail.enforce(one.drift, [kind.id])
+            except MissingEngineError:
+                raise  # nothing is wrong with the artifact, and the message says what to install
             except (GuardrailError, ConversionError, EngineError) as error:
                 refused.append(f"{kind.id} is left out: {error}")
                 self.say(refused[-1])

@@ -98,7 +98,11 @@ def test_integers_of_a_verdict_end_where_no_threshold_lies() -> None:
             layer.weight.fill_(weight)
             layer.bias.fill_(bias)
     samples = np.linspace(0, 1, 31, dtype=np.float32)[:, None, None, None] * np.ones((1, 1, 4, 6), np.float32)
-    logits = run(quantize(to_tflite(network, (1, 4, 6)), samples, io="int8"), samples)[:, 0]
+    observed = Observation(to_tflite(network, (1, 4, 6)), samples)
+    before = observed.quantize()
+    logits = run(observed.quantize(io="int8"), samples)[:, 0]
+    assert observed.quantize() == before
+    assert [high for _, high in observed._ranges("minmax").values()][-1] > 29  # kept as they were seen
     wanted = np.linspace(-30, 30, 31).clip(-VERDICT, VERDICT)
     np.testing.assert_allclose(logits, wanted, atol=60 / 255 + 16 / 255)  # half a step in, half a step out, and more
     assert logits.min() == pytest.approx(-VERDICT, abs=0.1)

@@ -18,7 +18,14 @@ from edge_sdk import Verifier
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration import guardrail
 from edge_sdk.cli import main
-from edge_sdk.errors import DatasetError, GuardrailError, TrainingError, UnsupportedModelError, UsageError
+from edge_sdk.errors import (
+    DatasetError,
+    GuardrailError,
+    MissingEngineError,
+    TrainingError,
+    UnsupportedModelError,
+    UsageError,
+)
 from edge_sdk.export import exporting, recipe
 from edge_sdk.export.artifacts import FORMATS, Kind, kinds
 from edge_sdk.export.datasets.terms import terms
@@ -169,6 +176,13 @@ def test_what_does_not_pass_can_be_left_out(run: Path, tmp_path: Path, monkeypat
     with pytest.raises(
         GuardrailError, match=r"(?s)no artifact is left.*int8\.onnx is.*fail.*sym\.onnx is.*cannot read"
     ):
+        export(run, tmp_path / "none.edge", formats=formats, leave_out=True, say=lambda _: None)
+
+    def missing(*_args: object) -> None:
+        raise MissingEngineError("tensorrt", "tensorrt")
+
+    monkeypatch.setattr(exporting, "check", missing)  # says nothing of the artifact, so that it is not left out
+    with pytest.raises(MissingEngineError):
         export(run, tmp_path / "none.edge", formats=formats, leave_out=True, say=lambda _: None)
     assert [path.name for path in tmp_path.iterdir()] == ["some.edge"]
 

@@ -8,9 +8,9 @@ detail is not. So no layer is told how bright a place is, and the verdict is the
 like, wherever they lie. The layers between are MobileNet's (Howard et al., 2017, "MobileNets: Efficient Convolutional
 Neural Networks for Mobile Vision Applications", section 3.1); their number and widths are ours.
 
-`best` has 32,273 parameters, takes 18.6 million multiply-adds a frame and 22 minutes of a core; `large`, which is the
-shipped bundle and can teach it, 118,817, 64.5 million and 29. What they reach on faces is in ``spoof_lite.md`` beside
-this file.
+`best` has 32,273 parameters, takes 18.6 million multiply-adds a frame and 9 to 22 minutes of a core; `large`, which
+can teach it, 118,817, 64.5 million and 8 to 29. The shipped bundle is a `large` of before ``exposure`` was among the
+changes of training images. What they reach on faces is in ``spoof_lite.md`` beside this file.
 """
 
 from __future__ import annotations
