@@ -28,7 +28,7 @@ from edge_sdk import SpoofDetector
 from edge_sdk.calibration.thresholds import rate
 from edge_sdk.export.datasets import Dataset, Sample, load
 from edge_sdk.export.datasets.media import MEDIA, Itself, Medium
-from edge_sdk.export.datasets.recapture import CAMERA, Shot, recapture
+from edge_sdk.export.datasets.recapture import CAMERA, Picture, Shot, recapture
 from edge_sdk.export.splits import Split
 from edge_sdk.images import Image
 from edge_sdk.preprocess import ToGray
@@ -42,7 +42,9 @@ FPS, FRAMES = 12, 30
 
 
 def film(face: Image, medium: Medium, rng: np.random.Generator) -> Iterator[Image]:
-    """``uint8 (HEIGHT, WIDTH, 3)`` frames of a face, ``uint8 (H, W)``, on a medium."""
+    """``uint8 (HEIGHT, WIDTH, 3)`` frames of a face, ``uint8 (H, W)``, or of a picture of it on a medium."""
+    if not isinstance(medium, Itself):
+        face = Picture.draw(rng)(face, rng)
     shot, place = Shot.draw(rng), np.zeros((4, 2))
     for _ in range(FRAMES):
         # A hand trembles about a place that it does not quite keep.

@@ -12,7 +12,7 @@ import pytest
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.datasets import joined, load, split_subjects
 from edge_sdk.export.datasets.media import MEDIA, Itself, Paper, Screen
-from edge_sdk.export.datasets.recapture import CAMERA, Shot, recapture
+from edge_sdk.export.datasets.recapture import CAMERA, Picture, Shot, photographed, recapture
 from edge_sdk.export.datasets.terms import terms
 
 GRAY = np.full((CAMERA, CAMERA), 128, np.uint8)
@@ -143,6 +143,44 @@ def test_bands_and_reflections(still: Shot, screen: Screen) -> None:
     window = (0.5, 0.5, 0.2, 0.1, 0.02)
     glaring = take(GRAY, replace(screen, glare=0.3, window=window), still)
     assert np.mean(glaring > 150) == pytest.approx(0.4 * 0.2, abs=0.01)
+
+
+def detail(picture: np.ndarray) -> float:
+    """Of the finest: what neighbours differ by."""
+    scaled = cv2.resize(picture, (CAMERA, CAMERA), interpolation=cv2.INTER_LINEAR).astype(float)
+    return float(np.abs(np.diff(scaled, axis=1)).mean())
+
+
+def test_the_picture_of_a_face_has_fewer_pixels_and_a_file_s_traces() -> None:
+    picture = np.random.default_rng(0).integers(60, 200, (128, 96), np.uint8)
+    sharp = Picture(share=1.0, blur=0.1, noise=0.0, quality=100)
+    assert np.abs(sharp(picture, np.random.default_rng(0)).astype(float) - picture).mean() < 2
+    assert sharp(cv2.merge([picture] * 3), np.random.default_rng(0)).shape == (128, 96)
+    halved = replace(sharp, share=0.5)
+    assert halved(picture, np.random.default_rng(0)).shape == (64, 48)
+    flat = np.full((128, 96), 128, np.uint8)
+    assert replace(sharp, noise=0.02)(flat, np.random.default_rng(0)).std() == pytest.approx(0.02 * 255, rel=0.1)
+    worse = [replace(sharp, share=share)(picture, np.random.default_rng(0)) for share in (1.0, 0.7, 0.4)]
+    worse += [replace(halved, blur=0.6)(picture, np.random.default_rng(0))]
+    details = [detail(one) for one in worse]
+    assert details[0] > details[1] > details[2]
+    assert details[3] < detail(halved(picture, np.random.default_rng(0)))
+    noisy = [replace(sharp, quality=quality)(picture, np.random.default_rng(0)) for quality in (95, 60)]
+    errors = [np.abs(one.astype(float) - picture).mean() for one in noisy]
+    assert errors[0] < errors[1]
+
+
+def test_attacks_are_seen_twice_and_live_faces_once(
+    still: Shot, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A perfect display before a perfect camera: what is lost was lost in the picture that it shows."""
+    monkeypatch.setattr(Shot, "draw", lambda _: still)
+    monkeypatch.setattr(Screen, "draw", lambda _: screen)
+    monkeypatch.setattr(Picture, "draw", lambda _: Picture(share=0.4, blur=0.3, noise=0.0, quality=90))
+    picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (CAMERA, CAMERA), np.uint8), (0, 0), 1.0)
+    live, attack = (photographed(picture, on, np.random.default_rng(0)) for on in ("camera", "screen"))
+    assert detail(live) == pytest.approx(detail(picture), rel=0.25)
+    assert detail(attack) < 0.6 * detail(live)
 
 
 def plant(root: Path, people: int = 6) -> None:

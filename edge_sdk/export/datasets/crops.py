@@ -53,7 +53,7 @@ def cropped(entries: Sequence[Entry], on: str = "", progress: cache.Count = cach
         return cv2.imencode(".png", crop(frame, boxes[0]))[1].tobytes() if len(boxes) == 1 else b""
 
     shown = recapture.become(entries, on) if on else entries
-    group = f"crop-v{VERSION}-{on}-v{recapture.VERSION}" if on else f"crop-v{VERSION}"
+    group = f"crop-v{VERSION}-{on}-v{recapture.VERSIONS[on]}" if on else f"crop-v{VERSION}"
     found = cache.rendered(shown, group, ".png", cut, "rendered", progress=progress)
     if not found:
         raise DatasetError("the cascade finds a single face in none of the pictures, so there is nothing to cut out")

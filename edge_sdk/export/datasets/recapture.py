@@ -1,9 +1,10 @@
 """Presentation attacks made of live faces: a print, or a screen, held before the camera; or the face itself.
 
-What a camera sees of either is computed point by point: where its ray meets the paper or the screen, what is printed or
-lit there (:mod:`edge_sdk.export.datasets.media`), then lens, sensor and JPEG. The face keeps its place, within what a
-hand can do, and the picture its size; colours are lost. Everything is drawn from the image's bytes, so that it has one
-print and one screen, on any machine.
+An attack is seen by a camera twice. What the first one took, and the file that was kept of it, has fewer pixels than
+the face had (:class:`Picture`). What the second one sees of that is computed point by point: where its ray meets the
+paper or the screen, what is printed or lit there (:mod:`edge_sdk.export.datasets.media`), then lens, sensor and JPEG.
+The face keeps its place, within what a hand can do; colours are lost. Everything is drawn from the image's bytes, so
+that it has one print and one screen, on any machine.
 
 Rendered attacks teach what attacks have in common. They are no measure of how a detector fares against real ones.
 Beside live pictures as they are they would also teach what this camera does, which is no attack: live faces can go
@@ -32,8 +33,45 @@ BARE = "camera"
 """What stands for no medium: the face itself."""
 SAMPLES = 2
 """Rays along each side of a pixel."""
-# Part of the cache folder's name: raise it when a change here or to a medium alters the pictures.
-VERSION = 1
+# Part of the cache folders' names: raise the one of what a change here or to a medium alters.
+VERSIONS = {BARE: 1, "print": 2, "screen": 2}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is left of a face in the picture that is printed or shown: a camera and a JPEG file came before.
+
+    Attributes:
+        share: Of the face's pixels, along each side, that the picture has.
+        blur: Standard deviation of lens and motion, in the picture's pixels.
+        noise: Standard deviation of the sensor, of 1.
+        quality: Of the JPEG, 1 to 100.
+    """
+
+    share: float
+    blur: float
+    noise: float
+    quality: int
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Picture:
+        """From a thumbnail of a web page to a portrait."""
+        return cls(
+            share=rng.uniform(0.4, 1.0),
+            blur=rng.uniform(0.1, 0.6),
+            noise=rng.uniform(0, 0.012),
+            quality=int(rng.integers(60, 96)),
+        )
+
+    def __call__(self, face: Image, rng: np.random.Generator) -> Image:
+        """The picture of a face, ``uint8``, gray, ``share`` of its size."""
+        gray = ToGray()(face)
+        width, height = (max(1, round(self.share * side)) for side in gray.shape[::-1])
+        small = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        light = np.asarray(cv2.GaussianBlur(small, (0, 0), self.blur))
+        light = light + self.noise * rng.standard_normal(light.shape, np.float32)
+        levels = np.clip(np.rint(255 * light), 0, 255).astype(np.uint8)
+        return images.load(cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, self.quality])[1].tobytes())
 
 
 @dataclass(frozen=True)
@@ -118,7 +156,7 @@ def recaptured(entries: Sequence[Entry], on: str, progress: cache.Count = cache.
         picture = cv2.resize(photographed(face, on, rng), face.shape[1::-1], interpolation=cv2.INTER_AREA)
         return cv2.imencode(".png", picture)[1].tobytes()
 
-    return cache.rendered(become(entries, on), f"{on}-v{VERSION}", ".png", shown, "rendered", progress=progress)
+    return cache.rendered(become(entries, on), f"{on}-v{VERSIONS[on]}", ".png", shown, "rendered", progress=progress)
 
 
 def become(entries: Sequence[Entry], on: str) -> list[Entry]:
@@ -130,9 +168,10 @@ def become(entries: Sequence[Entry], on: str) -> list[Entry]:
 
 
 def photographed(face: Image, on: str, rng: np.random.Generator) -> Image:
-    """One face before the camera, on any medium of the species ``on``, or itself; see :func:`recapture`."""
-    medium = Itself() if on == BARE else MEDIA[on].draw(rng)
-    return recapture(face, medium, Shot.draw(rng), rng)
+    """One face before the camera: itself, or a picture of it on any medium of the species ``on``."""
+    if on == BARE:
+        return recapture(face, Itself(), Shot.draw(rng), rng)
+    return recapture(Picture.draw(rng)(face, rng), MEDIA[on].draw(rng), Shot.draw(rng), rng)
 
 
 def _rays(height: int, width: int, shot: Shot) -> tuple[Floats, Floats]:
