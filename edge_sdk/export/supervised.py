@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from edge_sdk.export.datasets import Sample
 from edge_sdk.export.objectives import Indices
 
 LOGIT = "logit"
+Origin = Literal["recorded", "rendered"]
+"""Of an attack: it was before a camera, or was made of a live picture by ``print+`` or ``screen+``."""
 
 
 class Judgement(NamedTuple):
@@ -71,13 +73,18 @@ class LiveAgainstAttacks:
     outweighs the others. A data set is that of the person shown: a rendered attack counts as one on the set of the live
     image.
 
+    A network that shall be an expert of recorded or of rendered attacks sees no others, neither in training nor in
+    validation: :func:`kept` says which images are left.
+
     There is no label smoothing and no focal weight: both bend the probability that thresholds and fusion start from.
 
     Attributes:
         images: In a step; even.
+        attacks: Only those of this origin; None takes all.
     """
 
     images: int
+    attacks: Origin | None = None
 
     def __post_init__(self) -> None:
         if self.images < 2 or self.images % 2:
@@ -100,30 +107,45 @@ class Shares:
     attacks: NDArray[np.float64]
 
     @classmethod
-    def of(cls, samples: Sequence[Sample]) -> Shares:
+    def of(cls, samples: Sequence[Sample], attacks: Origin | None = None) -> Shares:
         """As :class:`LiveAgainstAttacks` says.
 
         Raises:
-            DatasetError: There are no live images, or no attacks.
+            DatasetError: There are no live images, or no attacks, among the images that are learned from.
         """
         live = np.array([sample.genuine for sample in samples], np.bool_)
-        if live.all() or not live.any():
+        attack = ~live & kept(samples, attacks)
+        if not attack.any() or not live.any():
             raise DatasetError(
-                f"there are no {'attacks' if live.any() else 'live images'} among the training people, and both are "
-                "learned from; add some, such as print+lfw:PATH to lfw:PATH"
+                f"there are no {f'{attacks} attacks'.removeprefix('None ') if live.any() else 'live images'} among the "
+                "training people, and both are learned from; "
+                + (
+                    "add a data set of them, such as nuaa-train:PATH"
+                    if live.any() and attacks == "recorded"
+                    else "add some, such as print+lfw:PATH to lfw:PATH"
+                )
             )
         home = [sample.subject.partition("/")[0] for sample in samples]
         person = [sample.subject for sample in samples]
         recording = [sample.session or "" for sample in samples]
         species = [sample.attack or "" for sample in samples]
-        origin = ["rendered" if sample.rendered else "recorded" for sample in samples]
-        return cls(evenly(live, home, person, recording), evenly(~live, origin, species, home, person, recording))
+        origin = [origin_of(sample) for sample in samples]
+        return cls(evenly(live, home, person, recording), evenly(attack, origin, species, home, person, recording))
 
     def draw(self, count: int, rng: np.random.Generator) -> Indices:
         """``count`` indices, the first half of live images, the second of attacks, repeats allowed."""
         return np.concatenate(
             [rng.choice(len(chances), count // 2, p=chances) for chances in (self.live, self.attacks)]
         )
+
+
+def origin_of(sample: Sample) -> Origin:
+    return "rendered" if sample.rendered else "recorded"
+
+
+def kept(samples: Sequence[Sample], attacks: Origin | None) -> NDArray[np.bool_]:
+    """``(N,)``: all live images, and the attacks of one origin, or of both where that is None."""
+    return np.array([s.genuine or attacks in (None, origin_of(s)) for s in samples], np.bool_)
 
 
 def evenly(chosen: NDArray[np.bool_], *levels: Sequence[str]) -> NDArray[np.float64]:

@@ -25,7 +25,7 @@ from edge_sdk.export.guide import Lesson
 from edge_sdk.export.objectives import Indices, Objective, Roster
 from edge_sdk.export.one_class import OneClass
 from edge_sdk.export.recipe import Preset, Recipe
-from edge_sdk.export.supervised import Judgement, LiveAgainstAttacks, Shares
+from edge_sdk.export.supervised import Judgement, LiveAgainstAttacks, Shares, kept
 from edge_sdk.liveness import liveness
 from edge_sdk.manifest import DecisionHead, Reconstruction
 
@@ -73,7 +73,9 @@ def task(recipe: Recipe, preset: Preset, roster: Roster, samples: Sequence[Sampl
     if isinstance(preset.objective, LiveAgainstAttacks):
         if not isinstance(recipe.score, DecisionHead):
             raise UsageError(f"{recipe.name}: a network that is shown attacks is validated by its verdicts")
-        return Detection(preset.objective, recipe.score, Shares.of(samples), roster.genuine)
+        return Detection(
+            preset.objective, recipe.score, Shares.of(samples, preset.objective.attacks), roster.genuine
+        )
     if not isinstance(preset.objective, OneClass):
         return Verification(
             preset.objective, roster, np.zeros((len(roster.subject), recipe.embedding_size), np.float32)
@@ -171,6 +173,8 @@ class Liveness:
 class Detection:
     """Tell live images from attacks: validation AUROC, EER, and BPCER where APCER is 5 % (of the worst species).
 
+    Attacks that the objective leaves out are not validated on either.
+
     Attributes:
         live: ``bool (N,)``, of the training set's images.
     """
@@ -191,8 +195,13 @@ class Detection:
         return liveness(self.score, {self.score.output: network(images).float().cpu().numpy()})
 
     def measure(self, answers: NDArray[np.floating], samples: Sequence[Sample]) -> dict[str, float]:
+        chosen = kept(samples, self.objective.attacks)
+        answers, samples = answers[chosen], [sample for sample, keep in zip(samples, chosen, strict=True) if keep]
         if _live(samples).all():
-            raise DatasetError("there are no attacks among the validation people, and they are told from live images")
+            raise DatasetError(
+                f"there are no {f'{self.objective.attacks} attacks'.removeprefix('None ')} among the validation people, "
+                "and they are told from live images"
+            )
         species = [None if sample.genuine else sample.attack or "attack" for sample in samples]
         scores = AttackScores(answers, species, [sample.subject for sample in samples])
         return {

@@ -123,12 +123,12 @@ RECIPE = Recipe(
             validate_every=250,
             precision="32-true",
         ),
-        # Of twice the channels; shipped.
-        "large": Preset(
+        # Of twice the channels, and an expert of rendered attacks.
+        "rendered": Preset(
             preprocessing=FACE,
-            objective=LiveAgainstAttacks(images=64),
+            objective=LiveAgainstAttacks(images=64, attacks="rendered"),
             augmentation=CameraAugmentation(),
-            steps=1000,
+            steps=2000,
             learning_rate=3e-3,
             network={"width": 2.0},
             weight_decay=0.02,
