@@ -22,6 +22,7 @@ from edge_sdk.manifest import (
     LatentDistance,
     LatentLikelihood,
     LogLikelihoodRatio,
+    Lowest,
     Reconstruction,
     Score,
     SingleScore,
@@ -32,14 +33,14 @@ Tensors = Mapping[str, npt.NDArray[Any]]
 
 
 def members(score: Score) -> tuple[SingleScore, ...]:
-    """The scores that a fusion adds up; of any other, this one."""
-    return score.members if isinstance(score, Fusion) else (score,)
+    """The scores that several make one of; of any other, this one."""
+    return score.members if isinstance(score, Fusion | Lowest) else (score,)
 
 
 def output_names(score: Score) -> tuple[str, ...]:
     """The model's outputs that a score is computed from, each once."""
     match score:
-        case Fusion():
+        case Fusion() | Lowest():
             return tuple(dict.fromkeys(name for member in score.members for name in output_names(member)))
         case LatentDistance():
             return score.first, score.second
@@ -51,7 +52,8 @@ def liveness(score: Score, tensors: Tensors, densities: Mapping[str, GaussianMix
     """Evaluate a score of task ``spoof``.
 
     Args:
-        score: A reconstruction, latent distance, latent log-likelihood, decision head, or a fusion of these.
+        score: A reconstruction, latent distance, latent log-likelihood, decision head, a fusion of these, or the lowest
+            of several decision heads.
         tensors: By name, the model's inputs (pre-processed) and outputs that the score names, ``(N, ...)`` each.
         densities: By path, the auxiliary files of latent log-likelihoods.
 
@@ -79,6 +81,8 @@ def liveness(score: Score, tensors: Tensors, densities: Mapping[str, GaussianMix
         case Fusion():
             members = [liveness(member, tensors, densities) for member in score.members]
             found = score.bias + np.asarray(score.weights) @ np.stack(members)
+        case Lowest():
+            found = np.min([liveness(member, tensors, densities) for member in score.members], axis=0)
         case DecisionHead():
             found = _probability(score, _rows(tensors, score.output))
         case _:

@@ -244,7 +244,16 @@ class Fusion(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="fusion")
         _require(all(map(math.isfinite, self.weights)) and any(self.weights), "weights must be finite and not all zero")
 
 
-Score = SingleScore | Fusion
+class Lowest(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="lowest"):
+    """The lowest of several probabilities: experts of different attacks, of whom each must call a picture live."""
+
+    members: tuple[DecisionHead, ...]
+
+    def __post_init__(self) -> None:
+        _require(len(self.members) > 1, "the lowest of scores needs two members or more")
+
+
+Score = SingleScore | Fusion | Lowest
 
 
 # --- artifacts -------------------------------------------------------------------------------------------------------
@@ -476,7 +485,7 @@ class Manifest(_Strict, frozen=True, kw_only=True):
         for point in (point for artifact in self.artifacts for point in artifact.operating_points):
             fits = isinstance(point, UnsupportedPoint | (VerifyPoint if self.task == "verify" else SpoofPoint))
             _require(fits, f"operating point {point.name} does not fit task {self.task}")
-        for score in self.score.members if isinstance(self.score, Fusion) else (self.score,):
+        for score in self.score.members if isinstance(self.score, Fusion | Lowest) else (self.score,):
             self._check_score(score)
 
     def _check_score(self, score: SingleScore) -> None:

@@ -53,6 +53,13 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     export.add_argument(
         "run", nargs="+", type=Path, help="the run's folder; several of liveness recipes make one model of them"
     )
+    export.add_argument(
+        "--fusion",
+        choices=("sum", "lowest"),
+        default="sum",
+        help="of several runs: the weighted sum of their scores, or their lowest, of experts of different attacks "
+        "(%(default)s)",
+    )
     export.add_argument("--out", type=Path, required=True, help="folder, or a file ending in .edge")
     export.add_argument(
         "--formats",
@@ -204,6 +211,7 @@ def _export(arguments: argparse.Namespace) -> int:
         version=arguments.version,
         enforce=not arguments.report_only,
         leave_out=arguments.leave_out,
+        rule=arguments.fusion,
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     if arguments.json:

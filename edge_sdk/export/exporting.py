@@ -41,6 +41,7 @@ def export(
     version: str = "1.0.0",
     enforce: bool = True,
     leave_out: bool = False,
+    rule: fusion.Rule = "sum",
     say: Say = print,
 ) -> Bundle:
     """Make a bundle of a run's weights, or of several runs fused (:mod:`edge_sdk.export.fusion`).
@@ -58,6 +59,7 @@ def export(
             drift table what it costs.
         leave_out: Leave artifacts that do not pass, or that a converter or an engine refuses, out of the bundle and say
             so; raise only if none but the reference is left. Nothing is left out with ``enforce`` off.
+        rule: How one score is made of several runs'.
 
     Raises:
         UsageError: No such format, the recipe's score has no export yet, or the runs cannot be fused.
@@ -68,7 +70,7 @@ def export(
         TrainingError: The run is incomplete.
     """
     wanted, runs = kinds(formats), [run] if isinstance(run, Path) else list(run)
-    trained = fusion.read(runs) if len(runs) > 1 else Trained.read(runs[0])
+    trained = fusion.read(runs, rule) if len(runs) > 1 else Trained.read(runs[0])
     say("exporting the float graph")
     maker = _Maker(trained, enforce, say)
     measured = maker.make_passing(wanted) if enforce and leave_out else maker.make(wanted)

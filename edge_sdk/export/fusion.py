@@ -1,8 +1,12 @@
-"""Several liveness runs as one model: their networks side by side on one picture, and the weighted sum of their scores.
+"""Several liveness runs as one model: their networks side by side on one picture, and one score made of theirs.
 
-The weights are fitted to the float scores of the validation people, live against attack: logistic regression on the
-standardised scores, so that the sum is the logarithm of the odds of "live" where both are as frequent. No weight is
-below 0, for all scores are oriented before anything is measured; one that says nothing beside the others gets 0.
+By ``lowest`` it is the lowest of their probabilities, for networks that were trained on different attacks: a picture is
+an attack if any of its experts says so, and what the others were never shown need not be outweighed.
+
+By ``sum`` it is the weighted sum, for networks that judge the same attacks by different means. The weights are fitted
+to the float scores of the validation people, live against attack: logistic regression on the standardised scores, so
+that the sum is the logarithm of the odds of "live" where both are as frequent. No weight is below 0, for all scores are
+oriented before anything is measured; one that says nothing beside the others gets 0.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -26,7 +31,10 @@ from edge_sdk.export.examiners.liveness import LivenessExaminer
 from edge_sdk.export.recipe import Recipe
 from edge_sdk.export.trained import Trained
 from edge_sdk.liveness import members
-from edge_sdk.manifest import Fusion, LatentDistance, LatentLikelihood, SingleScore
+from edge_sdk.manifest import DecisionHead, Fusion, LatentDistance, LatentLikelihood, Lowest, SingleScore
+
+Rule = Literal["sum", "lowest"]
+Member = TypeVar("Member", bound=SingleScore)
 
 
 @dataclass(frozen=True)
@@ -60,25 +68,19 @@ class SideBySide(nn.Module):
         return tuple(tensor for one in made for tensor in (one if isinstance(one, tuple) else (one,)))
 
 
-def read(runs: Sequence[Path]) -> Fused:
-    """Read runs of different liveness recipes, of the same people, and fit their weights.
+def read(runs: Sequence[Path], rule: Rule = "sum") -> Fused:
+    """Read runs of different liveness recipes, of the same people, and make one score of theirs.
 
     Raises:
         TrainingError, DatasetError: A run is incomplete, or its people lack live pictures or attacks.
-        UsageError: Runs that cannot be one: other people or pre-processing, one recipe twice, or no liveness.
+        UsageError: Runs that cannot be one: other people or pre-processing, one recipe twice, or no liveness; or
+            ``lowest`` of scores that are no probabilities.
     """
     parts = tuple(map(Trained.read, runs))
     _require_alike(parts)
     first, name = parts[0], "-".join(part.recipe.name for part in parts)
     preset = "-".join(dict.fromkeys(part.preset_name for part in parts))
-    columns = [scores for part in parts for scores in _member_scores(part)]
-    live = [sample.genuine for sample in first.people("validation").samples]
-    weights, bias = fit(np.stack(columns, axis=1), live)
-    score = Fusion(
-        members=tuple(_renamed(part, member) for part in parts for member in members(part.recipe.score)),
-        weights=tuple(weights.tolist()),
-        bias=bias,
-    )
+    score = _lowest(parts) if rule == "lowest" else _sum(parts)
     network = SideBySide([part.recipe.device_part(part.network) for part in parts])
     recipe = Recipe(
         name=name,
@@ -127,6 +129,28 @@ def fit(scores: NDArray[np.float64], live: ArrayLike) -> tuple[NDArray[np.float6
     raise UsageError("no score of these runs is higher for the live pictures of the validation people")
 
 
+def _lowest(parts: Sequence[Trained]) -> Lowest:
+    heads = []
+    for part in parts:
+        if not isinstance(part.recipe.score, DecisionHead):
+            raise UsageError(
+                f"{part.recipe.name}'s score is no probability, of which alone the lowest means anything; fuse by sum"
+            )
+        heads.append(_renamed(part, part.recipe.score))
+    return Lowest(members=tuple(heads))
+
+
+def _sum(parts: Sequence[Trained]) -> Fusion:
+    columns = [scores for part in parts for scores in _member_scores(part)]
+    live = [sample.genuine for sample in parts[0].people("validation").samples]
+    weights, bias = fit(np.stack(columns, axis=1), live)
+    return Fusion(
+        members=tuple(_renamed(part, member) for part in parts for member in members(part.recipe.score)),
+        weights=tuple(weights.tolist()),
+        bias=bias,
+    )
+
+
 def _member_scores(part: Trained) -> Iterator[NDArray[np.float64]]:
     """``(N,)`` of the validation people by each score of a run, on its float graph."""
     device_part = part.recipe.device_part(part.network)
@@ -136,7 +160,7 @@ def _member_scores(part: Trained) -> Iterator[NDArray[np.float64]]:
         yield scores.presented.scores
 
 
-def _renamed(part: Trained, member: SingleScore) -> SingleScore:
+def _renamed(part: Trained, member: Member) -> Member:
     """The same score of the outputs, and the density, that have the recipe's name in front."""
     prefix = f"{part.recipe.name}."
     names = ("first", "second") if isinstance(member, LatentDistance) else ("output",)

@@ -115,15 +115,12 @@ class Shares:
         """
         live = np.array([sample.genuine for sample in samples], np.bool_)
         attack = ~live & kept(samples, attacks)
-        if not attack.any() or not live.any():
+        if not live.any() or not attack.any():
+            missing = "live images" if not live.any() else f"{attacks} attacks" if attacks else "attacks"
+            example = "nuaa-train:PATH" if missing == "recorded attacks" else "print+lfw:PATH to lfw:PATH"
             raise DatasetError(
-                f"there are no {f'{attacks} attacks'.removeprefix('None ') if live.any() else 'live images'} among the "
-                "training people, and both are learned from; "
-                + (
-                    "add a data set of them, such as nuaa-train:PATH"
-                    if live.any() and attacks == "recorded"
-                    else "add some, such as print+lfw:PATH to lfw:PATH"
-                )
+                f"there are no {missing} among the training people, and both are learned from; add some, such as "
+                f"{example}"
             )
         home = [sample.subject.partition("/")[0] for sample in samples]
         person = [sample.subject for sample in samples]
@@ -140,6 +137,7 @@ class Shares:
 
 
 def origin_of(sample: Sample) -> Origin:
+    """Where an attack comes from."""
     return "rendered" if sample.rendered else "recorded"
 
 

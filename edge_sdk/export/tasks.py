@@ -73,9 +73,7 @@ def task(recipe: Recipe, preset: Preset, roster: Roster, samples: Sequence[Sampl
     if isinstance(preset.objective, LiveAgainstAttacks):
         if not isinstance(recipe.score, DecisionHead):
             raise UsageError(f"{recipe.name}: a network that is shown attacks is validated by its verdicts")
-        return Detection(
-            preset.objective, recipe.score, Shares.of(samples, preset.objective.attacks), roster.genuine
-        )
+        return Detection(preset.objective, recipe.score, Shares.of(samples, preset.objective.attacks), roster.genuine)
     if not isinstance(preset.objective, OneClass):
         return Verification(
             preset.objective, roster, np.zeros((len(roster.subject), recipe.embedding_size), np.float32)
@@ -198,9 +196,9 @@ class Detection:
         chosen = kept(samples, self.objective.attacks)
         answers, samples = answers[chosen], [sample for sample, keep in zip(samples, chosen, strict=True) if keep]
         if _live(samples).all():
+            missing = f"{self.objective.attacks} attacks" if self.objective.attacks else "attacks"
             raise DatasetError(
-                f"there are no {f'{self.objective.attacks} attacks'.removeprefix('None ')} among the validation people, "
-                "and they are told from live images"
+                f"there are no {missing} among the validation people, and they are told from live images"
             )
         species = [None if sample.genuine else sample.attack or "attack" for sample in samples]
         scores = AttackScores(answers, species, [sample.subject for sample in samples])

@@ -82,7 +82,12 @@ class SpoofLbp(Judge):
 
     def __init__(self) -> None:
         count = len(RADII) * len(uniform_patterns())
-        features = (Patterns(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(count, affine=False, momentum=0.01))
+        features = (
+            Patterns(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.BatchNorm1d(count, affine=False, momentum=0.01),
+        )
         super().__init__(nn.Sequential(*features), count, dropout=0.0)
 
     @torch.no_grad()
