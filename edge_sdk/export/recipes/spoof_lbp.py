@@ -82,13 +82,9 @@ class SpoofLbp(Judge):
 
     def __init__(self) -> None:
         count = len(RADII) * len(uniform_patterns())
-        features = (
-            Patterns(),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.BatchNorm1d(count, affine=False, momentum=0.01),
-        )
-        super().__init__(nn.Sequential(*features), count, dropout=0.0)
+        # By the mean of all batches: shares are so small that what a moving one begins with would long be seen.
+        standard = nn.BatchNorm1d(count, affine=False, momentum=None, eps=1e-9)
+        super().__init__(nn.Sequential(Patterns(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), standard), count, dropout=0.0)
 
     @torch.no_grad()
     def on_device(self) -> nn.Module:
