@@ -9,7 +9,7 @@ import pytest
 
 from edge_sdk.density import GaussianMixture
 from edge_sdk.errors import ScoreError
-from edge_sdk.liveness import liveness, output_names
+from edge_sdk.liveness import liveness, members, output_names
 from edge_sdk.manifest import (
     DecisionHead,
     EmbeddingDistance,
@@ -17,6 +17,7 @@ from edge_sdk.manifest import (
     LatentDistance,
     LatentLikelihood,
     LogLikelihoodRatio,
+    Lowest,
     Reconstruction,
 )
 
@@ -79,6 +80,17 @@ def test_a_fusion_is_the_weighted_sum() -> None:
     parts = [liveness(member, TENSORS, DENSITIES) for member in fusion.members]
     assert liveness(fusion, TENSORS, DENSITIES) == pytest.approx(np.dot((2.0, 0.5, 0.25), parts) - 1)
     assert output_names(fusion) == ("reconstruction", "latent", "latent_again")
+
+
+def test_the_lowest_is_the_strictest_expert() -> None:
+    heads = tuple(DecisionHead(output=name, activation="sigmoid") for name in ("a", "b"))
+    logits = {"a": np.array([[2.0], [-1.0], [0.0]]), "b": np.array([[1.0], [3.0], [0.0]])}
+    lowest = Lowest(members=heads)
+    assert liveness(lowest, logits) == pytest.approx([1 / (1 + math.exp(-1)), 1 / (1 + math.e), 0.5])
+    assert output_names(lowest) == ("a", "b")
+    assert members(lowest) == heads
+    with pytest.raises(ScoreError, match="not finite"):
+        liveness(lowest, logits | {"b": np.full((3, 1), np.nan)})
 
 
 def test_a_score_does_not_depend_on_the_images_beside_it() -> None:

@@ -26,6 +26,7 @@ from edge_sdk.manifest import (
     LatentDistance,
     LatentLikelihood,
     LogLikelihoodRatio,
+    Lowest,
     Manifest,
     Output,
     Rate,
@@ -190,6 +191,14 @@ TWO_EMBEDDINGS = replace(
     embedding_space_id="facenet-1",
 )
 SPOOF_HEAD = replace(FUSED_SPOOF, outputs=TWO_EMBEDDINGS.outputs, score=TWO_EMBEDDINGS.score)
+# Experts of different attacks.
+EXPERTS_SPOOF = replace(
+    FUSED_SPOOF,
+    outputs=tuple(Output(name=name, shape=("batch", 1), role="logit") for name in ("prints.logit", "screens.logit")),
+    score=Lowest(
+        members=tuple(DecisionHead(output=name, activation="sigmoid") for name in ("prints.logit", "screens.logit"))
+    ),
+)
 # Gait: features of accelerometer windows against a background model, adapted per person.
 WALK = Accelerometer(axes=("x", "y", "z"), rate_hz=50.0, window_s=2.56, hop_s=1.28)
 GAIT_MAP = Manifest(
@@ -218,6 +227,7 @@ EVERY = {
     "latent spoof": LATENT_SPOOF,
     "feature spoof": FEATURE_SPOOF,
     "spoof head": SPOOF_HEAD,
+    "experts spoof": EXPERTS_SPOOF,
     "two images": TWO_IMAGES,
     "two embeddings": TWO_EMBEDDINGS,
     "gait map": GAIT_MAP,
@@ -515,6 +525,7 @@ def test_cross_checks(base: Manifest, changes: dict[str, Any], message: str) -> 
     ("build", "message"),
     [
         (lambda: Fusion(members=(), weights=()), "one weight per member"),
+        (lambda: Lowest(members=EXPERTS_SPOOF.score.members[:1]), "two members"),
         (lambda: replace(FUSED_SPOOF.score, weights=(1.0,)), "one weight per member"),
         (lambda: replace(FUSED_SPOOF.score, weights=(0.0, 0.0)), "not all zero"),
         (lambda: Input(name="x", shape=(), source=Image()), "empty"),

@@ -22,7 +22,7 @@ from edge_sdk.export.recipe import Recipe
 from edge_sdk.export.splits import Split
 from edge_sdk.export.trained import Trained
 from edge_sdk.liveness import liveness
-from edge_sdk.manifest import EmbeddingDistance, Fusion, LatentDistance
+from edge_sdk.manifest import EmbeddingDistance, Fusion, LatentDistance, Lowest
 from edge_sdk.preprocess import apply
 from edge_sdk.preprocess.crop import FaceCrop
 from edge_sdk.runtime.selftest import passed, selftest
@@ -112,6 +112,30 @@ def test_one_bundle_holds_both(runs: list[Path], tmp_path: Path, monkeypatch: py
         expected += weight * liveness(one.recipe.score, {"image": x} | named)
     assert found == pytest.approx(expected, rel=1e-4)
     assert passed(selftest(tmp_path / "both.edge", engine="onnxruntime"))
+
+
+def test_experts_of_different_attacks(live_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the lowest: a picture is as live as the stricter of the two says."""
+    monkeypatch.undo()
+    data = json.loads((live_run / "run.json").read_text())["data"]
+    runs = [tmp_path / name for name in ("spoof_lbp", "spoof_lite")]
+    for run in runs:
+        command = ["train", run.name, "--tiny", "--steps", "4", "--out", str(run), "--data", *data]
+        assert main([*command, "--split", str(live_run / "split.json")]) == 0
+    out = tmp_path / "both.edge"
+    assert main(["export", *map(str, runs), "--fusion", "lowest", "--out", str(out), "--report-only"]) == 0
+    made = [Trained.read(run) for run in runs]
+    paths = [sample.path for sample in made[0].people("test").samples]
+    with SpoofDetector(out, precision="fp32", engine="onnxruntime", faces="cropped") as detector:
+        found = [detector.detect(path).score for path in paths]
+        assert isinstance(detector.bundle.manifest.score, Lowest)
+    x = torch.from_numpy(np.stack([apply(made[0].preset.preprocessing, images.load(path)) for path in paths]))
+    with torch.no_grad():
+        each = np.stack([one.network.eval()(x)[:, 0].sigmoid().numpy() for one in made])
+    assert found == pytest.approx(each.min(axis=0), abs=0.01)
+    assert len(set(each.argmin(axis=0))) == 2, "one of the experts has no say"
+    with pytest.raises(UsageError, match="ganomaly's score is no probability"):
+        fusion.read([live_run, runs[0]], "lowest")
 
 
 def test_runs_that_do_not_go_together(runs: list[Path], recipes: dict[str, Recipe], tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from edge_sdk.export.datasets import Dataset, Sample
 from edge_sdk.export.recipes.ganomaly_lite import network as ganomaly_lite
 from edge_sdk.export.recipes.spoof_lite import Details, SpoofLite
 from edge_sdk.export.supervised import LiveAgainstAttacks, Shares, evenly
-from edge_sdk.export.tasks import task
+from edge_sdk.export.tasks import Detection, task
 from edge_sdk.export.training import Run, roster, train
 from edge_sdk.manifest import EmbeddingDistance
 
@@ -193,6 +193,17 @@ def test_one_class_is_not_enough(genuine: bool, missing: str) -> None:
         Shares.of([sample for sample in CROWD if sample.genuine == genuine])
 
 
+def test_an_expert_is_shown_one_kind_of_attacks() -> None:
+    everything = Shares.of(CROWD)
+    for origin in ("recorded", "rendered"):
+        mine = np.array([one.rendered == (origin == "rendered") and not one.genuine for one in CROWD])
+        shares = Shares.of(CROWD, origin)
+        assert shares.live.tolist() == everything.live.tolist()
+        assert shares.attacks == pytest.approx(np.where(mine, 2 * everything.attacks, 0))
+        with pytest.raises(DatasetError, match=f"no {origin} attacks among the training people"):
+            Shares.of([one for one, own in zip(CROWD, mine, strict=True) if not own], origin)
+
+
 def test_the_loss_image_by_image() -> None:
     logits, live = [-2.0, 0.5, 3.0, 0.1], [True, True, False, False]
     probabilities = [1 / (1 + math.exp(-logit)) for logit in logits]
@@ -224,6 +235,19 @@ def test_it_learns_to_tell_a_grid_from_a_face(run: Run) -> None:
     outcome = train(run, quiet=True)
     assert outcome.measured.keys() == {"auroc", "eer", "bpcer_at_apcer_0.05"}
     assert outcome.measured["auroc"] > 0.9
+
+
+def test_an_expert_is_validated_on_its_own_attacks(run: Run) -> None:
+    learned = task(run.recipe, run.preset, roster(run.train), run.train.samples)
+    assert isinstance(learned, Detection)
+    expert = replace(learned, objective=LiveAgainstAttacks(images=16, attacks="rendered"))
+    rows = [("x", None), ("x", None), ("x", "print"), ("print+x", "print")]
+    samples = [Sample(dataset, f"x/{k}", attack is None, Path(), attack) for k, (dataset, attack) in enumerate(rows)]
+    scores = np.array([0.8, 0.4, 0.9, 0.1])
+    assert expert.measure(scores, samples)["auroc"] == 1
+    assert learned.measure(scores, samples)["auroc"] == 0.5
+    with pytest.raises(DatasetError, match="no rendered attacks among the validation"):
+        expert.measure(scores[:3], samples[:3])
 
 
 def test_validation_is_of_the_worst_species(run: Run) -> None:
