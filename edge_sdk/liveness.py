@@ -52,8 +52,8 @@ def liveness(score: Score, tensors: Tensors, densities: Mapping[str, GaussianMix
     """Evaluate a score of task ``spoof``.
 
     Args:
-        score: A reconstruction, latent distance, latent log-likelihood, decision head, a fusion of these, or the lowest
-            of several decision heads.
+        score: A reconstruction, latent distance, latent log-likelihood, decision head, a fusion or the lowest of
+            these.
         tensors: By name, the model's inputs (pre-processed) and outputs that the score names, ``(N, ...)`` each.
         densities: By path, the auxiliary files of latent log-likelihoods.
 
@@ -82,21 +82,24 @@ def liveness(score: Score, tensors: Tensors, densities: Mapping[str, GaussianMix
             members = [liveness(member, tensors, densities) for member in score.members]
             found = score.bias + np.asarray(score.weights) @ np.stack(members)
         case Lowest():
-            found = np.min([liveness(member, tensors, densities) for member in score.members], axis=0)
+            members = [liveness(member, tensors, densities) for member in score.members]
+            found = (np.transpose(members) * score.weights + score.biases).min(axis=1)
         case DecisionHead():
-            found = _probability(score, _rows(tensors, score.output))
+            found = _decision(score, _rows(tensors, score.output))
         case _:
             raise ScoreError(f"{type(score).__name__} compares people; it is no score of one picture")
     rounded: Array = found.round(8)
     return rounded
 
 
-def _probability(score: DecisionHead, logits: Array) -> Array:
-    """The probability of "live" from logits ``(N, C)``: C is 1 for a sigmoid, and above ``genuine_index``."""
+def _decision(score: DecisionHead, logits: Array) -> Array:
+    """Of logits ``(N, C)``: C is above ``genuine_index`` for a softmax, else 1."""
     classes = logits.shape[1]
-    if score.activation == "sigmoid":
+    if score.activation != "softmax":
         if classes != 1:
-            raise ScoreError(f"a sigmoid takes one logit a picture, {score.output} has {classes}")
+            raise ScoreError(f"a {score.activation} takes one logit a picture, {score.output} has {classes}")
+        if score.activation == "identity":
+            return logits[:, 0]
         logits = np.hstack([logits, np.zeros_like(logits)])  # 1 / (1 + exp(-x)) = exp(x) / (exp(x) + exp(0))
     elif score.genuine_index >= classes:
         raise ScoreError(f"{score.output} has {classes} classes, none of index {score.genuine_index}")

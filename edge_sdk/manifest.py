@@ -184,10 +184,13 @@ class EmbeddingDistance(_Strict, frozen=True, kw_only=True, tag_field="kind", ta
 
 
 class DecisionHead(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="decision_head"):
-    """Probability of "genuine" from a logit output; for ``softmax``, class ``genuine_index`` of the last axis."""
+    """Probability of "genuine" from a logit output; for ``softmax``, class ``genuine_index`` of the last axis.
+
+    For ``identity`` the logit itself, the logarithm of the odds.
+    """
 
     output: str
-    activation: Literal["sigmoid", "softmax"]
+    activation: Literal["sigmoid", "softmax", "identity"]
     genuine_index: int = 0
 
 
@@ -245,12 +248,17 @@ class Fusion(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="fusion")
 
 
 class Lowest(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="lowest"):
-    """The lowest of several probabilities: experts of different attacks, of whom each must call a picture live."""
+    """``min(weights[i] * members[i] + biases[i])``: of experts of different attacks, each must call a picture live."""
 
-    members: tuple[DecisionHead, ...]
+    members: tuple[SingleScore, ...]
+    weights: tuple[float, ...]
+    biases: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        _require(len(self.members) > 1, "the lowest of scores needs two members or more")
+        counts = len(self.members), len(self.weights), len(self.biases)
+        _require(min(counts) == max(counts) > 1, "the lowest takes two members or more, and a weight and bias of each")
+        _require(all(map(math.isfinite, self.biases)), "biases must be finite")
+        _require(all(0 < weight < math.inf for weight in self.weights), "weights must be finite and positive")
 
 
 Score = SingleScore | Fusion | Lowest
@@ -503,7 +511,7 @@ class Manifest(_Strict, frozen=True, kw_only=True):
             case DecisionHead():
                 shape = self._output(score.output, "logit").shape
                 classes = shape[-1] if len(shape) > 1 else 1
-                if score.activation == "sigmoid":
+                if score.activation != "softmax":
                     _require(classes == 1 and score.genuine_index == 0, f"sigmoid needs one logit, not {shape}")
                 else:
                     fits = isinstance(classes, int) and classes > 1 and 0 <= score.genuine_index < classes

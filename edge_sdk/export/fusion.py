@@ -1,7 +1,9 @@
 """Several liveness runs as one model: their networks side by side on one picture, and one score made of theirs.
 
-By ``lowest`` it is the lowest of their probabilities, for networks that were trained on different attacks: a picture is
-an attack if any of its experts says so, and what the others were never shown need not be outweighed.
+By ``lowest`` it is the lowest of their scores, for networks that were trained on different attacks: a picture is an
+attack if any of the experts says so, and what the others were never shown need not be outweighed. Each score is
+standardised by what it is for the validation people's attacks of the kind that its network was shown, so that
+one threshold asks the same of all: as many standard deviations above the attacks that this expert knows.
 
 By ``sum`` it is the weighted sum, for networks that judge the same attacks by different means. The weights are fitted
 to the float scores of the validation people, live against attack: logistic regression on the standardised scores, so
@@ -11,10 +13,10 @@ oriented before anything is measured; one that says nothing beside the others ge
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -29,12 +31,12 @@ from edge_sdk.export.artifacts import REFERENCE, Graphs
 from edge_sdk.export.examiners import is_liveness
 from edge_sdk.export.examiners.liveness import LivenessExaminer
 from edge_sdk.export.recipe import Recipe
+from edge_sdk.export.supervised import LiveAgainstAttacks, kept
 from edge_sdk.export.trained import Trained
 from edge_sdk.liveness import members
 from edge_sdk.manifest import DecisionHead, Fusion, LatentDistance, LatentLikelihood, Lowest, SingleScore
 
 Rule = Literal["sum", "lowest"]
-Member = TypeVar("Member", bound=SingleScore)
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def read(runs: Sequence[Path], rule: Rule = "sum") -> Fused:
     Raises:
         TrainingError, DatasetError: A run is incomplete, or its people lack live pictures or attacks.
         UsageError: Runs that cannot be one: other people or pre-processing, one recipe twice, or no liveness; or
-            ``lowest`` of scores that are no probabilities.
+            scores that no sum or standard is found for.
     """
     parts = tuple(map(Trained.read, runs))
     _require_alike(parts)
@@ -130,37 +132,51 @@ def fit(scores: NDArray[np.float64], live: ArrayLike) -> tuple[NDArray[np.float6
 
 
 def _lowest(parts: Sequence[Trained]) -> Lowest:
-    heads = []
+    fused, weights, biases = [], [], []
     for part in parts:
-        if not isinstance(part.recipe.score, DecisionHead):
-            raise UsageError(
-                f"{part.recipe.name}'s score is no probability, of which alone the lowest means anything; fuse by sum"
-            )
-        heads.append(_renamed(part, part.recipe.score))
-    return Lowest(members=tuple(heads))
+        samples = part.people("validation").samples
+        objective = part.preset.objective
+        origin = objective.attacks if isinstance(objective, LiveAgainstAttacks) else None
+        own = kept(samples, origin) & ~np.array([sample.genuine for sample in samples])
+        for member in map(_in_logits, members(part.recipe.score)):
+            attacks = _validation_scores(part, member)[own]
+            if not (attacks.size and attacks.std()):
+                raise UsageError(
+                    f"{part.recipe.name} cannot be standardised: among the validation people are no "
+                    f"{f'{origin} attacks' if origin else 'attacks'} whose scores differ"
+                )
+            fused.append(_renamed(part, member))
+            weights.append(float(1 / attacks.std()))
+            biases.append(float(-attacks.mean() / attacks.std()))
+    return Lowest(members=tuple(fused), weights=tuple(weights), biases=tuple(biases))
+
+
+def _in_logits(member: SingleScore) -> SingleScore:
+    """A sigmoid's logit, for probabilities near 0 and 1 are too much alike to be standardised."""
+    if isinstance(member, DecisionHead) and member.activation == "sigmoid":
+        return msgspec.structs.replace(member, activation="identity")
+    return member
 
 
 def _sum(parts: Sequence[Trained]) -> Fusion:
-    columns = [scores for part in parts for scores in _member_scores(part)]
+    scored = [(part, member) for part in parts for member in members(part.recipe.score)]
     live = [sample.genuine for sample in parts[0].people("validation").samples]
-    weights, bias = fit(np.stack(columns, axis=1), live)
+    weights, bias = fit(np.stack([_validation_scores(part, member) for part, member in scored], axis=1), live)
     return Fusion(
-        members=tuple(_renamed(part, member) for part in parts for member in members(part.recipe.score)),
+        members=tuple(_renamed(part, member) for part, member in scored),
         weights=tuple(weights.tolist()),
         bias=bias,
     )
 
 
-def _member_scores(part: Trained) -> Iterator[NDArray[np.float64]]:
-    """``(N,)`` of the validation people by each score of a run, on its float graph."""
+def _validation_scores(part: Trained, member: SingleScore) -> NDArray[np.float64]:
+    """``(N,)`` of the validation people by one score of a run, on its float graph."""
     device_part = part.recipe.device_part(part.network)
     graphs = Graphs(device_part, part.preset.input_shape, part.calibration_images(), part.recipe.outputs)
-    for member in members(part.recipe.score):
-        scores = LivenessExaminer(part, graphs, member).scores(REFERENCE, graphs.onnx, "validation")
-        yield scores.presented.scores
+    return LivenessExaminer(part, graphs, member).scores(REFERENCE, graphs.onnx, "validation").presented.scores
 
 
-def _renamed(part: Trained, member: Member) -> Member:
+def _renamed(part: Trained, member: SingleScore) -> SingleScore:
     """The same score of the outputs, and the density, that have the recipe's name in front."""
     prefix = f"{part.recipe.name}."
     names = ("first", "second") if isinstance(member, LatentDistance) else ("output",)
