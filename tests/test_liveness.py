@@ -83,10 +83,10 @@ def test_a_fusion_is_the_weighted_sum() -> None:
 
 
 def test_the_lowest_is_the_strictest_expert() -> None:
-    heads = tuple(DecisionHead(output=name, activation="sigmoid") for name in ("a", "b"))
+    heads = tuple(DecisionHead(output=name, activation="identity") for name in ("a", "b"))
     logits = {"a": np.array([[2.0], [-1.0], [0.0]]), "b": np.array([[1.0], [3.0], [0.0]])}
-    lowest = Lowest(members=heads)
-    assert liveness(lowest, logits) == pytest.approx([1 / (1 + math.exp(-1)), 1 / (1 + math.e), 0.5])
+    lowest = Lowest(members=heads, weights=(1.0, 2.0), biases=(0.0, -1.0))
+    assert liveness(lowest, logits).tolist() == [1, -1, -1]  # of (2, 1), (-1, 5) and (0, -1)
     assert output_names(lowest) == ("a", "b")
     assert members(lowest) == heads
     with pytest.raises(ScoreError, match="not finite"):
@@ -115,6 +115,7 @@ def test_output_names_of_the_others() -> None:
         (LatentDistance(first="latent", second="z"), {}, "needs z, which is not among image, latent"),
         (LatentLikelihood(output="latent", density="other.npy"), {}, "density other.npy"),
         (DecisionHead(output="latent", activation="sigmoid"), {}, "one logit"),
+        (DecisionHead(output="latent", activation="identity"), {}, "one logit"),
         (DecisionHead(output="latent", activation="softmax", genuine_index=6), {}, "none of index 6"),
         (EmbeddingDistance(output="latent", metric="cosine"), {}, "EmbeddingDistance compares people"),
     ],

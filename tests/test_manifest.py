@@ -196,7 +196,9 @@ EXPERTS_SPOOF = replace(
     FUSED_SPOOF,
     outputs=tuple(Output(name=name, shape=("batch", 1), role="logit") for name in ("prints.logit", "screens.logit")),
     score=Lowest(
-        members=tuple(DecisionHead(output=name, activation="sigmoid") for name in ("prints.logit", "screens.logit"))
+        members=tuple(DecisionHead(output=name, activation="identity") for name in ("prints.logit", "screens.logit")),
+        weights=(1.0, 0.5),
+        biases=(2.0, -1.0),
     ),
 )
 # Gait: features of accelerometer windows against a background model, adapted per person.
@@ -525,7 +527,11 @@ def test_cross_checks(base: Manifest, changes: dict[str, Any], message: str) -> 
     ("build", "message"),
     [
         (lambda: Fusion(members=(), weights=()), "one weight per member"),
-        (lambda: Lowest(members=EXPERTS_SPOOF.score.members[:1]), "two members"),
+        (lambda: replace(EXPERTS_SPOOF.score, members=EXPERTS_SPOOF.score.members[:1]), "two members"),
+        (lambda: replace(EXPERTS_SPOOF.score, biases=(1.0,)), "two members"),
+        (lambda: replace(EXPERTS_SPOOF.score, weights=(1.0, 0.0)), "weights must be finite and positive"),
+        (lambda: replace(EXPERTS_SPOOF.score, weights=(1.0, float("inf"))), "weights must be finite and positive"),
+        (lambda: replace(EXPERTS_SPOOF.score, biases=(1.0, float("nan"))), "biases must be finite"),
         (lambda: replace(FUSED_SPOOF.score, weights=(1.0,)), "one weight per member"),
         (lambda: replace(FUSED_SPOOF.score, weights=(0.0, 0.0)), "not all zero"),
         (lambda: Input(name="x", shape=(), source=Image()), "empty"),

@@ -20,6 +20,7 @@ from edge_sdk.errors import UsageError
 from edge_sdk.export import fusion, recipe
 from edge_sdk.export.recipe import Recipe
 from edge_sdk.export.splits import Split
+from edge_sdk.export.supervised import LiveAgainstAttacks
 from edge_sdk.export.trained import Trained
 from edge_sdk.liveness import liveness
 from edge_sdk.manifest import EmbeddingDistance, Fusion, LatentDistance, Lowest
@@ -115,27 +116,57 @@ def test_one_bundle_holds_both(runs: list[Path], tmp_path: Path, monkeypatch: py
 
 
 def test_experts_of_different_attacks(live_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the lowest: a picture is as live as the stricter of the two says."""
+    """By the lowest: each score in standard deviations above the attacks that its network was shown."""
     monkeypatch.undo()
-    data = json.loads((live_run / "run.json").read_text())["data"]
+    faces = json.loads((live_run / "run.json").read_text())["data"][0]
+    data = [faces, f"print+{faces}"]
     runs = [tmp_path / name for name in ("spoof_lbp", "spoof_lite")]
-    for run in runs:
-        command = ["train", run.name, "--tiny", "--steps", "4", "--out", str(run), "--data", *data]
+    for run, preset in zip(runs, ("best", "rendered"), strict=True):
+        command = ["train", run.name, "--preset", preset, "--tiny", "--steps", "4", "--out", str(run), "--data", *data]
         assert main([*command, "--split", str(live_run / "split.json")]) == 0
     out = tmp_path / "both.edge"
     assert main(["export", *map(str, runs), "--fusion", "lowest", "--out", str(out), "--report-only"]) == 0
+
     made = [Trained.read(run) for run in runs]
+
+    def standardised(paths: list[Path], each: tuple[list[Path], ...]) -> NDArray[np.float64]:
+        """``(2, N)``, by each network, of its own attacks among the validation people."""
+        rows = []
+        for one, attacks in zip(made, each, strict=True):
+            logits = []
+            for some in (paths, attacks):
+                x = np.stack([apply(one.preset.preprocessing, images.load(path)) for path in some])
+                with torch.no_grad():
+                    logits.append(one.recipe.device_part(one.network.eval())(torch.from_numpy(x))[:, 0].numpy())
+            rows.append((logits[0] - logits[1].mean()) / logits[1].std())
+        return np.stack(rows)
+
+    attacks = [sample for sample in made[0].people("validation").samples if not sample.genuine]
+    own = tuple([sample.path for sample in attacks if sample.rendered == rendered] for rendered in (False, True))
     paths = [sample.path for sample in made[0].people("test").samples]
+    expected = standardised(paths, own)
     with SpoofDetector(out, precision="fp32", engine="onnxruntime", faces="cropped") as detector:
         found = [detector.detect(path).score for path in paths]
         assert isinstance(detector.bundle.manifest.score, Lowest)
-    x = torch.from_numpy(np.stack([apply(made[0].preset.preprocessing, images.load(path)) for path in paths]))
-    with torch.no_grad():
-        each = np.stack([one.network.eval()(x)[:, 0].sigmoid().numpy() for one in made])
-    assert found == pytest.approx(each.min(axis=0), abs=0.01)
-    assert len(set(each.argmin(axis=0))) == 2, "one of the experts has no say"
-    with pytest.raises(UsageError, match="ganomaly's score is no probability"):
-        fusion.read([live_run, runs[0]], "lowest")
+    assert found == pytest.approx(expected.min(axis=0), abs=0.02, rel=0.01)
+    assert len(set(expected.argmin(axis=0))) == 2, "one of the experts has no say"
+
+
+def test_an_expert_needs_its_attacks_among_the_validation_people(
+    live_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    runs = [tmp_path / name for name in ("spoof_lbp", "spoof_lite")]
+    data = json.loads((live_run / "run.json").read_text())["data"]
+    for run in runs:
+        command = ["train", run.name, "--tiny", "--steps", "4", "--out", str(run), "--data", *data]
+        assert main([*command, "--split", str(live_run / "split.json")]) == 0
+    known = {run.name: recipe.get(run.name) for run in runs}
+    preset = replace(known["spoof_lite"].preset("best"), objective=LiveAgainstAttacks(images=2, attacks="rendered"))
+    known["spoof_lite"] = replace(known["spoof_lite"], presets={"best": preset})
+    monkeypatch.setattr(recipe, "get", known.__getitem__)
+    with pytest.raises(UsageError, match=r"spoof_lite cannot be standardised.*no rendered attacks"):
+        fusion.read(runs, "lowest")
 
 
 def test_runs_that_do_not_go_together(runs: list[Path], recipes: dict[str, Recipe], tmp_path: Path) -> None:
