@@ -1,14 +1,13 @@
 """Several liveness runs as one model: their networks side by side on one picture, and one score made of theirs.
 
-By ``lowest`` it is the lowest of their scores, for networks that were trained on different attacks: a picture is an
-attack if any of the experts says so, and what the others were never shown need not be outweighed. Each score is
-standardised by what it is for the validation people's attacks of the kind that its network was shown, so that
-one threshold asks the same of all: as many standard deviations above the attacks that this expert knows.
-
 By ``sum`` it is the weighted sum, for networks that judge the same attacks by different means. The weights are fitted
 to the float scores of the validation people, live against attack: logistic regression on the standardised scores, so
 that the sum is the logarithm of the odds of "live" where both are as frequent. No weight is below 0, for all scores are
 oriented before anything is measured; one that says nothing beside the others gets 0.
+
+By ``lowest`` it is the lowest of such odds, each score's by itself and against no attacks but those of the kind that
+its network was shown: a picture is an attack if any of the experts says so, and what the others were never shown need
+not be outweighed.
 """
 
 from __future__ import annotations
@@ -134,25 +133,23 @@ def fit(scores: NDArray[np.float64], live: ArrayLike) -> tuple[NDArray[np.float6
 def _lowest(parts: Sequence[Trained]) -> Lowest:
     fused, weights, biases = [], [], []
     for part in parts:
-        samples = part.people("validation").samples
-        objective = part.preset.objective
+        samples, objective = part.people("validation").samples, part.preset.objective
         origin = objective.attacks if isinstance(objective, LiveAgainstAttacks) else None
-        own = kept(samples, origin) & ~np.array([sample.genuine for sample in samples])
+        known, live = kept(samples, origin), np.array([sample.genuine for sample in samples], np.bool_)
+        if live[known].all():
+            raise UsageError(
+                f"{part.recipe.name}'s odds are unknown: there are no {origin} attacks among the validation people"
+            )
         for member in map(_in_logits, members(part.recipe.score)):
-            attacks = _validation_scores(part, member)[own]
-            if not (attacks.size and attacks.std()):
-                raise UsageError(
-                    f"{part.recipe.name} cannot be standardised: among the validation people are no "
-                    f"{f'{origin} attacks' if origin else 'attacks'} whose scores differ"
-                )
+            (weight,), bias = fit(_validation_scores(part, member)[known, None], live[known])
             fused.append(_renamed(part, member))
-            weights.append(float(1 / attacks.std()))
-            biases.append(float(-attacks.mean() / attacks.std()))
+            weights.append(float(weight))
+            biases.append(bias)
     return Lowest(members=tuple(fused), weights=tuple(weights), biases=tuple(biases))
 
 
 def _in_logits(member: SingleScore) -> SingleScore:
-    """A sigmoid's logit, for probabilities near 0 and 1 are too much alike to be standardised."""
+    """A sigmoid's logit, of which the odds' logarithm is a straight line."""
     if isinstance(member, DecisionHead) and member.activation == "sigmoid":
         return msgspec.structs.replace(member, activation="identity")
     return member
