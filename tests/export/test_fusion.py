@@ -126,7 +126,9 @@ def test_experts_of_different_attacks(live_run: Path, tmp_path: Path, monkeypatc
         command = ["train", run.name, "--preset", preset, "--tiny", "--steps", "4", "--out", str(run), "--data", *data]
         assert main([*command, "--split", str(live_run / "split.json")]) == 0
     out = tmp_path / "both.edge"
-    monkeypatch.setattr(fusion, "fit", lambda scores, live: (1 / scores[~live].std(axis=0), -scores[live].mean()))
+    monkeypatch.setattr(
+        fusion, "fit", lambda scores, live: (1 / scores[~live].std(axis=0), -float(scores[live].mean()))
+    )
     assert main(["export", *map(str, runs), "--fusion", "lowest", "--out", str(out), "--report-only"]) == 0
 
     made = [Trained.read(run) for run in runs]
@@ -164,6 +166,7 @@ def test_an_expert_needs_its_attacks_among_the_validation_people(
     preset = replace(known["spoof_lite"].preset("best"), objective=LiveAgainstAttacks(images=2, attacks="rendered"))
     known["spoof_lite"] = replace(known["spoof_lite"], presets={"best": preset})
     monkeypatch.setattr(recipe, "get", known.__getitem__)
+    monkeypatch.setattr(fusion, "fit", lambda _scores, _live: (np.ones(1), 0.0))
     with pytest.raises(UsageError, match="spoof_lite's odds are unknown: there are no rendered attacks"):
         fusion.read(runs, "lowest")
 
