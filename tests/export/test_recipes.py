@@ -21,6 +21,7 @@ from edge_sdk.export.float_onnx import fold_batch_norm, to_onnx
 from edge_sdk.export.recipes.deepsign import DeepSign
 from edge_sdk.export.recipes.mobilenetv2 import DEVIATION, MEAN, MobileNetV2, body
 from edge_sdk.export.recipes.signet import SigNet
+from edge_sdk.export.supervised import LiveAgainstAttacks
 from edge_sdk.export.training import Run, train
 
 PRESETS = [(name, preset) for name in recipe.names() for preset in recipe.get(name).presets]
@@ -32,6 +33,9 @@ def test_two_steps_move_every_weight_but_the_frozen(name: str, preset: str, tmp_
     alone = replace(chosen.preset(preset), extra=())  # made-up people take a minute to draw
     chosen = replace(chosen, presets={preset: alone})
     data = load("synthetic:6")
+    if isinstance(alone.objective, LiveAgainstAttacks) and alone.objective.attacks == "rendered":
+        samples = [one if one.genuine else replace(one, dataset=f"print+{one.dataset}") for one in data.samples]
+        data = replace(data, samples=tuple(samples))
     first, second = split_subjects(data, (0.5, 0.5))
     run = Run(chosen, preset, tmp_path, data.select(first), data.select(second), steps=2, tiny=True)
     torch.manual_seed(0)

@@ -18,6 +18,7 @@ from edge_sdk.export import recipe
 from edge_sdk.export.artifacts import Graphs, kinds
 from edge_sdk.export.datasets import Dataset, Sample
 from edge_sdk.export.recipes.ganomaly_lite import network as ganomaly_lite
+from edge_sdk.export.recipes.spoof_lbp import SpoofLbp
 from edge_sdk.export.recipes.spoof_lite import Details, SpoofLite
 from edge_sdk.export.supervised import LiveAgainstAttacks, Shares, evenly
 from edge_sdk.export.tasks import Detection, task
@@ -51,8 +52,9 @@ def multiply_adds(network: nn.Module) -> int:
         ("ganomaly_lite", ganomaly_lite, (907_729, 55_775_232)),
         ("spoof_lite", SpoofLite, (32_273, 18_604_160)),
         ("spoof_lite", lambda: SpoofLite(width=2.0), (118_817, 64_471_296)),
+        ("spoof_lbp", SpoofLbp, (117 + 17 * 116 + 101 * 16, 12_859_201)),
     ],
-    ids=["ganomaly_lite", "spoof_lite", "spoof_lite large"],
+    ids=["ganomaly_lite", "spoof_lite", "spoof_lite rendered_large", "spoof_lbp"],
 )
 def test_what_a_device_computes(name: str, build: Callable[[], nn.Module], expected: tuple[int, int]) -> None:
     network = build()
@@ -61,7 +63,9 @@ def test_what_a_device_computes(name: str, build: Callable[[], nn.Module], expec
     assert (parameters(network) - sum(map(parameters, unused)), multiply_adds(part)) == expected
 
 
-@pytest.mark.parametrize(("name", "limit"), [("ganomaly_lite", 1_000_000), ("spoof_lite", 60_000)])
+@pytest.mark.parametrize(
+    ("name", "limit"), [("ganomaly_lite", 1_000_000), ("spoof_lite", 60_000), ("spoof_lbp", 11_000)]
+)
 def test_int8_is_small(name: str, limit: int) -> None:
     chosen = recipe.get(name)
     part = chosen.device_part(chosen.network().eval())

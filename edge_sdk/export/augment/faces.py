@@ -131,7 +131,7 @@ class CameraAugmentation:
     A few recordings teach where their lamps stood rather than what an attack is, so ``light`` is strong. What is left
     to learn from is texture: the dots of a print, the grid of a screen, their beats with the pixels, and how much of
     the finest detail is lost on paper. It must stay to be seen, so what a camera takes from it is mild: under stronger
-    blur and missing pixels, and no changes of light, networks did worse on another day (``recipes/spoof_lite.md``).
+    blur and missing pixels, and no changes of light, networks did worse on another day (``recipes/liveness.md``).
 
     Attributes:
         rotation, translation, zoom, flip: As in :class:`FaceAugmentation`; within what a locator of faces varies by.

@@ -9,8 +9,8 @@ neighbours are whole pixels and not points on a circle, so that comparisons are 
 linear, and not a support vector machine's: 117 numbers are learned, too few to learn a day's light.
 
 It learns live faces of all data sets, but of attacks only those that were before a camera: rendered ones teach it
-nothing of these, and ``spoof_lite``'s preset ``rendered`` is an expert of them. Fused by ``--fusion lowest``, a picture
-is as live as the stricter of the two says. What both reach is in ``spoof_lite.md`` beside this file.
+nothing of these, and ``spoof_lite``'s preset `rendered` is an expert of them. Fused by ``--fusion lowest``, a picture
+is as live as the stricter of the two says. What both reach is in ``liveness.md`` beside this file.
 
 On a device all is three convolutions, exact also in int8 but for the weights of the sum: 12.9 million multiply-adds a
 frame. `best` takes a minute of a core.
