@@ -130,6 +130,6 @@ RECIPE = Recipe(
     presets={
         "best": _preset(1500),
         "rendered": _preset(2000, attacks="rendered"),
-        "rendered_large": _preset(2000, attacks="rendered", width=2.0),
+        "rendered_large": _preset(4000, attacks="rendered", width=2.0),
     },
 )
