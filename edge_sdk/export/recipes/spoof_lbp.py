@@ -1,4 +1,4 @@
-"""How often each local binary pattern occurs, and a weighted sum of that: an expert of attacks that a camera recorded.
+"""How often each local binary pattern occurs, and a weighted sum of that: live faces told from what prints look like.
 
 A pattern says which of eight pixels round another are darker than it; so it stays as it is whatever the light and the
 tone curve do. That histograms of them tell faces from photographs of faces was found by Määttä, Hadid and Pietikäinen
@@ -8,12 +8,12 @@ Binary Patterns"). Here patterns are counted over the whole face, for where a pr
 neighbours are whole pixels and not points on a circle, so that comparisons are exact on any engine; and the verdict is
 linear, and not a support vector machine's: 117 numbers are learned, too few to learn a day's light.
 
-It learns live faces of all data sets, but of attacks only those that were before a camera: rendered ones teach it
-nothing of these, and ``spoof_lite``'s preset `rendered` is an expert of them. Fused by ``--fusion lowest``, a picture
-is as live as the stricter of the two says. What both reach is in ``liveness.md`` beside this file.
+`best` learns all attacks that it is given; `recorded` only those that were before a camera: rendered ones teach little of
+these, and ``spoof_lite``'s preset `rendered` is an expert of them. Fused by ``--fusion lowest``, a picture is as live as
+the stricter of the two says. What they reach is in ``liveness.md`` beside this file.
 
 On a device all is three convolutions, exact also in int8 but for the weights of the sum: 12.9 million multiply-adds a
-frame. `best` takes a minute of a core.
+frame. Either preset takes a minute of a core.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import torch
 from torch import nn
 
 from edge_sdk.export.recipe import Preset, Recipe
-from edge_sdk.export.supervised import LOGIT, Judge, LiveAgainstAttacks
+from edge_sdk.export.supervised import LOGIT, Judge, LiveAgainstAttacks, Origin
 from edge_sdk.manifest import DecisionHead
 from edge_sdk.preprocess import FACE
 
@@ -107,26 +107,28 @@ class SpoofLbp(Judge):
         return twin.train(self.training)
 
 
+def _preset(attacks: Origin | None = None) -> Preset:
+    # Pictures as they are: noise and blur would change which patterns they have, and light changes none.
+    return Preset(
+        preprocessing=FACE,
+        objective=LiveAgainstAttacks(images=64, attacks=attacks),
+        steps=1000,
+        learning_rate=5e-3,
+        optimizer="adam",
+        penalty={"verdict.1.weight": 0.05},
+        schedule="one_cycle",
+        average=0.99,
+        keep="last",
+        validate_every=250,
+        precision="32-true",
+    )
+
+
 RECIPE = Recipe(
     name="spoof_lbp",
     modality="face",
     network=SpoofLbp,
     tiny=SpoofLbp,
     score=DecisionHead(output=LOGIT, activation="sigmoid"),
-    presets={
-        # Pictures as they are: noise and blur would change which patterns they have, and light changes none.
-        "best": Preset(
-            preprocessing=FACE,
-            objective=LiveAgainstAttacks(images=64, attacks="recorded"),
-            steps=1000,
-            learning_rate=5e-3,
-            optimizer="adam",
-            penalty={"verdict.1.weight": 0.05},
-            schedule="one_cycle",
-            average=0.99,
-            keep="last",
-            validate_every=250,
-            precision="32-true",
-        ),
-    },
+    presets={"best": _preset(), "recorded": _preset("recorded")},
 )
