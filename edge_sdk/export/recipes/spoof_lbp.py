@@ -8,9 +8,9 @@ Binary Patterns"). Here patterns are counted over the whole face, for where a pr
 neighbours are whole pixels and not points on a circle, so that comparisons are exact on any engine; and the verdict is
 linear, and not a support vector machine's: 117 numbers are learned, too few to learn a day's light.
 
-`best` learns all attacks that it is given; `recorded` only those that were before a camera: rendered ones teach little of
-these, and ``spoof_lite``'s preset `rendered` is an expert of them. Fused by ``--fusion lowest``, a picture is as live as
-the stricter of the two says. What they reach is in ``liveness.md`` beside this file.
+`best` learns all attacks that it is given; `recorded` only those that were before a camera: rendered ones teach
+little of these, and ``spoof_lite``'s preset `rendered` is an expert of them. Fused by ``--fusion lowest``, a picture is
+as live as the stricter of the two says. What they reach is in ``liveness.md`` beside this file.
 
 On a device all is three convolutions, exact also in int8 but for the weights of the sum: 12.9 million multiply-adds a
 frame. Either preset takes a minute of a core.
