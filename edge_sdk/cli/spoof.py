@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Frames = Iterator[tuple[float, Image | Path | None]]
 
-DEFAULT_BUNDLE = "spoof_lite"
+DEFAULT_BUNDLE = "liveness"
 
 
 def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:

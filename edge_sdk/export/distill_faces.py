@@ -121,7 +121,7 @@ class SoftVerdicts:
         _require_student(recipe, suits=suits, what="a net that is shown attacks, such as spoof_lite")
         for teacher in teachers:
             suits = isinstance(teacher.network, Judge)
-            _require_teacher(teacher, preset, suits=suits, what="another of that kind, such as spoof_lite's large")
+            _require_teacher(teacher, preset, suits=suits, what="another such net, as spoof_lite's rendered_large")
 
     def term(self, teacher: nn.Module, made: Judgement, fabric: Fabric) -> torch.Tensor:
         """What a student minimises beside its own objective, of one teacher."""

@@ -344,7 +344,7 @@ def test_the_shipped_bundle_is_taken(tmp_path: Path, capsys: Capture) -> None:
     assert main(["spoof", str(tmp_path / "gray.png"), "--json"]) == 1
     picture, summary = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert picture["decision"] != "LIVE"
-    assert "spoof_lite" in json.dumps(summary | picture)
+    assert "liveness" in json.dumps(summary | picture)
 
 
 def test_what_is_not_there_is_said_first(lenient: str, tmp_path: Path, capsys: Capture) -> None:

@@ -46,7 +46,7 @@ def test_what_is_cut_out_is_what_the_detector_judges(mine: Path) -> None:
         ("crop+mine", "mine/anna", True, None),
         ("crop+mine", "mine/anna", False, "print"),
     ]
-    with SpoofDetector("spoof_lite") as detector:
+    with SpoofDetector("liveness") as detector:
         for sample, path in zip(found.samples, ("live/anna/1.png", "attack-print/anna/1.png"), strict=True):
             seen = detector.examine(mine / path).face
             assert seen is not None

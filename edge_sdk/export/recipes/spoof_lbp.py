@@ -12,8 +12,8 @@ linear, and not a support vector machine's: 117 numbers are learned, too few to 
 little of these, and ``spoof_lite``'s preset `rendered` is an expert of them. Fused by ``--fusion lowest``, a picture is
 as live as the stricter of the two says. What they reach is in ``liveness.md`` beside this file.
 
-On a device all is three convolutions, exact also in int8 but for the weights of the sum: 12.9 million multiply-adds a
-frame. Either preset takes a minute of a core.
+On a device all is three convolutions, exact in float32, and in int8 but for the weights of the sum: 12.9 million
+multiply-adds a frame. Either preset takes a minute of a core.
 """
 
 from __future__ import annotations
