@@ -44,7 +44,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--engine", default="auto", metavar="NAME")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine (%(default)s)")
     parser.add_argument(
-        "--operating-point", metavar="NAME", help="default: the least APCER that accepts most live captures"
+        "--operating-point", metavar="NAME", help="default: the least APCER that accepts 7 in 10 live captures"
     )
     parser.add_argument(
         "--faces",

@@ -56,7 +56,7 @@ class SpoofDetector(Session[SpoofPoint]):
         bundle: Name of a shipped bundle, path of a folder or ``.edge`` file, or an opened bundle.
         engine, precision, threads: As those of :class:`edge_sdk.runtime.verifier.Verifier`.
         operating_point: Name of an operating point of the artifact; None takes the one of least APCER that accepts at
-            least half of the live captures it was measured on, or ``eer``.
+            least 7 in 10 of the live captures it was measured on, as ``rule`` asks of a live face's frames, or ``eer``.
         faces: ``"cascade"`` finds the face in a full frame with OpenCV's; ``"cropped"`` says that pictures are crops of
             one face each already; or a locator of one's own.
         rule: How a stream's scores add up; None is :class:`~edge_sdk.runtime.temporal.KOfN` at the threshold.
