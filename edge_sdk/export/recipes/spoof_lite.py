@@ -10,9 +10,9 @@ Neural Networks for Mobile Vision Applications", section 3.1); their number and 
 
 `best` learns all attacks that it is given. Recorded and rendered ones teach little of each other, and a net as this one
 learns the day of the few that were recorded; so `rendered` leaves these to ``spoof_lbp``, with which it is fused, and
-`rendered_large` is the same of twice the channels, which can teach it. One has 32,273 parameters and takes 18.6 million
-multiply-adds a frame, the large one 118,817 and 64.5 million. Each takes MINUTES of a core. What they reach
-on faces is in ``liveness.md`` beside this file.
+`rendered_large` is the same of twice the channels. The first two have 32,273 parameters, take 18.6 million
+multiply-adds a frame and 7 to 10 minutes of a core to train; the large one 118,817, 64.5 million and 30 to 43. What
+they reach on faces is in ``liveness.md`` beside this file.
 """
 
 from __future__ import annotations
