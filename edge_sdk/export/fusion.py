@@ -75,7 +75,7 @@ def read(runs: Sequence[Path], rule: Rule = "sum") -> Fused:
     Raises:
         TrainingError, DatasetError: A run is incomplete, or its people lack live pictures or attacks.
         UsageError: Runs that cannot be one: other people or pre-processing, one recipe twice, or no liveness; or
-            scores that no sum or standard is found for.
+            none of the scores is higher for live pictures, or an expert's attacks are missing.
     """
     parts = tuple(map(Trained.read, runs))
     _require_alike(parts)
