@@ -512,7 +512,9 @@ class Manifest(_Strict, frozen=True, kw_only=True):
                 shape = self._output(score.output, "logit").shape
                 classes = shape[-1] if len(shape) > 1 else 1
                 if score.activation != "softmax":
-                    _require(classes == 1 and score.genuine_index == 0, f"sigmoid needs one logit, not {shape}")
+                    _require(
+                        classes == 1 and score.genuine_index == 0, f"{score.activation} needs one logit, not {shape}"
+                    )
                 else:
                     fits = isinstance(classes, int) and classes > 1 and 0 <= score.genuine_index < classes
                     _require(fits, f"class {score.genuine_index} of a softmax over {shape}")

@@ -12,7 +12,7 @@ not be outweighed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -30,7 +30,7 @@ from edge_sdk.export.artifacts import REFERENCE, Graphs
 from edge_sdk.export.examiners import is_liveness
 from edge_sdk.export.examiners.liveness import LivenessExaminer
 from edge_sdk.export.recipe import Recipe
-from edge_sdk.export.supervised import LiveAgainstAttacks, kept
+from edge_sdk.export.supervised import LiveAgainstAttacks, kept, named
 from edge_sdk.export.trained import Trained
 from edge_sdk.liveness import members
 from edge_sdk.manifest import DecisionHead, Fusion, LatentDistance, LatentLikelihood, Lowest, SingleScore
@@ -138,10 +138,11 @@ def _lowest(parts: Sequence[Trained]) -> Lowest:
         known, live = kept(samples, origin), np.array([sample.genuine for sample in samples], np.bool_)
         if live[known].all():
             raise UsageError(
-                f"{part.recipe.name}'s odds are unknown: there are no {origin} attacks among the validation people"
+                f"{part.recipe.name}'s odds are unknown: there are no {named(origin)} among the validation people"
             )
-        for member in map(_in_logits, members(part.recipe.score)):
-            (weight,), bias = fit(_validation_scores(part, member)[known, None], live[known])
+        scored = [_in_logits(member) for member in members(part.recipe.score)]
+        for member, scores in zip(scored, _validation_scores(part, scored), strict=True):
+            (weight,), bias = fit(scores[known, None], live[known])
             fused.append(_renamed(part, member))
             weights.append(float(weight))
             biases.append(bias)
@@ -156,21 +157,22 @@ def _in_logits(member: SingleScore) -> SingleScore:
 
 
 def _sum(parts: Sequence[Trained]) -> Fusion:
-    scored = [(part, member) for part in parts for member in members(part.recipe.score)]
+    columns = [scores for part in parts for scores in _validation_scores(part, members(part.recipe.score))]
     live = [sample.genuine for sample in parts[0].people("validation").samples]
-    weights, bias = fit(np.stack([_validation_scores(part, member) for part, member in scored], axis=1), live)
+    weights, bias = fit(np.stack(columns, axis=1), live)
     return Fusion(
-        members=tuple(_renamed(part, member) for part, member in scored),
+        members=tuple(_renamed(part, member) for part in parts for member in members(part.recipe.score)),
         weights=tuple(weights.tolist()),
         bias=bias,
     )
 
 
-def _validation_scores(part: Trained, member: SingleScore) -> NDArray[np.float64]:
-    """``(N,)`` of the validation people by one score of a run, on its float graph."""
+def _validation_scores(part: Trained, scored: Sequence[SingleScore]) -> Iterator[NDArray[np.float64]]:
+    """``(N,)`` of the validation people by each score of a run, on its float graph."""
     device_part = part.recipe.device_part(part.network)
     graphs = Graphs(device_part, part.preset.input_shape, part.calibration_images(), part.recipe.outputs)
-    return LivenessExaminer(part, graphs, member).scores(REFERENCE, graphs.onnx, "validation").presented.scores
+    for member in scored:
+        yield LivenessExaminer(part, graphs, member).scores(REFERENCE, graphs.onnx, "validation").presented.scores
 
 
 def _renamed(part: Trained, member: SingleScore) -> SingleScore:

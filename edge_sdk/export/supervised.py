@@ -116,7 +116,7 @@ class Shares:
         live = np.array([sample.genuine for sample in samples], np.bool_)
         attack = ~live & kept(samples, attacks)
         if not live.any() or not attack.any():
-            missing = "live images" if not live.any() else f"{attacks} attacks" if attacks else "attacks"
+            missing = named(attacks) if live.any() else "live images"
             example = "nuaa-train:PATH" if missing == "recorded attacks" else "print+lfw:PATH to lfw:PATH"
             raise DatasetError(
                 f"there are no {missing} among the training people, and both are learned from; add some, such as "
@@ -139,6 +139,11 @@ class Shares:
 def origin_of(sample: Sample) -> Origin:
     """Where an attack comes from."""
     return "rendered" if sample.rendered else "recorded"
+
+
+def named(attacks: Origin | None) -> str:
+    """Attacks of one origin, or of both, as messages call them."""
+    return f"{attacks} attacks" if attacks else "attacks"
 
 
 def kept(samples: Sequence[Sample], attacks: Origin | None) -> NDArray[np.bool_]:

@@ -25,7 +25,7 @@ from edge_sdk.export.guide import Lesson
 from edge_sdk.export.objectives import Indices, Objective, Roster
 from edge_sdk.export.one_class import OneClass
 from edge_sdk.export.recipe import Preset, Recipe
-from edge_sdk.export.supervised import Judgement, LiveAgainstAttacks, Shares, kept
+from edge_sdk.export.supervised import Judgement, LiveAgainstAttacks, Shares, kept, named
 from edge_sdk.liveness import liveness
 from edge_sdk.manifest import DecisionHead, Reconstruction
 
@@ -196,7 +196,7 @@ class Detection:
         chosen = kept(samples, self.objective.attacks)
         answers, samples = answers[chosen], [sample for sample, keep in zip(samples, chosen, strict=True) if keep]
         if _live(samples).all():
-            missing = f"{self.objective.attacks} attacks" if self.objective.attacks else "attacks"
+            missing = named(self.objective.attacks)
             raise DatasetError(
                 f"there are no {missing} among the validation people, and they are told from live images"
             )

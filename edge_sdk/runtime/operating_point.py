@@ -8,8 +8,9 @@ from typing import TypeVar
 from edge_sdk.errors import OperatingPointError
 from edge_sdk.manifest import Artifact, Rate, SpoofPoint, UnsupportedPoint, VerifyPoint
 
-# A default that rejects most of those it is for helps nobody; and of a live face's frames 7 in 10 must reach it.
 MAX_REJECTED = {VerifyPoint: 0.5, SpoofPoint: 0.3}
+"""Share that a default may wrongly reject: half, for one that rejects more of those it is for helps nobody; 3 in 10 of
+live pictures, for the default rule over time asks 7 in 10 of a face's frames."""
 
 Point = TypeVar("Point", VerifyPoint, SpoofPoint)
 
