@@ -27,6 +27,7 @@ format: $(DEV)
 
 lint: $(DEV)
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo
 
 types: $(DEV)
 	$(BIN)/mypy

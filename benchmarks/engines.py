@@ -19,12 +19,13 @@ from pathlib import Path
 from edge_sdk import Verifier
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration import guardrail
-from edge_sdk.calibration.metrics import ScoreSet
-from edge_sdk.calibration.pairs import verification_scores
-from edge_sdk.export.datasets import Dataset, load
-from edge_sdk.export.evaluation import embed
-from edge_sdk.export.splits import Split
-from edge_sdk.runtime.tune import Lap, tune
+from edge_sdk.calibration.metrics.pairs import verification_scores
+from edge_sdk.calibration.metrics.verification import ScoreSet
+from edge_sdk.export.data.load import load
+from edge_sdk.export.data.samples import Dataset
+from edge_sdk.export.data.splits import Split
+from edge_sdk.export.evaluation.verification.evaluate import embed
+from edge_sdk.runtime.tune import TimedRun, tune
 
 REFERENCE = ("onnxruntime", "fp32.onnx")
 
@@ -37,7 +38,7 @@ def scored(bundle: Bundle, engine: str, artifact: str, data: Dataset) -> tuple[S
         return verification_scores(found.embeddings, people, genuine), verifier.threshold
 
 
-def line(lap: Lap, drift: str) -> str:
+def line(lap: TimedRun, drift: str) -> str:
     fields = (lap.engine, lap.artifact, str(lap.threads), f"{lap.size / 1e6:.3f}")
     times = (f"{lap.median_ms:.3f}", f"{lap.p99_ms:.3f}") if lap.passes else ("", lap.excluded)
     return "| " + " | ".join((*fields, *times, drift)) + " |"

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from edge_sdk import Bundle
-from edge_sdk.export.datasets.synthetic import SyntheticWriter
+from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
 from edge_sdk.preprocess import INK, PAPER, Image, Operation, apply
 from edge_sdk.runtime.engines import Engine, artifacts, load_engine
 

@@ -202,8 +202,8 @@ def tflite_models() -> TFLiteModels:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return torch.nn.functional.normalize(x)
 
-    from edge_sdk.calibration.quantize_tflite import Observation
-    from edge_sdk.export.float_tflite import to_tflite
+    from edge_sdk.calibration.quantization.tflite_int8 import Observation
+    from edge_sdk.export.formats.float_tflite import to_tflite
     from edge_sdk.export.recipes.deepsign import Fire, convolution
 
     with torch.random.fork_rng():

@@ -12,7 +12,9 @@ import pytest
 
 from edge_sdk.bundle import Bundle
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+from .paths import ROOT
+
+EXAMPLES = ROOT / "examples"
 SAYS = {
     "verify_two_signatures.py": ["score", "threshold"],
     "enroll_and_verify.py": ["own signature", "forgery"],
@@ -40,7 +42,7 @@ def test_example(example: str, tmp_path: Path) -> None:
 def test_verify_accepts_an_image_with_itself(tmp_path: Path) -> None:
     import cv2
 
-    from edge_sdk.export.datasets.synthetic import SyntheticWriter
+    from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
 
     image = tmp_path / "own.png"
     assert cv2.imwrite(str(image), SyntheticWriter(3).genuine(0))

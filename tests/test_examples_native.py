@@ -20,12 +20,14 @@ import pytest
 
 from edge_sdk import images, preprocess
 from edge_sdk.bundle import Bundle
-from edge_sdk.export.datasets.photograph import Conditions, photograph
-from edge_sdk.export.datasets.synthetic import SyntheticWriter
+from edge_sdk.export.data.signatures.photographs import Conditions, photograph
+from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
 from edge_sdk.preprocess import FACE, FACE_OVAL, INK, PAPER, LimitSize, Operation, Resize, ToGray
 from edge_sdk.slicing import slice_bundle
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+from .paths import ROOT
+
+EXAMPLES = ROOT / "examples"
 ROOTS = [f"-D{name}={os.environ[name]}" for name in ("TFLITE_ROOT", "ONNXRUNTIME_ROOT") if name in os.environ]
 
 PIPELINES: dict[str, tuple[Operation, ...]] = {

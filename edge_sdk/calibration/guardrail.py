@@ -25,7 +25,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge_sdk.calibration.metrics import (
+from edge_sdk.calibration.metrics.verification import (
     Curves,
     Floats,
     ScoreSet,
@@ -35,7 +35,7 @@ from edge_sdk.calibration.metrics import (
     replicate,
 )
 from edge_sdk.errors import GuardrailError, ScoreError, UsageError
-from edge_sdk.manifest import Drift
+from edge_sdk.manifest import AccuracyDifference
 
 OUTSIDE_BAND = 0.999
 """Outside the reported band round the threshold, at least this share of the decisions is equal."""
@@ -59,7 +59,7 @@ def compare(
     species: ArrayLike | None = None,
     replicates: int = 2000,
     seed: int = 0,
-) -> Drift:
+) -> AccuracyDifference:
     """What quantisation adds to an error rate; see the module's page for the verdict.
 
     Both sets hold the same comparisons in the same order. metric: ``eer``, ``fnmr_at_fmr_1e-2`` or
@@ -93,7 +93,7 @@ def compare(
     alike = None
     if threshold_float is not None and threshold_quantised is not None:
         alike = agreement(float_scores, quantised_scores, threshold_float, threshold_quantised)
-    return Drift(
+    return AccuracyDifference(
         metric=metric,
         budget=budget,
         delta=delta,
@@ -141,12 +141,12 @@ def agreement(first: ScoreSet, second: ScoreSet, threshold_first: float, thresho
     return Agreement(1 - flipped.size / every.size, band, every.size)
 
 
-def passes(drifts: Sequence[Drift]) -> bool:
+def passes(drifts: Sequence[AccuracyDifference]) -> bool:
     """Whether something was measured and every drift passes."""
     return bool(drifts) and all(drift.verdict == "pass" for drift in drifts)
 
 
-def enforce(drifts: Sequence[Drift], artifacts: Sequence[str] = ()) -> None:
+def enforce(drifts: Sequence[AccuracyDifference], artifacts: Sequence[str] = ()) -> None:
     """Raise GuardrailError with a table unless every drift passes; nothing measured is no pass either."""
     if not drifts:
         raise GuardrailError("the guardrail measured nothing")
@@ -157,7 +157,7 @@ def enforce(drifts: Sequence[Drift], artifacts: Sequence[str] = ()) -> None:
         )
 
 
-def table(drifts: Sequence[Drift], artifacts: Sequence[str] = ()) -> str:
+def table(drifts: Sequence[AccuracyDifference], artifacts: Sequence[str] = ()) -> str:
     """The drifts as text, one a line, in percentage points; artifacts: the id of each drift's artifact."""
     rows: list[tuple[str, ...]] = [("artifact", "metric", "data", "delta", "upper 90 %", "budget", "verdict")]
     for artifact, drift in zip(artifacts or [""] * len(drifts), drifts, strict=True):

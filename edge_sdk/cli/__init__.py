@@ -27,7 +27,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from edge_sdk import __version__
+from edge_sdk._version import __version__
 from edge_sdk.errors import EdgeSdkError, UsageError
 
 ACCEPTED, REJECTED, USAGE, ERROR = 0, 1, 2, 3

@@ -70,11 +70,11 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     if options and not spoof:
         raise UsageError(f"{bundle.id} compares people: --faces and --frame-rate are for bundles of task spoof")
     try:
-        from edge_sdk.export.datasets import load
-        from edge_sdk.export.progress import Progress
+        from edge_sdk.export.data.load import load
+        from edge_sdk.export.training.progress import Progress
 
-        home = "edge_sdk.export.liveness" if spoof else "edge_sdk.export"  # alike in what is called here
-        evaluation, reports = (importlib.import_module(f"{home}.{name}") for name in ("evaluation", "reports"))
+        home = f"edge_sdk.export.evaluation.{'spoof' if spoof else 'verification'}"  # alike in what is called here
+        evaluation, reports = (importlib.import_module(f"{home}.{name}") for name in ("evaluate", "report"))
     except ImportError as error:
         raise MissingToolError(error.name or "a package", "export") from error
     with Progress(quiet=arguments.json) as progress:
@@ -105,7 +105,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 def _subjects(path: Path) -> list[str]:
     if path.suffix == ".json":
-        from edge_sdk.export.splits import Split
+        from edge_sdk.export.data.splits import Split
 
         return list(Split.read(path).test)
     try:

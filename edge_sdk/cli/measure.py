@@ -13,7 +13,7 @@ from edge_sdk.cli import ACCEPTED, ERROR
 
 if TYPE_CHECKING:
     from edge_sdk.bundle import Bundle
-    from edge_sdk.runtime.tune import Lap
+    from edge_sdk.runtime.tune import TimedRun
 
 DEFAULT_BUNDLE = "deepsign"
 
@@ -67,14 +67,14 @@ def _say(line: str) -> None:
 
 def _tune(arguments: argparse.Namespace) -> int:
     from edge_sdk.bundle import Bundle
-    from edge_sdk.runtime import tuning
+    from edge_sdk.runtime import tuning_store
     from edge_sdk.runtime.tune import rows, tune
 
     bundle = Bundle.open(arguments.bundle)
     laps = tune(bundle, threads=arguments.threads, seconds=arguments.seconds, say=_say)
     stored, problem = "", ""
     try:
-        stored = str(tuning.store(rows(bundle, laps)))
+        stored = str(tuning_store.store(rows(bundle, laps)))
     except (OSError, RuntimeError) as exc:  # a read-only system; RuntimeError: no home
         problem = str(exc)
     best = [next(lap for lap in laps if lap.threads == count) for count in sorted(set(arguments.threads))]
@@ -94,7 +94,7 @@ def _tune(arguments: argparse.Namespace) -> int:
     return ACCEPTED
 
 
-def _table(laps: tuple[Lap, ...]) -> str:
+def _table(laps: tuple[TimedRun, ...]) -> str:
     lines = [f"{'engine':<16}{'artifact':<16}{'threads':>7}{'MB':>9}{'median ms':>12}{'p99 ms':>10}{'passes':>9}"]
     for lap in laps:
         measured = f"{lap.median_ms:12.3f}{lap.p99_ms:10.3f}{lap.passes:9}" if lap.passes else f"  no: {lap.excluded}"
@@ -102,7 +102,7 @@ def _table(laps: tuple[Lap, ...]) -> str:
     return "\n".join(lines)
 
 
-def _advice(bundle: Bundle, best: list[Lap], stored: str, problem: str) -> str:
+def _advice(bundle: Bundle, best: list[TimedRun], stored: str, problem: str) -> str:
     options = [f"--engine {lap.engine} --precision {lap.artifact} --threads {lap.threads}" for lap in best]
     if stored:
         return "\n".join([f"stored for {bundle.id} in {stored}; --engine auto now means:", *options])

@@ -45,12 +45,13 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def _reproduce(arguments: argparse.Namespace) -> int:
     try:
-        from edge_sdk.export import protocols, recipe, tables
-        from edge_sdk.export.reproduce import Request, reproduce
-        from edge_sdk.export.sizes import sizes
+        from edge_sdk.export import recipes
+        from edge_sdk.export.reproduction import protocols, tables
+        from edge_sdk.export.reproduction.reproduce import Request, reproduce
+        from edge_sdk.export.reproduction.sizes import sizes
     except ImportError as error:
         raise MissingToolError(error.name or "a package", "export") from error
-    models = arguments.models or [name for name in protocols.PAPER_MODELS if name in recipe.names()]
+    models = arguments.models or [name for name in protocols.PAPER_MODELS if name in recipes.names()]
     if arguments.table == protocols.SIZE_TABLE:
         table = tables.size_table(sizes(models, arguments.presets or ["paper"], tiny=arguments.tiny))
     else:

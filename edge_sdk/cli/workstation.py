@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from edge_sdk.errors import MissingToolError, UsageError
 
 if TYPE_CHECKING:
-    from edge_sdk.export.guide import Guide
-    from edge_sdk.export.progress import Progress
-    from edge_sdk.export.splits import Split
+    from edge_sdk.export.data.splits import Split
+    from edge_sdk.export.training.hooks import Guide
+    from edge_sdk.export.training.progress import Progress
 
 SETTINGS = ("labels", "relation", "embedding", "views", "reconstruction", "features", "soft", "temperature")
 """Of a distillation; which of them a student has depends on its task."""
@@ -35,7 +35,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     distill.add_argument(
         "--unlabeled", nargs="+", default=[], metavar="SPEC", help="more pictures, as for --data or any folder of them"
     )
-    settings = distill.add_argument_group("what counts how much (defaults: edge_sdk.export.teaching.Method)")
+    settings = distill.add_argument_group("what counts how much (defaults: edge_sdk.export.distillation.hook.Method)")
     settings.add_argument("--labels", type=float, metavar="WEIGHT", help="of the recipe's own objective")
     settings.add_argument("--relation", type=float, metavar="WEIGHT", help="of the teacher's similarities")
     settings.add_argument("--embedding", type=float, metavar="WEIGHT", help="of the teacher's embeddings")
@@ -123,14 +123,14 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def _distill(arguments: argparse.Namespace) -> int:
     try:
-        from edge_sdk.export import recipe
-        from edge_sdk.export.datasets import load_unlabeled
-        from edge_sdk.export.teachers import Teacher
-        from edge_sdk.export.teaching import Teaching, method
+        from edge_sdk.export import recipes
+        from edge_sdk.export.data.load import load_unlabeled
+        from edge_sdk.export.distillation.hook import Teaching, method
+        from edge_sdk.export.distillation.teachers import Teacher
     except ImportError as error:
         raise MissingToolError(error.name or "a package", "export") from error
     given = {name: getattr(arguments, name) for name in SETTINGS} | {"unlabeled": arguments.unlabeled_batch}
-    student = recipe.get(arguments.recipe)
+    student = recipes.get(arguments.recipe)
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = method(student, student.preset(arguments.preset), chosen)
     teachers = tuple(Teacher.read(run) for run in arguments.teacher)
@@ -142,10 +142,12 @@ def _distill(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None]) -> int:
     """Train, with the guide that fits the people's split."""
     try:
-        from edge_sdk.export import recipe, training
-        from edge_sdk.export.datasets import load
-        from edge_sdk.export.qat import QuantisationAware
-        from edge_sdk.export.splits import Split
+        from edge_sdk.export import recipes
+        from edge_sdk.export.data.load import load
+        from edge_sdk.export.data.splits import Split
+        from edge_sdk.export.qat.run import QuantisationAware
+        from edge_sdk.export.training import loop
+        from edge_sdk.export.training.run import Run
     except ImportError as error:
         raise MissingToolError(error.name or "a package", "export") from error
     source, steps = arguments.source, arguments.steps
@@ -157,9 +159,9 @@ def _run(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None]) 
     qat = QuantisationAware.read(source, split, **({} if steps is None else {"steps": steps})) if source else None
     split = qat.split if qat else split or Split.draw(data, arguments.seed)
     data = data.select(split.everybody)  # now, for the export would miss them only after the training
-    outcome = training.train(
-        training.Run(
-            recipe=recipe.get(arguments.recipe),
+    outcome = loop.train(
+        Run(
+            recipe=recipes.get(arguments.recipe),
             preset_name=arguments.preset,
             folder=arguments.out,
             data=tuple(arguments.data),
@@ -180,7 +182,7 @@ def _run(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None]) 
         facts = {"steps": outcome.steps, **outcome.measured, "seconds": outcome.seconds}
         print(json.dumps({"run": str(arguments.out), **facts}))
     else:
-        found = training.told(outcome.measured)[0]
+        found = loop.told(outcome.measured)[0]
         print(f"{outcome.steps} steps in {outcome.seconds / 60:.1f} minutes; validation {found}")
         print(f"next: edge-sdk export {arguments.out} --out {arguments.recipe}.edge")
     return 0
@@ -188,7 +190,7 @@ def _run(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None]) 
 
 def _progress() -> Progress:
     """Of what precedes a training."""
-    from edge_sdk.export.progress import Progress
+    from edge_sdk.export.training.progress import Progress
 
     return Progress(quiet=_rank() > 0)
 
@@ -200,7 +202,7 @@ def _rank() -> int:
 
 def _export(arguments: argparse.Namespace) -> int:
     try:
-        from edge_sdk.export.exporting import export
+        from edge_sdk.export.packaging.build import export
     except ImportError as error:
         raise MissingToolError(error.name or "a package", "export") from error
     bundle = export(

@@ -22,9 +22,7 @@ from numpy.typing import NDArray
 
 from edge_sdk import images, preprocess
 from edge_sdk.bundle import Bundle
-from edge_sdk.density import GaussianMixture
 from edge_sdk.errors import BundleError, EngineError, InputError, ScoreError
-from edge_sdk.liveness import liveness, members
 from edge_sdk.manifest import Image, Input, LatentLikelihood, SpoofPoint
 from edge_sdk.preprocess.crop import Box, FaceCrop
 from edge_sdk.results import SpoofDecision, SpoofResult, StreamResult, Timings
@@ -33,6 +31,8 @@ from edge_sdk.runtime.engines import Tensors
 from edge_sdk.runtime.faces import Cascade, FaceLocator, Tracker
 from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.temporal import KOfN, Limits, Observation, Rule, TemporalDecision
+from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
+from edge_sdk.scoring.spoof import liveness, members
 
 FLAGS = (*frames.FLAGS, "several_faces")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, UsageError
 from edge_sdk.manifest import Artifact
-from edge_sdk.runtime import tuning
+from edge_sdk.runtime import tuning_store
 from edge_sdk.runtime.engines import ENGINES, artifacts, has_device, installed, missing, usable, version
 
 _LOG = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def candidates(bundle: Bundle, engine: str = ALL, precision: str | None = None) 
 def _tuned(bundle: Bundle, able: tuple[Choice, ...], precision: str | None, threads: int) -> Choice | None:
     """Return the fastest choice of the precision as it was tuned, unless anything has changed since."""
     wanted = {a.id for a in bundle.manifest.artifacts if precision is None or _fits(a, precision)}
-    tuned = next((row for row in tuning.recall(bundle.id, threads) if row.artifact in wanted), None)
+    tuned = next((row for row in tuning_store.recall(bundle.id, threads) if row.artifact in wanted), None)
     if tuned is None:
         return None
     found = next((c for c in able if (c.engine, c.artifact.id) == (tuned.engine, tuned.artifact)), None)

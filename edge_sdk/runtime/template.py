@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import ScoreError, TemplateError
-from edge_sdk.scores import normalise
+from edge_sdk.scoring.embedding import normalise
 
 _FAMILY = b"EDGE-TEMPLATE-"
 MAGIC = _FAMILY + b"1\n"  # the version of the layout described above

@@ -18,7 +18,7 @@ from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import Engine, Tensors, load_engine, version
 from edge_sdk.runtime.selection import Choice, candidates
 from edge_sdk.runtime.selftest import replay
-from edge_sdk.runtime.tuning import Tuned
+from edge_sdk.runtime.tuning_store import Tuned
 
 MIN_ROUNDS = 3
 MIN_PASSES = 3  # a round, after one that only fills the caches again
@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Lap:
+class TimedRun:
     """One engine, artifact and number of threads, measured over ``passes`` passes, or why it is not eligible."""
 
     engine: str
@@ -43,7 +43,7 @@ class Lap:
 
 @dataclass
 class _Runner:
-    lap: Lap
+    lap: TimedRun
     engine: Engine
     milliseconds: list[float] = field(default_factory=list)
 
@@ -58,7 +58,7 @@ class _Runner:
             self.milliseconds.append((time.perf_counter() - start) * 1e3)
             done += 1
 
-    def measured(self) -> Lap:
+    def measured(self) -> TimedRun:
         """The lap with its quantiles; p99 is a pass that was measured, not a value between two."""
         ordered = sorted(self.milliseconds)
         p99 = ordered[math.ceil(0.99 * len(ordered)) - 1]
@@ -71,7 +71,7 @@ def tune(
     threads: Sequence[int] = (1,),
     seconds: float = 10.0,
     say: Say = lambda _: None,
-) -> tuple[Lap, ...]:
+) -> tuple[TimedRun, ...]:
     """Measure one pass of the engine on the golden inputs, for every usable engine, artifact and number of threads.
 
     They take turns, so that a clock that slows down slows all alike; all are in memory at once. Accuracy is not for
@@ -97,10 +97,10 @@ def tune(
     opened = Bundle.open(bundle)
     inputs, pictures = _golden(opened)
     runners: list[_Runner] = []
-    excluded: list[Lap] = []
+    excluded: list[TimedRun] = []
     try:
         for choice, count in itertools.product(candidates(opened), sorted(set(threads))):
-            lap = Lap(choice.engine, choice.artifact.id, count, choice.artifact.file.size)
+            lap = TimedRun(choice.engine, choice.artifact.id, count, choice.artifact.file.size)
             if reason := _objection(opened, choice, count, pictures):
                 excluded.append(replace(lap, excluded=reason))
             else:
@@ -118,8 +118,8 @@ def tune(
     return (*sorted(measured, key=lambda lap: lap.median_ms or 0.0), *excluded)
 
 
-def rows(bundle: Bundle, laps: Sequence[Lap]) -> tuple[Tuned, ...]:
-    """What :func:`edge_sdk.runtime.tuning.store` keeps of the laps."""
+def rows(bundle: Bundle, laps: Sequence[TimedRun]) -> tuple[Tuned, ...]:
+    """What :func:`edge_sdk.runtime.tuning_store.store` keeps of the laps."""
     processor = device.processor()
     return tuple(
         Tuned(

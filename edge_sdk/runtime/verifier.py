@@ -22,7 +22,7 @@ from edge_sdk.quality import Prepared
 from edge_sdk.results import Timings, VerifyResult
 from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.template import Template
-from edge_sdk.scores import combine, embedding_scores, mean_embedding
+from edge_sdk.scoring.embedding import combine, embedding_scores, mean_embedding
 
 # Pictures per call of the engine, where the model's batch is free. Two at once were no faster on ONNX Runtime and took
 # 14 MB more (DeepSign, one thread, processor time of a pair: fp32 22.2 ms one by one, 22.8 together; int8 24.8, 24.7).

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge_sdk.calibration import guardrail
-from edge_sdk.calibration.metrics import ScoreSet
+from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.errors import GuardrailError, ScoreError, UsageError
 
 

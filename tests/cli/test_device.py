@@ -18,7 +18,8 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.cli import device, main
 from edge_sdk.runtime import Template, Verifier
 
-ROOT = Path(__file__).parents[2]
+from ..paths import ROOT
+
 Maker = Callable[..., Bundle]
 
 

@@ -14,6 +14,8 @@ import pytest
 
 from edge_sdk.cli import main
 
+from ..paths import ROOT
+
 
 def test_unknown_recipe_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["train", "nothing", "--data", "synthetic:20", "--out", str(tmp_path / "run"), "--json"])
@@ -77,7 +79,7 @@ def test_faces_are_trained_on_and_without_attacks_nothing_is_exported(
     run = str(tmp_path / "run")
     data = f"live:{tmp_path / 'faces'}"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("edge_sdk.export.progress.PLAIN_SECONDS", 0)
+    monkeypatch.setattr("edge_sdk.export.training.progress.PLAIN_SECONDS", 0)
     assert main(["train", "ganomaly", "--tiny", "--steps", "2", "--data", data, "--out", run]) == 0
     said = capsys.readouterr().out
     assert "2 steps" in said
@@ -107,7 +109,7 @@ def test_without_the_extra_a_command_names_package_and_extra(command: list[str],
     code = (
         "import sys; sys.modules.update(torch=None, matplotlib=None); from edge_sdk.cli import main; sys.exit(main())"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", code, *command],
         cwd=tmp_path,

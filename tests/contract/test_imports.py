@@ -7,14 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 import edge_sdk
 from edge_sdk.errors import EdgeSdkError
 
-ROOT = Path(__file__).parents[2]
+from ..paths import ROOT
+
 PACKAGE = ROOT / "edge_sdk"
 LAYERS = ("contract", "runtime", "calibration", "export", "cli")  # each may import itself and those before it
 WORKSTATION = {"torch", "onnx", "onnxscript", "lightning_fabric", "matplotlib", "rich", "safetensors", "sklearn"}

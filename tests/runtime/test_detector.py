@@ -13,9 +13,7 @@ import pytest
 
 from edge_sdk import SpoofDecision, SpoofDetector, SpoofResult, StreamResult, preprocess
 from edge_sdk.bundle import Bundle, BundleWriter
-from edge_sdk.density import GaussianMixture
 from edge_sdk.errors import BundleError, EngineError, InputError, OperatingPointError
-from edge_sdk.liveness import liveness
 from edge_sdk.manifest import (
     Image,
     Input,
@@ -31,6 +29,8 @@ from edge_sdk.preprocess.crop import Box, FaceCrop
 from edge_sdk.runtime.engines import fake as fake_engine
 from edge_sdk.runtime.engines.fake import FakeModel
 from edge_sdk.runtime.temporal import KOfN, Limits
+from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
+from edge_sdk.scoring.spoof import liveness
 
 from .drawn import frame
 

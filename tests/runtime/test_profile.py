@@ -19,7 +19,7 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, MissingEngineError, ScoreError, UsageError
 from edge_sdk.runtime import Verifier, device
 from edge_sdk.runtime.engines.fake import FakeModel
-from edge_sdk.runtime.engines.placement import Placed, placement
+from edge_sdk.runtime.engines.placement import NodePlacement, placement
 from edge_sdk.runtime.profile import SINGLE_STREAM_CALLS, profile
 from edge_sdk.runtime.profile import _measure as run_process
 from edge_sdk.runtime.profile.power import PowerMeter
@@ -271,7 +271,7 @@ def report() -> Report:
         first_per_s=50,
         last_per_s=40,
         peak_bytes=None,
-        nodes=(Placed("Conv", "<CPU>", 3, 0.75), Placed("Gemm", "CPU", 1, 0.25)),
+        nodes=(NodePlacement("Conv", "<CPU>", 3, 0.75), NodePlacement("Gemm", "CPU", 1, 0.25)),
         curve=((1.0, 0.0), (10.0, 0.5), (20.0, 1.0)),
         moments=(Moment(at_s=30, median_ms=9, max_ms=19), Moment(at_s=60, median_ms=11, max_ms=20)),
     )

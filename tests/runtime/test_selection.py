@@ -12,10 +12,10 @@ import pytest
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, MissingEngineError, UsageError
 from edge_sdk.manifest import Artifact
-from edge_sdk.runtime import Verifier, device, tuning
+from edge_sdk.runtime import Verifier, device, tuning_store
 from edge_sdk.runtime.engines import ENGINES, _Row, version
 from edge_sdk.runtime.selection import candidates, choose
-from edge_sdk.runtime.tuning import Tuned
+from edge_sdk.runtime.tuning_store import Tuned
 
 Maker = Callable[..., Bundle]
 FAKE = ENGINES["fake"].module
@@ -178,7 +178,9 @@ def tuned(engine: str, artifact: str, median_ms: float) -> Tuned:
 
 def test_auto_takes_the_fastest_that_was_tuned(of: Callable[..., Bundle]) -> None:
     bundle = of("fp32.onnx", "int8.onnx", "fp32.tflite", "int8.tflite")
-    tuning.store([tuned("old", "fp32.onnx", 1.0), tuned("old", "int8.onnx", 3.0), tuned("small", "int8.tflite", 2.0)])
+    tuning_store.store(
+        [tuned("old", "fp32.onnx", 1.0), tuned("old", "int8.onnx", 3.0), tuned("small", "int8.tflite", 2.0)]
+    )
     assert pair(bundle) == ("old", "fp32.onnx")
     assert pair(bundle, "auto", "int8") == ("small", "int8.tflite")
     assert pair(bundle, "auto", "int8.onnx") == ("old", "int8.onnx")
@@ -192,5 +194,5 @@ def test_auto_takes_the_fastest_that_was_tuned(of: Callable[..., Bundle]) -> Non
     [{"bundle_id": "other"}, {"threads": 2}, {"engine_version": "0.0"}, {"processor": "other"}, {"engine": "absent"}],
 )
 def test_what_has_changed_since_is_not_used(of: Callable[..., Bundle], change: dict[str, object]) -> None:
-    tuning.store([msgspec.structs.replace(tuned("old", "fp32.onnx", 1.0), **change)])
+    tuning_store.store([msgspec.structs.replace(tuned("old", "fp32.onnx", 1.0), **change)])
     assert pair(of("fp32.onnx", "int8.tflite")) == ("small", "int8.tflite")

@@ -23,7 +23,7 @@ from edge_sdk.manifest import DecisionHead, EmbeddingDistance, Image, Input, Out
 from edge_sdk.runtime import Template, Verifier
 from edge_sdk.runtime import verifier as verifier_module
 from edge_sdk.runtime.engines.fake import FakeModel
-from edge_sdk.scores import embedding_scores
+from edge_sdk.scoring.embedding import embedding_scores
 
 Maker = Callable[..., Bundle]
 Signer = Callable[..., np.ndarray]

@@ -17,7 +17,8 @@ import pytest
 
 from edge_sdk import Bundle, Verifier
 
-ROOT = Path(__file__).parents[2]
+from ..paths import ROOT
+
 PIP = [sys.executable, "-m", "pip", "-qq"]
 CORE = ["opencv-python-headless>=4.10,<5", "msgspec>=0.19"]
 TFLITE = {  # nothing but one engine: a new phone, and a board of 2023

@@ -18,7 +18,7 @@ from typing import Protocol, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk import __version__
+from edge_sdk._version import __version__
 from edge_sdk.errors import MissingEngineError, UsageError
 from edge_sdk.manifest import Format, Precision
 
@@ -75,7 +75,7 @@ _TFLITE = ("int8.tflite", "fp32.tflite", "int8-io.tflite")
 # In the order of preference for "auto".
 ENGINES: dict[str, _Row] = {
     "tensorrt": _Row(
-        "edge_sdk.runtime.engines.tensorrt",
+        "edge_sdk.runtime.engines.tensorrt.engine",
         ("int8-sym.onnx", "fp32.onnx"),
         ("tensorrt", "tensorrt_rtx"),
         "tensorrt",

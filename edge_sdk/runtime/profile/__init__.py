@@ -16,7 +16,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from edge_sdk import __version__
+from edge_sdk._version import __version__
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError, UsageError
 from edge_sdk.runtime import device

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from edge_sdk.runtime.engines.placement import Placed
+from edge_sdk.runtime.engines.placement import NodePlacement
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,7 +93,7 @@ class Measured(_Record, frozen=True, kw_only=True, tag="measured"):
     first_per_s: float
     last_per_s: float
     peak_bytes: int | None
-    nodes: tuple[Placed, ...] | None
+    nodes: tuple[NodePlacement, ...] | None
     curve: tuple[tuple[float, float], ...]
     moments: tuple[Moment, ...]
 

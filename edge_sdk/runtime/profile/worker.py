@@ -24,7 +24,7 @@ from edge_sdk.errors import BundleError, EdgeSdkError, EngineError
 from edge_sdk.results import SpoofResult, VerifyResult
 from edge_sdk.runtime import SpoofDetector, Verifier, device
 from edge_sdk.runtime.engines import version
-from edge_sdk.runtime.engines.placement import Placed, placement
+from edge_sdk.runtime.engines.placement import NodePlacement, placement
 from edge_sdk.runtime.profile.quantiles import quantile
 from edge_sdk.runtime.profile.records import Failed, Job, Measured, Moment, Progress, Stage
 
@@ -135,7 +135,7 @@ def _moments(finished: Floats, totals: Floats) -> tuple[Moment, ...]:
     )
 
 
-def _nodes(bundle: Bundle, job: Job, picture: bytes) -> tuple[Placed, ...] | None:
+def _nodes(bundle: Bundle, job: Job, picture: bytes) -> tuple[NodePlacement, ...] | None:
     (tensor,) = bundle.manifest.inputs
     inputs = {tensor.name: preprocess.apply(tensor.preprocessing, images.load(picture))[None]}
     try:
