@@ -112,13 +112,13 @@ def _advice(bundle: Bundle, best: list[TimedRun], stored: str, problem: str) -> 
 def _profile(arguments: argparse.Namespace) -> int:
     import msgspec
 
+    from edge_sdk import files
     from edge_sdk.runtime.profile import profile
     from edge_sdk.runtime.profile.records import Failed
     from edge_sdk.runtime.profile.report import html, text
 
     if arguments.report:  # what cannot be written is not measured first
-        arguments.report.parent.mkdir(parents=True, exist_ok=True)
-        arguments.report.touch()
+        files.check_writable(arguments.report)
     report = profile(
         arguments.bundle,
         engine=arguments.engine,
@@ -129,6 +129,6 @@ def _profile(arguments: argparse.Namespace) -> int:
         say=_say,
     )
     if arguments.report:
-        arguments.report.write_text(html(report), encoding="utf-8")
+        files.write_text(arguments.report, html(report))
     print(json.dumps(msgspec.to_builtins(report), allow_nan=False) if arguments.json else text(report))
     return ERROR if any(isinstance(run.outcome, Failed) for run in report.runs) else ACCEPTED
