@@ -10,6 +10,9 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   ├── UnsupportedImageError          an array of a wrong type, shape or value range
     │   ├── VideoDecodeError               not a video, or one without a frame that can be decoded
     │   ├── CameraError                    no such camera, or it gives no pictures
+    │   ├── RecordingNotFoundError (FileNotFoundError)
+    │   ├── RecordingDecodeError           a sensor's file that is no CSV of numbers, truncated, or empty
+    │   ├── UnsupportedRecordingError      a sensor's array of a wrong type or shape, not finite, or too short
     │   └── UnusableSampleError            a readable image that cannot be enrolled (empty, too small)
     ├── BundleError                        a bundle cannot be used
     │   ├── BundleNotFoundError (FileNotFoundError)
@@ -67,6 +70,18 @@ class VideoDecodeError(InputError):
 
 class CameraError(InputError):
     """There is no such camera, or it gives no pictures."""
+
+
+class RecordingNotFoundError(InputError, FileNotFoundError):
+    """There is no recording of a sensor at this path."""
+
+
+class RecordingDecodeError(InputError):
+    """The bytes are no complete recording of a sensor."""
+
+
+class UnsupportedRecordingError(InputError):
+    """A recording that is not finite numbers of the wanted channels, or that is too short."""
 
 
 class UnusableSampleError(InputError):

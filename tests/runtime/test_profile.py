@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import platform
 import sys
 import types
 import xml.etree.ElementTree as ET
@@ -228,25 +229,63 @@ def test_without_jetson_stats_power_is_unknown(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("lines", "name", "instructions"),
+    ("machine", "lines", "name", "instructions", "label"),
     [
-        ("model name\t: Some CPU\nflags\t\t: fpu avx2 avx512_vnni sha_ni\n", "Some CPU", ("avx2", "avx512_vnni")),
-        ("processor\t: 0\nFeatures\t: fp asimd asimddp\n", "Some Board", ("asimd", "asimddp")),
+        (
+            "x86_64",
+            "model name\t: Some CPU\nflags\t\t: fpu avx2 avx512_vnni sha_ni\n",
+            "Some CPU",
+            ("avx2", "avx512_vnni"),
+            "x86-64 AVX512-VNNI",
+        ),
+        ("AMD64", "model name\t: Some CPU\nflags\t\t: fpu avx2\n", "Some CPU", ("avx2",), "x86-64 AVX2"),
+        (
+            "aarch64",
+            "processor\t: 0\nFeatures\t: fp asimd asimddp\n",
+            "Some Board",
+            ("asimd", "asimddp"),
+            "aarch64 dotprod",
+        ),
     ],
 )
 def test_the_machine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, name: str, instructions: tuple[str, ...]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    machine: str,
+    lines: str,
+    name: str,
+    instructions: tuple[str, ...],
+    label: str,
 ) -> None:
+    monkeypatch.delenv(device.INSTRUCTIONS_VARIABLE, raising=False)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
     (tmp_path / "cpuinfo").write_text(lines)
     (tmp_path / "board").write_bytes(b"Some Board\0")
     monkeypatch.setattr(device, "CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(device, "BOARD", tmp_path / "board")
     assert name in device.processor()
     assert device.instructions() == instructions
+    assert device.instruction_set() == label
     for constant in ("CPUINFO", "BOARD", "STATUS", "GOVERNOR"):
         monkeypatch.setattr(device, constant, tmp_path / "none")
     assert device.processor()
     assert (device.instructions(), device.peak_memory(), device.governor()) == (None, None, None)
+    assert device.instruction_set() == f"{label.split(maxsplit=1)[0]}, instruction set unknown"
+
+
+def test_the_instructions_can_be_set_for_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    for named, kind, label in (
+        ("avx2", "x86-64", "x86-64 AVX2"),
+        ("avx2,avx_vnni", "x86-64-vnni", "x86-64 AVX-VNNI"),
+        ("", "x86-64", "x86-64 baseline"),
+    ):
+        monkeypatch.setenv(device.INSTRUCTIONS_VARIABLE, named)
+        assert (device.processor_kind(), device.instruction_set()) == (kind, label)
+        assert device.int8_saturates() == (kind == "x86-64")
+    monkeypatch.setenv(device.INSTRUCTIONS_VARIABLE, "vnni")
+    with pytest.raises(UsageError, match="avx512_vnni"):
+        device.instructions()
 
 
 # --- the report ---

@@ -128,7 +128,7 @@ def test_inexact_int8_is_nobodys_default(of: Callable[..., Bundle], monkeypatch:
     monkeypatch.setattr("edge_sdk.runtime.engines.ENGINES", {"quick": row, **ENGINES})
     both = of("fp32.onnx", "int8.onnx")
     for saturates, expected in ((False, ("quick", "int8.onnx")), (True, ("old", "int8.onnx"))):
-        monkeypatch.setattr("edge_sdk.runtime.engines.x86.saturates", lambda answer=saturates: answer)
+        monkeypatch.setattr("edge_sdk.runtime.device.int8_saturates", lambda answer=saturates: answer)
         assert pair(both) == expected
     assert pair(both, "auto", "fp32") == ("quick", "fp32.onnx")
     assert pair(both, "quick") == ("quick", "int8.onnx")  # by its name: it will refuse, and say why

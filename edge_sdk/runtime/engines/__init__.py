@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from edge_sdk._version import __version__
 from edge_sdk.errors import MissingEngineError, UsageError
 from edge_sdk.manifest import Format, Precision
+from edge_sdk.runtime import device
 
 DEVICES = Path("/dev")
 
@@ -66,7 +67,7 @@ class _Row:
     extra: str = ""  # of edge-sdk, that installs the package
     elsewhere: str = ""  # where the package comes another way, and which
     devices: tuple[str, ...] = ()  # patterns of files in DEVICES; one must be there
-    saturating: tuple[str, ...] = ()  # artifacts that it refuses where int8 kernels saturate (x86.py)
+    saturating: tuple[str, ...] = ()  # artifacts that it refuses where int8 kernels saturate (device.int8_saturates)
 
 
 _ONNX = ("int8.onnx", "fp32.onnx")
@@ -109,9 +110,8 @@ def missing(*engines: str) -> MissingEngineError:
 
 def usable(engine: str, artifact: str) -> bool:
     """Whether ``"auto"`` may give an artifact to an engine here: the package, the device and the processor suffice."""
-    from edge_sdk.runtime.engines.x86 import saturates  # importing this package loads no other of its modules
-
-    return installed(engine) and has_device(engine) and not (artifact in _row(engine).saturating and saturates())
+    inexact = artifact in _row(engine).saturating and device.int8_saturates()
+    return installed(engine) and has_device(engine) and not inexact
 
 
 def installed(engine: str) -> bool:

@@ -18,6 +18,7 @@ from edge_sdk import __version__
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError, MissingEngineError, UsageError
 from edge_sdk.manifest import Format, Precision
+from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import ENGINES, artifacts, load_engine, usable, version
 from edge_sdk.runtime.engines.fake import FakeModel
 
@@ -130,12 +131,12 @@ def test_exact_kernels_where_the_fast_ones_saturate(
     monkeypatch: pytest.MonkeyPatch,
     tiny_bundle: Bundle,
 ) -> None:
-    from edge_sdk.runtime.engines import onnxruntime as module
-
     if flags:
         (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : fpu {flags} sha_ni\nbugs :\n")
+    monkeypatch.delenv(device.INSTRUCTIONS_VARIABLE, raising=False)
     monkeypatch.setattr(platform, "machine", lambda: machine)
-    assert module.saturates(tmp_path / "cpuinfo") is expected
+    monkeypatch.setattr(device, "CPUINFO", tmp_path / "cpuinfo")
+    assert device.int8_saturates() is expected
 
     entries: list[tuple[str, str]] = []
 
@@ -145,7 +146,6 @@ def test_exact_kernels_where_the_fast_ones_saturate(
             super().add_session_config_entry(key, value)
 
     monkeypatch.setattr(onnxruntime, "SessionOptions", Options)
-    monkeypatch.setattr(module, "saturates", lambda: expected)
     load_engine("onnxruntime", tiny_bundle.read_artifact("fp32.onnx"), "onnx")
     assert (("session.x64quantprecision", "1") in entries) is expected
 
