@@ -19,7 +19,6 @@ import pytest
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, MissingEngineError, ScoreError, UsageError
 from edge_sdk.runtime import Verifier, device
-from edge_sdk.runtime.engines.fake import FakeModel
 from edge_sdk.runtime.engines.placement import NodePlacement, placement
 from edge_sdk.runtime.profile import SINGLE_STREAM_CALLS, profile
 from edge_sdk.runtime.profile import _measure as run_process
@@ -137,11 +136,11 @@ def test_each_configuration_in_a_process_of_its_own(bundle: Bundle) -> None:
 
 
 def test_failures_are_reported_and_not_left_out(make_bundle: Maker, tmp_path: Path) -> None:
-    broken = make_bundle(
-        models={"fp32": msgspec.json.encode(FakeModel(shape=(1, 150, 180), failure="error"))}, golden={"fp32.onnx": 0.5}
-    )
-    (run,) = profile(broken, engine="fake", seconds=0.01).runs
-    assert run.outcome == Failed(error="EngineError", message="asked to fail")
+    broken = make_bundle(models={"fp32": b"no model"}, golden={"fp32.onnx": 0.5})
+    (run,) = profile(broken, engine="onnxruntime", seconds=0.01).runs
+    assert isinstance(run.outcome, Failed)
+    assert run.outcome.error == "EngineError"
+    assert run.outcome.message.startswith("ONNX Runtime refuses the model")
     with pytest.raises(BundleError, match="golden"):
         measure(job(make_bundle()))
 
@@ -182,7 +181,7 @@ def test_what_is_asked_for(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_nodes_of_an_engine_that_does_not_tell(bundle: Bundle) -> None:
-    assert placement("fake", b"", {}, threads=1) is None
+    assert placement("litert", b"", {}, threads=1) is None
     with pytest.raises(EngineError, match="onnxruntime failed"):
         placement("onnxruntime", b"no model", {}, threads=1)
 
