@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk import images, preprocess, quality
+from edge_sdk import images, modalities
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, ScoreError, TemplateError, UnusableSampleError
 from edge_sdk.manifest import EmbeddingDistance, Image, Input, VerifyPoint
-from edge_sdk.quality import Prepared
+from edge_sdk.modalities import Prepared
 from edge_sdk.results import Timings, VerifyResult
 from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.template import Template
@@ -70,6 +70,7 @@ class Verifier(Session[VerifyPoint]):
     ) -> None:
         opened = Bundle.open(bundle)
         self._input, self._score = _interface(opened)
+        self._modality = modalities.get(opened.manifest.modality)
         super().__init__(
             opened,
             engine=engine,
@@ -106,11 +107,11 @@ class Verifier(Session[VerifyPoint]):
             template = self._check(reference)
         else:
             sources = _as_list(reference)
-        pictures = [images.load(source) for source in (*sources, query)]
+        pictures = [self._modality.decode(source) for source in (*sources, query)]
         decoded = time.perf_counter()
-        prepared = [self.prepare(picture) for picture in pictures]
+        prepared = [self._modality.prepare(self._input.preprocessing, picture) for picture in pictures]
         ready = time.perf_counter()
-        named = tuple(flag for flag in quality.FLAGS if any(flag in one.flags for one in prepared))
+        named = tuple(flag for flag in self._modality.flags if any(flag in one.flags for one in prepared))
         if any(one.blocking for one in prepared):
             inferred = ready
             score, raw, accepted = 0.0, _WORST_RAW[self._score.metric], False
@@ -166,10 +167,7 @@ class Verifier(Session[VerifyPoint]):
         Raises:
             InputError: The picture cannot be decoded.
         """
-        operations, image = self._input.preprocessing, images.load(picture)
-        if self.bundle.manifest.modality == "signature":
-            return quality.prepare(operations, image)
-        return Prepared(preprocess.apply(operations, image))
+        return self._modality.prepare(self._input.preprocessing, self._modality.decode(picture))
 
     def embed(self, pictures: images.Source | Prepared | Sequence[images.Source | Prepared]) -> NDArray[np.float32]:
         """Embed pictures, whatever their quality: for evaluation and for those who know what they do.
