@@ -29,6 +29,6 @@ def markdown(text: str) -> str:
     """
 
     def fence(match: re.Match[str]) -> str:
-        return f":\n\n```python\n{textwrap.dedent(match[2]).strip()}\n```\n"
+        return f":\n\n```python\n{textwrap.dedent(match[2]).strip()}\n```\n\n"
 
     return _ROLE.sub(r"`\1`", _BLOCK.sub(fence, text))
