@@ -31,6 +31,9 @@ from edge_sdk.manifest import (
     VerifyPoint,
     embedding_space_id,
 )
+from edge_sdk.runtime.engines import ENGINES
+
+from . import fake_engine as fake
 
 SHAPE = (1, 150, 180)
 
@@ -225,3 +228,9 @@ def tflite_models() -> TFLiteModels:
     model = to_tflite(network.train(), SHAPE)
     seen = Observation(model, samples)
     return TFLiteModels(model, seen.quantize(), seen.quantize(io="int8"), samples, expected)
+
+
+@pytest.fixture
+def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """List the engine ``fake``, which runs a ``FakeModel``."""
+    monkeypatch.setitem(ENGINES, fake.NAME, fake.ROW)

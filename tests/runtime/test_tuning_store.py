@@ -19,6 +19,8 @@ from edge_sdk.runtime.engines import ENGINES, version
 from edge_sdk.runtime.tune import rows, tune
 from edge_sdk.runtime.tuning_store import Tuned
 
+from .. import fake_engine
+
 Maker = Callable[..., Bundle]
 ROW = Tuned(
     bundle_id="tiny",
@@ -91,7 +93,7 @@ def test_accuracy_is_not_for_sale(make_bundle: Maker, golden: dict[str, float]) 
 def test_an_engine_that_cannot_run_it_is_excluded_with_its_words(
     make_bundle: Maker, golden: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = dataclasses.replace(ENGINES["fake"], packages=("numpy",), artifacts=("fp32.onnx",))
+    broken = dataclasses.replace(fake_engine.ROW, packages=("numpy",), artifacts=("fp32.onnx",))
     monkeypatch.setitem(ENGINES, "broken", broken)
     excluded = [lap for lap in tune(make_bundle(golden=golden), seconds=0.01) if lap.engine == "broken"]
     assert [lap.excluded.split(":")[0] for lap in excluded] == ["EngineError"]
