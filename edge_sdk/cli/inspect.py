@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import ACCEPTED, Parser
-from edge_sdk.cli.options import VERIFY_BUNDLE, add_bundle, add_json, named_rates, print_result
+from edge_sdk.cli.options import VERIFY_BUNDLE, add_bundle, add_json, named_rates, print_result, warn_of_installation
 from edge_sdk.errors import EdgeSdkError
 
 if TYPE_CHECKING:
@@ -36,7 +36,12 @@ def run(arguments: argparse.Namespace) -> int:
     for entry in bundle.manifest.files:
         bundle.read(entry)  # a damaged file is found here, not on the device
     here = _chosen_here(bundle)
-    values = {"id": bundle.id, "auto": here, "manifest": msgspec.to_builtins(bundle.manifest)}
+    values = {
+        "id": bundle.id,
+        "auto": here,
+        "warnings": warn_of_installation(),
+        "manifest": msgspec.to_builtins(bundle.manifest),
+    }
     print_result(arguments, values, "\n".join(_lines(bundle, here)))
     return ACCEPTED
 

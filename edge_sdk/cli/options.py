@@ -202,6 +202,16 @@ def print_result(arguments: argparse.Namespace, values: dict[str, Any], text: st
     print(json.dumps(values, allow_nan=False) if arguments.json else text)
 
 
+def warn_of_installation() -> list[str]:
+    """Print on standard error what is wrong with the installation, and return it."""
+    from edge_sdk import installation
+
+    warnings = list(installation.warnings())
+    for warning in warnings:
+        report_progress(f"edge-sdk: warning: {warning}")
+    return warnings
+
+
 def named_rates(point: VerifyPoint | SpoofPoint) -> dict[str, Rate]:
     """The error rates of an operating point: FMR and FNMR, or APCER and BPCER."""
     names = (name for name in ("fmr", "fnmr", "apcer", "bpcer") if hasattr(point, name))

@@ -7,7 +7,15 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
-from edge_sdk.cli.options import VERIFY_BUNDLE, add_bundle, add_engine, add_json, add_threads, print_result
+from edge_sdk.cli.options import (
+    VERIFY_BUNDLE,
+    add_bundle,
+    add_engine,
+    add_json,
+    add_threads,
+    print_result,
+    warn_of_installation,
+)
 
 if TYPE_CHECKING:
     from edge_sdk.runtime.selftest import Replay
@@ -35,7 +43,11 @@ def run(arguments: argparse.Namespace) -> int:
     success = passed(replays)
     nothing = all(replay.status == "skipped" for replay in replays)
     last = "passed" if success else f"FAILED{': nothing was replayed' if nothing else ''}"
-    values = {"passed": success, "replays": [dataclasses.asdict(replay) for replay in replays]}
+    values = {
+        "passed": success,
+        "warnings": warn_of_installation(),
+        "replays": [dataclasses.asdict(replay) for replay in replays],
+    }
     print_result(arguments, values, "\n".join([*map(_line, replays), last]))
     return ACCEPTED if success else REJECTED
 
