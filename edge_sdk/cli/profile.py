@@ -44,13 +44,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure and print."""
     import msgspec
 
+    from edge_sdk import files
     from edge_sdk.runtime.profile import profile
     from edge_sdk.runtime.profile.records import Failed
     from edge_sdk.runtime.profile.report import html, text
 
     if arguments.report:  # what cannot be written is not measured first
-        arguments.report.parent.mkdir(parents=True, exist_ok=True)
-        arguments.report.touch()
+        files.check_writable(arguments.report)
     report = profile(
         arguments.bundle,
         engine=arguments.engine,
@@ -61,6 +61,6 @@ def run(arguments: argparse.Namespace) -> int:
         say=report_progress,
     )
     if arguments.report:
-        arguments.report.write_text(html(report), encoding="utf-8")
+        files.write_text(arguments.report, html(report))
     print_result(arguments, msgspec.to_builtins(report), text(report))
     return ERROR if any(isinstance(run.outcome, Failed) for run in report.runs) else ACCEPTED
