@@ -202,14 +202,12 @@ def print_result(arguments: argparse.Namespace, values: dict[str, Any], text: st
     print(json.dumps(values, allow_nan=False) if arguments.json else text)
 
 
-def warn_of_installation() -> list[str]:
-    """Print on standard error what is wrong with the installation, and return it."""
-    from edge_sdk import installation
+def warn_of_opencv() -> None:
+    """Say on standard error which OpenCV package to keep, where several are installed."""
+    from edge_sdk import opencv
 
-    warnings = list(installation.warnings())
-    for warning in warnings:
-        report_progress(f"edge-sdk: warning: {warning}")
-    return warnings
+    if advice := opencv.advice():
+        report_progress(f"edge-sdk: warning: {advice}")
 
 
 def named_rates(point: VerifyPoint | SpoofPoint) -> dict[str, Rate]:
