@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
-from edge_sdk.cli.options import VERIFY_BUNDLE, add_bundle, add_engine, add_json, add_threads, print_result
+from edge_sdk.cli.options import (
+    VERIFY_BUNDLE,
+    add_bundle,
+    add_engine,
+    add_json,
+    add_threads,
+    print_result,
+    warn_of_opencv,
+)
 from edge_sdk.tables import Table
 
 if TYPE_CHECKING:
@@ -33,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Replay and print a line for each variant and engine."""
     from edge_sdk.runtime.selftest import passed, selftest
 
+    warn_of_opencv()
     replays = selftest(arguments.bundle, engine=arguments.engine, threads=arguments.threads)
     success = passed(replays)
     nothing = all(replay.status == "skipped" for replay in replays)
