@@ -66,16 +66,16 @@ def main() -> None:
     cv2.setNumThreads(1)
     image = scan()
     bundle = Bundle.open(arguments.bundle)
-    prepared = apply(bundle.manifest.inputs[0].preprocessing, image)
+    prepared = apply(bundle.manifest.preprocessing, image)
 
     contestants: dict[str, Callable[[], object]] = {
         "pre-processing: PAPER": lambda: apply(PAPER, image),
         "pre-processing: INK": lambda: apply(INK, image),
     }
-    for artifact in bundle.manifest.artifacts:
-        if artifact.id in artifacts("onnxruntime"):
-            engine = load_engine("onnxruntime", bundle.read_artifact(artifact.id), artifact.format, threads=1)
-            contestants |= {f"{artifact.id}: {what}": call for what, call in passes(engine, prepared).items()}
+    for variant in bundle.manifest.variants:
+        if variant.id in artifacts("onnxruntime"):
+            engine = load_engine("onnxruntime", bundle.read_model(variant.id), variant.format, threads=1)
+            contestants |= {f"{variant.id}: {what}": call for what, call in passes(engine, prepared).items()}
 
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(arguments.rounds + 3):

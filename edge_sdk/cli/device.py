@@ -11,7 +11,7 @@ from edge_sdk.errors import EdgeSdkError, TemplateError
 
 if TYPE_CHECKING:
     from edge_sdk.bundle import Bundle
-    from edge_sdk.manifest import Artifact, OperatingPoint
+    from edge_sdk.manifest import Manifest, OperatingPoint, Variant
     from edge_sdk.runtime import Verifier
 
 DEFAULT_BUNDLE = "deepsign"
@@ -94,7 +94,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     lines = [
         f"{decision}   score {result.score:.4f}, accepted from {result.threshold:.4f} ({result.operating_point})",
         *([f"quality: {', '.join(result.quality)}"] if result.quality else []),
-        f"{result.bundle_id}, {verifier.artifact.id} on {verifier.engine}, {result.timings.total_ms:.1f} ms",
+        f"{result.bundle_id}, {verifier.variant.id} on {verifier.engine}, {result.timings.total_ms:.1f} ms",
     ]
     _print(result.as_dict(), arguments.json, "\n".join(lines))
     return ACCEPTED if result else REJECTED
@@ -108,10 +108,10 @@ def _enroll(arguments: argparse.Namespace) -> int:
         "template": arguments.output,
         "count": template.count,
         "bundle_name": template.bundle_name,
-        "artifact_id": template.artifact_id,
+        "variant_id": template.variant_id,
         "embedding_space_id": template.embedding_space_id,
     }
-    _print(values, arguments.json, f"{arguments.output}: {template.count} references, {template.artifact_id}")
+    _print(values, arguments.json, f"{arguments.output}: {template.count} references, {template.variant_id}")
     return ACCEPTED
 
 
@@ -130,23 +130,25 @@ def _inspect(arguments: argparse.Namespace) -> int:
         return ACCEPTED
     print(f"{bundle.id}   {manifest.modality}, {manifest.task}")
     print(f"path             {bundle.path}")
-    print(f"runs here as     {here.get('error') or '{artifact} on {engine}'.format(**here)}")
-    for tensor in manifest.inputs:
-        steps = ", ".join(str(step.__struct_config__.tag) for step in tensor.preprocessing)
-        print(f"input            {tensor.name} {_shape(tensor.shape)} {tensor.dtype}: {steps or 'as it is'}")
-    for output in manifest.outputs:
-        print(f"output           {output.name} {_shape(output.shape)} {output.dtype}: {output.role}")
-    print(f"score            {manifest.score.__struct_config__.tag}; higher is more genuine")
+    print(f"runs here as     {here.get('error') or '{variant} on {engine}'.format(**here)}")
+    steps = ", ".join(str(step.__struct_config__.tag) for step in manifest.preprocessing)
+    print(f"sample           {manifest.source.__struct_config__.tag}: {steps or 'as it is'}")
+    for graph in manifest.graphs:
+        for tensor in graph.inputs:
+            print(f"input            {graph.name}.{tensor.name} {_shape(tensor.shape)} {tensor.dtype}: {tensor.feed}")
+        for output in graph.outputs:
+            print(f"output           {graph.name}.{output.name} {_shape(output.shape)} {output.dtype}: {output.role}")
+    print(f"score            {manifest.score.kind}; higher is more genuine")
     training = manifest.training
     print(f"trained          {training.recipe} ({training.preset}), {training.steps} steps, {', '.join(training.data)}")
     if training.quantisation_aware:
         print(f"for int8         the last {training.quantisation_aware} of these steps")
     for teacher in training.teachers:
         print(f"taught by        {teacher}")
-    allowed = "allowed" if manifest.data_terms.commercial_use else "NOT allowed"
-    print(f"commercial use   {allowed} by the training data: {manifest.data_terms.statement}")
-    for artifact in manifest.artifacts:
-        _print_artifact(artifact)
+    allowed = "allowed" if manifest.data_license.commercial_use else "NOT allowed"
+    print(f"commercial use   {allowed} by the training data: {manifest.data_license.statement}")
+    for variant in manifest.variants:
+        _print_variant(manifest, variant)
     return ACCEPTED
 
 
@@ -158,32 +160,29 @@ def _here(bundle: Bundle) -> dict[str, str]:
         choice = choose(bundle)
     except EdgeSdkError as exc:
         return {"error": str(exc)}
-    return {"engine": choice.engine, "artifact": choice.artifact.id}
+    return {"engine": choice.engine, "variant": choice.variant.id}
 
 
-def _print_artifact(artifact: Artifact) -> None:
-    print(f"\n{artifact.id}   {artifact.file.size / 1e6:.3f} MB")
-    if artifact.calibration:
-        calibration = artifact.calibration
+def _print_variant(manifest: Manifest, variant: Variant) -> None:
+    print(f"\n{variant.id}   {manifest.variant_size(variant.id) / 1e6:.3f} MB")
+    if variant.calibration:
+        calibration = variant.calibration
         print(f"  calibrated with {calibration.count} samples of {calibration.data}, {calibration.method}")
-    for drift in artifact.drift:
-        delta, bound, budget = (f"{100 * value:+.2f}" for value in (drift.delta, drift.upper90, drift.budget))
-        verdict = f"{drift.verdict} ({drift.subjects} people)"
-        print(f"  against float: {drift.metric} {delta} points, at most {bound} (90 %), budget {budget}: {verdict}")
-    for point in artifact.operating_points:
+    for cost in variant.accuracy:
+        delta, bound, budget = (f"{100 * value:+.2f}" for value in (cost.delta, cost.upper90, cost.budget))
+        verdict = f"{cost.verdict} ({cost.subjects} people)"
+        print(f"  against float: {cost.metric} {delta} points, at most {bound} (90 %), budget {budget}: {verdict}")
+    for point in variant.operating_points:
         print(f"  {point.name:<14} {_describe(point)}")
 
 
 def _describe(point: OperatingPoint) -> str:
-    from edge_sdk.manifest import SpoofPoint, UnsupportedPoint
+    from edge_sdk.manifest import UnsupportedPoint
 
     if isinstance(point, UnsupportedPoint):
         return f"not supported: {point.reason}"
-    if isinstance(point, SpoofPoint):
-        rates = {"APCER": point.apcer, "BPCER": point.bpcer}
-    else:
-        rates = {"FMR": point.fmr, "FNMR": point.fnmr}
-    measured = (f"{name} {100 * r.value:.2f} % [{100 * r.low:.2f}, {100 * r.high:.2f}]" for name, r in rates.items())
+    rates = point.rates.items()
+    measured = (f"{name} {100 * r.value:.2f} % [{100 * r.low:.2f}, {100 * r.high:.2f}]" for name, r in rates)
     return f"threshold {point.threshold:#.4g}   {'   '.join(measured)}   {point.data}"
 
 
@@ -202,7 +201,7 @@ def _selftest(arguments: argparse.Namespace) -> int:
         for replay in replays:
             score = "" if replay.score is None else f"{replay.score:.6f}, "
             wanted = f"expected {replay.expected:.6f} +- {replay.tolerance:g}   "
-            what = f"{replay.status.upper():<8} {replay.artifact_id:<16} {replay.engine:<14}"
+            what = f"{replay.status.upper():<8} {replay.variant_id:<16} {replay.engine:<14}"
             print(f"{what} {'' if replay.status == 'skipped' else score + wanted}{replay.detail}".rstrip())
     values = {"passed": success, "replays": [dataclasses.asdict(replay) for replay in replays]}
     nothing = all(replay.status == "skipped" for replay in replays)

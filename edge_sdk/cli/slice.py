@@ -15,7 +15,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser = subparsers.add_parser(
         "slice",
         help="cut a bundle down to one format or precision",
-        description="Write a bundle with fewer artifacts. It can be verified as before, and templates stay valid.",
+        description="Write a bundle with fewer variants. It can be verified as before, and templates stay valid.",
     )
     parser.add_argument("bundle", metavar="BUNDLE", help="shipped name, folder or .edge file")
     parser.add_argument("--format", choices=("onnx", "tflite"), help="default: all there are")
@@ -29,10 +29,10 @@ def _slice(arguments: argparse.Namespace) -> int:
     from edge_sdk.slicing import slice_bundle
 
     bundle = slice_bundle(arguments.bundle, arguments.out, format=arguments.format, precision=arguments.precision)
-    artifacts = [artifact.id for artifact in bundle.manifest.artifacts]
+    variants = [variant.id for variant in bundle.manifest.variants]
     size = sum(entry.size for entry in bundle.manifest.files)
     if arguments.json:
-        print(json.dumps({"bundle": str(bundle.path), "id": bundle.id, "artifacts": artifacts, "bytes": size}))
+        print(json.dumps({"bundle": str(bundle.path), "id": bundle.id, "variants": variants, "bytes": size}))
     else:
-        print(f"{bundle.id} in {bundle.path}: {', '.join(artifacts)}, {size / 1e6:.3f} MB")
+        print(f"{bundle.id} in {bundle.path}: {', '.join(variants)}, {size / 1e6:.3f} MB")
     return ACCEPTED

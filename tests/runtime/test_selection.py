@@ -1,4 +1,4 @@
-"""Which engine runs which artifact, and what is said where none does."""
+"""Which engine runs which variant, and what is said where none does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, MissingEngineError, UsageError
-from edge_sdk.manifest import Artifact
+from edge_sdk.manifest import Variant
 from edge_sdk.runtime import Verifier, device, tuning_store
 from edge_sdk.runtime.engines import ENGINES, _Row, version
 from edge_sdk.runtime.selection import candidates, choose
@@ -39,16 +39,18 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def of(tiny_bundle: Bundle) -> Callable[..., Bundle]:
-    """A bundle that lists the artifacts of these ids; only what it lists is looked at."""
+    """A bundle that lists the variants of these ids; only what it lists is looked at."""
 
     def make(*ids: str) -> Bundle:
-        template = tiny_bundle.manifest.artifacts[0]
-        artifacts: list[Artifact] = []
+        (graph,), template = tiny_bundle.manifest.graphs, tiny_bundle.manifest.variants[0]
+        variants: list[Variant] = []
         for key in ids:
             precision, form = key.split(".")
-            file = msgspec.structs.replace(template.file, path=f"model.{key}")
-            artifacts.append(msgspec.structs.replace(template, precision=precision, format=form, file=file))
-        manifest = msgspec.structs.replace(tiny_bundle.manifest, artifacts=tuple(artifacts))
+            variants.append(msgspec.structs.replace(template, precision=precision, format=form))
+        file = next(iter(graph.files.values()))
+        files = {key: msgspec.structs.replace(file, path=f"model.{key}") for key in ids}
+        graphs = (msgspec.structs.replace(graph, files=files),)
+        manifest = msgspec.structs.replace(tiny_bundle.manifest, graphs=graphs, variants=tuple(variants))
         return Bundle(tiny_bundle.path, manifest, "made-up", tiny_bundle._store)
 
     return make
@@ -56,7 +58,7 @@ def of(tiny_bundle: Bundle) -> Callable[..., Bundle]:
 
 def pair(bundle: Bundle, *arguments: object) -> tuple[str, str]:
     choice = choose(bundle, *arguments)  # type: ignore[arg-type]
-    return choice.engine, choice.artifact.id
+    return choice.engine, choice.variant.id
 
 
 def test_auto_prefers_int8_then_the_order_of_the_table(of: Callable[..., Bundle]) -> None:
@@ -140,7 +142,7 @@ def test_inexact_int8_is_nobodys_default(of: Callable[..., Bundle], monkeypatch:
 
 def test_all_is_every_usable_engine(of: Callable[..., Bundle]) -> None:
     found = candidates(of("fp32.onnx", "int8.onnx", "fp32.tflite", "int8-sym.onnx"))
-    assert [(c.engine, c.artifact.id) for c in found] == [
+    assert [(c.engine, c.variant.id) for c in found] == [
         ("old", "int8.onnx"),
         ("small", "fp32.tflite"),
         ("old", "fp32.onnx"),
@@ -157,7 +159,7 @@ def test_the_verifier_says_what_was_chosen(make_bundle: Maker, signature: np.nda
 
     model = msgspec.json.encode(FakeModel(shape=(1, 150, 180)))
     with Verifier(make_bundle(models={"fp32": model})) as verifier:
-        assert (verifier.engine, verifier.artifact.id) == ("old", "fp32.onnx")
+        assert (verifier.engine, verifier.variant.id) == ("old", "fp32.onnx")
         assert verifier.embed(signature).shape == (1, 16)
 
 

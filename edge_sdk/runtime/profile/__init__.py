@@ -75,7 +75,7 @@ def profile(
         Job(
             bundle=str(opened.path.resolve()),
             engine=choice.engine,
-            artifact=choice.artifact.id,
+            artifact=choice.variant.id,
             threads=count,
             seconds=max(seconds, SINGLE_STREAM_S) if single_stream else seconds,
             calls=SINGLE_STREAM_CALLS if single_stream else 1,

@@ -25,8 +25,10 @@ from edge_sdk.results import SpoofResult, VerifyResult
 from edge_sdk.runtime import SpoofDetector, Verifier, device
 from edge_sdk.runtime.engines import version
 from edge_sdk.runtime.engines.placement import NodePlacement, placement
+from edge_sdk.runtime.model import Model
 from edge_sdk.runtime.profile.quantiles import quantile
 from edge_sdk.runtime.profile.records import Failed, Job, Measured, Moment, Progress, Stage
+from edge_sdk.runtime.selection import choose
 
 _LOG = logging.getLogger(__name__)
 
@@ -136,13 +138,21 @@ def _moments(finished: Floats, totals: Floats) -> tuple[Moment, ...]:
 
 
 def _nodes(bundle: Bundle, job: Job, picture: bytes) -> tuple[NodePlacement, ...] | None:
-    (tensor,) = bundle.manifest.inputs
-    inputs = {tensor.name: preprocess.apply(tensor.preprocessing, images.load(picture))[None]}
+    choice = choose(bundle, job.engine, job.artifact, job.threads)
+    graphs, found = bundle.read_graphs(job.artifact), list[NodePlacement]()
     try:
-        return placement(job.engine, bundle.read_artifact(job.artifact), inputs, threads=job.threads)
+        model = Model(bundle, choice, threads=job.threads)
+        tensors = model.run(preprocess.apply(bundle.manifest.preprocessing, images.load(picture))[None])
+        model.close()
+        for name, inputs in model.graph_inputs(tensors).items():
+            nodes = placement(job.engine, graphs[name], inputs, threads=job.threads)
+            if nodes is None:
+                return None
+            found += nodes
     except EngineError as exc:  # what was measured stands
         _LOG.warning("nodes: %s", exc)
         return None
+    return tuple(found)
 
 
 def main(argument: str) -> None:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from edge_sdk.scoring.spoof import liveness
 
 from edge_sdk import SpoofDetector, images
 from edge_sdk.bundle import Bundle
@@ -30,7 +31,6 @@ from edge_sdk.preprocess.crop import FaceCrop
 from edge_sdk.runtime.detector import CROP
 from edge_sdk.runtime.selftest import passed, selftest
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
-from edge_sdk.scoring.spoof import liveness
 
 INT8 = Kind("int8", "onnx")
 FUSION = Fusion(

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from edge_sdk.scoring.spoof import liveness
 from numpy.typing import NDArray
 
 from edge_sdk import SpoofDetector, images
@@ -28,7 +29,6 @@ from edge_sdk.manifest import EmbeddingDistance, Fusion, LatentDistance, Lowest
 from edge_sdk.preprocess import apply
 from edge_sdk.preprocess.crop import FaceCrop
 from edge_sdk.runtime.selftest import passed, selftest
-from edge_sdk.scoring.spoof import liveness
 
 Column = NDArray[np.float64]
 

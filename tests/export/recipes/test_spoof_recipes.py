@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from edge_sdk.scoring.spoof import liveness
 from torch import nn
 
 from edge_sdk.cli import main
@@ -32,7 +33,6 @@ from edge_sdk.export.training.run import Run
 from edge_sdk.export.training.tasks import task
 from edge_sdk.manifest import LatentDistance
 from edge_sdk.runtime.engines import load_engine
-from edge_sdk.scoring.spoof import liveness
 
 ONE_CLASS = [name for name in recipes.names() if isinstance(recipes.get(name).tiny(), Autoencoder)]
 

@@ -150,7 +150,7 @@ def evaluate(
             default: SpoofPoint | None = detector.operating_point
         except OperatingPointError:
             default = None
-        opened, artifact, engine = detector.bundle, detector.artifact, detector.engine
+        opened, artifact, engine = detector.bundle, detector.variant, detector.engine
         compared = space(opened.manifest)
         seen, examples = look(detector, data.samples, compared, seed=seed, progress=progress)
     scored = [picture for picture in seen if picture.scored]

@@ -14,7 +14,7 @@ from edge_sdk.export.evaluation.html import file_thumbnail, short_name, thumbnai
 from edge_sdk.export.evaluation.spoof.evaluate import Evaluation, Mistake
 from edge_sdk.export.evaluation.spoof.scored import Example
 from edge_sdk.export.evaluation.verification import samples
-from edge_sdk.manifest import Manifest
+from edge_sdk.manifest import SAMPLE, Manifest
 from edge_sdk.preprocess import Image
 
 FULL = 0.5
@@ -43,7 +43,7 @@ def reconstructions(evaluation: Evaluation) -> Iterable[str]:
 def stages(evaluation: Evaluation) -> Iterable[str]:
     """Of each data set's live faces and species the first example, after each operation."""
     firsts = {example.sample: example.face for _, (example, *_) in _by_class(evaluation.examples)}
-    return samples.stages(evaluation.manifest.inputs[0].preprocessing, list(firsts), firsts.__getitem__)
+    return samples.stages(evaluation.manifest.preprocessing, list(firsts), firsts.__getitem__)
 
 
 def mistakes(evaluation: Evaluation) -> Iterable[str]:
@@ -69,8 +69,7 @@ def mistakes(evaluation: Evaluation) -> Iterable[str]:
 
 def _reconstruction(manifest: Manifest) -> tuple[str, str] | None:
     """Input and reconstruction by name."""
-    made = next((output.name for output in manifest.outputs if output.role == "reconstruction"), None)
-    return (manifest.inputs[0].name, made) if made else None
+    return next(((SAMPLE, made) for made in manifest.outputs("reconstruction")), None)
 
 
 def _by_class(examples: Sequence[Example]) -> Iterable[tuple[tuple[str, str], list[Example]]]:
