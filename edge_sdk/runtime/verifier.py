@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk import images, preprocess, quality
+from edge_sdk import images, modalities
 from edge_sdk.bundle import Bundle
-from edge_sdk.errors import BundleError, EngineError, ScoreError, TemplateError, UnusableSampleError, UsageError
-from edge_sdk.manifest import SAMPLE, Image, Task, VerifyPoint
-from edge_sdk.quality import Prepared
+from edge_sdk.errors import EngineError, ScoreError, TemplateError, UnusableSampleError, UsageError
+from edge_sdk.manifest import SAMPLE, Task, VerifyPoint
+from edge_sdk.modalities import Prepared
 from edge_sdk.results import Timings, VerifyResult
 from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.template import KINDS, Template
@@ -71,8 +71,7 @@ class Verifier(Session[VerifyPoint]):
         threshold: float | None = None,
     ) -> None:
         opened = Bundle.open(bundle)
-        if not isinstance(opened.manifest.source, Image):
-            raise BundleError(f"{opened.id} does not take pictures")
+        self._modality = modalities.get(opened.manifest.modality)
         super().__init__(
             opened,
             engine=engine,
@@ -109,11 +108,11 @@ class Verifier(Session[VerifyPoint]):
             template = self._check(reference)
         else:
             sources = _as_list(reference)
-        pictures = [images.load(source) for source in (*sources, query)]
+        pictures = [self._modality.decode(source) for source in (*sources, query)]
         decoded = time.perf_counter()
-        prepared = [self.prepare(picture) for picture in pictures]
+        prepared = [self._modality.prepare(self.bundle.manifest.preprocessing, picture) for picture in pictures]
         ready = time.perf_counter()
-        named = tuple(flag for flag in quality.FLAGS if any(flag in one.flags for one in prepared))
+        named = tuple(flag for flag in self._modality.flags if any(flag in one.flags for one in prepared))
         if any(one.blocking for one in prepared):
             inferred = ready
             compared, accepted = self._score.worst, False
@@ -171,10 +170,7 @@ class Verifier(Session[VerifyPoint]):
         Raises:
             InputError: The picture cannot be decoded.
         """
-        operations, image = self.bundle.manifest.preprocessing, images.load(picture)
-        if self.bundle.manifest.modality == "signature":
-            return quality.prepare(operations, image)
-        return Prepared(preprocess.apply(operations, image))
+        return self._modality.prepare(self.bundle.manifest.preprocessing, self._modality.decode(picture))
 
     def embed(self, pictures: images.Source | Prepared | Sequence[images.Source | Prepared]) -> NDArray[np.float32]:
         """Embed pictures, whatever their quality: for evaluation and for those who know what they do.

@@ -20,7 +20,7 @@ from edge_sdk import Bundle, Verifier
 from ..paths import ROOT
 
 PIP = [sys.executable, "-m", "pip", "-qq"]
-CORE = ["opencv-python-headless>=4.10,<5", "msgspec>=0.19"]
+CORE = ["opencv-python-headless>=4.10,<5", "msgspec>=0.19", "platformdirs>=4"]
 TFLITE = {  # nothing but one engine: a new phone, and a board of 2023
     "litert": ["ai-edge-litert", "numpy>=1.26", *CORE],
     "tflite-runtime": ["tflite-runtime==2.14.0", "numpy==1.26.4", *CORE],
@@ -204,5 +204,5 @@ with Verifier({str(tflite_bundle.path)!r}, engine={board.engine!r}, precision={p
 
 def test_the_shipped_bundle_gives_its_scores_with_every_tflite_artifact(board: Board) -> None:
     shown = json.loads(board.cli("selftest", "deepsign", "--engine", board.engine, "--json"))
-    passed = {replay["artifact_id"] for replay in shown["replays"] if replay["status"] == "pass"}
+    passed = {replay["variant_id"] for replay in shown["replays"] if replay["status"] == "pass"}
     assert passed == {"fp32.tflite", "int8.tflite", "int8-io.tflite"}

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk import images, preprocess, quality
+from edge_sdk import images, modalities, preprocess
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EdgeSdkError, EngineError
 from edge_sdk.results import SpoofResult, VerifyResult
@@ -110,7 +110,9 @@ def _repeated(session: Verifier | SpoofDetector, pictures: list[bytes]) -> Calla
         call: Callable[[], VerifyResult | SpoofResult] = partial(session.detect, query)
     else:
         template = session.enroll(pictures[:-1])
-        blocked = set(session.verify(template, query).quality) & set(quality.BLOCKING)
+        blocked = set(session.verify(template, query).quality) & set(
+            modalities.get(session.bundle.manifest.modality).blocking
+        )
         call = partial(session.verify, template, query)
     if blocked:
         raise BundleError(f"the golden query never reaches the engine: {', '.join(sorted(blocked))}")

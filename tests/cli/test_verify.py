@@ -15,7 +15,7 @@ import pytest
 
 from edge_sdk import __version__, cli
 from edge_sdk.bundle import Bundle
-from edge_sdk.cli import device, main
+from edge_sdk.cli import main, options
 from edge_sdk.runtime import Template, Verifier
 
 from ..paths import ROOT
@@ -74,7 +74,7 @@ def test_enroll_then_verify(
     template = str(tmp_path / "person.template")
     assert main(["enroll", *pictures, "--output", template, "--bundle", bundle, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert (said["count"], said["template"], said["artifact_id"]) == (2, template, "int8.onnx")
+    assert (said["count"], said["template"], said["variant_id"]) == (2, template, "int8.onnx")
     assert Template.load(template).count == 2
     main(["verify", template, pictures[0], "--bundle", bundle, "--json"])
     by_template = json.loads(capsys.readouterr().out)
@@ -175,8 +175,8 @@ def test_templates_go_into_new_folders_but_not_below_files(
 def test_the_default_bundle_is_a_shipped_one(
     pictures: tuple[str, str], make_bundle: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_sdk.bundle.SHIPPED", tmp_path)
-    make_bundle(tmp_path / device.DEFAULT_BUNDLE)
+    monkeypatch.setattr("edge_sdk.bundle.reader.SHIPPED", tmp_path)
+    make_bundle(tmp_path / options.VERIFY_BUNDLE)
     assert main(["verify", pictures[0], pictures[0]]) == 0
 
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -14,7 +13,6 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.cli import main
 from edge_sdk.runtime import Verifier
 from edge_sdk.runtime.engines import ENGINES
-from edge_sdk.runtime.engines.fake import FakeModel
 
 Maker = Callable[..., Bundle]
 
@@ -27,14 +25,14 @@ def bundle(make_bundle: Maker, tiny_bundle: Bundle, signer: Callable[..., np.nda
 
 @pytest.fixture(autouse=True)
 def only_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in set(ENGINES) - {"onnxruntime", "fake"}:
+    for name in set(ENGINES) - {"onnxruntime"}:
         monkeypatch.delitem(ENGINES, name)
 
 
 def test_tune_stores_what_auto_then_takes(
     bundle: Bundle, tuning_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert Verifier(bundle).artifact.id == "int8.onnx"
+    assert Verifier(bundle).variant.id == "int8.onnx"
     assert main(["tune", str(bundle.path), "--threads", "1,2", "--seconds", "0.01", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["stored"] == str(tuning_file)
@@ -45,9 +43,9 @@ def test_tune_stores_what_auto_then_takes(
         ("int8.onnx", 2, True),
     }
     assert [lap["threads"] for lap in said["best"]] == [1, 2]
-    assert Verifier(bundle).artifact.id == "fp32.onnx"
+    assert Verifier(bundle).variant.id == "fp32.onnx"
     assert main(["inspect", str(bundle.path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["auto"] == {"engine": "onnxruntime", "artifact": "fp32.onnx"}
+    assert json.loads(capsys.readouterr().out)["auto"] == {"engine": "onnxruntime", "variant": "fp32.onnx"}
     assert main(["tune", str(bundle.path), "--seconds", "0.01"]) == 0
     shown = capsys.readouterr().out
     assert "no: no golden score" in shown
@@ -92,17 +90,16 @@ def test_a_report_that_cannot_be_written_is_known_before_anything_is_measured(
 def test_a_profile_with_a_failure_is_3_and_still_printed(
     make_bundle: Maker, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = msgspec.json.encode(FakeModel(shape=(1, 150, 180), failure="nan"))
-    broken = make_bundle(models={"fp32": model}, golden={"fp32.onnx": 0.5})
-    assert main(["profile", str(broken.path), "--engine", "fake", "--seconds", "0.01"]) == 3
-    assert "EngineError: fp32.onnx gave numbers that are no embedding" in capsys.readouterr().out
+    broken = make_bundle(models={"fp32": b"no model"}, golden={"fp32.onnx": 0.5})
+    assert main(["profile", str(broken.path), "--engine", "onnxruntime", "--seconds", "0.01"]) == 3
+    assert "EngineError: ONNX Runtime refuses the model" in capsys.readouterr().out
 
 
 def test_slice(bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "small.edge"
     assert main(["slice", str(bundle.path), "--precision", "fp32", "--out", str(out), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert (said["bundle"], said["artifacts"]) == (str(out.resolve()), ["fp32.onnx"])
+    assert (said["bundle"], said["variants"]) == (str(out.resolve()), ["fp32.onnx"])
     assert main(["selftest", str(out), "--engine", "all"]) == 0
     assert "onnxruntime" in capsys.readouterr().out
     assert main(["slice", str(bundle.path), "--format", "tflite", "--out", str(tmp_path / "none")]) == 3
