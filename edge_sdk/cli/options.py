@@ -201,6 +201,14 @@ def print_result(arguments: argparse.Namespace, values: dict[str, Any], text: st
     print(json.dumps(values, allow_nan=False) if arguments.json else text)
 
 
+def warn_of_opencv() -> None:
+    """Say on standard error which OpenCV package to keep, where several are installed."""
+    from edge_sdk import opencv
+
+    if advice := opencv.advice():
+        report_progress(f"edge-sdk: warning: {advice}")
+
+
 def report_progress(line: str) -> None:
     """A line on standard error, which leaves standard output to the result."""
     print(line, file=sys.stderr, flush=True)
