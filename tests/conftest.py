@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +90,15 @@ def points(threshold: float = 0.9) -> tuple[VerifyPoint | UnsupportedPoint, ...]
         ),
         UnsupportedPoint(name="fmr_1e-3", target=1e-3, reason="100 impostor trials"),
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests read and write neither the cache nor the settings of the user who runs them."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("EDGE_SDK_CACHE", str(tmp_path_factory.mktemp("cache")))
+        environment.setenv("EDGE_SDK_CONFIG", str(tmp_path_factory.mktemp("config")))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -165,9 +165,5 @@ def test_a_failed_write_leaves_the_old_file(tuning_file: Path, monkeypatch: pyte
 def test_where_the_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tuning_store.path() == tmp_path / "config" / "tuning.json"
     monkeypatch.delenv("EDGE_SDK_TUNING")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
-    assert tuning_store.path() == tmp_path / "xdg" / "edge-sdk" / "tuning.json"
-    monkeypatch.delenv("XDG_CONFIG_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
-    assert tuning_store.path() == tmp_path / "home" / ".config" / "edge-sdk" / "tuning.json"
+    monkeypatch.setenv("EDGE_SDK_CONFIG", str(tmp_path / "own"))
+    assert tuning_store.path() == tmp_path / "own" / "tuning.json"

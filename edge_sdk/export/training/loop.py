@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from edge_sdk import files
 from edge_sdk.errors import TrainingError
 from edge_sdk.export.data.cache import prepared
 from edge_sdk.export.data.load import load
@@ -204,7 +205,7 @@ class _Loop:
                     "left_out": self.filtered.left_out if self.filtered else None,
                     "settings": asdict(self.preset),
                 }
-                (self.run.folder / "run.json").write_text(json.dumps(described, indent=2, default=str) + "\n")
+                files.write_text(self.run.folder / "run.json", json.dumps(described, indent=2, default=str) + "\n")
             return
         tensors, facts = checkpoint.load(path)
         state = facts.pop("state")
@@ -243,7 +244,8 @@ def draw_curves(folder: Path) -> None:
         axes.set_xlabel("step")
         axes.legend()
         axes.grid(alpha=0.3)
-    figure.savefig(folder / "curves.png", dpi=100)
+    with files.atomic_write(folder / "curves.png") as file:
+        figure.savefig(file, dpi=100, format="png")
 
 
 def _as_it_is(network: nn.Module) -> nn.Module:
