@@ -44,35 +44,35 @@ def run(arguments: argparse.Namespace) -> int:
     from edge_sdk.runtime.tune import rows, tune
 
     bundle = Bundle.open(arguments.bundle)
-    laps = tune(bundle, threads=arguments.threads, seconds=arguments.seconds, say=report_progress)
+    runs = tune(bundle, threads=arguments.threads, seconds=arguments.seconds, say=report_progress)
     stored, problem = "", ""
     try:
-        stored = str(tuning_store.store(rows(bundle, laps)))
+        stored = str(tuning_store.store(rows(bundle, runs)))
     except (OSError, RuntimeError) as exc:  # a read-only system; RuntimeError: no home
         problem = str(exc)
-    best = [next(lap for lap in laps if lap.threads == count) for count in sorted(set(arguments.threads))]
-    best = [lap for lap in best if lap.median_ms is not None]
+    best = [next(one for one in runs if one.threads == count) for count in sorted(set(arguments.threads))]
+    best = [one for one in best if one.median_ms is not None]
     values = {
         "id": bundle.id,
-        "laps": [dataclasses.asdict(lap) for lap in laps],
-        "best": [dataclasses.asdict(lap) for lap in best],
+        "runs": [dataclasses.asdict(one) for one in runs],
+        "best": [dataclasses.asdict(one) for one in best],
         "stored": stored or None,
         "problem": problem or None,
     }
-    print_result(arguments, values, f"{_table(laps)}\n{_advice(bundle, best, stored, problem)}")
+    print_result(arguments, values, f"{_table(runs)}\n{_advice(bundle, best, stored, problem)}")
     return ACCEPTED
 
 
-def _table(laps: tuple[TimedRun, ...]) -> str:
+def _table(runs: tuple[TimedRun, ...]) -> str:
     lines = [f"{'engine':<16}{'artifact':<16}{'threads':>7}{'MB':>9}{'median ms':>12}{'p99 ms':>10}{'passes':>9}"]
-    for lap in laps:
-        measured = f"{lap.median_ms:12.3f}{lap.p99_ms:10.3f}{lap.passes:9}" if lap.passes else f"  no: {lap.excluded}"
-        lines.append(f"{lap.engine:<16}{lap.artifact:<16}{lap.threads:>7}{lap.size / 1e6:9.3f}{measured}")
+    for one in runs:
+        measured = f"{one.median_ms:12.3f}{one.p99_ms:10.3f}{one.passes:9}" if one.passes else f"  no: {one.excluded}"
+        lines.append(f"{one.engine:<16}{one.artifact:<16}{one.threads:>7}{one.size / 1e6:9.3f}{measured}")
     return "\n".join(lines)
 
 
 def _advice(bundle: Bundle, best: list[TimedRun], stored: str, problem: str) -> str:
-    options = [f"--engine {lap.engine} --precision {lap.artifact} --threads {lap.threads}" for lap in best]
+    options = [f"--engine {one.engine} --precision {one.artifact} --threads {one.threads}" for one in best]
     if stored:
         return "\n".join([f"stored for {bundle.id} in {stored}; --engine auto now means:", *options])
     return "\n".join([f"not stored ({problem}); say what was found:", *options])
