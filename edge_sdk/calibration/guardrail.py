@@ -36,6 +36,7 @@ from edge_sdk.calibration.metrics.verification import (
 )
 from edge_sdk.errors import GuardrailError, ScoreError, UsageError
 from edge_sdk.manifest import AccuracyDifference
+from edge_sdk.tables import Table
 
 OUTSIDE_BAND = 0.999
 """Outside the reported band round the threshold, at least this share of the decisions is equal."""
@@ -153,13 +154,14 @@ def enforce(differences: Sequence[AccuracyDifference], artifacts: Sequence[str] 
     if not passes(differences):
         raise GuardrailError(
             "an artifact may cost more accuracy than the budget allows: where undecidable, measure on more people; "
-            f"where it fails, calibrate with samples like those of the field\n{table(differences, artifacts)}"
+            f"where it fails, calibrate with samples like those of the field\n{table(differences, artifacts).plain()}"
         )
 
 
-def table(differences: Sequence[AccuracyDifference], artifacts: Sequence[str] = ()) -> str:
-    """The differences as text, one a line, in percentage points; artifacts: the id of each one's artifact."""
-    rows: list[tuple[str, ...]] = [("artifact", "metric", "data", "delta", "upper 90 %", "budget", "verdict")]
+def table(differences: Sequence[AccuracyDifference], artifacts: Sequence[str] = ()) -> Table:
+    """The differences, one a row, in percentage points; artifacts: the id of each one's artifact."""
+    head = ("artifact", "metric", "data", "delta", "upper 90 %", "budget", "verdict")
+    rows: list[tuple[str, ...]] = []
     for artifact, difference in zip(artifacts or [""] * len(differences), differences, strict=True):
         verdict = (
             f"undecidable with {difference.subjects} subjects"
@@ -168,10 +170,8 @@ def table(differences: Sequence[AccuracyDifference], artifacts: Sequence[str] = 
         )
         points = (f"{100 * value:+.2f} pp" for value in (difference.delta, difference.upper90, difference.budget))
         rows.append((artifact, difference.metric, difference.data, *points, verdict))
-    if not artifacts:
-        rows = [row[1:] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    first = 0 if artifacts else 1
+    return Table(head[first:], [row[first:] for row in rows], text=("artifact", "metric", "data", "verdict"))
 
 
 def _statistic(metric: str) -> Statistic:

@@ -15,6 +15,7 @@ from edge_sdk.cli.options import (
     print_result,
     report_progress,
 )
+from edge_sdk.tables import Table
 
 if TYPE_CHECKING:
     from edge_sdk.bundle import Bundle
@@ -59,16 +60,18 @@ def run(arguments: argparse.Namespace) -> int:
         "stored": stored or None,
         "problem": problem or None,
     }
-    print_result(arguments, values, f"{_table(runs)}\n{_advice(bundle, best, stored, problem)}")
+    print_result(arguments, values, f"{_table(runs).plain()}\n{_advice(bundle, best, stored, problem)}")
     return ACCEPTED
 
 
-def _table(runs: tuple[TimedRun, ...]) -> str:
-    lines = [f"{'engine':<16}{'artifact':<16}{'threads':>7}{'MB':>9}{'median ms':>12}{'p99 ms':>10}{'passes':>9}"]
+def _table(runs: tuple[TimedRun, ...]) -> Table:
+    rows = []
     for one in runs:
-        measured = f"{one.median_ms:12.3f}{one.p99_ms:10.3f}{one.passes:9}" if one.passes else f"  no: {one.excluded}"
-        lines.append(f"{one.engine:<16}{one.artifact:<16}{one.threads:>7}{one.size / 1e6:9.3f}{measured}")
-    return "\n".join(lines)
+        times = (f"{one.median_ms:.3f}", f"{one.p99_ms:.3f}", str(one.passes), "") if one.passes else None
+        excluded = ("", "", "", f"no: {one.excluded}")
+        rows.append((one.engine, one.artifact, str(one.threads), f"{one.size / 1e6:.3f}", *(times or excluded)))
+    head = ("engine", "artifact", "threads", "MB", "median ms", "p99 ms", "passes", "")
+    return Table(head, rows, text=("engine", "artifact", ""))
 
 
 def _advice(bundle: Bundle, best: list[TimedRun], stored: str, problem: str) -> str:

@@ -150,7 +150,7 @@ def test_a_teacher_learns_nothing(name: str) -> None:
     assert all(torch.equal(before[key], value) for key, value in teacher.network.state_dict().items())
     assert all(value.grad is None for value in teacher.network.parameters())
     moved = {key.split(".")[0] for key, value in student.named_parameters() if value.grad is not None}
-    assert moved == ({"encoder", "decoder"} if name == "ganomaly_lite" else {"features", "verdict"})
+    assert moved == ({"encoder", "decoder"} if name == "ganomaly_lite" else {"features", "classifier"})
 
 
 # --- that it teaches -------------------------------------------------------------------------------------------------

@@ -15,13 +15,14 @@ from edge_sdk.calibration.metrics.verification import Curves, ScoreSet, bootstra
 from edge_sdk.calibration.thresholds import operating_points
 from edge_sdk.export.data.cache import prepared
 from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
-from edge_sdk.export.evaluation.artifact_protocol import Interface, Measured, Table, interval
+from edge_sdk.export.evaluation.artifact_protocol import Interface, Measured, interval
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind
 from edge_sdk.export.formats.float_onnx import OUTPUT
 from edge_sdk.export.formats.inference import Embeddings, embed
 from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.preprocess import apply
 from edge_sdk.scoring.embedding import embedding_scores
+from edge_sdk.tables import Table
 
 FORGERIES: tuple[Forgeries, ...] = ("skilled", "random")
 GOLDEN_WRITER = 2004
@@ -64,7 +65,8 @@ class VerificationEvaluator:
             scores = self.scores(measured.kind, measured.model, "test", forgeries)
             rates = (interval(bootstrap(scores, statistic)) for statistic in (Curves.auroc, Curves.eer))
             rows.append((measured.kind.id, forgeries, str(scores.subject_count), str(len(scores)), *rates))
-        return (Table("One reference.", ("artifact", "forgeries", "people", "comparisons", "AUROC", "EER"), rows),)
+        head = ("artifact", "forgeries", "people", "comparisons", "AUROC", "EER")
+        return (Table(head, rows, text=("artifact", "forgeries"), note="One reference."),)
 
     def golden(self) -> Mapping[str, bytes]:
         writer = SyntheticWriter(GOLDEN_WRITER)
