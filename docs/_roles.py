@@ -29,6 +29,7 @@ def markdown(text: str) -> str:
     """
 
     def fence(match: re.Match[str]) -> str:
-        return f":\n\n```python\n{textwrap.dedent(match[2]).strip()}\n```\n\n"
+        colon = ":" if match.start() and text[match.start() - 1] != "\n" else ""  # "::" may be a line of its own
+        return f"{colon}\n\n```python\n{textwrap.dedent(match[2]).strip()}\n```\n\n"
 
     return _ROLE.sub(r"`\1`", _BLOCK.sub(fence, text))

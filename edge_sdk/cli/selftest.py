@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edge_sdk import opencv
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
-from edge_sdk.cli.options import VERIFY_BUNDLE, add_bundle, add_engine, add_json, add_threads, print_result
+from edge_sdk.cli.options import (
+    VERIFY_BUNDLE,
+    add_bundle,
+    add_engine,
+    add_json,
+    add_threads,
+    print_result,
+    warn_of_opencv,
+)
 from edge_sdk.tables import Table
 
 if TYPE_CHECKING:
@@ -35,8 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Replay and print a line for each variant and engine."""
     from edge_sdk.runtime.selftest import passed, selftest
 
-    if advice := opencv.advice():
-        print(f"edge-sdk: {advice}", file=sys.stderr)
+    warn_of_opencv()
     replays = selftest(arguments.bundle, engine=arguments.engine, threads=arguments.threads)
     success = passed(replays)
     nothing = all(replay.status == "skipped" for replay in replays)

@@ -84,6 +84,8 @@ def train(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None])
     source, steps = arguments.source, arguments.steps
     if (source is None) == arguments.qat:
         raise UsageError("--from RUN and --qat go together: a finished run is continued with int8 simulated")
+    recipe = recipes.get(arguments.recipe)
+    recipe.preset(arguments.preset)  # a wrong name is known before data sets are drawn
     with Progress(quiet=process_rank() > 0) as progress:
         data = load(*arguments.data, progress=progress.report)
     split = Split.read(arguments.split) if arguments.split else None
@@ -92,7 +94,7 @@ def train(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None])
     data = data.select(split.everybody)  # now, for the export would miss them only after the training
     outcome = loop.train(
         Run(
-            recipe=recipes.get(arguments.recipe),
+            recipe=recipe,
             preset_name=arguments.preset,
             folder=arguments.out,
             data=tuple(arguments.data),

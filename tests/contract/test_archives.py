@@ -32,7 +32,16 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 def test_the_source_distribution_holds_the_documentation(sdist: set[str]) -> None:
     pages = {path.relative_to(ROOT).as_posix() for path in Path(ROOT, "docs").rglob("*.md")}
-    wanted = {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "Makefile", "mkdocs.yml", "docs/_roles.py"}
+    wanted = {
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "LICENSE",
+        "Makefile",
+        "mkdocs.yml",
+        "docs/_roles.py",
+        "docs/wide.css",
+    }
     assert pages | wanted <= sdist
 
 

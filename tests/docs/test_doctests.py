@@ -40,3 +40,4 @@ def test_doctests_of_the_documentation() -> None:
     assert roles.markdown("As::\n\n    a = 1\n\n    b = 2\n\nand so on") == (
         "As:\n\n```python\na = 1\n\nb = 2\n```\n\nand so on"
     )
+    assert roles.markdown("One.\n\n::\n\n    a = 1\n") == "One.\n\n\n\n```python\na = 1\n```\n\n"

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from edge_sdk import cli
+import edge_sdk.errors
+from edge_sdk import cli, preprocess
+from edge_sdk.errors import DatasetError
+from edge_sdk.export import recipes
+from edge_sdk.export.data.load import load
 
 from ..paths import ROOT
 from .pages import PAGES, README, anchors, blocks, commands, inline, inline_commands, links, name
@@ -79,3 +84,59 @@ def test_every_python_block_is_python() -> None:
         for block in blocks(page):
             if block.language == "python":
                 compile(block.text, name(page), "exec")
+
+
+@every_page
+def test_functions_that_are_named_with_their_file_exist(page: Path) -> None:
+    """``edge_sdk/images.py``, ``load``."""
+    text = " ".join(page.read_text().split())
+    for file, function in re.findall(r"`(edge_sdk/[\w/]+\.py)`, `(\w+)`", text):
+        assert re.search(rf"(?:def|class) {function}\b", (ROOT / file).read_text()), f"{file} has no {function}"
+
+
+@every_page
+def test_data_sets_that_are_named_are_known(page: Path) -> None:
+    """``cedar:PATH`` is a specification of a folder that is not there, not an unknown one."""
+    words = [word for line in [*inline(page), *map(" ".join, commands(page))] for word in line.split()]
+    for specification in {word for word in words if word.endswith(":PATH") and word not in ("NAME:PATH", "KIND:PATH")}:
+        with pytest.raises(DatasetError):
+            load(specification)
+
+
+@every_page
+def test_recipes_and_presets_in_commands_exist(page: Path) -> None:
+    for words in commands(page):
+        if words[0] in ("train", "distill") and words[1] not in ("NAME", "RECIPE"):
+            arguments = cli._parser().parse_args(words)
+            recipes.get(arguments.recipe).preset(arguments.preset)
+
+
+def test_recipes_in_tables_have_these_presets() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| [\d,]+ \| [\d.]+ MB \| ([^|]+) \|", (ROOT / "docs/training.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) > 3
+    for recipe, presets in rows:
+        assert set(re.findall(r"`(\w+)`", presets)) == set(recipes.get(recipe).presets)
+
+
+def test_every_error_is_on_the_page_of_errors() -> None:
+    named = set(re.findall(r"`(\w+Error)`", (ROOT / "docs" / "errors.md").read_text()))
+    there = {name for name in vars(edge_sdk.errors) if name.endswith("Error")}
+    assert there - {"EdgeSdkError"} <= named
+
+
+def test_every_environment_variable_is_on_the_page_of_commands() -> None:
+    named = set(re.findall(r"EDGE_SDK_[A-Z]+", (ROOT / "docs" / "cli.md").read_text()))
+    used = {
+        word for path in (ROOT / "edge_sdk").rglob("*.py") for word in re.findall(r"EDGE_SDK_[A-Z]+", path.read_text())
+    }
+    assert used == named
+
+
+def test_operations_in_the_table_exist() -> None:
+    table = (ROOT / "docs" / "preprocessing.md").read_text().partition("## Operations")[2].partition("\n## ")[0]
+    named = {
+        word for row in re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE) for word in re.findall(r"`(\w+)`", row)
+    }
+    assert named <= {kind.__struct_config__.tag for kind in get_args(preprocess.Operation)}
