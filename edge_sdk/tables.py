@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from html import escape
+
+from edge_sdk.markup import Html, element, join
 
 _MARKDOWN = str.maketrans({"&": "&amp;", "<": "&lt;", "\\": "\\\\", "|": "\\|", "*": "\\*", "`": "\\`", "[": "\\["})
 
@@ -54,17 +55,16 @@ class Table:
         note = f"{_markdown(self.note)}\n\n" if self.note else ""
         return note + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
-    def html(self) -> str:
+    def html(self) -> Html:
         """Return an element that scrolls by itself where it is too wide; columns of words have the class ``text``."""
-        classes = [' class="text"' if name in self.text else "" for name in self.head]
+        classes = [{"class_": "text"} if name in self.text else {} for name in self.head]
 
-        def line(tag: str, cells: Iterable[str]) -> str:
-            joined = (f"<{tag}{c}>{escape(cell)}</{tag}>" for c, cell in zip(classes, cells, strict=True))
-            return f"<tr>{''.join(joined)}</tr>"
+        def line(tag: str, cells: Sequence[str]) -> Html:
+            return element("tr", *(element(tag, cell, **c) for c, cell in zip(classes, cells, strict=True)))
 
-        body = "".join(line("td", row) for row in self.rows)
-        note = f'<p class="muted">{escape(self.note)}</p>' if self.note else ""
-        return f'{note}<div class="scroll"><table>{line("th", self.head)}{body}</table></div>'
+        table = element("table", line("th", self.head), *(line("td", row) for row in self.rows))
+        note = [element("p", self.note, class_="muted")] if self.note else []
+        return join([*note, element("div", table, class_="scroll")])
 
     def __html__(self) -> str:
         """What a jinja2 template puts in the place of ``{{ table }}``."""

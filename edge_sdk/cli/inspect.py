@@ -31,6 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     import msgspec
 
     from edge_sdk.bundle import Bundle
+    from edge_sdk.runtime import device
 
     warn_of_opencv()
     bundle = Bundle.open(arguments.bundle)
@@ -40,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     values = {
         "id": bundle.id,
         "auto": here,
+        "instruction_set": device.instruction_set(),
         "manifest": msgspec.to_builtins(bundle.manifest),
     }
     print_result(arguments, values, "\n".join(_lines(bundle, here)))
@@ -47,11 +49,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
+    from edge_sdk.runtime import device
+
     manifest = bundle.manifest
     lines = [
         f"{bundle.id}   {manifest.modality}, {manifest.task}",
         f"path             {bundle.path}",
         f"runs here as     {here.get('error') or '{artifact} on {engine}'.format(**here)}",
+        f"instruction set  {device.instruction_set()}",
     ]
     for tensor in manifest.inputs:
         steps = ", ".join(str(step.__struct_config__.tag) for step in tensor.preprocessing)

@@ -43,7 +43,7 @@ class TimedRun:
 
 @dataclass
 class _Runner:
-    lap: TimedRun
+    run: TimedRun
     engine: Engine
     milliseconds: list[float] = field(default_factory=list)
 
@@ -59,10 +59,10 @@ class _Runner:
             done += 1
 
     def measured(self) -> TimedRun:
-        """The lap with its quantiles; p99 is a pass that was measured, not a value between two."""
+        """The run with its quantiles; p99 is a pass that was measured, not a value between two."""
         ordered = sorted(self.milliseconds)
         p99 = ordered[math.ceil(0.99 * len(ordered)) - 1]
-        return replace(self.lap, median_ms=statistics.median(ordered), p99_ms=p99, passes=len(ordered))
+        return replace(self.run, median_ms=statistics.median(ordered), p99_ms=p99, passes=len(ordered))
 
 
 def tune(
@@ -85,7 +85,7 @@ def tune(
         say: Takes a line of progress.
 
     Returns:
-        The laps, the fastest first, excluded ones last.
+        The runs, the fastest first, excluded ones last.
 
     Raises:
         BundleError: The bundle cannot be opened, has no golden input, or nothing that runs here.
@@ -100,39 +100,39 @@ def tune(
     excluded: list[TimedRun] = []
     try:
         for choice, count in itertools.product(candidates(opened), sorted(set(threads))):
-            lap = TimedRun(choice.engine, choice.artifact.id, count, choice.artifact.file.size)
+            run = TimedRun(choice.engine, choice.artifact.id, count, choice.artifact.file.size)
             if reason := _objection(opened, choice, count, pictures):
-                excluded.append(replace(lap, excluded=reason))
+                excluded.append(replace(run, excluded=reason))
             else:
                 model = opened.read_artifact(choice.artifact.id)
                 engine = load_engine(choice.engine, model, choice.artifact.format, threads=count)
-                runners.append(_Runner(lap, engine))
+                runners.append(_Runner(run, engine))
         if not runners:
-            reasons = "; ".join(f"{lap.engine} {lap.artifact}: {lap.excluded}" for lap in excluded)
+            reasons = "; ".join(f"{run.engine} {run.artifact}: {run.excluded}" for run in excluded)
             raise EngineError(f"{opened.id} has nothing to choose from: {reasons}")
         _race(runners, inputs, seconds, say)
     finally:
         for runner in runners:
             runner.engine.close()
     measured = [runner.measured() for runner in runners]
-    return (*sorted(measured, key=lambda lap: lap.median_ms or 0.0), *excluded)
+    return (*sorted(measured, key=lambda run: run.median_ms or 0.0), *excluded)
 
 
-def rows(bundle: Bundle, laps: Sequence[TimedRun]) -> tuple[Tuned, ...]:
-    """What :func:`edge_sdk.runtime.tuning_store.store` keeps of the laps."""
+def rows(bundle: Bundle, runs: Sequence[TimedRun]) -> tuple[Tuned, ...]:
+    """What :func:`edge_sdk.runtime.tuning_store.store` keeps of the runs."""
     processor = device.processor()
     return tuple(
         Tuned(
             bundle_id=bundle.id,
-            threads=lap.threads,
-            engine=lap.engine,
-            engine_version=version(lap.engine),
-            artifact=lap.artifact,
+            threads=run.threads,
+            engine=run.engine,
+            engine_version=version(run.engine),
+            artifact=run.artifact,
             processor=processor,
-            median_ms=lap.median_ms,
+            median_ms=run.median_ms,
         )
-        for lap in laps
-        if lap.median_ms is not None
+        for run in runs
+        if run.median_ms is not None
     )
 
 
