@@ -21,6 +21,7 @@ import numpy as np
 from edge_sdk import Bundle
 from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
 from edge_sdk.preprocess import INK, PAPER, Image, Operation, apply
+from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import Engine, artifacts, load_engine
 
 
@@ -87,6 +88,7 @@ def main() -> None:
 
     medians = {name: statistics.median(taken) for name, taken in times.items()}
     reference = medians.get("fp32.onnx: one image", float("nan"))
+    print(device.instruction_set())
     print(f"{'':28} median ms   min ms   share of an fp32 pass")
     for name, median in medians.items():
         print(f"{name:28} {median:9.2f} {min(times[name]):8.2f} {median / reference:12.2f}")

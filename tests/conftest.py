@@ -224,7 +224,7 @@ def tflite_models() -> TFLiteModels:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return torch.nn.functional.normalize(x)
 
-    from edge_sdk.calibration.quantization.tflite_int8 import Observation
+    from edge_sdk.calibration.quantization.tflite_int8 import TfliteStatistics
     from edge_sdk.export.formats.float_tflite import to_tflite
     from edge_sdk.export.recipes.deepsign import Fire, convolution
 
@@ -245,7 +245,7 @@ def tflite_models() -> TFLiteModels:
     with torch.no_grad():
         expected = network.eval()(torch.from_numpy(samples)).numpy()
     model = to_tflite(network.train(), SHAPE)
-    seen = Observation(model, samples)
+    seen = TfliteStatistics(model, samples)
     return TFLiteModels(model, seen.quantize(), seen.quantize(io="int8"), samples, expected)
 
 

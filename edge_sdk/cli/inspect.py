@@ -31,23 +31,32 @@ def run(arguments: argparse.Namespace) -> int:
     import msgspec
 
     from edge_sdk.bundle import Bundle
+    from edge_sdk.runtime import device
 
     warn_of_opencv()
     bundle = Bundle.open(arguments.bundle)
     for entry in bundle.manifest.files:
         bundle.read(entry)  # a damaged file is found here, not on the device
     here = _chosen_here(bundle)
-    values = {"id": bundle.id, "auto": here, "manifest": msgspec.to_builtins(bundle.manifest)}
+    values = {
+        "id": bundle.id,
+        "auto": here,
+        "instruction_set": device.instruction_set(),
+        "manifest": msgspec.to_builtins(bundle.manifest),
+    }
     print_result(arguments, values, "\n".join(_lines(bundle, here)))
     return ACCEPTED
 
 
 def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
+    from edge_sdk.runtime import device
+
     manifest = bundle.manifest
     lines = [
         f"{bundle.id}   {manifest.modality}, {manifest.task}",
         f"path             {bundle.path}",
         f"runs here as     {here.get('error') or '{variant} on {engine}'.format(**here)}",
+        f"instruction set  {device.instruction_set()}",
     ]
     steps = ", ".join(str(step.__struct_config__.tag) for step in manifest.preprocessing)
     lines.append(f"sample           {manifest.source.__struct_config__.tag}: {steps or 'as it is'}")

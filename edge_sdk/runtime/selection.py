@@ -1,5 +1,9 @@
 """Which engine runs which variant: a fixed order of preference, or what ``edge-sdk tune`` measured on this device.
 
+The order depends on the kind of processor: without VNNI an x86 computes exact int8 more slowly than float, elsewhere
+int8 is the faster. So a machine of another kind may choose another variant; a template belongs to the variant that
+made it, so name a precision where templates move between kinds.
+
 Nothing is timed here and nothing is tried: a choice that fails to load is an error, never a reason for another choice.
 """
 
@@ -11,12 +15,45 @@ from dataclasses import dataclass
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, UsageError
 from edge_sdk.manifest import Variant
-from edge_sdk.runtime import tuning_store
+from edge_sdk.runtime import device, tuning_store
+from edge_sdk.runtime.device import ProcessorKind
 from edge_sdk.runtime.engines import ENGINES, artifacts, has_device, installed, missing, usable, version
 
 _LOG = logging.getLogger(__name__)
 
 AUTO, ALL = "auto", "all"
+
+_GPU = (("tensorrt", "int8-sym.onnx"), ("tensorrt", "fp32.onnx"))
+
+# Measured with one thread on the shipped bundles, latency of one pass; benchmarks/engine_order.py prints such entries.
+# x86-64-vnni: AMD EPYC with AVX512-VNNI, 2026-11-27, ONNX Runtime 1.31.1, OpenVINO 2026.4.1, LiteRT 2.3.0, over three
+# bundles, relative to fp32.onnx on ONNX Runtime: int8 0.15, 0.19, 0.22 in the order below, float 0.9 to 1.05.
+# x86-64: AMD EPYC of the first generation (AVX2), 2026-11-27, same versions, deepsign: 5.6, 6.1, 6.5, 8.8, 9.2 ms.
+# aarch64 and others: not measured; int8 before float, as Arm's dot products and the makers of the engines suggest.
+# A GPU, where there is one and TensorRT is installed, comes before the processor.
+PREFERENCE: dict[ProcessorKind, tuple[tuple[str, str], ...]] = {
+    "x86-64-vnni": (
+        *_GPU,
+        ("openvino", "int8.onnx"),
+        ("litert", "int8.tflite"),
+        ("onnxruntime", "int8.onnx"),
+        ("onnxruntime", "fp32.onnx"),
+        ("openvino", "fp32.onnx"),
+        ("litert", "fp32.tflite"),
+    ),
+    "x86-64": (
+        *_GPU,
+        ("onnxruntime", "fp32.onnx"),
+        ("openvino", "fp32.onnx"),
+        ("onnxruntime", "int8.onnx"),
+        ("litert", "fp32.tflite"),
+        ("litert", "int8.tflite"),
+    ),
+    "aarch64": _GPU,
+    "other": _GPU,
+}
+"""(engine, artifact), the fastest first. What is not listed comes after it: int8 before float, on ``x86-64`` float
+before int8, and then in the order of :data:`edge_sdk.runtime.engines.ENGINES` and of the engine's artifacts."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +72,7 @@ def choose(bundle: Bundle, engine: str = AUTO, precision: str | None = None, thr
         engine: Name of an engine, installed or not, or ``"auto"``: what was tuned for this bundle and these threads if
             all that it was measured with is still the same, else the first in the order of preference.
         precision: ``"int8"`` for any int8 variant, another precision or a variant's id (``"int8.onnx"``) for exactly
-            that; None prefers int8 on any engine to fp32 on any.
+            that; None leaves it to the order of preference (:data:`PREFERENCE`).
         threads: Threads that the engine will be given.
 
     Raises:
@@ -75,8 +112,18 @@ def candidates(bundle: Bundle, engine: str = ALL, precision: str | None = None) 
                 f"{bundle.id}: this machine lacks the device (a GPU), or exact int8 kernels, for {', '.join(names)}"
             )
         raise missing(*absent)
-    # A stable sort: within int8, and within the rest, the order of ENGINES and of each engine's variants stays.
-    return tuple(sorted(found, key=lambda choice: not choice.variant.precision.startswith("int8")))
+    return _preferred_first(found)
+
+
+def _preferred_first(choices: list[Choice]) -> tuple[Choice, ...]:
+    kind = device.processor_kind()
+    known = {pair: position for position, pair in enumerate(PREFERENCE[kind])}
+
+    def rank(choice: Choice) -> tuple[int, bool]:
+        is_int8 = choice.variant.precision.startswith("int8")
+        return known.get((choice.engine, choice.variant.id), len(known)), is_int8 == (kind == "x86-64")
+
+    return tuple(sorted(choices, key=rank))  # stable: what ranks alike keeps its order
 
 
 def _tuned(bundle: Bundle, able: tuple[Choice, ...], precision: str | None, threads: int) -> Choice | None:

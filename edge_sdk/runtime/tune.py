@@ -47,7 +47,7 @@ class TimedRun:
 
 @dataclass
 class _Runner:
-    lap: TimedRun
+    run: TimedRun
     model: Model
     milliseconds: list[float] = field(default_factory=list)
 
@@ -63,10 +63,10 @@ class _Runner:
             done += 1
 
     def measured(self) -> TimedRun:
-        """The lap with its quantiles; p99 is a pass that was measured, not a value between two."""
+        """The run with its quantiles; p99 is a pass that was measured, not a value between two."""
         ordered = sorted(self.milliseconds)
         p99 = ordered[math.ceil(0.99 * len(ordered)) - 1]
-        return replace(self.lap, median_ms=statistics.median(ordered), p99_ms=p99, passes=len(ordered))
+        return replace(self.run, median_ms=statistics.median(ordered), p99_ms=p99, passes=len(ordered))
 
 
 def tune(
@@ -89,7 +89,7 @@ def tune(
         say: Takes a line of progress.
 
     Returns:
-        The laps, the fastest first, excluded ones last.
+        The runs, the fastest first, excluded ones last.
 
     Raises:
         BundleError: The bundle cannot be opened, has no golden input, or nothing that runs here.
@@ -104,37 +104,38 @@ def tune(
     excluded: list[TimedRun] = []
     try:
         for choice, count in itertools.product(candidates(opened), sorted(set(threads))):
-            lap = TimedRun(choice.engine, choice.variant.id, count, opened.manifest.variant_size(choice.variant.id))
+            size = opened.manifest.variant_size(choice.variant.id)
+            run = TimedRun(choice.engine, choice.variant.id, count, size)
             if reason := _objection(opened, choice, count, pictures):
-                excluded.append(replace(lap, excluded=reason))
+                excluded.append(replace(run, excluded=reason))
             else:
-                runners.append(_Runner(lap, Model(opened, choice, threads=count)))
+                runners.append(_Runner(run, Model(opened, choice, threads=count)))
         if not runners:
-            reasons = "; ".join(f"{lap.engine} {lap.artifact}: {lap.excluded}" for lap in excluded)
+            reasons = "; ".join(f"{run.engine} {run.artifact}: {run.excluded}" for run in excluded)
             raise EngineError(f"{opened.id} has nothing to choose from: {reasons}")
         _race(runners, inputs, seconds, say)
     finally:
         for runner in runners:
             runner.model.close()
     measured = [runner.measured() for runner in runners]
-    return (*sorted(measured, key=lambda lap: lap.median_ms or 0.0), *excluded)
+    return (*sorted(measured, key=lambda run: run.median_ms or 0.0), *excluded)
 
 
-def rows(bundle: Bundle, laps: Sequence[TimedRun]) -> tuple[Tuned, ...]:
-    """What :func:`edge_sdk.runtime.tuning_store.store` keeps of the laps."""
+def rows(bundle: Bundle, runs: Sequence[TimedRun]) -> tuple[Tuned, ...]:
+    """What :func:`edge_sdk.runtime.tuning_store.store` keeps of the runs."""
     processor = device.processor()
     return tuple(
         Tuned(
             bundle_id=bundle.id,
-            threads=lap.threads,
-            engine=lap.engine,
-            engine_version=version(lap.engine),
-            artifact=lap.artifact,
+            threads=run.threads,
+            engine=run.engine,
+            engine_version=version(run.engine),
+            artifact=run.artifact,
             processor=processor,
-            median_ms=lap.median_ms,
+            median_ms=run.median_ms,
         )
-        for lap in laps
-        if lap.median_ms is not None
+        for run in runs
+        if run.median_ms is not None
     )
 
 

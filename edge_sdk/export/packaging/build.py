@@ -16,7 +16,7 @@ from edge_sdk._version import __version__
 from edge_sdk.bundle import Bundle, BundleWriter
 from edge_sdk.calibration import guardrail
 from edge_sdk.calibration.quantization import onnx_int8
-from edge_sdk.calibration.quantization.methods import choose
+from edge_sdk.calibration.quantization.methods import choose_method
 from edge_sdk.calibration.quantization.mixed_precision import keep_float
 from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError
 from edge_sdk.export.data.licenses import terms
@@ -134,12 +134,12 @@ class _Maker:
     def _made(self, kind: Kind) -> Measured:
         if kind.precision == "fp32":
             return self._measured(kind, self.graphs.float(kind))
-        quantizable = self.graphs.quantizable(kind)
+        quantizable = self.graphs.quantizer(kind)
 
         def distance(model: bytes) -> float:
             return self.examiner.distance(kind, model)
 
-        model, trials = choose(quantizable, distance)
+        model, trials = choose_method(quantizable, distance)
         for trial in trials:
             self.say(f"{kind.id} by {trial.method}: {self.examiner.unit} {trial.error:.3g}, {trial.size / 1e6:.3f} MB")
         method = trials[0].method
