@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from edge_sdk.export.data.load import original
-from edge_sdk.manifest import DataTerms
+from edge_sdk.manifest import DataLicense
 
 _TERMS = {
     "synthetic": (True, "rendered by edge-sdk, no terms"),
@@ -21,14 +21,14 @@ _TERMS = {
 _OWN = (False, "{name}: the user's own data, terms not known to edge-sdk")
 
 
-def terms(datasets: Iterable[str]) -> DataTerms:
+def terms(datasets: Iterable[str]) -> DataLicense:
     """The terms of a model trained on these data sets. Unknown data is taken as not for commercial use."""
     found = [
         (allowed, text.format(name=name))
         for name in sorted({original(name) for name in datasets})
         for allowed, text in [_TERMS.get(name, _OWN)]
     ]
-    return DataTerms(
+    return DataLicense(
         commercial_use=bool(found) and all(allowed for allowed, _ in found),
         statement="; ".join(text for _, text in found),
     )

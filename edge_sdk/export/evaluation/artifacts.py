@@ -14,7 +14,7 @@ from edge_sdk.export.evaluation.verification.artifacts import VerificationEvalua
 from edge_sdk.export.formats.artifacts import Graphs
 from edge_sdk.export.recipes import Recipe
 from edge_sdk.export.training.finished import FinishedRun
-from edge_sdk.manifest import EmbeddingDistance, LogLikelihoodRatio
+from edge_sdk.manifest import EmbeddingDistance
 
 __all__ = ["ArtifactEvaluator", "Interface", "Measured", "examiner", "is_liveness"]
 
@@ -33,11 +33,11 @@ def examiner(trained: FinishedRun, graphs: Graphs) -> ArtifactEvaluator:
     if isinstance(score, EmbeddingDistance):
         return VerificationEvaluator(trained, graphs, score)
     if not is_liveness(recipe):
-        kind = score.__struct_config__.tag
+        kind = score.kind
         raise UsageError(f"{recipe.name}: there is no export of a {recipe.modality} model with the score {kind} yet")
     return SpoofEvaluator(trained, graphs, score)
 
 
 def is_liveness(recipe: Recipe) -> bool:
     """Whether a recipe tells live faces from attacks."""
-    return recipe.modality == "face" and not isinstance(recipe.score, EmbeddingDistance | LogLikelihoodRatio)
+    return recipe.modality == "face" and "spoof" in recipe.score.tasks

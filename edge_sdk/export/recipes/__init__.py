@@ -22,10 +22,9 @@ from edge_sdk.export.losses.metric import Objective
 from edge_sdk.export.losses.one_class import OneClass
 from edge_sdk.export.networks.autoencoder import Autoencoder, InferenceModel
 from edge_sdk.export.networks.classifier import BinaryClassifier
-from edge_sdk.manifest import Precision, Score
+from edge_sdk.manifest import AnyScore, Precision
 from edge_sdk.preprocess import Fit, Operation, Resize
 from edge_sdk.preprocess.crop import FaceCrop
-from edge_sdk.scoring.spoof import output_names
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ class Recipe:
     modality: Literal["signature", "face", "gait"]
     network: Callable[..., nn.Module]
     tiny: Callable[..., nn.Module]
-    score: Score
+    score: AnyScore
     presets: Mapping[str, Preset]
     embedding_size: int = 0
     budget: float = 0.005
@@ -126,7 +125,7 @@ class Recipe:
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names of the network's outputs that a device computes."""
-        return output_names(self.score)
+        return self.score.outputs
 
     def inference_model(self, network: nn.Module) -> nn.Module:
         """The layers of ``network`` that the score needs, from the image to :attr:`outputs`."""

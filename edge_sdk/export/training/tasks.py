@@ -29,7 +29,6 @@ from edge_sdk.export.networks.classifier import ClassifierOutput
 from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.export.training.hooks import Lesson
 from edge_sdk.manifest import DecisionHead, Reconstruction
-from edge_sdk.scoring.spoof import liveness
 
 BPCER = "bpcer_at_apcer_0.05"
 
@@ -151,7 +150,7 @@ class Liveness:
         assert isinstance(network, Autoencoder)
         (reconstruction,) = network.outputs(images, [self.score.output])
         tensors = {self.score.input: images, self.score.output: reconstruction.float()}
-        return liveness(self.score, {name: tensor.cpu().numpy() for name, tensor in tensors.items()})
+        return self.score.score({name: tensor.cpu().numpy() for name, tensor in tensors.items()})
 
     def measure(self, answers: NDArray[np.floating], samples: Sequence[Sample]) -> dict[str, float]:
         live = _live(samples)
@@ -192,7 +191,7 @@ class Detection:
         return lesson.loss(made, loss) if lesson else loss
 
     def answer(self, network: nn.Module, images: torch.Tensor) -> NDArray[np.floating]:
-        return liveness(self.score, {self.score.output: network(images).float().cpu().numpy()})
+        return self.score.score({self.score.output: network(images).float().cpu().numpy()})
 
     def measure(self, answers: NDArray[np.floating], samples: Sequence[Sample]) -> dict[str, float]:
         chosen = kept(samples, self.objective.attacks)

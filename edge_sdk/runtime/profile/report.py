@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from edge_sdk.markup import Html, element, join
-from edge_sdk.runtime.profile.records import Failed, Machine, Measured, Quantile, Report, Run, Stage
+from edge_sdk.runtime.profile.records import (
+    FailedJob,
+    Machine,
+    MeasuredJob,
+    ProfiledJob,
+    ProfileReport,
+    Quantile,
+    Stage,
+)
 from edge_sdk.runtime.profile.svg import STYLES, Axis, Line, legend, plot
 from edge_sdk.tables import Table
 
@@ -34,7 +42,7 @@ _TEXT = ("engine", "artifact", "kind", "where", "version", "power")
 """Columns of words."""
 
 
-def text(report: Report) -> str:
+def text(report: ProfileReport) -> str:
     """The tables for a terminal; the nodes are in the JSON and the HTML."""
     blocks = [report.bundle_id + rule(report), machine(report.machine)]
     blocks += [table.plain() for table in (latency(report), stages(report), cost(report)) if table]
@@ -42,7 +50,7 @@ def text(report: Report) -> str:
     return "\n\n".join(blocks)
 
 
-def html(report: Report) -> str:
+def html(report: ProfileReport) -> str:
     """One file: machine, tables, plots, nodes, failures. It needs no package that a device does not have."""
     body = element(
         "body",
@@ -71,7 +79,7 @@ def html(report: Report) -> str:
 # --- tables -------------------------------------------------------------------------------------------------------
 
 
-def rule(report: Report) -> str:
+def rule(report: ProfileReport) -> str:
     """What is said of the rule the runs kept."""
     return "; MLPerf single-stream rule, its figure is p90" if report.single_stream else ""
 
@@ -82,12 +90,12 @@ def machine(found: Machine) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
     return (
         f"{found.processor}; {found.cores or UNAVAILABLE} cores; "
-        f"instructions {' '.join(found.instructions or ()) or UNAVAILABLE}; governor {found.governor or UNAVAILABLE}; "
+        f"{found.instruction_set}; governor {found.governor or UNAVAILABLE}; "
         f"load at the start {load}; {found.system}; {versions}"
     )
 
 
-def latency(report: Report) -> Table:
+def latency(report: ProfileReport) -> Table:
     """Quantiles of the whole call."""
     head = (*_KEY, "calls", "p50", "p90", "p99", "max")
     rows = []
@@ -97,7 +105,7 @@ def latency(report: Report) -> Table:
     return Table(head, rows, text=_TEXT, note=_EXPLANATION)
 
 
-def stages(report: Report) -> Table:
+def stages(report: ProfileReport) -> Table:
     """p50 / p90 / p99 / max of each stage."""
     head = (*_KEY, "decode", "pre-processing", "engine pass", "post-processing")
     rows = [
@@ -107,7 +115,7 @@ def stages(report: Report) -> Table:
     return Table(head, rows, text=_TEXT, note=_STAGES)
 
 
-def cost(report: Report) -> Table:
+def cost(report: ProfileReport) -> Table:
     """Start, memory, throughput at both ends of the run, power."""
     head = (*_KEY, "version", "init ms", "again ms", "first ms", "peak MB", "calls/s first, last, ratio", "power")
     rows = []
@@ -121,16 +129,16 @@ def cost(report: Report) -> Table:
     return Table(head, rows, text=_TEXT, note=_COST)
 
 
-def _measured(report: Report) -> list[tuple[Run, Measured]]:
-    return [(run, run.outcome) for run in report.runs if isinstance(run.outcome, Measured)]
+def _measured(report: ProfileReport) -> list[tuple[ProfiledJob, MeasuredJob]]:
+    return [(run, run.outcome) for run in report.runs if isinstance(run.outcome, MeasuredJob)]
 
 
-def _failures(report: Report) -> list[tuple[str, str]]:
-    failed = [(run.job.label, run.outcome) for run in report.runs if isinstance(run.outcome, Failed)]
+def _failures(report: ProfileReport) -> list[tuple[str, str]]:
+    failed = [(run.job.label, run.outcome) for run in report.runs if isinstance(run.outcome, FailedJob)]
     return [(label, f"{outcome.error}: {outcome.message}") for label, outcome in failed]
 
 
-def _key(run: Run) -> tuple[str, str, str]:
+def _key(run: ProfiledJob) -> tuple[str, str, str]:
     return run.job.engine, run.job.artifact, str(run.job.threads)
 
 
@@ -147,7 +155,7 @@ def _note(words: str) -> Html:
     return element("p", words, class_="muted")
 
 
-def _nodes(report: Report) -> Iterable[object]:
+def _nodes(report: ProfileReport) -> Iterable[object]:
     for run, measured in _measured(report):
         yield element("h3", run.job.label)
         if measured.nodes is None:
@@ -163,7 +171,7 @@ def _nodes(report: Report) -> Iterable[object]:
 # --- plots --------------------------------------------------------------------------------------------------------
 
 
-def _plots(report: Report) -> list[Html]:
+def _plots(report: ProfileReport) -> list[Html]:
     runs = _measured(report)
     if not runs:
         return []
