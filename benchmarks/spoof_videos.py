@@ -8,8 +8,8 @@ film is then read as any video file is, faces are found by the cascade, and the 
 a run's ``split.json`` and keeps its test people only.
 
 A film of an attack is an error if it is LIVE after any frame; one of a person, if it is SPOOF after any frame or never
-LIVE. Such films have the media of :mod:`edge_sdk.export.datasets.media`, which training may have seen on other people:
-they test the path from the file to the decision, not how real attacks fare.
+LIVE. Such films have the media of :mod:`edge_sdk.export.data.faces.instruments`, which training may have seen on
+other people: they test the path from the file to the decision, not how real attacks fare.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ import numpy as np
 
 from edge_sdk import SpoofDetector
 from edge_sdk.calibration.thresholds import rate
-from edge_sdk.export.datasets import Dataset, Sample, load
-from edge_sdk.export.datasets.media import MEDIA, Itself, Medium
-from edge_sdk.export.datasets.recapture import CAMERA, Picture, Shot, recapture
-from edge_sdk.export.splits import Split
+from edge_sdk.export.data.faces.instruments import MEDIA, AttackInstrument, NoInstrument
+from edge_sdk.export.data.faces.recapture import CAMERA, Picture, Shot, recapture
+from edge_sdk.export.data.load import load
+from edge_sdk.export.data.samples import Dataset, Sample
+from edge_sdk.export.data.splits import Split
 from edge_sdk.images import Image
 from edge_sdk.preprocess import ToGray
 from edge_sdk.results import SpoofDecision
@@ -41,9 +42,9 @@ WIDTH, HEIGHT = 400, 300
 FPS, FRAMES = 12, 30
 
 
-def film(face: Image, medium: Medium, rng: np.random.Generator) -> Iterator[Image]:
+def film(face: Image, medium: AttackInstrument, rng: np.random.Generator) -> Iterator[Image]:
     """``uint8 (HEIGHT, WIDTH, 3)`` frames of a face, ``uint8 (H, W)``, or of a picture of it on a medium."""
-    if not isinstance(medium, Itself):
+    if not isinstance(medium, NoInstrument):
         face = Picture.draw(rng)(face, rng)
     shot, place = Shot.draw(rng), np.zeros((4, 2))
     for _ in range(FRAMES):
@@ -102,7 +103,7 @@ def main() -> None:
             for index, (kind, decided) in enumerate(films.items()):
                 rng = np.random.default_rng([arguments.seed, number, index])
                 path = folder / f"{kind}-{number:03d}.avi"
-                write(path, film(face, MEDIA[kind].draw(rng) if kind in MEDIA else Itself(), rng))
+                write(path, film(face, MEDIA[kind].draw(rng) if kind in MEDIA else NoInstrument(), rng))
                 decided.append([result.decision for result in detector.stream(video(path))])
                 if not arguments.out:
                     path.unlink()

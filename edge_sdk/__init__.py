@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edge_sdk.runtime.template import Template as Template
     from edge_sdk.runtime.verifier import Verifier as Verifier
 
-__version__ = "0.1.0"
+from edge_sdk._version import __version__
 
 _HOMES = {
     "Bundle": "edge_sdk.bundle",

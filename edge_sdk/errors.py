@@ -10,6 +10,9 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   ├── UnsupportedImageError          an array of a wrong type, shape or value range
     │   ├── VideoDecodeError               not a video, or one without a frame that can be decoded
     │   ├── CameraError                    no such camera, or it gives no pictures
+    │   ├── RecordingNotFoundError (FileNotFoundError)
+    │   ├── RecordingDecodeError           a sensor's file that is no CSV of numbers, truncated, or empty
+    │   ├── UnsupportedRecordingError      a sensor's array of a wrong type or shape, not finite, or too short
     │   └── UnusableSampleError            a readable image that cannot be enrolled (empty, too small)
     ├── BundleError                        a bundle cannot be used
     │   ├── BundleNotFoundError (FileNotFoundError)
@@ -20,6 +23,7 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   └── OperatingPointError (LookupError)  no such operating point, or not enough data for it
     ├── EngineError (RuntimeError)         an inference engine failed
     │   ├── MissingEngineError (ImportError)
+    │   ├── EngineVersionError             the installed version of an engine's package is too old
     │   ├── UnsupportedModelError          the engine's parser or builder refuses the model
     │   ├── ForeignEngineError             a compiled engine of another model, version, GPU or driver, or a damaged one
     │   ├── DeviceNotFoundError            no such accelerator, or no driver for it
@@ -67,6 +71,18 @@ class VideoDecodeError(InputError):
 
 class CameraError(InputError):
     """There is no such camera, or it gives no pictures."""
+
+
+class RecordingNotFoundError(InputError, FileNotFoundError):
+    """There is no recording of a sensor at this path."""
+
+
+class RecordingDecodeError(InputError):
+    """The bytes are no complete recording of a sensor."""
+
+
+class UnsupportedRecordingError(InputError):
+    """A recording that is not finite numbers of the wanted channels, or that is too short."""
 
 
 class UnusableSampleError(InputError):
@@ -119,6 +135,10 @@ class MissingEngineError(EngineError, ImportError):
         self.extra = extra
 
 
+class EngineVersionError(EngineError):
+    """The installed version of an engine's package is too old; the message says which is needed and where it is."""
+
+
 class UnsupportedModelError(EngineError):
     """An engine's parser or builder refuses the model, in whose words the message says why."""
 
@@ -152,11 +172,10 @@ class GuardrailError(EdgeSdkError, RuntimeError):
 
 
 class MissingToolError(EdgeSdkError, ImportError):
-    """A package that only the workstation needs is not installed; ``package`` may name a module of it."""
+    """A package that only the workstation needs is not installed, or not as it has to be; ``reason`` says which."""
 
-    def __init__(self, package: str, extra: str) -> None:
-        package = package.partition(".")[0]
-        super().__init__(f'{package} is not installed; run: pip install "edge-sdk[{extra}]"')
+    def __init__(self, package: str, extra: str, reason: str = "is not installed") -> None:
+        super().__init__(f'{package} {reason}; run: pip install "edge-sdk[{extra}]"')
         self.package = package
         self.extra = extra
 

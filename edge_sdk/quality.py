@@ -20,7 +20,6 @@ The first three are :data:`BLOCKING`: such a picture is never accepted and canno
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -41,20 +40,9 @@ MIN_INK_SIDE = 48
 MAX_BORDER_INK = 4  # pixels; more than dust
 
 
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A picture as the network takes it (``tensor``, ``float32 (1, H, W)``), and its flags, none if all is well."""
-
-    tensor: NDArray[np.float32]
-    flags: tuple[str, ...] = ()
-
-    @property
-    def blocking(self) -> tuple[str, ...]:
-        """The flags that forbid to use it."""
-        return tuple(flag for flag in self.flags if flag in BLOCKING)
-
-
-def prepare(operations: Sequence[preprocess.Operation], image: preprocess.Image) -> Prepared:
+def prepare(
+    operations: Sequence[preprocess.Operation], image: preprocess.Image
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Pre-process an image and assess it on the way, where the ink is found and before anything is cut or stretched.
 
     Args:
@@ -62,16 +50,16 @@ def prepare(operations: Sequence[preprocess.Operation], image: preprocess.Image)
         image: ``uint8`` as :func:`edge_sdk.images.load` gives it; not changed.
 
     Returns:
-        What :func:`edge_sdk.preprocess.apply` returns, with the flags.
+        What :func:`edge_sdk.preprocess.apply` returns, and the flags.
     """
     cut = next((i for i, step in enumerate(operations) if isinstance(step, preprocess.GEOMETRY)), len(operations))
     ink = image
-    for step in operations[:cut]:
-        ink = step(ink)
+    for _, stage in preprocess.trace(operations[:cut], image):
+        ink = stage
     tensor = preprocess.apply(operations[cut:], ink)
     if any(isinstance(step, preprocess.Invert) for step in operations[cut:]):
         ink = preprocess.Invert()(ink)
-    return Prepared(tensor, assess(preprocess.ToGray()(ink), image))
+    return tensor, assess(preprocess.ToGray()(ink), image)
 
 
 def assess(ink: preprocess.Image, image: preprocess.Image) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from edge_sdk import Template, Verifier
-from edge_sdk.export.datasets.synthetic import SyntheticWriter
+from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
 
 
 def main() -> None:

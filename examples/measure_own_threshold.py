@@ -12,9 +12,9 @@ import sys
 import numpy as np
 
 from edge_sdk import Verifier
-from edge_sdk.calibration.pairs import verification_scores
+from edge_sdk.calibration.metrics.pairs import verification_scores
 from edge_sdk.calibration.thresholds import operating_points
-from edge_sdk.export.datasets import load
+from edge_sdk.export.data.load import load
 from edge_sdk.manifest import VerifyPoint
 
 

@@ -15,7 +15,7 @@ PIPELINES = pytest.mark.parametrize("pipeline", [PAPER, INK], ids=["paper", "ink
 
 
 def flags(pipeline: tuple[preprocess.Operation, ...], picture: np.ndarray) -> tuple[str, ...]:
-    return quality.prepare(pipeline, picture).flags
+    return quality.prepare(pipeline, picture)[1]
 
 
 @PIPELINES
@@ -27,7 +27,7 @@ def test_a_sound_signature_has_no_flag(pipeline: tuple[preprocess.Operation, ...
 @PIPELINES
 def test_the_tensor_is_that_of_preprocessing(pipeline: tuple[preprocess.Operation, ...], signature: np.ndarray) -> None:
     before = signature.copy()
-    np.testing.assert_array_equal(quality.prepare(pipeline, signature).tensor, preprocess.apply(pipeline, signature))
+    np.testing.assert_array_equal(quality.prepare(pipeline, signature)[0], preprocess.apply(pipeline, signature))
     np.testing.assert_array_equal(signature, before)
 
 

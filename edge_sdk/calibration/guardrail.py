@@ -25,7 +25,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge_sdk.calibration.metrics import (
+from edge_sdk.calibration.metrics.verification import (
     Curves,
     Floats,
     ScoreSet,
@@ -35,7 +35,8 @@ from edge_sdk.calibration.metrics import (
     replicate,
 )
 from edge_sdk.errors import GuardrailError, ScoreError, UsageError
-from edge_sdk.manifest import Drift
+from edge_sdk.manifest import AccuracyDifference
+from edge_sdk.tables import Table
 
 OUTSIDE_BAND = 0.999
 """Outside the reported band round the threshold, at least this share of the decisions is equal."""
@@ -59,7 +60,7 @@ def compare(
     species: ArrayLike | None = None,
     replicates: int = 2000,
     seed: int = 0,
-) -> Drift:
+) -> AccuracyDifference:
     """What quantisation adds to an error rate; see the module's page for the verdict.
 
     Both sets hold the same comparisons in the same order. metric: ``eer``, ``fnmr_at_fmr_1e-2`` or
@@ -93,7 +94,7 @@ def compare(
     alike = None
     if threshold_float is not None and threshold_quantised is not None:
         alike = agreement(float_scores, quantised_scores, threshold_float, threshold_quantised)
-    return Drift(
+    return AccuracyDifference(
         metric=metric,
         budget=budget,
         delta=delta,
@@ -141,33 +142,36 @@ def agreement(first: ScoreSet, second: ScoreSet, threshold_first: float, thresho
     return Agreement(1 - flipped.size / every.size, band, every.size)
 
 
-def passes(drifts: Sequence[Drift]) -> bool:
-    """Whether something was measured and every drift passes."""
-    return bool(drifts) and all(drift.verdict == "pass" for drift in drifts)
+def passes(differences: Sequence[AccuracyDifference]) -> bool:
+    """Whether something was measured and every difference passes."""
+    return bool(differences) and all(difference.verdict == "pass" for difference in differences)
 
 
-def enforce(drifts: Sequence[Drift], artifacts: Sequence[str] = ()) -> None:
-    """Raise GuardrailError with a table unless every drift passes; nothing measured is no pass either."""
-    if not drifts:
+def enforce(differences: Sequence[AccuracyDifference], artifacts: Sequence[str] = ()) -> None:
+    """Raise GuardrailError with a table unless every difference passes; nothing measured is no pass either."""
+    if not differences:
         raise GuardrailError("the guardrail measured nothing")
-    if not passes(drifts):
+    if not passes(differences):
         raise GuardrailError(
             "an artifact may cost more accuracy than the budget allows: where undecidable, measure on more people; "
-            f"where it fails, calibrate with samples like those of the field\n{table(drifts, artifacts)}"
+            f"where it fails, calibrate with samples like those of the field\n{table(differences, artifacts).plain()}"
         )
 
 
-def table(drifts: Sequence[Drift], artifacts: Sequence[str] = ()) -> str:
-    """The drifts as text, one a line, in percentage points; artifacts: the id of each drift's artifact."""
-    rows: list[tuple[str, ...]] = [("artifact", "metric", "data", "delta", "upper 90 %", "budget", "verdict")]
-    for artifact, drift in zip(artifacts or [""] * len(drifts), drifts, strict=True):
-        verdict = f"undecidable with {drift.subjects} subjects" if drift.verdict == "undecidable" else drift.verdict
-        points = (f"{100 * value:+.2f} pp" for value in (drift.delta, drift.upper90, drift.budget))
-        rows.append((artifact, drift.metric, drift.data, *points, verdict))
-    if not artifacts:
-        rows = [row[1:] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+def table(differences: Sequence[AccuracyDifference], artifacts: Sequence[str] = ()) -> Table:
+    """The differences, one a row, in percentage points; artifacts: the id of each one's artifact."""
+    head = ("artifact", "metric", "data", "delta", "upper 90 %", "budget", "verdict")
+    rows: list[tuple[str, ...]] = []
+    for artifact, difference in zip(artifacts or [""] * len(differences), differences, strict=True):
+        verdict = (
+            f"undecidable with {difference.subjects} subjects"
+            if difference.verdict == "undecidable"
+            else difference.verdict
+        )
+        points = (f"{100 * value:+.2f} pp" for value in (difference.delta, difference.upper90, difference.budget))
+        rows.append((artifact, difference.metric, difference.data, *points, verdict))
+    first = 0 if artifacts else 1
+    return Table(head[first:], [row[first:] for row in rows], text=("artifact", "metric", "data", "verdict"))
 
 
 def _statistic(metric: str) -> Statistic:

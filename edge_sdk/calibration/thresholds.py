@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.calibration import metrics
-from edge_sdk.calibration.metrics import ScoreSet
-from edge_sdk.calibration.presentation import AttackScores
+from edge_sdk.calibration.metrics import verification
+from edge_sdk.calibration.metrics.presentation_attack import AttackScores
+from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.errors import ScoreError
 from edge_sdk.manifest import Rate, SpoofPoint, UnsupportedPoint, VerifyPoint
 
@@ -55,12 +55,12 @@ def operating_points(
         reason = _shortage(scores, target)
         if reason:
             return UnsupportedPoint(name=name, target=target, reason=reason)
-        return point(name, metrics.threshold_at_fmr(scores, target), target)
+        return point(name, verification.threshold_at_fmr(scores, target), target)
 
     return (
         *(for_target(target) for target in targets),
-        point("eer", metrics.eer(scores).threshold, None),
-        point("best_accuracy", metrics.best_accuracy_threshold(scores), None),
+        point("eer", verification.eer(scores).threshold, None),
+        point("best_accuracy", verification.best_accuracy_threshold(scores), None),
     )
 
 
@@ -123,7 +123,7 @@ def rate(wrong: NDArray[np.bool_], subjects: NDArray[np.generic], *, replicates:
     if not wrong.size:
         raise ScoreError("an error rate needs at least one comparison")
     people, person = np.unique(subjects, return_inverse=True)
-    draws = metrics.draw_subjects(people.size, replicates, seed)
+    draws = verification.draw_subjects(people.size, replicates, seed)
     trials = draws @ np.bincount(person)
     low, high = np.quantile(draws @ np.bincount(person, weights=wrong) / trials, [0.025, 0.975])
     wilson_low, wilson_high = wilson(int(wrong.sum()), wrong.size)
@@ -161,7 +161,7 @@ def _shortage(scores: ScoreSet, target: float) -> str:
         return f"{scores.impostor_count} impostor comparisons; FMR {target:g} needs {needed}"
     if scores.subject_count < MIN_SUBJECTS:
         return f"{scores.subject_count} people; an FMR needs {MIN_SUBJECTS}"
-    if metrics.fnmr_at_fmr(scores, target) >= 1:
+    if verification.fnmr_at_fmr(scores, target) >= 1:
         return f"at FMR {target:g} every genuine comparison would be rejected"
     return ""
 

@@ -8,12 +8,15 @@ from pathlib import Path
 from textwrap import indent
 
 from edge_sdk.bundle import shipped
-from edge_sdk.export import recipe, reports
-from edge_sdk.export.datasets import Dataset, Sample, load
-from edge_sdk.export.evaluation import evaluate
-from edge_sdk.export.exporting import export
-from edge_sdk.export.splits import Split
-from edge_sdk.export.training import Run, train
+from edge_sdk.export import recipes
+from edge_sdk.export.data.load import load
+from edge_sdk.export.data.samples import Dataset, Sample
+from edge_sdk.export.data.splits import Split
+from edge_sdk.export.evaluation.verification import report
+from edge_sdk.export.evaluation.verification.evaluate import evaluate
+from edge_sdk.export.packaging.build import export
+from edge_sdk.export.training.loop import train
+from edge_sdk.export.training.run import Run
 from edge_sdk.runtime.verifier import Verifier
 
 WRITERS = 48
@@ -33,7 +36,7 @@ def demo(folder: Path, say: Callable[[str], None]) -> None:
     say("2. training a small DeepSign")
     outcome = train(
         Run(
-            recipe.get("deepsign"),
+            recipes.get("deepsign"),
             "quick",
             run,
             data.select(split.train),
@@ -52,9 +55,9 @@ def demo(folder: Path, say: Callable[[str], None]) -> None:
     for name in (str(bundle.path), *(name for name in shipped() if name == "deepsign")):
         _decisions(name, test, say)
     say("5. measuring the demo's bundle on them")
-    report = folder / "report"
-    shutil.rmtree(report, ignore_errors=True)
-    paths = reports.write(evaluate(bundle, test), report)
+    pages = folder / "report"
+    shutil.rmtree(pages, ignore_errors=True)
+    paths = report.write(evaluate(bundle, test), pages)
     say("   report: " + ", ".join(str(path) for path in paths))
 
 

@@ -2,8 +2,10 @@
 
 A pipeline is a tuple of operations. Each is a frozen, serialisable record in the manifest and a pure function of an
 image, so that what a model was trained on and what the device computes cannot drift apart. Between operations an
-image is ``uint8``: ``(H, W)`` gray, or ``(H, W, 3)`` BGR / ``(H, W, 4)`` BGRA before :class:`ToGray`. :func:`apply`
-ends with ``float32`` of shape ``(1, H, W)`` in [0, 1].
+image is ``uint8``: ``(H, W)`` gray, or ``(H, W, 3)`` BGR / ``(H, W, 4)`` BGRA before :class:`ToGray` or
+:class:`ToColor`. :func:`apply` ends with ``float32`` of shape ``(C, H, W)`` in [0, 1], C 1 for gray and 3 for colour.
+
+A pipeline of recordings of a sensor is one :class:`Resample`; :func:`apply` then ends with ``float32 (T, C)``.
 
 Two pipelines for signatures are named here. :data:`PAPER` is section 4.1 of the DeepSign paper to the letter: it
 assumes white paper, because its threshold is absolute. :data:`INK` measures ink against the paper round it, so gray
@@ -17,24 +19,29 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk.errors import UsageError
 from edge_sdk.preprocess.face import CropSquare, Oval, Standardize
-from edge_sdk.preprocess.general import Fit, Invert, LimitSize, MedianBlur, Resize, Threshold, ToGray
+from edge_sdk.preprocess.gait import Resample
+from edge_sdk.preprocess.general import Fit, Invert, LimitSize, MedianBlur, Resize, Threshold, ToColor, ToGray
 from edge_sdk.preprocess.ink import Binarize, ClearBorder, CropToInk, Despeckle, EraseRules, FlattenPaper
 from edge_sdk.preprocess.step import Image, Step, block_means, resized
 
 __all__ = [
-    "FACE", "FACE_OVAL", "GEOMETRY", "INK", "PAPER", "Binarize", "ClearBorder", "CropSquare", "CropToInk", "Despeckle",
-    "EraseRules", "Fit", "FlattenPaper", "Image", "Invert", "LimitSize", "MedianBlur", "Operation", "Oval", "Resize",
-    "Standardize", "Step", "Threshold", "ToGray", "apply", "block_means", "digest", "framed", "resized", "trace",
+    "FACE", "FACE_OVAL", "GEOMETRY", "INK", "PAPER", "Binarize", "ClearBorder", "CropSquare", "CropToInk",
+    "Despeckle", "EraseRules", "Fit", "FlattenPaper", "Image", "Invert", "LimitSize", "MedianBlur", "Operation",
+    "Oval", "Resample", "Resize", "Standardize", "Step", "Threshold", "ToColor", "ToGray", "apply", "block_means",
+    "color_order", "digest", "framed", "input_shape", "is_recording", "resized", "trace",
 ]  # fmt: skip
 
 Operation = (
     ToGray
+    | ToColor
     | LimitSize
     | Threshold
     | MedianBlur
@@ -50,6 +57,7 @@ Operation = (
     | CropSquare
     | Oval
     | Standardize
+    | Resample
 )
 GEOMETRY = (Resize, CropToInk, Fit, CropSquare)
 
@@ -101,26 +109,63 @@ def framed(operations: Sequence[Operation], height: int, width: int) -> tuple[Op
     )
 
 
-def trace(operations: Sequence[Operation], image: Image) -> Iterator[tuple[Operation, Image]]:
-    """Yield each operation with the image after it."""
-    for operation in operations:
-        image = operation(image)
-        yield operation, image
+def trace(operations: Sequence[Operation], raw: Any) -> Iterator[tuple[Operation, Any]]:
+    """Yield each operation with the image or recording after it."""
+    call: Any
+    for call in operations:
+        raw = call(raw)
+        yield call, raw
 
 
-def apply(operations: Sequence[Operation], image: Image) -> NDArray[np.float32]:
+def apply(operations: Sequence[Operation], raw: Any) -> NDArray[np.float32]:
     """Run a pipeline.
 
     Args:
         operations: The pipeline.
-        image: ``uint8``, ``(H, W)`` gray, ``(H, W, 3)`` BGR or ``(H, W, 4)`` BGRA; not changed.
+        raw: ``uint8``, ``(H, W)`` gray, ``(H, W, 3)`` BGR or ``(H, W, 4)`` BGRA, or a
+            :class:`~edge_sdk.sensors.Recording`; not changed.
 
     Returns:
-        ``float32`` of shape ``(1, H', W')`` in [0, 1].
+        ``float32``, of an image ``(C, H', W')`` in [0, 1], of a recording ``(T, C)``.
     """
-    for _, stage in trace(operations, image):
-        image = stage
-    return (image.astype(np.float32) / np.float32(255))[np.newaxis]
+    for _, stage in trace(operations, raw):
+        raw = stage
+    if is_recording(operations):
+        return np.asarray(raw, np.float32)
+    scaled: NDArray[np.float32] = raw.astype(np.float32) / np.float32(255)
+    return scaled[np.newaxis] if scaled.ndim == 2 else np.ascontiguousarray(scaled.transpose(2, 0, 1))
+
+
+def is_recording(operations: Sequence[Operation]) -> bool:
+    """Whether a pipeline takes recordings of a sensor, not images."""
+    return any(isinstance(step, Resample) for step in operations)
+
+
+def color_order(operations: Sequence[Operation]) -> Literal["gray", "bgr", "rgb"]:
+    """The channels of the image that a pipeline ends with."""
+    orders = [step.order for step in operations if isinstance(step, ToColor)]
+    return orders[-1] if orders else "gray"
+
+
+def input_shape(operations: Sequence[Operation]) -> tuple[int, ...]:
+    """``(C, H, W)`` or ``(T, C)``: what :func:`apply` gives, whatever the sample.
+
+    Raises:
+        UsageError: The pipeline does not end with a fixed size, mixes operations of images and of recordings, or has
+            one for gray images behind :class:`ToColor`.
+    """
+    if is_recording(operations):
+        (first, *others) = operations
+        if others or not isinstance(first, Resample):
+            raise UsageError("a pipeline of recordings is one resample, without operations of images")
+        return first.samples, first.channels
+    frames = [step for step in operations if isinstance(step, Fit | Resize)]
+    if not frames:
+        raise UsageError("the pre-processing does not end with a frame of fixed size")
+    channels = 1 if color_order(operations) == "gray" else 3
+    if channels == 3 and any(isinstance(step, ToGray) or getattr(step, "gray_only", False) for step in operations):
+        raise UsageError("the pre-processing keeps colours, and has an operation for gray images")
+    return channels, frames[-1].height, frames[-1].width
 
 
 def digest(operations: Sequence[Operation]) -> str:

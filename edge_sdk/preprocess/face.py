@@ -1,8 +1,8 @@
-"""Operations for a crop of a face, gray."""
+"""Operations for a crop of a face."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 import numpy as np
@@ -29,6 +29,8 @@ class Oval(Step, frozen=True, tag="oval"):
     pixel is in it when its centre is. Where none is, the picture stays as it is.
     """
 
+    gray_only: ClassVar[bool] = True
+
     height: Share
     width: Share
 
@@ -43,7 +45,9 @@ class Oval(Step, frozen=True, tag="oval"):
 
 
 class Standardize(Step, frozen=True, tag="standardize"):
-    """Scale the gray levels so that their mean and standard deviation are these, and clip to [0, 1] (255).
+    """Scale the levels so that their mean and standard deviation are these, and clip to [0, 1] (255).
+
+    The channels of a colour picture are scaled alike, by the mean and deviation of all.
 
     The thesis' standard scaling (section 3.2.3; 0.5 and 0.25) with its result in ``uint8``, as between all operations:
     rounding moves a pixel by at most 0.002, under a hundredth of the standard deviation, while the levels that come in

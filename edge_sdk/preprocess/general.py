@@ -1,4 +1,4 @@
-"""Operations for any picture: gray, size, frame, threshold, blur."""
+"""Operations for any picture: gray or colour, size, frame, threshold, blur."""
 
 from __future__ import annotations
 
@@ -19,11 +19,22 @@ class ToGray(Step, frozen=True, tag="to_gray"):
     def __call__(self, image: Image) -> Image:
         if image.ndim == 2:
             return image
-        if image.shape[2] == 4:
-            alpha = image[:, :, 3:].astype(np.uint16)
-            blended = (image[:, :, :3] * alpha + 255 * (255 - alpha) + 127) // 255
-            image = blended.astype(np.uint8)
-        return as_image(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+        return as_image(cv2.cvtColor(_opaque(image), cv2.COLOR_BGR2GRAY))
+
+
+class ToColor(Step, frozen=True, tag="to_color"):
+    """Gray, BGR or BGRA to ``(H, W, 3)`` in ``order``; a transparent pixel shows white paper.
+
+    A gray picture has three equal channels.
+    """
+
+    order: Literal["bgr", "rgb"]
+
+    def __call__(self, image: Image) -> Image:
+        if image.ndim == 2:
+            return as_image(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
+        opaque = _opaque(image)
+        return opaque if self.order == "bgr" else as_image(cv2.cvtColor(opaque, cv2.COLOR_BGR2RGB))
 
 
 class LimitSize(Step, frozen=True, tag="limit_size"):
@@ -90,12 +101,21 @@ class Fit(Step, frozen=True, tag="fit"):
     stretch: Annotated[float, msgspec.Meta(ge=1)]
 
     def __call__(self, image: Image) -> Image:
-        height, width = image.shape
+        height, width = image.shape[:2]
         scale_y, scale_x = self.height / height, self.width / width
         scale_y, scale_x = min(scale_y, scale_x * self.stretch), min(scale_x, scale_y * self.stretch)
         new_height = min(self.height, max(1, round(height * scale_y)))
         new_width = min(self.width, max(1, round(width * scale_x)))
         top, left = (self.height - new_height) // 2, (self.width - new_width) // 2
-        frame = np.zeros((self.height, self.width), np.uint8)
+        frame = np.zeros((self.height, self.width, *image.shape[2:]), np.uint8)
         frame[top : top + new_height, left : left + new_width] = resized(image, new_height, new_width)
         return frame
+
+
+def _opaque(image: Image) -> Image:
+    """BGR of BGR or BGRA, on white paper."""
+    if image.shape[2] == 3:
+        return image
+    alpha = image[:, :, 3:].astype(np.uint16)
+    blended = (image[:, :, :3] * alpha + 255 * (255 - alpha) + 127) // 255
+    return blended.astype(np.uint8)

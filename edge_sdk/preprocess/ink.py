@@ -21,6 +21,8 @@ class FlattenPaper(Step, frozen=True, tag="flatten_paper"):
     shrunk by ``shrink``, enlarged again. Unlike a maximum alone it keeps the edge of a shadow where it is.
     """
 
+    gray_only: ClassVar[bool] = True
+
     window: Positive
     shrink: Positive = 4
 
@@ -51,6 +53,8 @@ class Binarize(Step, frozen=True, tag="binarize"):
     a pale one, so that neither pen nor scanner changes the width of the line.
     """
 
+    gray_only: ClassVar[bool] = True
+
     ROWS: ClassVar[int] = 64  # a level needs no more; all rows would take as long as the closing of FlattenPaper
 
     floor: Level
@@ -76,6 +80,8 @@ class EraseRules(Step, frozen=True, tag="erase_rules"):
     stays, too: where a scan was cropped to the ink, it underlines the name. Without ink at both borders, which is the
     rule, nothing is looked for.
     """
+
+    gray_only: ClassVar[bool] = True
 
     STEEPEST: ClassVar[float] = 0.2  # height by width; a page held straighter than that
     THICKEST: ClassVar[float] = 0.01  # of the width; more is the pen's line
@@ -153,6 +159,8 @@ class ClearBorder(Step, frozen=True, tag="clear_border"):
     line. A signature that runs off the picture, or was cropped to its ink, has more there and stays.
     """
 
+    gray_only: ClassVar[bool] = True
+
     share: Annotated[float, msgspec.Meta(gt=0, lt=1)]
 
     def __call__(self, image: Image) -> Image:
@@ -174,6 +182,8 @@ class Despeckle(Step, frozen=True, tag="despeckle"):
     pixels or more stays whole.
     """
 
+    gray_only: ClassVar[bool] = True
+
     area: Annotated[int, msgspec.Meta(ge=1, le=8)]
 
     def __call__(self, image: Image) -> Image:
@@ -192,6 +202,8 @@ class CropToInk(Step, frozen=True, tag="crop_to_ink"):
 
     ``margin`` is a share of the box's longer side; the box is clamped to the image. Without ink nothing is cut.
     """
+
+    gray_only: ClassVar[bool] = True
 
     tail: Annotated[float, msgspec.Meta(ge=0, lt=0.5)]
     margin: Annotated[float, msgspec.Meta(ge=0, le=1)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import cv2
 import msgspec
@@ -15,7 +15,13 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="op"):
-    """One operation of a pipeline."""
+    """One operation of a pipeline of images.
+
+    Attributes:
+        gray_only: Whether it takes ``(H, W)`` alone.
+    """
+
+    gray_only: ClassVar[bool] = False
 
     def __call__(self, image: Image) -> Image:
         """Return a new image; ``image`` is left as it is."""

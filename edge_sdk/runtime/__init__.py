@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+if __name__ != "edge_sdk.runtime":  # loaded through the link at the top of a checkout
+    raise ImportError(f"import edge_sdk.runtime, not {__name__}: the folder runtime at the top is a link for people")
+
 from edge_sdk.runtime.detector import SpoofDetector
 from edge_sdk.runtime.template import Template
 from edge_sdk.runtime.verifier import Verifier

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from edge_sdk.calibration import metrics, thresholds
-from edge_sdk.calibration.metrics import ScoreSet
-from edge_sdk.calibration.presentation import AttackScores
+from edge_sdk.calibration import thresholds
+from edge_sdk.calibration.metrics import verification
+from edge_sdk.calibration.metrics.presentation_attack import AttackScores
+from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.errors import ScoreError
 from edge_sdk.manifest import SpoofPoint, UnsupportedPoint, VerifyPoint
 
@@ -69,7 +70,9 @@ def test_missing_class():
 def test_best_accuracy_is_balanced():
     score_set = scores(impostors=5000, mated=100)
     point = points(score_set)["best_accuracy"]
-    every = [metrics.accuracy_precision_recall(score_set, t).balanced_accuracy for t in np.unique(score_set.scores)]
+    every = [
+        verification.accuracy_precision_recall(score_set, t).balanced_accuracy for t in np.unique(score_set.scores)
+    ]
     assert 1 - (point.fmr.value + point.fnmr.value) / 2 == pytest.approx(max(every))
 
 

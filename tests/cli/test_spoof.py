@@ -6,7 +6,6 @@ The faces are drawn, but OpenCV's cascade finds them.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.cli import main
 from edge_sdk.runtime import sources
 
+from ..paths import DATA
 from ..runtime.drawn import frame
 from ..runtime.filmed import Camera, cut, delay, film, spoil
 from ..runtime.test_detector import point, spoof_bundle
@@ -45,6 +45,9 @@ def lenient(make_bundle: Maker) -> str:
 def strict(make_bundle: Maker) -> str:
     """A bundle that calls none live."""
     return str(spoof_bundle(make_bundle, point(1.0)).path)
+
+
+pytestmark = pytest.mark.usefixtures("fake_engine")
 
 
 def spoof(bundle: str, *arguments: object) -> int:
@@ -359,7 +362,7 @@ def test_what_is_not_there_is_said_first(lenient: str, tmp_path: Path, capsys: C
 @pytest.mark.data
 def test_a_real_face_in_a_video(lenient: str, tmp_path: Path, capsys: Capture) -> None:
     """Found in every frame, in its place, although it moves."""
-    data = Path(os.environ.get("EDGE_SDK_DATA", Path(__file__).resolve().parents[2] / "../shared/data"))
+    data = DATA
     path = data / "cfp/Data/Images/001/frontal/01.jpg"
     if not path.exists():
         pytest.skip(f"real data absent: {path} (set EDGE_SDK_DATA)")

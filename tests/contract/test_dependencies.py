@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import sys
 from importlib.metadata import packages_distributions
-from pathlib import Path
 
 import tomllib
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[2]
+from ..paths import ROOT
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # By name: torch.onnx.export needs onnxscript; TensorRT is imported under whichever of its two names there is.
 NEVER_IMPORTED = {"onnxscript", "tensorrt-rtx-cu12"}
@@ -19,7 +19,7 @@ ENGINES = ["onnx", "openvino", "tflite", "tensorrt"]
 LOCKS = {
     "runtime.lock": ["onnx"],
     "export.lock": ["onnx", "export"],
-    "dev.lock": [*ENGINES, "export", "tflite-export", "dev"],
+    "dev.lock": [*ENGINES, "export", "tflite-export", "dev", "docs"],
 }
 TYPES_ONLY = {"typing-extensions"}  # comes with mypy
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_sdk.cli import main
-from edge_sdk.export.datasets import Dataset, Sample
+from edge_sdk.export.data.samples import Dataset, Sample
 
 PEOPLE = 20
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from edge_sdk.bundle import Bundle
-from edge_sdk.export import demo, recipe
+from edge_sdk.export import demo, recipes
 
 
 @pytest.mark.slow
 def test_the_whole_path_in_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    full = recipe.get("deepsign")
+    full = recipes.get("deepsign")
     preset = replace(full.preset("quick"), steps=4, validate_every=2)
     small = replace(full, network=full.tiny, presets={"quick": preset})
-    monkeypatch.setattr(recipe, "get", lambda _: small)
+    monkeypatch.setattr(recipes, "get", lambda _: small)
     monkeypatch.setattr(demo, "WRITERS", 20)
     said: list[str] = []
     demo.demo(tmp_path, said.append)

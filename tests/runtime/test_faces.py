@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,6 +15,7 @@ from edge_sdk.errors import EngineError, UsageError
 from edge_sdk.preprocess.crop import Box
 from edge_sdk.runtime.faces import Cascade, CascadeSettings, Tracker
 
+from ..paths import DATA
 from .drawn import frame
 
 
@@ -111,7 +110,7 @@ def test_numbers_are_never_shared_nor_used_again(frames: list[list[Box]]) -> Non
 @pytest.mark.data
 def test_the_cascade_finds_real_faces_once() -> None:
     """A hundred people of CFP, each pasted into a frame at half of its height."""
-    folder = Path(os.environ.get("EDGE_SDK_DATA", Path(__file__).resolve().parents[2] / "../shared/data")) / "cfp"
+    folder = DATA / "cfp"
     files = sorted(folder.glob("Data/Images/*/frontal/01.jpg"))[::5]
     if not files:
         pytest.skip(f"real data absent: {folder} (set EDGE_SDK_DATA)")

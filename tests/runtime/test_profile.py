@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import platform
 import sys
 import types
 import xml.etree.ElementTree as ET
@@ -18,13 +19,23 @@ import pytest
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, MissingEngineError, ScoreError, UsageError
 from edge_sdk.runtime import Verifier, device
-from edge_sdk.runtime.engines.fake import FakeModel
-from edge_sdk.runtime.engines.placement import Placed, placement
+from edge_sdk.runtime.engines.placement import NodePlacement, placement
 from edge_sdk.runtime.profile import SINGLE_STREAM_CALLS, profile
 from edge_sdk.runtime.profile import _measure as run_process
 from edge_sdk.runtime.profile.power import PowerMeter
 from edge_sdk.runtime.profile.quantiles import quantile, ranks
-from edge_sdk.runtime.profile.records import Failed, Job, Machine, Measured, Moment, Power, Progress, Report, Run, Stage
+from edge_sdk.runtime.profile.records import (
+    FailedJob,
+    Job,
+    Machine,
+    MeasuredJob,
+    Moment,
+    Power,
+    ProfiledJob,
+    ProfileProgress,
+    ProfileReport,
+    Stage,
+)
 from edge_sdk.runtime.profile.report import html, text
 from edge_sdk.runtime.profile.svg import STYLES, Axis, Line, plot
 from edge_sdk.runtime.profile.worker import STAGES, measure
@@ -93,7 +104,7 @@ def test_quantiles() -> None:
 
 
 def test_a_measurement_holds_together(bundle: Bundle) -> None:
-    said: list[Progress] = []
+    said: list[ProfileProgress] = []
     found = measure(job(bundle, seconds=1.1), said.append)
     assert found.calls >= 40
     assert found.seconds >= 1.1
@@ -126,21 +137,21 @@ def test_each_configuration_in_a_process_of_its_own(bundle: Bundle) -> None:
     ]
     assert any("2 threads: loading" in line for line in said)
     for run in report.runs:
-        assert isinstance(run.outcome, Measured), run.outcome
+        assert isinstance(run.outcome, MeasuredJob), run.outcome
         if device.STATUS.exists():
             # The parent, with pytest and onnx in it, is far larger.
             assert run.outcome.peak_bytes
             assert 20e6 < run.outcome.peak_bytes < 200e6
     assert report.bundle_id == bundle.id
-    assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
+    assert msgspec.json.decode(msgspec.json.encode(report), type=ProfileReport) == report
 
 
 def test_failures_are_reported_and_not_left_out(make_bundle: Maker, tmp_path: Path) -> None:
-    broken = make_bundle(
-        models={"fp32": msgspec.json.encode(FakeModel(shape=(1, 150, 180), failure="error"))}, golden={"fp32.onnx": 0.5}
-    )
-    (run,) = profile(broken, engine="fake", seconds=0.01).runs
-    assert run.outcome == Failed(error="EngineError", message="asked to fail")
+    broken = make_bundle(models={"fp32": b"no model"}, golden={"fp32.onnx": 0.5})
+    (run,) = profile(broken, engine="onnxruntime", seconds=0.01).runs
+    assert isinstance(run.outcome, FailedJob)
+    assert run.outcome.error == "EngineError"
+    assert run.outcome.message.startswith("ONNX Runtime refuses the model")
     with pytest.raises(BundleError, match="golden"):
         measure(job(make_bundle()))
 
@@ -157,14 +168,14 @@ def test_a_process_that_dies_is_a_failure_with_its_last_words(
         python.chmod(0o755)
         monkeypatch.setattr(sys, "executable", str(python))
         outcome = run_process(job(bundle), lambda _: None)
-        assert isinstance(outcome, Failed)
+        assert isinstance(outcome, FailedJob)
         assert expected in outcome.message
         assert "no room" in outcome.message
 
 
 def test_what_is_asked_for(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs: list[Job] = []
-    failed = Failed(error="EngineError", message="")
+    failed = FailedJob(error="EngineError", message="")
     monkeypatch.setattr("edge_sdk.runtime.profile._measure", lambda job, _: jobs.append(job) or failed)
     profile(bundle)
     assert len(jobs) == 1  # what an application would get, and nothing else
@@ -181,7 +192,7 @@ def test_what_is_asked_for(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_nodes_of_an_engine_that_does_not_tell(bundle: Bundle) -> None:
-    assert placement("fake", b"", {}, threads=1) is None
+    assert placement("litert", b"", {}, threads=1) is None
     with pytest.raises(EngineError, match="onnxruntime failed"):
         placement("onnxruntime", b"no model", {}, threads=1)
 
@@ -189,7 +200,7 @@ def test_nodes_of_an_engine_that_does_not_tell(bundle: Bundle) -> None:
 def test_nodes_of_openvino(bundle: Bundle) -> None:
     pytest.importorskip("openvino", reason="the openvino extra is not installed")
     picture = np.zeros((1, 1, 150, 180), np.float32)
-    nodes = placement("openvino", bundle.read_artifact("fp32.onnx"), {"image": picture}, threads=1)
+    nodes = placement("openvino", bundle.read_model("fp32.onnx"), {"image": picture}, threads=1)
     assert nodes
     assert "Convolution" in {node.kind for node in nodes}
     assert all(node.where.startswith("CPU ") for node in nodes)
@@ -228,38 +239,76 @@ def test_without_jetson_stats_power_is_unknown(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("lines", "name", "instructions"),
+    ("machine", "lines", "name", "instructions", "label"),
     [
-        ("model name\t: Some CPU\nflags\t\t: fpu avx2 avx512_vnni sha_ni\n", "Some CPU", ("avx2", "avx512_vnni")),
-        ("processor\t: 0\nFeatures\t: fp asimd asimddp\n", "Some Board", ("asimd", "asimddp")),
+        (
+            "x86_64",
+            "model name\t: Some CPU\nflags\t\t: fpu avx2 avx512_vnni sha_ni\n",
+            "Some CPU",
+            ("avx2", "avx512_vnni"),
+            "x86-64 AVX512-VNNI",
+        ),
+        ("AMD64", "model name\t: Some CPU\nflags\t\t: fpu avx2\n", "Some CPU", ("avx2",), "x86-64 AVX2"),
+        (
+            "aarch64",
+            "processor\t: 0\nFeatures\t: fp asimd asimddp\n",
+            "Some Board",
+            ("asimd", "asimddp"),
+            "aarch64 dotprod",
+        ),
     ],
 )
 def test_the_machine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, name: str, instructions: tuple[str, ...]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    machine: str,
+    lines: str,
+    name: str,
+    instructions: tuple[str, ...],
+    label: str,
 ) -> None:
+    monkeypatch.delenv(device.INSTRUCTIONS_VARIABLE, raising=False)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
     (tmp_path / "cpuinfo").write_text(lines)
     (tmp_path / "board").write_bytes(b"Some Board\0")
     monkeypatch.setattr(device, "CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(device, "BOARD", tmp_path / "board")
     assert name in device.processor()
     assert device.instructions() == instructions
+    assert device.instruction_set() == label
     for constant in ("CPUINFO", "BOARD", "STATUS", "GOVERNOR"):
         monkeypatch.setattr(device, constant, tmp_path / "none")
     assert device.processor()
     assert (device.instructions(), device.peak_memory(), device.governor()) == (None, None, None)
+    assert device.instruction_set() == f"{label.split(maxsplit=1)[0]}, instruction set unknown"
+
+
+def test_the_instructions_can_be_set_for_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    for named, kind, label in (
+        ("avx2", "x86-64", "x86-64 AVX2"),
+        ("avx2,avx_vnni", "x86-64-vnni", "x86-64 AVX-VNNI"),
+        ("", "x86-64", "x86-64 baseline"),
+    ):
+        monkeypatch.setenv(device.INSTRUCTIONS_VARIABLE, named)
+        assert (device.processor_kind(), device.instruction_set()) == (kind, label)
+        assert device.int8_saturates() == (kind == "x86-64")
+    monkeypatch.setenv(device.INSTRUCTIONS_VARIABLE, "vnni")
+    with pytest.raises(UsageError, match="avx512_vnni"):
+        device.instructions()
 
 
 # --- the report ---
 
 
 @pytest.fixture
-def report() -> Report:
+def report() -> ProfileReport:
     ordered = np.linspace(1, 20, 400)
     stages = tuple(
         Stage(name=name, quantiles=tuple(quantile(ordered, p) for p in (0.5, 0.9, 0.99)), max_ms=20.0)
         for name in STAGES
     )
-    measured = Measured(
+    measured = MeasuredJob(
         engine_version="1.2.3",
         init_ms=100,
         reload_ms=20,
@@ -271,36 +320,36 @@ def report() -> Report:
         first_per_s=50,
         last_per_s=40,
         peak_bytes=None,
-        nodes=(Placed("Conv", "<CPU>", 3, 0.75), Placed("Gemm", "CPU", 1, 0.25)),
+        nodes=(NodePlacement("Conv", "<CPU>", 3, 0.75), NodePlacement("Gemm", "CPU", 1, 0.25)),
         curve=((1.0, 0.0), (10.0, 0.5), (20.0, 1.0)),
         moments=(Moment(at_s=30, median_ms=9, max_ms=19), Moment(at_s=60, median_ms=11, max_ms=20)),
     )
     planned = Job(bundle="x", engine="onnxruntime", artifact="int8.onnx", threads=1, seconds=60, calls=1)
     other = msgspec.structs.replace(planned, engine="broken", threads=2)
-    return Report(
+    return ProfileReport(
         bundle_id="tiny-1.0",
         machine=Machine(
             processor="Some CPU",
             cores=2,
-            instructions=None,
+            instruction_set="x86-64 AVX2",
             governor=None,
             load_average=None,
             system="Linux",
             versions={"numpy": "2"},
         ),
         runs=(
-            Run(job=planned, outcome=measured, power=Power(mode="15W", mean_w=5.5, max_w=7)),
-            Run(job=other, outcome=Failed(error="EngineError", message="<no>"), power=None),
+            ProfiledJob(job=planned, outcome=measured, power=Power(mode="15W", mean_w=5.5, max_w=7)),
+            ProfiledJob(job=other, outcome=FailedJob(error="EngineError", message="<no>"), power=None),
         ),
         single_stream=True,
     )
 
 
-def test_the_text_says_it_all(report: Report) -> None:
+def test_the_text_says_it_all(report: ProfileReport) -> None:
     said = text(report)
     for words in (
         "MLPerf single-stream",
-        "instructions unavailable",
+        "x86-64 AVX2",
         "10.48 [9.52, 11.48]",  # ranks 200, 180 and 221 of 400 values, the k-th being 1 + 19 (k - 1) / 399
         "50.0, 40.0, 0.80 (30 s each)",
         "5.5 W, max 7.0 (15W)",
@@ -310,7 +359,7 @@ def test_the_text_says_it_all(report: Report) -> None:
         assert words in said, words
 
 
-def test_the_page_is_one_file_with_everything_escaped(report: Report) -> None:
+def test_the_page_is_one_file_with_everything_escaped(report: ProfileReport) -> None:
     page = html(report)
     assert "&lt;CPU&gt;" in page
     assert "&lt;no&gt;" in page
@@ -365,7 +414,7 @@ def test_no_engine_is_an_error_before_anything_runs(bundle: Bundle, monkeypatch:
         profile(bundle, engine="all")
 
 
-def test_records_are_plain_json(report: Report) -> None:
+def test_records_are_plain_json(report: ProfileReport) -> None:
     assert (
         json.loads(json.dumps(msgspec.to_builtins(report), allow_nan=False))["runs"][1]["outcome"]["type"] == "failed"
     )

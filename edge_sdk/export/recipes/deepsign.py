@@ -7,9 +7,9 @@ from torch import nn
 from torch.nn import functional
 
 from edge_sdk import preprocess
-from edge_sdk.export.augment.signatures import SignatureAugmentation
-from edge_sdk.export.objectives import ContrastivePairs, MinedMetric
-from edge_sdk.export.recipe import Preset, Recipe
+from edge_sdk.export.data.signatures.augmentation import SignatureAugmentation
+from edge_sdk.export.losses.metric import ContrastivePairs, MinedMetric
+from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.manifest import EmbeddingDistance
 
 

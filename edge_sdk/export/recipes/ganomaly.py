@@ -9,17 +9,17 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from edge_sdk.export.augment.faces import PLACES
-from edge_sdk.export.autoencoders import LATENT, RECONSTRUCTION, Autoencoder
-from edge_sdk.export.one_class import Adversarial, AdversarialPass, OneClass
-from edge_sdk.export.recipe import Preset, Recipe
+from edge_sdk.export.data.faces.augmentation import PLACES
+from edge_sdk.export.losses.one_class import Adversarial, AdversarialPass, OneClass
+from edge_sdk.export.networks.autoencoder import LATENT, RECONSTRUCTION, Autoencoder
+from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.manifest import Reconstruction
 from edge_sdk.preprocess import FACE
 
 CHANNELS = (128, 256, 512, 1024, 2048)
 LATENT_SIZE = 512
-LATENT_AGAIN = "latent_again"
-FEATURES, FEATURES_AGAIN = "features", "features_again"
+LATENT_AGAIN = "latent_reconstructed"
+FEATURES, FEATURES_AGAIN = "features", "features_reconstructed"
 SLOPE = 0.2
 """Of the leaky ReLUs: the table gives none, GANomaly's authors take this."""
 
@@ -69,9 +69,9 @@ class Decoder(nn.Sequential):
 class GANomaly(Autoencoder):
     """Section 3.5: faces ``(N, 1, 128, 128)`` in [0, 1] and how well they can be imitated.
 
-    Outputs: ``reconstruction``; ``latent`` and ``latent_again`` of image and reconstruction, by two encoders;
-    ``features`` and ``features_again`` of both, the discriminator's last layer before its verdict. The reconstruction
-    takes the first encoder and the decoder alone.
+    Outputs: ``reconstruction``; ``latent`` and ``latent_reconstructed`` of image and reconstruction, by two encoders;
+    ``features`` and ``features_reconstructed`` of both, the discriminator's last layer before its logit. The
+    reconstruction takes the first encoder and the decoder alone.
 
     Args:
         channels, latent_size: The table's.
@@ -95,16 +95,24 @@ class GANomaly(Autoencoder):
             return self.outputs(x, [RECONSTRUCTION])[0]
         latent = self.encoder(x)[1]
         reconstruction = self.decoder(latent)
-        latent_again = self.second_encoder(reconstruction)[1]
-        features, verdict = self.discriminator(x)
-        _, verdict_again = self.discriminator(reconstruction.detach())
+        latent_reconstructed = self.second_encoder(reconstruction)[1]
+        features, logit = self.discriminator(x)
+        _, logit_reconstructed = self.discriminator(reconstruction.detach())
         # The generator learns what the discriminator looks at; the discriminator must not learn to look away.
         constants = {name: weight.detach() for name, weight in self.discriminator.named_parameters()}
-        features_again, _ = functional_call(self.discriminator, constants, (reconstruction,))
-        made = (reconstruction, latent, latent_again, features.detach(), features_again, verdict, verdict_again)
+        features_reconstructed, _ = functional_call(self.discriminator, constants, (reconstruction,))
+        made = (
+            reconstruction,
+            latent,
+            latent_reconstructed,
+            features.detach(),
+            features_reconstructed,
+            logit,
+            logit_reconstructed,
+        )
         return AdversarialPass(x, *(part.float() for part in made))
 
-    def discern(self, x: torch.Tensor) -> torch.Tensor:
+    def discriminator_features(self, x: torch.Tensor) -> torch.Tensor:
         return self.discriminator(x)[0]
 
     def observe(self, x: torch.Tensor, names: Sequence[str]) -> dict[str, torch.Tensor]:
@@ -115,9 +123,9 @@ class GANomaly(Autoencoder):
         if LATENT_AGAIN in names:
             found[LATENT_AGAIN] = self.second_encoder(found[RECONSTRUCTION])[1]
         if FEATURES in names:
-            found[FEATURES] = self.discern(x)
+            found[FEATURES] = self.discriminator_features(x)
         if FEATURES_AGAIN in names:
-            found[FEATURES_AGAIN] = self.discern(found[RECONSTRUCTION])
+            found[FEATURES_AGAIN] = self.discriminator_features(found[RECONSTRUCTION])
         return found
 
 

@@ -8,7 +8,7 @@ all weights. A uniform share of the table with as many weights takes 35 million 
 narrower than that and the shallow ones, which see texture, twice as wide; multiples of 16 suit integer kernels.
 
 `best` takes 13 minutes of a core with a teacher and 11 alone. What it reaches on faces, which is little, is in
-``liveness.md`` beside this file.
+``docs/results/liveness.md``.
 """
 
 from __future__ import annotations

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from edge_sdk.export.augment.faces import PLACES, FaceAugmentation
-from edge_sdk.export.autoencoders import RECONSTRUCTION, Variational
-from edge_sdk.export.datasets.filters import Filter
-from edge_sdk.export.one_class import Elbo, OneClass
-from edge_sdk.export.recipe import Preset, Recipe
+from edge_sdk.export.data.faces.augmentation import PLACES, FaceAugmentation
+from edge_sdk.export.data.faces.filters import Filter
+from edge_sdk.export.losses.one_class import Elbo, OneClass
+from edge_sdk.export.networks.autoencoder import RECONSTRUCTION, Variational
+from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.manifest import Reconstruction
 from edge_sdk.preprocess import FACE
 

@@ -9,8 +9,8 @@ neighbours are whole pixels and not points on a circle, so that comparisons are 
 linear, and not a support vector machine's: 117 numbers are learned, too few to learn a day's light.
 
 `best` learns all attacks that it is given; `recorded` only those that were before a camera: rendered ones teach
-little of these, and ``spoof_lite``'s preset `rendered` is an expert of them. Fused by ``--fusion lowest``, a picture is
-as live as the stricter of the two says. What they reach is in ``liveness.md`` beside this file.
+little of these, and ``spoof_lite``'s preset `rendered` is an expert of them. Fused by ``--fusion lowest``, a picture
+is as live as the stricter of the two says. What they reach is in ``docs/results/liveness.md``.
 
 On a device all is three convolutions, exact in float32, and in int8 but for the weights of the sum: 17.2 million
 multiply-adds a frame. Either preset takes a minute of a core.
@@ -24,8 +24,10 @@ import itertools
 import torch
 from torch import nn
 
-from edge_sdk.export.recipe import Preset, Recipe
-from edge_sdk.export.supervised import LOGIT, Judge, LiveAgainstAttacks, Origin
+from edge_sdk.export.data.sampling import Origin
+from edge_sdk.export.losses.classification import AttackClassification
+from edge_sdk.export.networks.classifier import LOGIT, BinaryClassifier
+from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.manifest import DecisionHead
 from edge_sdk.preprocess import FACE
 
@@ -77,7 +79,7 @@ class Patterns(nn.Sequential):
         self.requires_grad_(requires_grad=False)
 
 
-class SpoofLbp(Judge):
+class SpoofLbp(BinaryClassifier):
     """Faces ``(N, 1, 128, 128)`` in [0, 1] to the logit of "live" ``(N, 1)``, a sum of standardised shares."""
 
     def __init__(self) -> None:
@@ -91,7 +93,7 @@ class SpoofLbp(Judge):
         """A copy that adds up the patterns' weights pixel by pixel, so that nothing as small as a share is rounded."""
         twin = copy.deepcopy(self)
         patterns, _, _, standard = twin.features.children()
-        verdict = twin.verdict[1]
+        verdict = twin.classifier[1]
         assert isinstance(standard, nn.BatchNorm1d)
         assert isinstance(verdict, nn.Linear)
         assert standard.running_mean is not None
@@ -103,7 +105,7 @@ class SpoofLbp(Judge):
         total.weight.copy_(largest)
         total.bias.copy_(verdict.bias - weights @ standard.running_mean)
         twin.features = nn.Sequential(patterns, weigh, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        twin.verdict = nn.Sequential(total)
+        twin.classifier = nn.Sequential(total)
         return twin.train(self.training)
 
 
@@ -111,11 +113,11 @@ def _preset(attacks: Origin | None = None) -> Preset:
     # Pictures as they are: noise and blur would change which patterns they have, and light changes none.
     return Preset(
         preprocessing=FACE,
-        objective=LiveAgainstAttacks(images=64, attacks=attacks),
+        objective=AttackClassification(images=64, attacks=attacks),
         steps=1000,
         learning_rate=5e-3,
         optimizer="adam",
-        penalty={"verdict.1.weight": 0.05},
+        penalty={"classifier.1.weight": 0.05},
         schedule="one_cycle",
         average=0.99,
         keep="last",

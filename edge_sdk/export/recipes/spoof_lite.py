@@ -12,7 +12,7 @@ Neural Networks for Mobile Vision Applications", section 3.1); their number and 
 learns the day of the few that were recorded; so `rendered` leaves these to ``spoof_lbp``, with which it is fused, and
 `rendered_large` is the same of twice the channels. The first two have 32,273 parameters, take 18.6 million
 multiply-adds a frame and 7 to 10 minutes of a core to train; the large one 118,817, 64.5 million and 30 to 43. What
-they reach on faces is in ``liveness.md`` beside this file.
+they reach on faces is in ``docs/results/liveness.md``.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ import copy
 import torch
 from torch import nn
 
-from edge_sdk.export.augment.faces import CameraAugmentation
-from edge_sdk.export.recipe import Preset, Recipe
+from edge_sdk.export.data.faces.augmentation import CameraAugmentation
+from edge_sdk.export.data.sampling import Origin
+from edge_sdk.export.losses.classification import AttackClassification
+from edge_sdk.export.networks.classifier import LOGIT, BinaryClassifier
+from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.export.recipes.mobilenetv2 import convolution
-from edge_sdk.export.supervised import LOGIT, Judge, LiveAgainstAttacks, Origin
 from edge_sdk.manifest import DecisionHead
 from edge_sdk.preprocess import FACE
 
@@ -66,7 +68,7 @@ class Details(nn.Conv2d):
         return plain.requires_grad_(False)
 
 
-class SpoofLite(Judge):
+class SpoofLite(BinaryClassifier):
     """Faces ``(N, 1, 128, 128)`` in [0, 1] to the logit of "live" ``(N, 1)``.
 
     Args:
@@ -108,7 +110,7 @@ def tiny(*, width: float = 1.0, dropout: float = 0.3) -> SpoofLite:
 def _preset(steps: int, *, attacks: Origin | None = None, width: float = 1.0) -> Preset:
     return Preset(
         preprocessing=FACE,
-        objective=LiveAgainstAttacks(images=64, attacks=attacks),
+        objective=AttackClassification(images=64, attacks=attacks),
         augmentation=CameraAugmentation(),
         steps=steps,
         learning_rate=3e-3,

@@ -17,7 +17,7 @@ _PASSES = 5
 
 
 @dataclass(frozen=True)
-class Placed:
+class NodePlacement:
     """Nodes of one kind: what ran them, how many they are, their share of all nodes' time in [0, 1]."""
 
     kind: str
@@ -29,12 +29,12 @@ class Placed:
 _Event = tuple[str, str, str, float | None]  # node, kind, where, time in any unit
 
 
-def placement(engine: str, model: bytes, inputs: Tensors, *, threads: int) -> tuple[Placed, ...] | None:
+def placement(engine: str, model: bytes, inputs: Tensors, *, threads: int) -> tuple[NodePlacement, ...] | None:
     """Return kinds of nodes with the kernels that ran them, the most time first; None if the engine does not tell.
 
     These are the nodes after the engine's own fusions. ``EngineError`` if the instrumented run fails.
     """
-    tell = _TELLERS.get(engine)
+    tell = _PLACEMENT_READERS.get(engine)
     if tell is None:
         return None
     try:
@@ -76,13 +76,13 @@ def _openvino(model: bytes, inputs: Tensors, threads: int) -> list[_Event]:
     ]
 
 
-_TELLERS: dict[str, Callable[[bytes, Tensors, int], list[_Event]]] = {
+_PLACEMENT_READERS: dict[str, Callable[[bytes, Tensors, int], list[_Event]]] = {
     "onnxruntime": _onnxruntime,
     "openvino": _openvino,
 }
 
 
-def _grouped(events: Iterable[_Event]) -> tuple[Placed, ...]:
+def _grouped(events: Iterable[_Event]) -> tuple[NodePlacement, ...]:
     nodes: dict[tuple[str, str], set[str]] = defaultdict(set)
     times: dict[tuple[str, str], float] = defaultdict(float)
     for name, kind, where, duration in events:
@@ -90,6 +90,6 @@ def _grouped(events: Iterable[_Event]) -> tuple[Placed, ...]:
         times[kind, where] += duration or 0.0
     whole = sum(times.values())
     return tuple(
-        Placed(kind=kind, where=where, count=len(nodes[kind, where]), share=time / whole if whole else None)
+        NodePlacement(kind=kind, where=where, count=len(nodes[kind, where]), share=time / whole if whole else None)
         for (kind, where), time in sorted(times.items(), key=lambda item: -item[1])
     )

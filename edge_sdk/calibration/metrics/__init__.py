@@ -1,0 +1,1 @@
+"""Error rates of verification and of presentation attack detection (numpy alone)."""

@@ -1,0 +1,1 @@
+"""Post-training int8 quantisation of ONNX and TFLite models."""

@@ -1,0 +1,117 @@
+"""Pre-process, or render anew, every image once and keep the result on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk import files, images, preprocess
+from edge_sdk.errors import DatasetError, InputError
+from edge_sdk.export.data.layouts import Entry
+from edge_sdk.export.data.samples import Sample
+
+Render = Callable[[preprocess.Image, np.random.Generator], bytes]
+"""Makes the bytes of an image file of an image, ``uint8`` as :func:`edge_sdk.images.load` gives it; empty bytes leave
+the image out."""
+Count = Callable[[int, int], None]
+"""Called with how much of slow work is done, and with all of it."""
+
+
+def uncounted(_done: int, _total: int) -> None:
+    """For callers who do not want to know."""
+
+
+def key(samples: Sequence[Sample], purpose: str) -> str:
+    """SHA-256 of what is made of the samples, and of their files by name, size and time of change."""
+    digest = hashlib.sha256(purpose.encode())
+    for sample in samples:
+        stat = sample.path.stat()
+        digest.update(f"{sample.path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def store(path: Path, array: NDArray[Any]) -> None:
+    """Write a ``.npy`` file so that it appears whole or not at all; other processes may do the same."""
+    with files.atomic_write(path) as file:
+        np.save(file, array)
+
+
+def prepared(
+    samples: Sequence[Sample],
+    operations: Sequence[preprocess.Operation],
+    *,
+    progress: Count = uncounted,
+) -> NDArray[np.uint8]:
+    """The samples through a pipeline, as ``uint8 (N, H, W)`` (255 stands for 1.0), in the samples' order.
+
+    Read from the cache when the same files (by name, size and time of change) went through the same operations.
+
+    Args:
+        progress: Called with the number of images done and in all.
+
+    Raises:
+        DatasetError: No samples, or one that cannot be read; the message names the file.
+    """
+    if not samples:
+        raise DatasetError("there are no images to prepare")
+    path = files.cache_folder() / "prepared" / f"{key(samples, preprocess.digest(operations))[:32]}.npy"
+    if path.exists():
+        return np.asarray(np.load(path, mmap_mode="r"))
+    pictures = []
+    for done, sample in enumerate(samples):
+        try:
+            pictures.append(np.rint(preprocess.apply(operations, sample.read())[0] * 255).astype(np.uint8))
+        except InputError as error:
+            raise DatasetError(f"{sample.path}: {error}") from error
+        progress(done + 1, len(samples))
+    stacked = np.stack(pictures)
+    store(path, stacked)
+    return stacked
+
+
+def rendered(
+    entries: Sequence[Entry], group: str, suffix: str, render: Render, verb: str, *, progress: Count = uncounted
+) -> list[Entry]:
+    """The same entries with what ``render`` makes of each image in its place, made once; without those it leaves out.
+
+    Files lie in ``FOLDER/GROUP/HASH/`` under the last three parts of the source's path. HASH is of the source's bytes,
+    from which the randomness follows too, so that an image is rendered alike on any machine.
+
+    Args:
+        entries: Whose images are the sources.
+        group: Names what is rendered, and the version of the code that does it.
+        suffix: Of the files that are made.
+        verb: What cannot be done to an unreadable source: ``photographed``.
+        progress: Called with the number of images done and in all, those among them that were there before.
+
+    Raises:
+        DatasetError: A source cannot be read; the message names it.
+    """
+
+    def made(source: Path) -> Path:
+        data = source.read_bytes()
+        digest = hashlib.sha256(data).digest()
+        name = Path(*source.resolve().with_suffix(suffix).parts[-3:])
+        path = files.cache_folder() / group / digest.hex()[:16] / name
+        if not path.exists():
+            rng = np.random.default_rng(np.frombuffer(digest, np.uint32))
+            try:
+                content = render(images.load(data), rng)
+            except InputError as error:
+                raise DatasetError(f"{source} cannot be {verb}: {error}; remove it or fetch it again") from error
+            files.write_bytes(path, content)
+        return path
+
+    with ThreadPoolExecutor() as pool:
+        paths = pool.map(made, (entry.path for entry in entries))
+        found = []
+        for entry, path in zip(entries, paths, strict=True):
+            found.append(entry._replace(path=path))
+            progress(len(found), len(entries))
+        return [entry for entry in found if entry.path.stat().st_size]

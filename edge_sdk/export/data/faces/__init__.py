@@ -1,0 +1,1 @@
+"""Data sets of faces and presentation attacks."""

@@ -1,0 +1,123 @@
+"""Who is used for what: five groups of people that share nobody.
+
+What was fitted on some people says nothing about others, so the weights, the moment to stop, the thresholds and the
+guardrail's verdict each come from people of their own, and the test people are seen by nothing before evaluation.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk import files
+from edge_sdk.errors import DatasetError, UsageError
+from edge_sdk.export.data.samples import Dataset
+
+FRACTIONS = {"train": 0.62, "validation": 0.06, "thresholds": 0.11, "guardrail": 0.11, "test": 0.10}
+
+
+class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Subjects by their use.
+
+    Attributes:
+        train: For the weights, and for the images that int8 ranges are calibrated on.
+        validation: For early stopping and the choice of the calibration method.
+        thresholds: For the operating points.
+        guardrail: For what int8 costs.
+        test: For the numbers that are reported.
+    """
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    thresholds: tuple[str, ...]
+    guardrail: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.everybody) != len(set(self.everybody)):
+            raise DatasetError("a subject has two roles in the split")
+
+    @property
+    def everybody(self) -> tuple[str, ...]:
+        """All subjects, role by role."""
+        return tuple(subject for role in self.__struct_fields__ for subject in getattr(self, role))
+
+    @classmethod
+    def draw(cls, dataset: Dataset, seed: int) -> Split:
+        """Draw the groups by :data:`FRACTIONS` within each data set; DatasetError if there are too few people."""
+        return cls(*split_subjects(dataset, tuple(FRACTIONS.values()), seed))
+
+    @classmethod
+    def read(cls, path: Path) -> Split:
+        """Raises DatasetError if the file is missing or no split."""
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=cls)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise DatasetError(f"{path} holds no split of subjects: {error}") from error
+
+    def measuring(self, people: frozenset[str]) -> dict[str, list[str]]:
+        """Those of ``people`` who measure, sorted, by role: no weights may have learned from them."""
+        roles = {role: getattr(self, role) for role in self.__struct_fields__ if role != "train"}
+        return {role: sorted(people.intersection(them)) for role, them in roles.items() if people.intersection(them)}
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, whole or not at all."""
+        files.write_bytes(path, msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
+
+
+def split_subjects(
+    dataset: Dataset, fractions: Sequence[float] = (0.6, 0.2, 0.2), seed: int = 0
+) -> tuple[tuple[str, ...], ...]:
+    """Split the persons at random into disjoint parts, each data set by the same fractions.
+
+    How one data set is split depends on its own persons and the seed alone, not on the data sets beside it.
+
+    Args:
+        dataset: the persons to split.
+        fractions: size of each part, positive, summing to 1.
+        seed: another seed, another split.
+
+    Raises:
+        UsageError: the fractions are not positive or do not sum to 1.
+        DatasetError: so few subjects that a part would be empty.
+    """
+    if min(fractions, default=0) <= 0 or abs(sum(fractions) - 1) > 1e-9:
+        raise UsageError(f"fractions must be positive and sum to 1, not {tuple(fractions)}")
+    parts: list[list[str]] = [[] for _ in fractions]
+    for subjects in _shuffled(dataset, seed):
+        ends = np.rint(np.cumsum(fractions) * len(subjects)).astype(int)
+        for part, chunk in zip(parts, np.split(subjects, ends[:-1]), strict=True):
+            part.extend(chunk.tolist())
+    return _complete(dataset, parts)
+
+
+def folds(dataset: Dataset, n: int, seed: int = 0) -> tuple[tuple[str, ...], ...]:
+    """Split the persons at random into ``n`` disjoint test folds of equal size (within 1), mixed alike by data set.
+
+    Raises:
+        UsageError: fewer than 2 folds.
+        DatasetError: fewer subjects than folds.
+    """
+    if n < 2:
+        raise UsageError(f"cross-validation needs at least 2 folds, not {n}")
+    order = [subject for subjects in _shuffled(dataset, seed) for subject in subjects.tolist()]
+    return _complete(dataset, [order[i::n] for i in range(n)])
+
+
+def _shuffled(dataset: Dataset, seed: int) -> list[NDArray[np.str_]]:
+    # By the data set that a person comes from: scans and photographs of one person stay together.
+    names = sorted({subject.partition("/")[0] for subject in dataset.subjects})
+    groups = [[s for s in dataset.subjects if s.partition("/")[0] == name] for name in names]
+    seeds = [(seed, zlib.crc32(name.encode())) for name in names]
+    return [np.random.default_rng(s).permutation(np.array(group)) for s, group in zip(seeds, groups, strict=True)]
+
+
+def _complete(dataset: Dataset, parts: list[list[str]]) -> tuple[tuple[str, ...], ...]:
+    if not all(parts):
+        raise DatasetError(f"{dataset.name}: {len(dataset.subjects)} subjects are too few for {len(parts)} parts")
+    return tuple(tuple(sorted(part)) for part in parts)

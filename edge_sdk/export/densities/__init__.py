@@ -1,1 +1,0 @@
-"""Densities fitted on a workstation; what a device evaluates is in :mod:`edge_sdk.density`."""

@@ -1,0 +1,1 @@
+"""Teacher-student distillation: teachers, what a student learns from them, and the training hook."""

@@ -1,0 +1,149 @@
+"""Teachers: the networks of finished runs, and what they say of every view of every image, kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import nn
+
+from edge_sdk import preprocess
+from edge_sdk.errors import TrainingError
+from edge_sdk.export.data import cache
+from edge_sdk.export.data.augmentation import Views
+from edge_sdk.export.data.samples import Sample
+from edge_sdk.export.networks.memory_format import batch, channels_last
+from edge_sdk.export.recipes import Preset, Recipe
+from edge_sdk.export.training.finished import describe, learned_from, pretrained_on, read_network
+from edge_sdk.export.training.progress import Progress, Task
+
+CHUNK = 256
+"""Images in one file of answers: what a killed run repeats at most, some seconds."""
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """The network of a finished run.
+
+    Attributes:
+        network: In evaluation mode.
+        weights: SHA-256 of the file that they come from.
+        people: Everyone it has learned from, also through teachers of its own or before it came here.
+    """
+
+    recipe: Recipe
+    preset_name: str
+    network: nn.Module
+    weights: str
+    people: frozenset[str]
+
+    @classmethod
+    def read(cls, run: Path) -> Teacher:
+        """Read a run's folder. The data it was trained on need not be there.
+
+        Raises:
+            TrainingError: There is no run, or it has no weights, or those of another network.
+            UsageError: Its recipe is unknown.
+        """
+        described = describe(run)
+        chosen, network, facts = read_network(run, described)
+        people = learned_from(described, pretrained_on(network, facts))
+        weights = hashlib.sha256((run / "best.safetensors").read_bytes()).hexdigest()
+        return cls(chosen, described["preset"], network.eval(), weights, people)
+
+    @property
+    def preset(self) -> Preset:
+        return self.recipe.preset(self.preset_name)
+
+    def facts(self) -> dict[str, Any]:
+        """What tells this teacher from others."""
+        return {
+            "recipe": self.recipe.name,
+            "preset": self.preset_name,
+            "preprocessing": preprocess.digest(self.preset.preprocessing),
+            "weights": self.weights,
+        }
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Asks a teacher about every view of every image, once.
+
+    Files lie in ``folder/KEY``, a chunk of images in one view each, and appear whole, so that a killed run goes on
+    with the next. The key is the digest of the teacher, the images' files, and the views. Processes share the chunks.
+
+    Attributes:
+        writers: ``(N,)``, the writer's number of each sample.
+    """
+
+    folder: Path
+    samples: Sequence[Sample]
+    writers: NDArray[np.int64]
+    views: Views
+    fabric: Fabric
+
+    def of(self, teacher: Teacher, task: Task, done: int = 0) -> NDArray[np.float32]:
+        """Unit embeddings ``(N, views, D)``, on the run's device and in its precision.
+
+        Raises:
+            DatasetError: An image cannot be read.
+            TrainingError: An embedding is not finite.
+        """
+        starts = range(0, len(self.samples), CHUNK)
+        folder = self.folder / self._key(teacher)
+        chunks = [[folder / f"{view}-{start}.npy" for start in starts] for view in range(self.views.count)]
+        images = cache.prepared(self.samples, teacher.preset.preprocessing)
+        network = channels_last(teacher.network.to(self.fabric.device))
+        mine = 0
+        for view, paths in enumerate(chunks):
+            for start, path in zip(starts, paths, strict=True):
+                if mine % self.fabric.world_size == self.fabric.global_rank and not path.exists():
+                    cache.store(path, self._ask(network, images, range(len(images))[start : start + CHUNK], view))
+                mine += 1
+                done += min(CHUNK, len(images) - start)
+                task.update(done)
+        network.cpu()
+        self.fabric.barrier()
+        return np.stack([np.concatenate([np.load(path) for path in paths]) for paths in chunks], axis=1)
+
+    @torch.no_grad()
+    def _ask(
+        self, network: nn.Module, images: NDArray[np.uint8], numbers: Sequence[int], view: int
+    ) -> NDArray[np.float32]:
+        parts = []
+        for start in range(0, len(numbers), BATCH):
+            some = [
+                self.views(np.asarray(images[i]), i, int(self.writers[i]), view) for i in numbers[start : start + BATCH]
+            ]
+            with self.fabric.autocast():
+                parts.append(network(batch(np.stack(some), self.fabric.device)).float().cpu().numpy())
+        answers = np.concatenate(parts)
+        if not np.isfinite(answers).all():
+            raise TrainingError("the teacher's embeddings are not finite; its training has failed: choose another")
+        return answers
+
+    def _key(self, teacher: Teacher) -> str:
+        purpose = json.dumps([teacher.facts(), asdict(self.views), self.writers.tolist()])
+        return cache.key(self.samples, purpose)[:32]
+
+
+def ask_all(teachers: Sequence[Teacher], answers: Answers, progress: Progress) -> NDArray[np.float32]:
+    """The teachers as one: unit embeddings ``(N, views, sum of D)``.
+
+    Each teacher's part is divided by the root of their number, so that the similarity of two images is the mean of
+    what the teachers say.
+    """
+    share = len(answers.samples) * answers.views.count
+    bar = progress.task("asking the teachers", share * len(teachers))
+    parts = [answers.of(teacher, bar, share * index) for index, teacher in enumerate(teachers)]
+    bar.finish()
+    return np.concatenate(parts, axis=2) / np.float32(np.sqrt(len(teachers)))

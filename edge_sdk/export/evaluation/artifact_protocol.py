@@ -1,0 +1,92 @@
+"""The seam between the exporter and a run's task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from edge_sdk import manifest
+from edge_sdk.calibration.metrics.verification import Interval
+from edge_sdk.export.formats.artifacts import Kind
+from edge_sdk.manifest import Rate
+from edge_sdk.tables import Table
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One artifact with everything that was measured on it."""
+
+    kind: Kind
+    model: bytes
+    points: tuple[manifest.OperatingPoint, ...]
+    calibration: manifest.CalibrationProvenance | None = None
+    drift: tuple[manifest.AccuracyDifference, ...] = ()
+
+    @property
+    def threshold(self) -> float:
+        """At the equal error rate."""
+        supported = (point for point in self.points if not isinstance(point, manifest.UnsupportedPoint))
+        return next(point.threshold for point in supported if point.name == "eer")
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What the manifest says of a task, whatever the artifact.
+
+    Attributes:
+        files: Auxiliary files that the score names, by path.
+    """
+
+    task: Literal["verify", "spoof"]
+    source: manifest.Image
+    outputs: tuple[manifest.Output, ...]
+    score: manifest.AnyScore
+    embedding_space_id: str | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class ArtifactEvaluator(Protocol):
+    """Scores artifacts on the people of a run's split, each by the engine that serves it."""
+
+    @property
+    def unit(self) -> str:
+        """What :meth:`distance` is, for people."""
+        ...
+
+    def distance(self, kind: Kind, model: bytes) -> float:
+        """How far int8 takes the outputs of the validation people's pictures from the float ones; 0 is not at all."""
+        ...
+
+    def points(self, kind: Kind, model: bytes) -> tuple[manifest.OperatingPoint, ...]:
+        """Thresholds of the ``thresholds`` people, ``eer`` among them."""
+        ...
+
+    def drift(self, kind: Kind, model: bytes, role: str, *thresholds: float) -> manifest.AccuracyDifference:
+        """What an artifact costs a group of people against the reference.
+
+        Args:
+            thresholds: Of the reference and of the artifact, for the share of equal decisions; or none.
+        """
+        ...
+
+    def tested(self, measured: Measured) -> tuple[Table, ...]:
+        """What the artifact reached on the test people; the same tables, with other rows, for every artifact."""
+        ...
+
+    def golden(self) -> Mapping[str, bytes]:
+        """The inputs of the golden trial, as files by path."""
+        ...
+
+    def golden_score(self, measured: Measured) -> tuple[float, float]:
+        """(the score of the golden trial, the tolerance that another processor has)."""
+        ...
+
+    def interface(self) -> Interface:
+        """What the manifest says."""
+        ...
+
+
+def interval(value: Interval | Rate) -> str:
+    """``0.012 [0.004, 0.031]``."""
+    return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"

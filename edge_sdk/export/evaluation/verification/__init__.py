@@ -1,0 +1,1 @@
+"""Evaluation of task ``verify``: error rates of comparisons of people (ISO/IEC 19795)."""

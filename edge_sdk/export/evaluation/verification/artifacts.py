@@ -1,0 +1,115 @@
+"""People told apart by the distance of embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from edge_sdk import images, manifest
+from edge_sdk.calibration import guardrail
+from edge_sdk.calibration.metrics.pairs import Forgeries, verification_scores
+from edge_sdk.calibration.metrics.verification import Curves, ScoreSet, bootstrap
+from edge_sdk.calibration.thresholds import operating_points
+from edge_sdk.export.data.cache import prepared
+from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
+from edge_sdk.export.evaluation.artifact_protocol import Interface, Measured, interval
+from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind
+from edge_sdk.export.formats.float_onnx import OUTPUT
+from edge_sdk.export.formats.inference import Embeddings, embed
+from edge_sdk.export.training.finished import FinishedRun
+from edge_sdk.preprocess import apply
+from edge_sdk.scoring.embedding import embedding_scores
+from edge_sdk.tables import Table
+
+FORGERIES: tuple[Forgeries, ...] = ("skilled", "random")
+GOLDEN_WRITER = 2004
+
+# The same file on another processor's kernels: float rounding, and for int8 a rounding step here and there.
+GOLDEN_TOLERANCE: dict[manifest.Precision, float] = {"fp32": 1e-3, "int8": 0.02, "int8-io": 0.02, "int8-sym": 0.02}
+
+
+@dataclass(frozen=True, eq=False)
+class VerificationEvaluator:
+    """Compares one reference with one query; each model embeds each image once."""
+
+    trained: FinishedRun
+    graphs: Graphs
+    score: manifest.EmbeddingDistance
+    unit: str = "mean cosine distance to float"
+    _embedded: dict[tuple[bytes, str], Embeddings] = field(default_factory=dict)
+
+    def distance(self, kind: Kind, model: bytes) -> float:
+        expected = self._embed(REFERENCE, self.graphs.onnx, "validation")
+        return float(1 - (self._embed(kind, model, "validation") * expected).sum(axis=1).mean())
+
+    def points(self, kind: Kind, model: bytes) -> tuple[manifest.OperatingPoint, ...]:
+        return operating_points(self.scores(kind, model, "thresholds"), data=self._describe("thresholds"))
+
+    def drift(self, kind: Kind, model: bytes, role: str, *thresholds: float) -> manifest.AccuracyDifference:
+        expected, found = thresholds or (None, None)
+        return guardrail.compare(
+            self.scores(REFERENCE, self.graphs.onnx, role),
+            self.scores(kind, model, role),
+            data=f"{self._describe(role)}, on {kind.engine}",
+            budget=self.trained.recipe.budget,
+            threshold_float=expected,
+            threshold_quantised=found,
+        )
+
+    def tested(self, measured: Measured) -> tuple[Table, ...]:
+        rows = []
+        for forgeries in FORGERIES:
+            scores = self.scores(measured.kind, measured.model, "test", forgeries)
+            rates = (interval(bootstrap(scores, statistic)) for statistic in (Curves.auroc, Curves.eer))
+            rows.append((measured.kind.id, forgeries, str(scores.subject_count), str(len(scores)), *rates))
+        head = ("artifact", "forgeries", "people", "comparisons", "AUROC", "EER")
+        return (Table(head, rows, text=("artifact", "forgeries"), note="One reference."),)
+
+    def golden(self) -> Mapping[str, bytes]:
+        writer = SyntheticWriter(GOLDEN_WRITER)
+        return {
+            f"golden/{name}.png": cv2.imencode(".png", writer.genuine(repetition))[1].tobytes()
+            for repetition, name in enumerate(("reference", "query"))
+        }
+
+    def golden_score(self, measured: Measured) -> tuple[float, float]:
+        kind, pipeline = measured.kind, self.trained.preset.preprocessing
+        pair = [np.rint(apply(pipeline, images.load(png))[0] * 255).astype(np.uint8) for png in self.golden().values()]
+        embeddings = embed(measured.model, np.stack(pair), engine=kind.engine, format=kind.format)
+        score = embedding_scores(embeddings[:1], embeddings[1:], self.score.metric)[1][0, 0]
+        return float(score), GOLDEN_TOLERANCE[kind.precision]
+
+    def interface(self) -> Interface:
+        size = self.trained.recipe.embedding_size
+        return Interface(
+            task="verify",
+            source=manifest.Image(color="gray"),
+            outputs=(manifest.Output(name=OUTPUT, shape=("batch", size), role="embedding"),),
+            score=self.score,
+            embedding_space_id=manifest.embedding_space_id(self.trained.preset.preprocessing, self.graphs.onnx),
+        )
+
+    def scores(self, kind: Kind, model: bytes, role: str, forgeries: Forgeries = "skilled") -> ScoreSet:
+        """Scores of the people of a role with one reference."""
+        samples = self.trained.people(role).samples
+        return verification_scores(
+            self._embed(kind, model, role),
+            [sample.subject for sample in samples],
+            [sample.genuine for sample in samples],
+            forgeries=forgeries,
+            metric=self.score.metric,
+        )
+
+    def _embed(self, kind: Kind, model: bytes, role: str) -> Embeddings:
+        """Unit embeddings of a group's images, in their order."""
+        if (model, role) not in self._embedded:
+            pictures = prepared(self.trained.people(role).samples, self.trained.preset.preprocessing)
+            self._embedded[model, role] = embed(model, pictures, engine=kind.engine, format=kind.format)
+        return self._embedded[model, role]
+
+    def _describe(self, role: str) -> str:
+        """Who was compared with what, for the manifest."""
+        return f"{self.trained.data.name}, {role} people, skilled forgeries"

@@ -1,0 +1,218 @@
+"""How well a bundle verifies people it has never seen, by the engine and precision that will run it.
+
+Every picture is embedded once, by the runtime's own ``Verifier``; pairs are compared in embedding space. Thresholds
+come from the bundle and never from the data under test. A picture that the device would refuse (unreadable, or without
+a usable signature) is a *failure to acquire*: it is counted and listed, and takes part in no comparison, so that the
+error rates below are those of the comparisons that happened.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edge_sdk.bundle import Bundle
+from edge_sdk.calibration.metrics import verification
+from edge_sdk.calibration.metrics.pairs import Comparisons, Forgeries, build_pairs, score_pairs
+from edge_sdk.calibration.metrics.verification import ScoreSet
+from edge_sdk.errors import OperatingPointError, ScoreError
+from edge_sdk.export.data.samples import Dataset, Sample
+from edge_sdk.export.evaluation.verification.measurements import Measurement, measure
+from edge_sdk.export.evaluation.verification.samples import (
+    AcquisitionFailure,
+    Count,
+    VerificationDataSummary,
+    embed,
+    summary,
+)
+from edge_sdk.manifest import EmbeddingDistance, VerifyPoint
+from edge_sdk.preprocess import Operation
+from edge_sdk.runtime import Verifier
+
+FORGERIES: tuple[Forgeries, ...] = ("skilled", "random")
+ALL = "all"
+EXAMPLES = 3  # of each data set, to be looked at
+
+
+@dataclass(frozen=True)
+class SkippedProtocol:
+    """A protocol that the data cannot carry, and why."""
+
+    data: str
+    forgeries: Forgeries
+    references: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class WrongPair:
+    """A comparison that was decided wrongly at the bundle's default operating point."""
+
+    reference: str
+    query: str
+    forgeries: Forgeries
+    mated: bool
+    score: float
+
+
+@dataclass(frozen=True)
+class VerificationReport:
+    """Everything that goes into the JSON file."""
+
+    bundle_id: str
+    artifact: str
+    engine: str
+    operating_point: str | None
+    threshold: float | None
+    seed: int
+    replicates: int
+    data: tuple[VerificationDataSummary, ...]
+    measurements: tuple[Measurement, ...]
+    skipped: tuple[SkippedProtocol, ...]
+    wrong_pairs: tuple[WrongPair, ...]
+    failures: tuple[AcquisitionFailure, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+
+@dataclass(frozen=True)
+class VerificationEvaluation:
+    """A report, the scores behind each of its measurements (for curves), and a few samples of each data set.
+
+    ``operations`` are the bundle's pre-processing, through which the samples went.
+    """
+
+    report: VerificationReport
+    scores: tuple[ScoreSet, ...]
+    operations: tuple[Operation, ...]
+    examples: tuple[Sample, ...]
+
+
+def evaluate(
+    bundle: str | Bundle,
+    data: Dataset,
+    *,
+    engine: str = "auto",
+    precision: str | None = None,
+    threads: int = 1,
+    references: Sequence[int] = (1, 5),
+    replicates: int = 1000,
+    wrong_pairs: int = 6,
+    seed: int = 0,
+    progress: Count | None = None,
+) -> VerificationEvaluation:
+    """Measure one artifact of a bundle on `data`, per data set and, if there are several, on all together.
+
+    Protocols: skilled and random forgeries, each with every number of `references` (see
+    :func:`edge_sdk.calibration.metrics.pairs.build_pairs`). "All" joins the comparisons within each data set: nobody is
+    compared across data sets, where the scanner would give people away. `wrong_pairs` of each kind are listed.
+
+    Raises:
+        BundleError, EngineError: The bundle cannot be run so.
+        ScoreError: Not one protocol can be carried out.
+    """
+    with Verifier(bundle, engine=engine, precision=precision, threads=threads) as verifier:
+        embedded = embed(verifier, data.samples, progress=progress)
+        try:
+            default: VerifyPoint | None = verifier.operating_point
+        except OperatingPointError:
+            default = None
+        opened, artifact, engine = verifier.bundle, verifier.variant, verifier.engine
+    score = opened.manifest.score
+    assert isinstance(score, EmbeddingDistance), "the verifier takes no other"
+    points = {p.name: p.threshold for p in artifact.operating_points if isinstance(p, VerifyPoint)}
+    names = sorted({sample.dataset for sample in data.samples})
+    measurements: list[tuple[Measurement, ScoreSet]] = []
+    skipped: list[SkippedProtocol] = []
+    wrong: list[WrongPair] = []
+    for count, forgeries in itertools.product(references, FORGERIES):
+        found: list[ScoreSet] = []
+        for name in names:
+            part = embedded.of(name)
+            people, genuine = [s.subject for s in part.samples], [s.genuine for s in part.samples]
+            try:
+                pairs = build_pairs(people, genuine, forgeries=forgeries, references=count, seed=seed)
+                scores = score_pairs(pairs, part.embeddings, people, metric=score.metric, rule=score.references)
+                found.append(scores)
+                measurement = measure(scores, name, forgeries, count, points=points, replicates=replicates, seed=seed)
+            except ScoreError as error:
+                skipped.append(SkippedProtocol(name, forgeries, count, str(error)))
+                continue
+            measurements.append((measurement, scores))
+            if count == 1 and default is not None:
+                wrong += _wrong(pairs, scores, part.samples, forgeries, default.threshold)
+        if len(found) > 1:
+            joined = verification.concatenate(found)
+            measurement = measure(joined, ALL, forgeries, count, points=points, replicates=replicates, seed=seed)
+            measurements.append((measurement, joined))
+    if not measurements:
+        raise ScoreError("; ".join(sorted({f"{entry.data}: {entry.reason}" for entry in skipped})))
+    report = VerificationReport(
+        bundle_id=opened.id,
+        artifact=artifact.id,
+        engine=engine,
+        operating_point=default.name if default else None,
+        threshold=default.threshold if default else None,
+        seed=seed,
+        replicates=replicates,
+        data=tuple(summary(name, data.samples, embedded.failures) for name in names),
+        measurements=tuple(measurement for measurement, _ in measurements),
+        skipped=tuple(skipped),
+        wrong_pairs=_closest(wrong, wrong_pairs),
+        failures=embedded.failures,
+    )
+    return VerificationEvaluation(
+        report=report,
+        scores=tuple(scores for _, scores in measurements),
+        operations=opened.manifest.preprocessing,
+        examples=tuple(itertools.chain.from_iterable(_examples(embedded.of(name).samples) for name in names)),
+    )
+
+
+def _examples(samples: Sequence[Sample]) -> list[Sample]:
+    """The first sample of each of the first people."""
+    firsts: dict[str, Sample] = {}
+    for sample in samples:
+        firsts.setdefault(sample.subject, sample)
+    return list(firsts.values())[:EXAMPLES]
+
+
+def _wrong(
+    pairs: Comparisons, scores: ScoreSet, samples: Sequence[Sample], forgeries: Forgeries, threshold: float
+) -> list[WrongPair]:
+    """All wrong decisions; a rejected genuine pair is listed under skilled forgeries only."""
+    wrong = (scores.scores >= threshold) != scores.mated
+    if forgeries == "random":
+        wrong &= ~scores.mated
+    return [
+        WrongPair(
+            str(samples[pairs.references[k, 0]].path),
+            str(samples[pairs.queries[k]].path),
+            forgeries,
+            bool(scores.mated[k]),
+            float(scores.scores[k]),
+        )
+        for k in np.flatnonzero(wrong)
+    ]
+
+
+def _closest(wrong: Sequence[WrongPair], limit: int) -> tuple[WrongPair, ...]:
+    """Of each kind the pairs that are furthest on the wrong side, each picture once, so that no one dominates."""
+    chosen: list[WrongPair] = []
+    for mated, forgeries in ((False, "skilled"), (False, "random"), (True, "skilled")):
+        kind = [pair for pair in wrong if pair.mated is mated and pair.forgeries == forgeries]
+        kind.sort(key=lambda pair: (pair.score if pair.mated else -pair.score, pair.reference, pair.query))
+        seen: set[str] = set()
+        for pair in kind:
+            if len(seen) < 2 * limit and not seen & {pair.reference, pair.query}:
+                seen |= {pair.reference, pair.query}
+                chosen.append(pair)
+    return tuple(chosen)

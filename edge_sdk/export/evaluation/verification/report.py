@@ -1,0 +1,104 @@
+"""A verifier's evaluation as text, as JSON, and as one HTML file that needs nothing beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_sdk.calibration.metrics.verification import Interval
+from edge_sdk.export.evaluation.html import interval, percent, render, unit_interval
+from edge_sdk.export.evaluation.html import write as write_report
+from edge_sdk.export.evaluation.pictures import stages
+from edge_sdk.export.evaluation.verification import plots
+from edge_sdk.export.evaluation.verification.evaluate import VerificationEvaluation, VerificationReport
+from edge_sdk.export.evaluation.verification.measurements import Measurement
+from edge_sdk.export.evaluation.verification.pictures import wrong_pairs
+from edge_sdk.manifest import Rate
+from edge_sdk.tables import Table
+
+_KEY = ("data", "forgeries", "refs")
+_TEXT = ("data", "forgeries", "point", "file", "person", "kind", "reason")
+"""Columns of words."""
+
+
+def write(evaluation: VerificationEvaluation, folder: Path) -> tuple[Path, Path]:
+    """Write ``evaluation.json`` and ``report.html`` into `folder`, which is made; return their paths."""
+    return write_report(evaluation.report.as_dict(), html(evaluation), folder)
+
+
+def text(report: VerificationReport) -> str:
+    """The tables for a terminal."""
+    tables = (_data(report), _measurements(report), _points(report))
+    blocks = [f"{report.bundle_id}, {report.artifact}, engine {report.engine}; 95 % intervals over people"]
+    blocks += [table.plain() for table in tables if table]
+    blocks += [f"skipped: {s.data}, {s.forgeries}, {s.references} reference(s): {s.reason}" for s in report.skipped]
+    return "\n\n".join(blocks)
+
+
+def html(evaluation: VerificationEvaluation) -> str:
+    """Tables, curves, histograms, pre-processing, failures and wrong pairs, with every picture inside."""
+    report = evaluation.report
+    default = f"threshold {report.threshold:.4f} ({report.operating_point})" if report.threshold is not None else "none"
+    settings = (
+        f"artifact {report.artifact}, engine {report.engine}; default {default}; 95 % intervals from "
+        f"{report.replicates} bootstrap resamples of people, seed {report.seed}"
+    )
+    return render(
+        "verification",
+        report=report,
+        settings=settings,
+        data=_data(report),
+        measurements=_measurements(report),
+        points=_points(report),
+        curves=plots.curves(evaluation),
+        histograms=plots.histograms(evaluation),
+        stages=stages(evaluation.operations, evaluation.examples),
+        wrong=wrong_pairs(report),
+        failures=_failures(report),
+    )
+
+
+def _data(report: VerificationReport) -> Table:
+    rows = []
+    for data in report.data:
+        failed, total = data.failed_genuine + data.failed_forged, data.genuine + data.forged
+        rate = f"{failed} ({percent(failed / total)})"
+        rows.append((data.name, str(data.subjects), str(data.genuine), str(data.forged), rate))
+    return Table(("data", "people", "genuine", "forged", "failed to acquire"), rows, text=_TEXT)
+
+
+def _measurements(report: VerificationReport) -> Table:
+    targets = [entry.target for entry in report.measurements[0].fnmr_at_fmr]
+    head = (*_KEY, "people", "mated", "impostors", "AUROC", "EER", *(f"FNMR@FMR {percent(t)}" for t in targets))
+    rows = [
+        (
+            *_key(m),
+            str(m.subjects),
+            str(m.mated),
+            str(m.impostors),
+            unit_interval(m.auroc),
+            interval(m.eer),
+            *(interval(entry.fnmr) if entry.fnmr else "too few" for entry in m.fnmr_at_fmr),
+        )
+        for m in report.measurements
+    ]
+    note = "FNMR at an FMR is read off these data; the bundle's own thresholds follow below."
+    return Table(head, rows, text=_TEXT, note=note)
+
+
+def _points(report: VerificationReport) -> Table:
+    head = (*_KEY, "point", "threshold", "FMR", "FNMR", "accuracy", "balanced", "precision", "recall")
+    rows = []
+    for m in report.measurements:
+        for p in m.points:
+            rates: tuple[Interval | Rate, ...] = (p.fmr, p.fnmr, p.accuracy, p.balanced_accuracy, p.precision, p.recall)
+            rows.append((*_key(m), p.name, f"{p.threshold:.4f}", *map(interval, rates)))
+    return Table(head, rows, text=_TEXT)
+
+
+def _failures(report: VerificationReport) -> Table:
+    rows = [(f.path, f.subject, "genuine" if f.genuine else "forged", ", ".join(f.reasons)) for f in report.failures]
+    return Table(("file", "person", "kind", "reason"), rows, text=_TEXT)
+
+
+def _key(measurement: Measurement) -> tuple[str, str, str]:
+    return measurement.data, measurement.forgeries, str(measurement.references)

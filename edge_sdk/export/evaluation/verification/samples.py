@@ -1,0 +1,91 @@
+"""The samples of a verifier's evaluation: each embedded once, or a failure to acquire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.errors import InputError, ScoreError
+from edge_sdk.export.data.samples import Sample
+from edge_sdk.runtime import Verifier
+
+Count = Callable[[int, int], None]
+"""Called with the number of samples done and in all."""
+
+
+@dataclass(frozen=True)
+class AcquisitionFailure:
+    """A picture that could not be used. reasons: quality flags, or the name of the error that reading it raised."""
+
+    path: str
+    subject: str
+    genuine: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class VerificationDataSummary:
+    """What was evaluated: people, pictures, and how many of the pictures failed to be acquired."""
+
+    name: str
+    subjects: int
+    genuine: int
+    forged: int
+    failed_genuine: int
+    failed_forged: int
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedSamples:
+    """The usable samples with their embeddings (N, D), and the failures to acquire."""
+
+    samples: tuple[Sample, ...]
+    embeddings: NDArray[np.float32]
+    failures: tuple[AcquisitionFailure, ...]
+
+    def of(self, dataset: str) -> EmbeddedSamples:
+        """The part of one data set."""
+        rows = [k for k, sample in enumerate(self.samples) if sample.dataset == dataset]
+        return EmbeddedSamples(tuple(self.samples[k] for k in rows), self.embeddings[rows], ())
+
+
+def embed(verifier: Verifier, samples: Sequence[Sample], *, progress: Count | None = None) -> EmbeddedSamples:
+    """Pre-process and embed every sample once; those that the device would refuse become failures instead."""
+    kept: list[Sample] = []
+    embeddings: list[NDArray[np.float32]] = []
+    failures: list[AcquisitionFailure] = []
+    for done, sample in enumerate(samples, start=1):
+        try:
+            prepared = verifier.prepare(sample.path)
+            reasons = prepared.blocking
+        except (InputError, OSError) as error:
+            reasons = (type(error).__name__,)
+        if reasons:
+            failures.append(AcquisitionFailure(str(sample.path), sample.subject, sample.genuine, reasons))
+        else:
+            kept.append(sample)
+            embeddings.append(verifier.embed(prepared))
+        if progress is not None:
+            progress(done, len(samples))
+    if not kept:
+        raise ScoreError(f"none of {len(samples)} pictures can be used")
+    return EmbeddedSamples(tuple(kept), np.concatenate(embeddings), tuple(failures))
+
+
+def summary(name: str, samples: Sequence[Sample], failures: Sequence[AcquisitionFailure]) -> VerificationDataSummary:
+    """Count the people and pictures of one data set."""
+    own = [sample for sample in samples if sample.dataset == name]
+    paths = {str(sample.path) for sample in own}
+    failed = [failure.genuine for failure in failures if failure.path in paths]
+    genuine = sum(sample.genuine for sample in own)
+    return VerificationDataSummary(
+        name=name,
+        subjects=len({sample.subject for sample in own}),
+        genuine=genuine,
+        forged=len(own) - genuine,
+        failed_genuine=sum(failed),
+        failed_forged=len(failed) - sum(failed),
+    )

@@ -1,0 +1,1 @@
+"""Float models in their file formats, and the kinds of artifact that are made of them."""

@@ -1,0 +1,55 @@
+"""Artifacts run on pre-processed images, by the engine that serves them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.export.formats.float_onnx import INPUT
+from edge_sdk.manifest import Format
+from edge_sdk.runtime.engines import Tensors, load_engine
+
+Embeddings = NDArray[np.float32]
+
+
+def run(
+    model: bytes,
+    images: NDArray[np.uint8],
+    *,
+    engine: str = "onnxruntime",
+    format: Format = "onnx",  # noqa: A002 - the manifest's word
+    threads: int = 2,
+) -> Iterator[Tensors]:
+    """Input and outputs by name, ``(1, ...)`` each, of pre-processed ``uint8 (N, H, W)`` images.
+
+    One image at a time, as the device does.
+    """
+    loaded = load_engine(engine, model, format, threads=threads)
+    try:
+        for image in images:
+            tensors = {INPUT: image[None, None].astype(np.float32) / np.float32(255)}
+            yield tensors | loaded.run(tensors)
+    finally:
+        loaded.close()
+
+
+def embed(
+    model: bytes,
+    images: NDArray[np.uint8],
+    *,
+    engine: str = "onnxruntime",
+    format: Format = "onnx",  # noqa: A002 - the manifest's word
+    threads: int = 2,
+) -> Embeddings:
+    """Unit embeddings ``(N, D)`` of pre-processed ``uint8 (N, H, W)`` images.
+
+    Of a model whose one output is something else, such as reconstructions: these, flat and scaled to unit length.
+    """
+    rows = []
+    for tensors in run(model, images, engine=engine, format=format, threads=threads):
+        (output,) = tensors.keys() - {INPUT}
+        rows.append(tensors[output])
+    stacked = np.concatenate(rows).reshape(len(images), -1)
+    return np.asarray(stacked / np.linalg.norm(stacked, axis=1, keepdims=True), np.float32)

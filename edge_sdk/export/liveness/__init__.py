@@ -1,1 +1,0 @@
-"""How well a bundle tells live faces from presentation attacks: measured, drawn and told (`edge-sdk evaluate`)."""

@@ -1,0 +1,1 @@
+"""Losses, and which images a training step draws for them."""

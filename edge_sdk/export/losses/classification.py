@@ -1,0 +1,44 @@
+"""Loss of networks that are shown live images *and* attacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from edge_sdk.errors import UsageError
+from edge_sdk.export.data.sampling import Origin
+
+
+@dataclass(frozen=True)
+class AttackClassification:
+    """The objective of a recipe that is shown attacks: mean binary cross entropy of batches that are half live.
+
+    Which images a batch holds decides what is learned. Live images come evenly from all data sets, there from all
+    people, there from all recordings. Half of the attacks were before a camera and half were rendered, where there are
+    both, for the one teaches little of the other; each half comes evenly from all species, then as the live ones. So
+    neither the species that is cheapest to render, nor a film's thousand frames, nor the set with the most people
+    outweighs the others. A data set is that of the person shown: a rendered attack counts as one on the set of the live
+    image.
+
+    A network that shall be an expert of recorded or of rendered attacks sees no others, neither in training nor in
+    validation: :func:`kept` says which images are left.
+
+    There is no label smoothing and no focal weight: both bend the probability that thresholds and fusion start from.
+
+    Attributes:
+        images: In a step; even.
+        attacks: Only those of this origin; None takes all.
+    """
+
+    images: int
+    attacks: Origin | None = None
+
+    def __post_init__(self) -> None:
+        if self.images < 2 or self.images % 2:
+            raise UsageError(f"a step takes an even number of images, half of them live, not {self.images}")
+
+    def loss(self, logit: torch.Tensor, live: torch.Tensor) -> torch.Tensor:
+        """Scalar loss of logits ``(B, 1)`` and flags ``(B,)``."""
+        return functional.binary_cross_entropy_with_logits(logit[:, 0], live.to(logit.dtype))

@@ -1,0 +1,163 @@
+"""What training minimises, and which images it asks for in a step.
+
+An objective draws the indices of a batch and computes the loss of that batch's embeddings. Distances are Euclidean
+between unit embeddings, D^2 = 2 - 2 cos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from edge_sdk.errors import DatasetError, UsageError
+from edge_sdk.export.data.samples import Indices, Labels
+
+
+class Objective(Protocol):
+    """Draws batches and scores them."""
+
+    def batch(self, roster: Labels, bank: NDArray[np.float32], rng: np.random.Generator) -> Indices:
+        """Indices of the next batch, repeats allowed.
+
+        Args:
+            roster: The training set.
+            bank: ``(N, D)``, the last embedding seen of each image, zeros where there is none yet.
+            rng: Source of all randomness.
+        """
+        ...
+
+    def loss(self, embeddings: torch.Tensor, subject: torch.Tensor, genuine: torch.Tensor) -> torch.Tensor:
+        """Scalar loss of unit embeddings ``(B, D)`` in the batch's order, with ``(B,)`` subjects and flags."""
+        ...
+
+
+def contrastive(distance: torch.Tensor, genuine: torch.Tensor, margin: float = 1.0) -> torch.Tensor:
+    """Mean contrastive loss: D^2 for genuine pairs, max(0, margin - D)^2 for forged ones.
+
+    Equation 1 of the DeepSign paper with its two terms swapped: as printed it would pull forgeries together.
+
+    Args:
+        distance: ``(P,)``, at least 0.
+        genuine: ``bool (P,)``.
+    """
+    return torch.where(genuine, distance**2, (margin - distance).clamp(min=0) ** 2).mean()
+
+
+def l2(network: nn.Module, coefficients: Mapping[str, float]) -> torch.Tensor:
+    """Sum of ``c * sum(w^2)`` over parameters w by name: what Keras' ``kernel_regularizer=l2(c)`` adds to the loss.
+
+    Raises UsageError for a name that the network does not have.
+    """
+    parameters = dict(network.named_parameters())
+    if missing := coefficients.keys() - parameters.keys():
+        raise UsageError(f"no such parameter to penalise: {', '.join(sorted(missing))}")
+    start = next(network.parameters()).new_zeros(())
+    return sum((c * parameters[name].square().sum() for name, c in coefficients.items()), start)
+
+
+@dataclass(frozen=True)
+class ContrastivePairs:
+    """The paper's pairs (section 4): all genuine-genuine and forged-genuine pairs of a writer, equally likely."""
+
+    pairs: int = 32
+    margin: float = 1.0
+
+    def batch(self, roster: Labels, bank: NDArray[np.float32], rng: np.random.Generator) -> Indices:
+        del bank
+        counts = np.array(
+            [
+                [len(g) * (len(g) - 1) / 2, len(g) * len(f)]
+                for g, f in zip(roster.originals, roster.forgeries, strict=True)
+            ]
+        ).ravel()
+        if counts.sum() == 0:
+            raise DatasetError("no writer has two signatures, so there are no pairs to train on")
+        drawn = rng.choice(counts.size, self.pairs, p=counts / counts.sum())
+        indices = []
+        for writer, forged in zip(*np.divmod(drawn, 2), strict=True):
+            originals = roster.originals[writer]
+            if forged:
+                indices += [rng.choice(originals), rng.choice(roster.forgeries[writer])]
+            else:
+                indices += rng.choice(originals, 2, replace=False).tolist()
+        return np.array(indices, np.int64)
+
+    def loss(self, embeddings: torch.Tensor, subject: torch.Tensor, genuine: torch.Tensor) -> torch.Tensor:
+        del subject  # both images of a pair belong to one writer
+        first, second = embeddings[0::2], embeddings[1::2]
+        distance = (first - second).norm(dim=1)
+        return contrastive(distance, genuine[0::2] & genuine[1::2], self.margin)
+
+
+@dataclass(frozen=True)
+class MinedMetric:
+    """Ranking and verification at once, over all pairs of a batch of writers.
+
+    With cosine similarities s, for each pair (a, p) of one writer's genuine images the ranking term is
+    ``-log(e^(s_ap/t) / (e^(s_ap/t) + sum_n e^(s_an/t)))`` over all negatives n of a: the writer's skilled forgeries
+    and every image of other writers. It only orders pairs round one anchor, and a verifier has one threshold for all
+    people; so the verification term is the logistic loss of ``sharpness * (s - centre)`` with half of its weight on
+    genuine pairs and half on impostor pairs, the share ``skilled`` of those on forgeries.
+
+    Writers, and forgeries within a writer, are mined in embedding space: half of a batch's writers are neighbours of
+    a random one, and forgeries closer to their writer's centre are drawn more often.
+    """
+
+    writers: int = 8
+    genuine: int = 5
+    forged: int = 3
+    temperature: float = 0.1
+    sharpness: float = 8.0
+    centre: float = 0.5
+    skilled: float = 0.7
+    hardness: float = 4.0
+    verification: float = field(default=1.0)
+
+    def batch(self, roster: Labels, bank: NDArray[np.float32], rng: np.random.Generator) -> Indices:
+        eligible = np.array([s for s in range(roster.subjects) if len(roster.originals[s]) >= 2])
+        if eligible.size < 2:
+            raise DatasetError("metric learning needs at least two writers with two genuine signatures each")
+        centres = np.stack([bank[roster.originals[s]].mean(axis=0) for s in eligible])
+        chosen = rng.permutation(eligible.size)[: max(1, self.writers - self.writers // 2)]
+        affinity = centres @ centres[chosen[0]]
+        affinity[chosen] = -np.inf
+        neighbours = np.argsort(-affinity, kind="stable")[: self.writers - chosen.size]
+        neighbours = neighbours[np.isfinite(affinity[neighbours])]
+        indices: list[int] = []
+        for position in (*chosen, *neighbours):
+            originals, forgeries = roster.originals[eligible[position]], roster.forgeries[eligible[position]]
+            indices += rng.choice(originals, min(self.genuine, originals.size), replace=False).tolist()
+            if forgeries.size:
+                weight = np.exp(self.hardness * (bank[forgeries] @ centres[position]))
+                count = min(self.forged, forgeries.size)
+                indices += rng.choice(forgeries, count, replace=False, p=weight / weight.sum()).tolist()
+        return np.array(indices, np.int64)
+
+    def loss(self, embeddings: torch.Tensor, subject: torch.Tensor, genuine: torch.Tensor) -> torch.Tensor:
+        similarity = embeddings @ embeddings.T
+        same = subject[:, None] == subject[None, :]
+        anchor = genuine[:, None]
+        other = ~torch.eye(len(subject), dtype=torch.bool, device=subject.device)
+        positive = same & anchor & genuine[None, :] & other
+        forgery = same & anchor & ~genuine[None, :]
+        stranger = ~same & anchor & genuine[None, :]
+        logits = similarity / self.temperature
+        negatives = logits.masked_fill(~(forgery | (~same & anchor)), -torch.inf).logsumexp(dim=1, keepdim=True)
+        ranking = functional.softplus(negatives - logits)[positive].mean()
+        margin = self.sharpness * (similarity - self.centre)
+        terms = (
+            (0.5, functional.softplus(-margin), positive),
+            (0.5 * self.skilled, functional.softplus(margin), forgery),
+            (0.5 * (1 - self.skilled), functional.softplus(margin), stranger),
+        )
+        verification = sum(
+            (weight * value[mask].mean() for weight, value, mask in terms if mask.any()), margin.new_zeros(())
+        )
+        return ranking + self.verification * verification

@@ -1,0 +1,51 @@
+"""Binary classifiers: features, one dense layer, one logit."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+LOGIT = "logit"
+
+
+class ClassifierOutput(NamedTuple):
+    """What a :class:`BinaryClassifier` makes of images ``(B, 1, H, W)`` in [0, 1].
+
+    Attributes:
+        features: ``(B, F)``, of which the logit is a weighted sum.
+        logit: ``(B, 1)``; its sigmoid is the probability of "live".
+    """
+
+    image: torch.Tensor
+    features: torch.Tensor
+    logit: torch.Tensor
+
+
+class BinaryClassifier(nn.Module):
+    """Tells live images from attacks, ``(N, 1, H, W)`` in [0, 1].
+
+    In training mode ``forward`` returns a :class:`ClassifierOutput`, in evaluation mode its logits.
+
+    Args:
+        features: Images to ``(N, count)``.
+        dropout: Share of the features that are dropped in training.
+    """
+
+    def __init__(self, features: nn.Module, count: int, *, dropout: float) -> None:
+        super().__init__()
+        self.features = features
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(count, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor | ClassifierOutput:
+        made = self.judge(x)
+        return made if self.training else made.logit
+
+    def on_device(self) -> nn.Module:
+        """The network as artifacts compute it, if weights have to change for that; else itself."""
+        return self
+
+    def judge(self, x: torch.Tensor) -> ClassifierOutput:
+        features = self.features(x)
+        return ClassifierOutput(x, features.float(), self.classifier(features).float())

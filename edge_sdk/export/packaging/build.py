@@ -1,0 +1,258 @@
+"""From a training run to a bundle: artifacts, thresholds for each, what each costs, golden inputs, model card."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+
+import msgspec
+
+import edge_sdk
+from edge_sdk import manifest
+from edge_sdk._version import __version__
+from edge_sdk.bundle import Bundle, BundleWriter
+from edge_sdk.calibration import guardrail
+from edge_sdk.calibration.quantization import onnx_int8
+from edge_sdk.calibration.quantization.methods import choose_method
+from edge_sdk.calibration.quantization.mixed_precision import keep_float
+from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError
+from edge_sdk.export.data.licenses import terms
+from edge_sdk.export.evaluation.artifacts import ArtifactEvaluator, Measured, examiner
+from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind, check, kinds
+from edge_sdk.export.formats.float_onnx import INPUT
+from edge_sdk.export.packaging import fusion
+from edge_sdk.export.packaging.model_card import model_card
+from edge_sdk.export.training.finished import FinishedRun
+from edge_sdk.tables import Table
+
+VERSIONS = {
+    "": ("edge-sdk", "numpy", "onnx", "onnxruntime", "opencv-python-headless", "torch"),
+    "tflite": ("ai-edge-litert", "ai-edge-quantizer", "litert-torch"),
+}
+GRAPH = "model"
+"""What the manifest calls the only graph."""
+
+Say = Callable[[str], None]
+
+
+def export(
+    run: Path | Sequence[Path],
+    destination: Path,
+    *,
+    formats: Sequence[str] = ("onnx",),
+    name: str | None = None,
+    version: str = "1.0.0",
+    enforce: bool = True,
+    leave_out: bool = False,
+    rule: fusion.Rule = "sum",
+    say: Say = print,
+) -> Bundle:
+    """Make a bundle of a run's weights, or of several runs fused (:mod:`edge_sdk.export.packaging.fusion`).
+
+    Every artifact is scored by the engine that serves it: calibration methods and layers to keep float are chosen on
+    the split's ``validation`` people, thresholds come from its ``thresholds`` people, and the guardrail judges on its
+    ``guardrail`` people. Layers stay float only where the guardrail would not pass otherwise. The bundle replaces an
+    older one as a whole, at the very end.
+
+    Args:
+        run: Folder of a training run, or of several liveness runs.
+        destination: Folder, or a file ending in ``.edge``.
+        formats: Keys of :data:`edge_sdk.export.formats.artifacts.FORMATS`, or ids of single artifacts.
+        enforce: Raise when the guardrail does not pass; otherwise no layer stays float, and the bundle says in its
+            drift table what it costs.
+        leave_out: Leave artifacts that do not pass, or that a converter or an engine refuses, out of the bundle and say
+            so; raise only if none but the reference is left. Nothing is left out with ``enforce`` off.
+        rule: How one score is made of several runs'.
+
+    Raises:
+        UsageError: No such format, the recipe's score has no export yet, or the runs cannot be fused.
+        DatasetError: The people lack what is measured by, such as attacks.
+        MissingToolError: A converter is not installed.
+        GuardrailError: An artifact costs more than the recipe's budget, or the people are too few to tell.
+        ConversionError: A converter or quantiser refuses the network.
+        TrainingError: The run is incomplete.
+    """
+    wanted, runs = kinds(formats), [run] if isinstance(run, Path) else list(run)
+    trained = fusion.read(runs, rule) if len(runs) > 1 else FinishedRun.read(runs[0])
+    say("exporting the float graph")
+    maker = _Maker(trained, enforce, say)
+    measured = maker.make_passing(wanted) if enforce and leave_out else maker.make(wanted)
+    if drifts := {one.kind.id: drift for one in measured for drift in one.drift}:
+        if enforce:  # what is raised holds the table
+            guardrail.enforce(list(drifts.values()), list(drifts))
+        say(guardrail.table(list(drifts.values()), list(drifts)).plain())
+    say("scoring the test people")
+    tested = _tested(maker.examiner, measured)
+    say(f"writing {destination}")
+    return _write(
+        destination, trained, maker.examiner, measured, tested, name=name or trained.recipe.name, version=version
+    )
+
+
+class _Maker:
+    """Makes and measures the artifacts of one run."""
+
+    def __init__(self, trained: FinishedRun, enforce: bool, say: Say) -> None:
+        self.trained, self.enforce, self.say = trained, enforce, say
+        recipe = trained.recipe
+        self.graphs = Graphs(
+            recipe.inference_model(trained.network),
+            trained.preset.input_shape,
+            trained.calibration_images(),
+            recipe.outputs,
+        )
+        self.examiner = examiner(trained, self.graphs)
+        self.reference = Measured(REFERENCE, self.graphs.onnx, self.examiner.points(REFERENCE, self.graphs.onnx))
+
+    def make(self, wanted: Sequence[Kind]) -> list[Measured]:
+        """Make all artifacts, the reference first."""
+        return [self.reference, *(self._made(kind) for kind in wanted if kind != REFERENCE)]
+
+    def make_passing(self, wanted: Sequence[Kind]) -> list[Measured]:
+        """Make those that can be made and pass, the reference first; GuardrailError if none is but the reference."""
+        made, refused = [self.reference], []
+        for kind in wanted:
+            if kind == REFERENCE:
+                continue
+            try:
+                one = self._made(kind)
+                guardrail.enforce(one.drift, [kind.id])
+            except MissingEngineError:
+                raise  # nothing is wrong with the artifact, and the message says what to install
+            except (GuardrailError, ConversionError, EngineError) as error:
+                refused.append(f"{kind.id} is left out: {error}")
+                self.say(refused[-1])
+            else:
+                made.append(one)
+        if len(made) == 1 and refused:
+            raise GuardrailError("\n".join(["no artifact is left but the float reference", *refused]))
+        return made
+
+    def _made(self, kind: Kind) -> Measured:
+        if kind.precision == "fp32":
+            return self._measured(kind, self.graphs.float(kind))
+        quantizable = self.graphs.quantizer(kind)
+
+        def distance(model: bytes) -> float:
+            return self.examiner.distance(kind, model)
+
+        model, trials = choose_method(quantizable, distance)
+        for trial in trials:
+            self.say(f"{kind.id} by {trial.method}: {self.examiner.unit} {trial.error:.3g}, {trial.size / 1e6:.3f} MB")
+        method = trials[0].method
+        made = self._measured(kind, model, method)
+        if guardrail.passes(made.drift) or not self.enforce or len(self.trained.split.validation) < 2:
+            return made  # what does not pass stops the export
+        self.say(f"{kind.id} does not pass the guardrail; keeping the layers that int8 harms most in float")
+        cured = keep_float(
+            quantizable, lambda tried: (self.examiner.drift(kind, tried, "validation"),), distance, method=method
+        )
+        self.say(f"{kind.id}: in float {', '.join(cured.float_layers)}")
+        return self._measured(kind, cured.model, method, cured.float_layers)
+
+    def _measured(
+        self, kind: Kind, model: bytes, method: str | None = None, float_nodes: tuple[str, ...] = ()
+    ) -> Measured:
+        check(kind, model, self.say)
+        measured = Measured(kind, model, self.examiner.points(kind, model))
+        drift = self.examiner.drift(kind, model, "guardrail", self.reference.threshold, measured.threshold)
+        calibration = None
+        if method is not None:
+            calibration = onnx_int8.provenance(
+                self.graphs.samples,
+                data=f"{self.trained.data.name}, train people",
+                method=method,
+                seed=self.trained.seed,
+                float_nodes=float_nodes,
+            )
+        return replace(measured, calibration=calibration, drift=(drift,))
+
+
+def _tested(examiner: ArtifactEvaluator, measured: Sequence[Measured]) -> tuple[Table, ...]:
+    """The tables of the test people, with all artifacts in each."""
+    tables = [examiner.tested(one) for one in measured]
+    return tuple(
+        replace(same[0], rows=[row for table in same for row in table.rows]) for same in zip(*tables, strict=True)
+    )
+
+
+def _write(
+    destination: Path,
+    trained: FinishedRun,
+    examiner: ArtifactEvaluator,
+    measured: Sequence[Measured],
+    tested: Sequence[Table],
+    *,
+    name: str,
+    version: str,
+) -> Bundle:
+    preset, interface = trained.preset, examiner.interface()
+    golden = {one.kind.id: examiner.golden_score(one) for one in measured}
+    training = manifest.TrainingProvenance(
+        recipe=trained.recipe.name,
+        preset=trained.preset_name,
+        data=trained.data_names,
+        seed=trained.seed,
+        steps=trained.steps,
+        commit=_commit(),
+        versions={
+            package: metadata.version(package)
+            for form in sorted({"", *(one.kind.format for one in measured)})
+            for package in VERSIONS.get(form, ())
+        },
+        teachers=trained.teachers,
+        quantisation_aware=trained.quantisation_aware,
+    )
+    with BundleWriter(destination) as writer:
+        auxiliary = tuple(writer.add(path, data) for path, data in interface.files.items())
+        bundle = manifest.Manifest(
+            name=name,
+            version=version,
+            task=interface.task,
+            modality=trained.recipe.modality,
+            source=interface.source,
+            preprocessing=preset.preprocessing,
+            graphs=(
+                manifest.Graph(
+                    name=GRAPH,
+                    inputs=(manifest.Input(name=INPUT, shape=("batch", *preset.input_shape)),),
+                    outputs=interface.outputs,
+                    files={one.kind.id: writer.add(f"{GRAPH}.{one.kind.id}", one.model) for one in measured},
+                ),
+            ),
+            score=interface.score.renamed(lambda tensor: f"{GRAPH}.{tensor}"),
+            variants=tuple(
+                manifest.Variant(
+                    precision=one.kind.precision,
+                    format=one.kind.format,
+                    operating_points=one.points,
+                    accuracy=one.drift,
+                    calibration=one.calibration,
+                )
+                for one in measured
+            ),
+            training=training,
+            data_license=terms(training.data),
+            golden=manifest.Golden(
+                inputs=tuple(writer.add(path, data) for path, data in examiner.golden().items()),
+                scores={key: score for key, (score, _) in golden.items()},
+                tolerance={key: tolerance for key, (_, tolerance) in golden.items()},
+            ),
+            embedding_space_id=interface.embedding_space_id,
+            auxiliary=auxiliary,
+        )
+        card = writer.add("MODEL_CARD.md", model_card(bundle, trained.split, tested).encode())
+        return writer.finish(msgspec.structs.replace(bundle, auxiliary=(*auxiliary, card)))
+
+
+def _commit() -> str:
+    """The commit of edge-sdk itself, or its version where it is installed from a wheel."""
+    folder = Path(edge_sdk.__file__).parent
+    git = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(git, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return f"v{__version__}"

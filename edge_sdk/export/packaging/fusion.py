@@ -1,0 +1,201 @@
+"""Several liveness runs as one model: their networks side by side on one picture, and one score made of theirs.
+
+By ``sum`` it is the weighted sum, for networks that judge the same attacks by different means. The weights are fitted
+to the float scores of the validation people, live against attack: logistic regression on the standardised scores, so
+that the sum is the logarithm of the odds of "live" where both are as frequent. No weight is below 0, for all scores are
+oriented before anything is measured; one that says nothing beside the others gets 0.
+
+By ``lowest`` it is the lowest of such odds, each score's by itself and against no attacks but those of the kind that
+its network was shown: a picture is an attack if any of the experts says so, and what the others were never shown need
+not be outweighed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from edge_sdk import preprocess
+from edge_sdk.errors import UsageError
+from edge_sdk.export.data.sampling import kept, named
+from edge_sdk.export.evaluation.artifacts import is_liveness
+from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
+from edge_sdk.export.formats.artifacts import REFERENCE, Graphs
+from edge_sdk.export.formats.float_onnx import INPUT
+from edge_sdk.export.losses.classification import AttackClassification
+from edge_sdk.export.recipes import Recipe
+from edge_sdk.export.training.finished import FinishedRun
+from edge_sdk.manifest import Fusion, Lowest
+from edge_sdk.scoring.base import Score
+
+Rule = Literal["sum", "lowest"]
+
+
+@dataclass(frozen=True)
+class FusedRuns(FinishedRun):
+    """What :func:`read` makes of several runs; what is said of a training is said of all of theirs."""
+
+    parts: tuple[FinishedRun, ...] = ()
+
+    @property
+    def data_names(self) -> tuple[str, ...]:
+        return tuple(sorted({name for part in self.parts for name in part.data_names}))
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(teacher for part in self.parts for teacher in part.teachers))
+
+    @property
+    def quantisation_aware(self) -> int:
+        return sum(part.quantisation_aware for part in self.parts)
+
+
+class SideBySide(nn.Module):
+    """Gives the outputs of all parts for one picture, in their order."""
+
+    def __init__(self, parts: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        made = [part(x) for part in self.parts]
+        return tuple(tensor for one in made for tensor in (one if isinstance(one, tuple) else (one,)))
+
+
+def read(runs: Sequence[Path], rule: Rule = "sum") -> FusedRuns:
+    """Read runs of different liveness recipes, of the same people, and make one score of theirs.
+
+    Raises:
+        TrainingError, DatasetError: A run is incomplete, or its people lack live pictures or attacks.
+        UsageError: Runs that cannot be one: other people or pre-processing, one recipe twice, or no liveness; or
+            none of the scores is higher for live pictures, or an expert's attacks are missing.
+    """
+    parts = tuple(map(FinishedRun.read, runs))
+    _require_alike(parts)
+    first, name = parts[0], "-".join(part.recipe.name for part in parts)
+    preset = "-".join(dict.fromkeys(part.preset_name for part in parts))
+    score = _lowest(parts) if rule == "lowest" else _sum(parts)
+    network = SideBySide([part.recipe.inference_model(part.network) for part in parts])
+    recipe = Recipe(
+        name=name,
+        modality=first.recipe.modality,
+        network=lambda: network,
+        tiny=lambda: network,
+        score=score,
+        presets={preset: first.preset},
+        budget=min(part.recipe.budget for part in parts),
+        attack_budget=min(part.recipe.attack_budget for part in parts),
+        face=first.recipe.face,
+    )
+    assert recipe.outputs == tuple(f"{p.recipe.name}.{output}" for p in parts for output in p.recipe.outputs)
+    kept = {field.name: getattr(first, field.name) for field in fields(FinishedRun)}
+    changed = {"recipe": recipe, "preset_name": preset, "network": network, "steps": sum(part.steps for part in parts)}
+    return FusedRuns(**kept | changed, parts=parts)
+
+
+def fit(scores: NDArray[np.float64], live: ArrayLike) -> tuple[NDArray[np.float64], float]:
+    """Weights and bias of the sum that is the logarithm of the odds of "live".
+
+    With z the standardised scores, y 1 for live and -1 for attacks, and c the shares that make both classes count
+    alike, minimises ``sum_i c_i log(1 + exp(-y_i (b + w . z_i))) + |w|^2 / 2``. Without the last term separable scores
+    would have no best weights. Scores are left out, the most negative weight first, until no weight is negative.
+
+    Args:
+        scores: ``(N, K)``, a score a column, higher = more live.
+        live: ``(N,)`` booleans, of both kinds.
+
+    Returns:
+        ``(K,)`` weights of the scores as they are, and the bias.
+
+    Raises:
+        UsageError: No score is higher for live pictures: there is nothing to fuse.
+    """
+    mean, spread = scores.mean(axis=0), scores.std(axis=0)
+    kept = np.flatnonzero(spread)
+    while kept.size:
+        model = LogisticRegression(class_weight="balanced", tol=1e-8, max_iter=1000)
+        model.fit((scores[:, kept] - mean[kept]) / spread[kept], np.asarray(live, np.bool_))
+        if (model.coef_ >= 0).all():
+            weights = np.zeros(scores.shape[1])
+            weights[kept] = model.coef_[0] / spread[kept]
+            return weights, float(model.intercept_[0] - weights @ mean)
+        kept = np.delete(kept, model.coef_[0].argmin())
+    raise UsageError("no score of these runs is higher for the live pictures of the validation people")
+
+
+def _lowest(parts: Sequence[FinishedRun]) -> Lowest:
+    fused, weights, biases = [], [], []
+    for part in parts:
+        samples, objective = part.people("validation").samples, part.preset.objective
+        origin = objective.attacks if isinstance(objective, AttackClassification) else None
+        known, live = kept(samples, origin), np.array([sample.genuine for sample in samples], np.bool_)
+        if live[known].all():
+            raise UsageError(
+                f"{part.recipe.name}'s odds are unknown: there are no {named(origin)} among the validation people"
+            )
+        scored = [member.in_log_odds() for member in part.recipe.score.members]
+        for member, scores in zip(scored, _validation_scores(part, scored), strict=True):
+            (weight,), bias = fit(scores[known, None], live[known])
+            fused.append(_renamed(part, member))
+            weights.append(float(weight))
+            biases.append(bias)
+    return Lowest(members=tuple(fused), weights=tuple(weights), biases=tuple(biases))
+
+
+def _sum(parts: Sequence[FinishedRun]) -> Fusion:
+    columns = [scores for part in parts for scores in _validation_scores(part, part.recipe.score.members)]
+    live = [sample.genuine for sample in parts[0].people("validation").samples]
+    weights, bias = fit(np.stack(columns, axis=1), live)
+    return Fusion(
+        members=tuple(_renamed(part, member) for part in parts for member in part.recipe.score.members),
+        weights=tuple(weights.tolist()),
+        bias=bias,
+    )
+
+
+def _validation_scores(part: FinishedRun, scored: Sequence[Any]) -> Iterator[NDArray[np.float64]]:
+    """``(N,)`` of the validation people by each score of a run, on its float graph."""
+    inference_model = part.recipe.inference_model(part.network)
+    graphs = Graphs(inference_model, part.preset.input_shape, part.calibration_images(), part.recipe.outputs)
+    for member in scored:
+        yield SpoofEvaluator(part, graphs, member).scores(REFERENCE, graphs.onnx, "validation").presented.scores
+
+
+def _renamed(part: FinishedRun, member: Score) -> Any:
+    """The same score of the outputs, and the density, that have the recipe's name in front; the picture is shared."""
+    prefix = f"{part.recipe.name}."
+    return member.renamed(
+        lambda tensor: tensor if tensor == INPUT else f"{prefix}{tensor}", lambda path: f"{prefix}{path}"
+    )
+
+
+def _require_alike(parts: Sequence[FinishedRun]) -> None:
+    for part in parts:
+        if not is_liveness(part.recipe):
+            raise UsageError(f"{part.recipe.name} does not tell live faces from attacks; only such runs are fused")
+    names = [part.recipe.name for part in parts]
+    if len(set(names)) < len(names):
+        raise UsageError(f"runs of different recipes are fused, not {', '.join(names)}")
+    first, *others = parts
+    for part in others:
+        for what, same in (
+            ("people by use: train them with the same --split", part.split == first.split),
+            ("data", part.data == first.data),
+            (
+                "pre-processing",
+                preprocess.digest(part.preset.preprocessing) == preprocess.digest(first.preset.preprocessing),
+            ),
+            ("crop of a face", part.recipe.face == first.recipe.face),
+        ):
+            if not same:
+                raise UsageError(
+                    f"{first.recipe.name} and {part.recipe.name} cannot be fused; they differ in their {what}"
+                )

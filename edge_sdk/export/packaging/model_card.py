@@ -1,0 +1,113 @@
+"""The model card: what a bundle is, what it was measured to do, and what it must not be used for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edge_sdk.export.data.splits import Split
+from edge_sdk.export.evaluation.artifact_protocol import interval
+from edge_sdk.manifest import Manifest, SpoofPoint, UnsupportedPoint, VerifyPoint
+from edge_sdk.tables import Table
+
+_WORDED = ("artifact", "point", "metric", "verdict", "worst attack")
+"""Columns of words."""
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What differs between tasks."""
+
+    purpose: str
+    rates: tuple[str, ...]
+    limits: str
+
+
+_WORDS = {
+    "verify": _Words(
+        purpose="Verifies people who were not trained on by their {modality}.",
+        rates=("FMR", "FNMR", "people"),
+        limits="""\
+- Offline signatures only: pictures of finished signatures in dark ink on lighter, unruled paper, one per picture.
+- The numbers hold for people, pens and scanners like those of the data above. Expect more errors on other scripts,
+  on photographs, and from forgers with more practice; measure on your own data (`edge-sdk evaluate`) before use.
+- Thresholds were fitted on few people; their intervals say how few. A decision about a person's rights or money
+  needs a human examiner.
+""",
+    ),
+    "spoof": _Words(
+        purpose="Tells a live {modality} from a presentation attack in one picture, also of people not trained on.",
+        rates=("APCER", "BPCER", "worst attack"),
+        limits="""\
+- Gray crops of one face each, cut out as the manifest says. It does not say who somebody is.
+- Attacks of the kinds above only. Others (masks, other screens and papers, a picture fed in behind the camera) may
+  pass, and so may better ones of the same kind. Attacks that were rendered stand for nobody's real ones.
+- The numbers hold for people, cameras and light like those of the data above; measure on your own (`edge-sdk
+  evaluate`) before use. Thresholds were fitted on few people; their intervals say how few.
+- One part of a system's defence, which must not be its only one.
+""",
+    ),
+}
+
+
+def model_card(manifest: Manifest, split: Split, tested: Sequence[Table]) -> str:
+    """Markdown; every number comes from the manifest or from ``tested``."""
+    training, words = manifest.training, _WORDS[manifest.task]
+    groups = ", ".join(f"{len(getattr(split, role))} for {role}" for role in split.__struct_fields__)
+    allowed = "allowed" if manifest.data_license.commercial_use else "not allowed"
+    parts = [
+        f"# {manifest.name} {manifest.version}\n",
+        words.purpose.format(modality=manifest.modality),
+        f"Recipe `{training.recipe}`, preset `{training.preset}`.\n",
+        "## Data\n",
+        f"Trained on {', '.join(training.data)} with seed {training.seed}, {training.steps} steps.",
+        *([f"The last {training.quantisation_aware} with int8 simulated."] if training.quantisation_aware else []),
+        *(f"Taught by {teacher}." for teacher in training.teachers),
+        f"People, disjoint: {groups}.\n",
+        f"Terms: {manifest.data_license.statement}. Commercial use of the data is {allowed}.\n",
+        "## Test people\n",
+        "Never seen by training, thresholds or guardrail. 95 % intervals by bootstrap over people.\n",
+        *(table.markdown() for table in tested),
+        "## Operating points\n",
+        f"Accept when score >= threshold. Measured on: {_data(manifest)}.\n",
+        Table(("artifact", "point", "threshold", *words.rates), _points(manifest), text=_WORDED).markdown(),
+        "## What int8 costs\n",
+        _cost(manifest).markdown(),
+        f"## Limits\n\n{words.limits}",
+    ]
+    return "\n".join(parts)
+
+
+def _points(manifest: Manifest) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for artifact in manifest.variants:
+        for point in artifact.operating_points:
+            match point:
+                case VerifyPoint():
+                    last = (interval(point.fmr), interval(point.fnmr), str(point.subjects))
+                case SpoofPoint():
+                    worst = max(point.species, key=lambda kind: point.species[kind].value)
+                    last = (interval(point.apcer), interval(point.bpcer), worst)
+                case UnsupportedPoint():
+                    rows.append((artifact.id, point.name, f"none: {point.reason}", "", "", ""))
+                    continue
+            rows.append((artifact.id, point.name, f"{point.threshold:#.4g}", *last))
+    return rows
+
+
+def _cost(manifest: Manifest) -> Table:
+    rows = [
+        (
+            *(a.id, d.metric, *(f"{100 * x:+.2f} pp" for x in (d.delta, d.upper90)), f"{100 * d.budget:.2f} pp"),
+            *(str(d.subjects), d.verdict, "" if d.agreement is None else f"{100 * d.agreement:.2f} %"),
+        )
+        for a in manifest.variants
+        for d in a.accuracy
+    ]
+    head = ("artifact", "metric", "delta", "upper 90 %", "budget", "people", "verdict", "equal decisions")
+    return Table(head, rows, text=_WORDED)
+
+
+def _data(manifest: Manifest) -> str:
+    points = (p for a in manifest.variants for p in a.operating_points if not isinstance(p, UnsupportedPoint))
+    return ", ".join(sorted({point.data for point in points}))

@@ -1,0 +1,235 @@
+"""Trains what a table of accuracies needs, tests it, and remembers both, so that a second call only prints.
+
+A training takes its whole budget of steps and its last weights, whatever the curve looked like: with so few people the
+best moment to stop would be luck. Both artifacts come from those weights and are scored by ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge_sdk import files, preprocess
+from edge_sdk._version import __version__
+from edge_sdk.calibration import guardrail
+from edge_sdk.errors import UsageError
+from edge_sdk.export import recipes
+from edge_sdk.export.data import cache
+from edge_sdk.export.data.load import load
+from edge_sdk.export.data.samples import Dataset
+from edge_sdk.export.evaluation.verification.measurements import Measurement, measure
+from edge_sdk.export.recipes import Recipe
+from edge_sdk.export.reproduction.protocols import ALL, Protocol, Training, by_dataset
+from edge_sdk.export.reproduction.scores import SINGLE, Comparison, Scorer, TestScores, artifacts, joined
+from edge_sdk.export.training import loop
+from edge_sdk.export.training.run import Run
+from edge_sdk.manifest import AccuracyDifference, EmbeddingDistance
+
+Say = Callable[[str], None]
+Column = Sequence[tuple[Training, Run]]
+"""All trainings of a table with one model and preset."""
+
+CHECKPOINT_STEPS = 100
+"""So many steps are lost at most when a table is interrupted."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted of a table.
+
+    Attributes:
+        data: Specifications of data sets.
+        out: Folder of the trainings (``runs``), of what was measured on them and of the tables.
+        steps: Of every training; ``None`` takes the table's, or the preset's where those are fewer.
+        folds: Of a cross-validation.
+        cohort: Normalise scores by so many nearest signatures of training people (adaptive s-norm); ``None`` does not.
+        weights: Pretrained weights, for the recipes that take such.
+        tiny: The recipes' miniatures instead.
+    """
+
+    data: tuple[str, ...]
+    out: Path
+    models: tuple[str, ...]
+    presets: tuple[str, ...] = ("best",)
+    steps: int | None = None
+    seed: int = 0
+    folds: int = 2
+    cohort: int | None = None
+    weights: Path | None = None
+    tiny: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            raise UsageError("a table of accuracies needs data sets, such as --data cedar:PATH sigcomp2011:PATH")
+        if self.steps is not None and self.steps < 1:
+            raise UsageError(f"a training takes at least one step, not {self.steps}")
+        if self.cohort is not None and self.cohort < 2:
+            raise UsageError(f"scores are normalised by at least 2 signatures, not {self.cohort}")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One artifact of one model on one test.
+
+    Attributes:
+        artifact: ``fp32`` or ``int8``.
+        steps: Of the training.
+        measurements: By comparison; the one with a single reference and skilled forgeries is always there. It has the
+            points ``best_accuracy`` and ``best_balanced_accuracy`` where one threshold stands behind all its scores.
+        drift: What int8 costs against fp32.
+    """
+
+    test: str
+    model: str
+    preset: str
+    steps: int
+    artifact: str
+    measurements: tuple[Measurement, ...]
+    drift: AccuracyDifference | None
+
+    def of(self, comparison: Comparison) -> Measurement | None:
+        """One of the measurements; ``None`` if the signatures were too few for it."""
+        return next((m for m in self.measurements if (m.forgeries, m.references) == comparison), None)
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """Rows on disk, valid while ``key`` is that of what they were measured on."""
+
+    key: str
+    rows: tuple[Row, ...]
+
+
+def reproduce(protocol: Protocol, request: Request, say: Say = print) -> tuple[Row, ...]:
+    """The rows of a table: by test, then by model and preset as requested.
+
+    What an earlier call with the same ``out`` has finished is not repeated; what it left unfinished is resumed.
+
+    Raises:
+        UsageError: No such model or preset, or data that the table is not about.
+        DatasetError: A data set cannot be read or has too few writers. This is said before anything is trained.
+        TrainingError: ``out`` holds trainings of this name on other people.
+    """
+    data = load(*sorted(request.data))  # in one order, whatever the user's: equal requests train alike
+    planned = protocol.trainings(data, seed=request.seed, folds=request.folds)
+    recipes = [_budgeted(model, preset, protocol, request) for model in request.models for preset in request.presets]
+    if request.weights is not None and not any(_starts_from_weights(chosen, request) for chosen in recipes):
+        raise UsageError(f"none of {', '.join(request.models)} starts from pretrained weights; leave --weights out")
+    columns: list[Column] = [[(one, _run(one, chosen, data, request)) for one in planned] for chosen in recipes]
+    rows: list[Row] = []
+    for column in columns:
+        for number, (one, run) in enumerate(column, start=1):
+            say(f"{_label(run)}: training {number} of {len(column)}, {one.name}, {run.total} steps")
+            loop.train(run)
+        rows += _kept_rows(protocol, column, data, request, say)
+    tests = [*by_dataset(data), ALL]
+    return tuple(sorted(rows, key=lambda row: tests.index(row.test)))
+
+
+def _budgeted(model: str, preset_name: str, protocol: Protocol, request: Request) -> Recipe:
+    """The recipe with this preset only, which takes the table's steps and keeps the last weights."""
+    chosen = recipes.get(model)
+    if not isinstance(chosen.score, EmbeddingDistance):
+        raise UsageError(f"{model} does not compare embeddings; leave it out of --models")
+    preset = chosen.preset(preset_name)
+    steps = request.steps or min(protocol.steps, preset.steps)
+    often = min(preset.validate_every, steps, CHECKPOINT_STEPS)
+    return replace(
+        chosen, presets={preset_name: replace(preset, steps=steps, patience=None, keep="last", validate_every=often)}
+    )
+
+
+def _starts_from_weights(chosen: Recipe, request: Request) -> bool:
+    """Whether there are pretrained weights, and the recipe's network can load such."""
+    if request.weights is None:
+        return False
+    ((_, preset),) = chosen.presets.items()
+    return hasattr((chosen.tiny if request.tiny else chosen.network)(**preset.network), "load_pretrained")
+
+
+def _run(one: Training, chosen: Recipe, data: Dataset, request: Request) -> Run:
+    ((preset_name, preset),) = chosen.presets.items()
+    pretrained: dict[str, Any] = {"weights": request.weights} if _starts_from_weights(chosen, request) else {}
+    return Run(
+        recipe=chosen,
+        preset_name=preset_name,
+        folder=request.out / "runs" / f"{one.name}-{chosen.name}-{preset_name}-{preset.steps}",
+        train=data.select(one.train),
+        validation=data.select(one.validation),
+        data=tuple(sorted(request.data)),
+        seed=request.seed,
+        tiny=request.tiny,
+        **pretrained,
+    )
+
+
+def _kept_rows(protocol: Protocol, column: Column, data: Dataset, request: Request, say: Say) -> tuple[Row, ...]:
+    """The rows of a column, from disk if nothing behind them has changed."""
+    run = column[0][1]
+    path = request.out / "measured" / f"{protocol.name}-{run.recipe.name}-{run.preset_name}-{run.total}.json"
+    key = _key(column, data, request)
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        kept = None
+    if kept is None or kept.key != key:
+        kept = _Kept(key, tuple(_rows(protocol, column, data, request, say)))
+        files.write_bytes(path, msgspec.json.format(msgspec.json.encode(kept), indent=1))
+    return kept.rows
+
+
+def _key(column: Column, data: Dataset, request: Request) -> str:
+    """Digest of all that rows depend on: weights, people, pictures and options."""
+    facts = {
+        "version": __version__,
+        "trainings": [asdict(one) for one, _ in column],
+        "weights": [hashlib.sha256((run.folder / "best.safetensors").read_bytes()).hexdigest() for _, run in column],
+        "pictures": cache.key(data.samples, preprocess.digest(column[0][1].preset.preprocessing)),
+        "cohort": request.cohort,
+    }
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _rows(protocol: Protocol, column: Column, data: Dataset, request: Request, say: Say) -> list[Row]:
+    """Test each training on its people; scores of one test are pooled, and those of all tests once more."""
+    found: dict[tuple[str, str], list[TestScores]] = {}
+    for one, run in column:
+        for artifact, model in artifacts(run).items():
+            scorer = Scorer(model, run, request.cohort)
+            thresholds = scorer.thresholds(run.validation) if one.has_thresholds else {}
+            for test, persons in by_dataset(data).items():
+                if people := set(persons) & set(one.test):
+                    say(f"{_label(run)}: testing {artifact} of {one.name} on {len(people)} {test} writers")
+                    found.setdefault((test, artifact), []).append(scorer.test(data.select(people), thresholds))
+    pooled = {key: joined(parts) for key, parts in found.items()}
+    if protocol.together and len(by_dataset(data)) > 1:
+        for artifact in ("fp32", "int8"):
+            pooled[ALL, artifact] = joined([tested for (_, name), tested in pooled.items() if name == artifact])
+    return [
+        Row(
+            test=test,
+            model=run.recipe.name,
+            preset=run.preset_name,
+            steps=run.total,
+            artifact=artifact,
+            measurements=tuple(
+                measure(scores, test, *kind, points=tested.thresholds if kind == SINGLE else {})
+                for kind, scores in tested.scores.items()
+            ),
+            drift=_drift(test, pooled[test, "fp32"], tested, run.recipe) if artifact == "int8" else None,
+        )
+        for (test, artifact), tested in pooled.items()
+    ]
+
+
+def _drift(test: str, expected: TestScores, found: TestScores, chosen: Recipe) -> AccuracyDifference:
+    return guardrail.compare(expected.scores[SINGLE], found.scores[SINGLE], data=test, budget=chosen.budget)
+
+
+def _label(run: Run) -> str:
+    return f"{run.recipe.name} ({run.preset_name})"

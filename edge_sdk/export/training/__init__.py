@@ -1,0 +1,1 @@
+"""Training runs: what to train, the loop, tasks, hooks, checkpoints."""

@@ -1,0 +1,57 @@
+"""What every modality answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk import preprocess
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A sample as the network takes it.
+
+    Attributes:
+        tensor: ``float32 (C, H, W)`` in [0, 1] of an image, ``float32 (T, C)`` of a recording.
+        flags: Quality flags, none if all is well.
+        blocking: Those of them that forbid to use the sample.
+    """
+
+    tensor: NDArray[np.float32]
+    flags: tuple[str, ...] = ()
+    blocking: tuple[str, ...] = ()
+
+
+class Modality(Protocol):
+    """One kind of biometric sample.
+
+    A raw sample is whatever :meth:`decode` returns: an image or a recording.
+    """
+
+    @property
+    def name(self) -> str:
+        """As manifests and recipes call it."""
+        ...
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The quality flags that :meth:`prepare` may raise, in the order in which results list them."""
+        ...
+
+    @property
+    def blocking(self) -> tuple[str, ...]:
+        """Those of :attr:`flags` with which a sample is never accepted and cannot be enrolled."""
+        ...
+
+    def decode(self, source: Any) -> Any:
+        """The raw sample of a path, bytes or what else a source may be. Raises ``InputError`` if it cannot be had."""
+        ...
+
+    def prepare(self, operations: Sequence[preprocess.Operation], raw: Any) -> Prepared:
+        """Pre-process a raw sample, which is left as it is, and assess it. Raises ``InputError`` if it cannot be."""
+        ...

@@ -1,0 +1,33 @@
+"""Faces: crops or frames, prepared as they are.
+
+Sources are those of :func:`edge_sdk.images.load`. What is wrong with a frame (dark, blurred, no face) is assessed
+before the face is cut out, by :mod:`edge_sdk.runtime.frames`; a crop has no flags of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edge_sdk import images, preprocess
+from edge_sdk.modalities.base import Prepared
+
+
+@dataclass(frozen=True)
+class Face:
+    """Pictures of one face each."""
+
+    name: str = "face"
+    flags: tuple[str, ...] = ()
+    blocking: tuple[str, ...] = ()
+
+    def decode(self, source: images.Source) -> preprocess.Image:
+        """See :func:`edge_sdk.images.load`."""
+        return images.load(source)
+
+    def prepare(self, operations: Sequence[preprocess.Operation], raw: preprocess.Image) -> Prepared:
+        """The pipeline's result, without flags."""
+        return Prepared(preprocess.apply(operations, raw))
+
+
+MODALITY = Face()

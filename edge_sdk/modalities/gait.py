@@ -1,0 +1,37 @@
+"""Gait: recordings of an accelerometer, such as a phone's in a pocket.
+
+Sources are those of :func:`edge_sdk.sensors.load`: a :class:`~edge_sdk.sensors.Recording`, or the path or bytes of a
+CSV file with a time stamp in milliseconds, then ax, ay and az.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edge_sdk import preprocess, sensors
+from edge_sdk.modalities.base import Prepared
+
+
+@dataclass(frozen=True)
+class Gait:
+    """Recordings of one person walking each."""
+
+    name: str = "gait"
+    flags: tuple[str, ...] = ()
+    blocking: tuple[str, ...] = ()
+
+    def decode(self, source: sensors.Source) -> sensors.Recording:
+        """See :func:`edge_sdk.sensors.load`."""
+        return sensors.load(source)
+
+    def prepare(self, operations: Sequence[preprocess.Operation], raw: sensors.Recording) -> Prepared:
+        """The pipeline's result, without flags.
+
+        Raises:
+            UnsupportedRecordingError: Other channels than the pipeline takes, or too short for it.
+        """
+        return Prepared(preprocess.apply(operations, raw))
+
+
+MODALITY = Gait()

@@ -1,0 +1,33 @@
+"""Handwritten signatures: scans or photographs, assessed by :mod:`edge_sdk.quality`.
+
+Sources are those of :func:`edge_sdk.images.load`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edge_sdk import images, preprocess, quality
+from edge_sdk.modalities.base import Prepared
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Pictures of one signature each."""
+
+    name: str = "signature"
+    flags: tuple[str, ...] = quality.FLAGS
+    blocking: tuple[str, ...] = quality.BLOCKING
+
+    def decode(self, source: images.Source) -> preprocess.Image:
+        """See :func:`edge_sdk.images.load`."""
+        return images.load(source)
+
+    def prepare(self, operations: Sequence[preprocess.Operation], raw: preprocess.Image) -> Prepared:
+        """Pre-process, and assess the ink on the way: where it is found, and before anything is cut or stretched."""
+        tensor, flags = quality.prepare(operations, raw)
+        return Prepared(tensor, flags, tuple(flag for flag in flags if flag in self.blocking))
+
+
+MODALITY = Signature()

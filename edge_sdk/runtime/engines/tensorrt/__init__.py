@@ -1,0 +1,1 @@
+"""TensorRT: the engine, its builder, the cache of what was built, and CUDA memory."""

@@ -1,0 +1,1 @@
+"""Probability densities that a device evaluates."""

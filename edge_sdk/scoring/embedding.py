@@ -1,0 +1,148 @@
+"""Distance of embeddings (numpy only): higher is more genuine, in [0, 1].
+
+Raw values are rounded to six decimals. A matrix product differs in its last bits with the shape of the batch, and int8
+embeddings tie often: without rounding, a score equal to its threshold could be accepted in evaluation and rejected on
+the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.errors import ScoreError
+from edge_sdk.schema import require
+from edge_sdk.scoring.base import Comparison, Interface, Model, Rename, Role, Score, Task
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Metric = Literal["euclidean", "cosine"]
+Rule = Literal["mean_score", "max_score", "mean_embedding"]
+Array = npt.NDArray[np.float64]
+
+
+class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distance"):
+    """Distance of L2-normalised embeddings; ``references`` says how scores of several references are combined."""
+
+    tasks: ClassVar[tuple[Task, ...]] = ("verify",)
+    template_kind: ClassVar[str] = "embeddings"
+
+    output: str
+    metric: Metric
+    references: Rule = "mean_score"
+
+    @property
+    def roles(self) -> Mapping[str, Role]:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return {self.output: "embedding"}
+
+    def check(self, interface: Interface, task: Task) -> None:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        del task
+        require(interface.has_space, "enrolment needs a space id")
+        interface.output(self.output, "embedding")
+
+    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        del files
+        return msgspec.structs.replace(self, output=tensors(self.output))
+
+    def embedding(self, interface: Interface) -> str:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        del interface
+        return self.output
+
+    def checked(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Embeddings ``(N, D)`` as they are: finite, none all zero."""
+        embeddings = values.reshape(len(values), -1)
+        if len(embeddings) == 0 or not np.isfinite(embeddings).all() or not embeddings.any(axis=1).all():
+            raise ScoreError("these numbers are no embedding")
+        return np.asarray(embeddings, np.float32)
+
+    def compare(self, reference: npt.NDArray[np.float32], values: npt.NDArray[Any], model: Model) -> Comparison:
+        """Embeddings ``(N, D)`` with one of ``(1, D)``; the raw score is the mean over the references, or the best."""
+        del model
+        query = self.checked(values)
+        if len(query) != 1:
+            raise ScoreError(f"one embedding is compared, not {len(query)}")
+        if self.references == "mean_embedding":
+            reference = mean_embedding(reference).astype(np.float32)
+        raw, score = embedding_scores(reference, query, self.metric)
+        combined = float(combine(score, self.references)[0])
+        best = float(raw[np.argmax(score), 0]) if self.references == "max_score" else float(raw.mean())
+        return Comparison(combined, best)
+
+    @property
+    def worst(self) -> Comparison:
+        """A score of 0, at the far end of the metric."""
+        return Comparison(0.0, 2.0 if self.metric == "euclidean" else -1.0)
+
+
+def normalise(embeddings: npt.NDArray[Any]) -> Array:
+    """L2-normalise the rows of ``embeddings`` (N, D) to float64; a zero or non-finite row raises ``ScoreError``.
+
+    >>> normalise(np.array([[3.0, 4.0]]))
+    array([[0.6, 0.8]])
+    """
+    rows = np.array(embeddings, dtype=np.float64)
+    if rows.ndim != 2 or rows.size == 0:
+        raise ScoreError(f"embeddings must be (N, D) with N, D > 0, not {rows.shape}")
+    if not np.isfinite(rows).all():
+        raise ScoreError("an embedding is not finite")
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    if not largest.all():
+        raise ScoreError("an embedding is all zero: it has no direction")
+    rows /= largest  # before squaring, so that tiny and huge rows neither vanish nor overflow
+    unit: Array = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit
+
+
+def embedding_scores(
+    reference: npt.NDArray[Any], query: npt.NDArray[Any], metric: Metric = "euclidean"
+) -> tuple[Array, Array]:
+    """Compare every reference (N, D) with every query (M, D); return ``raw`` and ``score``, both (N, M) float64.
+
+    Rows are normalised first. ``euclidean``: raw = distance in [0, 2], score = 1 - raw / 2. ``cosine``: raw = cosine
+    in [-1, 1], score = (1 + raw) / 2. Zero or non-finite rows, or different D, raise ``ScoreError``.
+
+    >>> raw, score = embedding_scores(np.array([[1.0, 0.0]]), np.array([[2.0, 0.0], [-1.0, 0.0]]))
+    >>> raw, score
+    (array([[0., 2.]]), array([[1., 0.]]))
+    """
+    first, second = normalise(reference), normalise(query)
+    if first.shape[1] != second.shape[1]:
+        raise ScoreError(f"embeddings of {first.shape[1]} and {second.shape[1]} values cannot be compared")
+    raw: Array = (first @ second.T).clip(-1.0, 1.0)
+    if metric == "cosine":
+        raw = raw.round(6)
+        return raw, (1.0 + raw) / 2.0
+    if metric == "euclidean":
+        raw = np.sqrt(2.0 - 2.0 * raw).round(6)
+        return raw, 1.0 - raw / 2.0
+    raise ScoreError(f"unknown metric {metric!r}")
+
+
+def mean_embedding(references: npt.NDArray[Any]) -> Array:
+    """Average the normalised references (N, D) into one direction (1, D) of length 1; opposite ones raise."""
+    return normalise(np.round(normalise(references).mean(axis=0, keepdims=True), 12))
+
+
+def combine(scores: npt.NDArray[Any], rule: Rule) -> Array:
+    """Combine scores of N references with M queries, (N, M), into (M,).
+
+    ``mean_embedding`` acts on the references (:func:`mean_embedding`), so here it takes one row only.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    if values.ndim != 2 or len(values) == 0 or not np.isfinite(values).all():
+        raise ScoreError(f"scores must be finite and (N, M) with N > 0, not {values.shape}")
+    if rule not in ("mean_score", "max_score", "mean_embedding"):
+        raise ScoreError(f"unknown rule {rule!r}")
+    if rule == "mean_embedding" and len(values) > 1:
+        raise ScoreError("average the references with mean_embedding() before scoring")
+    combined: Array = values.max(axis=0) if rule == "max_score" else values.mean(axis=0)
+    return combined

@@ -1,0 +1,86 @@
+"""``verify``: decision, exit code, JSON, and what a process loads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge_sdk.bundle import Bundle
+from edge_sdk.cli import main, options
+from edge_sdk.runtime import Verifier
+
+from ..paths import ROOT
+
+Maker = Callable[..., Bundle]
+
+
+def test_verify_says_what_the_verifier_says(
+    pictures: tuple[str, str], bundle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for pair, code in (((pictures[0], pictures[0]), 0), (pictures, 1)):
+        assert main(["verify", *pair, "--bundle", bundle, "--json"]) == code
+        said = json.loads(capsys.readouterr().out)
+        with Verifier(bundle) as verifier:
+            expected = verifier.verify(*pair).as_dict()
+        del said["timings"], expected["timings"]
+        assert said == expected
+        assert said["decision"] is (code == 0)
+
+
+def test_verify_for_people(pictures: tuple[str, str], bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", *pictures, "--bundle", bundle]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("REJECTED")
+    assert "fmr_1e-2" in said
+    assert main(["verify", pictures[0], pictures[0], "--bundle", bundle]) == 0
+    assert capsys.readouterr().out.startswith("ACCEPTED")
+
+
+def test_options_reach_the_verifier(pictures: tuple[str, str], bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--precision", "fp32", "--operating-point", "eer", "--threads", "2", "--engine", "onnxruntime"]
+    main(["verify", *pictures, "--bundle", bundle, "--json", *options])
+    said = json.loads(capsys.readouterr().out)
+    with Verifier(bundle, precision="fp32", operating_point="eer") as verifier:
+        assert said["score"] == pytest.approx(verifier.verify(*pictures).score, abs=1e-6)
+    assert said["operating_point"] == "eer"
+
+
+def test_wrong_values_are_2(pictures: tuple[str, str], bundle: str) -> None:
+    assert main(["verify", *pictures, "--bundle", bundle, "--threads", "0"]) == 2
+    assert main(["verify", *pictures, "--bundle", bundle, "--engine", "nonesuch"]) == 2
+
+
+def test_the_default_bundle_is_a_shipped_one(
+    pictures: tuple[str, str], make_bundle: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_sdk.bundle.reader.SHIPPED", tmp_path)
+    make_bundle(tmp_path / options.VERIFY_BUNDLE)
+    assert main(["verify", pictures[0], pictures[0]]) == 0
+
+
+def test_a_fresh_process_is_lean(pictures: tuple[str, str], bundle: str) -> None:
+    """The whole command, as a person starts it: the code it loads, and its peak memory."""
+    code = (
+        "import pathlib, re, sys\n"
+        "from edge_sdk.cli import main\n"
+        "code = main(sys.argv[1:])\n"
+        "heavy = {'torch', 'onnx', 'matplotlib', 'rich', 'lightning_fabric', 'scipy', 'edge_sdk.export',\n"
+        "         'edge_sdk.calibration'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "status = pathlib.Path('/proc/self/status')\n"  # ru_maxrss would start from pytest's own size
+        "text = status.read_text() if status.exists() else 'VmHWM: 0 kB'\n"
+        "print(code, re.search(r'VmHWM:\\s+(\\d+)', text)[1])\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code, "verify", *pictures, "--bundle", bundle, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True, timeout=120)
+    *_, last = done.stdout.splitlines()
+    exit_code, kilobytes = map(int, last.split())
+    assert exit_code == 1
+    assert kilobytes < 150_000  # 91,000 measured; 122,000 with DeepSign in fp32

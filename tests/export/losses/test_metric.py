@@ -1,0 +1,124 @@
+"""Losses, re-derived with explicit loops, and the batches they ask for."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from edge_sdk.errors import DatasetError, UsageError
+from edge_sdk.export.data.samples import Labels
+from edge_sdk.export.losses.metric import ContrastivePairs, MinedMetric, contrastive, l2
+
+
+def unit(rows: int, seed: int = 0) -> torch.Tensor:
+    return torch.nn.functional.normalize(torch.randn(rows, 8, generator=torch.Generator().manual_seed(seed)), dim=1)
+
+
+@pytest.fixture
+def roster() -> Labels:
+    return Labels(np.repeat(np.arange(4), 8), np.tile([True] * 5 + [False] * 3, 4))
+
+
+def test_contrastive_is_equation_1_read_right() -> None:
+    distances, genuine = [0.0, 0.3, 0.9, 1.7, 0.4], [True, True, False, False, False]
+    terms = [d * d if y else max(0.0, 1 - d) ** 2 for d, y in zip(distances, genuine, strict=True)]
+    loss = contrastive(torch.tensor(distances), torch.tensor(genuine))
+    assert loss.item() == pytest.approx(sum(terms) / 5)
+
+
+def test_contrastive_gradients_pull_genuine_pairs_and_push_forged_ones() -> None:
+    distance = torch.tensor([0.5, 0.5], requires_grad=True)
+    contrastive(distance, torch.tensor([True, False])).backward()
+    assert distance.grad is not None
+    assert distance.grad[0] > 0 > distance.grad[1]
+
+
+def test_the_penalty_by_loops() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+    coefficients = {"0.weight": 5e-4, "1.weight": 0.1}
+    expected = 0.0
+    for name, coefficient in coefficients.items():
+        for row in network.get_parameter(name).tolist():
+            for weight in row:
+                expected += coefficient * weight * weight
+    assert l2(network, coefficients).item() == pytest.approx(expected)
+    assert l2(network, {}).item() == 0
+    l2(network, {"0.weight": 0.5}).backward()
+    assert torch.allclose(network[0].weight.grad, network[0].weight)
+    assert network[1].weight.grad is None
+    with pytest.raises(UsageError, match=r"2\.weight"):
+        l2(network, {"2.weight": 0.1})
+
+
+def test_pair_batches_hold_the_papers_pairs(roster: Labels) -> None:
+    bank = np.zeros((32, 8), np.float32)
+    rng = np.random.default_rng(0)
+    pairs = np.concatenate([ContrastivePairs(pairs=500).batch(roster, bank, rng) for _ in range(4)]).reshape(-1, 2)
+    first, second = pairs.T
+    assert np.array_equal(roster.subject[first], roster.subject[second])
+    assert roster.genuine[first].all()
+    assert (first != second).all()
+    share = (~roster.genuine[second]).mean()  # 10 genuine pairs and 15 forged ones a writer
+    assert share == pytest.approx(15 / 25, abs=0.04)
+
+
+def test_metric_loss_by_loops(roster: Labels) -> None:
+    objective = MinedMetric(temperature=0.2, sharpness=5, centre=0.4, skilled=0.6, verification=0.7)
+    embeddings = unit(32)
+    subject, genuine = torch.from_numpy(roster.subject), torch.from_numpy(roster.genuine)
+    cosine = (embeddings @ embeddings.T).double().tolist()
+    ranking, positives, forgeries, strangers = [], [], [], []
+    for a in range(32):
+        if not genuine[a]:
+            continue
+        negatives = [n for n in range(32) if subject[n] != subject[a] or (not genuine[n])]
+        for b in range(32):
+            s = cosine[a][b]
+            if subject[a] == subject[b] and genuine[b] and a != b:
+                e = math.exp(s / 0.2)
+                ranking.append(-math.log(e / (e + sum(math.exp(cosine[a][n] / 0.2) for n in negatives))))
+                positives.append(math.log1p(math.exp(-5 * (s - 0.4))))
+            elif subject[a] == subject[b] and not genuine[b]:
+                forgeries.append(math.log1p(math.exp(5 * (s - 0.4))))
+            elif subject[a] != subject[b] and genuine[b]:
+                strangers.append(math.log1p(math.exp(5 * (s - 0.4))))
+    verification = 0.5 * np.mean(positives) + 0.3 * np.mean(forgeries) + 0.2 * np.mean(strangers)
+    expected = np.mean(ranking) + 0.7 * verification
+    assert objective.loss(embeddings, subject, genuine).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_metric_batches_mine_close_forgeries(roster: Labels) -> None:
+    bank = unit(32).numpy()
+    close = roster.forgeries[0][0]
+    bank[roster.originals[0]] = bank[roster.originals[0][0]]
+    bank[close] = bank[roster.originals[0][0]]
+    rng, objective = np.random.default_rng(0), MinedMetric(writers=4, forged=1, hardness=6)
+    drawn = np.concatenate([objective.batch(roster, bank, rng) for _ in range(60)])
+    counts = [np.count_nonzero(drawn == k) for k in roster.forgeries[0]]
+    assert counts[0] > 2 * max(counts[1:])
+
+
+def test_metric_batch_is_complete_and_without_repeats(roster: Labels) -> None:
+    batch = MinedMetric(writers=4, genuine=5, forged=3).batch(
+        roster, np.zeros((32, 8), np.float32), np.random.default_rng(0)
+    )
+    assert sorted(batch) == list(range(32))
+
+
+@pytest.mark.parametrize("objective", [ContrastivePairs(), MinedMetric()])
+def test_no_pairs_is_a_clear_error(objective: ContrastivePairs | MinedMetric) -> None:
+    lonely = Labels(np.array([0]), np.array([True]))
+    with pytest.raises(DatasetError, match="two"):
+        objective.batch(lonely, np.zeros((1, 8), np.float32), np.random.default_rng(0))
+
+
+def test_writers_without_forgeries_train_too() -> None:
+    roster = Labels(np.repeat(np.arange(3), 4), np.ones(12, bool))
+    batch = MinedMetric().batch(roster, np.zeros((12, 8), np.float32), np.random.default_rng(0))
+    loss = MinedMetric().loss(
+        unit(len(batch)), torch.from_numpy(roster.subject[batch]), torch.from_numpy(roster.genuine[batch])
+    )
+    assert torch.isfinite(loss)

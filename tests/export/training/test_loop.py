@@ -1,0 +1,200 @@
+"""Training: resumable after a kill at any point, reproducible, on one process and on two."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edge_sdk.errors import DatasetError, TrainingError, UsageError
+from edge_sdk.export import recipes
+from edge_sdk.export.data.load import load
+from edge_sdk.export.data.signatures.augmentation import SignatureAugmentation
+from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
+from edge_sdk.export.data.splits import Split, split_subjects
+from edge_sdk.export.training import checkpoint, progress
+from edge_sdk.export.training.loop import train
+from edge_sdk.export.training.run import Run
+from edge_sdk.preprocess import INK, apply
+
+TRAIN = [sys.executable, "-m", "edge_sdk", "train", "deepsign", "--preset", "quick", "--tiny", "--data", "synthetic:18"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Twelve steps of a miniature, validated every third."""
+    base = recipes.get("deepsign")
+    chosen = replace(base, presets={"quick": replace(base.preset("quick"), validate_every=3)})
+    data = load("synthetic:6")
+    first, second = split_subjects(data, (0.5, 0.5))
+    return Run(chosen, "quick", tmp_path / "run", data.select(first), data.select(second), steps=9, tiny=True)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return checkpoint.section("model", checkpoint.load(folder / "last.safetensors")[0])
+
+
+def test_an_interrupted_run_takes_the_steps_it_would_have_taken(run: Run, tmp_path: Path) -> None:
+    train(run, quiet=True)
+    halved = replace(run, folder=tmp_path / "halved")
+    train(replace(halved, steps=6), quiet=True)
+    outcome = train(halved, quiet=True)
+    assert outcome.steps == 9
+    whole, resumed = weights(run.folder), weights(halved.folder)
+    assert all(torch.allclose(whole[name].float(), resumed[name].float(), atol=1e-6) for name in whole)
+    steps = [json.loads(line)["step"] for line in (halved.folder / "log.jsonl").read_text().splitlines()]
+    assert steps == [3, 6, 9]
+    assert (halved.folder / "curves.png").stat().st_size > 1000
+
+
+def test_a_complete_run_is_not_trained_again(run: Run) -> None:
+    train(run, quiet=True)
+    before = (run.folder / "last.safetensors").stat().st_mtime_ns
+    train(run, quiet=True)
+    assert (run.folder / "last.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_folder_of_another_run_is_refused(run: Run) -> None:
+    train(replace(run, steps=3), quiet=True)
+    with pytest.raises(TrainingError, match="seed"):
+        train(replace(run, seed=1), quiet=True)
+    unchanged = replace(run.preset, augmentation=None)
+    with pytest.raises(TrainingError, match="its settings_digest differ"):
+        train(replace(run, recipe=replace(run.recipe, presets={"quick": unchanged})), quiet=True)
+
+
+def test_progress_shows_no_validation_before_there_is_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0)
+    train(replace(run, steps=4))
+    bars = [line for line in capsys.readouterr().err.splitlines() if line.startswith("training")]
+    assert ["AUROC" in line for line in bars] == [False, False, False, True]
+
+
+def test_work_that_tells_of_itself_is_shown_in_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0)
+    with progress.Progress() as shown:
+        for what, done in (("rendering print+lfw", 1), ("rendering print+lfw", 2), ("drawing synthetic", 2)):
+            shown.report(what, done, 2)
+    assert capsys.readouterr().err.splitlines() == [
+        "rendering print+lfw: 1/2",
+        "rendering print+lfw: 2/2",
+        "drawing synthetic: 2/2",
+    ]
+    with progress.Progress(quiet=True) as silent:
+        silent.report("rendering print+lfw", 1, 2)
+    assert capsys.readouterr().err == ""
+
+
+def test_people_in_both_sets_are_refused(run: Run) -> None:
+    with pytest.raises(TrainingError, match="both"):
+        train(replace(run, validation=run.train), quiet=True)
+
+
+def test_no_steps_is_wrong_usage(run: Run) -> None:
+    with pytest.raises(UsageError, match="at least one"):
+        replace(run, steps=0)
+
+
+def test_the_last_weights_are_kept_if_the_preset_says_so(run: Run) -> None:
+    preset = replace(run.preset, keep="last", patience=1)
+    outcome = train(replace(run, recipe=replace(run.recipe, presets={"quick": preset})), quiet=True)
+    assert outcome.steps == 9
+    kept, facts = checkpoint.load(outcome.checkpoint)
+    last, _ = checkpoint.load(run.folder / "last.safetensors")
+    assert facts["step"] == 9
+    assert all(torch.equal(value, last[name]) for name, value in kept.items())
+
+
+def test_extra_people_are_trained_on_and_not_measured(run: Run) -> None:
+    preset = replace(run.preset, extra=("synthetic:2@5",))
+    more = replace(run, folder=run.folder.with_name("more"), recipe=replace(run.recipe, presets={"quick": preset}))
+    train(replace(run, steps=3), quiet=True)
+    train(replace(more, steps=3), quiet=True)
+    plain, with_extra = (checkpoint.load(r.folder / "last.safetensors")[0]["bank"] for r in (run, more))
+    assert len(with_extra) - len(plain) == len(load("synthetic:2@5").samples)
+    described = json.loads((more.folder / "run.json").read_text())
+    assert described["train"] == list(run.train.subjects)
+
+
+def test_early_stopping(run: Run) -> None:
+    stuck = replace(run.preset, patience=1, learning_rate=1e-12, average=0.0)
+    outcome = train(replace(run, recipe=replace(run.recipe, presets={"quick": stuck}), steps=60), quiet=True)
+    assert outcome.steps < 60
+
+
+def test_a_damaged_checkpoint_is_a_clear_error(run: Run) -> None:
+    train(replace(run, steps=3), quiet=True)
+    path = run.folder / "last.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(TrainingError, match=r"last\.safetensors"):
+        train(run, quiet=True)
+
+
+@pytest.mark.slow
+def test_kill_9_then_the_same_command_resumes(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    command = [*TRAIN, "--out", str(folder), "--steps", "40", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 240
+    while not (folder / "last.safetensors").exists():
+        assert process.poll() is None, "training ended before its first checkpoint"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
+    assert "resuming at step 20" in done.stderr
+    assert json.loads(done.stdout)["steps"] == 40
+    steps = [json.loads(line)["step"] for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert steps == [20, 40]
+    assert Split.read(folder / "split.json").test
+
+
+@pytest.mark.slow
+def test_two_processes(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *TRAIN[1:]]
+    command = [*torchrun, "--out", str(folder), "--steps", "4"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len((folder / "log.jsonl").read_text().splitlines()) == 1  # one process writes
+    assert checkpoint.load(folder / "last.safetensors")[1]["world_size"] == 2
+
+
+def test_splits_share_nobody_and_survive_a_file(tmp_path: Path) -> None:
+    data = load("synthetic:20")
+    split = Split.draw(data, seed=3)
+    groups = [set(getattr(split, role)) for role in split.__struct_fields__]
+    assert sum(map(len, groups)) == 20
+    assert set().union(*groups) == set(data.subjects)
+    split.write(tmp_path / "split.json")
+    assert Split.read(tmp_path / "split.json") == split == Split.draw(data, seed=3)
+    overlapping = {role: getattr(split, role) for role in split.__struct_fields__} | {"test": split.train[:1]}
+    with pytest.raises(DatasetError, match="two roles"):
+        Split(**overlapping)
+    with pytest.raises(DatasetError, match="no split"):
+        Split.read(tmp_path / "none.json")
+
+
+def test_augmentation_is_seeded_and_keeps_the_signature() -> None:
+    image = np.rint(apply(INK, SyntheticWriter(1).genuine(0))[0] * 255).astype(np.uint8)
+    before = image.copy()
+    changed = [SignatureAugmentation()(image, np.random.default_rng(seed)) for seed in range(20)]
+    assert np.array_equal(image, before)
+    assert np.array_equal(changed[0], SignatureAugmentation()(image, np.random.default_rng(0)))
+    assert all(not np.array_equal(one, image) for one in changed)
+    assert all(0.4 < one.mean() / image.mean() < 2 for one in changed)

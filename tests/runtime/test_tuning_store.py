@@ -1,0 +1,171 @@
+"""What ``tune`` measures, what it refuses to choose, and the file that keeps the order."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from edge_sdk.bundle import Bundle
+from edge_sdk.errors import BundleError, EngineError, MissingEngineError, UsageError
+from edge_sdk.runtime import Verifier, device, tuning_store
+from edge_sdk.runtime.engines import ENGINES, version
+from edge_sdk.runtime.tune import rows, tune
+from edge_sdk.runtime.tuning_store import Tuned
+
+from .. import fake_engine
+
+Maker = Callable[..., Bundle]
+ROW = Tuned(
+    bundle_id="tiny",
+    threads=1,
+    engine="onnxruntime",
+    engine_version="1",
+    artifact="fp32.onnx",
+    processor="made up",
+    median_ms=2.0,
+)
+
+
+@pytest.fixture(scope="module")
+def golden(tiny_bundle: Bundle, signer: Callable[..., np.ndarray]) -> dict[str, float]:
+    scores = {}
+    for variant in tiny_bundle.manifest.variants:
+        with Verifier(tiny_bundle, precision=variant.id) as verifier:
+            scores[variant.id] = verifier.verify(signer(1), signer(2)).score
+    return scores
+
+
+@pytest.fixture
+def only_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in set(ENGINES) - {"onnxruntime"}:
+        monkeypatch.delitem(ENGINES, name)
+
+
+# --- the measurement ---
+
+
+@pytest.mark.usefixtures("only_onnxruntime")
+def test_every_candidate_is_measured_and_the_fastest_comes_first(make_bundle: Maker, golden: dict[str, float]) -> None:
+    bundle = make_bundle(golden=golden)
+    said: list[str] = []
+    laps = tune(bundle, threads=(2, 1, 1), seconds=0.05, say=said.append)
+    assert {(lap.artifact, lap.threads) for lap in laps} == {
+        (artifact, threads) for artifact in ("int8.onnx", "fp32.onnx") for threads in (1, 2)
+    }
+    medians = [lap.median_ms for lap in laps]
+    assert all(median and median > 0 for median in medians)
+    assert medians == sorted(medians)  # type: ignore[type-var]
+    assert all(lap.passes >= 9 and not lap.excluded for lap in laps)
+    assert {lap.size for lap in laps} == {
+        bundle.manifest.variant_size(variant.id) for variant in bundle.manifest.variants
+    }
+    stored = rows(bundle, laps)
+    assert [(row.artifact, row.median_ms) for row in stored] == [(lap.artifact, lap.median_ms) for lap in laps]
+    assert {(row.bundle_id, row.engine_version) for row in stored} == {(bundle.id, version("onnxruntime"))}
+
+
+@pytest.mark.usefixtures("only_onnxruntime")
+def test_accuracy_is_not_for_sale(make_bundle: Maker, golden: dict[str, float]) -> None:
+    """No operating points, no golden score, or a wrong one: measured by nobody, and auto does not take it."""
+    without_points = make_bundle(golden=golden, operating_points={"int8": ()})
+    without_score = make_bundle(golden={"fp32.onnx": golden["fp32.onnx"]})
+    wrong_score = make_bundle(golden=golden | {"int8.onnx": golden["int8.onnx"] + 0.1})
+    for bundle, reason in (
+        (without_points, "no operating points"),
+        (without_score, "no golden score"),
+        (wrong_score, "expected"),
+    ):
+        good, bad = tune(bundle, seconds=0.01)
+        assert (good.artifact, good.excluded) == ("fp32.onnx", "")
+        assert (bad.artifact, bad.median_ms) == ("int8.onnx", None)
+        assert reason in bad.excluded
+        tuning_store.store(rows(bundle, (good, bad)))
+        assert Verifier(bundle).variant.id == "fp32.onnx"
+    with pytest.raises(EngineError, match=r"int8\.onnx: golden score"):
+        tune(make_bundle(golden={key: score + 0.1 for key, score in golden.items()}), seconds=0.01)
+
+
+def test_an_engine_that_cannot_run_it_is_excluded_with_its_words(
+    make_bundle: Maker, golden: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = dataclasses.replace(fake_engine.ROW, packages=("numpy",), artifacts=("fp32.onnx",))
+    monkeypatch.setitem(ENGINES, "broken", broken)
+    excluded = [lap for lap in tune(make_bundle(golden=golden), seconds=0.01) if lap.engine == "broken"]
+    assert [lap.excluded.split(":")[0] for lap in excluded] == ["EngineError"]
+
+
+def test_what_cannot_be_measured_is_an_error(
+    tiny_bundle: Bundle, make_bundle: Maker, golden: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BundleError, match="golden"):
+        tune(tiny_bundle)
+    bundle = make_bundle(golden=golden)
+    for settings in ({"threads": ()}, {"threads": (0,)}, {"seconds": 0.0}, {"seconds": float("nan")}):
+        with pytest.raises(UsageError):
+            tune(bundle, **settings)  # type: ignore[arg-type]
+    for name, row in ENGINES.items():
+        if row.packages:
+            monkeypatch.setitem(ENGINES, name, dataclasses.replace(row, packages=("no_such_package",)))
+    with pytest.raises(MissingEngineError):
+        tune(bundle)
+
+
+# --- the file ---
+
+
+def test_store_and_recall(tuning_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "processor", lambda: "made up")
+    assert tuning_store.recall("tiny", 1) == ()
+    slow, fast = ROW, msgspec.structs.replace(ROW, artifact="int8.onnx", median_ms=1.0)
+    two = msgspec.structs.replace(ROW, threads=2)
+    assert tuning_store.store([slow, fast, two]) == tuning_file
+    assert tuning_store.recall("tiny", 1) == (fast, slow)
+    assert tuning_store.recall("tiny", 2) == (two,)
+    assert tuning_store.recall("other", 1) == tuning_store.recall("tiny", 3) == ()
+    tuning_store.store([slow])  # replaces what one bundle had for one number of threads
+    assert tuning_store.recall("tiny", 1) == (slow,)
+    assert tuning_store.recall("tiny", 2) == (two,)
+    monkeypatch.setattr(device, "processor", lambda: "another board, the same home folder")
+    assert tuning_store.recall("tiny", 1) == ()
+    assert [path.name for path in tuning_file.parent.iterdir()] == [tuning_file.name]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"{", b"\xff", b"[]", b'{"version": 1}', b'{"version": 2, "tuned": []}', b'{"version": 1, "tuned": [{}]}'],
+)
+def test_a_damaged_file_is_ignored_and_replaced(
+    damage: bytes, tuning_file: Path, caplog: pytest.LogCaptureFixture, tiny_bundle: Bundle
+) -> None:
+    tuning_file.parent.mkdir()
+    tuning_file.write_bytes(damage)
+    with caplog.at_level(logging.WARNING):
+        assert tuning_store.recall("tiny", 1) == ()
+    assert "ignoring" in caplog.text
+    assert Verifier(tiny_bundle).variant.id == "int8.onnx"
+    tuning_store.store([ROW])
+    assert len(json.loads(tuning_file.read_bytes())["tuned"]) == 1
+
+
+def test_a_failed_write_leaves_the_old_file(tuning_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tuning_store.store([ROW])
+    before = tuning_file.read_bytes()
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(30, "read-only")))
+    with pytest.raises(OSError, match="read-only"):
+        tuning_store.store([msgspec.structs.replace(ROW, median_ms=1.0)])
+    assert tuning_file.read_bytes() == before
+    assert [path.name for path in tuning_file.parent.iterdir()] == [tuning_file.name]
+
+
+def test_where_the_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tuning_store.path() == tmp_path / "config" / "tuning.json"
+    monkeypatch.delenv("EDGE_SDK_TUNING")
+    monkeypatch.setenv("EDGE_SDK_CONFIG", str(tmp_path / "own"))
+    assert tuning_store.path() == tmp_path / "own" / "tuning.json"

@@ -1,0 +1,124 @@
+"""Liveness scores against loops; higher is more likely live."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from edge_sdk.errors import ScoreError
+from edge_sdk.manifest import (
+    DecisionHead,
+    EmbeddingDistance,
+    Fusion,
+    LatentDistance,
+    LatentLikelihood,
+    LogLikelihoodRatio,
+    Lowest,
+    Reconstruction,
+)
+from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
+
+RNG = np.random.default_rng(0)
+TENSORS = {
+    "image": RNG.random((3, 1, 4, 5)).astype(np.float32),
+    "reconstruction": RNG.random((3, 1, 4, 5)).astype(np.float32),
+    "latent": RNG.normal(size=(3, 6)).astype(np.float32),
+    "latent_reconstructed": RNG.normal(size=(3, 6)).astype(np.float32),
+}
+MIXTURE = GaussianMixture(np.array([0.4, 0.6]), RNG.normal(size=(2, 6)), RNG.uniform(0.5, 2, (2, 6)))
+DENSITIES = {"gmm.npy": MIXTURE}
+SQUARES = Reconstruction(input="image", output="reconstruction", norm="l2")
+DISTANCE = LatentDistance(first="latent", second="latent_reconstructed")
+LIKELIHOOD = LatentLikelihood(output="latent", density="gmm.npy")
+
+
+def pairs(first: str, second: str, row: int) -> list[tuple[float, float]]:
+    return list(zip(TENSORS[first][row].ravel().tolist(), TENSORS[second][row].ravel().tolist(), strict=True))
+
+
+def test_each_score_is_its_definition() -> None:
+    for row in range(3):
+        pixels, latents = pairs("image", "reconstruction", row), pairs("latent", "latent_reconstructed", row)
+        expected = {
+            SQUARES: -sum((a - b) ** 2 for a, b in pixels) / 20,
+            Reconstruction(input="image", output="reconstruction", norm="l1"): -sum(abs(a - b) for a, b in pixels) / 20,
+            DISTANCE: -math.sqrt(sum((a - b) ** 2 for a, b in latents)),
+            LIKELIHOOD: MIXTURE.log_likelihood(TENSORS["latent"])[row],
+        }
+        for score, value in expected.items():
+            assert score.score(TENSORS, DENSITIES)[row] == pytest.approx(value, abs=2e-8)
+
+
+def test_a_head_gives_the_probability_of_live() -> None:
+    logits = np.array([[0.5, -1.0, 2.0], [900.0, 0.0, 0.0], [-900.0, 0.0, 0.0]])
+    for index in range(3):
+        head = DecisionHead(output="logits", activation="softmax", genuine_index=index)
+        for row, found in zip(logits, head.score({"logits": logits}), strict=True):
+            assert found == pytest.approx(1 / sum(math.exp(min(700, x - row[index])) for x in row), abs=1e-8)
+    one = DecisionHead(output="logits", activation="sigmoid")
+    assert one.score({"logits": np.array([[2.0], [0.0], [-900.0], [900.0]])}) == pytest.approx(
+        [1 / (1 + math.exp(-2)), 0.5, 0, 1], abs=1e-8
+    )
+
+
+def test_the_live_score_higher() -> None:
+    """A perfect reconstruction, equal latents and a mode's centre are as live as can be."""
+    image = TENSORS["image"]
+    assert SQUARES.score({"image": image, "reconstruction": image}).tolist() == [0, 0, 0]
+    assert (SQUARES.score(TENSORS) < 0).all()
+    same = {"latent": TENSORS["latent"], "latent_reconstructed": TENSORS["latent"]}
+    assert (DISTANCE.score(same) > DISTANCE.score(TENSORS)).all()
+    near, far = ({"latent": MIXTURE.means[:1] + shift} for shift in (0, 9))
+    assert LIKELIHOOD.score(near, DENSITIES) > LIKELIHOOD.score(far, DENSITIES)
+
+
+def test_a_fusion_is_the_weighted_sum() -> None:
+    fusion = Fusion(members=(SQUARES, DISTANCE, LIKELIHOOD), weights=(2.0, 0.5, 0.25), bias=-1.0)
+    parts = [member.score(TENSORS, DENSITIES) for member in fusion.members]
+    assert fusion.score(TENSORS, DENSITIES) == pytest.approx(np.dot((2.0, 0.5, 0.25), parts) - 1)
+    assert fusion.outputs == ("reconstruction", "latent", "latent_reconstructed")
+
+
+def test_the_lowest_is_the_strictest_expert() -> None:
+    heads = tuple(DecisionHead(output=name, activation="identity") for name in ("a", "b"))
+    logits = {"a": np.array([[2.0], [-1.0], [0.0]]), "b": np.array([[1.0], [3.0], [0.0]])}
+    lowest = Lowest(members=heads, weights=(1.0, 2.0), biases=(0.0, -1.0))
+    assert lowest.score(logits).tolist() == [1, -1, -1]  # of (2, 1), (-1, 5) and (0, -1)
+    assert lowest.outputs == ("a", "b")
+    assert lowest.members == heads
+    with pytest.raises(ScoreError, match="not finite"):
+        lowest.score(logits | {"b": np.full((3, 1), np.nan)})
+
+
+def test_a_score_does_not_depend_on_the_images_beside_it() -> None:
+    for score in (SQUARES, DISTANCE, LIKELIHOOD):
+        together = score.score(TENSORS, DENSITIES)
+        alone = [score.score({k: v[row : row + 1] for k, v in TENSORS.items()}, DENSITIES)[0] for row in range(3)]
+        assert together.tolist() == alone
+
+
+def test_outputs_of_the_others() -> None:
+    assert EmbeddingDistance(output="a", metric="cosine").outputs == ("a",)
+    assert DecisionHead(output="a", activation="sigmoid").outputs == ("a",)
+    assert LogLikelihoodRatio(output="a", background="b", adaptation="map").outputs == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("score", "changes", "message"),
+    [
+        (SQUARES, {"reconstruction": TENSORS["latent"]}, "cannot be compared"),
+        (SQUARES, {"reconstruction": np.full((3, 1, 4, 5), np.nan)}, "not finite"),
+        (SQUARES, {"image": np.zeros(3)}, "a row an image"),
+        (LatentDistance(first="latent", second="z"), {}, "needs z, which is not among image, latent"),
+        (LatentLikelihood(output="latent", density="other.npy"), {}, "density other.npy"),
+        (DecisionHead(output="latent", activation="sigmoid"), {}, "one logit"),
+        (DecisionHead(output="latent", activation="identity"), {}, "one logit"),
+        (DecisionHead(output="latent", activation="softmax", genuine_index=6), {}, "none of index 6"),
+        (EmbeddingDistance(output="latent", metric="cosine"), {}, "embedding_distance compares people"),
+    ],
+)
+def test_what_cannot_be_scored(score, changes, message) -> None:
+    with pytest.raises(ScoreError, match=message):
+        score.score(TENSORS | changes, DENSITIES)
