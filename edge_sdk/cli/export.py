@@ -26,6 +26,15 @@ def add_arguments(parser: Parser) -> None:
         default="sum",
         help="how several runs become one score: their weighted sum, or the lowest of them (default: sum)",
     )
+    parser.add_argument(
+        "--folds",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="RUN",
+        help="runs of the same recipe, preset and data (see `train --fold`): the guardrail judges int8 on their test "
+        "people",
+    )
     add_out_bundle(parser)
     parser.add_argument(
         "--formats",
@@ -58,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         enforce=not arguments.report_only,
         leave_out=arguments.leave_out,
         rule=arguments.fusion,
+        folds=arguments.folds,
         say=report_progress,
     )
     print_result(arguments, {"bundle": str(bundle.path), "id": bundle.id}, f"{bundle.id} in {bundle.path}")

@@ -35,12 +35,19 @@ def add_training_options(parser: Parser) -> None:
     add_data(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     add_seed(parser, "the split, the weights and the order of pictures")
-    parser.add_argument(
+    people = parser.add_mutually_exclusive_group()
+    people.add_argument(
         "--split",
         type=Path,
         metavar="FILE",
         help="JSON file with the people of each role (train, validation, thresholds, guardrail, test); "
         "default: drawn by the seed",
+    )
+    people.add_argument(
+        "--fold",
+        type=_fold,
+        metavar="K/N",
+        help="leave out part K of N of all people, who become the run's test people (see `export --folds`)",
     )
     parser.add_argument(
         "--steps",
@@ -89,6 +96,9 @@ def train(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None])
     with Progress(quiet=process_rank() > 0) as progress:
         data = load(*arguments.data, progress=progress.report)
     split = Split.read(arguments.split) if arguments.split else None
+    if arguments.fold:
+        number, count = arguments.fold
+        split = Split.draw_fold(data, number, count, arguments.seed)
     qat = QuantisationAware.read(source, split, **({} if steps is None else {"steps": steps})) if source else None
     split = qat.split if qat else split or Split.draw(data, arguments.seed)
     data = data.select(split.everybody)  # now, for the export would miss them only after the training
@@ -119,6 +129,14 @@ def train(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None])
     )
     print_result(arguments, values, "\n".join(lines))
     return ACCEPTED
+
+
+def _fold(text: str) -> tuple[int, int]:
+    """``1/2`` as numbers."""
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal()):
+        raise argparse.ArgumentTypeError(f"expected K/N such as 1/2, not {text}")
+    return int(number), int(count)
 
 
 def process_rank() -> int:

@@ -53,6 +53,21 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return cls(*split_subjects(dataset, tuple(FRACTIONS.values()), seed))
 
     @classmethod
+    def draw_fold(cls, dataset: Dataset, number: int, count: int, seed: int) -> Split:
+        """Fold ``number`` of ``count``, from 1: its people test, a tenth of all others validate, the rest trains.
+
+        Raises:
+            UsageError: There is no such fold.
+            DatasetError: There are too few people.
+        """
+        if not 1 <= number <= count:
+            raise UsageError(f"there is no fold {number} of {count}; folds are counted from 1")
+        test = folds(dataset, count, seed)[number - 1]
+        others = dataset.select(set(dataset.subjects).difference(test))
+        train, validation = split_subjects(others, (0.9, 0.1), seed)
+        return cls(train, validation, (), (), test)
+
+    @classmethod
     def read(cls, path: Path) -> Split:
         """Raises DatasetError if the file is missing or no split."""
         try:

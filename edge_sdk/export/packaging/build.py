@@ -18,12 +18,13 @@ from edge_sdk.calibration import guardrail
 from edge_sdk.calibration.quantization import onnx_int8
 from edge_sdk.calibration.quantization.methods import choose_method
 from edge_sdk.calibration.quantization.mixed_precision import keep_float
-from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError
+from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError, UsageError
 from edge_sdk.export.data.licenses import terms
 from edge_sdk.export.evaluation.artifacts import ArtifactEvaluator, Measured, examiner
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind, check, kinds
 from edge_sdk.export.formats.float_onnx import INPUT
 from edge_sdk.export.packaging import fusion
+from edge_sdk.export.packaging.cross_validation import CrossValidation
 from edge_sdk.export.packaging.model_card import model_card
 from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.tables import Table
@@ -48,6 +49,7 @@ def export(
     enforce: bool = True,
     leave_out: bool = False,
     rule: fusion.Rule = "sum",
+    folds: Sequence[Path] = (),
     say: Say = print,
 ) -> Bundle:
     """Make a bundle of a run's weights, or of several runs fused (:mod:`edge_sdk.export.packaging.fusion`).
@@ -66,19 +68,26 @@ def export(
         leave_out: Leave artifacts that do not pass, or that a converter or an engine refuses, out of the bundle and say
             so; raise only if none but the reference is left. Nothing is left out with ``enforce`` off.
         rule: How one score is made of several runs'.
+        folds: Finished runs of the same recipe, preset and data, which tested other people than they learned from: the
+            guardrail of the int8 artifacts judges on those people
+            (:mod:`edge_sdk.export.packaging.cross_validation`) instead of the split's ``guardrail`` people.
 
     Raises:
-        UsageError: No such format, the recipe's score has no export yet, or the runs cannot be fused.
+        UsageError: No such format, the recipe's score has no export yet, the runs cannot be fused, or the folds are of
+            another kind than the run.
         DatasetError: The people lack what is measured by, such as attacks.
         MissingToolError: A converter is not installed.
         GuardrailError: An artifact costs more than the recipe's budget, or the people are too few to tell.
         ConversionError: A converter or quantiser refuses the network.
-        TrainingError: The run is incomplete.
+        TrainingError: The run or a fold is incomplete, or a fold tests people whom it knows.
     """
     wanted, runs = kinds(formats), [run] if isinstance(run, Path) else list(run)
+    if folds and len(runs) > 1:
+        raise UsageError("the folds are those of one run, not of several that are fused")
     trained = fusion.read(runs, rule) if len(runs) > 1 else FinishedRun.read(runs[0])
+    judge = CrossValidation.read(folds, trained) if folds else None
     say("exporting the float graph")
-    maker = _Maker(trained, enforce, say)
+    maker = _Maker(trained, enforce, say, judge)
     measured = maker.make_passing(wanted) if enforce and leave_out else maker.make(wanted)
     if drifts := {one.kind.id: drift for one in measured for drift in one.drift}:
         if enforce:  # what is raised holds the table
@@ -95,8 +104,8 @@ def export(
 class _Maker:
     """Makes and measures the artifacts of one run."""
 
-    def __init__(self, trained: FinishedRun, enforce: bool, say: Say) -> None:
-        self.trained, self.enforce, self.say = trained, enforce, say
+    def __init__(self, trained: FinishedRun, enforce: bool, say: Say, judge: CrossValidation | None) -> None:
+        self.trained, self.enforce, self.say, self.judge = trained, enforce, say, judge
         recipe = trained.recipe
         self.graphs = Graphs(
             recipe.inference_model(trained.network),
@@ -158,7 +167,10 @@ class _Maker:
     ) -> Measured:
         check(kind, model, self.say)
         measured = Measured(kind, model, self.examiner.points(kind, model))
-        drift = self.examiner.drift(kind, model, "guardrail", self.reference.threshold, measured.threshold)
+        if self.judge and method is not None:
+            drift = self.judge.drift(kind, method, float_nodes)
+        else:
+            drift = self.examiner.drift(kind, model, "guardrail", self.reference.threshold, measured.threshold)
         calibration = None
         if method is not None:
             calibration = onnx_int8.provenance(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +29,6 @@ from edge_sdk.export.formats.float_onnx import to_onnx_and_torch
 from edge_sdk.export.formats.inference import embed
 from edge_sdk.export.qat.fake_quant import FakeQuantized, simulate
 from edge_sdk.export.recipes import Preset
-from edge_sdk.export.training import checkpoint
 from edge_sdk.export.training.finished import (
     calibration_images,
     describe,
@@ -38,6 +36,7 @@ from edge_sdk.export.training.finished import (
     pretrained_on,
     read_network,
     require_embeddings,
+    require_finished,
     steps_before,
     teachers_behind,
 )
@@ -96,7 +95,7 @@ class QuantisationAware:
         described = describe(run)
         chosen, network, facts = read_network(run, described)
         require_embeddings(chosen)
-        _require_finished(run, described)
+        require_finished(run, described)
         return cls(
             described=described,
             network=network,
@@ -159,12 +158,3 @@ class QuantisationAware:
         )
         graph = simulate(program, int8)
         return lambda network: FakeQuantized(network, graph)
-
-
-def _require_finished(run: Path, described: dict[str, Any]) -> None:
-    _, facts = checkpoint.load(run / "last.safetensors")
-    state, patience = facts["state"], described["settings"]["patience"]
-    if state["step"] < described["steps"] and state["stale"] < (math.inf if patience is None else patience):
-        raise TrainingError(
-            f"{run} is unfinished, at step {state['step']} of {described['steps']}: give its own command again first"
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -170,3 +171,13 @@ def require_embeddings(chosen: Recipe) -> None:
     """Raises UsageError if a recipe does not compare embeddings."""
     if not isinstance(chosen.score, EmbeddingDistance):
         raise UsageError(f"{chosen.name} does not compare embeddings, which students of embeddings and --qat need")
+
+
+def require_finished(run: Path, described: Mapping[str, Any]) -> None:
+    """Raises TrainingError if a run has steps left."""
+    _, facts = checkpoint.load(run / "last.safetensors")
+    state, patience = facts["state"], described["settings"]["patience"]
+    if state["step"] < described["steps"] and state["stale"] < (math.inf if patience is None else patience):
+        raise TrainingError(
+            f"{run} is unfinished, at step {state['step']} of {described['steps']}: give its own command again first"
+        )

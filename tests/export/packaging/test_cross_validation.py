@@ -1,0 +1,117 @@
+"""The guardrail of int8 on the people whom folds were trained without."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from edge_sdk.bundle import Bundle
+from edge_sdk.calibration import guardrail
+from edge_sdk.calibration.metrics.pairs import verification_scores
+from edge_sdk.calibration.metrics.verification import concatenate
+from edge_sdk.calibration.quantization.onnx_int8 import quantize
+from edge_sdk.cli import main
+from edge_sdk.errors import TrainingError, UsageError
+from edge_sdk.export.data.cache import prepared
+from edge_sdk.export.data.load import load
+from edge_sdk.export.data.splits import Split
+from edge_sdk.export.formats.artifacts import Kind
+from edge_sdk.export.formats.float_onnx import to_onnx
+from edge_sdk.export.formats.inference import embed
+from edge_sdk.export.packaging.build import export
+from edge_sdk.export.packaging.cross_validation import CrossValidation
+from edge_sdk.export.training.finished import FinishedRun
+
+WRITERS = "synthetic:30"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run to export, and two folds of miniatures of its own kind, by the command line."""
+    folder = tmp_path_factory.mktemp("folds")
+    command = ["train", "deepsign", "--preset", "quick", "--tiny", "--steps", "4", "--data", WRITERS]
+    people = {"run": [], "first": ["--fold", "1/2"], "second": ["--fold", "2/2"]}
+    for name, chosen in people.items():
+        assert main([*command, *chosen, "--out", str(folder / name)]) == 0
+    return {name: folder / name for name in people}
+
+
+def test_folds_share_the_people_among_them(runs: dict[str, Path]) -> None:
+    first, second = (Split.read(runs[name] / "split.json") for name in ("first", "second"))
+    assert sorted((*first.test, *second.test)) == list(load(WRITERS).subjects)
+    assert not set(first.test) & {*first.train, *first.validation}
+    assert first.thresholds == first.guardrail == ()
+
+
+def test_all_people_judge_int8(runs: dict[str, Path], tmp_path: Path) -> None:
+    folds = [str(runs[name]) for name in ("first", "second")]
+    out = tmp_path / "out.edge"
+    command = ["export", str(runs["run"]), "--folds", *folds, "--out", str(out), "--report-only"]
+    assert main(command) == 0
+    variant = Bundle.open(out).manifest.variant("int8.onnx")
+    (drift,) = variant.accuracy
+    assert drift.data == "synthetic, cross-validation, 30 people, 2 trainings, skilled forgeries, on onnxruntime"
+    assert drift.subjects == 30
+    assert variant.calibration is not None
+    # The same step by step: each fold's own float and int8 model on its test people, pooled.
+    both = []
+    for name in ("first", "second"):
+        fold = FinishedRun.read(runs[name])
+        model = to_onnx(fold.network, fold.preset.input_shape)
+        int8 = quantize(model, fold.calibration_images(), method=variant.calibration.method)
+        samples = fold.people("test").samples
+        pictures = prepared(samples, fold.preset.preprocessing)
+        who = [sample.subject for sample in samples], [sample.genuine for sample in samples]
+        both.append([verification_scores(embed(one, pictures), *who, metric="euclidean") for one in (model, int8)])
+    expected, found = (concatenate(sets) for sets in zip(*both, strict=True))
+    by_hand = guardrail.compare(expected, found, data=drift.data, budget=drift.budget)
+    assert drift == by_hand
+
+
+def test_the_method_and_the_layers_in_float_are_the_bundles(
+    runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = CrossValidation.read([runs["first"], runs["second"]], FinishedRun.read(runs["run"]))
+    asked = []
+    kind = Kind("int8", "onnx")
+
+    class Recorder:
+        def quantize(self, method: str, keep_float: object) -> bytes:
+            asked.append((method, keep_float))
+            return judge.folds[0].graphs.onnx
+
+    monkeypatch.setattr("edge_sdk.export.formats.artifacts.Graphs.quantizer", lambda *_: Recorder())
+    drift = judge.drift(kind, "mse", ("node_conv2d",))
+    assert asked == [("mse", ("node_conv2d",))] * 2
+    assert np.isfinite(drift.delta)
+
+
+def test_what_is_no_fold_of_the_run_is_refused(runs: dict[str, Path], tmp_path: Path) -> None:
+    exported = FinishedRun.read(runs["run"])
+    with pytest.raises(UsageError, match="at least 2"):
+        CrossValidation.read([runs["first"]], exported)
+    with pytest.raises(TrainingError, match="another fold"):
+        CrossValidation.read([runs["first"], runs["first"]], exported)
+    with pytest.raises(UsageError, match="its preset is quick"):
+        CrossValidation.read([runs["first"], runs["second"]], replace(exported, preset_name="best"))
+    known = tmp_path / "known"
+    shutil.copytree(runs["second"], known)
+    split = Split.read(known / "split.json")
+    moved = msgspec.structs.replace(split, train=split.train[2:], test=split.train[:2])
+    moved.write(known / "split.json")
+    with pytest.raises(TrainingError, match="must be new to it"):
+        CrossValidation.read([runs["first"], known], exported)
+    with pytest.raises(UsageError, match="fused"):
+        export([runs["run"], runs["first"]], tmp_path / "out", folds=[runs["first"]], say=lambda _: None)
+
+
+@pytest.mark.parametrize("fold", ["0/2", "3/2"])
+def test_folds_are_counted_from_1(fold: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", "deepsign", "--tiny", "--data", WRITERS, "--out", str(tmp_path / "run"), "--fold", fold]
+    assert main(command) == 2
+    assert "no fold" in capsys.readouterr().err
