@@ -42,8 +42,8 @@ def add_arguments(parser: Parser) -> None:
     add_threads(parser)
     add_threshold(
         parser,
-        "the bundle's threshold to use, such as apcer_5e-2 (`edge-sdk inspect` lists them); default: that of the lowest "
-        "APCER that still accepts 7 in 10 live captures",
+        "the bundle's threshold to use, such as apcer_5e-2 (`edge-sdk inspect` lists them); default: that of the "
+        "lowest APCER that still accepts 7 in 10 live captures",
     )
     parser.add_argument(
         "--faces",

@@ -51,7 +51,9 @@ def add_verifier_options(parser: Parser) -> None:
     add_json(parser)
 
 
-def open_verifier(arguments: argparse.Namespace) -> Verifier:
+def open_verifier(
+    arguments: argparse.Namespace, operating_point: str | None = None, threshold: float | None = None
+) -> Verifier:
     """Open the verifier that the arguments ask for."""
     from edge_sdk.runtime import Verifier
 
@@ -59,8 +61,8 @@ def open_verifier(arguments: argparse.Namespace) -> Verifier:
         arguments.bundle,
         engine=arguments.engine,
         precision=arguments.precision,
-        operating_point=getattr(arguments, "operating_point", None),  # nothing decides in enroll
-        threshold=getattr(arguments, "threshold", None),
+        operating_point=operating_point,
+        threshold=threshold,
         threads=arguments.threads,
     )
 
@@ -73,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     if others and (template := next(filter(Template.is_at, arguments.reference), None)):
         raise TemplateError(f"{template} is a template: it stands for all references and takes none beside it")
     reference = Template.load(first) if not others and Template.is_at(first) else [first, *others]
-    with open_verifier(arguments) as verifier:
+    with open_verifier(arguments, arguments.operating_point, arguments.threshold) as verifier:
         result = verifier.verify(reference, query)
     decision = "ACCEPTED" if result else "REJECTED"
     lines = [
