@@ -35,9 +35,10 @@ train ganomaly --preset best --data spoof:PATH --out runs/live
 train mobilenetv2 --weights mobilenet_v2-b0353104.pth --data cedar:PATH --out runs/mobilenet
 train mobilenetv2 --from runs/mobilenet --qat --data cedar:PATH --out runs/mobilenet-int8
 train spoof_lbp --preset recorded --data spoof:PATH --split people.json --out runs/lbp --seed 1 --steps 5 --tiny --json
-distill deepsign --teacher runs/large runs/other --data cedar:PATH --split runs/large/split.json --unlabeled scans/ --out o
+distill deepsign --teacher runs/large runs/other --data cedar:PATH --split FILE --unlabeled scans/ --out out
 distill ganomaly_lite --teacher runs/live --data spoof:PATH --split runs/live/split.json --out runs/lite
-distill deepsign --teacher r --data cedar:PATH --out o --labels 1 --relation 1 --embedding 1 --views 2 --unlabeled-batch 8
+distill deepsign --teacher r --data cedar:PATH --out o --labels 1 --relation 1 --embedding 1 --views 2
+distill deepsign --teacher r --data cedar:PATH --out o --unlabeled scans/ --unlabeled-batch 8
 distill spoof_lite --teacher r --data spoof:PATH --out o --reconstruction 1 --features 1 --soft 1 --temperature 2
 export runs/first --out mine.edge --formats onnx,tflite,tensorrt
 export runs/lbp runs/lite --fusion lowest --formats onnx,tflite --name liveness --out liveness.edge
