@@ -31,7 +31,7 @@ from edge_sdk.tables import Table
 CARD = "MODEL_CARD.md"
 _HEADING = "## Thresholds fitted again"
 
-Progress = Callable[[str, int, int], None]
+CountByVariant = Callable[[str, int, int], None]
 """Called with the variant, how many of its pictures are scored, and all of them."""
 
 
@@ -62,7 +62,7 @@ def recalibrate(
     precision: str | None = None,
     threads: int = 1,
     leave_out: bool = False,
-    progress: Progress | None = None,
+    progress: CountByVariant | None = None,
     **options: Any,
 ) -> Recalibrated:
     """Fit the thresholds of each variant on `data` and write them into a copy, or into the bundle itself.

@@ -10,7 +10,7 @@ from edge_sdk.calibration.thresholds import spoof_points
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.evaluation.fitted import FittedThresholds, UnusablePicture, named, require_people
-from edge_sdk.export.evaluation.spoof.scored import Progress, look
+from edge_sdk.export.evaluation.spoof.samples import Count, score_samples
 from edge_sdk.runtime import SpoofDetector
 
 OPTIONS: tuple[str, ...] = ("faces",)
@@ -25,7 +25,7 @@ def fit(
     engine: str,
     threads: int = 1,
     faces: Literal["cropped", "cascade"] = "cropped",
-    progress: Progress | None = None,
+    progress: Count | None = None,
 ) -> FittedThresholds:
     """Fit the thresholds of one variant, by the runtime's own detector.
 
@@ -40,11 +40,11 @@ def fit(
     if any(sample.genuine == (sample.attack is not None) for sample in data.samples):
         raise UsageError(f"{data.name}: forgeries are no presentation attacks; give data sets of faces")
     with SpoofDetector(bundle, engine=engine, precision=variant, threads=threads, faces=faces) as detector:
-        seen, _ = look(detector, data.samples, None, progress=progress)
+        samples, _ = score_samples(detector, data.samples, None, progress=progress)
     unusable = tuple(
-        UnusablePicture(str(one.sample.path), one.sample.subject, one.reasons) for one in seen if not one.scored
+        UnusablePicture(str(one.sample.path), one.sample.subject, one.reasons) for one in samples if not one.scored
     )
-    scored = [one for one in seen if one.scored]
+    scored = [one for one in samples if one.scored]
     live = [one.sample.subject for one in scored if one.sample.genuine]
     attacked = [one.sample.subject for one in scored if not one.sample.genuine]
     if not attacked or not live:

@@ -9,7 +9,7 @@ from edge_sdk.calibration.thresholds import operating_points
 from edge_sdk.errors import DatasetError, ScoreError, UsageError
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.evaluation.fitted import FittedThresholds, UnusablePicture, named, require_people
-from edge_sdk.export.evaluation.verification.evaluate import Progress, embed
+from edge_sdk.export.evaluation.verification.samples import Count, embed
 from edge_sdk.manifest import EmbeddingDistance
 from edge_sdk.runtime import Verifier
 
@@ -18,7 +18,7 @@ OPTIONS: tuple[str, ...] = ()
 
 
 def fit(
-    bundle: Bundle, variant: str, data: Dataset, *, engine: str, threads: int = 1, progress: Progress | None = None
+    bundle: Bundle, variant: str, data: Dataset, *, engine: str, threads: int = 1, progress: Count | None = None
 ) -> FittedThresholds:
     """Fit the thresholds of one variant, by the runtime's own verifier.
 
