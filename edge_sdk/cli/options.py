@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_sdk.cli.command import Parser
-from edge_sdk.errors import DatasetError, MissingToolError
+from edge_sdk.errors import DatasetError
+from edge_sdk.extras import needs_extra
 
 if TYPE_CHECKING:
     from edge_sdk.export.data.samples import Dataset
@@ -194,17 +195,9 @@ def read_subjects(path: Path) -> list[str]:
     return people
 
 
-@contextlib.contextmanager
-def export_extra() -> Iterator[None]:
-    """Imports below it need the ``export`` extra: where a package is missing, ``MissingToolError`` names both."""
-    try:
-        yield
-    except MissingToolError:
-        raise
-    except ImportError as error:
-        if (error.name or "").startswith("edge_sdk"):
-            raise
-        raise MissingToolError(error.name or "a package", "export") from error
+def export_extra() -> AbstractContextManager[None]:
+    """For imports that need the ``export`` extra; see :func:`edge_sdk.extras.needs_extra`."""
+    return needs_extra("export")
 
 
 # --- results ---------------------------------------------------------------------------------------------------------
