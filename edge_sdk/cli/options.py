@@ -41,7 +41,7 @@ def add_bundle_option(parser: Parser, default: str) -> None:
     parser.add_argument("--bundle", default=default, metavar="BUNDLE", help=f"{_BUNDLE}; default: {default}")
 
 
-def add_out_bundle(parser: Parser, *, required: bool = True) -> None:
+def add_out_bundle(parser: argparse._ActionsContainer, *, required: bool = True) -> None:
     """``--out BUNDLE``."""
     parser.add_argument(
         "--out",
@@ -106,6 +106,18 @@ def add_data(parser: Parser, *, required: bool = True) -> None:
     parser.add_section("data sets of signatures", _signature_sets)
     parser.add_section("data sets of faces", _face_sets)
     parser.add_section("made of other data sets", _rendered_sets)
+
+
+def add_threshold(parser: Parser, point_help: str) -> None:
+    """``--operating-point NAME``, or ``--threshold SCORE`` in its place."""
+    deciding = parser.add_mutually_exclusive_group()
+    deciding.add_argument("--operating-point", metavar="NAME", help=point_help)
+    deciding.add_argument(
+        "--threshold",
+        type=float,
+        metavar="SCORE",
+        help="a threshold of your own in place of the bundle's; no error rate was measured at it",
+    )
 
 
 def add_subjects_file(parser: Parser) -> None:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, UsageError
 from edge_sdk.manifest import Variant
-from edge_sdk.runtime import device, tuning_store
-from edge_sdk.runtime.device import ProcessorKind
+from edge_sdk.runtime import tuning_store
+from edge_sdk.runtime.device import ProcessorKind, processor_kind
 from edge_sdk.runtime.engines import ENGINES, artifacts, has_device, installed, missing, usable, version
 
 _LOG = logging.getLogger(__name__)
@@ -52,8 +52,8 @@ PREFERENCE: dict[ProcessorKind, tuple[tuple[str, str], ...]] = {
     "aarch64": _GPU,
     "other": _GPU,
 }
-"""(engine, artifact), the fastest first. What is not listed comes after it: int8 before float, on ``x86-64`` float
-before int8, and then in the order of :data:`edge_sdk.runtime.engines.ENGINES` and of the engine's artifacts."""
+"""(engine, variant), the fastest first. What is not listed comes after it: int8 before float, on ``x86-64`` float
+before int8, and then in the order of :data:`edge_sdk.runtime.engines.ENGINES` and of the engine's variants."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def candidates(bundle: Bundle, engine: str = ALL, precision: str | None = None) 
     if engine == AUTO:
         raise UsageError('"auto" is one engine; "all" names every one that is usable here')
     known = _choices(bundle, list(ENGINES) if engine == ALL else [engine])
-    fitting = [choice for choice in known if precision is None or _fits(choice.variant, precision)]
+    fitting = [choice for choice in known if precision is None or fits(choice.variant, precision)]
     if not fitting:
         ids = [variant.id for variant in bundle.manifest.variants]
         if precision in ids:
@@ -116,7 +116,7 @@ def candidates(bundle: Bundle, engine: str = ALL, precision: str | None = None) 
 
 
 def _preferred_first(choices: list[Choice]) -> tuple[Choice, ...]:
-    kind = device.processor_kind()
+    kind = processor_kind()
     known = {pair: position for position, pair in enumerate(PREFERENCE[kind])}
 
     def rank(choice: Choice) -> tuple[int, bool]:
@@ -128,11 +128,11 @@ def _preferred_first(choices: list[Choice]) -> tuple[Choice, ...]:
 
 def _tuned(bundle: Bundle, able: tuple[Choice, ...], precision: str | None, threads: int) -> Choice | None:
     """Return the fastest choice of the precision as it was tuned, unless anything has changed since."""
-    wanted = {a.id for a in bundle.manifest.variants if precision is None or _fits(a, precision)}
-    tuned = next((row for row in tuning_store.recall(bundle.id, threads) if row.artifact in wanted), None)
+    wanted = {a.id for a in bundle.manifest.variants if precision is None or fits(a, precision)}
+    tuned = next((row for row in tuning_store.recall(bundle.id, threads) if row.variant in wanted), None)
     if tuned is None:
         return None
-    found = next((c for c in able if (c.engine, c.variant.id) == (tuned.engine, tuned.artifact)), None)
+    found = next((c for c in able if (c.engine, c.variant.id) == (tuned.engine, tuned.variant)), None)
     if found and version(found.engine) == tuned.engine_version:
         return found
     _LOG.warning("%s: %s has changed since it was tuned; run: edge-sdk tune", bundle.id, tuned.engine)
@@ -144,7 +144,8 @@ def _choices(bundle: Bundle, engines: list[str]) -> list[Choice]:
     return [Choice(name, there[key]) for name in engines for key in artifacts(name) if key in there]
 
 
-def _fits(variant: Variant, precision: str) -> bool:
+def fits(variant: Variant, precision: str) -> bool:
+    """Whether a variant is meant by a precision: its own, its id, or ``"int8"`` for any of int8."""
     return precision in (variant.id, variant.precision) or (
         precision == "int8" and variant.precision.startswith("int8")
     )

@@ -19,6 +19,8 @@ from edge_sdk.errors import EngineError, MissingEngineError, UsageError
 from edge_sdk.manifest import Format, Precision
 from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import ENGINES, artifacts, load_engine, usable, version
+from edge_sdk.runtime.selection import choose
+from edge_sdk.runtime.selftest import selftest
 
 from ...fake_engine import FakeModel
 
@@ -60,6 +62,16 @@ def test_wrong_inputs_are_engine_errors(engine_name: str, model: bytes, change: 
     with pytest.raises(EngineError) as caught:
         engine.run(wrong)
     assert engine_name == "fake" or caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("artifact", ["fp32.onnx", "int8.onnx"])
+def test_what_is_not_finite_never_reaches_onnxruntime(artifact: str, value: float) -> None:
+    engine = load_engine("onnxruntime", Bundle.open("deepsign_nano").read_model(artifact), "onnx")
+    picture = np.zeros((1, *engine.inputs[0].shape[1:]), np.float32)
+    picture[0, 0, 3, 4] = value
+    with pytest.raises(EngineError, match="image holds values that are not finite"):
+        engine.run({"image": picture})
 
 
 def test_a_closed_engine_does_not_run(engine_name: str, model: bytes) -> None:
@@ -216,3 +228,17 @@ def test_users_are_shown_real_engines_only(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(UsageError) as caught:
         load_engine("nonesuch", b"", "onnx")
     assert set(str(caught.value).partition("there are: ")[2].split(", ")) == {"auto"} | names
+
+
+@pytest.mark.parametrize("name", ["deepsign", "deepsign_nano"])
+def test_a_shipped_bundle_on_x86_without_vnni(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Float by default, exact int8 on request, and the golden scores of both."""
+    monkeypatch.setenv(device.INSTRUCTIONS_VARIABLE, "avx2")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr("edge_sdk.runtime.selection.processor_kind", device.processor_kind)
+    bundle = Bundle.open(name)
+    chosen = choose(bundle)
+    assert (chosen.engine, chosen.variant.id) == ("onnxruntime", "fp32.onnx")
+    replays = [replay for replay in selftest(bundle, engine="onnxruntime") if replay.status != "skipped"]
+    assert {replay.variant_id for replay in replays} >= {"fp32.onnx", "int8.onnx"}
+    assert {replay.status for replay in replays} == {"pass"}, replays
