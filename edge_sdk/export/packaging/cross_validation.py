@@ -66,11 +66,12 @@ class CrossValidation:
             expected.append(fold.scores(REFERENCE, fold.graphs.onnx, "test"))
             found.append(fold.scores(kind, model, "test"))
         pooled, trained = verification.concatenate(found), self.folds[0].trained
+        steps = " and ".join(map(str, sorted({fold.trained.steps for fold in self.folds})))
         return guardrail.compare(
             verification.concatenate(expected),
             pooled,
-            data=f"{trained.data.name}, cross-validation, {pooled.subject_count} people, {len(self.folds)} trainings, "
-            f"skilled forgeries, on {kind.engine}",
+            data=f"{trained.data.name}, cross-validation, {pooled.subject_count} people, {len(self.folds)} trainings "
+            f"of {steps} steps, skilled forgeries, on {kind.engine}",
             budget=trained.recipe.budget,
         )
 

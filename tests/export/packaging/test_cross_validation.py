@@ -55,7 +55,9 @@ def test_all_people_judge_int8(runs: dict[str, Path], tmp_path: Path) -> None:
     assert main(command) == 0
     variant = Bundle.open(out).manifest.variant("int8.onnx")
     (drift,) = variant.accuracy
-    assert drift.data == "synthetic, cross-validation, 30 people, 2 trainings, skilled forgeries, on onnxruntime"
+    assert drift.data == (
+        "synthetic, cross-validation, 30 people, 2 trainings of 4 steps, skilled forgeries, on onnxruntime"
+    )
     assert drift.subjects == 30
     assert variant.calibration is not None
     # The same step by step: each fold's own float and int8 model on its test people, pooled.
