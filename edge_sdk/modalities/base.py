@@ -39,6 +39,11 @@ class Modality(Protocol):
         ...
 
     @property
+    def suffixes(self) -> frozenset[str]:
+        """What names of files end in, in lower case."""
+        ...
+
+    @property
     def flags(self) -> tuple[str, ...]:
         """The quality flags that :meth:`prepare` may raise, in the order in which results list them."""
         ...

@@ -18,6 +18,7 @@ class Face:
     """Pictures of one face each."""
 
     name: str = "face"
+    suffixes: frozenset[str] = images.SUFFIXES
     flags: tuple[str, ...] = ()
     blocking: tuple[str, ...] = ()
 

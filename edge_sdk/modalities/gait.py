@@ -18,6 +18,7 @@ class Gait:
     """Recordings of one person walking each."""
 
     name: str = "gait"
+    suffixes: frozenset[str] = sensors.SUFFIXES
     flags: tuple[str, ...] = ()
     blocking: tuple[str, ...] = ()
 

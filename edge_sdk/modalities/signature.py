@@ -17,6 +17,7 @@ class Signature:
     """Pictures of one signature each."""
 
     name: str = "signature"
+    suffixes: frozenset[str] = images.SUFFIXES
     flags: tuple[str, ...] = quality.FLAGS
     blocking: tuple[str, ...] = quality.BLOCKING
 

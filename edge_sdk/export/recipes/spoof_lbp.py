@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -89,8 +90,9 @@ class SpoofLbp(BinaryClassifier):
         super().__init__(nn.Sequential(Patterns(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), standard), count, dropout=0.0)
 
     @torch.no_grad()
-    def on_device(self) -> nn.Module:
+    def inference_model(self, outputs: Sequence[str]) -> nn.Module:
         """A copy that adds up the patterns' weights pixel by pixel, so that nothing as small as a share is rounded."""
+        del outputs  # there is one
         twin = copy.deepcopy(self)
         patterns, _, _, standard = twin.features.children()
         verdict = twin.classifier[1]
@@ -128,6 +130,7 @@ def _preset(attacks: Origin | None = None) -> Preset:
 
 RECIPE = Recipe(
     name="spoof_lbp",
+    task="spoof",
     modality="face",
     network=SpoofLbp,
     tiny=SpoofLbp,

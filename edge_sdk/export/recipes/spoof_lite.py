@@ -18,6 +18,7 @@ they reach on faces is in ``docs/results/liveness.md``.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -93,8 +94,9 @@ class SpoofLite(BinaryClassifier):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
 
-    def on_device(self) -> nn.Module:
+    def inference_model(self, outputs: Sequence[str]) -> nn.Module:
         """A copy whose first layer loses nothing to int8."""
+        del outputs  # there is one
         twin = copy.deepcopy(self)
         details, *others = twin.features.children()
         assert isinstance(details, Details)
@@ -125,6 +127,7 @@ def _preset(steps: int, *, attacks: Origin | None = None, width: float = 1.0) ->
 
 RECIPE = Recipe(
     name="spoof_lite",
+    task="spoof",
     modality="face",
     network=SpoofLite,
     tiny=tiny,
