@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,9 @@ from edge_sdk.manifest import (
     VerifyPoint,
     embedding_space_id,
 )
+from edge_sdk.runtime.engines import ENGINES
+
+from . import fake_engine as fake
 
 SHAPE = (1, 150, 180)
 
@@ -87,6 +90,15 @@ def points(threshold: float = 0.9) -> tuple[VerifyPoint | UnsupportedPoint, ...]
         ),
         UnsupportedPoint(name="fmr_1e-3", target=1e-3, reason="100 impostor trials"),
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests read and write neither the cache nor the settings of the user who runs them."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("EDGE_SDK_CACHE", str(tmp_path_factory.mktemp("cache")))
+        environment.setenv("EDGE_SDK_CONFIG", str(tmp_path_factory.mktemp("config")))
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -225,3 +237,9 @@ def tflite_models() -> TFLiteModels:
     model = to_tflite(network.train(), SHAPE)
     seen = Observation(model, samples)
     return TFLiteModels(model, seen.quantize(), seen.quantize(io="int8"), samples, expected)
+
+
+@pytest.fixture
+def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """List the engine ``fake``, which runs a ``FakeModel``."""
+    monkeypatch.setitem(ENGINES, fake.NAME, fake.ROW)

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import json
-from pathlib import Path
-from typing import Any
 
-from edge_sdk.cli import ACCEPTED
+from edge_sdk.cli.command import ACCEPTED, Parser
+from edge_sdk.cli.options import add_bundle, add_json, add_out_bundle, print_result
+
+SUMMARY = "Copy a bundle with the variants of one format or precision only."
+DETAILS = "Reads BUNDLE and writes a smaller one. Files that stay keep their bytes, so templates stay valid."
 
 
-def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "slice",
-        help="cut a bundle down to one format or precision",
-        description="Write a bundle with fewer artifacts. It can be verified as before, and templates stay valid.",
+def add_arguments(parser: Parser) -> None:
+    """Say what the command takes."""
+    add_bundle(parser)
+    parser.add_argument("--format", choices=("onnx", "tflite"), help="keep this format only; default: all there are")
+    parser.add_argument(
+        "--precision",
+        metavar="NAME",
+        help="keep this precision only: fp32, int8, int8-io or int8-sym; default: all there are",
     )
-    parser.add_argument("bundle", metavar="BUNDLE", help="shipped name, folder or .edge file")
-    parser.add_argument("--format", choices=("onnx", "tflite"), help="default: all there are")
-    parser.add_argument("--precision", metavar="NAME", help="fp32, int8, int8-io or int8-sym; default: all there are")
-    parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="a .edge file, or a folder")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.set_defaults(handler=_slice)
+    add_out_bundle(parser)
+    add_json(parser)
 
 
-def _slice(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
+    """Write the smaller bundle."""
     from edge_sdk.slicing import slice_bundle
 
     bundle = slice_bundle(arguments.bundle, arguments.out, format=arguments.format, precision=arguments.precision)
     artifacts = [artifact.id for artifact in bundle.manifest.artifacts]
     size = sum(entry.size for entry in bundle.manifest.files)
-    if arguments.json:
-        print(json.dumps({"bundle": str(bundle.path), "id": bundle.id, "artifacts": artifacts, "bytes": size}))
-    else:
-        print(f"{bundle.id} in {bundle.path}: {', '.join(artifacts)}, {size / 1e6:.3f} MB")
+    values = {"bundle": str(bundle.path), "id": bundle.id, "artifacts": artifacts, "bytes": size}
+    print_result(arguments, values, f"{bundle.id} in {bundle.path}: {', '.join(artifacts)}, {size / 1e6:.3f} MB")
     return ACCEPTED

@@ -1,4 +1,4 @@
-"""``edge-sdk spoof``: live, or a picture of a face? Of pictures, videos and cameras."""
+"""``edge-sdk spoof``: a live face, or a presentation attack? In pictures, videos and cameras."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from edge_sdk.cli import ACCEPTED, ERROR, REJECTED
-from edge_sdk.cli.tally import Tally
-from edge_sdk.cli.views import JsonLines, Text, View
+from edge_sdk.cli.command import ACCEPTED, ERROR, REJECTED, Parser
+from edge_sdk.cli.options import SPOOF_BUNDLE, add_bundle_option, add_engine, add_precision, add_threads
+from edge_sdk.cli.spoof_output import JsonLines, Output, Summary, Text
 from edge_sdk.errors import InputError, UsageError
 from edge_sdk.results import SpoofDecision
 
@@ -25,37 +25,41 @@ if TYPE_CHECKING:
 
     Frames = Iterator[tuple[float, Image | Path | None]]
 
-DEFAULT_BUNDLE = "liveness"
+SUMMARY = "Decide whether a face is live, in pictures, videos or a camera."
+DETAILS = (
+    "Pictures are decided one by one, videos and cameras frame by frame and over time. Exit code 0: all of it is "
+    "LIVE; 1: something is SPOOF, UNCERTAIN or shows no face; 3: something could not be read."
+)
 
 
-def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "spoof",
-        help="is this a live face, or a picture of one? Of pictures, videos, a camera",
-        description="Judge pictures one by one, and videos and cameras frame by frame and over time.",
-        epilog="The exit code is 0 only if everything is LIVE, 1 if anything is SPOOF, UNCERTAIN or without a face, "
-        "and 3 if something could not be read.",
-    )
+def add_arguments(parser: Parser) -> None:
+    """Say what the command takes."""
     parser.add_argument("sources", nargs="*", metavar="SOURCE", help="a picture, a folder of pictures, or a video")
-    parser.add_argument("--camera", type=int, metavar="N", help="a camera by its number, from 0; Ctrl-C ends it")
-    parser.add_argument("--bundle", default=DEFAULT_BUNDLE, help="shipped name, folder or .edge file (%(default)s)")
-    parser.add_argument("--precision", metavar="NAME", help="int8, fp32 or an artifact's id; default: int8 if there")
-    parser.add_argument("--engine", default="auto", metavar="NAME")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine (%(default)s)")
+    parser.add_argument("--camera", type=int, metavar="N", help="read camera number N, from 0; Ctrl-C ends it")
+    add_bundle_option(parser, SPOOF_BUNDLE)
+    add_precision(parser)
+    add_engine(parser)
+    add_threads(parser)
     parser.add_argument(
-        "--operating-point", metavar="NAME", help="default: the least APCER that accepts 7 in 10 live captures"
+        "--operating-point",
+        metavar="NAME",
+        help="the bundle's threshold to use, such as apcer_5e-2 (`edge-sdk inspect` lists them); default: that of the "
+        "lowest APCER that still accepts 7 in 10 live captures",
     )
     parser.add_argument(
         "--faces",
         choices=("cascade", "cropped"),
         default="cascade",
-        help="find the face in the whole frame, or take every picture as a crop of one (%(default)s)",
+        help="cascade: find the face in the whole frame; cropped: every picture is the crop of one face "
+        "(default: cascade)",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line: each picture, then the summary")
-    stream = parser.add_argument_group("over time")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line: each result, then a summary")
+    stream = parser.add_argument_group("decisions over time, of videos and cameras")
     stream.add_argument(
-        "--fps", type=float, metavar="RATE", help="take a folder for a video: its pictures in the order of their names"
+        "--fps",
+        type=float,
+        metavar="RATE",
+        help="read each folder as a video of so many frames a second, its pictures in the order of their names",
     )
     rule = stream.add_mutually_exclusive_group()
     rule.add_argument(
@@ -63,46 +67,50 @@ def add_parsers(subparsers: argparse._SubParsersAction[Any]) -> None:
         nargs=3,
         type=int,
         metavar=("LIVE", "SPOOF", "WINDOW"),
-        help="LIVE from so many of the last WINDOW frames, SPOOF from so many (7 4 10)",
+        help="decide LIVE from LIVE live frames among the last WINDOW, SPOOF from SPOOF others; default: 7 4 10",
     )
     rule.add_argument(
         "--sequential",
         nargs=2,
         type=float,
         metavar=("SLOPE", "OFFSET"),
-        help="Wald's test instead, of these log-likelihood ratios: SLOPE * score + OFFSET",
+        help="decide by Wald's sequential test; a frame's log-likelihood ratio is SLOPE * score + OFFSET",
     )
-    stream.add_argument("--deadline", type=float, default=5.0, metavar="S", help="seconds to decide in (%(default)s)")
-    stream.add_argument("--cooldown", type=float, default=3.0, metavar="S", help="how long SPOOF stands (%(default)s)")
-    stream.add_argument("--gap", type=float, default=1.0, metavar="S", help="how long a face may be away (%(default)s)")
-    stream.add_argument("--seconds", type=float, metavar="S", help="end each video or camera after so long")
-    stream.add_argument("--frames", type=int, metavar="N", help="end each video or camera after so many")
-    parser.set_defaults(handler=_spoof)
+    stream.add_argument(
+        "--deadline", type=float, default=5.0, metavar="S", help="seconds to reach a decision in; default: 5"
+    )
+    stream.add_argument("--cooldown", type=float, default=3.0, metavar="S", help="seconds that SPOOF stays; default: 3")
+    stream.add_argument(
+        "--gap", type=float, default=1.0, metavar="S", help="seconds that a face may be out of sight; default: 1"
+    )
+    stream.add_argument("--seconds", type=float, metavar="S", help="stop each video or camera after S seconds")
+    stream.add_argument("--frames", type=int, metavar="N", help="stop each video or camera after N frames")
 
 
 @dataclass(frozen=True)
 class _Stream:
-    """Frames to judge over time. A ``live`` one has no end: Ctrl-C is how it is ended."""
+    """Frames that are decided over time. A ``live`` one ends with Ctrl-C."""
 
     source: str
     open: Callable[[], Frames]
     live: bool = False
 
 
-def _spoof(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
+    """Decide, and print each result as it comes."""
     _check(arguments)
-    # The decoders' own complaints would tear the view apart; what comes of them is shown in it.
+    # The decoders' own messages would break the lines; what comes of them is an error or a flag here.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    stills, streams = _sorted(arguments)  # what is not there is said before anything is judged
-    view: View = JsonLines() if arguments.json else Text()
+    pictures, streams = _sources(arguments)  # a missing file is reported before anything is decided
+    output: Output = JsonLines() if arguments.json else Text()
     with _open(arguments) as detector:
         rule = _rule(arguments, detector.threshold)
-        tallies = [_judge(detector, stills, view)] if stills else []
-        tallies += [_watch(detector, stream, rule, view, arguments) for stream in streams]
-    if any(tally.errors for tally in tallies):
+        summaries = [_pictures(detector, pictures, output)] if pictures else []
+        summaries += [_stream(detector, stream, rule, output, arguments) for stream in streams]
+    if any(summary.errors for summary in summaries):
         return ERROR
-    return ACCEPTED if all(tally.decision is SpoofDecision.LIVE for tally in tallies) else REJECTED
+    return ACCEPTED if all(summary.decision is SpoofDecision.LIVE for summary in summaries) else REJECTED
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -143,11 +151,11 @@ def _rule(arguments: argparse.Namespace, threshold: float) -> Rule | None:
     return None
 
 
-def _sorted(arguments: argparse.Namespace) -> tuple[list[Path], list[_Stream]]:
-    """What to judge: pictures, and streams."""
+def _sources(arguments: argparse.Namespace) -> tuple[list[Path], list[_Stream]]:
+    """The pictures, and the streams."""
     from edge_sdk.runtime import sources
 
-    stills: list[Path] = []
+    pictures: list[Path] = []
     streams: list[_Stream] = []
     if arguments.camera is not None:
         streams.append(_Stream(f"camera {arguments.camera}", partial(sources.camera, arguments.camera), live=True))
@@ -155,50 +163,50 @@ def _sorted(arguments: argparse.Namespace) -> tuple[list[Path], list[_Stream]]:
         path = Path(source)
         if path.is_dir():
             if arguments.fps is None:
-                stills += sources.pictures(path)
+                pictures += sources.pictures(path)
             else:
                 streams.append(_Stream(source, partial(sources.folder, path, arguments.fps)))
         elif sources.is_picture(path):
-            stills.append(path)
+            pictures.append(path)
         else:
             streams.append(_Stream(source, partial(sources.video, path)))
-    return stills, streams
+    return pictures, streams
 
 
-def _judge(detector: SpoofDetector, pictures: list[Path], view: View) -> Tally:
-    """Judge each picture by itself; one that cannot be read is shown as an error, and the next one follows."""
-    tally = Tally()
+def _pictures(detector: SpoofDetector, pictures: list[Path], output: Output) -> Summary:
+    """Decide each picture by itself; one that cannot be read is shown as an error, and the next one follows."""
+    summary = Summary()
     for path in pictures:
         try:
             result = detector.detect(path)
         except InputError as exc:
-            tally.errors += 1
-            view.error(str(path), exc)
+            summary.errors += 1
+            output.error(str(path), exc)
         else:
-            tally.add(result)
-            view.picture(str(path), result)
-    view.summary(tally)
-    return tally
+            summary.add(result)
+            output.picture(str(path), result)
+    output.summary(summary)
+    return summary
 
 
-def _watch(
-    detector: SpoofDetector, stream: _Stream, rule: Rule | None, view: View, arguments: argparse.Namespace
-) -> Tally:
-    """Judge a stream to its end, its limit, an error, or Ctrl-C."""
-    tally = Tally(stream.source)
+def _stream(
+    detector: SpoofDetector, stream: _Stream, rule: Rule | None, output: Output, arguments: argparse.Namespace
+) -> Summary:
+    """Decide a stream to its end, its limit, an error, or Ctrl-C."""
+    summary = Summary(stream.source)
     try:
         frames = _limited(stream.open(), arguments.seconds, arguments.frames)
         for result in detector.stream(frames, rule):
-            tally.add(result)
-            view.frame(stream.source, tally.frames - 1, result)
+            summary.add(result)
+            output.frame(stream.source, summary.frames - 1, result)
     except InputError as exc:
-        tally.errors += 1
-        view.error(stream.source, exc)
+        summary.errors += 1
+        output.error(stream.source, exc)
     except KeyboardInterrupt:
         if not stream.live:
             raise
-    view.summary(tally)
-    return tally
+    output.summary(summary)
+    return summary
 
 
 def _limited(frames: Frames, seconds: float | None, count: int | None) -> Frames:

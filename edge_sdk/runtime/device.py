@@ -7,14 +7,34 @@ import os
 import platform
 import re
 from pathlib import Path
+from typing import Literal
+
+from edge_sdk.errors import UsageError
 
 CPUINFO = Path("/proc/cpuinfo")
 BOARD = Path("/proc/device-tree/model")  # "NVIDIA Jetson Orin Nano ..."; Arm's cpuinfo names only the core
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 STATUS = Path("/proc/self/status")
 
-# What makes int8 or fp32 fast: x86's vectors and dot products, then Arm's.
+# What makes int8 or fp32 fast: x86's vectors and dot products, then Arm's. As Linux spells them.
 INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8", "asimd", "asimddp", "i8mm", "sve", "sve2")
+
+INSTRUCTIONS_VARIABLE = "EDGE_SDK_INSTRUCTIONS"
+"""Environment variable that replaces what the processor reports: names of :data:`INSTRUCTIONS`, separated by commas.
+
+For tests: ``EDGE_SDK_INSTRUCTIONS=avx2`` makes edge-sdk choose and load as on x86 without VNNI. It does not change what
+the engines themselves use; ``ONEDNN_MAX_CPU_ISA=AVX2`` does that for OpenVINO.
+"""
+
+ProcessorKind = Literal["x86-64-vnni", "x86-64", "aarch64", "other"]
+"""What decides whether int8 is exact and fast: ``x86-64`` is one without VNNI, or where nobody can tell."""
+
+_X86, _ARM = frozenset({"x86_64", "amd64"}), frozenset({"aarch64", "arm64"})
+# The label of the best instruction set of each architecture, the best first; int8's dot products before vectors.
+_LABELS = {
+    "x86-64": (("avx512_vnni", "AVX512-VNNI"), ("avx_vnni", "AVX-VNNI"), ("avx512f", "AVX512"), ("avx2", "AVX2")),
+    "aarch64": (("i8mm", "i8mm"), ("asimddp", "dotprod"), ("asimd", "NEON")),
+}
 
 
 def _read(path: Path) -> str:
@@ -32,9 +52,52 @@ def processor() -> str:
 
 
 def instructions() -> tuple[str, ...] | None:
-    """Those of :data:`INSTRUCTIONS` that the processor has."""
+    """Those of :data:`INSTRUCTIONS` that the processor has, or that :data:`INSTRUCTIONS_VARIABLE` names.
+
+    Raises:
+        UsageError: The variable names an unknown one.
+    """
+    if (named := os.environ.get(INSTRUCTIONS_VARIABLE)) is not None:
+        wanted = set(named.replace(",", " ").split())
+        if unknown := wanted - set(INSTRUCTIONS):
+            known = ", ".join(INSTRUCTIONS)
+            raise UsageError(f"{INSTRUCTIONS_VARIABLE} names {', '.join(sorted(unknown))}; known are {known}")
+        return tuple(name for name in INSTRUCTIONS if name in wanted)
     flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", _read(CPUINFO), re.MULTILINE)
     return tuple(name for name in INSTRUCTIONS if name in flags[1].split()) if flags else None
+
+
+def processor_kind() -> ProcessorKind:
+    """Return the kind of this machine's processor."""
+    architecture = _architecture()
+    if architecture == "x86-64":
+        return "x86-64-vnni" if {"avx_vnni", "avx512_vnni"} & set(instructions() or ()) else "x86-64"
+    return "aarch64" if architecture == "aarch64" else "other"
+
+
+def int8_saturates() -> bool:
+    """Return whether fast u8s8 kernels may saturate here: x86 without VNNI, or where nobody can tell.
+
+    Without VNNI the products of two neighbours are added in 16 bits, where 255 * 127 * 2 does not fit.
+    """
+    return processor_kind() == "x86-64"
+
+
+def instruction_set() -> str:
+    """Name the architecture and its best instruction set for int8: ``x86-64 AVX512-VNNI``, ``aarch64 dotprod``.
+
+    Every statement about speed names it.
+    """
+    architecture, found = _architecture(), instructions()
+    if found is None:
+        return f"{architecture}, instruction set unknown"
+    label = next((label for name, label in _LABELS.get(architecture, ()) if name in found), "baseline")
+    return f"{architecture} {label}"
+
+
+def _architecture() -> str:
+    machine = platform.machine().lower()
+    return "x86-64" if machine in _X86 else "aarch64" if machine in _ARM else machine or "unknown"
 
 
 def governor() -> str | None:

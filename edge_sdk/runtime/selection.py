@@ -57,7 +57,7 @@ def candidates(bundle: Bundle, engine: str = ALL, precision: str | None = None) 
     """
     if engine == AUTO:
         raise UsageError('"auto" is one engine; "all" names every one that is usable here')
-    known = _choices(bundle, [name for name, row in ENGINES.items() if row.packages] if engine == ALL else [engine])
+    known = _choices(bundle, list(ENGINES) if engine == ALL else [engine])
     fitting = [choice for choice in known if precision is None or _fits(choice.artifact, precision)]
     if not fitting:
         ids = [artifact.id for artifact in bundle.manifest.artifacts]

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk import files
 from edge_sdk.errors import ScoreError, TemplateError
 from edge_sdk.scoring.embedding import normalise
 
@@ -77,16 +77,7 @@ class Template(
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to a file, whole or not at all; ``OSError`` if the disk refuses."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(self.to_bytes())
-            Path(name).replace(target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        files.write_bytes(path, self.to_bytes())
 
     @staticmethod
     def is_at(path: str | os.PathLike[str]) -> bool:

@@ -1,19 +1,19 @@
 """What ``edge-sdk tune`` found on this device, kept for ``engine="auto"``.
 
-One JSON file: ``$EDGE_SDK_TUNING``, else ``edge-sdk/tuning.json`` in ``$XDG_CONFIG_HOME`` or ``~/.config``. It can
-only make things faster, so a file that cannot be read or makes no sense is ignored with a warning in the log.
+One JSON file: ``$EDGE_SDK_TUNING``, else ``tuning.json`` in :func:`edge_sdk.files.config_folder`. It can only make
+things faster, so a file that cannot be read or makes no sense is ignored with a warning in the log.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from edge_sdk import files
 from edge_sdk.runtime import device
 
 _LOG = logging.getLogger(__name__)
@@ -38,11 +38,10 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 def path() -> Path:
-    """Where the file is, or would be."""
+    """Where the file is, or would be; ``FileNotFoundError`` where the user has no home folder."""
     if named := os.environ.get("EDGE_SDK_TUNING"):
         return Path(named)
-    config = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(config).expanduser() / "edge-sdk" / "tuning.json"
+    return files.config_folder() / "tuning.json"
 
 
 def recall(bundle_id: str, threads: int) -> tuple[Tuned, ...]:
@@ -63,15 +62,7 @@ def store(rows: Sequence[Tuned]) -> Path:
     kept = [row for row in _load() if (row.bundle_id, row.threads) not in replaced]
     data = msgspec.json.format(msgspec.json.encode(_File(version=_VERSION, tuned=(*kept, *rows))), indent=1)
     target = path()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as stream:
-        try:
-            stream.write(data + b"\n")
-            stream.close()
-            Path(stream.name).replace(target)
-        except BaseException:
-            Path(stream.name).unlink(missing_ok=True)
-            raise
+    files.write_bytes(target, data + b"\n")
     return target
 
 
@@ -80,7 +71,7 @@ def _load() -> tuple[Tuned, ...]:
         found = msgspec.json.decode(path().read_bytes(), type=_File)
     except FileNotFoundError:
         return ()
-    except (OSError, RuntimeError, msgspec.MsgspecError, UnicodeDecodeError) as exc:  # RuntimeError: nobody's home
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as exc:
         _LOG.warning("ignoring the tuning file: %s", exc)
         return ()
     if found.version != _VERSION:

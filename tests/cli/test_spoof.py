@@ -47,6 +47,9 @@ def strict(make_bundle: Maker) -> str:
     return str(spoof_bundle(make_bundle, point(1.0)).path)
 
 
+pytestmark = pytest.mark.usefixtures("fake_engine")
+
+
 def spoof(bundle: str, *arguments: object) -> int:
     return main(["spoof", "--engine", "fake", "--bundle", bundle, *map(str, arguments)])
 

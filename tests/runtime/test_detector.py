@@ -26,13 +26,15 @@ from edge_sdk.manifest import (
     UnsupportedPoint,
 )
 from edge_sdk.preprocess.crop import Box, FaceCrop
-from edge_sdk.runtime.engines import fake as fake_engine
-from edge_sdk.runtime.engines.fake import FakeModel
 from edge_sdk.runtime.temporal import KOfN, Limits
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 from edge_sdk.scoring.spoof import liveness
 
+from .. import fake_engine
+from ..fake_engine import FakeModel
 from .drawn import frame
+
+pytestmark = pytest.mark.usefixtures("fake_engine")
 
 LIVE, SPOOF, UNCERTAIN, NO_FACE = SpoofDecision
 Maker = Callable[..., Bundle]

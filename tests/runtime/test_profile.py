@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import platform
 import sys
 import types
 import xml.etree.ElementTree as ET
@@ -18,7 +19,6 @@ import pytest
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, MissingEngineError, ScoreError, UsageError
 from edge_sdk.runtime import Verifier, device
-from edge_sdk.runtime.engines.fake import FakeModel
 from edge_sdk.runtime.engines.placement import NodePlacement, placement
 from edge_sdk.runtime.profile import SINGLE_STREAM_CALLS, profile
 from edge_sdk.runtime.profile import _measure as run_process
@@ -136,11 +136,11 @@ def test_each_configuration_in_a_process_of_its_own(bundle: Bundle) -> None:
 
 
 def test_failures_are_reported_and_not_left_out(make_bundle: Maker, tmp_path: Path) -> None:
-    broken = make_bundle(
-        models={"fp32": msgspec.json.encode(FakeModel(shape=(1, 150, 180), failure="error"))}, golden={"fp32.onnx": 0.5}
-    )
-    (run,) = profile(broken, engine="fake", seconds=0.01).runs
-    assert run.outcome == Failed(error="EngineError", message="asked to fail")
+    broken = make_bundle(models={"fp32": b"no model"}, golden={"fp32.onnx": 0.5})
+    (run,) = profile(broken, engine="onnxruntime", seconds=0.01).runs
+    assert isinstance(run.outcome, Failed)
+    assert run.outcome.error == "EngineError"
+    assert run.outcome.message.startswith("ONNX Runtime refuses the model")
     with pytest.raises(BundleError, match="golden"):
         measure(job(make_bundle()))
 
@@ -181,7 +181,7 @@ def test_what_is_asked_for(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_nodes_of_an_engine_that_does_not_tell(bundle: Bundle) -> None:
-    assert placement("fake", b"", {}, threads=1) is None
+    assert placement("litert", b"", {}, threads=1) is None
     with pytest.raises(EngineError, match="onnxruntime failed"):
         placement("onnxruntime", b"no model", {}, threads=1)
 
@@ -228,25 +228,63 @@ def test_without_jetson_stats_power_is_unknown(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("lines", "name", "instructions"),
+    ("machine", "lines", "name", "instructions", "label"),
     [
-        ("model name\t: Some CPU\nflags\t\t: fpu avx2 avx512_vnni sha_ni\n", "Some CPU", ("avx2", "avx512_vnni")),
-        ("processor\t: 0\nFeatures\t: fp asimd asimddp\n", "Some Board", ("asimd", "asimddp")),
+        (
+            "x86_64",
+            "model name\t: Some CPU\nflags\t\t: fpu avx2 avx512_vnni sha_ni\n",
+            "Some CPU",
+            ("avx2", "avx512_vnni"),
+            "x86-64 AVX512-VNNI",
+        ),
+        ("AMD64", "model name\t: Some CPU\nflags\t\t: fpu avx2\n", "Some CPU", ("avx2",), "x86-64 AVX2"),
+        (
+            "aarch64",
+            "processor\t: 0\nFeatures\t: fp asimd asimddp\n",
+            "Some Board",
+            ("asimd", "asimddp"),
+            "aarch64 dotprod",
+        ),
     ],
 )
 def test_the_machine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, name: str, instructions: tuple[str, ...]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    machine: str,
+    lines: str,
+    name: str,
+    instructions: tuple[str, ...],
+    label: str,
 ) -> None:
+    monkeypatch.delenv(device.INSTRUCTIONS_VARIABLE, raising=False)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
     (tmp_path / "cpuinfo").write_text(lines)
     (tmp_path / "board").write_bytes(b"Some Board\0")
     monkeypatch.setattr(device, "CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(device, "BOARD", tmp_path / "board")
     assert name in device.processor()
     assert device.instructions() == instructions
+    assert device.instruction_set() == label
     for constant in ("CPUINFO", "BOARD", "STATUS", "GOVERNOR"):
         monkeypatch.setattr(device, constant, tmp_path / "none")
     assert device.processor()
     assert (device.instructions(), device.peak_memory(), device.governor()) == (None, None, None)
+    assert device.instruction_set() == f"{label.split(maxsplit=1)[0]}, instruction set unknown"
+
+
+def test_the_instructions_can_be_set_for_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    for named, kind, label in (
+        ("avx2", "x86-64", "x86-64 AVX2"),
+        ("avx2,avx_vnni", "x86-64-vnni", "x86-64 AVX-VNNI"),
+        ("", "x86-64", "x86-64 baseline"),
+    ):
+        monkeypatch.setenv(device.INSTRUCTIONS_VARIABLE, named)
+        assert (device.processor_kind(), device.instruction_set()) == (kind, label)
+        assert device.int8_saturates() == (kind == "x86-64")
+    monkeypatch.setenv(device.INSTRUCTIONS_VARIABLE, "vnni")
+    with pytest.raises(UsageError, match="avx512_vnni"):
+        device.instructions()
 
 
 # --- the report ---

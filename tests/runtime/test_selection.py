@@ -17,15 +17,16 @@ from edge_sdk.runtime.engines import ENGINES, _Row, version
 from edge_sdk.runtime.selection import candidates, choose
 from edge_sdk.runtime.tuning_store import Tuned
 
+from .. import fake_engine
+
 Maker = Callable[..., Bundle]
-FAKE = ENGINES["fake"].module
+FAKE = fake_engine.ROW.module
 # "gpu" before "small" before "old": numpy is always installed.
 ROWS = {
     "gpu": _Row(FAKE, ("int8-sym.onnx", "fp32.onnx"), ("numpy",), "gpu-extra", devices=("no-such-gpu[0-9]",)),
     "absent": _Row(FAKE, ("int8.onnx", "fp32.onnx"), ("no_such_package",), "absent-extra"),
     "small": _Row(FAKE, ("int8.tflite", "fp32.tflite"), ("no_such_package", "numpy"), "small-extra"),
     "old": _Row(FAKE, ("fp32.onnx", "int8.onnx"), ("numpy",), "old-extra"),
-    "fake": ENGINES["fake"],
 }
 
 
@@ -85,7 +86,6 @@ def test_a_device_that_is_there_counts(of: Callable[..., Bundle], monkeypatch: p
         ("gpu", "int8-sym", ("gpu", "int8-sym.onnx")),
         ("gpu", "fp32", ("gpu", "fp32.onnx")),
         ("absent", None, ("absent", "int8.onnx")),
-        ("fake", "fp32.tflite", ("fake", "fp32.tflite")),
     ],
 )
 def test_what_is_asked_for(
@@ -128,7 +128,7 @@ def test_inexact_int8_is_nobodys_default(of: Callable[..., Bundle], monkeypatch:
     monkeypatch.setattr("edge_sdk.runtime.engines.ENGINES", {"quick": row, **ENGINES})
     both = of("fp32.onnx", "int8.onnx")
     for saturates, expected in ((False, ("quick", "int8.onnx")), (True, ("old", "int8.onnx"))):
-        monkeypatch.setattr("edge_sdk.runtime.engines.x86.saturates", lambda answer=saturates: answer)
+        monkeypatch.setattr("edge_sdk.runtime.device.int8_saturates", lambda answer=saturates: answer)
         assert pair(both) == expected
     assert pair(both, "auto", "fp32") == ("quick", "fp32.onnx")
     assert pair(both, "quick") == ("quick", "int8.onnx")  # by its name: it will refuse, and say why
@@ -153,9 +153,7 @@ def test_a_choice_that_fails_to_load_is_an_error(make_bundle: Maker) -> None:
 
 
 def test_the_verifier_says_what_was_chosen(make_bundle: Maker, signature: np.ndarray) -> None:
-    from edge_sdk.runtime.engines.fake import FakeModel
-
-    model = msgspec.json.encode(FakeModel(shape=(1, 150, 180)))
+    model = msgspec.json.encode(fake_engine.FakeModel(shape=(1, 150, 180)))
     with Verifier(make_bundle(models={"fp32": model})) as verifier:
         assert (verifier.engine, verifier.artifact.id) == ("old", "fp32.onnx")
         assert verifier.embed(signature).shape == (1, 16)

@@ -84,6 +84,7 @@ def test_without_an_engine_it_is_skipped_and_not_passed(
     assert not passed(replays)
 
 
+@pytest.mark.usefixtures("fake_engine")
 def test_a_failing_engine_fails(make_bundle: Maker, expected: dict[str, float]) -> None:
     replays = selftest(make_bundle(golden=expected), engine="fake")  # an ONNX file is no fake model
     assert {r.status for r in replays} == {"fail"}

@@ -19,6 +19,8 @@ from edge_sdk.runtime.engines import ENGINES, version
 from edge_sdk.runtime.tune import rows, tune
 from edge_sdk.runtime.tuning_store import Tuned
 
+from .. import fake_engine
+
 Maker = Callable[..., Bundle]
 ROW = Tuned(
     bundle_id="tiny",
@@ -91,7 +93,7 @@ def test_accuracy_is_not_for_sale(make_bundle: Maker, golden: dict[str, float]) 
 def test_an_engine_that_cannot_run_it_is_excluded_with_its_words(
     make_bundle: Maker, golden: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = dataclasses.replace(ENGINES["fake"], packages=("numpy",), artifacts=("fp32.onnx",))
+    broken = dataclasses.replace(fake_engine.ROW, packages=("numpy",), artifacts=("fp32.onnx",))
     monkeypatch.setitem(ENGINES, "broken", broken)
     excluded = [lap for lap in tune(make_bundle(golden=golden), seconds=0.01) if lap.engine == "broken"]
     assert [lap.excluded.split(":")[0] for lap in excluded] == ["EngineError"]
@@ -163,9 +165,5 @@ def test_a_failed_write_leaves_the_old_file(tuning_file: Path, monkeypatch: pyte
 def test_where_the_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tuning_store.path() == tmp_path / "config" / "tuning.json"
     monkeypatch.delenv("EDGE_SDK_TUNING")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
-    assert tuning_store.path() == tmp_path / "xdg" / "edge-sdk" / "tuning.json"
-    monkeypatch.delenv("XDG_CONFIG_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
-    assert tuning_store.path() == tmp_path / "home" / ".config" / "edge-sdk" / "tuning.json"
+    monkeypatch.setenv("EDGE_SDK_CONFIG", str(tmp_path / "own"))
+    assert tuning_store.path() == tmp_path / "own" / "tuning.json"

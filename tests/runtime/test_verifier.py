@@ -22,9 +22,11 @@ from edge_sdk.errors import (
 from edge_sdk.manifest import DecisionHead, EmbeddingDistance, Image, Input, Output, Rate, VerifyPoint
 from edge_sdk.runtime import Template, Verifier
 from edge_sdk.runtime import verifier as verifier_module
-from edge_sdk.runtime.engines.fake import FakeModel
 from edge_sdk.scoring.embedding import embedding_scores
 
+from ..fake_engine import FakeModel
+
+pytestmark = pytest.mark.usefixtures("fake_engine")
 Maker = Callable[..., Bundle]
 Signer = Callable[..., np.ndarray]
 

@@ -20,7 +20,7 @@ from edge_sdk import Bundle, Verifier
 from ..paths import ROOT
 
 PIP = [sys.executable, "-m", "pip", "-qq"]
-CORE = ["opencv-python-headless>=4.10,<5", "msgspec>=0.19"]
+CORE = ["opencv-python-headless>=4.10,<5", "msgspec>=0.19", "platformdirs>=4"]
 TFLITE = {  # nothing but one engine: a new phone, and a board of 2023
     "litert": ["ai-edge-litert", "numpy>=1.26", *CORE],
     "tflite-runtime": ["tflite-runtime==2.14.0", "numpy==1.26.4", *CORE],

@@ -10,6 +10,7 @@ value, and the pooling before it: a verdict has no other values to make up for i
 from __future__ import annotations
 
 import hashlib
+import itertools
 import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -182,6 +183,7 @@ def _finished(model: bytes, ranges: Ranges) -> bytes:
     kept = [tensor for tensor in proto.graph.initializer if tensor.name in used]
     del proto.graph.initializer[:]
     proto.graph.initializer.extend(kept)
+    _unshare_constants(proto.graph)
     del proto.graph.value_info[:]  # every engine infers them; a tenth of the smallest models
     onnx.checker.check_model(proto)
     return proto.SerializeToString(deterministic=True)
@@ -207,6 +209,54 @@ def _guard_float_layers(graph: onnx.GraphProto, ranges: Ranges) -> None:
             guarded = f"{node.name}_guarded"
             nodes.append(onnx.helper.make_node("Clip", [node.input[0], *bounds], [guarded], f"{node.name}_guard"))
             node.input[0] = guarded
+        nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _unshare_constants(graph: onnx.GraphProto) -> None:
+    """Give each consumer of a quantised constant its own DequantizeLinear, and each of those its own initialisers.
+
+    ONNX Runtime 1.31.1 rewrites weights layer by layer for its exact kernels on x86 without VNNI, and refuses a model
+    in which it meets an initialiser twice. A graph that shares nothing is left as it is.
+    """
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    names = {*constants, *(name for node in graph.node for name in node.output)}
+    owned: set[str] = set()
+
+    def fresh(name: str) -> str:
+        number = next(k for k in itertools.count(2) if f"{name}_{k}" not in names)
+        names.add(f"{name}_{number}")
+        return f"{name}_{number}"
+
+    def own(name: str) -> str:
+        if name in owned:
+            copy = onnx.TensorProto()
+            copy.CopyFrom(constants[name])
+            copy.name = name = fresh(name)
+            graph.initializer.append(copy)
+            constants[name] = copy
+        owned.add(name)
+        return name
+
+    dequantised: dict[str, onnx.NodeProto] = {}
+    consumed: set[str] = set()
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in constants:
+            node.input[:] = [own(name) for name in node.input]
+            dequantised[node.output[0]] = node
+        for index, name in enumerate(node.input):
+            if name in consumed:
+                copy = onnx.NodeProto()
+                copy.CopyFrom(dequantised[name])
+                copy.input[:] = [own(constant) for constant in copy.input]
+                copy.output[:] = [fresh(name)]
+                copy.name = fresh(copy.name)
+                nodes.append(copy)
+                node.input[index] = copy.output[0]
+            elif name in dequantised:
+                consumed.add(name)
         nodes.append(node)
     del graph.node[:]
     graph.node.extend(nodes)

@@ -8,10 +8,11 @@ installed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_sdk.errors import ConversionError, MissingToolError
 
@@ -102,6 +103,55 @@ def tidy(model: bytes, input_name: str, output_names: Sequence[str]) -> bytes:
     graph.name = b"main"
     rename_ends(parsed, input_name, output_names)
     return write(parsed)
+
+
+_CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "TRANSPOSE_CONV": 0, "FULLY_CONNECTED": 0}
+"""Axis of the output channels in the weights."""
+
+
+def widen_dead_channels(model: Model, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Make each bias fit into 32 bits: raise one weight of channels whose weights are too small for their bias.
+
+    A bias is stored in steps of input scale x weight scale. A channel that a folded batch norm or pruning has left
+    with weights near 0 has so small a step that its bias overflows, and AI Edge Quantizer 0.10.0 stores the most
+    negative number in silence (``findings/ai_edge_quantizer_dead_channel_bias.sh``). The weight is raised to the least
+    value with which the bias fits, far below one step of the layer's output.
+
+    Args:
+        ranges: Of the activations by name, as they will be quantised to 8 bits.
+    """
+    graph = model.subgraphs[0]
+    for op in graph.operators:
+        kind = operator(model, op)
+        bias_operand = _BIAS.get(kind, len(op.inputs))
+        if bias_operand >= len(op.inputs) or op.inputs[bias_operand] < 0:
+            continue
+        # A transposed convolution takes its output's shape first: shape, weights, input, bias.
+        taken = op.inputs[2 if kind == "TRANSPOSE_CONV" else 0]
+        weight, bias = op.inputs[1], op.inputs[bias_operand]
+        low, high = ranges.get(name(model, taken), (0.0, 0.0))
+        scale = (max(high, 0.0) - min(low, 0.0)) / 255
+        weights, biases = (_constant(model, index) for index in (weight, bias))
+        if weights is None or biases is None or scale == 0:
+            continue
+        rows = np.moveaxis(weights.copy(), _CHANNEL_AXIS[kind], 0)
+        flat = rows.reshape(len(rows), -1)
+        least = 1.01 * 127 * np.abs(biases.reshape(-1)) / (scale * 2**31)
+        if not (dead := np.flatnonzero(np.abs(flat).max(axis=1) < least)).size:
+            continue
+        flat = flat.copy()
+        flat[dead, 0] = least[dead]
+        widened = np.ascontiguousarray(np.moveaxis(flat.reshape(rows.shape), 0, _CHANNEL_AXIS[kind]), "<f4")
+        model.buffers[graph.tensors[weight].buffer].data = np.frombuffer(widened.tobytes(), np.uint8)
+
+
+def _constant(model: Model, index: int) -> NDArray[np.float32] | None:
+    """A float constant in its shape; None for what is computed or of another type."""
+    tensor = model.subgraphs[0].tensors[index]
+    data = model.buffers[tensor.buffer].data
+    if tensor.type != schema.TensorType.FLOAT32 or data is None or not len(data):
+        return None
+    return np.frombuffer(bytes(data), "<f4").reshape(tensor.shape)
 
 
 def rename_ends(model: Model, input_name: str, output_names: Sequence[str]) -> None:

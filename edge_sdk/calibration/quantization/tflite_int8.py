@@ -125,6 +125,7 @@ class Observation:
             ranges = ranges | {
                 name: tuple(np.clip(ranges[name], -VERDICT, VERDICT)) for name in tflite_graph.verdicts(graph)
             }
+        tflite_graph.widen_dead_channels(graph, ranges)
         try:
             result = _quantize(tflite_graph.write(graph), ranges, stay_float, io)
         except (ValueError, RuntimeError, KeyError) as exc:

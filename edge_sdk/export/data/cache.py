@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk import images, preprocess
+from edge_sdk import files, images, preprocess
 from edge_sdk.errors import DatasetError, InputError
 from edge_sdk.export.data.layouts import Entry
 from edge_sdk.export.data.samples import Sample
@@ -29,11 +27,6 @@ def uncounted(_done: int, _total: int) -> None:
     """For callers who do not want to know."""
 
 
-def folder() -> Path:
-    """Where cached images lie: ``$XDG_CACHE_HOME/edge-sdk``, by default ``~/.cache/edge-sdk``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge-sdk"
-
-
 def key(samples: Sequence[Sample], purpose: str) -> str:
     """SHA-256 of what is made of the samples, and of their files by name, size and time of change."""
     digest = hashlib.sha256(purpose.encode())
@@ -45,10 +38,8 @@ def key(samples: Sequence[Sample], purpose: str) -> str:
 
 def store(path: Path, array: NDArray[Any]) -> None:
     """Write a ``.npy`` file so that it appears whole or not at all; other processes may do the same."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npy")
-    np.save(partial, array)
-    partial.replace(path)
+    with files.atomic_write(path) as file:
+        np.save(file, array)
 
 
 def prepared(
@@ -71,7 +62,7 @@ def prepared(
     """
     if not samples:
         raise DatasetError("there are no images to prepare")
-    path = folder() / "prepared-v2" / f"{key(samples, preprocess.digest(operations))[:32]}.npy"
+    path = files.cache_folder() / "prepared-v2" / f"{key(samples, preprocess.digest(operations))[:32]}.npy"
     if path.exists():
         return np.asarray(np.load(path, mmap_mode="r"))
     tensors = []
@@ -119,17 +110,14 @@ def rendered(
         data = source.read_bytes()
         digest = hashlib.sha256(data).digest()
         name = Path(*source.resolve().with_suffix(suffix).parts[-3:])
-        path = folder() / group / digest.hex()[:16] / name
+        path = files.cache_folder() / group / digest.hex()[:16] / name
         if not path.exists():
             rng = np.random.default_rng(np.frombuffer(digest, np.uint32))
             try:
                 content = render(images.load(data), rng)
             except InputError as error:
                 raise DatasetError(f"{source} cannot be {verb}: {error}; remove it or fetch it again") from error
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as new:
-                new.write(content)
-            Path(new.name).replace(path)
+            files.write_bytes(path, content)
         return path
 
     with ThreadPoolExecutor() as pool:

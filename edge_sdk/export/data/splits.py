@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk import files
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.people import dataset_of, datasets_of
 from edge_sdk.export.data.samples import Dataset
@@ -66,7 +67,8 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {role: sorted(people.intersection(them)) for role, them in roles.items() if people.intersection(them)}
 
     def write(self, path: Path) -> None:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
+        """Write it as JSON, whole or not at all."""
+        files.write_bytes(path, msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
 
 
 def split_subjects(

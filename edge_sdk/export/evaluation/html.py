@@ -11,7 +11,7 @@ from typing import Any
 
 import cv2
 
-from edge_sdk import images
+from edge_sdk import files, images
 from edge_sdk.calibration.metrics.verification import Interval
 from edge_sdk.errors import InputError
 from edge_sdk.manifest import Rate
@@ -49,10 +49,9 @@ def document(title: str, parts: Iterable[str]) -> str:
 
 def write(facts: dict[str, Any], html: str, folder: Path) -> tuple[Path, Path]:
     """Write ``evaluation.json`` and ``report.html`` into `folder`, which is made; return their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     paths = folder / JSON_NAME, folder / HTML_NAME
-    paths[0].write_text(json.dumps(facts, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    paths[1].write_text(html, encoding="utf-8")
+    files.write_text(paths[0], json.dumps(facts, indent=1, allow_nan=False) + "\n")
+    files.write_text(paths[1], html)
     return paths
 
 

@@ -47,6 +47,11 @@ class ValidationMetrics(
         plain: dict[str, float] = msgspec.to_builtins(self)
         return plain
 
+    @classmethod
+    def from_dict(cls, values: dict[str, float]) -> ValidationMetrics:
+        """The inverse of :meth:`as_dict`."""
+        return msgspec.convert(values, cls)
+
 
 _LABELS = {"auroc": "AUROC", "eer": "EER", "bpcer_at_apcer_5": "BPCER@APCER 5 %", "live_score": "score"}
 

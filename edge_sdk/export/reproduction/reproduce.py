@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from edge_sdk import preprocess
+from edge_sdk import files, preprocess
 from edge_sdk._version import __version__
 from edge_sdk.calibration import guardrail
 from edge_sdk.errors import UsageError
@@ -179,10 +179,7 @@ def _kept_rows(protocol: Protocol, column: Column, data: Dataset, request: Reque
         kept = None
     if kept is None or kept.key != key:
         kept = _Kept(key, tuple(_rows(protocol, column, data, request, say)))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1))
-        partial.replace(path)
+        files.write_bytes(path, msgspec.json.format(msgspec.json.encode(kept), indent=1))
     return kept.rows
 
 

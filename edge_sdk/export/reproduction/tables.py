@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from edge_sdk import files
 from edge_sdk.calibration.metrics.verification import Interval
 from edge_sdk.export.evaluation.verification.measurements import Measurement
 from edge_sdk.export.reproduction.protocols import ALL, SIZE_TABLE, SIZES, Figures, Protocol
@@ -47,10 +48,9 @@ class Table:
 
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Write ``NAME.md`` and ``NAME.json`` into `folder`, which is made; return their paths."""
-        folder.mkdir(parents=True, exist_ok=True)
         paths = folder / f"{self.name}.md", folder / f"{self.name}.json"
-        paths[0].write_text(self.markdown(), encoding="utf-8")
-        paths[1].write_text(json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        files.write_text(paths[0], self.markdown())
+        files.write_text(paths[1], json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n")
         return paths
 
 

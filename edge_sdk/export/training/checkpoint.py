@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +11,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from edge_sdk import files
 from edge_sdk.errors import TrainingError
 
 
 def save(path: Path, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
     """Write tensors and JSON-able facts so that at any moment ``path`` holds the old file or the new one, whole."""
-    partial = path.with_suffix(".partial")
-    save_file(
-        {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()},
-        partial,
-        {"facts": json.dumps(facts)},
-    )
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    copies = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    with files.atomic_path(path) as temporary:
+        save_file(copies, temporary, {"facts": json.dumps(facts)})
 
 
 def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from edge_sdk import files
 from edge_sdk.errors import TrainingError
 
 NAME = "run.json"
@@ -120,6 +122,24 @@ class RunRecord(RunConfig, frozen=True, kw_only=True):
     patience: int | None = None
     settings: dict[str, Any]
 
+    @classmethod
+    def of(
+        cls,
+        config: RunConfig,
+        *,
+        data: tuple[str, ...],
+        own_data: tuple[str, ...],
+        left_out: dict[str, int] | None,
+        patience: int | None,
+        settings: dict[str, Any],
+    ) -> RunRecord:
+        """A run's settings with what else is noted."""
+        fields = {name: getattr(config, name) for name in RunConfig.__struct_fields__}
+        plain = json.loads(json.dumps(settings, default=str))  # operations are shown, not read
+        return cls(
+            **fields, data=data, own_data=own_data, left_out=left_out, patience=patience, settings=plain
+        )
+
     @property
     def steps_before(self) -> int:
         """Optimiser steps behind the weights that the run started from."""
@@ -159,4 +179,4 @@ class RunRecord(RunConfig, frozen=True, kw_only=True):
 
     def write(self, run: Path) -> None:
         """Into a run's folder, whole or not at all."""
-        write_bytes(run / NAME, msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+        files.write_bytes(run / NAME, msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Protocol, cast, get_args
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk._version import __version__
 from edge_sdk.errors import MissingEngineError, UsageError
-from edge_sdk.manifest import Format, Precision
+from edge_sdk.runtime import device
 
 DEVICES = Path("/dev")
 
@@ -62,11 +62,12 @@ class _Module(Protocol):
 class _Row:
     module: str
     artifacts: tuple[str, ...]  # ids that the engine runs, best first
-    packages: tuple[str, ...] = ()  # any of them will do; engines that need none are for tests, and "auto" skips them
-    extra: str = ""  # of edge-sdk, that installs the package
+    packages: tuple[str, ...]  # any of them will do
+    extra: str  # of edge-sdk, that installs the package
     elsewhere: str = ""  # where the package comes another way, and which
     devices: tuple[str, ...] = ()  # patterns of files in DEVICES; one must be there
-    saturating: tuple[str, ...] = ()  # artifacts that it refuses where int8 kernels saturate (x86.py)
+    oldest: int = 0  # major version of the first package that "auto" takes
+    saturating: tuple[str, ...] = ()  # artifacts that it refuses where int8 kernels saturate (device.int8_saturates)
 
 
 _ONNX = ("int8.onnx", "fp32.onnx")
@@ -79,18 +80,15 @@ ENGINES: dict[str, _Row] = {
         ("int8-sym.onnx", "fp32.onnx"),
         ("tensorrt", "tensorrt_rtx"),
         "tensorrt",
-        "on a Jetson it comes with JetPack: apt install python3-libnvinfer, in a virtual environment made with "
-        "--system-site-packages",
+        "on a Jetson it comes with JetPack 6.1 or newer: apt install python3-libnvinfer, in a virtual environment made "
+        "with --system-site-packages",
+        oldest=10,
         devices=("nvidia[0-9]*", "nvhost-gpu", "nvgpu"),
     ),
     "openvino": _Row("edge_sdk.runtime.engines.openvino", _ONNX, ("openvino",), "openvino", saturating=("int8.onnx",)),
     "onnxruntime": _Row("edge_sdk.runtime.engines.onnxruntime", _ONNX, ("onnxruntime",), "onnx"),
     "litert": _Row("edge_sdk.runtime.engines.litert", _TFLITE, ("ai_edge_litert",), "tflite"),
     "tflite-runtime": _Row("edge_sdk.runtime.engines.tflite_runtime", _TFLITE, ("tflite_runtime",), "tflite-runtime"),
-    "fake": _Row(
-        "edge_sdk.runtime.engines.fake",
-        tuple(f"{precision}.{kind}" for kind in get_args(Format) for precision in get_args(Precision)),
-    ),
 }
 
 
@@ -109,13 +107,12 @@ def missing(*engines: str) -> MissingEngineError:
 
 def usable(engine: str, artifact: str) -> bool:
     """Whether ``"auto"`` may give an artifact to an engine here: the package, the device and the processor suffice."""
-    from edge_sdk.runtime.engines.x86 import saturates  # importing this package loads no other of its modules
-
-    return installed(engine) and has_device(engine) and not (artifact in _row(engine).saturating and saturates())
+    inexact = artifact in _row(engine).saturating and device.int8_saturates()
+    return installed(engine) and has_device(engine) and not inexact
 
 
 def installed(engine: str) -> bool:
-    """Whether a package of the engine is installed; it is not imported."""
+    """Whether a package of the engine is installed, in a version that will do; it is not imported."""
     return _package(engine) is not None
 
 
@@ -127,8 +124,6 @@ def has_device(engine: str) -> bool:
 
 def version(engine: str) -> str:
     """Return the version of an engine's package; ``MissingEngineError`` if it is not installed."""
-    if not _row(engine).packages:
-        return __version__
     package = _package(engine)
     if package is None:
         raise missing(engine)
@@ -173,4 +168,14 @@ def _row(name: str) -> _Row:
 
 
 def _package(engine: str) -> str | None:
-    return next((package for package in _row(engine).packages if importlib.util.find_spec(package)), None)
+    row = _row(engine)
+    found = (package for package in row.packages if importlib.util.find_spec(package))
+    return next((package for package in found if package != row.packages[0] or _major(package) >= row.oldest), None)
+
+
+def _major(package: str) -> float:
+    """Return a package's major version; infinite where it does not tell, for then its import will."""
+    try:
+        return int(metadata.version(package).split(".", 1)[0])
+    except (metadata.PackageNotFoundError, ValueError):
+        return math.inf

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import onnxruntime as ort
 
 from edge_sdk.errors import EngineError
+from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import TensorInfo, Tensors
-from edge_sdk.runtime.engines.x86 import saturates
 
+_LOG = logging.getLogger(__name__)
+
+# ONNX Runtime's switch for exact int8 kernels, what it says to a graph in which two layers share a weight (1.31.1),
+# and its switch to compute what the QuantizeLinear and DequantizeLinear nodes say in float.
+_EXACT, _SHARED, _IN_FLOAT = (
+    "session.x64quantprecision",
+    "Attempt to replace the existing tensor",
+    "session.disable_quant_qdq",
+)
 _DTYPES = {"tensor(float)": "float32", "tensor(int8)": "int8", "tensor(uint8)": "uint8"}
 
 
@@ -16,20 +27,8 @@ class OnnxRuntimeEngine:
     """One ONNX Runtime session; :meth:`run` may be called from several threads."""
 
     def __init__(self, model: bytes, threads: int) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-        options.log_severity_level = 4  # failures are raised, not also printed
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Exact kernels, where the fast ones saturate. Nowhere else: VNNI's are exact already, and ONNX Runtime would
-        # swap them all the same, for 1.8 times the processor time (DeepSign int8, one thread, ONNX Runtime 1.31.1).
-        if saturates():
-            options.add_session_config_entry("session.x64quantprecision", "1")
         try:
-            self._session: ort.InferenceSession | None = ort.InferenceSession(
-                model, options, providers=["CPUExecutionProvider"]
-            )
+            self._session: ort.InferenceSession | None = _session(model, threads)
         except Exception as exc:  # its exceptions have no common root
             raise EngineError(f"ONNX Runtime refuses the model: {exc}") from exc
         self.inputs = tuple(_info(tensor) for tensor in self._session.get_inputs())
@@ -54,6 +53,38 @@ class OnnxRuntimeEngine:
 def load(model: bytes, *, threads: int) -> OnnxRuntimeEngine:
     """Load an ONNX model."""
     return OnnxRuntimeEngine(model, threads)
+
+
+def _session(model: bytes, threads: int) -> ort.InferenceSession:
+    """Open a session whose int8 kernels are exact.
+
+    Where the fast ones saturate, exact ones are asked for. Nowhere else: VNNI's are exact already, and ONNX Runtime
+    would swap them all the same, for 1.8 times the processor time (DeepSign int8, one thread, ONNX Runtime 1.31.1).
+    """
+    if not device.int8_saturates():
+        return _opened(model, threads)
+    try:
+        return _opened(model, threads, _EXACT)
+    except Exception as exc:  # its exceptions have no common root
+        if _SHARED not in str(exc):
+            raise
+        _LOG.warning(
+            "ONNX Runtime has no exact int8 kernels for a model whose layers share a weight: it runs with int8 weights "
+            "and values but float arithmetic, which is as exact and slower; exporting the model again mends it"
+        )
+        return _opened(model, threads, _IN_FLOAT)
+
+
+def _opened(model: bytes, threads: int, *switches: str) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 4  # failures are raised, not also printed
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    for switch in switches:
+        options.add_session_config_entry(switch, "1")
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _info(tensor: ort.NodeArg) -> TensorInfo:

@@ -17,9 +17,9 @@ import threading
 from collections.abc import Iterator
 
 from edge_sdk.errors import EngineError
+from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import TensorInfo, Tensors
 from edge_sdk.runtime.engines.checks import checked
-from edge_sdk.runtime.engines.x86 import saturates
 
 
 @contextlib.contextmanager
@@ -71,7 +71,7 @@ class OpenVinoEngine:
             quantised = any(node.get_type_name() == _QUANTISED for node in self._model.get_ops())
         except Exception as exc:  # its exceptions are plain RuntimeErrors
             raise EngineError(f"OpenVINO refuses the model: {exc}") from exc
-        if quantised and saturates():
+        if quantised and device.int8_saturates():
             raise EngineError(
                 "OpenVINO's int8 kernels saturate on this processor (x86 without VNNI), which changes scores: "
                 'use engine="onnxruntime", which is exact here, or precision="fp32"'

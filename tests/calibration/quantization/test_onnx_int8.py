@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -15,7 +16,11 @@ from torch import nn  # noqa: E402
 from edge_sdk.calibration.quantization import onnx_int8 as q  # noqa: E402
 from edge_sdk.calibration.quantization.activation_statistics import observe  # noqa: E402
 from edge_sdk.calibration.quantization.ranges import METHODS  # noqa: E402
-from edge_sdk.errors import UsageError  # noqa: E402
+from edge_sdk.errors import EngineError, UsageError  # noqa: E402
+from edge_sdk.runtime import device  # noqa: E402
+from edge_sdk.runtime.engines import onnxruntime as engine  # noqa: E402
+
+SATURATES = device.int8_saturates()
 
 
 class Fire(nn.Module):
@@ -255,3 +260,87 @@ def test_a_layer_and_its_activation_function_are_one(model, samples):
 def test_a_model_that_overflows_is_refused(model, samples):
     with pytest.raises(UsageError, match="not finite"):
         observe(model, np.full_like(samples, 3e38))
+
+
+class Twice(nn.Module):
+    """Uses one convolution twice, and two layers with one bias."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.body, self.last = (nn.Conv2d(channels, 8, 3, padding=1) for channels in (1, 8, 8))
+        self.last.bias = self.stem.bias
+
+    def forward(self, x):
+        x = self.body(self.stem(x).relu()).relu()
+        return self.last(self.body(x).relu()).mean((2, 3))
+
+
+@pytest.fixture(scope="module")
+def twice():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return exported(Twice().eval(), "embedding")
+
+
+def shared_constants(proto):
+    """Initialisers of weights and biases, and what is dequantised of them, that have more than one consumer."""
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    restored = [n for n in proto.graph.node if n.op_type == "DequantizeLinear" and n.input[0] in constants]
+    used = Counter(name for node in restored for name in node.input)
+    outputs = {node.output[0] for node in restored}
+    used.update(name for node in proto.graph.node for name in node.input if name in outputs)
+    return {name for name, count in used.items() if count > 1}
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_layers_that_share_a_weight_run_with_exact_kernels(twice, samples, symmetric, monkeypatch):
+    """ONNX Runtime's switch for x86 without VNNI refuses a weight that it meets twice."""
+    monkeypatch.setattr(device, "int8_saturates", lambda: False)
+    int8 = q.quantize(twice, samples, symmetric=symmetric)
+    assert not shared_constants(onnx.load_from_string(int8))
+    expected = engine.load(int8, threads=1).run({"image": samples})["embedding"]
+    monkeypatch.setattr(device, "int8_saturates", lambda: True)
+    monkeypatch.setattr(engine, "_IN_FLOAT", "must not be needed")
+    found = engine.load(int8, threads=1).run({"image": samples})["embedding"]
+    difference = np.abs(run(twice, samples) - found).max() / np.abs(found).max()
+    assert difference < 0.1, "it computes something else"
+    if not SATURATES:  # else the first is what the second must not be
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_model_that_shares_is_loaded_with_exact_arithmetic(twice, samples, monkeypatch, caplog):
+    """As bundles made before hold them."""
+    expected = q.quantize(twice, samples)
+    monkeypatch.setattr(q, "_unshare_constants", lambda _: None)
+    shares = q.quantize(twice, samples)
+    assert shared_constants(onnx.load_from_string(shares))
+    monkeypatch.setattr(device, "int8_saturates", lambda: True)
+    found, wanted = (engine.load(model, threads=1).run({"image": samples})["embedding"] for model in (shares, expected))
+    np.testing.assert_allclose(found, wanted, atol=1e-2 * np.abs(wanted).max())
+    assert "share a weight" in caplog.text
+    with pytest.raises(EngineError):
+        engine.load(b"no model", threads=1)
+
+
+def test_what_shares_nothing_is_left_as_it_is(model, samples, monkeypatch):
+    expected = q.quantize(model, samples)
+    monkeypatch.setattr(q, "_unshare_constants", lambda _: None)
+    assert q.quantize(model, samples) == expected
+
+
+def test_shared_scales_and_biases_are_given_to_each_layer(twice, samples, monkeypatch):
+    """Whatever a quantiser shares: here every constant of the last layer but its weight is also the first one's."""
+    with monkeypatch.context() as patch:
+        patch.setattr(q, "_unshare_constants", lambda _: None)
+        proto = onnx.load_from_string(q.quantize(twice, samples))
+    graph = proto.graph
+    producers = {node.output[0]: node for node in graph.node}
+    first, *_, last = (node for node in graph.node if node.op_type == "Conv")
+    producers[last.input[1]].input[1:] = producers[first.input[1]].input[1:]
+    last.input[2] = first.input[2]
+    expected = run(proto.SerializeToString(), samples)
+    assert len(shared_constants(proto)) > 3
+    q._unshare_constants(graph)
+    onnx.checker.check_model(proto)
+    assert not shared_constants(proto)
+    np.testing.assert_array_equal(run(proto.SerializeToString(), samples), expected)

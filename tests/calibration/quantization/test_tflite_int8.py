@@ -294,3 +294,33 @@ def test_several_outputs_keep_their_names_and_axes() -> None:
         assert len({tensor.name for tensor in tensors}) == len(tensors)
         assert np.allclose(lengths, 1, atol=1e-2) == (made is not integer)  # which leaves the norm out
         tflite_versions.require_old_boards(made)
+
+
+@pytest.mark.parametrize("io", ["float", "int8"])
+@pytest.mark.parametrize("layer", ["convolution", "depthwise", "dense", "transposed"])
+def test_a_channel_without_weights_keeps_its_bias(layer, io) -> None:
+    """Folded batch norms and pruning leave such channels; the tool alone stores their bias as the least int32."""
+    layers = {
+        "convolution": torch.nn.Conv2d(4, 8, 3, padding=1),
+        "depthwise": torch.nn.Conv2d(4, 4, 3, padding=1, groups=4),
+        "dense": torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4 * 12 * 12, 8)),
+        "transposed": torch.nn.ConvTranspose2d(4, 8, 4, 2, 1),
+    }
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(layers[layer])
+    weighted = next(m for m in network.modules() if hasattr(m, "weight"))
+    with torch.no_grad():
+        dead = weighted.weight[:, 0] if layer == "transposed" else weighted.weight[0]
+        dead.mul_(0)
+        weighted.bias[0] = 1.2345
+    samples = np.random.default_rng(0).random((4, 4, 12, 12), np.float32)
+    model = to_tflite(network.eval(), (4, 12, 12))
+    with torch.no_grad():
+        expected = network(torch.from_numpy(samples)).numpy()
+    engine = load_engine("litert", quantize(model, samples, io=io), "tflite", threads=1)
+    (taken,), (given,) = engine.inputs, engine.outputs
+    found = np.concatenate([engine.run({taken.name: sample[None]})[given.name] for sample in samples])
+    engine.close()
+    step = (expected.max() - expected.min()) / 255
+    assert np.abs(found[:, 0] - 1.2345).max() < 2 * step
+    assert np.abs(found - expected).max() < 0.1 * np.abs(expected).max()

@@ -15,7 +15,7 @@ from edge_sdk.export.data.cache import prepared
 from edge_sdk.export.data.load import load
 from edge_sdk.export.formats.artifacts import FORMATS, REFERENCE, Graphs, Kind, check, kinds
 from edge_sdk.export.formats.inference import Embeddings, embed
-from edge_sdk.runtime.engines import ENGINES, installed
+from edge_sdk.runtime.engines import ENGINES, installed, usable
 
 KINDS = kinds(list(FORMATS))
 ROWS = [
@@ -59,8 +59,8 @@ def artifact(name: str, kind: Kind) -> bytes:
 
 @pytest.mark.parametrize(("name", "kind", "engine"), ROWS, ids=lambda value: getattr(value, "id", value))
 def test_parity(name: str, kind: Kind, engine: str) -> None:
-    if not installed(engine) or engine == "tensorrt":
-        pytest.skip(f"{engine} is not installed, or needs a GPU")
+    if not usable(engine, kind.id) or engine == "tensorrt":
+        pytest.skip(f"{engine} is not installed, needs a GPU, or is not exact on this processor")
     if kind.format == "tflite":
         pytest.importorskip("litert_torch", reason="TFLite artifacts are made with the tflite-export extra")
     tolerance = recipes.get(name).parity.get(kind.id, recipes.PARITY[kind.precision])

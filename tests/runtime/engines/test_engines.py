@@ -14,13 +14,15 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from edge_sdk import __version__
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError, MissingEngineError, UsageError
 from edge_sdk.manifest import Format, Precision
+from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import ENGINES, artifacts, load_engine, usable, version
-from edge_sdk.runtime.engines.fake import FakeModel
 
+from ...fake_engine import FakeModel
+
+pytestmark = pytest.mark.usefixtures("fake_engine")
 FAKE = msgspec.json.encode(FakeModel(shape=(1, 4, 5), dim=3))
 
 
@@ -130,12 +132,12 @@ def test_exact_kernels_where_the_fast_ones_saturate(
     monkeypatch: pytest.MonkeyPatch,
     tiny_bundle: Bundle,
 ) -> None:
-    from edge_sdk.runtime.engines import onnxruntime as module
-
     if flags:
         (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : fpu {flags} sha_ni\nbugs :\n")
+    monkeypatch.delenv(device.INSTRUCTIONS_VARIABLE, raising=False)
     monkeypatch.setattr(platform, "machine", lambda: machine)
-    assert module.saturates(tmp_path / "cpuinfo") is expected
+    monkeypatch.setattr(device, "CPUINFO", tmp_path / "cpuinfo")
+    assert device.int8_saturates() is expected
 
     entries: list[tuple[str, str]] = []
 
@@ -145,7 +147,6 @@ def test_exact_kernels_where_the_fast_ones_saturate(
             super().add_session_config_entry(key, value)
 
     monkeypatch.setattr(onnxruntime, "SessionOptions", Options)
-    monkeypatch.setattr(module, "saturates", lambda: expected)
     load_engine("onnxruntime", tiny_bundle.read_artifact("fp32.onnx"), "onnx")
     assert (("session.x64quantprecision", "1") in entries) is expected
 
@@ -156,8 +157,6 @@ def test_the_table_names_artifacts_that_a_manifest_can_hold() -> None:
         assert set(artifacts(name)) <= known, name
         assert len(set(artifacts(name))) == len(artifacts(name)) > 0, name
     assert artifacts("onnxruntime") == ("int8.onnx", "fp32.onnx")
-    assert set(artifacts("fake")) == known
-    assert not usable("fake", "fp32.onnx")
 
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +180,6 @@ def test_an_engine_without_its_device_is_not_usable(monkeypatch: pytest.MonkeyPa
 
 def test_the_version_is_that_of_the_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
     assert version("onnxruntime") == onnxruntime.__version__
-    assert version("fake") == __version__
     # A distribution may have another name than what is imported from it, as onnxruntime-gpu has.
     monkeypatch.setitem(ENGINES, "onnxruntime", dataclasses.replace(ENGINES["onnxruntime"], packages=("cv2",)))
     assert version("onnxruntime") == metadata.version("opencv-python-headless")
@@ -209,3 +207,10 @@ def test_the_fake_projects_and_fails_as_asked() -> None:
     assert not run(failure="zero").any()
     with pytest.raises(EngineError, match="asked"):
         run(failure="error")
+
+
+def test_users_are_shown_real_engines_only(fake_engine: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(ENGINES, "fake")
+    assert set(ENGINES) == {"tensorrt", "openvino", "onnxruntime", "litert", "tflite-runtime"}
+    with pytest.raises(UsageError, match="there are: auto, tensorrt, openvino, onnxruntime, litert, tflite-runtime"):
+        load_engine("nonesuch", b"", "onnx")

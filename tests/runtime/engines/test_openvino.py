@@ -16,20 +16,11 @@ pytest.importorskip("openvino", reason="needs edge-sdk[openvino]")
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError
-from edge_sdk.runtime import Verifier
-from edge_sdk.runtime.engines import load_engine
-from edge_sdk.runtime.engines import openvino as module
+from edge_sdk.runtime import Verifier, device
+from edge_sdk.runtime.engines import load_engine, usable
 
 SHIPPED = Bundle.open("deepsign")
 PICTURES = np.random.default_rng(0).random((3, 1, 150, 180), dtype=np.float32)
-
-
-SATURATES = module.saturates()
-
-
-@pytest.fixture(autouse=True)
-def _any_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "saturates", lambda: False)
 
 
 @pytest.fixture
@@ -39,7 +30,7 @@ def model(tiny_bundle: Bundle) -> bytes:
 
 @pytest.mark.parametrize(("artifact", "tolerance"), [("fp32.onnx", 1e-5), ("int8.onnx", 0.02)])
 def test_same_scores_as_onnxruntime(artifact: str, tolerance: float) -> None:
-    if artifact == "int8.onnx" and SATURATES:
+    if not usable("openvino", artifact):
         pytest.skip("OpenVINO's int8 saturates on this processor")
     pair = [SHIPPED.read(entry) for entry in SHIPPED.manifest.golden.inputs]
     results = []
@@ -110,7 +101,7 @@ def test_a_closed_engine_does_not_run(model: bytes) -> None:
 
 
 def test_int8_is_refused_where_it_would_saturate(model: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "saturates", lambda: True)
+    monkeypatch.setattr(device, "int8_saturates", lambda: True)
     with pytest.raises(EngineError, match="onnxruntime"):
         load_engine("openvino", SHIPPED.read_artifact("int8.onnx"), "onnx")
     load_engine("openvino", model, "onnx")

@@ -30,7 +30,7 @@ class Filtered(NamedTuple):
         return {"turned": self.turned, "uneven": self.uneven}
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The same in words."""
         lost = self.turned + self.uneven
         return (

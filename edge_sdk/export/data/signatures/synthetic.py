@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from edge_sdk import files
 from edge_sdk.errors import UsageError
 from edge_sdk.export.data import cache
 from edge_sdk.export.data.layouts import Entry
@@ -163,7 +164,7 @@ class SyntheticWriter:
 def render(spec: str, progress: cache.Count = cache.uncounted) -> list[Entry]:
     """Draw the writers of ``N`` or ``N@SEED`` into the cache folder, those not yet there, and list all images.
 
-    The folder is ``$XDG_CACHE_HOME/edge-sdk/synthetic-vVERSION/SEED`` (default ``~/.cache``), laid out as
+    The folder is ``synthetic-vVERSION/SEED`` in :func:`edge_sdk.files.cache_folder`, laid out as
     ``WRITER/{genuine,forged}/K.png``; each writer's folder appears whole or not at all.
 
     Args:
@@ -175,15 +176,15 @@ def render(spec: str, progress: cache.Count = cache.uncounted) -> list[Entry]:
     count, _, seed = spec.partition("@")
     if not (count.isdecimal() and int(count) > 0 and (seed or "0").isdecimal()):
         raise UsageError(f'"synthetic:{spec}" cannot be read; expected synthetic:N or synthetic:N@SEED, N at least 1')
-    root = cache.folder() / f"synthetic-v{VERSION}" / str(int(seed or 0))
+    root = files.cache_folder() / f"synthetic-v{VERSION}" / str(int(seed or 0))
     entries: list[Entry] = []
     for index in range(int(count)):
         folder = root / str(index)
         if not folder.is_dir():
             _store(SyntheticWriter(int(seed or 0) * 1_000_003 + index), folder)
         for genuine, kind in ((True, "genuine"), (False, "forged")):
-            files = [folder / kind / f"{k}.png" for k in range(PER_WRITER)]
-            entries += [Entry(f"{root.name}-{index}", genuine, file) for file in files]
+            drawn = [folder / kind / f"{k}.png" for k in range(PER_WRITER)]
+            entries += [Entry(f"{root.name}-{index}", genuine, file) for file in drawn]
         progress(index + 1, int(count))
     return entries
 

@@ -1,4 +1,4 @@
-"""From ONNX to a TensorRT engine: TensorRT 10 (JetPack 6), 11, and TensorRT for RTX, behind one function.
+"""From ONNX to a TensorRT engine: TensorRT 10 (JetPack 6.1 and newer), 11, and TensorRT for RTX, behind one function.
 
 Networks are built strongly typed, which is the only way of TensorRT 11: Q/DQ nodes decide what runs in int8, all else
 keeps the type it has in the file, and no calibrator takes part. TF32 is switched off. So an artifact computes what its
@@ -15,7 +15,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edge_sdk.errors import DeviceMemoryError, EdgeSdkError, EngineError, UnsupportedModelError, UsageError
+from edge_sdk.errors import (
+    DeviceMemoryError,
+    EdgeSdkError,
+    EngineError,
+    EngineVersionError,
+    UnsupportedModelError,
+    UsageError,
+)
 
 _LOG = logging.getLogger(__name__)
 _OUT_OF_MEMORY = re.compile(r"out ?of ?memory|memory allocation|insufficient memory", re.IGNORECASE)
@@ -24,18 +31,29 @@ _NOISE = re.compile(r"Cuda Runtime|^\s*$|^Invalid Node")  # follows every compla
 Progress = Callable[[str, int, int], None]
 """Called with a phase's name, the steps done and all its steps."""
 
+OLDEST = 10
+"""The oldest TensorRT whose networks can be strongly typed and read symmetric Q/DQ nodes as we write them."""
+
 
 def _vendor() -> Any:
-    failures = []
+    """TensorRT, or TensorRT for RTX where there is none that is new enough."""
+    failures: list[str] = []
+    too_old: EngineVersionError | None = None
     for name in ("tensorrt", "tensorrt_rtx"):
         try:
             module = importlib.import_module(name)
         except (ImportError, OSError) as exc:  # OSError: its libraries are not found
             failures.append(str(exc))
             continue
-        if name == "tensorrt" and int(module.__version__.split(".")[0]) < 10:
-            raise ImportError(f"TensorRT {module.__version__} is too old: 10 (JetPack 6) or newer is needed")
+        if name == "tensorrt" and int(module.__version__.split(".", 1)[0]) < OLDEST:
+            too_old = EngineVersionError(
+                f"TensorRT {module.__version__} is too old: edge-sdk needs TensorRT {OLDEST} or newer. On a Jetson it "
+                "comes with JetPack: 6.0 has TensorRT 8.6, 6.1 has 10.3; update JetPack, or choose another engine"
+            )
+            continue
         return module
+    if too_old is not None:
+        raise too_old
     raise ImportError("; ".join(failures))
 
 

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import sys
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from edge_sdk import files
 from edge_sdk.errors import ForeignEngineError
 
 _MAGIC = b"edge-sdk compiled engine 1\n"
@@ -42,24 +39,20 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
-def default_folder() -> Path:
-    """``$EDGE_SDK_CACHE``, or ``edge-sdk`` in the user's cache folder; it need not exist, nor be writable."""
-    if own := os.environ.get("EDGE_SDK_CACHE"):
-        return Path(own)
-    variable, fallback = ("LOCALAPPDATA", "~") if sys.platform == "win32" else ("XDG_CACHE_HOME", "~/.cache")
-    return Path(os.environ.get(variable) or os.path.expanduser(fallback)) / "edge-sdk"  # noqa: PTH111 - never raises
-
-
 @dataclass(frozen=True)
 class Cache:
-    """A folder of compiled engines."""
+    """A folder of compiled engines, by default ``tensorrt`` in the cache folder; need not exist, nor be writable."""
 
-    folder: Path
+    folder: Path | None = None
 
     def path(self, key: Key) -> Path:
-        """Where the engine of this model and these options lies; whatever was built for another device is replaced."""
+        """Where the engine of this model and these options lies; whatever was built for another device is replaced.
+
+        ``FileNotFoundError`` where there is no cache folder, see :func:`edge_sdk.files.cache_folder`.
+        """
         options = hashlib.sha256(key.options.encode()).hexdigest()[:8]
-        return self.folder / f"{key.model[:32]}-{options}.engine"
+        folder = files.cache_folder() / "tensorrt" if self.folder is None else self.folder
+        return folder / f"{key.model[:32]}-{options}.engine"
 
     def get(self, key: Key, build: Callable[[], bytes], usable: Callable[[bytes], bool] = lambda _: True) -> bytes:
         """Return the engine from disk, or build and store it.
@@ -77,8 +70,8 @@ class Cache:
         """Return what is stored for exactly this key, or None."""
         try:
             return read(self.path(key), key)
-        except FileNotFoundError:
-            _LOG.info("not built yet: %s", self.path(key))
+        except FileNotFoundError as exc:
+            _LOG.info("not built yet: %s", exc)
         except (OSError, ForeignEngineError) as exc:
             _LOG.info("not used: %s", exc)
         return None
@@ -125,14 +118,4 @@ def write(path: Path, key: Key, payload: bytes) -> None:
     """Write or replace a file atomically: readers see the old one or the new one. Raises ``OSError``."""
     header = msgspec.json.encode(_Header(key, len(payload), hashlib.sha256(payload).hexdigest()))
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # an engine is code: nobody else may put one there
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(_MAGIC + len(header).to_bytes(4, "little") + header + payload)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105 - a name from mkstemp
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108 - a name from mkstemp
-        raise
+    files.write_bytes(path, _MAGIC + len(header).to_bytes(4, "little") + header + payload)

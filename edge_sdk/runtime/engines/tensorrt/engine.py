@@ -20,7 +20,7 @@ from edge_sdk.errors import EngineError
 from edge_sdk.runtime.engines import TensorInfo, Tensors
 from edge_sdk.runtime.engines.checks import checked
 from edge_sdk.runtime.engines.tensorrt.build import VERSION, Log, Options, Progress, build, trt
-from edge_sdk.runtime.engines.tensorrt.cache import Cache, Key, default_folder
+from edge_sdk.runtime.engines.tensorrt.cache import Cache, Key
 from edge_sdk.runtime.engines.tensorrt.cuda import Cuda
 
 _LOG = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ def load(
     """
     del threads
     options = Options.from_environment() if options is None else options
-    cache = Cache(default_folder()) if cache is None else cache
+    cache = Cache() if cache is None else cache
     cuda = Cuda()
     try:
         with cuda.current():

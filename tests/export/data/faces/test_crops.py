@@ -21,7 +21,7 @@ from ....runtime.drawn import face, frame
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("EDGE_SDK_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ GRAY = np.full((CAMERA, CAMERA), 128, np.uint8)
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("EDGE_SDK_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 

@@ -20,7 +20,7 @@ from edge_sdk.preprocess import INK, apply
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("EDGE_SDK_CACHE", str(tmp_path))
     return tmp_path
 
 

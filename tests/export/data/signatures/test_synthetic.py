@@ -17,7 +17,7 @@ WRITERS = range(100, 116)
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("EDGE_SDK_CACHE", str(tmp_path))
     return tmp_path
 
 
@@ -129,7 +129,7 @@ def test_load_draws_each_writer_once(cache: Path) -> None:
 
 
 def test_killed_or_rival_process_leaves_no_half_drawn_writer(cache: Path) -> None:
-    leftover = cache / "edge-sdk/synthetic-v1/0/.new-killed/0/genuine"
+    leftover = cache / "synthetic-v1/0/.new-killed/0/genuine"
     leftover.mkdir(parents=True)
     (leftover / "0.png").write_bytes(b"half")
     with multiprocessing.get_context("spawn").Pool(3) as pool:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from edge_sdk.errors import ForeignEngineError
-from edge_sdk.runtime.engines.tensorrt.cache import Cache, Key, default_folder, read, write
+from edge_sdk.runtime.engines.tensorrt.cache import Cache, Key, read, write
 
 KEY = Key(
     model="ab" * 32,
@@ -130,9 +130,16 @@ def test_a_failing_build_leaves_nothing(cache: Cache) -> None:
 
 
 def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.delenv("EDGE_SDK_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_folder() == tmp_path / "edge-sdk"
     monkeypatch.setenv("EDGE_SDK_CACHE", str(tmp_path / "own"))
-    assert default_folder() == tmp_path / "own"
+    assert Cache().path(KEY).parent == tmp_path / "own" / "tensorrt"
+
+
+def test_without_a_home_the_engine_is_used_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, build: Builder, caplog: pytest.LogCaptureFixture
+) -> None:
+    def nobody() -> Path:
+        raise FileNotFoundError("the user has no home folder")
+
+    monkeypatch.setattr("edge_sdk.files.cache_folder", nobody)
+    assert Cache().get(KEY, build) == b"engine 1"
+    assert "no home folder" in caplog.text

@@ -78,7 +78,7 @@ def test_faces_are_trained_on_and_without_attacks_nothing_is_exported(
         cv2.imwrite(str(folder / "0.png"), rng.integers(0, 256, (40, 40), np.uint8))
     run = str(tmp_path / "run")
     data = f"live:{tmp_path / 'faces'}"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("EDGE_SDK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("edge_sdk.export.training.progress.PLAIN_SECONDS", 0)
     assert main(["train", "ganomaly", "--tiny", "--steps", "2", "--data", data, "--out", run]) == 0
     said = capsys.readouterr().out

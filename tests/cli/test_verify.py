@@ -15,7 +15,7 @@ import pytest
 
 from edge_sdk import __version__, cli
 from edge_sdk.bundle import Bundle
-from edge_sdk.cli import device, main
+from edge_sdk.cli import main, options
 from edge_sdk.runtime import Template, Verifier
 
 from ..paths import ROOT
@@ -176,7 +176,7 @@ def test_the_default_bundle_is_a_shipped_one(
     pictures: tuple[str, str], make_bundle: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge_sdk.bundle.SHIPPED", tmp_path)
-    make_bundle(tmp_path / device.DEFAULT_BUNDLE)
+    make_bundle(tmp_path / options.VERIFY_BUNDLE)
     assert main(["verify", pictures[0], pictures[0]]) == 0
 
 

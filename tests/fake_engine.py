@@ -1,14 +1,27 @@
-"""An engine without an engine, for tests: a seeded random projection, described by a few bytes of JSON."""
+"""An engine without an engine: a seeded random projection, described by a few bytes of JSON.
+
+The fixture ``fake_engine`` lists it, so that ``engine="fake"`` runs it; ``"auto"`` never takes it.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import msgspec
 import numpy as np
 
 from edge_sdk.errors import EngineError
-from edge_sdk.runtime.engines import TensorInfo, Tensors
+from edge_sdk.manifest import Format, Precision
+from edge_sdk.runtime.engines import TensorInfo, Tensors, _Row
+
+NAME = "fake"
+ROW = _Row(
+    __name__,
+    tuple(f"{precision}.{form}" for form in get_args(Format) for precision in get_args(Precision)),
+    packages=("no_such_package",),
+    extra="none",
+)
 
 
 class FakeModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -1,0 +1,67 @@
+"""``edge-sdk distill``: weights of a recipe that also learns from trained runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from edge_sdk.cli.command import Parser
+from edge_sdk.cli.options import export_extra
+from edge_sdk.cli.train import add_training_options, process_rank, train
+
+SUMMARY = "Train a recipe (the student) that also learns from trained runs (its teachers)."
+DETAILS = (
+    "Reads the teachers' runs and the data sets, and writes a run as `edge-sdk train` does. Beside the recipe's own "
+    "loss the student learns to give the outputs that the teachers give."
+)
+
+SETTINGS = ("labels", "relation", "embedding", "views", "reconstruction", "features", "soft", "temperature")
+"""Of a distillation; which of them a student has depends on its task."""
+
+
+def add_arguments(parser: Parser) -> None:
+    """Say what the command takes."""
+    add_training_options(parser)
+    parser.add_argument(
+        "--teacher", nargs="+", type=Path, required=True, metavar="RUN", help="folders of trained runs, of any recipe"
+    )
+    parser.add_argument(
+        "--unlabeled",
+        nargs="+",
+        default=[],
+        metavar="SPEC",
+        help="more pictures to imitate the teachers on, without labels: a data set as for --data, or any folder",
+    )
+    settings = parser.add_argument_group(
+        "weights of the losses", "Defaults: the student's preset, else edge_sdk.export.distillation.hook."
+    )
+    for name, kind, metavar, text in (
+        ("labels", float, "WEIGHT", "of the recipe's own loss"),
+        ("relation", float, "WEIGHT", "of the difference between the student's and the teacher's similarities"),
+        ("embedding", float, "WEIGHT", "of the distance to the teacher's embeddings"),
+        ("views", int, "N", "augmented versions of each picture in a step"),
+        ("unlabeled-batch", int, "N", "unlabeled pictures in a step"),
+        ("reconstruction", float, "WEIGHT", "of the distance to the teacher's reconstructions"),
+        ("features", float, "WEIGHT", "of the distance between their features in the teacher's discriminator"),
+        ("soft", float, "WEIGHT", "of the teacher's probabilities of live and attack"),
+        ("temperature", float, "T", "softmax temperature of these probabilities"),
+    ):
+        settings.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train the student."""
+    with export_extra():
+        from edge_sdk.export import recipes
+        from edge_sdk.export.data.load import load_unlabeled
+        from edge_sdk.export.distillation.hook import Teaching, method
+        from edge_sdk.export.distillation.teachers import Teacher
+        from edge_sdk.export.training.progress import Progress
+    given = {name: getattr(arguments, name) for name in SETTINGS} | {"unlabeled": arguments.unlabeled_batch}
+    student = recipes.get(arguments.recipe)
+    chosen = {name: value for name, value in given.items() if value is not None}
+    settings = method(student, student.preset(arguments.preset), chosen)
+    teachers = tuple(Teacher.read(run) for run in arguments.teacher)
+    with Progress(quiet=process_rank() > 0) as progress:
+        unlabeled = load_unlabeled(*arguments.unlabeled, progress=progress.report) if arguments.unlabeled else None
+    return train(arguments, lambda split: Teaching(teachers, split, settings, unlabeled))

@@ -1,0 +1,64 @@
+"""``edge-sdk export``: a bundle of a trained run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from edge_sdk.cli.command import ACCEPTED, Parser
+from edge_sdk.cli.options import add_json, add_out_bundle, export_extra, print_result, report_progress
+
+SUMMARY = "Make a bundle of a trained run: float and int8, each with thresholds."
+DETAILS = (
+    "Reads the run's folder and its data sets, converts and quantises the network, fits the thresholds of each "
+    "variant, and writes the bundle. It stops if int8 costs more accuracy than the recipe allows (the guardrail)."
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Say what the command takes."""
+    parser.add_argument(
+        "run", nargs="+", type=Path, help="the run's folder; several of liveness recipes make one model of them"
+    )
+    parser.add_argument(
+        "--fusion",
+        choices=("sum", "lowest"),
+        default="sum",
+        help="how several runs become one score: their weighted sum, or the lowest of them (default: sum)",
+    )
+    add_out_bundle(parser)
+    parser.add_argument(
+        "--formats",
+        default="onnx",
+        metavar="LIST",
+        help="onnx, tflite, tensorrt, or single variants such as int8.tflite, separated by commas; default: onnx",
+    )
+    parser.add_argument("--name", help="name of the bundle; default: the recipe's")
+    parser.add_argument("--version", default="1.0.0", help="version of the bundle; default: 1.0.0")
+    guardrail = parser.add_mutually_exclusive_group()
+    guardrail.add_argument(
+        "--leave-out", action="store_true", help="leave out variants that fail the guardrail, and name them"
+    )
+    guardrail.add_argument(
+        "--report-only", action="store_true", help="write the bundle even if the guardrail fails; the bundle says so"
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the bundle."""
+    with export_extra():
+        from edge_sdk.export.packaging.build import export
+    bundle = export(
+        arguments.run,
+        arguments.out,
+        formats=arguments.formats.split(","),
+        name=arguments.name,
+        version=arguments.version,
+        enforce=not arguments.report_only,
+        leave_out=arguments.leave_out,
+        rule=arguments.fusion,
+        say=report_progress,
+    )
+    print_result(arguments, {"bundle": str(bundle.path), "id": bundle.id}, f"{bundle.id} in {bundle.path}")
+    return ACCEPTED

@@ -1,0 +1,108 @@
+"""``edge-sdk inspect``: what a bundle is."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from edge_sdk.cli.command import ACCEPTED, Parser
+from edge_sdk.cli.options import VERIFY_BUNDLE, add_bundle, add_json, named_rates, print_result
+from edge_sdk.errors import EdgeSdkError
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle import Bundle
+    from edge_sdk.manifest import Artifact, OperatingPoint
+
+SUMMARY = "Show what a bundle contains, was trained on and reached."
+DETAILS = (
+    "Reads the bundle, checks every file's hash and prints inputs, outputs, thresholds with their measured error "
+    "rates, and which engine and variant `--engine auto` would take here."
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Say what the command takes."""
+    add_bundle(parser, VERIFY_BUNDLE)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the manifest for people, or as it is."""
+    import msgspec
+
+    from edge_sdk.bundle import Bundle
+
+    bundle = Bundle.open(arguments.bundle)
+    for entry in bundle.manifest.files:
+        bundle.read(entry)  # a damaged file is found here, not on the device
+    here = _chosen_here(bundle)
+    values = {"id": bundle.id, "auto": here, "manifest": msgspec.to_builtins(bundle.manifest)}
+    print_result(arguments, values, "\n".join(_lines(bundle, here)))
+    return ACCEPTED
+
+
+def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
+    manifest = bundle.manifest
+    lines = [
+        f"{bundle.id}   {manifest.modality}, {manifest.task}",
+        f"path             {bundle.path}",
+        f"runs here as     {here.get('error') or '{artifact} on {engine}'.format(**here)}",
+    ]
+    for tensor in manifest.inputs:
+        steps = ", ".join(str(step.__struct_config__.tag) for step in tensor.preprocessing)
+        lines.append(f"input            {tensor.name} {_shape(tensor.shape)} {tensor.dtype}: {steps or 'as it is'}")
+    lines += [f"output           {o.name} {_shape(o.shape)} {o.dtype}: {o.role}" for o in manifest.outputs]
+    training = manifest.training
+    lines += [
+        f"score            {manifest.score.__struct_config__.tag}; higher is more genuine",
+        f"trained          {training.recipe} ({training.preset}), {training.steps} steps, {', '.join(training.data)}",
+    ]
+    if training.quantisation_aware:
+        lines.append(f"for int8         the last {training.quantisation_aware} of these steps")
+    lines += [f"taught by        {teacher}" for teacher in training.teachers]
+    allowed = "allowed" if manifest.data_terms.commercial_use else "NOT allowed"
+    lines.append(f"commercial use   {allowed} by the training data: {manifest.data_terms.statement}")
+    for artifact in manifest.artifacts:
+        lines += _artifact_lines(artifact)
+    return lines
+
+
+def _chosen_here(bundle: Bundle) -> dict[str, str]:
+    """What ``--engine auto`` chooses on this device for one thread, or why it cannot."""
+    from edge_sdk.runtime.selection import choose
+
+    try:
+        choice = choose(bundle)
+    except EdgeSdkError as exc:
+        return {"error": str(exc)}
+    return {"engine": choice.engine, "artifact": choice.artifact.id}
+
+
+def _artifact_lines(artifact: Artifact) -> list[str]:
+    lines = [f"\n{artifact.id}   {artifact.file.size / 1e6:.3f} MB"]
+    if artifact.calibration:
+        calibration = artifact.calibration
+        lines.append(f"  calibrated with {calibration.count} samples of {calibration.data}, {calibration.method}")
+    for drift in artifact.drift:
+        delta, bound, budget = (f"{100 * value:+.2f}" for value in (drift.delta, drift.upper90, drift.budget))
+        verdict = f"{drift.verdict} ({drift.subjects} people)"
+        lines.append(
+            f"  against float: {drift.metric} {delta} points, at most {bound} (90 %), budget {budget}: {verdict}"
+        )
+    return lines + [f"  {point.name:<14} {_describe(point)}" for point in artifact.operating_points]
+
+
+def _describe(point: OperatingPoint) -> str:
+    from edge_sdk.manifest import UnsupportedPoint
+
+    if isinstance(point, UnsupportedPoint):
+        return f"not supported: {point.reason}"
+    measured = (
+        f"{name} {100 * rate.value:.2f} % [{100 * rate.low:.2f}, {100 * rate.high:.2f}]"
+        for name, rate in named_rates(point).items()
+    )
+    return f"threshold {point.threshold:#.4g}   {'   '.join(measured)}   {point.data}"
+
+
+def _shape(shape: tuple[int | str, ...]) -> str:
+    return " x ".join(str(size) for size in shape)

@@ -1,0 +1,213 @@
+"""What several commands share: arguments, and how their result is printed."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_sdk.cli.command import Parser
+from edge_sdk.errors import DatasetError, MissingToolError
+
+if TYPE_CHECKING:
+    from edge_sdk.export.data.samples import Dataset
+    from edge_sdk.manifest import Rate, SpoofPoint, VerifyPoint
+
+VERIFY_BUNDLE, SPOOF_BUNDLE = "deepsign", "liveness"
+"""Shipped bundles that commands take where none is named."""
+
+_BUNDLE = "a shipped bundle's name (see `edge-sdk bundles`), a folder, or a .edge file"
+
+
+# --- arguments -------------------------------------------------------------------------------------------------------
+
+
+def add_bundle(parser: Parser, default: str | None = None) -> None:
+    """``BUNDLE``, which may be left out where there is a default."""
+    if default is None:
+        parser.add_argument("bundle", metavar="BUNDLE", help=_BUNDLE)
+    else:
+        parser.add_argument(
+            "bundle", nargs="?", default=default, metavar="BUNDLE", help=f"{_BUNDLE}; default: {default}"
+        )
+
+
+def add_bundle_option(parser: Parser, default: str) -> None:
+    """``--bundle BUNDLE``, where positions are for inputs."""
+    parser.add_argument("--bundle", default=default, metavar="BUNDLE", help=f"{_BUNDLE}; default: {default}")
+
+
+def add_out_bundle(parser: Parser, *, required: bool = True) -> None:
+    """``--out BUNDLE``."""
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=required,
+        metavar="BUNDLE",
+        help="the bundle to write: one file if it ends in .edge, else a folder; one that is there is replaced",
+    )
+
+
+def add_engine(parser: Parser, *, all_engines: bool = False) -> None:
+    """``--engine NAME``."""
+    more = ", or all: every engine that is installed" if all_engines else ""
+    parser.add_argument(
+        "--engine",
+        default="auto",
+        metavar="NAME",
+        help=f"inference engine, such as onnxruntime{more}; default: auto, the best one that is installed",
+    )
+
+
+def add_precision(parser: Parser, default: str = "int8 if the bundle has it") -> None:
+    """``--precision NAME``."""
+    parser.add_argument(
+        "--precision",
+        metavar="NAME",
+        help=f"which variant of the bundle: int8, fp32, or exactly one such as int8.onnx; default: {default}",
+    )
+
+
+def add_threads(parser: Parser) -> None:
+    """``--threads N``."""
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine; default: 1")
+
+
+def add_thread_counts(parser: Parser) -> None:
+    """``--threads N,N``: several counts, each of which is measured."""
+    parser.add_argument(
+        "--threads",
+        type=_counts,
+        default=(1,),
+        metavar="N,N",
+        help="threads of the engine, one number or several separated by commas, each of which is measured; default: 1",
+    )
+
+
+def add_json(parser: Parser) -> None:
+    """``--json``."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+
+
+def add_data(parser: Parser, *, required: bool = True) -> None:
+    """``--data SPEC...``; the end of the help lists the kinds of data sets."""
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        required=required,
+        default=[],
+        metavar="SPEC",
+        help="data sets to read, each as KIND:PATH; the kinds are listed below",
+    )
+    parser.add_section("data sets of signatures", _signature_sets)
+    parser.add_section("data sets of faces", _face_sets)
+    parser.add_section("made of other data sets", _rendered_sets)
+
+
+def add_subjects_file(parser: Parser) -> None:
+    """``--subjects-file FILE``, for :func:`load_data`."""
+    parser.add_argument(
+        "--subjects-file",
+        type=Path,
+        metavar="FILE",
+        help="use only these people of the data: one name a line (cedar/12), or a run's split.json (its test people)",
+    )
+
+
+def add_seed(parser: Parser, of: str) -> None:
+    """``--seed N``."""
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=f"seed of {of}; default: 0")
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    try:
+        counts = tuple(int(word) for word in text.split(","))
+    except ValueError:
+        counts = ()
+    if not counts or min(counts) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one number from 1 on, or several separated by commas")
+    return counts
+
+
+# --- data sets -------------------------------------------------------------------------------------------------------
+
+
+def _signature_sets() -> Iterable[tuple[str, str]]:
+    from edge_sdk.export.data.signatures.layouts import LAYOUTS
+
+    yield from ((f"{kind}:PATH", layout.description) for kind, layout in LAYOUTS.items())
+    yield "synthetic:N", "N made-up writers, drawn once; synthetic:N@SEED draws others"
+
+
+def _face_sets() -> Iterable[tuple[str, str]]:
+    from edge_sdk.export.data.faces.layouts import FACES
+
+    yield from ((f"{kind}:PATH", str(getattr(layout, "description", ""))) for kind, layout in FACES.items())
+
+
+def _rendered_sets() -> Iterable[tuple[str, str]]:
+    yield "photo+KIND:PATH", "photographs of these signatures on paper, rendered"
+    yield "print+KIND:PATH", "attacks with prints of these live faces, rendered"
+    yield "screen+KIND:PATH", "attacks with screens that show these live faces, rendered"
+    yield "camera+KIND:PATH", "these live faces before the camera of print+ and screen+, rendered"
+    yield "crop+KIND:PATH", "faces cut out as a device does; stands before all others: crop+print+cfp:PATH"
+
+
+def load_data(arguments: argparse.Namespace, *, quiet: bool = False) -> Dataset:
+    """Read ``--data``, of the people in ``--subjects-file`` if there is one, with its progress on standard error."""
+    from edge_sdk.export.data.load import load
+    from edge_sdk.export.training.progress import Progress
+
+    with Progress(quiet=quiet) as progress:
+        data = load(*arguments.data, progress=progress.report)
+    return data.select(read_subjects(arguments.subjects_file)) if arguments.subjects_file else data
+
+
+def read_subjects(path: Path) -> list[str]:
+    """Names of people, one a line; of a run's ``split.json`` its test people. DatasetError if there are none."""
+    if path.suffix == ".json":
+        from edge_sdk.export.data.splits import Split
+
+        return list(Split.read(path).test)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path} holds no list of people: {error}") from error
+    people = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    if not people:
+        raise DatasetError(f"{path} names nobody")
+    return people
+
+
+@contextlib.contextmanager
+def export_extra() -> Iterator[None]:
+    """Imports below it need the ``export`` extra: where a package is missing, ``MissingToolError`` names both."""
+    try:
+        yield
+    except MissingToolError:
+        raise
+    except ImportError as error:
+        raise MissingToolError(error.name or "a package", "export") from error
+
+
+# --- results ---------------------------------------------------------------------------------------------------------
+
+
+def print_result(arguments: argparse.Namespace, values: dict[str, Any], text: str) -> None:
+    """Print the values as JSON where ``--json`` was given, else the text."""
+    print(json.dumps(values, allow_nan=False) if arguments.json else text)
+
+
+def named_rates(point: VerifyPoint | SpoofPoint) -> dict[str, Rate]:
+    """The error rates of an operating point: FMR and FNMR, or APCER and BPCER."""
+    names = (name for name in ("fmr", "fnmr", "apcer", "bpcer") if hasattr(point, name))
+    return {name.upper(): getattr(point, name) for name in names}
+
+
+def report_progress(line: str) -> None:
+    """A line on standard error, which leaves standard output to the result."""
+    print(line, file=sys.stderr, flush=True)

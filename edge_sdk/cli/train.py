@@ -1,0 +1,124 @@
+"""``edge-sdk train``: weights of a recipe."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_sdk.cli.command import ACCEPTED, Parser
+from edge_sdk.cli.options import add_data, add_json, add_seed, export_extra, print_result
+from edge_sdk.errors import UsageError
+
+if TYPE_CHECKING:
+    from edge_sdk.export.data.splits import Split
+    from edge_sdk.export.training.hooks import Guide
+
+SUMMARY = "Train a recipe on data sets, or resume an interrupted run."
+DETAILS = (
+    "Reads pictures of the data sets and writes a run: a folder with the weights, the settings and the split of "
+    "people. `edge-sdk export` makes a bundle of it. A run that was interrupted is resumed by the same command."
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Say what the command takes."""
+    add_training_options(parser)
+
+
+def add_training_options(parser: Parser) -> None:
+    """What :func:`train` takes."""
+    parser.add_argument("recipe", help="the model to train (see `edge-sdk recipes`), for example deepsign")
+    parser.add_argument("--preset", default="best", help="training settings of the recipe; default: best")
+    add_data(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
+    add_seed(parser, "the split, the weights and the order of pictures")
+    parser.add_argument(
+        "--split",
+        type=Path,
+        metavar="FILE",
+        help="JSON file with the people of each role (train, validation, thresholds, guardrail, test); "
+        "default: drawn by the seed",
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="length of the training in optimiser steps; shortens a preset only. With --qat: steps with int8 simulated",
+    )
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="pretrained weights to start from, such as torchvision's mobilenet_v2",
+    )
+    parser.add_argument(
+        "--from", dest="source", type=Path, metavar="RUN", help="with --qat: the finished run to continue"
+    )
+    parser.add_argument(
+        "--qat",
+        action="store_true",
+        help="quantisation-aware training: continue RUN with int8 simulated; its split is the default",
+    )
+    parser.add_argument("--tiny", action="store_true", help="train the recipe's small test version, to try things out")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train."""
+    return train(arguments, lambda _split: None)
+
+
+def train(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None]) -> int:
+    """Train, with what else is to be learned for a split of people, or None, and print where the run is."""
+    with export_extra():
+        from edge_sdk.export import recipes
+        from edge_sdk.export.data.load import load
+        from edge_sdk.export.data.splits import Split
+        from edge_sdk.export.qat.run import QuantisationAware
+        from edge_sdk.export.training import loop
+        from edge_sdk.export.training.progress import Progress
+        from edge_sdk.export.training.run import Run
+    source, steps = arguments.source, arguments.steps
+    if (source is None) == arguments.qat:
+        raise UsageError("--from RUN and --qat go together: a finished run is continued with int8 simulated")
+    with Progress(quiet=process_rank() > 0) as progress:
+        data = load(*arguments.data, progress=progress.report)
+    split = Split.read(arguments.split) if arguments.split else None
+    qat = QuantisationAware.read(source, split, **({} if steps is None else {"steps": steps})) if source else None
+    split = qat.split if qat else split or Split.draw(data, arguments.seed)
+    data = data.select(split.everybody)  # now, for the export would miss them only after the training
+    outcome = loop.train(
+        Run(
+            recipe=recipes.get(arguments.recipe),
+            preset_name=arguments.preset,
+            folder=arguments.out,
+            data=tuple(arguments.data),
+            train=data.select(split.train),
+            validation=data.select(split.validation),
+            seed=arguments.seed,
+            steps=steps,
+            tiny=arguments.tiny,
+            guide=guide(split),
+            weights=arguments.weights,
+            qat=qat,
+        )
+    )
+    if process_rank() > 0:
+        return ACCEPTED
+    split.write(arguments.out / "split.json")
+    values = {"run": str(arguments.out), "steps": outcome.steps, **outcome.measured, "seconds": outcome.seconds}
+    found = loop.told(outcome.measured)[0]
+    lines = (
+        f"{outcome.steps} steps in {outcome.seconds / 60:.1f} minutes; validation {found}",
+        f"next: edge-sdk export {arguments.out} --out {arguments.recipe}.edge",
+    )
+    print_result(arguments, values, "\n".join(lines))
+    return ACCEPTED
+
+
+def process_rank() -> int:
+    """Which of ``torchrun``'s processes this is; the first one prints for all."""
+    return int(os.environ.get("RANK", "0"))

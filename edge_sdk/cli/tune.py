@@ -1,0 +1,78 @@
+"""``edge-sdk tune``: which engine and variant are fastest here."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import TYPE_CHECKING
+
+from edge_sdk.cli.command import ACCEPTED, Parser
+from edge_sdk.cli.options import (
+    VERIFY_BUNDLE,
+    add_bundle,
+    add_json,
+    add_thread_counts,
+    print_result,
+    report_progress,
+)
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle import Bundle
+    from edge_sdk.runtime.tune import TimedRun
+
+SUMMARY = "Time every engine here, and let --engine auto take the fastest."
+DETAILS = (
+    "Runs each variant of the bundle on each installed engine, prints the times and stores the order for this bundle "
+    "in the file that EDGE_SDK_TUNING names (by default in your configuration folder)."
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Say what the command takes."""
+    add_bundle(parser, VERIFY_BUNDLE)
+    add_thread_counts(parser)
+    parser.add_argument(
+        "--seconds", type=float, default=10.0, metavar="S", help="time for all measurements together; default: 10"
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, store and print."""
+    from edge_sdk.bundle import Bundle
+    from edge_sdk.runtime import tuning_store
+    from edge_sdk.runtime.tune import rows, tune
+
+    bundle = Bundle.open(arguments.bundle)
+    laps = tune(bundle, threads=arguments.threads, seconds=arguments.seconds, say=report_progress)
+    stored, problem = "", ""
+    try:
+        stored = str(tuning_store.store(rows(bundle, laps)))
+    except (OSError, RuntimeError) as exc:  # a read-only system; RuntimeError: no home
+        problem = str(exc)
+    best = [next(lap for lap in laps if lap.threads == count) for count in sorted(set(arguments.threads))]
+    best = [lap for lap in best if lap.median_ms is not None]
+    values = {
+        "id": bundle.id,
+        "laps": [dataclasses.asdict(lap) for lap in laps],
+        "best": [dataclasses.asdict(lap) for lap in best],
+        "stored": stored or None,
+        "problem": problem or None,
+    }
+    print_result(arguments, values, f"{_table(laps)}\n{_advice(bundle, best, stored, problem)}")
+    return ACCEPTED
+
+
+def _table(laps: tuple[TimedRun, ...]) -> str:
+    lines = [f"{'engine':<16}{'artifact':<16}{'threads':>7}{'MB':>9}{'median ms':>12}{'p99 ms':>10}{'passes':>9}"]
+    for lap in laps:
+        measured = f"{lap.median_ms:12.3f}{lap.p99_ms:10.3f}{lap.passes:9}" if lap.passes else f"  no: {lap.excluded}"
+        lines.append(f"{lap.engine:<16}{lap.artifact:<16}{lap.threads:>7}{lap.size / 1e6:9.3f}{measured}")
+    return "\n".join(lines)
+
+
+def _advice(bundle: Bundle, best: list[TimedRun], stored: str, problem: str) -> str:
+    options = [f"--engine {lap.engine} --precision {lap.artifact} --threads {lap.threads}" for lap in best]
+    if stored:
+        return "\n".join([f"stored for {bundle.id} in {stored}; --engine auto now means:", *options])
+    return "\n".join([f"not stored ({problem}); say what was found:", *options])

@@ -1,0 +1,84 @@
+"""``edge-sdk verify``: are these the same person?"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
+from edge_sdk.cli.options import (
+    VERIFY_BUNDLE,
+    add_bundle_option,
+    add_engine,
+    add_json,
+    add_precision,
+    add_threads,
+    print_result,
+)
+from edge_sdk.errors import TemplateError
+
+if TYPE_CHECKING:
+    from edge_sdk.runtime import Verifier
+
+SUMMARY = "Decide whether two pictures are of the same person."
+DETAILS = (
+    "Reads one or more reference pictures, or one template that `edge-sdk enroll` wrote, and compares the last "
+    "picture with them. Exit code 0: accepted, 1: rejected."
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Say what the command takes."""
+    parser.add_argument(
+        "reference", nargs="+", help="pictures of one person, or one template that `edge-sdk enroll` wrote"
+    )
+    parser.add_argument("query", help="the picture to compare with them")
+    add_verifier_options(parser)
+    parser.add_argument(
+        "--operating-point",
+        metavar="NAME",
+        help="the bundle's threshold to use, such as fmr_1e-2 (`edge-sdk inspect` lists them); default: that of the "
+        "lowest false match rate that still accepts half of the genuine pairs",
+    )
+
+
+def add_verifier_options(parser: Parser) -> None:
+    """What :func:`open_verifier` takes."""
+    add_bundle_option(parser, VERIFY_BUNDLE)
+    add_precision(parser)
+    add_engine(parser)
+    add_threads(parser)
+    add_json(parser)
+
+
+def open_verifier(arguments: argparse.Namespace, operating_point: str | None = None) -> Verifier:
+    """Open the verifier that the arguments ask for."""
+    from edge_sdk.runtime import Verifier
+
+    return Verifier(
+        arguments.bundle,
+        engine=arguments.engine,
+        precision=arguments.precision,
+        operating_point=operating_point,
+        threads=arguments.threads,
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare and print the decision."""
+    from edge_sdk.runtime import Template
+
+    (first, *others), query = arguments.reference, arguments.query
+    if others and (template := next(filter(Template.is_at, arguments.reference), None)):
+        raise TemplateError(f"{template} is a template: it stands for all references and takes none beside it")
+    reference = Template.load(first) if not others and Template.is_at(first) else [first, *others]
+    with open_verifier(arguments, arguments.operating_point) as verifier:
+        result = verifier.verify(reference, query)
+    decision = "ACCEPTED" if result else "REJECTED"
+    lines = [
+        f"{decision}   score {result.score:.4f}, accepted from {result.threshold:.4f} ({result.operating_point})",
+        *([f"quality: {', '.join(result.quality)}"] if result.quality else []),
+        f"{result.bundle_id}, {verifier.artifact.id} on {verifier.engine}, {result.timings.total_ms:.1f} ms",
+    ]
+    print_result(arguments, result.as_dict(), "\n".join(lines))
+    return ACCEPTED if result else REJECTED

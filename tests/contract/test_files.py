@@ -1,0 +1,54 @@
+"""Every file of the user is written by :mod:`edge_sdk.files`, and only it knows where caches and settings lie."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from ..paths import ROOT
+
+PACKAGE = ROOT / "edge_sdk"
+WRITES = re.compile(r"(mkstemp|NamedTemporaryFile|write_text|write_bytes|savefig|imwrite|savez|user_cache_\w+)$")
+OWN_FOLDERS = {
+    "files.py": "it is the writer",
+    "bundle/": "publishes a whole folder in two steps, and reads it back before",
+    "export/data/signatures/synthetic.py": "fills a folder that appears as a whole",
+    "calibration/quantization/": "files of a TemporaryDirectory, read by a library",
+    "export/formats/": "files of a TemporaryDirectory, read by a library",
+}
+FOLDERS = re.compile(r"XDG_\w+|EDGE_SDK_CACHE|EDGE_SDK_CONFIG|LOCALAPPDATA")
+
+
+def sources() -> dict[str, ast.Module]:
+    return {
+        path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
+
+
+def called(tree: ast.Module) -> set[str]:
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return {ast.unparse(function) for function in calls}
+
+
+def test_files_are_written_by_one_module() -> None:
+    elsewhere = {
+        name: found
+        for name, tree in sources().items()
+        if not name.startswith(tuple(OWN_FOLDERS))
+        if (found := {call for call in called(tree) if WRITES.search(call) and not call.startswith("files.")})
+    }
+    assert elsewhere == {
+        "export/training/loop.py": {"figure.savefig"},
+        "export/evaluation/plots.py": {"figure.savefig"},
+    }
+
+
+def test_folders_of_the_user_are_known_to_one_module() -> None:
+    found = {
+        name
+        for name, tree in sources().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and FOLDERS.fullmatch(node.value)
+    }
+    assert found == {"files.py"}
