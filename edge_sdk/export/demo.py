@@ -16,14 +16,14 @@ from edge_sdk.export.evaluation.verification import report
 from edge_sdk.export.evaluation.verification.evaluate import evaluate
 from edge_sdk.export.packaging.build import export
 from edge_sdk.export.training.loop import train
-from edge_sdk.export.training.run import Run
+from edge_sdk.export.training.run import TrainingRun
 from edge_sdk.runtime.verifier import Verifier
 
 WRITERS = 48
 
 
 def demo(folder: Path, say: Callable[[str], None]) -> None:
-    """Run it in ``folder``, telling ``say`` line by line.
+    """TrainingRun it in ``folder``, telling ``say`` line by line.
 
     The folder holds the training run, the bundle and the report afterwards. The training resumes if it was
     interrupted.
@@ -34,8 +34,8 @@ def demo(folder: Path, say: Callable[[str], None]) -> None:
     split = Split.draw(data, seed=0)
     run = folder / "run"
     say("2. training a small DeepSign")
-    outcome = train(
-        Run(
+    result = train(
+        TrainingRun(
             recipes.get("deepsign"),
             "quick",
             run,
@@ -45,7 +45,7 @@ def demo(folder: Path, say: Callable[[str], None]) -> None:
         )
     )
     split.write(run / "split.json")
-    say(f"   {outcome.steps} steps in {outcome.seconds:.0f} s")
+    say(f"   {result.steps} steps in {result.seconds:.0f} s")
     say("3. exporting: float, int8, thresholds for each, what int8 costs")
     # A minute of training on few people cannot pass a guardrail of half a point; the bundle says so.
     bundle = export(run, folder / "demo.edge", name="demo", enforce=False, say=lambda text: say(indent(text, "   ")))

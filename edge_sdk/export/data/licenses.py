@@ -42,6 +42,6 @@ def _licence(name: str, own: Collection[str]) -> Licence:
     if name in PRETRAINED:
         return PRETRAINED[name]
     raise DatasetError(
-        f"the licence of the data set {name} is not known: it has no row in edge_sdk/export/data/, and is no folder that "
-        "was given as folder:, live: or spoof:"
+        f"the licence of the data set {name} is not known: it has no row in edge_sdk/export/data/, and "
+        "is no folder that was given as folder:, live: or spoof:"
     )

@@ -53,7 +53,9 @@ def load_unlabeled(*specs: str, modality: str, progress: ReportProgress = unrepo
         UsageError: a specification cannot be read.
     """
     parts = [
-        _load_one(spec, progress) if catalogue.find(original(spec.partition(":")[0])) else _load_files(Path(spec), modality)
+        _load_one(spec, progress)
+        if catalogue.find(original(spec.partition(":")[0]))
+        else _load_files(Path(spec), modality)
         for spec in specs
     ]
     return Dataset(
@@ -61,6 +63,10 @@ def load_unlabeled(*specs: str, modality: str, progress: ReportProgress = unrepo
         tuple(sample for part in parts for sample in part.samples),
         frozenset[str]().union(*(part.own for part in parts)),
     )
+
+
+def _is_known(spec: str) -> bool:
+    return catalogue.find(original(spec.partition(":")[0])) is not None
 
 
 def original(name: str) -> str:

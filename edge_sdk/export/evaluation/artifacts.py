@@ -14,7 +14,7 @@ from edge_sdk.export.evaluation.verification.artifacts import VerificationEvalua
 from edge_sdk.export.formats.artifacts import Graphs
 from edge_sdk.export.recipes import Recipe
 from edge_sdk.export.training.finished import FinishedRun
-from edge_sdk.manifest import EmbeddingDistance, LogLikelihoodRatio
+from edge_sdk.manifest import EmbeddingDistance
 
 __all__ = ["ArtifactEvaluator", "Interface", "Measured", "examiner", "is_liveness"]
 
@@ -39,5 +39,5 @@ def examiner(trained: FinishedRun, graphs: Graphs) -> ArtifactEvaluator:
 
 
 def is_liveness(recipe: Recipe) -> bool:
-    """Whether a recipe tells live faces from attacks."""
-    return recipe.modality == "face" and not isinstance(recipe.score, EmbeddingDistance | LogLikelihoodRatio)
+    """Whether a recipe tells live samples from attacks."""
+    return recipe.task == "spoof"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -17,7 +18,9 @@ from torch.nn import functional
 
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.samples import Indices, Labels, Sample
+from edge_sdk.export.data.sampling import Origin
 from edge_sdk.export.losses.distillation import EmbeddingDistillation
+from edge_sdk.export.losses.task import Distillation
 from edge_sdk.export.losses.tasks import EmbeddingTask
 from edge_sdk.manifest import Score
 
@@ -49,7 +52,8 @@ def l2(network: nn.Module, coefficients: Mapping[str, float]) -> torch.Tensor:
 class _MetricObjective:
     """What objectives of embeddings have in common."""
 
-    distillation = EmbeddingDistillation
+    distillation: ClassVar[type[Distillation]] = EmbeddingDistillation
+    attacks: ClassVar[Origin | None] = None
 
     def task(
         self, labels: Labels, samples: Sequence[Sample], *, score: Score, outputs: Sequence[str], embedding_size: int

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.samples import Labels, Sample
+from edge_sdk.export.data.sampling import Origin
 from edge_sdk.export.losses.distillation import ReconstructionDistillation
 from edge_sdk.export.losses.task import Distillation
 from edge_sdk.export.losses.tasks import OneClassTask, require_sample_score
@@ -145,6 +146,8 @@ class OneClass:
         criterion: Scalar loss of what the network returns in training mode.
         images: Live images in a step.
     """
+
+    attacks: ClassVar[Origin | None] = None
 
     criterion: Criterion
     images: int

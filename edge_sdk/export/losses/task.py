@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from edge_sdk.export.data.samples import Indices, Labels, Sample
+from edge_sdk.export.data.sampling import Origin
 from edge_sdk.manifest import Score
 
 
@@ -94,7 +94,7 @@ class TrainingTask(Protocol):
         """Scalar loss of what the network, in training mode, made of a step's samples."""
         ...
 
-    def outputs(self, network: nn.Module, images: torch.Tensor) -> NDArray[np.floating]:
+    def outputs(self, network: Any, images: torch.Tensor) -> NDArray[np.floating]:
         """``(N, ...)``: what :meth:`measure` needs of a batch; the network is in evaluation mode."""
         ...
 
@@ -117,6 +117,11 @@ class Objective(Protocol):
     @property
     def distillation(self) -> type[Distillation] | None:
         """The settings of a student with this objective; None where it cannot have a teacher."""
+        ...
+
+    @property
+    def attacks(self) -> Origin | None:
+        """Attacks of another origin are neither learned from nor validated on; None leaves out nothing."""
         ...
 
     def task(

@@ -19,7 +19,7 @@ from edge_sdk.calibration.quantization import onnx_int8
 from edge_sdk.calibration.quantization.methods import choose
 from edge_sdk.calibration.quantization.mixed_precision import keep_float
 from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError
-from edge_sdk.export.data.licenses import terms
+from edge_sdk.export.data.licenses import data_license
 from edge_sdk.export.evaluation.artifact_protocol import Table
 from edge_sdk.export.evaluation.artifacts import ArtifactEvaluator, Measured, examiner
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind, check, kinds
@@ -209,7 +209,7 @@ def _write(
             name=name,
             version=version,
             task=interface.task,
-            modality=trained.recipe.modality,
+            modality=trained.recipe.modality,  # type: ignore[arg-type]  # a name, soon
             inputs=(
                 manifest.Input(
                     name=INPUT,
@@ -232,7 +232,7 @@ def _write(
                 for one in measured
             ),
             training=training,
-            data_terms=terms(training.data),
+            data_terms=data_license(training.data, trained.own_data),
             golden=manifest.Golden(
                 inputs=tuple(writer.add(path, data) for path, data in examiner.golden().items()),
                 scores={key: score for key, (score, _) in golden.items()},

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -83,7 +84,7 @@ class _Loop:
         self.network = network = run.network()
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(self.preset.average), use_buffers=True)
         optimizer = build_optimizer(self.preset, [p for p in network.parameters() if p.requires_grad])
-        simulated = _unchanged
+        simulated: Callable[[nn.Module], nn.Module] = _unchanged
         if run.continued:
             simulated = run.continued.simulation(run.preset, run.train, run.validation, run.seed)
         self.model, self.optimizer = fabric.setup(channels_last(simulated(network)), optimizer)
@@ -106,7 +107,7 @@ class _Loop:
         self.targets = run.hook.prepare(student, fabric, progress) if run.hook else None
 
     def _learned(self) -> tuple[Dataset, Filtered | None]:
-        """All that is trained on: the run's people and the preset's further ones, without what its filter leaves out."""
+        """All that is trained on: the run's people and the preset's further ones, as its filter leaves them."""
         learned = self.run.train
         if self.preset.extra:
             learned = joined(learned, load(*self.preset.extra, progress=self.progress.report))

@@ -136,9 +136,7 @@ class RunRecord(RunConfig, frozen=True, kw_only=True):
         """A run's settings with what else is noted."""
         fields = {name: getattr(config, name) for name in RunConfig.__struct_fields__}
         plain = json.loads(json.dumps(settings, default=str))  # operations are shown, not read
-        return cls(
-            **fields, data=data, own_data=own_data, left_out=left_out, patience=patience, settings=plain
-        )
+        return cls(**fields, data=data, own_data=own_data, left_out=left_out, patience=patience, settings=plain)
 
     @property
     def steps_before(self) -> int:

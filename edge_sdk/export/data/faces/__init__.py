@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from edge_sdk import images
 from edge_sdk.export.data.faces import crops, golden, recapture
 from edge_sdk.export.data.faces.layouts import SOURCES
-from edge_sdk.export.data.modality_data import Crop, ModalityData, Rendering
+from edge_sdk.export.data.layouts import Entry
+from edge_sdk.export.data.modality_data import Count, Crop, ModalityData, Rendering
 
 SPOOF_LIMITS = """\
 - Gray crops of one face each, cut out as the manifest says. It does not say who somebody is.

@@ -45,6 +45,6 @@ DATA = ModalityData(
     limits={"verify": LIMITS},
     view=images.load,
     renderings={
-        "photo": Rendering(photographs.photographed_entries, "photographs of these scans, on paper, by a phone's camera"),
+        "photo": Rendering(photographs.photographed_entries, "photographs of these signatures on paper"),
     },
 )

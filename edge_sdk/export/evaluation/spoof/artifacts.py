@@ -10,14 +10,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk import images, manifest
+from edge_sdk import manifest, modalities
 from edge_sdk.calibration import guardrail
 from edge_sdk.calibration.metrics import presentation_attack
 from edge_sdk.calibration.metrics.presentation_attack import AttackScores
 from edge_sdk.calibration.thresholds import rate, spoof_points, spoof_shortage
 from edge_sdk.errors import DatasetError, ScoreError
-from edge_sdk.export.data.cache import prepared
-from edge_sdk.export.data.faces import golden
+from edge_sdk.export.data import catalogue
+from edge_sdk.export.data.cache import compact, prepared
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.evaluation.artifact_protocol import Interface, Measured, Table, interval
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind
@@ -124,11 +124,13 @@ class SpoofEvaluator:
         return ranks, rates
 
     def golden(self) -> Mapping[str, bytes]:
-        return {f"golden/{name}.png": png for name, png in golden.pngs().items()}
+        made = catalogue.of(self.trained.recipe.modality).golden["spoof"]()
+        return {f"golden/{name}": data for name, data in made.items()}
 
     def golden_score(self, measured: Measured) -> tuple[float, float]:
         pipeline = self.trained.preset.preprocessing
-        faces = [np.rint(apply(pipeline, images.load(png))[0] * 255).astype(np.uint8) for png in self.golden().values()]
+        modality = modalities.get(self.trained.recipe.modality)
+        faces = [compact(pipeline, apply(pipeline, modality.decode(data))) for data in self.golden().values()]
         score = float(self._judge(measured.kind, measured.model, np.stack(faces)).mean())
         spread = float(self._scores(REFERENCE, self.graphs.onnx, "thresholds").std())
         return score, max(GOLDEN_TOLERANCE[measured.kind.precision] * spread, LEAST_TOLERANCE)

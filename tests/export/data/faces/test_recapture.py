@@ -12,7 +12,7 @@ import pytest
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.faces.instruments import MEDIA, NoInstrument, Paper, Screen
 from edge_sdk.export.data.faces.recapture import CAMERA, Picture, Shot, photographed, recapture
-from edge_sdk.export.data.licenses import terms
+from edge_sdk.export.data.licenses import data_license
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import joined
 from edge_sdk.export.data.splits import split_subjects
@@ -247,8 +247,8 @@ def test_attacks_are_of_the_same_people(tmp_path: Path) -> None:
     everything = joined(live, *(load(f"{species}+spoof:{tmp_path}/mine") for species in MEDIA))
     assert everything.subjects == live.subjects
     assert split_subjects(everything, seed=1) == split_subjects(live, seed=1)
-    assert terms(["print+lfw", "lfw"]) == terms(["lfw"])
-    assert "a+b: the user's own data" in terms(["a+b"]).statement
+    assert data_license(["print+lfw", "lfw"]) == data_license(["lfw"])
+    assert "a+b: the user's own data" in data_license(["print+a+b"], own={"a+b"}).statement
 
 
 def test_specifications_and_faces_that_cannot_be_read(tmp_path: Path) -> None:
