@@ -1,10 +1,10 @@
-# Every target sets up what it needs. The README lists the same steps as plain commands.
+# Every target sets up what it needs. docs/install.md lists the same steps as plain commands.
 PYTHON ?= python3
 BIN := .venv/bin
 EXPORT := .venv/.export
 DEV := .venv/.dev
 
-.PHONY: demo test check format lint types wheel-test clean
+.PHONY: demo test check format lint types docs wheel-test clean
 
 # train a small model on synthetic signatures, quantise it, verify with it and with the shipped one
 demo: $(EXPORT)
@@ -19,7 +19,7 @@ wheel-test: $(DEV)
 
 check: $(DEV)
 	$(BIN)/ruff format --check .
-	$(MAKE) lint types test
+	$(MAKE) lint types docs test
 
 format: $(DEV)
 	$(BIN)/ruff format .
@@ -31,6 +31,10 @@ lint: $(DEV)
 
 types: $(DEV)
 	$(BIN)/mypy
+
+# the pages of docs/ and the API reference as a site: build/docs/index.html
+docs: $(DEV)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
 	rm -rf .venv runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,7 +24,7 @@ from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.data.splits import Split
-from edge_sdk.export.evaluation.verification.evaluate import embed
+from edge_sdk.export.evaluation.verification.samples import embed
 from edge_sdk.runtime.tune import TimedRun, tune
 
 REFERENCE = ("onnxruntime", "fp32.onnx")

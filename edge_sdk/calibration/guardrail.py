@@ -36,6 +36,7 @@ from edge_sdk.calibration.metrics.verification import (
 )
 from edge_sdk.errors import GuardrailError, ScoreError, UsageError
 from edge_sdk.manifest import AccuracyDifference
+from edge_sdk.tables import Table
 
 OUTSIDE_BAND = 0.999
 """Outside the reported band round the threshold, at least this share of the decisions is equal."""
@@ -153,21 +154,20 @@ def enforce(drifts: Sequence[AccuracyDifference], artifacts: Sequence[str] = ())
     if not passes(drifts):
         raise GuardrailError(
             "an artifact may cost more accuracy than the budget allows: where undecidable, measure on more people; "
-            f"where it fails, calibrate with samples like those of the field\n{table(drifts, artifacts)}"
+            f"where it fails, calibrate with samples like those of the field\n{table(drifts, artifacts).plain()}"
         )
 
 
-def table(drifts: Sequence[AccuracyDifference], artifacts: Sequence[str] = ()) -> str:
-    """The drifts as text, one a line, in percentage points; artifacts: the id of each drift's artifact."""
-    rows: list[tuple[str, ...]] = [("artifact", "metric", "data", "delta", "upper 90 %", "budget", "verdict")]
+def table(drifts: Sequence[AccuracyDifference], artifacts: Sequence[str] = ()) -> Table:
+    """The drifts, one a row, in percentage points; artifacts: the id of each drift's artifact."""
+    head = ("artifact", "metric", "data", "delta", "upper 90 %", "budget", "verdict")
+    rows: list[tuple[str, ...]] = []
     for artifact, drift in zip(artifacts or [""] * len(drifts), drifts, strict=True):
         verdict = f"undecidable with {drift.subjects} subjects" if drift.verdict == "undecidable" else drift.verdict
         points = (f"{100 * value:+.2f} pp" for value in (drift.delta, drift.upper90, drift.budget))
         rows.append((artifact, drift.metric, drift.data, *points, verdict))
-    if not artifacts:
-        rows = [row[1:] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    first = 0 if artifacts else 1
+    return Table(head[first:], [row[first:] for row in rows], text=("artifact", "metric", "data", "verdict"))
 
 
 def _statistic(metric: str) -> Statistic:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import ACCEPTED, Parser
-from edge_sdk.cli.options import VERIFY_BUNDLE, add_bundle, add_json, named_rates, print_result
+from edge_sdk.cli.options import VERIFY_BUNDLE, add_bundle, add_json, named_rates, print_result, warn_of_opencv
 from edge_sdk.errors import EdgeSdkError
 
 if TYPE_CHECKING:
@@ -32,11 +32,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     from edge_sdk.bundle import Bundle
 
+    warn_of_opencv()
     bundle = Bundle.open(arguments.bundle)
     for entry in bundle.manifest.files:
         bundle.read(entry)  # a damaged file is found here, not on the device
     here = _chosen_here(bundle)
-    values = {"id": bundle.id, "auto": here, "manifest": msgspec.to_builtins(bundle.manifest)}
+    values = {
+        "id": bundle.id,
+        "auto": here,
+        "manifest": msgspec.to_builtins(bundle.manifest),
+    }
     print_result(arguments, values, "\n".join(_lines(bundle, here)))
     return ACCEPTED
 

@@ -192,6 +192,14 @@ def print_result(arguments: argparse.Namespace, values: dict[str, Any], text: st
     print(json.dumps(values, allow_nan=False) if arguments.json else text)
 
 
+def warn_of_opencv() -> None:
+    """Say on standard error which OpenCV package to keep, where several are installed."""
+    from edge_sdk import opencv
+
+    if advice := opencv.advice():
+        report_progress(f"edge-sdk: warning: {advice}")
+
+
 def named_rates(point: VerifyPoint | SpoofPoint) -> dict[str, Rate]:
     """The error rates of an operating point: FMR and FNMR, or APCER and BPCER."""
     names = (name for name in ("fmr", "fnmr", "apcer", "bpcer") if hasattr(point, name))

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
-from edge_sdk.cli.options import VERIFY_BUNDLE, add_bundle, add_engine, add_json, add_threads, print_result
+from edge_sdk.cli.options import (
+    VERIFY_BUNDLE,
+    add_bundle,
+    add_engine,
+    add_json,
+    add_threads,
+    print_result,
+    warn_of_opencv,
+)
+from edge_sdk.tables import Table
 
 if TYPE_CHECKING:
     from edge_sdk.runtime.selftest import Replay
@@ -31,17 +41,20 @@ def run(arguments: argparse.Namespace) -> int:
     """Replay and print a line for each variant and engine."""
     from edge_sdk.runtime.selftest import passed, selftest
 
+    warn_of_opencv()
     replays = selftest(arguments.bundle, engine=arguments.engine, threads=arguments.threads)
     success = passed(replays)
     nothing = all(replay.status == "skipped" for replay in replays)
     last = "passed" if success else f"FAILED{': nothing was replayed' if nothing else ''}"
     values = {"passed": success, "replays": [dataclasses.asdict(replay) for replay in replays]}
-    print_result(arguments, values, "\n".join([*map(_line, replays), last]))
+    print_result(arguments, values, f"{_table(replays).plain()}\n{last}")
     return ACCEPTED if success else REJECTED
 
 
-def _line(replay: Replay) -> str:
-    score = "" if replay.score is None else f"{replay.score:.6f}, "
-    wanted = f"expected {replay.expected:.6f} +- {replay.tolerance:g}   "
-    what = f"{replay.status.upper():<8} {replay.artifact_id:<16} {replay.engine:<14}"
-    return f"{what} {'' if replay.status == 'skipped' else score + wanted}{replay.detail}".rstrip()
+def _table(replays: Sequence[Replay]) -> Table:
+    rows = []
+    for replay in replays:
+        score = "" if replay.score is None else f"{replay.score:.6f}"
+        expected = "" if replay.status == "skipped" else f"{replay.expected:.6f} +- {replay.tolerance:g}"
+        rows.append((replay.status.upper(), replay.artifact_id, replay.engine, score, expected, replay.detail))
+    return Table(("", "artifact", "engine", "score", "expected", ""), rows, text=("", "artifact", "engine"))

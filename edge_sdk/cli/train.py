@@ -86,6 +86,8 @@ def train(arguments: argparse.Namespace, hook: Callable[[Split], TrainingHook | 
     source, steps = arguments.source, arguments.steps
     if (source is None) == arguments.qat:
         raise UsageError("--from RUN and --qat go together: a finished run is continued with int8 simulated")
+    recipe = recipes.get(arguments.recipe)
+    recipe.preset(arguments.preset)  # a wrong name is known before data sets are drawn
     with ProgressDisplay(quiet=process_rank() > 0) as progress:
         data = load(*arguments.data, progress=progress.report)
     split = Split.read(arguments.split) if arguments.split else None
@@ -94,7 +96,7 @@ def train(arguments: argparse.Namespace, hook: Callable[[Split], TrainingHook | 
     data = data.select(split.everybody)  # now, for the export would miss them only after the training
     result = train_run(
         TrainingRun(
-            recipe=recipes.get(arguments.recipe),
+            recipe=recipe,
             preset_name=arguments.preset,
             folder=arguments.out,
             data=tuple(arguments.data),

@@ -15,6 +15,7 @@ from edge_sdk.cli.options import (
     print_result,
     report_progress,
 )
+from edge_sdk.tables import Table
 
 if TYPE_CHECKING:
     from edge_sdk.bundle import Bundle
@@ -59,16 +60,18 @@ def run(arguments: argparse.Namespace) -> int:
         "stored": stored or None,
         "problem": problem or None,
     }
-    print_result(arguments, values, f"{_table(laps)}\n{_advice(bundle, best, stored, problem)}")
+    print_result(arguments, values, f"{_table(laps).plain()}\n{_advice(bundle, best, stored, problem)}")
     return ACCEPTED
 
 
-def _table(laps: tuple[TimedRun, ...]) -> str:
-    lines = [f"{'engine':<16}{'artifact':<16}{'threads':>7}{'MB':>9}{'median ms':>12}{'p99 ms':>10}{'passes':>9}"]
+def _table(laps: tuple[TimedRun, ...]) -> Table:
+    rows = []
     for lap in laps:
-        measured = f"{lap.median_ms:12.3f}{lap.p99_ms:10.3f}{lap.passes:9}" if lap.passes else f"  no: {lap.excluded}"
-        lines.append(f"{lap.engine:<16}{lap.artifact:<16}{lap.threads:>7}{lap.size / 1e6:9.3f}{measured}")
-    return "\n".join(lines)
+        times = (f"{lap.median_ms:.3f}", f"{lap.p99_ms:.3f}", str(lap.passes), "") if lap.passes else None
+        excluded = ("", "", "", f"no: {lap.excluded}")
+        rows.append((lap.engine, lap.artifact, str(lap.threads), f"{lap.size / 1e6:.3f}", *(times or excluded)))
+    head = ("engine", "artifact", "threads", "MB", "median ms", "p99 ms", "passes", "")
+    return Table(head, rows, text=("engine", "artifact", ""))
 
 
 def _advice(bundle: Bundle, best: list[TimedRun], stored: str, problem: str) -> str:

@@ -54,7 +54,9 @@ class SpoofDetector(Session[SpoofPoint]):
 
     Args:
         bundle: Name of a shipped bundle, path of a folder or ``.edge`` file, or an opened bundle.
-        engine, precision, threads: As those of :class:`edge_sdk.runtime.verifier.Verifier`.
+        engine: As that of :class:`edge_sdk.runtime.verifier.Verifier`.
+        precision: As that of the verifier.
+        threads: Threads of the engine.
         operating_point: Name of an operating point of the artifact; None takes the one of least APCER that accepts at
             least 7 in 10 of the live captures it was measured on, as ``rule`` asks of a live face's frames, or ``eer``.
         faces: ``"cascade"`` finds the face in a full frame with OpenCV's; ``"cropped"`` says that pictures are crops of

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+
 from edge_sdk.export.training import loop
 from edge_sdk.export.training.run import TrainingRun
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for the signal."""
 
 
@@ -17,9 +18,10 @@ def train_until(run: TrainingRun, step: int) -> None:
 
     def stopping(self: loop._Loop) -> float:
         if self.step == step:
-            raise Killed
+            raise KilledError
         return take_step(self)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop._Loop, "_take_step", stopping)
-        loop.train(run, quiet=True)
+        with pytest.raises(KilledError):
+            loop.train(run, quiet=True)

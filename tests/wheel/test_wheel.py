@@ -206,3 +206,20 @@ def test_the_shipped_bundle_gives_its_scores_with_every_tflite_artifact(board: B
     shown = json.loads(board.cli("selftest", "deepsign", "--engine", board.engine, "--json"))
     passed = {replay["artifact_id"] for replay in shown["replays"] if replay["status"] == "pass"}
     assert passed == {"fp32.tflite", "int8.tflite", "int8-io.tflite"}
+
+
+def test_it_runs_with_opencv_python_too(wheel: Path, tmp_path: Path) -> None:
+    """The package with windows in place of the headless one: docs/install.md."""
+    python = empty_environment(tmp_path / "desktop")
+    install = [*PIP, "--python", str(python), "install"]
+    lock = (ROOT / "requirements" / "runtime.lock").read_text().splitlines()
+    pins = [line for line in lock if line and not line.startswith(("#", "opencv"))]
+    subprocess.run([*install, "--no-deps", *pins, "opencv-python>=4.10,<5", str(wheel)], check=True)
+    desktop = Device(python, tmp_path)
+    if "libGL" in desktop.run(str(python), "-c", "import cv2").stderr:
+        pytest.skip("this machine has no OpenGL library, which opencv-python needs")
+    for bundle in ("deepsign", "liveness"):
+        desktop.cli("selftest", bundle)
+    signature = draw(tmp_path)
+    assert json.loads(desktop.cli("verify", signature, signature, "--json"))["decision"] is True
+    assert json.loads(desktop.cli("spoof", signature, "--json", expect=1).splitlines()[0])["decision"] == "no_face"

@@ -60,5 +60,5 @@ def keep_float(
     raise GuardrailError(
         f"int8 costs more accuracy than the budget allows even with {count} of {len(layers)} layers in float "
         f"({', '.join(layers[:count])}): calibrate with samples like those of the field, or train with "
-        f"quantisation in mind (edge-sdk train --from RUN --qat)\n{guardrail.table(drifts)}"
+        f"quantisation in mind (edge-sdk train --from RUN --qat)\n{guardrail.table(drifts).plain()}"
     )

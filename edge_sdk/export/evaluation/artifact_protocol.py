@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -10,6 +10,7 @@ from edge_sdk import manifest
 from edge_sdk.calibration.metrics.verification import Interval
 from edge_sdk.export.formats.artifacts import Kind
 from edge_sdk.manifest import Rate
+from edge_sdk.tables import Table
 
 
 @dataclass(frozen=True)
@@ -84,15 +85,6 @@ class ArtifactEvaluator(Protocol):
     def interface(self) -> Interface:
         """What the manifest says."""
         ...
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with a sentence above it."""
-
-    note: str
-    head: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
 
 
 def interval(value: Interval | Rate) -> str:

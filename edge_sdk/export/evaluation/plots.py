@@ -10,9 +10,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from edge_sdk.calibration.metrics import verification
 from edge_sdk.calibration.metrics.verification import Floats, ScoreSet
+from edge_sdk.markup import Html
 
 COLORS = ("#1b5e8c", "#c2571a", "#3d7a3a", "#7b4b94", "#8a6d1d", "#2a9d8f", "#b5316b", "#444444")
 _POINTS = 400  # of a curve: more cannot be seen
@@ -46,14 +48,16 @@ def deviates(rates: Floats) -> Floats:
     return np.array([inverse(rate) for rate in np.clip(rates, 1e-5, 1 - 1e-5)])
 
 
-def svg(figure: Figure, axes: Iterable[Axes]) -> str:
+def svg(figure: Figure, axes: Iterable[Axes]) -> Html:
     """The figure as an element; the same figure gives the same bytes."""
     for axis in axes:
         axis.grid(visible=True, color="#eee", linewidth=0.8)
         axis.set_axisbelow(True)
         axis.spines[["top", "right"]].set_visible(False)
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a name with two dollar signs is no formula
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "edge-sdk", "svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    drawn = buffer.getvalue()
-    return drawn[drawn.index("<svg") :]
+    document = buffer.getvalue()
+    return Html(document[document.index("<svg") :])

@@ -20,13 +20,13 @@ from edge_sdk.calibration.quantization.methods import choose
 from edge_sdk.calibration.quantization.mixed_precision import keep_float
 from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError
 from edge_sdk.export.data.licenses import data_license
-from edge_sdk.export.evaluation.artifact_protocol import Table
 from edge_sdk.export.evaluation.artifacts import ArtifactEvaluator, Measured, examiner
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind, check, kinds
 from edge_sdk.export.formats.float_onnx import INPUT
 from edge_sdk.export.packaging import fusion
 from edge_sdk.export.packaging.model_card import model_card
 from edge_sdk.export.training.finished import FinishedRun
+from edge_sdk.tables import Table
 
 VERSIONS = {
     "": ("edge-sdk", "numpy", "onnx", "onnxruntime", "opencv-python-headless", "torch"),
@@ -80,7 +80,7 @@ def export(
     if drifts := {one.kind.id: drift for one in measured for drift in one.drift}:
         if enforce:  # what is raised holds the table
             guardrail.enforce(list(drifts.values()), list(drifts))
-        say(guardrail.table(list(drifts.values()), list(drifts)))
+        say(guardrail.table(list(drifts.values()), list(drifts)).plain())
     say("scoring the test people")
     tested = _tested(maker.examiner, measured)
     say(f"writing {destination}")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.splits import Split
-from edge_sdk.export.evaluation.artifact_protocol import Table, interval
+from edge_sdk.export.evaluation.artifact_protocol import interval
 from edge_sdk.manifest import Manifest, SpoofPoint, UnsupportedPoint, VerifyPoint
+from edge_sdk.tables import Table
+
+_WORDED = ("artifact", "point", "metric", "verdict", "worst attack")
+"""Columns of words."""
 
 
 @dataclass(frozen=True)
@@ -48,34 +52,19 @@ def model_card(manifest: Manifest, split: Split, tested: Sequence[Table]) -> str
         f"Terms: {manifest.data_terms.statement}. Commercial use of the data is {allowed}.\n",
         "## Test people\n",
         "Never seen by training, thresholds or guardrail. 95 % intervals by bootstrap over people.\n",
-        *(f"{table.note}\n\n{_markdown(table.head, table.rows)}" for table in tested),
+        *(table.markdown() for table in tested),
         "## Operating points\n",
         f"Accept when score >= threshold. Measured on: {_data(manifest)}.\n",
-        _markdown(("artifact", "point", "threshold", *words.rates), _points(manifest)),
+        Table(("artifact", "point", "threshold", *words.rates), _points(manifest), text=_WORDED).markdown(),
         "## What int8 costs\n",
-        _markdown(
-            ("artifact", "metric", "delta", "upper 90 %", "budget", "people", "verdict", "equal decisions"),
-            (
-                (
-                    a.id,
-                    d.metric,
-                    f"{100 * d.delta:+.2f} pp",
-                    f"{100 * d.upper90:+.2f} pp",
-                    f"{100 * d.budget:.2f} pp",
-                    str(d.subjects),
-                    d.verdict,
-                    "" if d.agreement is None else f"{100 * d.agreement:.2f} %",
-                )
-                for a in manifest.artifacts
-                for d in a.drift
-            ),
-        ),
+        _cost(manifest).markdown(),
         f"## Limits\n\n{catalogue.of(manifest.modality).limits[manifest.task]}",
     ]
     return "\n".join(parts)
 
 
-def _points(manifest: Manifest) -> Iterable[tuple[str, ...]]:
+def _points(manifest: Manifest) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
     for artifact in manifest.artifacts:
         for point in artifact.operating_points:
             match point:
@@ -85,16 +74,25 @@ def _points(manifest: Manifest) -> Iterable[tuple[str, ...]]:
                     worst = max(point.species, key=lambda kind: point.species[kind].value)
                     last = (interval(point.apcer), interval(point.bpcer), worst)
                 case UnsupportedPoint():
-                    yield (artifact.id, point.name, f"none: {point.reason}", "", "", "")
+                    rows.append((artifact.id, point.name, f"none: {point.reason}", "", "", ""))
                     continue
-            yield (artifact.id, point.name, f"{point.threshold:#.4g}", *last)
+            rows.append((artifact.id, point.name, f"{point.threshold:#.4g}", *last))
+    return rows
+
+
+def _cost(manifest: Manifest) -> Table:
+    rows = [
+        (
+            *(a.id, d.metric, *(f"{100 * x:+.2f} pp" for x in (d.delta, d.upper90)), f"{100 * d.budget:.2f} pp"),
+            *(str(d.subjects), d.verdict, "" if d.agreement is None else f"{100 * d.agreement:.2f} %"),
+        )
+        for a in manifest.artifacts
+        for d in a.drift
+    ]
+    head = ("artifact", "metric", "delta", "upper 90 %", "budget", "people", "verdict", "equal decisions")
+    return Table(head, rows, text=_WORDED)
 
 
 def _data(manifest: Manifest) -> str:
     points = (p for a in manifest.artifacts for p in a.operating_points if not isinstance(p, UnsupportedPoint))
     return ", ".join(sorted({point.data for point in points}))
-
-
-def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

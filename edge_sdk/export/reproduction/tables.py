@@ -17,31 +17,32 @@ from edge_sdk.export.reproduction.protocols import ALL, SIZE_TABLE, SIZES, Figur
 from edge_sdk.export.reproduction.reproduce import Request, Row
 from edge_sdk.export.reproduction.scores import SINGLE
 from edge_sdk.export.reproduction.sizes import Size
+from edge_sdk.tables import Table
 
 NONE = ""
 PAPER = "the paper"
 
 
 @dataclass(frozen=True)
-class Table:
+class ResultTable:
     """Cells to read, and the numbers behind them.
 
     Attributes:
-        head, lines: Of the Markdown table.
+        name: Of its files.
+        table: Of the Markdown file.
         notes: What has to be known to read it.
         facts: What goes into the JSON file: plain values, unrounded.
     """
 
     name: str
     title: str
-    head: tuple[str, ...]
-    lines: tuple[tuple[str, ...], ...]
+    table: Table
     notes: tuple[str, ...]
     facts: dict[str, Any]
 
     def markdown(self) -> str:
-        rows = ("| " + " | ".join(cells) + " |" for cells in (self.head, ("---",) * len(self.head), *self.lines))
-        return "\n".join([f"# {self.title}", "", *rows, "", *(f"- {note}" for note in self.notes)]) + "\n"
+        notes = "".join(f"- {note}\n" for note in self.notes)
+        return f"# {self.title}\n\n{self.table.markdown()}\n{notes}"
 
     def as_dict(self) -> dict[str, Any]:
         return {"table": self.name, "title": self.title, **self.facts, "notes": list(self.notes)}
@@ -54,7 +55,7 @@ class Table:
         return paths
 
 
-def size_table(sizes: Sequence[Size]) -> Table:
+def size_table(sizes: Sequence[Size]) -> ResultTable:
     """Table 4: sizes of networks beside the paper's."""
     head = ("model", "preset", "trainable", "trainable (paper)", "all", "fp32 MB", "MB (paper)", "int8 MB")
     lines = []
@@ -73,11 +74,10 @@ def size_table(sizes: Sequence[Size]) -> Table:
             )
         )
     models = dict.fromkeys(size.model for size in sizes)
-    return Table(
+    return ResultTable(
         SIZE_TABLE,
         "Parameters and storage (DeepSign paper, table 4)",
-        head,
-        tuple(lines),
+        Table(head, lines, text=("model", "preset")),
         (
             "Files are ONNX, of 10^6 bytes; batch norms are folded into the convolutions before them.",
             *(SIZES[model].note for model in models if model in SIZES),
@@ -89,7 +89,7 @@ def size_table(sizes: Sequence[Size]) -> Table:
     )
 
 
-def accuracy_table(protocol: Protocol, request: Request, rows: Sequence[Row]) -> Table:
+def accuracy_table(protocol: Protocol, request: Request, rows: Sequence[Row]) -> ResultTable:
     """Rows of one protocol, those of the paper above ours of the same test and model."""
     head = (
         *("test", "model", "preset", "steps", "artifact", "writers", "pairs"),
@@ -120,7 +120,8 @@ def accuracy_table(protocol: Protocol, request: Request, rows: Sequence[Row]) ->
             for (test, model), printed in protocol.paper.items()
         ],
     }
-    return Table(protocol.name, protocol.title, head, tuple(lines), tuple(notes), facts)
+    table = Table(head, lines, text=("test", "model", "preset", "artifact"))
+    return ResultTable(protocol.name, protocol.title, table, tuple(notes), facts)
 
 
 def _paper_line(test: str, model: str, printed: Figures, width: int) -> tuple[str, ...]:

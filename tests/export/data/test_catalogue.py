@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from edge_sdk import modalities
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data import catalogue

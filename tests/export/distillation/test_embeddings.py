@@ -31,8 +31,8 @@ from edge_sdk.export.losses.distillation import EmbeddingDistillation, aligned, 
 from edge_sdk.export.networks.network import Network
 from edge_sdk.export.training import checkpoint
 from edge_sdk.export.training.finished import FinishedRun
-from edge_sdk.export.training.loop import train
 from edge_sdk.export.training.hooks import Student
+from edge_sdk.export.training.loop import train
 from edge_sdk.export.training.progress import ProgressDisplay
 from edge_sdk.export.training.run import TrainingRun
 from edge_sdk.preprocess import INK, apply
@@ -175,7 +175,9 @@ def test_a_student_comes_closer_to_its_teacher_than_without(student: TrainingRun
         network.matrix.weight *= torch.logspace(1, -1, 30)
     teacher = Teacher(learner, "quick", network, "0" * 64, frozenset())
     alone = replace(student, recipe=learner, folder=student.folder.with_name("alone"), steps=24)
-    guided = replace(alone, folder=student.folder, hook=DistillationHook((teacher,), SPLIT, EmbeddingDistillation(labels=0.1)))
+    guided = replace(
+        alone, folder=student.folder, hook=DistillationHook((teacher,), SPLIT, EmbeddingDistillation(labels=0.1))
+    )
     images = torch.from_numpy(cache.prepared(student.train.samples, INK) / np.float32(255))
 
     @torch.no_grad()
@@ -193,7 +195,9 @@ def test_a_student_comes_closer_to_its_teacher_than_without(student: TrainingRun
     assert all(taught < 0.5 * min(other) for taught, *other in zip(with_teacher, fresh, without, strict=True))
 
 
-def test_an_interrupted_run_takes_the_steps_it_would_have_taken(student: TrainingRun, teacher: Teacher, tmp_path: Path) -> None:
+def test_an_interrupted_run_takes_the_steps_it_would_have_taken(
+    student: TrainingRun, teacher: Teacher, tmp_path: Path
+) -> None:
     guided = replace(student, hook=DistillationHook((teacher,), SPLIT, EmbeddingDistillation(views=2)))
     halved = replace(guided, folder=tmp_path / "halved")
     train(guided, quiet=True)
@@ -210,7 +214,9 @@ def test_answers_are_asked_for_once_and_go_on_after_a_kill(
     ask: Callable[..., np.ndarray] = EmbeddingCache._compute
     asked: list[tuple[int, int]] = []
 
-    def counted(self: EmbeddingCache, network: torch.nn.Module, images: np.ndarray, numbers: range, view: int) -> np.ndarray:
+    def counted(
+        self: EmbeddingCache, network: torch.nn.Module, images: np.ndarray, numbers: range, view: int
+    ) -> np.ndarray:
         if len(asked) == 5:
             asked.clear()
             raise KeyboardInterrupt
@@ -288,7 +294,9 @@ def test_a_step_shows_each_writer_in_one_view(student: TrainingRun, teacher: Tea
         target = made(indices, rng)
         for writer in range(3):
             mine = np.flatnonzero(made.persons == writer)
-            fits = [view for view in range(3) if np.array_equal(target.teacher[mine].numpy(), made.embeddings[mine, view])]
+            fits = [
+                view for view in range(3) if np.array_equal(target.teacher[mine].numpy(), made.embeddings[mine, view])
+            ]
             assert len(fits) == 1
             shown = [made.views(made.images[i], int(i), writer, fits[0]) for i in mine[:3]]
             assert np.array_equal(target.images[mine[:3]], np.stack(shown))

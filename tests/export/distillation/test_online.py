@@ -22,7 +22,7 @@ from edge_sdk.export.data import cache
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.data.splits import Split
 from edge_sdk.export.distillation.hook import DistillationHook, distillation_settings
-from edge_sdk.export.distillation.online import OnlineTarget, online_target
+from edge_sdk.export.distillation.online import online_target
 from edge_sdk.export.distillation.teachers import Teacher
 from edge_sdk.export.losses.distillation import (
     EmbeddingDistillation,
@@ -192,7 +192,9 @@ def test_a_student_comes_closer_to_its_teacher_than_without(
         nn.init.normal_(teacher.network.classifier[1].weight)
     else:
         nn.init.constant_(teacher.network.decoder[-2].bias, -2)  # it draws all faces dark, as nobody else would
-    guide = DistillationHook((teacher,), split_of(alone), distillation_settings(alone.recipe, alone.preset, {"labels": 0.2}))
+    guide = DistillationHook(
+        (teacher,), split_of(alone), distillation_settings(alone.recipe, alone.preset, {"labels": 0.2})
+    )
     guided = replace(alone, folder=tmp_path / "guided", hook=guide)
     x = images(alone)
     told = answers(teacher.network, x)
@@ -279,7 +281,9 @@ def test_whoever_measures_the_student_has_not_taught_it(name: str, faces: Datase
         (LogitDistillation, {"temperature": 0}),
     ],
 )
-def test_settings_that_teach_nothing_are_wrong_usage(kind: Callable[..., Distillation], settings: dict[str, float]) -> None:
+def test_settings_that_teach_nothing_are_wrong_usage(
+    kind: Callable[..., Distillation], settings: dict[str, float]
+) -> None:
     with pytest.raises(UsageError):
         kind(**settings)
 

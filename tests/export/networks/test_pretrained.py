@@ -40,7 +40,9 @@ def run(tmp_path: Path, weights: Path) -> TrainingRun:
     first, second = split_subjects(data, (0.5, 0.5))
     chosen = recipes.get("mobilenetv2")
     folder = tmp_path / "run"
-    return TrainingRun(chosen, "paper", folder, data.select(first), data.select(second), steps=2, tiny=True, weights=weights)
+    return TrainingRun(
+        chosen, "paper", folder, data.select(first), data.select(second), steps=2, tiny=True, weights=weights
+    )
 
 
 def test_the_body_is_filled_and_the_rest_is_not(weights: Path) -> None:

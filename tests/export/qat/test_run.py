@@ -142,7 +142,9 @@ def killed(run: Path) -> None:
     ],
     ids=["missing", "without weights", "killed"],
 )
-def test_a_run_that_is_not_finished(finished: TrainingRun, tmp_path: Path, damage: Callable[[Path], object], said: str) -> None:
+def test_a_run_that_is_not_finished(
+    finished: TrainingRun, tmp_path: Path, damage: Callable[[Path], object], said: str
+) -> None:
     folder = tmp_path / "run"
     shutil.copytree(finished.folder, folder)
     damage(folder)

@@ -200,7 +200,9 @@ def run(faces: Dataset, tmp_path: Path) -> TrainingRun:
     objective = replace(base.preset("best").objective, images=4)
     chosen = replace(base, presets={"best": replace(base.preset("best"), objective=objective, validate_every=2)})
     people = faces.subjects
-    return TrainingRun(chosen, "best", tmp_path / "run", faces.select(people[:3]), faces.select(people[3:]), steps=8, tiny=True)
+    return TrainingRun(
+        chosen, "best", tmp_path / "run", faces.select(people[:3]), faces.select(people[3:]), steps=8, tiny=True
+    )
 
 
 def alive(data: Dataset, *, genuine: bool = True) -> Dataset:
@@ -231,7 +233,9 @@ def test_nothing_is_learned_from_attacks(run: TrainingRun, tmp_path: Path) -> No
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_only_training_images_are_filtered(run: TrainingRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_training_images_are_filtered(
+    run: TrainingRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A turned head in each part: the one among the training people is left out, as if it had never been there."""
 
     def turned(data: Dataset) -> Dataset:
@@ -274,7 +278,9 @@ def test_validation_ranks_live_above_attack(run: TrainingRun) -> None:
     learned = run.recipe.training_task(run.preset, Labels.of(run.train), run.train.samples)
     samples = run.validation.samples
     live = np.array([sample.genuine for sample in samples])
-    assert learned.measure(np.where(live, -0.1, -0.2), samples) == ValidationMetrics(auroc=1.0, eer=0.0, live_score=-0.1)
+    assert learned.measure(np.where(live, -0.1, -0.2), samples) == ValidationMetrics(
+        auroc=1.0, eer=0.0, live_score=-0.1
+    )
     assert learned.measure(np.where(live, -0.3, -0.2), samples).auroc == 0.0
 
     network = run.network().eval()

@@ -19,12 +19,12 @@ from edge_sdk.export.data.samples import Dataset, Labels, Sample
 from edge_sdk.export.data.sampling import Shares, evenly
 from edge_sdk.export.formats.artifacts import Graphs, kinds
 from edge_sdk.export.losses.classification import AttackClassification
+from edge_sdk.export.losses.tasks import AttackTask
 from edge_sdk.export.recipes.ganomaly_lite import network as ganomaly_lite
 from edge_sdk.export.recipes.spoof_lbp import SpoofLbp
 from edge_sdk.export.recipes.spoof_lite import Details, SpoofLite
 from edge_sdk.export.training.loop import train
 from edge_sdk.export.training.run import TrainingRun
-from edge_sdk.export.losses.tasks import AttackTask
 from edge_sdk.manifest import EmbeddingDistance
 
 
@@ -248,7 +248,10 @@ def test_an_expert_is_validated_on_its_own_attacks(run: TrainingRun) -> None:
     assert isinstance(learned, AttackTask)
     expert = replace(learned, attacks="rendered")
     rows = [("x", None), ("x", None), ("x", "print"), ("print+x", "print")]
-    samples = [Sample(dataset, f"x/{k}", attack is None, Path(), attack, modality="face") for k, (dataset, attack) in enumerate(rows)]
+    samples = [
+        Sample(dataset, f"x/{k}", attack is None, Path(), attack, modality="face")
+        for k, (dataset, attack) in enumerate(rows)
+    ]
     scores = np.array([0.8, 0.4, 0.9, 0.1])
     assert expert.measure(scores, samples).auroc == 1
     assert learned.measure(scores, samples).auroc == 0.5
@@ -283,5 +286,5 @@ def test_its_answer_is_the_probability_of_live(run: TrainingRun) -> None:
 
 def test_verdicts_are_no_embeddings(run: TrainingRun) -> None:
     chosen = replace(run.recipe, score=EmbeddingDistance(output="embedding", metric="cosine"))
-    with pytest.raises(UsageError, match="spoof_lite: .*decision head"):
+    with pytest.raises(UsageError, match=r"spoof_lite: .*decision head"):
         chosen.training_task(run.preset, Labels.of(run.train), run.train.samples)

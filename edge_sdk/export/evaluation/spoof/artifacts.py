@@ -19,7 +19,7 @@ from edge_sdk.errors import DatasetError, ScoreError
 from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.cache import compact, prepared
 from edge_sdk.export.data.samples import Dataset
-from edge_sdk.export.evaluation.artifact_protocol import Interface, Measured, Table, interval
+from edge_sdk.export.evaluation.artifact_protocol import Interface, Measured, interval
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind
 from edge_sdk.export.formats.inference import run
 from edge_sdk.export.training.finished import FinishedRun
@@ -28,6 +28,7 @@ from edge_sdk.runtime.detector import CROP
 from edge_sdk.runtime.engines import load_engine
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 from edge_sdk.scoring.spoof import Array, liveness, members
+from edge_sdk.tables import Table
 
 MEASURING = ("validation", "thresholds", "guardrail", "test")
 APCER = 0.05
@@ -110,16 +111,18 @@ class SpoofEvaluator:
             ],
         )
         ranks = Table(
-            "All attacks alike for AUROC and EER; every species for BPCER, whose thresholds are fitted on these very "
-            "people here.",
             ("artifact", "people", "live", *scores.kinds, "AUROC", "EER", *(f"BPCER at APCER {t:.0%}" for t in LIMITS)),
             [(measured.kind.id, *map(str, counts), *map(interval, found))],
+            text=("artifact",),
+            note="All attacks alike for AUROC and EER; every species for BPCER, whose thresholds are fitted on these "
+            "very people here.",
         )
         points = [point for point in measured.points if isinstance(point, manifest.SpoofPoint)]
         rates = Table(
-            "At the bundle's thresholds, fitted on other people:",
             ("artifact", "point", *(f"APCER {kind}" for kind in scores.kinds), "BPCER"),
             [(measured.kind.id, point.name, *_rates(scores, point.threshold)) for point in points],
+            text=("artifact", "point"),
+            note="At the bundle's thresholds, fitted on other people:",
         )
         return ranks, rates
 

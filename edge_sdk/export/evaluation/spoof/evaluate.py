@@ -19,19 +19,19 @@ from edge_sdk.calibration.metrics.presentation_attack import AttackScores
 from edge_sdk.errors import OperatingPointError, ScoreError, UsageError
 from edge_sdk.export.data.load import before_rendering
 from edge_sdk.export.data.samples import Dataset
-from edge_sdk.export.evaluation.spoof.measurements import ANY, AtPoint, Separation, at_point, separation
-from edge_sdk.export.evaluation.spoof.projection import Space, space
-from edge_sdk.export.evaluation.spoof.scored import (
-    DataSummary,
-    Example,
+from edge_sdk.export.evaluation.spoof.measurements import ANY, Separation, SpoofPointRates, point_rates, separation
+from edge_sdk.export.evaluation.spoof.projection import ComparedOutput, compared_output
+from edge_sdk.export.evaluation.spoof.samples import (
+    Count,
+    ExampleSample,
     NonResponse,
-    Progress,
-    Seen,
-    look,
+    ScoredSample,
+    SpoofDataSummary,
     non_response,
+    score_samples,
     summary,
 )
-from edge_sdk.export.evaluation.spoof.sessions import Outcome, Session, outcome, sessions
+from edge_sdk.export.evaluation.spoof.sessions import SessionDecision, SessionSummary, decide_sessions, summarise
 from edge_sdk.manifest import Manifest, SpoofPoint, UnsupportedPoint
 from edge_sdk.runtime import SpoofDetector
 from edge_sdk.runtime.faces import FaceLocator
@@ -43,7 +43,7 @@ FRAME_RATE = 20.0
 
 
 @dataclass(frozen=True)
-class Skipped:
+class SkippedSeparation:
     """Live faces and attacks that cannot be told apart in numbers, and why."""
 
     data: str
@@ -63,7 +63,7 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Report:
+class SpoofReport:
     """Everything that goes into the JSON file.
 
     ``faces`` says whether pictures were taken as crops (``cropped``), or who searched in them. ``rule`` and ``limits``
@@ -83,13 +83,13 @@ class Report:
     frame_rate: float
     seed: int
     replicates: int
-    data: tuple[DataSummary, ...]
+    data: tuple[SpoofDataSummary, ...]
     separations: tuple[Separation, ...]
-    skipped: tuple[Skipped, ...]
-    points: tuple[AtPoint, ...]
+    skipped: tuple[SkippedSeparation, ...]
+    points: tuple[SpoofPointRates, ...]
     unsupported: dict[str, str]
-    outcomes: tuple[Outcome, ...]
-    sessions: tuple[Session, ...]
+    session_summaries: tuple[SessionSummary, ...]
+    sessions: tuple[SessionDecision, ...]
     mistakes: tuple[Mistake, ...]
     non_responses: tuple[NonResponse, ...]
 
@@ -100,14 +100,14 @@ class Report:
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class SpoofEvaluation:
     """A report, and what is drawn beside it: the scores behind each separation, all pictures, and a few examples."""
 
-    report: Report
+    report: SpoofReport
     scores: tuple[AttackScores, ...]
-    seen: tuple[Seen, ...]
-    examples: tuple[Example, ...]
-    space: Space | None
+    samples: tuple[ScoredSample, ...]
+    examples: tuple[ExampleSample, ...]
+    compared: ComparedOutput | None
     manifest: Manifest
 
 
@@ -123,8 +123,8 @@ def evaluate(
     replicates: int = 1000,
     mistakes: int = 6,
     seed: int = 0,
-    progress: Progress | None = None,
-) -> Evaluation:
+    progress: Count | None = None,
+) -> SpoofEvaluation:
     """Measure one artifact of a bundle on `data`, per data set and, if there are several, on all together.
 
     Attacks that were rendered (``print+lfw``) are measured against the live faces they were made of, where those are
@@ -151,11 +151,11 @@ def evaluate(
         except OperatingPointError:
             default = None
         opened, artifact, engine = detector.bundle, detector.artifact, detector.engine
-        compared = space(opened.manifest)
-        seen, examples = look(detector, data.samples, compared, seed=seed, progress=progress)
-    scored = [picture for picture in seen if picture.scored]
+        compared = compared_output(opened.manifest)
+        samples, examples = score_samples(detector, data.samples, compared, seed=seed, progress=progress)
+    scored = [picture for picture in samples if picture.scored]
     if not scored:
-        raise ScoreError(f"none of {len(seen)} pictures has a score; the first: {', '.join(seen[0].reasons)}")
+        raise ScoreError(f"none of {len(samples)} pictures has a score; the first: {', '.join(samples[0].reasons)}")
     names = sorted({sample.dataset for sample in data.samples})
     parts = {name: _part(scored, name) for name in names}
     if len(names) > 1:
@@ -163,8 +163,8 @@ def evaluate(
     separations, skipped = _separations(parts, replicates, seed)
     points = {p.name: p.threshold for p in artifact.operating_points if isinstance(p, SpoofPoint)}
     rule = KOfN(default.threshold) if default else None
-    streams = sessions(seen, rule, limits, frame_rate) if rule else ()
-    report = Report(
+    streams = decide_sessions(samples, rule, limits, frame_rate) if rule else ()
+    report = SpoofReport(
         bundle_id=opened.id,
         artifact=artifact.id,
         engine=engine,
@@ -176,31 +176,33 @@ def evaluate(
         frame_rate=frame_rate,
         seed=seed,
         replicates=replicates,
-        data=tuple(summary(name, seen, replicates=replicates, seed=seed) for name in names),
+        data=tuple(summary(name, samples, replicates=replicates, seed=seed) for name in names),
         separations=tuple(measured for measured, _ in separations),
         skipped=tuple(skipped),
         points=tuple(
-            at_point(_scores(part), name, point, threshold, replicates=replicates, seed=seed)
+            point_rates(_scores(part), name, point, threshold, replicates=replicates, seed=seed)
             for name, part in parts.items()
             if part
             for point, threshold in points.items()
         ),
         unsupported={p.name: p.reason for p in artifact.operating_points if isinstance(p, UnsupportedPoint)},
-        outcomes=_outcomes(streams, frame_rate, replicates, seed),
+        session_summaries=_session_summaries(streams, frame_rate, replicates, seed),
         sessions=streams,
         mistakes=_mistakes(scored, default.threshold, mistakes) if default else (),
-        non_responses=tuple(non_response(picture) for picture in seen if not picture.scored),
+        non_responses=tuple(non_response(picture) for picture in samples if not picture.scored),
     )
-    return Evaluation(report, tuple(scores for _, scores in separations), seen, examples, compared, opened.manifest)
+    return SpoofEvaluation(
+        report, tuple(scores for _, scores in separations), samples, examples, compared, opened.manifest
+    )
 
 
-def _part(scored: Sequence[Seen], name: str) -> list[Seen]:
+def _part(scored: Sequence[ScoredSample], name: str) -> list[ScoredSample]:
     """The pictures of a data set; of a rendered one also the live faces of its source."""
     source = before_rendering(name)
     return [p for p in scored if p.sample.dataset == name or (p.sample.genuine and p.sample.dataset == source)]
 
 
-def _scores(pictures: Sequence[Seen]) -> AttackScores:
+def _scores(pictures: Sequence[ScoredSample]) -> AttackScores:
     samples = [picture.sample for picture in pictures]
     return AttackScores(
         [picture.score for picture in pictures],
@@ -210,41 +212,43 @@ def _scores(pictures: Sequence[Seen]) -> AttackScores:
 
 
 def _separations(
-    parts: Mapping[str, Sequence[Seen]], replicates: int, seed: int
-) -> tuple[list[tuple[Separation, AttackScores]], list[Skipped]]:
+    parts: Mapping[str, Sequence[ScoredSample]], replicates: int, seed: int
+) -> tuple[list[tuple[Separation, AttackScores]], list[SkippedSeparation]]:
     """Live faces against each species, then against all of several, in each part."""
     found: list[tuple[Separation, AttackScores]] = []
-    skipped: list[Skipped] = []
+    skipped: list[SkippedSeparation] = []
     for name, part in parts.items():
         kinds = sorted({picture.sample.attack for picture in part if picture.sample.attack})
         if not kinds:
-            skipped.append(Skipped(name, ANY, "no attacks with a score: BPCER alone"))
+            skipped.append(SkippedSeparation(name, ANY, "no attacks with a score: BPCER alone"))
             continue
         if not any(picture.sample.genuine for picture in part):
-            skipped.append(Skipped(name, ANY, "no live faces with a score: APCER alone"))
+            skipped.append(SkippedSeparation(name, ANY, "no live faces with a score: APCER alone"))
             continue
         for species in (*kinds, ANY) if len(kinds) > 1 else kinds:
             scores = _scores([p for p in part if p.sample.attack in (None, species) or species == ANY])
             try:
                 found.append((separation(scores, name, species, replicates=replicates, seed=seed), scores))
             except ScoreError as error:
-                skipped.append(Skipped(name, species, str(error)))
+                skipped.append(SkippedSeparation(name, species, str(error)))
     return found, skipped
 
 
-def _outcomes(streams: Sequence[Session], frame_rate: float, replicates: int, seed: int) -> tuple[Outcome, ...]:
+def _session_summaries(
+    streams: Sequence[SessionDecision], frame_rate: float, replicates: int, seed: int
+) -> tuple[SessionSummary, ...]:
     """Live people before attacks, in each data set and, if there are several, in all."""
-    groups: dict[tuple[str, str], list[Session]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[SessionDecision]] = defaultdict(list)
     for session in streams:
         groups[session.data, session.attack or ""].append(session)
     if len({session.data for session in streams}) > 1:
         for session in streams:
             groups[ALL, session.attack or ""].append(session)
     order = sorted(groups, key=lambda key: (key[0] == ALL, key))
-    return tuple(outcome(groups[key], key[0], frame_rate, replicates=replicates, seed=seed) for key in order)
+    return tuple(summarise(groups[key], key[0], frame_rate, replicates=replicates, seed=seed) for key in order)
 
 
-def _mistakes(scored: Sequence[Seen], threshold: float, limit: int) -> tuple[Mistake, ...]:
+def _mistakes(scored: Sequence[ScoredSample], threshold: float, limit: int) -> tuple[Mistake, ...]:
     """Of each data set's live faces and species those furthest on the wrong side, each of another person."""
     chosen: dict[tuple[str, str], dict[str, Mistake]] = defaultdict(dict)
     for picture in sorted(scored, key=lambda picture: -abs(picture.score - threshold)):

@@ -20,7 +20,7 @@ ANY = "any"
 
 
 @dataclass(frozen=True)
-class AtApcer:
+class BpcerAtApcer:
     """BPCER at the lowest threshold *on these data* where each species' APCER is at most `target`.
 
     Such a threshold has seen the answers: it says what the scores would allow, not what a device will do. None where
@@ -48,11 +48,11 @@ class Separation:
     eer: Interval
     average_precision: Interval
     ratio: float
-    bpcer_at_apcer: tuple[AtApcer, ...]
+    bpcer_at_apcer: tuple[BpcerAtApcer, ...]
 
 
 @dataclass(frozen=True)
-class AtPoint:
+class SpoofPointRates:
     """Rates at one threshold of the bundle, which was chosen on other people.
 
     ``apcer`` is that of the worst species; None without attacks, as ``bpcer`` is without live faces. ``acer`` is None
@@ -94,17 +94,17 @@ def separation(scores: AttackScores, data: str, species: str, *, replicates: int
         average_precision=precision,
         ratio=attacks / (live + attacks),
         bpcer_at_apcer=tuple(
-            AtApcer(target, found[target])
+            BpcerAtApcer(target, found[target])
             if target in found
-            else AtApcer(target, None, f"{fewest} attacks of a species; {needed[target]} are needed")
+            else BpcerAtApcer(target, None, f"{fewest} attacks of a species; {needed[target]} are needed")
             for target in APCER_TARGETS
         ),
     )
 
 
-def at_point(
+def point_rates(
     scores: AttackScores, data: str, point: str, threshold: float, *, replicates: int = 1000, seed: int = 0
-) -> AtPoint:
+) -> SpoofPointRates:
     """The rates that a threshold gives, as far as the data hold live faces and attacks."""
     passed = scores.presented.scores >= threshold
     rates = [
@@ -123,7 +123,7 @@ def at_point(
         except ScoreError:  # too few people; the rates' own intervals are widened to Wilson's
             acer = None
     apcer = max(species.values(), key=lambda rate: rate.value, default=None)
-    return AtPoint(data, point, threshold, apcer, bpcer, acer, species)
+    return SpoofPointRates(data, point, threshold, apcer, bpcer, acer, species)
 
 
 def _bpcer_at(target: float) -> Statistic:

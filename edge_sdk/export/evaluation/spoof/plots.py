@@ -13,10 +13,11 @@ from edge_sdk.calibration.metrics import presentation_attack
 from edge_sdk.calibration.metrics.verification import Floats
 from edge_sdk.export.data.samples import Sample
 from edge_sdk.export.evaluation.plots import COLORS, deviates, error_axes, error_curve, svg
-from edge_sdk.export.evaluation.spoof.evaluate import Evaluation
-from edge_sdk.export.evaluation.spoof.projection import Layout
-from edge_sdk.export.evaluation.spoof.scored import Seen
-from edge_sdk.export.evaluation.spoof.sessions import Session
+from edge_sdk.export.evaluation.spoof.evaluate import SpoofEvaluation
+from edge_sdk.export.evaluation.spoof.projection import Projection
+from edge_sdk.export.evaluation.spoof.samples import ScoredSample
+from edge_sdk.export.evaluation.spoof.sessions import SessionDecision
+from edge_sdk.markup import Html
 
 LIVE = "live"
 ROWS = 40
@@ -27,7 +28,7 @@ _POSES = (10, 20, 30)  # degrees; the thesis' filter keeps the first range
 _MARKERS = "os^Dvp*X"
 
 
-def curves(evaluation: Evaluation) -> str:
+def curves(evaluation: SpoofEvaluation) -> Html:
     """DET, ROC, and precision-recall of finding attacks; a colour for each data set and species."""
     figure = Figure(figsize=(14, 4.6), layout="constrained")
     det, roc, recall = figure.subplots(1, 3)
@@ -49,9 +50,9 @@ def curves(evaluation: Evaluation) -> str:
     return svg(figure, (det, roc, recall))
 
 
-def histograms(evaluation: Evaluation) -> str:
+def histograms(evaluation: SpoofEvaluation) -> Html:
     """Scores of live faces and of each species, for each data set with scores, on one axis."""
-    colors, parts = _colors(evaluation.seen), _parts(evaluation)
+    colors, parts = _colors(evaluation.samples), _parts(evaluation)
     everything = np.array([picture.score for part in parts.values() for picture in part])
     bins = np.linspace(everything.min(), everything.max() + 1e-9, 81)
     figure = Figure(figsize=(10.5, 2.6 * len(parts)), layout="constrained")
@@ -67,12 +68,12 @@ def histograms(evaluation: Evaluation) -> str:
     return svg(figure, axes)
 
 
-def subsets(evaluation: Evaluation) -> str:
+def subsets(evaluation: SpoofEvaluation) -> Html:
     """A row for each session and range of head poses: median, middle half and middle 90 % of its scores.
 
     Empty where the data know neither. Of a data set with too many, the largest :data:`ROWS` are drawn.
     """
-    colors, rows = _colors(evaluation.seen), {}
+    colors, rows = _colors(evaluation.samples), {}
     for data, part in _parts(evaluation).items():
         groups = {
             **_scores(part, lambda sample: sample.session and (sample.session, _kind(sample))),
@@ -82,7 +83,7 @@ def subsets(evaluation: Evaluation) -> str:
         if largest:
             rows[data] = {key: groups[key] for key in sorted(largest)}, len(groups)
     if not rows:
-        return ""
+        return Html()
     heights = [0.22 * len(groups) + 0.9 for groups, _ in rows.values()]
     figure = Figure(figsize=(10.5, sum(heights)), layout="constrained")
     axes = figure.subplots(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -100,26 +101,26 @@ def subsets(evaluation: Evaluation) -> str:
     return svg(figure, axes)
 
 
-def latents(layout: Layout, pictures: Sequence[Seen]) -> str:
-    """Both layouts of the pictures; colour: live or species, marker: data set."""
+def latents(found: Projection, pictures: Sequence[ScoredSample]) -> Html:
+    """Both projections of the pictures; colour: live or species, marker: data set."""
     colors = _colors(pictures)
     names = sorted({picture.sample.dataset for picture in pictures})
     markers = {name: _MARKERS[number % len(_MARKERS)] for number, name in enumerate(names)}
     figure = Figure(figsize=(13, 6), layout="constrained")
     pca, tsne = figure.subplots(1, 2)
     groups = _indices(pictures, lambda sample: (sample.dataset, _kind(sample)))
-    for axis, places in ((pca, layout.pca), (tsne, layout.tsne)):
+    for axis, places in ((pca, found.pca), (tsne, found.tsne)):
         for (data, kind), rows in groups.items():
             style = {"s": 14, "alpha": 0.6, "linewidths": 0, "color": colors[kind], "marker": markers[data]}
             axis.scatter(*places[rows].T, label=f"{data}, {kind} ({len(rows)})", **style)
-    first, second = (f"component {k + 1} ({100 * share:.0f} %)" for k, share in enumerate(layout.explained))
+    first, second = (f"component {k + 1} ({100 * share:.0f} %)" for k, share in enumerate(found.explained))
     pca.set(title="First two principal components", xlabel=first, ylabel=second)
     tsne.set(title="t-SNE", xticklabels=[], yticklabels=[])
     pca.legend(fontsize=8)
     return svg(figure, (pca, tsne))
 
 
-def latency(sessions: Sequence[Session]) -> str:
+def latency(sessions: Sequence[SessionDecision]) -> Html:
     """After how many frames what share of the recordings was decided, and how; a panel for live people and species."""
     kinds = sorted({session.attack or "" for session in sessions})
     figure = Figure(figsize=(5.2 * len(kinds), 3.4), layout="constrained")
@@ -141,15 +142,15 @@ def _kind(sample: Sample) -> str:
     return sample.attack or LIVE
 
 
-def _colors(pictures: Iterable[Seen]) -> dict[str, str]:
+def _colors(pictures: Iterable[ScoredSample]) -> dict[str, str]:
     species = sorted({picture.sample.attack for picture in pictures if picture.sample.attack})
     return {kind: COLORS[number % len(COLORS)] for number, kind in enumerate((LIVE, *species))}
 
 
-def _parts(evaluation: Evaluation) -> dict[str, list[Seen]]:
+def _parts(evaluation: SpoofEvaluation) -> dict[str, list[ScoredSample]]:
     """The scored pictures by data set; without those that have none."""
     parts = defaultdict(list)
-    for picture in evaluation.seen:
+    for picture in evaluation.samples:
         if picture.scored:
             parts[picture.sample.dataset].append(picture)
     return dict(sorted(parts.items()))
@@ -158,7 +159,7 @@ def _parts(evaluation: Evaluation) -> dict[str, list[Seen]]:
 Key = tuple[str, ...]
 
 
-def _indices(pictures: Sequence[Seen], key: Callable[[Sample], Key | str | None]) -> dict[Key, list[int]]:
+def _indices(pictures: Sequence[ScoredSample], key: Callable[[Sample], Key | str | None]) -> dict[Key, list[int]]:
     """Indices of the pictures by a key of their samples; without a key they are left out."""
     groups: dict[Key, list[int]] = defaultdict(list)
     for number, picture in enumerate(pictures):
@@ -168,7 +169,7 @@ def _indices(pictures: Sequence[Seen], key: Callable[[Sample], Key | str | None]
     return dict(sorted(groups.items()))
 
 
-def _scores(pictures: Sequence[Seen], key: Callable[[Sample], Key | str | None]) -> dict[Key, Floats]:
+def _scores(pictures: Sequence[ScoredSample], key: Callable[[Sample], Key | str | None]) -> dict[Key, Floats]:
     found = _indices(pictures, key)
     return {name: np.array([pictures[row].score for row in rows]) for name, rows in found.items()}
 
@@ -180,7 +181,7 @@ def _turned(degrees: float) -> str:
     return f"pose {lower:02}-{upper} deg" if upper else f"pose {lower} deg and more"
 
 
-def _threshold(axis: Axes, evaluation: Evaluation) -> None:
+def _threshold(axis: Axes, evaluation: SpoofEvaluation) -> None:
     report = evaluation.report
     if report.threshold is not None:
         axis.axvline(report.threshold, color="#222", linewidth=1, linestyle=":", label=report.operating_point)

@@ -1,4 +1,4 @@
-"""Where pictures lie to each other: what of a model's outputs is compared, and how it is laid out on paper.
+"""Latents, or what a model has in their place, projected on a plane.
 
 The anti-spoofing thesis draws its latents' first two principal components and UMAP's two (section 3.7). t-SNE stands in
 for UMAP, with which it shares the aim: neighbours stay neighbours, distances between groups mean nothing.
@@ -25,8 +25,8 @@ _CELLS = 16  # a side, of an error map
 
 
 @dataclass(frozen=True)
-class Space:
-    """What of a picture is compared.
+class ComparedOutput:
+    """The output of a model by which pictures are compared.
 
     Attributes:
         output: Of the model: latents or features, or a reconstruction.
@@ -38,7 +38,7 @@ class Space:
 
     @property
     def title(self) -> str:
-        """What the points are."""
+        """What is compared, for people."""
         made = f"the error map of {self.output}, as the artifact puts out no latents"
         return made if self.image else f"the output {self.output}"
 
@@ -54,25 +54,25 @@ class Space:
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
-    """Points on paper: ``pca`` and ``tsne`` are ``(N, 2)``, ``explained`` the two components' shares of variance."""
+class Projection:
+    """``pca`` and ``tsne`` are ``(N, 2)``, ``explained`` the shares of variance of the two principal components."""
 
     pca: NDArray[np.float64]
     tsne: NDArray[np.float64]
     explained: tuple[float, float]
 
 
-def space(manifest: Manifest) -> Space | None:
+def compared_output(manifest: Manifest) -> ComparedOutput | None:
     """Latents where the model puts them out, else features, else the error map; None for a model with none of them."""
     for role in ("latent", "features", "reconstruction"):
         for output in manifest.outputs:
             if output.role == role:
-                return Space(output.name, manifest.inputs[0].name if role == "reconstruction" else None)
+                return ComparedOutput(output.name, manifest.inputs[0].name if role == "reconstruction" else None)
     return None
 
 
-def layout(points: NDArray[np.float32], seed: int = 0) -> Layout | None:
-    """Lay out points ``(N, D)``; None for fewer than ten, or where all are the same."""
+def project(points: NDArray[np.float32], seed: int = 0) -> Projection | None:
+    """Project points ``(N, D)`` on a plane; None for fewer than ten, or where all are the same."""
     rows = points.astype(np.float64)
     if len(rows) < _LEAST or min(rows.shape) < 2 or not np.ptp(rows, axis=0).any():
         return None
@@ -81,4 +81,4 @@ def layout(points: NDArray[np.float32], seed: int = 0) -> Layout | None:
     # t-SNE's parameter is of the data's size, not of its unit.
     neighbours = TSNE(perplexity=min(30.0, (len(rows) - 1) / 3), init="pca", random_state=seed)
     first, second = estimator.explained_variance_ratio_[:2].tolist()
-    return Layout(components[:, :2], neighbours.fit_transform(components), (first, second))
+    return Projection(components[:, :2], neighbours.fit_transform(components), (first, second))

@@ -1,186 +1,110 @@
-"""A liveness evaluation as text, as JSON, and as one HTML page that needs nothing beside it."""
+"""A liveness evaluation as text, as JSON, and as one HTML file that needs nothing beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from html import escape
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from edge_sdk.calibration.metrics.verification import Interval
-from edge_sdk.export.evaluation import html
-from edge_sdk.export.evaluation.html import Head, Rows, interval, percent, plain, unit_interval
-from edge_sdk.export.evaluation.spoof import plots, samples
-from edge_sdk.export.evaluation.spoof.evaluate import Evaluation, Report
+from edge_sdk.export.evaluation.html import interval, percent, render, unit_interval
+from edge_sdk.export.evaluation.html import write as write_report
+from edge_sdk.export.evaluation.spoof import pictures, plots
+from edge_sdk.export.evaluation.spoof.evaluate import SpoofEvaluation, SpoofReport
 from edge_sdk.export.evaluation.spoof.measurements import APCER_TARGETS
-from edge_sdk.export.evaluation.spoof.projection import layout
-from edge_sdk.export.evaluation.spoof.sessions import Outcome
+from edge_sdk.export.evaluation.spoof.projection import project
+from edge_sdk.export.evaluation.spoof.sessions import SessionSummary
 from edge_sdk.manifest import Rate
+from edge_sdk.markup import Html
+from edge_sdk.tables import Table
 
 _NONE = "-"
-_TEXT = {"data", "species", "class", "point", "file", "person", "reason"}
+_TEXT = ("data", "species", "class", "point", "file", "person", "reason")
+"""Columns of words."""
+_OWN_THRESHOLD = "the threshold of BPCER at an APCER is set on these very data: what the scores allow, no device's rate"
 
 
-def write(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
+@dataclass(frozen=True)
+class LatentPlot:
+    """The projections of latents, if there are any, and what has to be said of them."""
+
+    note: str
+    plot: Html | None = None
+
+
+def write(evaluation: SpoofEvaluation, folder: Path) -> tuple[Path, Path]:
     """Write ``evaluation.json`` and ``report.html`` into `folder`, which is made; return their paths."""
-    return html.write(evaluation.report.as_dict(), page_of(evaluation), folder)
+    return write_report(evaluation.report.as_dict(), html(evaluation), folder)
 
 
-def text(report: Report) -> str:
+def text(report: SpoofReport) -> str:
     """The tables for a terminal."""
-    tables = [_data_table(report), _separation_table(report), _point_table(report), _outcome_table(report)]
+    tables = (_data(report), _separations(report), _points(report), _sessions(report))
     title = f"{report.bundle_id}, {report.artifact}, engine {report.engine}; default {_default(report)}"
-    notes = [f"* {_OWN_THRESHOLD}"] if report.separations else []
-    notes += [f"not measured: {s.data}, {s.species}: {s.reason}" for s in report.skipped]
-    return "\n\n".join(
-        [f"{title}; 95 % intervals over people", *(plain(*table) for table in tables if table[1]), *notes]
-    )
+    blocks = [f"{title}; 95 % intervals over people", *(table.plain() for table in tables if table)]
+    blocks += [f"not measured: {s.data}, {s.species}: {s.reason}" for s in report.skipped]
+    return "\n\n".join(blocks)
 
 
-def page_of(evaluation: Evaluation) -> str:
-    """The page: tables, curves, distributions, decisions over time, latents, reconstructions and mistakes."""
+def html(evaluation: SpoofEvaluation) -> str:
+    """Tables, curves, distributions, decisions over time, latents, reconstructions and mistakes."""
     report = evaluation.report
     settings = (
         f"artifact {report.artifact}, engine {report.engine}; default {_default(report)}; pictures are "
         f"{'crops of faces' if report.faces == 'cropped' else f'full frames, faces found by {report.faces}'}; 95 % "
         f"intervals from {report.replicates} bootstrap resamples of people, seed {report.seed}"
     )
-    parts = [
-        f"<h1>{escape(report.bundle_id)}</h1>",
-        _note(settings),
-        "<h2>Data</h2>",
-        _note("BPNRR, APNRR: live faces and attacks without a response, listed below; no other rate counts them."),
-        _table(_data_table(report)),
-        *_separations(evaluation),
-        *_points(report),
-        "<h2>Scores</h2>",
-        _plot(plots.histograms(evaluation)),
-        *_subsets(evaluation),
-        *_decisions(report),
-        *_latents(evaluation),
-        *samples.reconstructions(evaluation),
-        *samples.mistakes(evaluation),
-        *samples.stages(evaluation),
-        *_non_responses(report),
-    ]
-    return html.document(report.bundle_id, parts)
-
-
-# --- sections -----------------------------------------------------------------------------------------------------
-
-_OWN_THRESHOLD = "the threshold of BPCER at an APCER is set on these very data: what the scores allow, no device's rate"
-
-
-def _separations(evaluation: Evaluation) -> Iterable[str]:
-    report = evaluation.report
-    yield "<h2>Live faces against attacks</h2>"
-    if report.separations:
-        yield _note(f"AP: average precision of finding attacks; guessing achieves their share. *: {_OWN_THRESHOLD}.")
-        yield _table(_separation_table(report))
-    for entry in report.skipped:
-        yield _note(f"Not measured: {entry.data}, {entry.species} species: {entry.reason}")
-    if report.separations:
-        yield _plot(plots.curves(evaluation))
-
-
-def _points(report: Report) -> Iterable[str]:
-    yield "<h2>At the bundle's thresholds</h2>"
-    if report.points:
-        yield _note("APCER is that of the worst species; ACER = (APCER + BPCER) / 2.")
-        yield _table(_point_table(report))
-    for name, reason in report.unsupported.items():
-        yield _note(f"No threshold {name}: {reason}")
-    if not report.points:
-        yield _note("The artifact has none.")
-
-
-def _subsets(evaluation: Evaluation) -> Iterable[str]:
-    if drawn := plots.subsets(evaluation):
-        yield "<h2>Scores by session and pose</h2>"
-        yield _note("Median, middle half and middle 90 % of the scores; in brackets the number of pictures.")
-        yield _plot(drawn)
-
-
-def _decisions(report: Report) -> Iterable[str]:
-    yield "<h2>Decisions over time</h2>"
-    rule, limits = report.rule, report.limits
-    if rule is None or not report.sessions:
-        yield _note("None: " + ("the data name no sessions." if rule else "the artifact has no threshold."))
-        return
-    short = sum(session.frames < rule.live for session in report.sessions)
-    yield _note(
-        f"Each session as a stream of {report.frame_rate:g} frames a second: LIVE with {rule.live} of the last "
-        f"{rule.window} scores at the {_default(report)} or above, SPOOF with {rule.spoof} below; deadline "
-        f"{limits.deadline_s:g} s, cooldown {limits.cooldown_s:g} s. The decision is the first LIVE or SPOOF. A "
-        "session without one is never counted as LIVE: it is an error of live people (BPCER), none of attacks "
-        f"(APCER). {short} sessions have fewer than {rule.live} frames. Latency: frames, and seconds since the first, "
-        "until the decision."
+    return render(
+        "spoof",
+        report=report,
+        settings=settings,
+        data=_data(report),
+        separations=_separations(report),
+        curves=plots.curves(evaluation) if report.separations else Html(),
+        points=_points(report),
+        histograms=plots.histograms(evaluation),
+        subsets=plots.subsets(evaluation),
+        session_note=_session_note(report),
+        sessions=_sessions(report),
+        latency=plots.latency(report.sessions) if report.sessions else Html(),
+        latents=_latents(evaluation),
+        reconstructions=pictures.reconstructions(evaluation),
+        full_difference=pictures.FULL_DIFFERENCE,
+        wrong=pictures.mistakes(evaluation),
+        stages=pictures.stages(evaluation),
+        non_responses=_non_responses(report),
     )
-    yield _table(_outcome_table(report))
-    yield _plot(plots.latency(report.sessions))
 
 
-def _latents(evaluation: Evaluation) -> Iterable[str]:
-    yield "<h2>Latents</h2>"
-    drawn = [picture for picture in evaluation.seen if picture.scored and picture.point is not None]
-    if evaluation.space is None:
-        yield _note("Left out: the artifact puts out neither latents nor features nor a reconstruction.")
-        return
-    found = layout(np.stack([p.point for p in drawn if p.point is not None]), evaluation.report.seed) if drawn else None
+def _latents(evaluation: SpoofEvaluation) -> LatentPlot:
+    compared, samples = evaluation.compared, [s for s in evaluation.samples if s.scored and s.point is not None]
+    if compared is None:
+        return LatentPlot("Left out: the artifact puts out neither latents nor features nor a reconstruction.")
+    points = [sample.point for sample in samples if sample.point is not None]
+    found = project(np.stack(points), evaluation.report.seed) if points else None
     if found is None:
-        yield _note(
-            f"Left out: {len(drawn)} pictures are too few for a layout, or all the same to {evaluation.space.title}."
-        )
-        return
-    yield _note(
-        f"{len(drawn)} pictures, drawn by the seed, compared by {evaluation.space.title}. t-SNE keeps neighbours "
-        "together; its distances between groups mean nothing."
+        return LatentPlot(f"Left out: {len(points)} pictures are too few, or all the same to {compared.title}.")
+    note = (
+        f"{len(points)} pictures, drawn by the seed, compared by {compared.title}. t-SNE keeps neighbours together; "
+        "its distances between groups mean nothing."
     )
-    yield _plot(plots.latents(found, drawn))
+    return LatentPlot(note, plots.latents(found, samples))
 
 
-def _non_responses(report: Report) -> Iterable[str]:
-    if report.non_responses:
-        yield "<h2>Pictures without a response</h2>"
-        rows: Rows = [
-            (entry.path, entry.subject, entry.attack or plots.LIVE, ", ".join(entry.reasons))
-            for entry in report.non_responses
-        ]
-        yield _table((("file", "person", "class", "reason"), rows))
-
-
-def _default(report: Report) -> str:
-    return "none" if report.threshold is None else f"threshold {report.threshold:.4g} ({report.operating_point})"
-
-
-def _note(words: str) -> str:
-    return f"<p class=muted>{escape(words)}</p>"
-
-
-def _plot(drawn: str) -> str:
-    return f"<div class=plots>{drawn}</div>"
-
-
-def _table(head_and_rows: tuple[Head, Rows]) -> str:
-    return html.table(*head_and_rows, text=_TEXT)
-
-
-# --- tables -------------------------------------------------------------------------------------------------------
-
-
-def _data_table(report: Report) -> tuple[Head, Rows]:
-    rows: Rows = []
+def _data(report: SpoofReport) -> Table:
+    rows = []
     for data in report.data:
         attacks = ", ".join(f"{count} {kind}" for kind, count in data.attacks.items())
         missing = ", ".join(f"{_missing(rate)} {kind}" for kind, rate in data.apnrr.items())
         rows.append(
             (data.name, str(data.subjects), str(data.live), _missing(data.bpnrr), attacks or _NONE, missing or _NONE)
         )
-    return ("data", "people", "live", "BPNRR", "attacks", "APNRR"), rows
+    note = "BPNRR, APNRR: live faces and attacks without a response; no other rate counts them."
+    return Table(("data", "people", "live", "BPNRR", "attacks", "APNRR"), rows, text=_TEXT, note=note)
 
 
-def _separation_table(report: Report) -> tuple[Head, Rows]:
+def _separations(report: SpoofReport) -> Table:
     targets = (f"BPCER@APCER {percent(target)}*" for target in APCER_TARGETS)
     head = ("data", "species", "people", "live", "attacks", "AUROC", "EER", "AP", "share of attacks", *targets)
     rows = [
@@ -194,10 +118,11 @@ def _separation_table(report: Report) -> tuple[Head, Rows]:
         )
         for m in report.separations
     ]
-    return head, rows
+    note = f"AP: average precision of finding attacks; guessing achieves their share. *: {_OWN_THRESHOLD}."
+    return Table(head, rows, text=_TEXT, note=note)
 
 
-def _point_table(report: Report) -> tuple[Head, Rows]:
+def _points(report: SpoofReport) -> Table:
     kinds = sorted({kind for entry in report.points for kind in entry.species})
     head = ("data", "point", "threshold", *(f"APCER {kind}" for kind in kinds), "APCER", "BPCER", "ACER")
     rows = [
@@ -207,10 +132,10 @@ def _point_table(report: Report) -> tuple[Head, Rows]:
         )
         for entry in report.points
     ]
-    return head, rows
+    return Table(head, rows, text=_TEXT, note="APCER is that of the worst species; ACER = (APCER + BPCER) / 2.")
 
 
-def _outcome_table(report: Report) -> tuple[Head, Rows]:
+def _sessions(report: SpoofReport) -> Table:
     head = ("data", "class", "people", "sessions", "LIVE", "SPOOF", "undecided", "LIVE at any time")
     rows = [
         (
@@ -219,12 +144,37 @@ def _outcome_table(report: Report) -> tuple[Head, Rows]:
             *((interval(entry.error), _NONE) if entry.attack else (_NONE, interval(entry.error))),
             *_latency(entry),
         )
-        for entry in report.outcomes
+        for entry in report.session_summaries
     ]
-    return (*head, "APCER", "BPCER", "median latency", "90 %"), rows
+    columns = (*head, "APCER", "BPCER", "median latency", "90 %")
+    return Table(columns, rows, text=_TEXT)
 
 
-def _latency(entry: Outcome) -> tuple[str, str]:
+def _session_note(report: SpoofReport) -> str:
+    rule, limits = report.rule, report.limits
+    if rule is None:
+        return ""
+    short = sum(session.frames < rule.live for session in report.sessions)
+    return (
+        f"Each session as a stream of {report.frame_rate:g} frames a second: LIVE with {rule.live} of the last "
+        f"{rule.window} scores at the {_default(report)} or above, SPOOF with {rule.spoof} below; deadline "
+        f"{limits.deadline_s:g} s, cooldown {limits.cooldown_s:g} s. The decision is the first LIVE or SPOOF. A "
+        "session without one is never counted as LIVE: it is an error of live people (BPCER), none of attacks "
+        f"(APCER). {short} sessions have fewer than {rule.live} frames. Latency: frames, and seconds since the first, "
+        "until the decision."
+    )
+
+
+def _non_responses(report: SpoofReport) -> Table:
+    rows = [(e.path, e.subject, e.attack or plots.LIVE, ", ".join(e.reasons)) for e in report.non_responses]
+    return Table(("file", "person", "class", "reason"), rows, text=_TEXT)
+
+
+def _default(report: SpoofReport) -> str:
+    return "none" if report.threshold is None else f"threshold {report.threshold:.4g} ({report.operating_point})"
+
+
+def _latency(entry: SessionSummary) -> tuple[str, str]:
     found = entry.latency
     if found is None:
         return _NONE, _NONE

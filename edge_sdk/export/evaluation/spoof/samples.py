@@ -1,104 +1,179 @@
-"""A liveness evaluation's pictures as HTML: reconstructions, the way to the network, and the worst mistakes."""
+"""The samples of a liveness evaluation: each through the runtime's detector once, with a score or without."""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
-from html import escape
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.export.evaluation.html import file_thumbnail, short_name, thumbnail
-from edge_sdk.export.evaluation.spoof.evaluate import Evaluation, Mistake
-from edge_sdk.export.evaluation.spoof.scored import Example
-from edge_sdk.export.evaluation.verification import samples
-from edge_sdk.manifest import Manifest
+from edge_sdk import images
+from edge_sdk.calibration.thresholds import rate
+from edge_sdk.errors import InputError
+from edge_sdk.export.data.samples import Sample
+from edge_sdk.export.evaluation.spoof.projection import POINTS, ComparedOutput
+from edge_sdk.manifest import Rate
 from edge_sdk.preprocess import Image
+from edge_sdk.preprocess.crop import Box
+from edge_sdk.runtime import SpoofDetector
+from edge_sdk.runtime.engines import Tensors
 
-FULL = 0.5
-"""The difference, of pixels in [0, 1], that is drawn in the brightest colour."""
-_SIDE, _MISTAKE = 128, 160  # pixels on a thumbnail's longer side
+EXAMPLES = 3  # people of each data set and class
+Count = Callable[[int, int], None]
+"""Called with the number of samples done and in all."""
 
 
-def reconstructions(evaluation: Evaluation) -> Iterable[str]:
-    """What the network took, what it made of it, and the difference; nothing for a network that reconstructs nothing.
+@dataclass(frozen=True, eq=False)
+class ScoredSample:
+    """What the detector found in one picture.
 
-    Figures 4.11 to 4.15 of the anti-spoofing thesis, with the difference beside.
+    Attributes:
+        score: Higher is more likely live; NaN for a non-response.
+        flags: As a stream has them (:mod:`edge_sdk.runtime.frames`).
+        error: What reading the picture raised, by name; else empty.
+        boxes: Of all faces.
+        digest: Of the pixels; None for a picture that cannot be read.
+        point: Where it lies in the evaluation's projection of latents, if it is drawn.
     """
-    names = _reconstruction(evaluation.manifest)
-    if names is None:
-        return
-    yield "<h2>Reconstructions</h2>"
-    yield (
-        "<p class=muted>The network's input, its reconstruction, and their absolute difference, from black (none) to "
-        f"yellow ({FULL} of white or more). One picture of each of the first people.</p>"
-    )
-    for (data, attack), examples in _by_class(evaluation.examples):
-        yield f"<h3>{escape(data)}, {escape(attack or 'live')}</h3>"
-        yield f"<div class=faces>{''.join(_triple(example, *names) for example in examples)}</div>"
+
+    sample: Sample
+    score: float = math.nan
+    flags: tuple[str, ...] = ()
+    error: str = ""
+    boxes: tuple[Box, ...] = ()
+    digest: bytes | None = None
+    point: NDArray[np.float32] | None = None
+
+    @property
+    def scored(self) -> bool:
+        """Whether the detector responded."""
+        return math.isfinite(self.score)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why there is no score; empty if there is one."""
+        if self.scored:
+            return ()
+        return (self.error,) if self.error else self.flags or ("no_face",)
 
 
-def stages(evaluation: Evaluation) -> Iterable[str]:
-    """Of each data set's live faces and species the first example, after each operation."""
-    firsts = {example.sample: example.face for _, (example, *_) in _by_class(evaluation.examples)}
-    return samples.stages(evaluation.manifest.inputs[0].preprocessing, list(firsts), firsts.__getitem__)
+@dataclass(frozen=True, eq=False)
+class ExampleSample:
+    """A picture for the report: the face as cut out, its score, and what the network took and gave."""
+
+    sample: Sample
+    face: Image
+    score: float
+    tensors: Tensors
 
 
-def mistakes(evaluation: Evaluation) -> Iterable[str]:
-    """The pictures on the wrong side of the default threshold; nothing where the bundle has none."""
-    report = evaluation.report
-    if report.threshold is None:
-        return
-    kinds = sorted({kind for data in report.data for kind in data.attacks})
-    titles: dict[str | None, str] = {None: "Live faces that were rejected"}
-    titles |= {kind: f"Attacks that passed as live: {kind}" for kind in kinds}
-    for attack, title in titles.items():
-        own = [mistake for mistake in report.mistakes if mistake.attack == attack]
-        yield f"<h2>{escape(title)}</h2>"
-        if not own:
-            yield "<p class=muted>None.</p>"
-            continue
-        yield (
-            f"<p class=muted>Furthest from the threshold {report.threshold:.4g} ({escape(str(report.operating_point))})"
-            " first, by data set; each of another person.</p>"
+@dataclass(frozen=True)
+class NonResponse:
+    """A picture without a score. reasons: flags, ``no_face``, or the name of the error that reading it raised."""
+
+    path: str
+    data: str
+    subject: str
+    attack: str | None
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SpoofDataSummary:
+    """What was evaluated; attacks, and their non-response rate APNRR, by species. BPNRR is that of live faces."""
+
+    name: str
+    subjects: int
+    live: int
+    attacks: dict[str, int]
+    bpnrr: Rate | None
+    apnrr: dict[str, Rate]
+
+
+def score_samples(
+    detector: SpoofDetector,
+    samples: Sequence[Sample],
+    compared: ComparedOutput | None,
+    *,
+    seed: int = 0,
+    progress: Count | None = None,
+) -> tuple[tuple[ScoredSample, ...], tuple[ExampleSample, ...]]:
+    """Examine every sample once, in order; keep the points of those drawn by `seed`, and a few examples.
+
+    Examples are the first scored pictures of the first people of each data set's live faces and of each species.
+    """
+    drawn = _drawn(samples, seed) if compared else frozenset()
+    examples: dict[tuple[str, str], dict[str, ExampleSample]] = defaultdict(dict)
+    found = []
+    for number, sample in enumerate(samples):
+        scored, example = _score(detector, sample, compared if number in drawn else None)
+        found.append(scored)
+        people = examples[sample.dataset, sample.attack or ""]
+        if example and sample.subject not in people and len(people) < EXAMPLES:
+            people[sample.subject] = example
+        if progress is not None:
+            progress(number + 1, len(samples))
+    return tuple(found), tuple(itertools.chain.from_iterable(examples[key].values() for key in sorted(examples)))
+
+
+def non_response(picture: ScoredSample) -> NonResponse:
+    """A picture without a score, for the list."""
+    sample = picture.sample
+    return NonResponse(str(sample.path), sample.dataset, sample.subject, sample.attack, picture.reasons)
+
+
+def summary(name: str, samples: Sequence[ScoredSample], *, replicates: int = 1000, seed: int = 0) -> SpoofDataSummary:
+    """Count the pictures of one data set."""
+    own = [picture for picture in samples if picture.sample.dataset == name]
+    classes: dict[str, list[ScoredSample]] = defaultdict(list)
+    for picture in own:
+        classes[picture.sample.attack or ""].append(picture)
+    missing = {
+        kind: rate(
+            np.array([not picture.scored for picture in pictures]),
+            np.array([picture.sample.subject for picture in pictures]),
+            replicates=replicates,
+            seed=seed,
         )
-        yield f"<div class=faces>{''.join(map(_mistake, own))}</div>"
-
-
-def _reconstruction(manifest: Manifest) -> tuple[str, str] | None:
-    """Input and reconstruction by name."""
-    made = next((output.name for output in manifest.outputs if output.role == "reconstruction"), None)
-    return (manifest.inputs[0].name, made) if made else None
-
-
-def _by_class(examples: Sequence[Example]) -> Iterable[tuple[tuple[str, str], list[Example]]]:
-    """Examples of each data set and species, live first; they come in this order."""
-    groups = itertools.groupby(examples, key=lambda example: (example.sample.dataset, example.sample.attack or ""))
-    return ((key, list(group)) for key, group in groups)
-
-
-def _triple(example: Example, image: str, made: str) -> str:
-    taken = example.tensors[image][0, 0]
-    given = example.tensors[made].reshape(taken.shape)
-    difference = cv2.applyColorMap(_gray(np.abs(taken - given) / FULL), cv2.COLORMAP_INFERNO)
-    shown = ((_gray(taken), "input"), (_gray(given), "reconstruction"), (difference, "difference"))
-    parts = "".join(thumbnail(np.asarray(picture, np.uint8), _SIDE, name) for picture, name in shown)
-    return f"<figure>{parts}<figcaption>{_caption(example.score, example.sample.path.as_posix())}</figcaption></figure>"
-
-
-def _mistake(mistake: Mistake) -> str:
-    return (
-        f"<figure>{file_thumbnail(mistake.path, _MISTAKE)}<figcaption>"
-        f"{_caption(mistake.score, mistake.path)}<br>{escape(mistake.data)}</figcaption></figure>"
+        for kind, pictures in sorted(classes.items())
+    }
+    bpnrr = missing.pop("", None)
+    return SpoofDataSummary(
+        name=name,
+        subjects=len({picture.sample.subject for picture in own}),
+        live=len(classes.get("", ())),
+        attacks={kind: len(classes[kind]) for kind in missing},
+        bpnrr=bpnrr,
+        apnrr=missing,
     )
 
 
-def _caption(score: float, path: str) -> str:
-    return f"score {score:.4g}<br>{escape(short_name(path))}"
+def _score(
+    detector: SpoofDetector, sample: Sample, compared: ComparedOutput | None
+) -> tuple[ScoredSample, ExampleSample | None]:
+    try:
+        picture = images.load(sample.path)
+    except (InputError, OSError) as error:
+        return ScoredSample(sample, flags=("corrupt",), error=type(error).__name__), None
+    digest = hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).digest()
+    shown = detector.examine(picture)
+    point = compared.point(shown.tensors) if compared and shown.tensors else None
+    scored = ScoredSample(sample, shown.score, shown.flags, boxes=shown.boxes, digest=digest, point=point)
+    if not shown.tensors or shown.face is None:
+        return scored, None
+    return scored, ExampleSample(sample, shown.face, shown.score, shown.tensors)
 
 
-def _gray(picture: NDArray[np.floating]) -> Image:
-    """A picture of [0, 1] as ``uint8``; what lies outside is clipped."""
-    return np.rint(255 * picture.clip(0, 1)).astype(np.uint8)
+def _drawn(samples: Sequence[Sample], seed: int) -> frozenset[int]:
+    """Indices of at most :data:`POINTS` samples, as many of each data set's live faces and species where there are."""
+    rng = np.random.default_rng(seed)
+    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for number in rng.permutation(len(samples)).tolist():
+        groups[samples[number].dataset, samples[number].attack or ""].append(number)
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*(groups[key] for key in sorted(groups))))
+    return frozenset(itertools.islice((number for number in turns if number is not None), POINTS))

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from edge_sdk.calibration.thresholds import rate
-from edge_sdk.export.evaluation.spoof.scored import Seen
+from edge_sdk.export.evaluation.spoof.samples import ScoredSample
 from edge_sdk.manifest import Rate
 from edge_sdk.results import SpoofDecision, Verdict
 from edge_sdk.runtime.faces import Tracker
@@ -25,7 +25,7 @@ from edge_sdk.runtime.temporal import Limits, Observation, Rule, TemporalDecisio
 
 
 @dataclass(frozen=True)
-class Session:
+class SessionDecision:
     """One recording. attack: its species, None of a live person. after: frames until the decision, that one counted."""
 
     data: str
@@ -39,7 +39,7 @@ class Session:
 
 
 @dataclass(frozen=True)
-class Latency:
+class DecisionLatency:
     """Until the first LIVE or SPOOF, over sessions that got one; seconds since the first frame."""
 
     median_frames: float
@@ -49,7 +49,7 @@ class Latency:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SessionSummary:
     """Sessions of one class of one data set.
 
     Attributes:
@@ -68,10 +68,10 @@ class Outcome:
     undecided: int
     ever_live: int
     error: Rate
-    latency: Latency | None
+    latency: DecisionLatency | None
 
 
-def replay(frames: Sequence[Seen], rule: Rule, limits: Limits, frame_rate: float) -> Iterator[Verdict]:
+def replay(frames: Sequence[ScoredSample], rule: Rule, limits: Limits, frame_rate: float) -> Iterator[Verdict]:
     """The verdict after each frame of a stream of `frame_rate` frames a second."""
     tracker, decision = Tracker(gap_s=limits.gap_s), TemporalDecision(rule, limits)
     last: bytes | None = None
@@ -84,10 +84,12 @@ def replay(frames: Sequence[Seen], rule: Rule, limits: Limits, frame_rate: float
         yield decision.update(Observation(time, tracks[0] if len(tracks) == 1 else None, frame.score, flags))
 
 
-def sessions(seen: Sequence[Seen], rule: Rule, limits: Limits, frame_rate: float) -> tuple[Session, ...]:
+def decide_sessions(
+    samples: Sequence[ScoredSample], rule: Rule, limits: Limits, frame_rate: float
+) -> tuple[SessionDecision, ...]:
     """Decide each recording among the pictures, whose order is that of its frames; pictures of none are left out."""
-    recordings: dict[tuple[str, str, str | None, str], list[Seen]] = defaultdict(list)
-    for frame in seen:
+    recordings: dict[tuple[str, str, str | None, str], list[ScoredSample]] = defaultdict(list)
+    for frame in samples:
         sample = frame.sample
         if sample.session is not None:
             recordings[sample.dataset, sample.subject, sample.attack, sample.session].append(frame)
@@ -97,19 +99,19 @@ def sessions(seen: Sequence[Seen], rule: Rule, limits: Limits, frame_rate: float
         live, spoof = (_first(decisions, wanted) for wanted in (SpoofDecision.LIVE, SpoofDecision.SPOOF))
         first = min((number for number in (live, spoof) if number), default=None)
         decision: Literal["live", "spoof"] | None = None if first is None else "live" if first == live else "spoof"
-        found.append(Session(data, subject, attack, name, len(frames), decision, first, live is not None))
+        found.append(SessionDecision(data, subject, attack, name, len(frames), decision, first, live is not None))
     return tuple(found)
 
 
-def outcome(
-    found: Sequence[Session], data: str, frame_rate: float, *, replicates: int = 1000, seed: int = 0
-) -> Outcome:
+def summarise(
+    found: Sequence[SessionDecision], data: str, frame_rate: float, *, replicates: int = 1000, seed: int = 0
+) -> SessionSummary:
     """Count sessions of one class, at least one."""
     attack, decisions = found[0].attack, [session.decision for session in found]
     wrong = np.array([(decision == "live") == (attack is not None) for decision in decisions])
     people = np.array([session.subject for session in found])
     after = np.array([session.after for session in found if session.after is not None])
-    return Outcome(
+    return SessionSummary(
         data=data,
         attack=attack,
         subjects=np.unique(people).size,
@@ -128,6 +130,6 @@ def _first(decisions: Sequence[SpoofDecision], wanted: SpoofDecision) -> int | N
     return decisions.index(wanted) + 1 if wanted in decisions else None
 
 
-def _latency(after: np.ndarray, frame_rate: float) -> Latency:
+def _latency(after: np.ndarray, frame_rate: float) -> DecisionLatency:
     median, p90 = np.quantile(after, [0.5, 0.9]).tolist()
-    return Latency(median, p90, (median - 1) / frame_rate, (p90 - 1) / frame_rate)
+    return DecisionLatency(median, p90, (median - 1) / frame_rate, (p90 - 1) / frame_rate)

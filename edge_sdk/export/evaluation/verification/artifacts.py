@@ -16,13 +16,14 @@ from edge_sdk.calibration.thresholds import operating_points
 from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.cache import compact, prepared
 from edge_sdk.export.data.samples import impostor_kinds
-from edge_sdk.export.evaluation.artifact_protocol import Interface, Measured, Table, interval
+from edge_sdk.export.evaluation.artifact_protocol import Interface, Measured, interval
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind
 from edge_sdk.export.formats.float_onnx import OUTPUT
 from edge_sdk.export.formats.inference import Embeddings, embed
 from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.preprocess import apply
 from edge_sdk.scoring.embedding import embedding_scores
+from edge_sdk.tables import Table
 
 # The same file on another processor's kernels: float rounding, and for int8 a rounding step here and there.
 GOLDEN_TOLERANCE: dict[manifest.Precision, float] = {"fp32": 1e-3, "int8": 0.02, "int8-io": 0.02, "int8-sym": 0.02}
@@ -62,7 +63,8 @@ class VerificationEvaluator:
             scores = self.scores(measured.kind, measured.model, "test", forgeries)
             rates = (interval(bootstrap(scores, statistic)) for statistic in (Curves.auroc, Curves.eer))
             rows.append((measured.kind.id, forgeries, str(scores.subject_count), str(len(scores)), *rates))
-        return (Table("One reference.", ("artifact", "forgeries", "people", "comparisons", "AUROC", "EER"), rows),)
+        head = ("artifact", "forgeries", "people", "comparisons", "AUROC", "EER")
+        return (Table(head, rows, text=("artifact", "forgeries"), note="One reference."),)
 
     def golden(self) -> Mapping[str, bytes]:
         made = catalogue.of(self.trained.recipe.modality).golden["verify"]()

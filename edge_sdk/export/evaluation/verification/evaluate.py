@@ -9,21 +9,27 @@ error rates below are those of the comparisons that happened.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration.metrics import verification
 from edge_sdk.calibration.metrics.pairs import Comparisons, Forgeries, build_pairs, score_pairs
 from edge_sdk.calibration.metrics.verification import ScoreSet
-from edge_sdk.errors import InputError, OperatingPointError, ScoreError
+from edge_sdk.errors import OperatingPointError, ScoreError
 from edge_sdk.export.data.samples import Dataset, Sample
 from edge_sdk.export.evaluation.verification.measurements import Measurement, measure
+from edge_sdk.export.evaluation.verification.samples import (
+    AcquisitionFailure,
+    Count,
+    VerificationDataSummary,
+    embed,
+    summary,
+)
 from edge_sdk.manifest import EmbeddingDistance, VerifyPoint
 from edge_sdk.preprocess import Operation
 from edge_sdk.runtime import Verifier
@@ -31,33 +37,10 @@ from edge_sdk.runtime import Verifier
 FORGERIES: tuple[Forgeries, ...] = ("skilled", "random")
 ALL = "all"
 EXAMPLES = 3  # of each data set, to be looked at
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A picture that could not be used. reasons: quality flags, or the name of the error that reading it raised."""
-
-    path: str
-    subject: str
-    genuine: bool
-    reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class DataSummary:
-    """What was evaluated: people, pictures, and how many of the pictures failed to be acquired."""
-
-    name: str
-    subjects: int
-    genuine: int
-    forged: int
-    failed_genuine: int
-    failed_forged: int
-
-
-@dataclass(frozen=True)
-class Skipped:
+class SkippedProtocol:
     """A protocol that the data cannot carry, and why."""
 
     data: str
@@ -78,7 +61,7 @@ class WrongPair:
 
 
 @dataclass(frozen=True)
-class Report:
+class VerificationReport:
     """Everything that goes into the JSON file."""
 
     bundle_id: str
@@ -88,11 +71,11 @@ class Report:
     threshold: float | None
     seed: int
     replicates: int
-    data: tuple[DataSummary, ...]
+    data: tuple[VerificationDataSummary, ...]
     measurements: tuple[Measurement, ...]
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[SkippedProtocol, ...]
     wrong_pairs: tuple[WrongPair, ...]
-    failures: tuple[Failure, ...]
+    failures: tuple[AcquisitionFailure, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -101,30 +84,16 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class VerificationEvaluation:
     """A report, the scores behind each of its measurements (for curves), and a few samples of each data set.
 
     ``operations`` are the bundle's pre-processing, through which the samples went.
     """
 
-    report: Report
+    report: VerificationReport
     scores: tuple[ScoreSet, ...]
     operations: tuple[Operation, ...]
     examples: tuple[Sample, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Embedded:
-    """The usable samples with their embeddings (N, D), and the failures."""
-
-    samples: tuple[Sample, ...]
-    embeddings: NDArray[np.float32]
-    failures: tuple[Failure, ...]
-
-    def of(self, dataset: str) -> Embedded:
-        """The part of one data set."""
-        rows = [k for k, sample in enumerate(self.samples) if sample.dataset == dataset]
-        return Embedded(tuple(self.samples[k] for k in rows), self.embeddings[rows], ())
 
 
 def evaluate(
@@ -138,8 +107,8 @@ def evaluate(
     replicates: int = 1000,
     wrong_pairs: int = 6,
     seed: int = 0,
-    progress: Progress | None = None,
-) -> Evaluation:
+    progress: Count | None = None,
+) -> VerificationEvaluation:
     """Measure one artifact of a bundle on `data`, per data set and, if there are several, on all together.
 
     Protocols: skilled and random forgeries, each with every number of `references` (see
@@ -162,7 +131,7 @@ def evaluate(
     points = {p.name: p.threshold for p in artifact.operating_points if isinstance(p, VerifyPoint)}
     names = sorted({sample.dataset for sample in data.samples})
     measurements: list[tuple[Measurement, ScoreSet]] = []
-    skipped: list[Skipped] = []
+    skipped: list[SkippedProtocol] = []
     wrong: list[WrongPair] = []
     for count, forgeries in itertools.product(references, FORGERIES):
         found: list[ScoreSet] = []
@@ -175,7 +144,7 @@ def evaluate(
                 found.append(scores)
                 measurement = measure(scores, name, forgeries, count, points=points, replicates=replicates, seed=seed)
             except ScoreError as error:
-                skipped.append(Skipped(name, forgeries, count, str(error)))
+                skipped.append(SkippedProtocol(name, forgeries, count, str(error)))
                 continue
             measurements.append((measurement, scores))
             if count == 1 and default is not None:
@@ -186,7 +155,7 @@ def evaluate(
             measurements.append((measurement, joined))
     if not measurements:
         raise ScoreError("; ".join(sorted({f"{entry.data}: {entry.reason}" for entry in skipped})))
-    report = Report(
+    report = VerificationReport(
         bundle_id=opened.id,
         artifact=artifact.id,
         engine=engine,
@@ -194,41 +163,18 @@ def evaluate(
         threshold=default.threshold if default else None,
         seed=seed,
         replicates=replicates,
-        data=tuple(_summary(name, data.samples, embedded.failures) for name in names),
+        data=tuple(summary(name, data.samples, embedded.failures) for name in names),
         measurements=tuple(measurement for measurement, _ in measurements),
         skipped=tuple(skipped),
         wrong_pairs=_closest(wrong, wrong_pairs),
         failures=embedded.failures,
     )
-    return Evaluation(
+    return VerificationEvaluation(
         report=report,
         scores=tuple(scores for _, scores in measurements),
         operations=opened.manifest.inputs[0].preprocessing,
         examples=tuple(itertools.chain.from_iterable(_examples(embedded.of(name).samples) for name in names)),
     )
-
-
-def embed(verifier: Verifier, samples: Sequence[Sample], *, progress: Progress | None = None) -> Embedded:
-    """Pre-process and embed every sample once; those that the device would refuse become failures instead."""
-    kept: list[Sample] = []
-    embeddings: list[NDArray[np.float32]] = []
-    failures: list[Failure] = []
-    for done, sample in enumerate(samples, start=1):
-        try:
-            prepared = verifier.prepare(sample.path)
-            reasons = prepared.blocking
-        except (InputError, OSError) as error:
-            reasons = (type(error).__name__,)
-        if reasons:
-            failures.append(Failure(str(sample.path), sample.subject, sample.genuine, reasons))
-        else:
-            kept.append(sample)
-            embeddings.append(verifier.embed(prepared))
-        if progress is not None:
-            progress(done, len(samples))
-    if not kept:
-        raise ScoreError(f"none of {len(samples)} pictures can be used")
-    return Embedded(tuple(kept), np.concatenate(embeddings), tuple(failures))
 
 
 def _examples(samples: Sequence[Sample]) -> list[Sample]:
@@ -270,18 +216,3 @@ def _closest(wrong: Sequence[WrongPair], limit: int) -> tuple[WrongPair, ...]:
                 seen |= {pair.reference, pair.query}
                 chosen.append(pair)
     return tuple(chosen)
-
-
-def _summary(name: str, samples: Sequence[Sample], failures: Sequence[Failure]) -> DataSummary:
-    own = [sample for sample in samples if sample.dataset == name]
-    paths = {str(sample.path) for sample in own}
-    failed = [failure.genuine for failure in failures if failure.path in paths]
-    genuine = sum(sample.genuine for sample in own)
-    return DataSummary(
-        name=name,
-        subjects=len({sample.subject for sample in own}),
-        genuine=genuine,
-        forged=len(own) - genuine,
-        failed_genuine=sum(failed),
-        failed_forged=len(failed) - sum(failed),
-    )

@@ -16,7 +16,7 @@ from edge_sdk.manifest import Rate
 
 
 @dataclass(frozen=True)
-class AtFmr:
+class FnmrAtFmr:
     """FNMR at the lowest threshold *on these data* with FMR at most `target`; None where they are too few, and why."""
 
     target: float
@@ -25,7 +25,7 @@ class AtFmr:
 
 
 @dataclass(frozen=True)
-class AtPoint:
+class VerificationPointRates:
     """Rates at one threshold that was chosen on other people, such as a bundle's own."""
 
     name: str
@@ -50,8 +50,8 @@ class Measurement:
     impostors: int
     auroc: Interval
     eer: Interval
-    fnmr_at_fmr: tuple[AtFmr, ...]
-    points: tuple[AtPoint, ...]
+    fnmr_at_fmr: tuple[FnmrAtFmr, ...]
+    points: tuple[VerificationPointRates, ...]
 
 
 def measure(
@@ -87,13 +87,15 @@ def measure(
         auroc=next(found),
         eer=next(found),
         fnmr_at_fmr=tuple(
-            AtFmr(target, next(found))
+            FnmrAtFmr(target, next(found))
             if target in targets
-            else AtFmr(target, None, f"{scores.impostor_count} impostor comparisons; {needed[target]} are needed")
+            else FnmrAtFmr(target, None, f"{scores.impostor_count} impostor comparisons; {needed[target]} are needed")
             for target in FMR_TARGETS
         ),
         points=tuple(
-            AtPoint(name, threshold, *_rates(scores, threshold, replicates, seed), *itertools.islice(found, 4))
+            VerificationPointRates(
+                name, threshold, *_rates(scores, threshold, replicates, seed), *itertools.islice(found, 4)
+            )
             for name, threshold in points.items()
         ),
     )
@@ -113,7 +115,7 @@ def _rates(scores: ScoreSet, threshold: float, replicates: int, seed: int) -> tu
 
 
 def _at_threshold(threshold: float) -> list[Statistic]:
-    """Accuracy, balanced accuracy, precision, recall: the fields of AtPoint, in order."""
+    """Accuracy, balanced accuracy, precision, recall: the fields of VerificationPointRates, in order."""
 
     def accepts(curves: Curves) -> tuple[Floats, Floats]:
         """True accepts and false accepts, as shares of all comparisons."""

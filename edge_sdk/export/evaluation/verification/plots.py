@@ -6,10 +6,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from edge_sdk.export.evaluation.plots import COLORS, deviates, error_axes, error_curve, svg
-from edge_sdk.export.evaluation.verification.evaluate import Evaluation
+from edge_sdk.export.evaluation.verification.evaluate import VerificationEvaluation
+from edge_sdk.markup import Html
 
 
-def curves(evaluation: Evaluation) -> str:
+def curves(evaluation: VerificationEvaluation) -> Html:
     """DET (normal deviates on both axes) and ROC; colour: data and forgeries, line: number of references."""
     figure = Figure(figsize=(10.5, 4.8), layout="constrained")
     det, roc = figure.subplots(1, 2)
@@ -26,7 +27,7 @@ def curves(evaluation: Evaluation) -> str:
     return svg(figure, (det, roc))
 
 
-def histograms(evaluation: Evaluation) -> str:
+def histograms(evaluation: VerificationEvaluation) -> Html:
     """Mated, skilled and random scores of one reference, for each data set."""
     report = evaluation.report
     shown = [(m, s) for m, s in zip(report.measurements, evaluation.scores, strict=True) if m.references == 1]

@@ -1,76 +1,91 @@
-"""An evaluation's pictures as HTML: what pre-processing makes of a few samples, and the pairs decided wrongly."""
+"""The samples of a verifier's evaluation: each embedded once, or a failure to acquire."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from html import escape
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from edge_sdk.errors import InputError
+from edge_sdk.errors import InputError, ScoreError
 from edge_sdk.export.data.samples import Sample
-from edge_sdk.export.evaluation.html import file_thumbnail, short_name, thumbnail
-from edge_sdk.export.evaluation.verification.evaluate import Report, WrongPair
-from edge_sdk.preprocess import Image, Operation, trace
+from edge_sdk.runtime import Verifier
 
-_PAIR, _STAGE = 300, 150  # pixels on a thumbnail's longer side
-_KINDS = (
-    ("Skilled forgeries that were accepted", False, "skilled"),
-    ("Other people's signatures that were accepted", False, "random"),
-    ("Genuine signatures that were rejected", True, "skilled"),
-)
+Count = Callable[[int, int], None]
+"""Called with the number of samples done and in all."""
 
 
-def stages(
-    operations: Sequence[Operation], samples: Sequence[Sample], read: Callable[[Sample], Image] = Sample.read
-) -> Iterable[str]:
-    """A table with a row for each sample: the picture that `read` gives, then after each operation."""
-    yield "<h2>From pixel to network input</h2>"
-    yield "<p class=muted>The picture after each operation; a dash where an operation left it as it was.</p>"
-    head = "".join(f"<th>{_operation(operation)}</th>" for operation in operations)
-    rows = "".join(f"<tr>{''.join(_row(operations, sample, read))}</tr>" for sample in samples)
-    head = f"<tr><th class=text>data, file</th><th>as read</th>{head}</tr>"
-    yield f"<div class=scroll><table class=stages>{head}{rows}</table></div>"
+@dataclass(frozen=True)
+class AcquisitionFailure:
+    """A picture that could not be used. reasons: quality flags, or the name of the error that reading it raised."""
+
+    path: str
+    subject: str
+    genuine: bool
+    reasons: tuple[str, ...]
 
 
-def wrong_pairs(report: Report) -> Iterable[str]:
-    """The pairs on the wrong side of the threshold, by kind of error; nothing where the bundle has no threshold."""
-    if report.threshold is None:
-        return
-    for title, mated, forgeries in _KINDS:
-        pairs = [pair for pair in report.wrong_pairs if pair.mated is mated and pair.forgeries == forgeries]
-        yield f"<h2>{title}</h2>"
-        if not pairs:
-            yield "<p class=muted>None.</p>"
-            continue
-        yield f"<p class=muted>Furthest from the threshold {report.threshold:.4f} first; each picture once.</p>"
-        yield f"<div class=pairs>{''.join(map(_pair, pairs))}</div>"
+@dataclass(frozen=True)
+class VerificationDataSummary:
+    """What was evaluated: people, pictures, and how many of the pictures failed to be acquired."""
+
+    name: str
+    subjects: int
+    genuine: int
+    forged: int
+    failed_genuine: int
+    failed_forged: int
 
 
-def _operation(operation: Operation) -> str:
-    settings = msgspec.to_builtins(operation)
-    name = settings.pop("op")
-    values = ", ".join(f"{key} {value}" for key, value in settings.items())
-    return f"{escape(name)}<br><span class=muted>{escape(values)}</span>"
+@dataclass(frozen=True, eq=False)
+class EmbeddedSamples:
+    """The usable samples with their embeddings (N, D), and the failures to acquire."""
+
+    samples: tuple[Sample, ...]
+    embeddings: NDArray[np.float32]
+    failures: tuple[AcquisitionFailure, ...]
+
+    def of(self, dataset: str) -> EmbeddedSamples:
+        """The part of one data set."""
+        rows = [k for k, sample in enumerate(self.samples) if sample.dataset == dataset]
+        return EmbeddedSamples(tuple(self.samples[k] for k in rows), self.embeddings[rows], ())
 
 
-def _row(operations: Sequence[Operation], sample: Sample, read: Callable[[Sample], Image]) -> Iterable[str]:
-    yield f"<td class=text>{escape(sample.dataset)}<br><span class=muted>{escape(short_name(sample.path))}</span></td>"
-    try:
-        picture = read(sample)
-    except (InputError, OSError) as error:  # gone since it was embedded
-        yield f"<td class=text colspan={len(operations) + 1}>{escape(str(error))}</td>"
-        return
-    yield f"<td>{thumbnail(picture, _STAGE, 'as read')}</td>"
-    for operation, after in trace(operations, picture):
-        same = np.array_equal(after, picture)
-        shown = "&ndash;" if same else thumbnail(after, _STAGE, f"after {type(operation).__name__}")
-        yield f"<td>{shown}</td>"
-        picture = after
+def embed(verifier: Verifier, samples: Sequence[Sample], *, progress: Count | None = None) -> EmbeddedSamples:
+    """Pre-process and embed every sample once; those that the device would refuse become failures instead."""
+    kept: list[Sample] = []
+    embeddings: list[NDArray[np.float32]] = []
+    failures: list[AcquisitionFailure] = []
+    for done, sample in enumerate(samples, start=1):
+        try:
+            prepared = verifier.prepare(sample.path)
+            reasons = prepared.blocking
+        except (InputError, OSError) as error:
+            reasons = (type(error).__name__,)
+        if reasons:
+            failures.append(AcquisitionFailure(str(sample.path), sample.subject, sample.genuine, reasons))
+        else:
+            kept.append(sample)
+            embeddings.append(verifier.embed(prepared))
+        if progress is not None:
+            progress(done, len(samples))
+    if not kept:
+        raise ScoreError(f"none of {len(samples)} pictures can be used")
+    return EmbeddedSamples(tuple(kept), np.concatenate(embeddings), tuple(failures))
 
 
-def _pair(pair: WrongPair) -> str:
-    names = " and ".join(map(short_name, (pair.reference, pair.query)))
-    pictures = "".join(file_thumbnail(path, _PAIR) for path in (pair.reference, pair.query))
-    return f"<figure>{pictures}<figcaption>score {pair.score:.4f}<br>{escape(names)}</figcaption></figure>"
+def summary(name: str, samples: Sequence[Sample], failures: Sequence[AcquisitionFailure]) -> VerificationDataSummary:
+    """Count the people and pictures of one data set."""
+    own = [sample for sample in samples if sample.dataset == name]
+    paths = {str(sample.path) for sample in own}
+    failed = [failure.genuine for failure in failures if failure.path in paths]
+    genuine = sum(sample.genuine for sample in own)
+    return VerificationDataSummary(
+        name=name,
+        subjects=len({sample.subject for sample in own}),
+        genuine=genuine,
+        forged=len(own) - genuine,
+        failed_genuine=sum(failed),
+        failed_forged=len(failed) - sum(failed),
+    )

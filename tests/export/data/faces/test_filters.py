@@ -16,7 +16,10 @@ from edge_sdk.export.data.samples import Dataset, Sample
 
 
 def heads(*poses: Pose | None) -> Dataset:
-    return Dataset("made-up", tuple(Sample("m", "m/1", True, Path(f"{i}.png"), pose=p, modality="face") for i, p in enumerate(poses)))
+    return Dataset(
+        "made-up",
+        tuple(Sample("m", "m/1", True, Path(f"{i}.png"), pose=p, modality="face") for i, p in enumerate(poses)),
+    )
 
 
 def recording(root: Path, levels: list[int], person: str = "anna", session: str = "drive/") -> None:

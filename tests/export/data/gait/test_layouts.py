@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from edge_sdk import preprocess, sensors
 from edge_sdk.errors import DatasetError
 from edge_sdk.export.data import cache

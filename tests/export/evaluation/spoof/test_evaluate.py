@@ -25,8 +25,8 @@ from edge_sdk.export.data.samples import Dataset, Sample
 from edge_sdk.export.evaluation.spoof import report
 from edge_sdk.export.evaluation.spoof.evaluate import evaluate
 from edge_sdk.export.evaluation.spoof.measurements import APCER_TARGETS
-from edge_sdk.export.evaluation.spoof.projection import layout, space
-from edge_sdk.export.evaluation.spoof.sessions import Session, outcome, replay
+from edge_sdk.export.evaluation.spoof.projection import compared_output, project
+from edge_sdk.export.evaluation.spoof.sessions import SessionDecision, replay, summarise
 from edge_sdk.manifest import DecisionHead, Image, Input, Output, Rate, Reconstruction, SpoofPoint, UnsupportedPoint
 from edge_sdk.preprocess.crop import Box
 from edge_sdk.results import SpoofDecision
@@ -151,7 +151,7 @@ def page(evaluation):
 
 
 def scored(evaluation, data=None):
-    return [seen for seen in evaluation.seen if seen.scored and data in (None, "all", seen.sample.dataset)]
+    return [seen for seen in evaluation.samples if seen.scored and data in (None, "all", seen.sample.dataset)]
 
 
 # --- numbers ------------------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def scored(evaluation, data=None):
 
 def test_scores_are_those_the_runtime_decides_with(evaluation, bundle):
     with SpoofDetector(bundle, engine="onnxruntime", faces="cropped") as detector:
-        for seen in evaluation.seen[::17]:
+        for seen in evaluation.samples[::17]:
             assert detector.detect(seen.sample.path).score == seen.score
 
 
@@ -195,7 +195,7 @@ def test_bpcer_at_an_apcer_by_trying_every_threshold(bundle, folders, tmp_path):
         save(tmp_path / "s/live" / f"p{person}" / f"{frame}.png", draw(person, None, frame))
         save(tmp_path / "s/attack-print" / f"p{person}" / f"{frame}.png", draw(person, "print", frame))
     found = measured(bundle, load(f"spoof:{tmp_path / 's'}"), replicates=10)
-    scores = {kind: [s.score for s in found.seen if s.sample.attack == kind] for kind in (None, "print")}
+    scores = {kind: [s.score for s in found.samples if s.sample.attack == kind] for kind in (None, "print")}
     (separation,) = found.report.separations
     tried = [
         np.mean(np.array(scores[None]) < threshold)
@@ -280,10 +280,10 @@ def test_the_same_seed_gives_the_same_report(evaluation, bundle, data):
 
 def test_a_bundle_without_thresholds_is_measured_all_the_same(spoof_bundle, data):
     found = measured(spoof_bundle(), data, replicates=5)
-    report = found.report
-    assert (report.threshold, report.rule, report.points, report.mistakes, report.sessions) == (None, None, (), (), ())
-    assert report.separations
-    assert "The artifact has none." in report.html(replace(found, space=None))
+    facts = found.report
+    assert (facts.threshold, facts.rule, facts.points, facts.mistakes, facts.sessions) == (None, None, (), (), ())
+    assert facts.separations
+    assert "The artifact has none." in report.html(replace(found, compared=None))
 
 
 def test_what_cannot_be_measured_is_refused(bundle, data):
@@ -319,7 +319,7 @@ def test_sessions_are_decided_as_a_stream_decides_them(evaluation, bundle):
     with SpoofDetector(bundle, engine="onnxruntime", faces="cropped") as detector:
         for session in report.sessions:
             key = (session.data, session.subject, session.attack, session.name)
-            own = [s for s in evaluation.seen if key == tuple(getattr(s.sample, n) for n in FIELDS)]
+            own = [s for s in evaluation.samples if key == tuple(getattr(s.sample, n) for n in FIELDS)]
             stamped = [(number / report.frame_rate, seen.sample.path) for number, seen in enumerate(own)]
             streamed = list(detector.stream(stamped))
             replayed = list(replay(own, report.rule, report.limits, report.frame_rate))
@@ -340,7 +340,7 @@ FIELDS = ("dataset", "subject", "attack", "session")
 
 def test_a_repeated_and_a_damaged_frame_have_their_status(evaluation):
     def verdicts(subject, attack):
-        own = [s for s in evaluation.seen if (s.sample.subject, s.sample.attack) == (subject, attack)]
+        own = [s for s in evaluation.samples if (s.sample.subject, s.sample.attack) == (subject, attack)]
         return list(replay(own, KOfN(-9.0), Limits(), 20.0))
 
     assert "frozen" in verdicts("mine/p1", None)[4].reasons
@@ -361,7 +361,9 @@ def test_full_frames_are_searched_and_followed(spoof_bundle, tmp_path):
         for left in [place] if isinstance(place, int) else place:
             picture[10:50, left : left + 40] = draw(0, None, number)
         save(tmp_path / f"{number}.png", picture)
-        samples.append(Sample("mine", "mine/p0", genuine=True, path=tmp_path / f"{number}.png", session="day", modality="face"))
+        samples.append(
+            Sample("mine", "mine/p0", genuine=True, path=tmp_path / f"{number}.png", session="day", modality="face")
+        )
     bundle = spoof_bundle(point("apcer_1e-1", -9.0))
     found = measured(bundle, Dataset("mine", tuple(samples)), faces=bright_squares, replicates=5)
     assert [entry.reasons for entry in found.report.non_responses] == [("no_face",), ("several_faces",)]
@@ -369,27 +371,27 @@ def test_full_frames_are_searched_and_followed(spoof_bundle, tmp_path):
     stamped = [(number / 20, sample.path) for number, sample in enumerate(samples)]
     with SpoofDetector(bundle, engine="onnxruntime", faces=bright_squares) as detector:
         streamed = [(result.decision, result.reasons) for result in detector.stream(stamped)]
-    assert [(v.decision, v.reasons) for v in replay(found.seen, KOfN(-9.0), Limits(), 20.0)] == streamed
+    assert [(v.decision, v.reasons) for v in replay(found.samples, KOfN(-9.0), Limits(), 20.0)] == streamed
     assert "track_lost" in streamed[9][1]
     assert next(iter(found.examples)).face.shape[0] == 40
 
 
 def session(person, attack, decision, after, ever_live=False):
-    return Session("made up", f"p{person}", attack, "day", 20, decision, after, ever_live or decision == "live")
+    return SessionDecision("made up", f"p{person}", attack, "day", 20, decision, after, ever_live or decision == "live")
 
 
 def test_a_session_without_a_decision_is_never_live():
     people = [session(0, None, "live", 7), session(1, None, None, None), session(2, None, "spoof", 4, ever_live=True)]
-    live = outcome(people, "made up", 10.0, replicates=10)
+    live = summarise(people, "made up", 10.0, replicates=10)
     assert (live.live, live.spoof, live.undecided, live.ever_live) == (1, 1, 1, 2)
     assert (live.error.errors, live.error.trials) == (2, 3)
     attacks = [session(0, "print", "live", 11), session(1, "print", None, None), *[session(2, "print", "spoof", 4)] * 2]
-    found = outcome(attacks, "made up", 10.0, replicates=10)
+    found = summarise(attacks, "made up", 10.0, replicates=10)
     assert (found.live, found.spoof, found.undecided, found.subjects) == (1, 2, 1, 3)
     assert (found.error.errors, found.error.trials) == (1, 4)
     assert (found.latency.median_frames, found.latency.median_s) == (4, pytest.approx(0.3))
     assert found.latency.p90_frames == pytest.approx(np.quantile([11, 4, 4], 0.9))
-    assert outcome([people[1]], "made up", 10.0, replicates=10).latency is None
+    assert summarise([people[1]], "made up", 10.0, replicates=10).latency is None
 
 
 # --- latents ------------------------------------------------------------------------------------------------------
@@ -399,28 +401,28 @@ def test_what_pictures_are_compared_by(spoof_bundle, bundle):
     tensors = {"image": np.zeros((1, 1, SIDE, SIDE), np.float32), "latent": np.arange(16, dtype=np.float32)[None]}
     tensors["reconstruction"] = np.zeros((1, 1, SIDE, SIDE), np.float32)
     tensors["reconstruction"][0, 0, 3, 5] = -0.25
-    latent = space(bundle.manifest)
+    latent = compared_output(bundle.manifest)
     np.testing.assert_array_equal(latent.point(tensors), np.arange(16))
-    error = space(spoof_bundle(outputs=("reconstruction",)).manifest)
+    error = compared_output(spoof_bundle(outputs=("reconstruction",)).manifest)
     assert "error map" in error.title
     expected = np.zeros((16, 16))
     expected[3, 5] = 0.25
     np.testing.assert_allclose(error.point(tensors), expected.ravel())
     head = DecisionHead(output="logit", activation="sigmoid", genuine_index=0)
-    assert space(spoof_bundle(outputs=("logit",), score=head).manifest) is None
+    assert compared_output(spoof_bundle(outputs=("logit",), score=head).manifest) is None
 
 
 def test_layout_is_a_projection_on_the_directions_of_most_variance():
     rng = np.random.default_rng(0)
     points = rng.normal(size=(30, 5)) * [9, 3, 0.1, 0.1, 0.1]
-    found = layout(points.astype(np.float32))
+    found = project(points.astype(np.float32))
     centred = points - points.mean(axis=0)
     _, singular, directions = np.linalg.svd(centred, full_matrices=False)
     np.testing.assert_allclose(np.abs(found.pca), np.abs(centred @ directions[:2].T), atol=1e-4)
     assert found.explained == pytest.approx(singular[:2] ** 2 / (singular**2).sum(), abs=1e-4)
     assert found.tsne.shape == (30, 2)
-    assert layout(points[:9].astype(np.float32)) is None
-    assert layout(np.ones((30, 5), np.float32)) is None
+    assert project(points[:9].astype(np.float32)) is None
+    assert project(np.ones((30, 5), np.float32)) is None
 
 
 def test_a_head_alone_has_neither_latents_nor_reconstructions(spoof_bundle, data):
@@ -456,11 +458,29 @@ def test_the_page_is_whole_and_fetches_nothing(page, evaluation, tmp_path):
     assert "<script" not in page
     for text in ("pose 10-20 deg, live", "day, print", "set on these very data", "never counted as LIVE"):
         assert text in page
-    paths = report.write(replace(evaluation, space=None), tmp_path / "deep" / "out")
+    paths = report.write(replace(evaluation, compared=None), tmp_path / "deep" / "out")
     loaded = json.loads(paths[0].read_text())
     assert loaded["rule"]["live"] == 7
     assert loaded["separations"][0]["auroc"].keys() == {"value", "low", "high"}
     assert loaded["data"][0]["apnrr"]["print"]["errors"] == 1
+
+
+def test_the_page_escapes_names(bundle, data):
+    hostile = [
+        replace(
+            sample,
+            dataset="<script>d$x$",
+            subject=f"<script>{sample.subject}",
+            attack=sample.attack and f"<script>{sample.attack}",
+            session=sample.session and f"<script>{sample.session}",
+        )
+        for sample in data.samples
+        if sample.dataset == "mine"
+    ]
+    page = report.html(replace(measured(bundle, Dataset("mine", tuple(hostile)), replicates=5), compared=None))
+    assert "<script" not in page
+    for name in ("d$x$", "mine/p0", "print", "day"):
+        assert f"&lt;script&gt;{name}" in page
 
 
 def test_reconstructions_beside_input_and_difference(page, evaluation):
@@ -490,7 +510,7 @@ def test_text_has_a_line_for_each_measurement(evaluation):
     text = report.text(evaluation.report)
     for m in evaluation.report.separations:
         assert re.search(rf"^{m.data} +{m.species} +{m.subjects} +{m.live} +{m.attacks} ", text, re.MULTILINE)
-    for entry in evaluation.report.outcomes:
+    for entry in evaluation.report.session_summaries:
         assert re.search(rf"^{entry.data} +{entry.attack or 'live'} +{entry.subjects} ", text, re.MULTILINE)
     assert "not measured: others, any" in text
 

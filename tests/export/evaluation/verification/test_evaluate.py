@@ -19,7 +19,8 @@ from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
 from edge_sdk.export.evaluation.verification import report
-from edge_sdk.export.evaluation.verification.evaluate import embed, evaluate
+from edge_sdk.export.evaluation.verification.evaluate import evaluate
+from edge_sdk.export.evaluation.verification.samples import embed
 from edge_sdk.manifest import Rate, VerifyPoint
 
 WRITERS, GENUINE, FORGED = 5, 7, 4
@@ -238,7 +239,7 @@ def test_written_files(evaluation, tmp_path):
     page = html_path.read_text()
     assert page.startswith("<!doctype html>")
     assert page.count("<svg") == 2
-    stages = page[page.index("<table class=stages>") :].partition("</table>")[0]
+    stages = page[page.index('<table class="stages">') :].partition("</table>")[0]
     in_stages = stages.count("data:image/png;base64,")
     assert page.count("data:image/png;base64,") == in_stages + 2 * len(evaluation.report.wrong_pairs)
     assert not re.search(r'(?:src|href)="(?!data:|#)', page.replace("xlink:href", "href"))  # nothing is fetched
@@ -249,7 +250,7 @@ def test_written_files(evaluation, tmp_path):
 
 def test_pictures_on_their_way_to_the_network(evaluation, bundle):
     page = report.html(evaluation)
-    stages = page[page.index("<table class=stages>") :].partition("</table>")[0]
+    stages = page[page.index('<table class="stages">') :].partition("</table>")[0]
     operations = bundle.manifest.inputs[0].preprocessing
     assert [sample.subject for sample in evaluation.examples] == [
         f"{d}/w{k}" for d in ("first", "second") for k in range(3)
@@ -276,10 +277,15 @@ def preprocess_name(operation):
 
 def test_the_page_is_the_same_each_time_and_escapes_names(evaluation, bundle, data, tmp_path):
     assert report.html(evaluation) == report.html(evaluation)
-    evil = render(tmp_path / "<b>x&y", 300)
+    evil = render(tmp_path / "<script>alert(1)", 300)
+    for writer in evil.iterdir():
+        writer.rename(evil / f"<script>x&y $\\alpha$ {writer.name}")
+        (evil / f"<script>x&y $\\alpha$ {writer.name}" / "forged" / "<script>.png").write_bytes(b"no picture")
     page = report.html(evaluate(bundle, load(f"folder:{evil}"), replicates=5))
-    assert "<b>x" not in page
-    assert "&lt;b&gt;x&amp;y" in page
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "&lt;script&gt;x&amp;y $\\alpha$ w1" in page
+    assert "&lt;script&gt;.png" in page
 
 
 def test_text_has_a_line_for_each_measurement(evaluation):

@@ -1,0 +1,79 @@
+"""Pictures of an evaluation report: what pre-processing makes of a few samples, and groups of captioned pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from edge_sdk.errors import InputError
+from edge_sdk.export.data.samples import Sample
+from edge_sdk.export.evaluation.html import CaptionedPictures, short_name, thumbnail
+from edge_sdk.markup import Html
+from edge_sdk.preprocess import Image, Operation, trace
+
+_STAGE = 150  # pixels on a thumbnail's longer side
+
+
+@dataclass(frozen=True)
+class PictureGroup:
+    """Captioned pictures under a title; the note is shown where there are any."""
+
+    title: str
+    figures: Sequence[CaptionedPictures]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class OperationName:
+    """An operation of the pre-processing, and its parameters."""
+
+    name: str
+    settings: str
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One sample: as read, then after each operation, None where that left it as it was; or why it cannot be read."""
+
+    data: str
+    file: str
+    pictures: Sequence[Html | None] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Samples on their way to the network's input."""
+
+    operations: Sequence[OperationName]
+    rows: Sequence[StageRow]
+
+
+def stages(
+    operations: Sequence[Operation], samples: Sequence[Sample], read: Callable[[Sample], Image] = Sample.read
+) -> Stages:
+    """A row for each sample: the picture that `read` gives, then after each operation."""
+    return Stages([_name(operation) for operation in operations], [_row(operations, s, read) for s in samples])
+
+
+def _name(operation: Operation) -> OperationName:
+    settings = msgspec.to_builtins(operation)
+    name = settings.pop("op")
+    return OperationName(name, ", ".join(f"{key} {value}" for key, value in settings.items()))
+
+
+def _row(operations: Sequence[Operation], sample: Sample, read: Callable[[Sample], Image]) -> StageRow:
+    data, file = sample.dataset, short_name(sample.path)
+    try:
+        picture = read(sample)
+    except (InputError, OSError) as error:  # gone since it was scored
+        return StageRow(data, file, problem=str(error))
+    pictures: list[Html | None] = [thumbnail(picture, _STAGE, "as read")]
+    for operation, after in trace(operations, picture):
+        same = np.array_equal(after, picture)
+        pictures.append(None if same else thumbnail(after, _STAGE, f"after {type(operation).__name__}"))
+        picture = after
+    return StageRow(data, file, pictures)

@@ -1,0 +1,31 @@
+"""Pictures of a verifier's evaluation: the pairs that were decided wrongly."""
+
+from __future__ import annotations
+
+from edge_sdk.export.evaluation.html import CaptionedPictures, file_thumbnail, short_name
+from edge_sdk.export.evaluation.pictures import PictureGroup
+from edge_sdk.export.evaluation.verification.evaluate import VerificationReport, WrongPair
+
+_SIDE = 300  # pixels on a thumbnail's longer side
+_KINDS = (
+    ("Skilled forgeries that were accepted", False, "skilled"),
+    ("Other people's signatures that were accepted", False, "random"),
+    ("Genuine signatures that were rejected", True, "skilled"),
+)
+
+
+def wrong_pairs(report: VerificationReport) -> list[PictureGroup]:
+    """The pairs on the wrong side of the threshold, by kind of error; nothing where the bundle has no threshold."""
+    if report.threshold is None:
+        return []
+    note = f"Furthest from the threshold {report.threshold:.4f} first; each picture once."
+    return [
+        PictureGroup(title, [_figure(p) for p in report.wrong_pairs if (p.mated, p.forgeries) == (mated, kind)], note)
+        for title, mated, kind in _KINDS
+    ]
+
+
+def _figure(pair: WrongPair) -> CaptionedPictures:
+    paths = (pair.reference, pair.query)
+    caption = (f"score {pair.score:.4f}", " and ".join(map(short_name, paths)))
+    return CaptionedPictures([file_thumbnail(path, _SIDE) for path in paths], caption)

@@ -1,0 +1,32 @@
+"""``inspect``: the manifest, for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from edge_sdk.bundle import Bundle
+from edge_sdk.cli import main
+
+
+def test_inspect(bundle: str, tiny_bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", bundle, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["id"] == tiny_bundle.id
+    assert said["manifest"] == json.loads((tiny_bundle.path / "manifest.json").read_bytes())
+    assert main(["inspect", bundle]) == 0
+    text = capsys.readouterr().out
+    for words in (tiny_bundle.id, "int8.onnx", "threshold 0.9000", "100 impostor trials", "commercial use   allowed"):
+        assert words in text
+
+
+def test_two_opencvs_are_a_warning_beside_the_result(
+    bundle: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_sdk.opencv.advice", lambda: "keep one")
+    for command in ("inspect", "selftest"):
+        main([command, bundle, "--json"])
+        printed = capsys.readouterr()
+        json.loads(printed.out)
+        assert printed.err == "edge-sdk: warning: keep one\n"
