@@ -25,6 +25,7 @@ from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.data.splits import Split
 from edge_sdk.export.evaluation.verification.samples import embed
+from edge_sdk.runtime import device
 from edge_sdk.runtime.tune import TimedRun, tune
 
 REFERENCE = ("onnxruntime", "fp32.onnx")
@@ -38,10 +39,10 @@ def scored(bundle: Bundle, engine: str, artifact: str, data: Dataset) -> tuple[S
         return verification_scores(found.embeddings, people, genuine), verifier.threshold
 
 
-def line(lap: TimedRun, drift: str) -> str:
-    fields = (lap.engine, lap.artifact, str(lap.threads), f"{lap.size / 1e6:.3f}")
-    times = (f"{lap.median_ms:.3f}", f"{lap.p99_ms:.3f}") if lap.passes else ("", lap.excluded)
-    return "| " + " | ".join((*fields, *times, drift)) + " |"
+def line(run: TimedRun, difference: str) -> str:
+    fields = (run.engine, run.artifact, str(run.threads), f"{run.size / 1e6:.3f}")
+    times = (f"{run.median_ms:.3f}", f"{run.p99_ms:.3f}") if run.passes else ("", run.excluded)
+    return "| " + " | ".join((*fields, *times, difference)) + " |"
 
 
 def same(pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], str]]:
@@ -62,18 +63,23 @@ def main() -> None:
     bundle, data = Bundle.open(arguments.bundle), load(*arguments.data)
     if arguments.split:
         data = data.select(set(Split.read(arguments.split).test) & set(data.subjects))
-    laps = tune(bundle, threads=[int(n) for n in arguments.threads.split(",")], seconds=arguments.seconds, say=print)
-    pairs = dict.fromkeys((lap.engine, lap.artifact) for lap in laps if lap.passes)
+    runs = tune(bundle, threads=[int(n) for n in arguments.threads.split(",")], seconds=arguments.seconds, say=print)
+    pairs = dict.fromkeys((run.engine, run.artifact) for run in runs if run.passes)
     found = {pair: scored(bundle, *pair, data) for pair in (REFERENCE, *pairs)}
     expected, threshold = found[REFERENCE]
-    drifts = {}
+    differences = {}
     for pair, (scores, own) in found.items():
-        drift = guardrail.compare(expected, scores, data=data.name, threshold_float=threshold, threshold_quantised=own)
-        drifts[pair] = f"{100 * drift.delta:+.2f} | {100 * drift.upper90:+.2f} | {100 * (drift.agreement or 0):.2f}"
+        difference = guardrail.compare(
+            expected, scores, data=data.name, threshold_float=threshold, threshold_quantised=own
+        )
+        differences[pair] = (
+            f"{100 * difference.delta:+.2f} | {100 * difference.upper90:+.2f} | {100 * (difference.agreement or 0):.2f}"
+        )
+    print(f"{device.instruction_set()}, {device.processor()}\n")
     print("| engine | artifact | threads | MB | median ms | p99 ms | delta EER, pp | upper 90 % | equal decisions, % |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for lap in laps:
-        print(line(lap, drifts.get((lap.engine, lap.artifact), " | | ")))
+    for run in runs:
+        print(line(run, differences.get((run.engine, run.artifact), " | | ")))
     for (first, second), artifact in same(list(pairs)):
         (expected, threshold), (scores, _) = found[first, artifact], found[second, artifact]
         alike = guardrail.agreement(expected, scores, threshold, threshold)

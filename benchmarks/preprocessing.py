@@ -21,6 +21,7 @@ import numpy as np
 from edge_sdk import Bundle
 from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
 from edge_sdk.preprocess import INK, PAPER, Image, Operation, apply
+from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import Engine, artifacts, load_engine
 
 
@@ -66,16 +67,16 @@ def main() -> None:
     cv2.setNumThreads(1)
     image = scan()
     bundle = Bundle.open(arguments.bundle)
-    prepared = apply(bundle.manifest.inputs[0].preprocessing, image)
+    prepared = apply(bundle.manifest.preprocessing, image)
 
     contestants: dict[str, Callable[[], object]] = {
         "pre-processing: PAPER": lambda: apply(PAPER, image),
         "pre-processing: INK": lambda: apply(INK, image),
     }
-    for artifact in bundle.manifest.artifacts:
-        if artifact.id in artifacts("onnxruntime"):
-            engine = load_engine("onnxruntime", bundle.read_artifact(artifact.id), artifact.format, threads=1)
-            contestants |= {f"{artifact.id}: {what}": call for what, call in passes(engine, prepared).items()}
+    for variant in bundle.manifest.variants:
+        if variant.id in artifacts("onnxruntime"):
+            engine = load_engine("onnxruntime", bundle.read_model(variant.id), variant.format, threads=1)
+            contestants |= {f"{variant.id}: {what}": call for what, call in passes(engine, prepared).items()}
 
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(arguments.rounds + 3):
@@ -87,6 +88,7 @@ def main() -> None:
 
     medians = {name: statistics.median(taken) for name, taken in times.items()}
     reference = medians.get("fp32.onnx: one image", float("nan"))
+    print(device.instruction_set())
     print(f"{'':28} median ms   min ms   share of an fp32 pass")
     for name, median in medians.items():
         print(f"{name:28} {median:9.2f} {min(times[name]):8.2f} {median / reference:12.2f}")

@@ -42,7 +42,8 @@ class _Result(Generic[Decision]):
     """Fields of every result.
 
     ``score``: higher is more genuine; ``raw_score``: the same in the model's own unit (a distance, a log-likelihood);
-    ``threshold``: of ``operating_point``; ``quality``: flags of the input, empty if nothing was found wrong.
+    ``threshold``: of ``operating_point``, or the
+    application's own, called ``"custom"``; ``quality``: flags of the input, empty if nothing was found wrong.
     """
 
     decision: Decision
@@ -91,7 +92,7 @@ class SpoofResult(_Result[SpoofDecision]):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class StreamDecision:
     """What is known after a frame of a stream, and why: at least one reason (:mod:`edge_sdk.runtime.temporal`)."""
 
     decision: SpoofDecision
@@ -103,7 +104,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class StreamResult(Verdict):
+class StreamResult(StreamDecision):
     """What is known after a frame of a stream, and what the frame by itself shows.
 
     ``time`` is the frame's, in seconds; ``track`` numbers its face, None without exactly one; ``frame`` is the result

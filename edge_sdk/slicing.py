@@ -1,4 +1,4 @@
-"""A bundle cut down to what one application needs: fewer artifacts, everything else as it was."""
+"""A bundle cut down to what one application needs: fewer variants, everything else as it was."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def slice_bundle(
     precision: str | None = None,
     overwrite: bool = True,
 ) -> Bundle:
-    """Write a bundle with only the artifacts of one format, one precision, or both.
+    """Write a bundle with only the variants of one format, one precision, or both.
 
-    The files that stay are the same bytes, so enrolments made with one of these artifacts stay valid: a template is
-    bound to the embedding space and the artifact, not to the bundle's id, which changes.
+    The files that stay are the same bytes, so enrolments made with one of these variants stay valid: a template is
+    bound to the embedding space and the variant, not to the bundle's id, which changes.
 
     Args:
         bundle: Name of a shipped bundle, path, or an opened bundle.
@@ -33,7 +33,7 @@ def slice_bundle(
 
     Raises:
         UsageError: Neither format nor precision is given, or the destination is the bundle itself.
-        BundleError: The bundle cannot be read, or has no such artifact.
+        BundleError: The bundle cannot be read, or has no such variant.
     """
     if format is None and precision is None:
         raise UsageError("a slice keeps one format, one precision, or both: say which")
@@ -41,19 +41,23 @@ def slice_bundle(
     if os.path.realpath(destination) == os.path.realpath(opened.path):
         raise UsageError(f"{destination} is the bundle to be sliced: write the slice somewhere else")
     manifest = opened.manifest
-    kept = tuple(a for a in manifest.artifacts if format in (None, a.format) and precision in (None, a.precision))
+    kept = tuple(v for v in manifest.variants if format in (None, v.format) and precision in (None, v.precision))
     if not kept:
-        there = ", ".join(artifact.id for artifact in manifest.artifacts)
+        there = ", ".join(variant.id for variant in manifest.variants)
         wanted = ".".join(word for word in (precision, format) if word)
-        raise BundleError(f"{opened.id} has no {wanted} artifact; it has {there}")
-    ids = {artifact.id for artifact in kept}
+        raise BundleError(f"{opened.id} has no {wanted} variant; it has {there}")
+    ids = {variant.id for variant in kept}
     scores = {key: score for key, score in manifest.golden.scores.items() if key in ids}
     golden = Golden(
         inputs=manifest.golden.inputs if scores else (),
         scores=scores,
         tolerance={key: manifest.golden.tolerance[key] for key in scores},
     )
-    sliced = msgspec.structs.replace(manifest, artifacts=kept, golden=golden)
+    graphs = tuple(
+        msgspec.structs.replace(graph, files={key: entry for key, entry in graph.files.items() if key in ids})
+        for graph in manifest.graphs
+    )
+    sliced = msgspec.structs.replace(manifest, graphs=graphs, variants=kept, golden=golden)
     with BundleWriter(destination, overwrite) as writer:
         for entry in sliced.files:
             writer.add(entry.path, opened.read(entry))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build and time an edge-sdk artifact with NVIDIA's own tool, to compare with `edge-sdk profile --engine tensorrt`.
+# Build and time an edge-sdk variant with NVIDIA's own tool, to compare with `edge-sdk profile --engine tensorrt`.
 #
 #     examples/jetson_trtexec.sh [BUNDLE] [FOLDER]
 #
@@ -10,22 +10,22 @@ set -euo pipefail
 
 bundle=${1:-deepsign}
 folder=${2:-trtexec}
-artifact=${ARTIFACT:-int8-sym.onnx}
+variant=${VARIANT:-int8-sym.onnx}
 trtexec=${TRTEXEC:-trtexec}
 PATH=$PATH:/usr/src/tensorrt/bin
 
 mkdir -p "$folder"
 # The bytes are checked against the manifest's SHA-256; the second line is trtexec's name for the input, one picture.
-shape=$(python3 - "$bundle" "$artifact" "$folder/model.onnx" <<'PYTHON'
+shape=$(python3 - "$bundle" "$variant" "$folder/model.onnx" <<'PYTHON'
 import sys
 from pathlib import Path
 
 from edge_sdk import Bundle
 
-bundle, artifact, path = sys.argv[1:]
+bundle, variant, path = sys.argv[1:]
 opened = Bundle.open(bundle)
-Path(path).write_bytes(opened.read_artifact(artifact))
-print(",".join(f"{t.name}:{'x'.join(map(str, (1, *t.shape[1:])))}" for t in opened.manifest.inputs))
+Path(path).write_bytes(opened.read_model(variant))
+print(",".join(f"{t.name}:{'x'.join(map(str, (1, *t.shape[1:])))}" for t in opened.manifest.graphs[0].inputs))
 PYTHON
 )
 

@@ -16,18 +16,19 @@ from onnx import TensorProto, helper, numpy_helper
 from edge_sdk import preprocess
 from edge_sdk.bundle import Bundle, BundleWriter
 from edge_sdk.manifest import (
-    Artifact,
-    DataTerms,
+    DataLicense,
     EmbeddingDistance,
     Golden,
+    Graph,
     Image,
     Input,
     Manifest,
     OperatingPoint,
     Output,
     Rate,
-    Training,
+    TrainingProvenance,
     UnsupportedPoint,
+    Variant,
     VerifyPoint,
     embedding_space_id,
 )
@@ -114,9 +115,10 @@ BundleMaker = Callable[..., Bundle]
 
 @pytest.fixture(scope="session")
 def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
-    """Write a bundle of ``{artifact: model bytes}``, by default of :func:`tiny_network` as fp32 and as int8.
+    """Write a bundle of ``{variant: model bytes}``, by default of :func:`tiny_network` as fp32 and as int8.
 
-    An artifact is a precision, then meaning ONNX, or an id such as ``int8.tflite``.
+    A variant is a precision, then meaning ONNX, or an id such as ``int8.tflite``. ``inputs`` and ``outputs`` are those
+    of the only graph; what else is given replaces fields of the manifest.
     """
 
     def make(
@@ -127,21 +129,28 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
         golden: dict[str, float] | None = None,
         tolerance: float = 1e-4,
         batch: int | str = "batch",
+        inputs: tuple[Input, ...] | None = None,
+        outputs: tuple[Output, ...] | None = None,
         **changes: object,
     ) -> Bundle:
-        # "int8" is another float network: to the runtime it is an artifact with other bytes and other scores.
+        # "int8" is another float network: to the runtime it is a variant with other bytes and other scores.
         models = models or {"fp32": tiny_network(0, batch), "int8": tiny_network(1, batch)}
         destination = destination or tmp_path_factory.mktemp("bundle") / "tiny"
         with BundleWriter(destination) as writer:
-            artifacts = tuple(
-                Artifact(
-                    format=file_format or "onnx",
+            ids = {name if "." in name else f"{name}.onnx": model for name, model in models.items()}
+            variants = tuple(
+                Variant(
+                    format=file_format,
                     precision=precision,
-                    file=writer.add(f"model.{precision}.{file_format or 'onnx'}", model),
                     operating_points=(operating_points or {}).get(precision, points()),
                 )
-                for name, model in models.items()
-                for precision, _, file_format in [name.partition(".")]
+                for precision, file_format in (key.split(".") for key in ids)
+            )
+            graph = Graph(
+                name="model",
+                inputs=inputs or (Input(name="image", shape=(batch, *SHAPE)),),
+                outputs=outputs or (Output(name="embedding", shape=(batch, 240), role="embedding"),),
+                files={key: writer.add(f"model.{key}", model) for key, model in ids.items()},
             )
             pictures = (draw(1), draw(2)) if golden else ()
             settings = {
@@ -149,14 +158,15 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
                 "version": "1.0",
                 "task": "verify",
                 "modality": "signature",
-                "inputs": (Input(name="image", shape=(batch, *SHAPE), source=Image(), preprocessing=preprocess.INK),),
-                "outputs": (Output(name="embedding", shape=(batch, 240), role="embedding"),),
-                "score": EmbeddingDistance(output="embedding", metric="euclidean"),
-                "artifacts": artifacts,
-                "training": Training(
+                "source": Image(),
+                "preprocessing": preprocess.INK,
+                "graphs": (graph,),
+                "score": EmbeddingDistance(output="model.embedding", metric="euclidean"),
+                "variants": variants,
+                "training": TrainingProvenance(
                     recipe="tiny", preset="none", data=("made up",), seed=0, steps=0, commit="none", versions={}
                 ),
-                "data_terms": DataTerms(commercial_use=True, statement="made up"),
+                "data_license": DataLicense(commercial_use=True, statement="made up"),
                 "golden": Golden(
                     inputs=tuple(writer.add(f"golden/{i}.png", png(picture)) for i, picture in enumerate(pictures)),
                     scores=golden or {},
@@ -171,7 +181,7 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
 
 @pytest.fixture(scope="session")
 def tiny_bundle(make_bundle: BundleMaker) -> Bundle:
-    """A bundle with an fp32 and an "int8" artifact on disk; do not change it."""
+    """A bundle with an fp32 and an "int8" variant on disk; do not change it."""
     return make_bundle()
 
 
@@ -214,7 +224,7 @@ def tflite_models() -> TFLiteModels:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return torch.nn.functional.normalize(x)
 
-    from edge_sdk.calibration.quantization.tflite_int8 import Observation
+    from edge_sdk.calibration.quantization.tflite_int8 import TfliteStatistics
     from edge_sdk.export.formats.float_tflite import to_tflite
     from edge_sdk.export.recipes.deepsign import Fire, convolution
 
@@ -235,7 +245,7 @@ def tflite_models() -> TFLiteModels:
     with torch.no_grad():
         expected = network.eval()(torch.from_numpy(samples)).numpy()
     model = to_tflite(network.train(), SHAPE)
-    seen = Observation(model, samples)
+    seen = TfliteStatistics(model, samples)
     return TFLiteModels(model, seen.quantize(), seen.quantize(io="int8"), samples, expected)
 
 

@@ -84,9 +84,7 @@ def test_trtexec_gets_the_artifact_and_its_shape(
     make_bundle: Callable[..., Bundle], tiny_bundle: Bundle, tmp_path: Path
 ) -> None:
     """With a stand-in for NVIDIA's tool that writes down what it is asked."""
-    models = {
-        name: tiny_bundle.read_artifact(f"{file}.onnx") for name, file in (("fp32", "fp32"), ("int8-sym", "int8"))
-    }
+    models = {name: tiny_bundle.read_model(f"{file}.onnx") for name, file in (("fp32", "fp32"), ("int8-sym", "int8"))}
     bundle = make_bundle(models=models)
     tool = tmp_path / "bin" / "trtexec"
     tool.parent.mkdir()
@@ -95,7 +93,7 @@ def test_trtexec_gets_the_artifact_and_its_shape(
     search = os.pathsep.join([str(tool.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
     command = [str(EXAMPLES / "jetson_trtexec.sh"), str(bundle.path), "made"]
     subprocess.run(command, cwd=tmp_path, env=os.environ | {"PATH": search}, check=True, timeout=60)
-    assert (tmp_path / "made" / "model.onnx").read_bytes() == bundle.read_artifact("int8-sym.onnx")
+    assert (tmp_path / "made" / "model.onnx").read_bytes() == bundle.read_model("int8-sym.onnx")
     building, timing = (tmp_path / "asked").read_text().splitlines()
     assert "--onnx=made/model.onnx --saveEngine=made/model.engine --shapes=image:1x1x150x180" in building
     assert "--loadEngine=made/model.engine --shapes=image:1x1x150x180" in timing

@@ -78,7 +78,7 @@ def pictures() -> dict[str, images.Image]:
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_cpp_preprocesses_as_python_does(built: Path, tmp_path: Path, pipeline: str, picture: str) -> None:
     operations, image = PIPELINES[pipeline], pictures()[picture]
-    (tmp_path / "manifest.json").write_bytes(msgspec.json.encode({"inputs": [{"preprocessing": operations}]}))
+    (tmp_path / "manifest.json").write_bytes(msgspec.json.encode({"preprocessing": operations}))
     assert cv2.imwrite(str(tmp_path / "in.png"), image)
     command = [program(built, "preprocess"), "manifest.json", "in.png", "out"]
     subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
@@ -88,7 +88,7 @@ def test_cpp_preprocesses_as_python_does(built: Path, tmp_path: Path, pipeline: 
 
 
 def test_an_operation_that_cpp_does_not_know_is_an_error(built: Path, tmp_path: Path) -> None:
-    (tmp_path / "manifest.json").write_text('{"inputs": [{"preprocessing": [{"op": "sharpen"}]}]}')
+    (tmp_path / "manifest.json").write_text('{"preprocessing": [{"op": "sharpen"}]}')
     assert cv2.imwrite(str(tmp_path / "in.png"), pictures()["gray"])
     command = [program(built, "preprocess"), "manifest.json", "in.png", "out"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -100,7 +100,7 @@ def test_an_operation_that_cpp_does_not_know_is_an_error(built: Path, tmp_path: 
 def sliced(tmp_path: Path) -> Callable[[str], Path]:
     def make(format_: str) -> Path:
         opened = Bundle.open("deepsign")
-        if format_ not in {artifact.format for artifact in opened.manifest.artifacts}:
+        if format_ not in {variant.format for variant in opened.manifest.variants}:
             pytest.skip(f"the shipped bundle has no {format_} artifact")
         return Path(slice_bundle(opened, tmp_path / "sliced", format=format_, precision="fp32").path)
 

@@ -21,9 +21,9 @@ Signer = Callable[..., np.ndarray]
 @pytest.fixture(scope="module")
 def whole(make_bundle: Maker, tiny_bundle: Bundle, signer: Signer) -> Bundle:
     golden = {}
-    for artifact in tiny_bundle.manifest.artifacts:
-        with Verifier(tiny_bundle, precision=artifact.id) as verifier:
-            golden[artifact.id] = verifier.verify(signer(1), signer(2)).score
+    for variant in tiny_bundle.manifest.variants:
+        with Verifier(tiny_bundle, precision=variant.id) as verifier:
+            golden[variant.id] = verifier.verify(signer(1), signer(2)).score
     return make_bundle(golden=golden)
 
 
@@ -31,13 +31,23 @@ def whole(make_bundle: Maker, tiny_bundle: Bundle, signer: Signer) -> Bundle:
 def test_a_slice_is_less_and_otherwise_the_same(whole: Bundle, tmp_path: Path, name: str) -> None:
     sliced = slice_bundle(whole, tmp_path / name, format="onnx", precision="int8")
     before, after = whole.manifest, sliced.manifest
-    assert after.artifacts == (before.artifact("int8.onnx"),)
+    assert after.variants == (before.variant("int8.onnx"),)
     assert after.golden.inputs == before.golden.inputs
     assert after.golden.scores == {"int8.onnx": before.golden.scores["int8.onnx"]}
-    for field in ("name", "version", "inputs", "score", "training", "data_terms", "auxiliary", "embedding_space_id"):
+    for field in (
+        "name",
+        "version",
+        "source",
+        "preprocessing",
+        "score",
+        "training",
+        "data_license",
+        "auxiliary",
+        "embedding_space_id",
+    ):
         assert getattr(after, field) == getattr(before, field), field
     assert sliced.id != whole.id  # another manifest
-    assert sliced.read_artifact("int8.onnx") == whole.read_artifact("int8.onnx")
+    assert sliced.read_model("int8.onnx") == whole.read_model("int8.onnx")
     assert passed(selftest(tmp_path / name))
     if not name.endswith(".edge"):
         assert not (tmp_path / name / "model.fp32.onnx").exists()
@@ -52,8 +62,8 @@ def test_decisions_and_templates_stay(whole: Bundle, tmp_path: Path, signer: Sig
 
 
 def test_only_a_format_or_only_a_precision(whole: Bundle, tmp_path: Path) -> None:
-    assert len(slice_bundle(whole, tmp_path / "a", format="onnx").manifest.artifacts) == 2
-    assert [a.id for a in slice_bundle(whole, tmp_path / "b", precision="fp32").manifest.artifacts] == ["fp32.onnx"]
+    assert len(slice_bundle(whole, tmp_path / "a", format="onnx").manifest.variants) == 2
+    assert [a.id for a in slice_bundle(whole, tmp_path / "b", precision="fp32").manifest.variants] == ["fp32.onnx"]
 
 
 def test_without_its_golden_score_a_slice_has_no_golden_inputs(
@@ -74,7 +84,7 @@ def test_what_is_refused(whole: Bundle, tmp_path: Path) -> None:
     for itself in (whole.path, tmp_path / "link"):
         with pytest.raises(UsageError, match="somewhere else"):
             slice_bundle(whole, itself, precision="int8")
-    assert len(Bundle.open(whole.path).manifest.artifacts) == 2
+    assert len(Bundle.open(whole.path).manifest.variants) == 2
 
 
 def test_a_damaged_file_is_not_copied(make_bundle: Maker, whole: Bundle, tmp_path: Path) -> None:

@@ -142,30 +142,34 @@ def agreement(first: ScoreSet, second: ScoreSet, threshold_first: float, thresho
     return Agreement(1 - flipped.size / every.size, band, every.size)
 
 
-def passes(drifts: Sequence[AccuracyDifference]) -> bool:
-    """Whether something was measured and every drift passes."""
-    return bool(drifts) and all(drift.verdict == "pass" for drift in drifts)
+def passes(differences: Sequence[AccuracyDifference]) -> bool:
+    """Whether something was measured and every difference passes."""
+    return bool(differences) and all(difference.verdict == "pass" for difference in differences)
 
 
-def enforce(drifts: Sequence[AccuracyDifference], artifacts: Sequence[str] = ()) -> None:
-    """Raise GuardrailError with a table unless every drift passes; nothing measured is no pass either."""
-    if not drifts:
+def enforce(differences: Sequence[AccuracyDifference], artifacts: Sequence[str] = ()) -> None:
+    """Raise GuardrailError with a table unless every difference passes; nothing measured is no pass either."""
+    if not differences:
         raise GuardrailError("the guardrail measured nothing")
-    if not passes(drifts):
+    if not passes(differences):
         raise GuardrailError(
             "an artifact may cost more accuracy than the budget allows: where undecidable, measure on more people; "
-            f"where it fails, calibrate with samples like those of the field\n{table(drifts, artifacts).plain()}"
+            f"where it fails, calibrate with samples like those of the field\n{table(differences, artifacts).plain()}"
         )
 
 
-def table(drifts: Sequence[AccuracyDifference], artifacts: Sequence[str] = ()) -> Table:
-    """The drifts, one a row, in percentage points; artifacts: the id of each drift's artifact."""
+def table(differences: Sequence[AccuracyDifference], artifacts: Sequence[str] = ()) -> Table:
+    """The differences, one a row, in percentage points; artifacts: the id of each one's artifact."""
     head = ("artifact", "metric", "data", "delta", "upper 90 %", "budget", "verdict")
     rows: list[tuple[str, ...]] = []
-    for artifact, drift in zip(artifacts or [""] * len(drifts), drifts, strict=True):
-        verdict = f"undecidable with {drift.subjects} subjects" if drift.verdict == "undecidable" else drift.verdict
-        points = (f"{100 * value:+.2f} pp" for value in (drift.delta, drift.upper90, drift.budget))
-        rows.append((artifact, drift.metric, drift.data, *points, verdict))
+    for artifact, difference in zip(artifacts or [""] * len(differences), differences, strict=True):
+        verdict = (
+            f"undecidable with {difference.subjects} subjects"
+            if difference.verdict == "undecidable"
+            else difference.verdict
+        )
+        points = (f"{100 * value:+.2f} pp" for value in (difference.delta, difference.upper90, difference.budget))
+        rows.append((artifact, difference.metric, difference.data, *points, verdict))
     first = 0 if artifacts else 1
     return Table(head[first:], [row[first:] for row in rows], text=("artifact", "metric", "data", "verdict"))
 

@@ -6,11 +6,11 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from edge_sdk.cli.command import ACCEPTED, Parser
-from edge_sdk.cli.options import add_json, named_rates, print_result
+from edge_sdk.cli.options import add_json, print_result
 
 if TYPE_CHECKING:
     from edge_sdk.bundle import Bundle
-    from edge_sdk.manifest import Artifact, Rate
+    from edge_sdk.manifest import Rate, Variant
 
 SUMMARY = "List the bundles that come with edge-sdk."
 DETAILS = (
@@ -41,22 +41,22 @@ def _described(bundle: Bundle) -> dict[str, Any]:
         "path": str(bundle.path),
         "task": manifest.task,
         "modality": manifest.modality,
-        "commercial_use": manifest.data_terms.commercial_use,
-        "license": manifest.data_terms.statement,
-        "variants": [_variant(artifact) for artifact in manifest.artifacts],
+        "commercial_use": manifest.data_license.commercial_use,
+        "license": manifest.data_license.statement,
+        "variants": [_variant(one, manifest.variant_size(one.id)) for one in manifest.variants],
     }
 
 
-def _variant(artifact: Artifact) -> dict[str, Any]:
+def _variant(variant: Variant, size: int) -> dict[str, Any]:
     from edge_sdk.manifest import UnsupportedPoint
 
-    supported = (point for point in artifact.operating_points if not isinstance(point, UnsupportedPoint))
+    supported = (point for point in variant.operating_points if not isinstance(point, UnsupportedPoint))
     point = next((point for point in supported if point.name == "eer"), None)
     return {
-        "id": artifact.id,
-        "bytes": artifact.file.size,
+        "id": variant.id,
+        "bytes": size,
         "threshold": point and point.threshold,
-        "errors": {name: _rate(rate) for name, rate in named_rates(point).items()} if point else {},
+        "errors": {name: _rate(rate) for name, rate in point.rates.items()} if point else {},
         "data": point and point.data,
     }
 

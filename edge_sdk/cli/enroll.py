@@ -31,9 +31,9 @@ def run(arguments: argparse.Namespace) -> int:
         "template": arguments.output,
         "count": template.count,
         "bundle_name": template.bundle_name,
-        "artifact_id": template.artifact_id,
+        "variant_id": template.variant_id,
         "embedding_space_id": template.embedding_space_id,
     }
-    text = f"{arguments.output}: {template.count} references, {template.artifact_id}"
+    text = f"{arguments.output}: {template.count} references, {template.variant_id}"
     print_result(arguments, values, text)
     return ACCEPTED

@@ -6,12 +6,12 @@ import argparse
 from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import ACCEPTED, Parser
-from edge_sdk.cli.options import VERIFY_BUNDLE, add_bundle, add_json, named_rates, print_result, warn_of_opencv
+from edge_sdk.cli.options import VERIFY_BUNDLE, add_bundle, add_json, print_result, warn_of_opencv
 from edge_sdk.errors import EdgeSdkError
 
 if TYPE_CHECKING:
     from edge_sdk.bundle import Bundle
-    from edge_sdk.manifest import Artifact, OperatingPoint
+    from edge_sdk.manifest import Input, OperatingPoint, Output, Variant
 
 SUMMARY = "Show what a bundle contains, was trained on and reached."
 DETAILS = (
@@ -31,6 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     import msgspec
 
     from edge_sdk.bundle import Bundle
+    from edge_sdk.runtime import device
 
     warn_of_opencv()
     bundle = Bundle.open(arguments.bundle)
@@ -40,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     values = {
         "id": bundle.id,
         "auto": here,
+        "instruction_set": device.instruction_set(),
         "manifest": msgspec.to_builtins(bundle.manifest),
     }
     print_result(arguments, values, "\n".join(_lines(bundle, here)))
@@ -47,28 +49,32 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
+    from edge_sdk.runtime import device
+
     manifest = bundle.manifest
     lines = [
         f"{bundle.id}   {manifest.modality}, {manifest.task}",
         f"path             {bundle.path}",
-        f"runs here as     {here.get('error') or '{artifact} on {engine}'.format(**here)}",
+        f"runs here as     {here.get('error') or '{variant} on {engine}'.format(**here)}",
+        f"instruction set  {device.instruction_set()}",
     ]
-    for tensor in manifest.inputs:
-        steps = ", ".join(str(step.__struct_config__.tag) for step in tensor.preprocessing)
-        lines.append(f"input            {tensor.name} {_shape(tensor.shape)} {tensor.dtype}: {steps or 'as it is'}")
-    lines += [f"output           {o.name} {_shape(o.shape)} {o.dtype}: {o.role}" for o in manifest.outputs]
+    steps = ", ".join(str(step.__struct_config__.tag) for step in manifest.preprocessing)
+    lines.append(f"sample           {manifest.source.__struct_config__.tag}: {steps or 'as it is'}")
+    for graph in manifest.graphs:
+        lines += [f"input            {graph.name}.{_tensor(tensor)} from {tensor.feed}" for tensor in graph.inputs]
+        lines += [f"output           {graph.name}.{_tensor(tensor)}: {tensor.role}" for tensor in graph.outputs]
     training = manifest.training
     lines += [
-        f"score            {manifest.score.__struct_config__.tag}; higher is more genuine",
+        f"score            {manifest.score.kind}; higher is more genuine",
         f"trained          {training.recipe} ({training.preset}), {training.steps} steps, {', '.join(training.data)}",
     ]
     if training.quantisation_aware:
         lines.append(f"for int8         the last {training.quantisation_aware} of these steps")
     lines += [f"taught by        {teacher}" for teacher in training.teachers]
-    allowed = "allowed" if manifest.data_terms.commercial_use else "NOT allowed"
-    lines.append(f"commercial use   {allowed} by the training data: {manifest.data_terms.statement}")
-    for artifact in manifest.artifacts:
-        lines += _artifact_lines(artifact)
+    allowed = "allowed" if manifest.data_license.commercial_use else "NOT allowed"
+    lines.append(f"commercial use   {allowed} by the training data: {manifest.data_license.statement}")
+    for variant in manifest.variants:
+        lines += _variant_lines(variant, manifest.variant_size(variant.id))
     return lines
 
 
@@ -80,21 +86,21 @@ def _chosen_here(bundle: Bundle) -> dict[str, str]:
         choice = choose(bundle)
     except EdgeSdkError as exc:
         return {"error": str(exc)}
-    return {"engine": choice.engine, "artifact": choice.artifact.id}
+    return {"engine": choice.engine, "variant": choice.variant.id}
 
 
-def _artifact_lines(artifact: Artifact) -> list[str]:
-    lines = [f"\n{artifact.id}   {artifact.file.size / 1e6:.3f} MB"]
-    if artifact.calibration:
-        calibration = artifact.calibration
+def _variant_lines(variant: Variant, size: int) -> list[str]:
+    lines = [f"\n{variant.id}   {size / 1e6:.3f} MB"]
+    if variant.calibration:
+        calibration = variant.calibration
         lines.append(f"  calibrated with {calibration.count} samples of {calibration.data}, {calibration.method}")
-    for drift in artifact.drift:
-        delta, bound, budget = (f"{100 * value:+.2f}" for value in (drift.delta, drift.upper90, drift.budget))
-        verdict = f"{drift.verdict} ({drift.subjects} people)"
+    for cost in variant.accuracy:
+        delta, bound, budget = (f"{100 * value:+.2f}" for value in (cost.delta, cost.upper90, cost.budget))
+        verdict = f"{cost.verdict} ({cost.subjects} people)"
         lines.append(
-            f"  against float: {drift.metric} {delta} points, at most {bound} (90 %), budget {budget}: {verdict}"
+            f"  against float: {cost.metric} {delta} points, at most {bound} (90 %), budget {budget}: {verdict}"
         )
-    return lines + [f"  {point.name:<14} {_describe(point)}" for point in artifact.operating_points]
+    return lines + [f"  {point.name:<14} {_describe(point)}" for point in variant.operating_points]
 
 
 def _describe(point: OperatingPoint) -> str:
@@ -104,10 +110,10 @@ def _describe(point: OperatingPoint) -> str:
         return f"not supported: {point.reason}"
     measured = (
         f"{name} {100 * rate.value:.2f} % [{100 * rate.low:.2f}, {100 * rate.high:.2f}]"
-        for name, rate in named_rates(point).items()
+        for name, rate in point.rates.items()
     )
     return f"threshold {point.threshold:#.4g}   {'   '.join(measured)}   {point.data}"
 
 
-def _shape(shape: tuple[int | str, ...]) -> str:
-    return " x ".join(str(size) for size in shape)
+def _tensor(tensor: Input | Output) -> str:
+    return f"{tensor.name} {' x '.join(map(str, tensor.shape))} {tensor.dtype}"

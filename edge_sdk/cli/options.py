@@ -15,7 +15,6 @@ from edge_sdk.errors import DatasetError, MissingToolError
 
 if TYPE_CHECKING:
     from edge_sdk.export.data.samples import Dataset
-    from edge_sdk.manifest import Rate, SpoofPoint, VerifyPoint
 
 VERIFY_BUNDLE, SPOOF_BUNDLE = "deepsign", "liveness"
 """Shipped bundles that commands take where none is named."""
@@ -198,12 +197,6 @@ def warn_of_opencv() -> None:
 
     if advice := opencv.advice():
         report_progress(f"edge-sdk: warning: {advice}")
-
-
-def named_rates(point: VerifyPoint | SpoofPoint) -> dict[str, Rate]:
-    """The error rates of an operating point: FMR and FNMR, or APCER and BPCER."""
-    names = (name for name in ("fmr", "fnmr", "apcer", "bpcer") if hasattr(point, name))
-    return {name.upper(): getattr(point, name) for name in names}
 
 
 def report_progress(line: str) -> None:

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from edge_sdk import files
     from edge_sdk.runtime.profile import profile
-    from edge_sdk.runtime.profile.records import Failed
+    from edge_sdk.runtime.profile.records import FailedJob
     from edge_sdk.runtime.profile.report import html, text
 
     if arguments.report:  # what cannot be written is not measured first
@@ -63,4 +63,4 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.report:
         files.write_text(arguments.report, html(report))
     print_result(arguments, msgspec.to_builtins(report), text(report))
-    return ERROR if any(isinstance(run.outcome, Failed) for run in report.runs) else ACCEPTED
+    return ERROR if any(isinstance(run.outcome, FailedJob) for run in report.runs) else ACCEPTED

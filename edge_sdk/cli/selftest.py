@@ -56,5 +56,5 @@ def _table(replays: Sequence[Replay]) -> Table:
     for replay in replays:
         score = "" if replay.score is None else f"{replay.score:.6f}"
         expected = "" if replay.status == "skipped" else f"{replay.expected:.6f} +- {replay.tolerance:g}"
-        rows.append((replay.status.upper(), replay.artifact_id, replay.engine, score, expected, replay.detail))
-    return Table(("", "artifact", "engine", "score", "expected", ""), rows, text=("", "artifact", "engine"))
+        rows.append((replay.status.upper(), replay.variant_id, replay.engine, score, expected, replay.detail))
+    return Table(("", "variant", "engine", "score", "expected", ""), rows, text=("", "variant", "engine"))

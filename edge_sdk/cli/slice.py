@@ -29,8 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     from edge_sdk.slicing import slice_bundle
 
     bundle = slice_bundle(arguments.bundle, arguments.out, format=arguments.format, precision=arguments.precision)
-    artifacts = [artifact.id for artifact in bundle.manifest.artifacts]
+    variants = [variant.id for variant in bundle.manifest.variants]
     size = sum(entry.size for entry in bundle.manifest.files)
-    values = {"bundle": str(bundle.path), "id": bundle.id, "artifacts": artifacts, "bytes": size}
-    print_result(arguments, values, f"{bundle.id} in {bundle.path}: {', '.join(artifacts)}, {size / 1e6:.3f} MB")
+    values = {"bundle": str(bundle.path), "id": bundle.id, "variants": variants, "bytes": size}
+    print_result(arguments, values, f"{bundle.id} in {bundle.path}: {', '.join(variants)}, {size / 1e6:.3f} MB")
     return ACCEPTED

@@ -45,37 +45,37 @@ def run(arguments: argparse.Namespace) -> int:
     from edge_sdk.runtime.tune import rows, tune
 
     bundle = Bundle.open(arguments.bundle)
-    laps = tune(bundle, threads=arguments.threads, seconds=arguments.seconds, say=report_progress)
+    runs = tune(bundle, threads=arguments.threads, seconds=arguments.seconds, say=report_progress)
     stored, problem = "", ""
     try:
-        stored = str(tuning_store.store(rows(bundle, laps)))
+        stored = str(tuning_store.store(rows(bundle, runs)))
     except (OSError, RuntimeError) as exc:  # a read-only system; RuntimeError: no home
         problem = str(exc)
-    best = [next(lap for lap in laps if lap.threads == count) for count in sorted(set(arguments.threads))]
-    best = [lap for lap in best if lap.median_ms is not None]
+    best = [next(one for one in runs if one.threads == count) for count in sorted(set(arguments.threads))]
+    best = [one for one in best if one.median_ms is not None]
     values = {
         "id": bundle.id,
-        "laps": [dataclasses.asdict(lap) for lap in laps],
-        "best": [dataclasses.asdict(lap) for lap in best],
+        "runs": [dataclasses.asdict(one) for one in runs],
+        "best": [dataclasses.asdict(one) for one in best],
         "stored": stored or None,
         "problem": problem or None,
     }
-    print_result(arguments, values, f"{_table(laps).plain()}\n{_advice(bundle, best, stored, problem)}")
+    print_result(arguments, values, f"{_table(runs).plain()}\n{_advice(bundle, best, stored, problem)}")
     return ACCEPTED
 
 
-def _table(laps: tuple[TimedRun, ...]) -> Table:
+def _table(runs: tuple[TimedRun, ...]) -> Table:
     rows = []
-    for lap in laps:
-        times = (f"{lap.median_ms:.3f}", f"{lap.p99_ms:.3f}", str(lap.passes), "") if lap.passes else None
-        excluded = ("", "", "", f"no: {lap.excluded}")
-        rows.append((lap.engine, lap.artifact, str(lap.threads), f"{lap.size / 1e6:.3f}", *(times or excluded)))
+    for one in runs:
+        times = (f"{one.median_ms:.3f}", f"{one.p99_ms:.3f}", str(one.passes), "") if one.passes else None
+        excluded = ("", "", "", f"no: {one.excluded}")
+        rows.append((one.engine, one.artifact, str(one.threads), f"{one.size / 1e6:.3f}", *(times or excluded)))
     head = ("engine", "artifact", "threads", "MB", "median ms", "p99 ms", "passes", "")
     return Table(head, rows, text=("engine", "artifact", ""))
 
 
 def _advice(bundle: Bundle, best: list[TimedRun], stored: str, problem: str) -> str:
-    options = [f"--engine {lap.engine} --precision {lap.artifact} --threads {lap.threads}" for lap in best]
+    options = [f"--engine {one.engine} --precision {one.artifact} --threads {one.threads}" for one in best]
     if stored:
         return "\n".join([f"stored for {bundle.id} in {stored}; --engine auto now means:", *options])
     return "\n".join([f"not stored ({problem}); say what was found:", *options])

@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     lines = [
         f"{decision}   score {result.score:.4f}, accepted from {result.threshold:.4f} ({result.operating_point})",
         *([f"quality: {', '.join(result.quality)}"] if result.quality else []),
-        f"{result.bundle_id}, {verifier.artifact.id} on {verifier.engine}, {result.timings.total_ms:.1f} ms",
+        f"{result.bundle_id}, {verifier.variant.id} on {verifier.engine}, {result.timings.total_ms:.1f} ms",
     ]
     print_result(arguments, result.as_dict(), "\n".join(lines))
     return ACCEPTED if result else REJECTED

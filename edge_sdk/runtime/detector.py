@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from edge_sdk import images, preprocess
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, InputError, ScoreError
-from edge_sdk.manifest import Image, Input, LatentLikelihood, SpoofPoint
+from edge_sdk.manifest import Image, SpoofPoint, Task
 from edge_sdk.preprocess.crop import Box, FaceCrop
 from edge_sdk.results import SpoofDecision, SpoofResult, StreamResult, Timings
 from edge_sdk.runtime import frames
@@ -31,8 +31,6 @@ from edge_sdk.runtime.engines import Tensors
 from edge_sdk.runtime.faces import Cascade, FaceLocator, Tracker
 from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.temporal import KOfN, Limits, Observation, Rule, TemporalDecision
-from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
-from edge_sdk.scoring.spoof import liveness, members
 
 FLAGS = (*frames.FLAGS, "several_faces")
 
@@ -41,7 +39,7 @@ CROP = FaceCrop(scale=1.0, overflow="replicate")
 
 
 class SpoofDetector(Session[SpoofPoint]):
-    """Judges pictures of faces, with one artifact of one bundle on one engine.
+    """Tells live faces from presentation attacks, with one variant of one bundle on one engine.
 
     ::
 
@@ -63,13 +61,17 @@ class SpoofDetector(Session[SpoofPoint]):
             one face each already; or a locator of one's own.
         rule: How a stream's scores add up; None is :class:`~edge_sdk.runtime.temporal.KOfN` at the threshold.
         limits: Gap, cooldown and deadline of a stream.
+        threshold: As that of the verifier: in place of an operating point, ``"custom"`` in results.
 
     Raises:
         BundleError: The bundle cannot be used, or is not one for liveness from one picture.
-        OperatingPointError: The artifact has no such operating point, or its data could not support it.
-        EngineError: The engine refuses the artifact (``MissingEngineError`` if none is installed), or OpenCV has no
+        OperatingPointError: The variant has no such operating point, or its data could not support it.
+        EngineError: The engine refuses the variant (``MissingEngineError`` if none is installed), or OpenCV has no
             cascade.
     """
+
+    task: ClassVar[Task] = "spoof"
+    point_kind = SpoofPoint
 
     def __init__(
         self,
@@ -82,10 +84,10 @@ class SpoofDetector(Session[SpoofPoint]):
         faces: FaceLocator | Literal["cascade", "cropped"] = "cascade",
         rule: Rule | None = None,
         limits: Limits | None = None,
+        threshold: float | None = None,
     ) -> None:
         opened = Bundle.open(bundle)
-        self._input, self._crop = _interface(opened)
-        self._densities = _densities(opened)
+        self._crop = _face_crop(opened)
         self._locate = Cascade() if faces == "cascade" else None if faces == "cropped" else faces
         self._rule = rule
         self._limits = limits or Limits()
@@ -93,14 +95,13 @@ class SpoofDetector(Session[SpoofPoint]):
             opened,
             engine=engine,
             precision=precision,
-            threads=threads,
             operating_point=operating_point,
-            kind=SpoofPoint,
-            rejected=lambda point: point.bpcer,
+            threads=threads,
+            threshold=threshold,
         )
 
     def detect(self, picture: images.Source) -> SpoofResult:
-        """Judge one picture.
+        """Decide on one picture.
 
         Returns:
             LIVE or SPOOF by the score of the only face; NO_FACE; or UNCERTAIN with at least one of :data:`FLAGS`.
@@ -112,28 +113,26 @@ class SpoofDetector(Session[SpoofPoint]):
         start = time.perf_counter()
         image = images.load(picture)
         decoded = time.perf_counter()
-        return self._judge(self._look(image), start, decoded)
+        return self._decide(self._find(image), start, decoded)
 
-    def examine(self, picture: images.Source) -> Examination:
+    def examine(self, picture: images.Source) -> Scored:
         """What one picture shows, before any threshold: for evaluation, and for operating points still to be measured.
 
         Raises:
             InputError, EngineError: As :meth:`detect`.
         """
-        look = self._look(images.load(picture))
-        if look.face is None or look.flags:
-            return Examination(look.boxes, look.flags, look.face)
-        tensor = preprocess.apply(self._input.preprocessing, look.face)[np.newaxis]
-        outputs = self._engine.run({self._input.name: tensor})
-        tensors = {self._input.name: tensor, **outputs}
-        return Examination(look.boxes, look.flags, look.face, self._score(tensor, outputs), tensors)
+        found = self._find(images.load(picture))
+        if found.face is None or found.flags:
+            return Scored(found.boxes, found.flags, found.face)
+        tensors = self._model.run(self._prepared(found.face))
+        return Scored(found.boxes, found.flags, found.face, self._score(tensors), tensors)
 
     def stream(
         self,
         pictures: Iterable[images.Source | tuple[float, images.Source | None] | None],
         rule: Rule | None = None,
     ) -> Iterator[StreamResult]:
-        """Judge the frames of one camera, one result a frame; every call is a stream of its own.
+        """Decide on the frames of one camera, one result a frame; every call is a stream of its own.
 
         Args:
             pictures: Frames, stamped when they arrive, or ``(time, frame)`` with the camera's time in seconds
@@ -154,48 +153,48 @@ class SpoofDetector(Session[SpoofPoint]):
                 image = images.load(picture)  # type: ignore[arg-type] # None is what it refuses
             except InputError:
                 decoded = time.perf_counter()
-                look = _Look(flags=("corrupt",))
+                found = _FoundFace(flags=("corrupt",))
             else:
                 decoded = time.perf_counter()
-                look = self._look(image, ("frozen",) if frozen(image) else ())
-            result = self._judge(look, start, decoded)
-            tracks = tracker.update(stamp, look.boxes)
+                found = self._find(image, ("frozen",) if frozen(image) else ())
+            result = self._decide(found, start, decoded)
+            tracks = tracker.update(stamp, found.boxes)
             track = tracks[0] if len(tracks) == 1 else None
-            verdict = decision.update(Observation(stamp, track, result.score, result.quality))
-            yield StreamResult(verdict.decision, verdict.reasons, stamp, track, result)
+            over_time = decision.update(Observation(stamp, track, result.score, result.quality))
+            yield StreamResult(over_time.decision, over_time.reasons, stamp, track, result)
 
-    def _look(self, image: preprocess.Image, flags: tuple[str, ...] = ()) -> _Look:
-        """Find the face to judge in a frame that already has these flags."""
+    def _find(self, image: preprocess.Image, flags: tuple[str, ...] = ()) -> _FoundFace:
+        """Find the face to score in a frame that already has these flags."""
         flags += frames.assess(image)
         if flags:
-            return _Look(flags=flags)
+            return _FoundFace(flags=flags)
         if self._locate is None:
-            return _Look((Box(0, 0, image.shape[1], image.shape[0]),), face=image)
+            return _FoundFace((Box(0, 0, image.shape[1], image.shape[0]),), face=image)
         boxes = tuple(self._locate(image))
         if len(boxes) != 1:
-            return _Look(boxes, ("several_faces",) if boxes else ())
+            return _FoundFace(boxes, ("several_faces",) if boxes else ())
         face = self._crop(image, boxes[0])
-        return _Look(boxes, frames.assess(face), face)
+        return _FoundFace(boxes, frames.assess(face), face)
 
-    def _judge(self, look: _Look, start: float, decoded: float) -> SpoofResult:
-        point = self.operating_point
-        score, decision = math.nan, SpoofDecision.UNCERTAIN if look.flags else SpoofDecision.NO_FACE
+    def _decide(self, found: _FoundFace, start: float, decoded: float) -> SpoofResult:
+        deciding = self._deciding()
+        score, decision = math.nan, SpoofDecision.UNCERTAIN if found.flags else SpoofDecision.NO_FACE
         ready = inferred = time.perf_counter()
-        if look.face is not None and not look.flags:
-            tensor = preprocess.apply(self._input.preprocessing, look.face)[np.newaxis]
+        if found.face is not None and not found.flags:
+            samples = self._prepared(found.face)
             ready = time.perf_counter()
-            outputs = self._engine.run({self._input.name: tensor})
+            tensors = self._model.run(samples)
             inferred = time.perf_counter()
-            score = self._score(tensor, outputs)
-            decision = SpoofDecision.LIVE if score >= point.threshold else SpoofDecision.SPOOF
+            score = self._score(tensors)
+            decision = SpoofDecision.LIVE if score >= deciding.value else SpoofDecision.SPOOF
         end = time.perf_counter()
         return SpoofResult(
             decision=decision,
             score=score,
             raw_score=score,
-            threshold=point.threshold,
-            operating_point=point.name,
-            quality=look.flags,
+            threshold=deciding.value,
+            operating_point=deciding.name,
+            quality=found.flags,
             timings=Timings(
                 decode_ms=(decoded - start) * 1e3,
                 preprocess_ms=(ready - decoded) * 1e3,
@@ -204,21 +203,25 @@ class SpoofDetector(Session[SpoofPoint]):
                 total_ms=(end - start) * 1e3,
             ),
             bundle_id=self.bundle.id,
-            faces=look.boxes,
+            faces=found.boxes,
         )
 
-    def _score(self, tensor: NDArray[np.float32], outputs: Tensors) -> float:
+    def _prepared(self, face: preprocess.Image) -> NDArray[np.float32]:
+        """``(1, C, H, W)``."""
+        return preprocess.apply(self.bundle.manifest.preprocessing, face)[np.newaxis]
+
+    def _score(self, tensors: Tensors) -> float:
         try:
-            scores = liveness(self.bundle.manifest.score, {self._input.name: tensor, **outputs}, self._densities)
+            scores = self.bundle.manifest.score.score(tensors, self._model.densities)
         except ScoreError as exc:
-            raise EngineError(f"{self.artifact.id} gave numbers that cannot be scored: {exc}") from exc
+            raise EngineError(f"{self.variant.id} gave numbers that cannot be scored: {exc}") from exc
         if scores.shape != (1,) or not np.isfinite(scores).all():
-            raise EngineError(f"{self.artifact.id} gave {scores.size} scores for one picture, or none that is finite")
+            raise EngineError(f"{self.variant.id} gave {scores.size} scores for one picture, or none that is finite")
         return float(scores[0])
 
 
 @dataclass(frozen=True, eq=False)
-class Examination:
+class Scored:
     """What a picture shows, before any threshold.
 
     Attributes:
@@ -226,7 +229,7 @@ class Examination:
         flags: Of :data:`FLAGS`; with any there is no score.
         face: The only face, cut out: what the pre-processing starts from. None unless there is exactly one.
         score: Higher is more likely live; NaN without one.
-        tensors: By name, the pre-processed picture and the model's outputs, ``(1, ...)``; empty without a score.
+        tensors: By ``graph.tensor``, the model's inputs and outputs, ``(1, ...)``; empty without a score.
     """
 
     boxes: tuple[Box, ...]
@@ -237,25 +240,16 @@ class Examination:
 
 
 @dataclass(frozen=True, eq=False)
-class _Look:
-    """What a frame shows: its faces, what is wrong with it, and the only face cut out."""
+class _FoundFace:
+    """The faces of a frame, what is wrong with it, and the only face cut out."""
 
     boxes: tuple[Box, ...] = ()
     flags: tuple[str, ...] = ()
     face: preprocess.Image | None = None
 
 
-def _interface(bundle: Bundle) -> tuple[Input, FaceCrop]:
+def _face_crop(bundle: Bundle) -> FaceCrop:
     manifest = bundle.manifest
-    if manifest.task != "spoof" or manifest.modality != "face" or len(manifest.inputs) != 1:
+    if manifest.modality != "face" or not isinstance(manifest.source, Image):
         raise BundleError(f"{bundle.id} does not detect presentation attacks in one picture of a face")
-    (tensor,) = manifest.inputs
-    if not isinstance(tensor.source, Image):
-        raise BundleError(f"{bundle.id} does not take pictures")
-    return tensor, tensor.source.face or CROP
-
-
-def _densities(bundle: Bundle) -> dict[str, GaussianMixture]:
-    files = {entry.path: entry for entry in bundle.manifest.auxiliary}
-    paths = {one.density for one in members(bundle.manifest.score) if isinstance(one, LatentLikelihood)}
-    return {path: GaussianMixture.decode(bundle.read(files[path])) for path in sorted(paths)}
+    return manifest.source.face or CROP

@@ -1,4 +1,8 @@
-"""Which engine runs which artifact: a fixed order of preference, or what ``edge-sdk tune`` measured on this device.
+"""Which engine runs which variant: a fixed order of preference, or what ``edge-sdk tune`` measured on this device.
+
+The order depends on the kind of processor: without VNNI an x86 computes exact int8 more slowly than float, elsewhere
+int8 is the faster. So a machine of another kind may choose another variant; a template belongs to the variant that
+made it, so name a precision where templates move between kinds.
 
 Nothing is timed here and nothing is tried: a choice that fails to load is an error, never a reason for another choice.
 """
@@ -10,37 +14,70 @@ from dataclasses import dataclass
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, UsageError
-from edge_sdk.manifest import Artifact
-from edge_sdk.runtime import tuning_store
+from edge_sdk.manifest import Variant
+from edge_sdk.runtime import device, tuning_store
+from edge_sdk.runtime.device import ProcessorKind
 from edge_sdk.runtime.engines import ENGINES, artifacts, has_device, installed, missing, usable, version
 
 _LOG = logging.getLogger(__name__)
 
 AUTO, ALL = "auto", "all"
 
+_GPU = (("tensorrt", "int8-sym.onnx"), ("tensorrt", "fp32.onnx"))
+
+# Measured with one thread on the shipped bundles, latency of one pass; benchmarks/engine_order.py prints such entries.
+# x86-64-vnni: AMD EPYC with AVX512-VNNI, 2026-11-27, ONNX Runtime 1.31.1, OpenVINO 2026.4.1, LiteRT 2.3.0, over three
+# bundles, relative to fp32.onnx on ONNX Runtime: int8 0.15, 0.19, 0.22 in the order below, float 0.9 to 1.05.
+# x86-64: AMD EPYC of the first generation (AVX2), 2026-11-27, same versions, deepsign: 5.6, 6.1, 6.5, 8.8, 9.2 ms.
+# aarch64 and others: not measured; int8 before float, as Arm's dot products and the makers of the engines suggest.
+# A GPU, where there is one and TensorRT is installed, comes before the processor.
+PREFERENCE: dict[ProcessorKind, tuple[tuple[str, str], ...]] = {
+    "x86-64-vnni": (
+        *_GPU,
+        ("openvino", "int8.onnx"),
+        ("litert", "int8.tflite"),
+        ("onnxruntime", "int8.onnx"),
+        ("onnxruntime", "fp32.onnx"),
+        ("openvino", "fp32.onnx"),
+        ("litert", "fp32.tflite"),
+    ),
+    "x86-64": (
+        *_GPU,
+        ("onnxruntime", "fp32.onnx"),
+        ("openvino", "fp32.onnx"),
+        ("onnxruntime", "int8.onnx"),
+        ("litert", "fp32.tflite"),
+        ("litert", "int8.tflite"),
+    ),
+    "aarch64": _GPU,
+    "other": _GPU,
+}
+"""(engine, artifact), the fastest first. What is not listed comes after it: int8 before float, on ``x86-64`` float
+before int8, and then in the order of :data:`edge_sdk.runtime.engines.ENGINES` and of the engine's artifacts."""
+
 
 @dataclass(frozen=True)
 class Choice:
-    """An engine, and the artifact of a bundle that it runs."""
+    """An engine, and the variant of a bundle that it runs."""
 
     engine: str
-    artifact: Artifact
+    variant: Variant
 
 
 def choose(bundle: Bundle, engine: str = AUTO, precision: str | None = None, threads: int = 1) -> Choice:
-    """Choose one engine and one artifact.
+    """Choose one engine and one variant.
 
     Args:
-        bundle: Whose artifacts to choose from.
+        bundle: Whose variants to choose from.
         engine: Name of an engine, installed or not, or ``"auto"``: what was tuned for this bundle and these threads if
             all that it was measured with is still the same, else the first in the order of preference.
-        precision: ``"int8"`` for any int8 artifact, another precision or an artifact's id (``"int8.onnx"``) for exactly
-            that; None prefers int8 on any engine to fp32 on any.
+        precision: ``"int8"`` for any int8 variant, another precision or a variant's id (``"int8.onnx"``) for exactly
+            that; None leaves it to the order of preference (:data:`PREFERENCE`).
         threads: Threads that the engine will be given.
 
     Raises:
         UsageError: No such engine.
-        BundleError: The bundle has no such artifact, or none that the engine runs.
+        BundleError: The bundle has no such variant, or none that the engine runs.
         MissingEngineError: No installed engine runs it.
         EngineError: Only engines run it that this machine is not made for (no GPU, inexact int8).
     """
@@ -58,15 +95,15 @@ def candidates(bundle: Bundle, engine: str = ALL, precision: str | None = None) 
     if engine == AUTO:
         raise UsageError('"auto" is one engine; "all" names every one that is usable here')
     known = _choices(bundle, list(ENGINES) if engine == ALL else [engine])
-    fitting = [choice for choice in known if precision is None or _fits(choice.artifact, precision)]
+    fitting = [choice for choice in known if precision is None or _fits(choice.variant, precision)]
     if not fitting:
-        ids = [artifact.id for artifact in bundle.manifest.artifacts]
+        ids = [variant.id for variant in bundle.manifest.variants]
         if precision in ids:
             raise BundleError(f"{engine} does not run {precision}; it runs {', '.join(artifacts(engine))}")
-        wanted = f"{precision} artifact" if precision else "artifact"
+        wanted = f"{precision} variant" if precision else "variant"
         runner = "any engine" if engine == ALL else f"{engine} (it runs {', '.join(artifacts(engine))})"
         raise BundleError(f"{bundle.id} has no {wanted} for {runner}; it has {', '.join(ids)}")
-    found = fitting if engine != ALL else [choice for choice in fitting if usable(choice.engine, choice.artifact.id)]
+    found = fitting if engine != ALL else [choice for choice in fitting if usable(choice.engine, choice.variant.id)]
     if not found:
         names = dict.fromkeys(choice.engine for choice in fitting)
         absent = [name for name in names if has_device(name) and not installed(name)]
@@ -75,17 +112,27 @@ def candidates(bundle: Bundle, engine: str = ALL, precision: str | None = None) 
                 f"{bundle.id}: this machine lacks the device (a GPU), or exact int8 kernels, for {', '.join(names)}"
             )
         raise missing(*absent)
-    # A stable sort: within int8, and within the rest, the order of ENGINES and of each engine's artifacts stays.
-    return tuple(sorted(found, key=lambda choice: not choice.artifact.precision.startswith("int8")))
+    return _preferred_first(found)
+
+
+def _preferred_first(choices: list[Choice]) -> tuple[Choice, ...]:
+    kind = device.processor_kind()
+    known = {pair: position for position, pair in enumerate(PREFERENCE[kind])}
+
+    def rank(choice: Choice) -> tuple[int, bool]:
+        is_int8 = choice.variant.precision.startswith("int8")
+        return known.get((choice.engine, choice.variant.id), len(known)), is_int8 == (kind == "x86-64")
+
+    return tuple(sorted(choices, key=rank))  # stable: what ranks alike keeps its order
 
 
 def _tuned(bundle: Bundle, able: tuple[Choice, ...], precision: str | None, threads: int) -> Choice | None:
     """Return the fastest choice of the precision as it was tuned, unless anything has changed since."""
-    wanted = {a.id for a in bundle.manifest.artifacts if precision is None or _fits(a, precision)}
+    wanted = {a.id for a in bundle.manifest.variants if precision is None or _fits(a, precision)}
     tuned = next((row for row in tuning_store.recall(bundle.id, threads) if row.artifact in wanted), None)
     if tuned is None:
         return None
-    found = next((c for c in able if (c.engine, c.artifact.id) == (tuned.engine, tuned.artifact)), None)
+    found = next((c for c in able if (c.engine, c.variant.id) == (tuned.engine, tuned.artifact)), None)
     if found and version(found.engine) == tuned.engine_version:
         return found
     _LOG.warning("%s: %s has changed since it was tuned; run: edge-sdk tune", bundle.id, tuned.engine)
@@ -93,11 +140,11 @@ def _tuned(bundle: Bundle, able: tuple[Choice, ...], precision: str | None, thre
 
 
 def _choices(bundle: Bundle, engines: list[str]) -> list[Choice]:
-    there = {artifact.id: artifact for artifact in bundle.manifest.artifacts}
+    there = {variant.id: variant for variant in bundle.manifest.variants}
     return [Choice(name, there[key]) for name in engines for key in artifacts(name) if key in there]
 
 
-def _fits(artifact: Artifact, precision: str) -> bool:
-    return precision in (artifact.id, artifact.precision) or (
-        precision == "int8" and artifact.precision.startswith("int8")
+def _fits(variant: Variant, precision: str) -> bool:
+    return precision in (variant.id, variant.precision) or (
+        precision == "int8" and variant.precision.startswith("int8")
     )

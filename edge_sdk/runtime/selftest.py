@@ -16,9 +16,9 @@ from edge_sdk.runtime.verifier import Verifier
 
 @dataclass(frozen=True)
 class Replay:
-    """One artifact replayed on one engine (or ``"none"``); ``score`` and ``detail`` say what came of it."""
+    """One variant replayed on one engine (or ``"none"``); ``score`` and ``detail`` say what came of it."""
 
-    artifact_id: str
+    variant_id: str
     engine: str
     status: Literal["pass", "fail", "skipped"]
     expected: float
@@ -28,10 +28,10 @@ class Replay:
 
 
 def selftest(bundle: str | os.PathLike[str] | Bundle, *, engine: str = AUTO, threads: int = 1) -> tuple[Replay, ...]:
-    """Replay the golden trial with every artifact that has an expected score.
+    """Replay the golden trial with every variant that has an expected score.
 
     Each runs on the engine named, with ``"auto"`` on the one that would be chosen for it, with ``"all"`` on every one
-    that is usable here. An artifact that none of them runs is skipped; any other error fails it. See :func:`passed`.
+    that is usable here. A variant that none of them runs is skipped; any other error fails it. See :func:`passed`.
 
     Raises:
         BundleError: The bundle cannot be opened, or a golden input is damaged.
@@ -41,38 +41,38 @@ def selftest(bundle: str | os.PathLike[str] | Bundle, *, engine: str = AUTO, thr
     golden = opened.manifest.golden
     pictures = [opened.read(entry) for entry in golden.inputs]
     replays: list[Replay] = []
-    for artifact_id in sorted(golden.scores):
+    for variant_id in sorted(golden.scores):
         try:
-            engines = _engines(opened, artifact_id, engine, threads)
+            engines = _engines(opened, variant_id, engine, threads)
         except (BundleError, EngineError) as exc:
-            replays.append(replace(_planned(opened, artifact_id, "none"), status="skipped", detail=str(exc)))
+            replays.append(replace(_expected(opened, variant_id, "none"), status="skipped", detail=str(exc)))
         else:
-            replays += [replay(opened, artifact_id, name, pictures, threads) for name in engines]
+            replays += [replay(opened, variant_id, name, pictures, threads) for name in engines]
     return tuple(replays)
 
 
-def replay(bundle: Bundle, artifact_id: str, engine: str, pictures: list[bytes], threads: int = 1) -> Replay:
-    """Replay the golden trial, whose inputs are ``pictures``, with one artifact on one engine."""
-    planned = _planned(bundle, artifact_id, engine)
+def replay(bundle: Bundle, variant_id: str, engine: str, pictures: list[bytes], threads: int = 1) -> Replay:
+    """Replay the golden trial, whose inputs are ``pictures``, with one variant on one engine."""
+    start = _expected(bundle, variant_id, engine)
     try:
-        score, flags = _score(bundle, artifact_id, engine, pictures, threads)
+        score, flags = _score(bundle, variant_id, engine, pictures, threads)
     except MissingEngineError as exc:
-        return replace(planned, status="skipped", detail=str(exc))
+        return replace(start, status="skipped", detail=str(exc))
     except EdgeSdkError as exc:
-        return replace(planned, detail=f"{type(exc).__name__}: {exc}")
-    close = abs(score - planned.expected) <= planned.tolerance
-    return replace(planned, status="pass" if close else "fail", score=score, detail=", ".join(flags))
+        return replace(start, detail=f"{type(exc).__name__}: {exc}")
+    close = abs(score - start.expected) <= start.tolerance
+    return replace(start, status="pass" if close else "fail", score=score, detail=", ".join(flags))
 
 
 def _score(
-    bundle: Bundle, artifact_id: str, engine: str, pictures: list[bytes], threads: int
+    bundle: Bundle, variant_id: str, engine: str, pictures: list[bytes], threads: int
 ) -> tuple[float, tuple[str, ...]]:
     """The score of the golden trial, as :class:`edge_sdk.manifest.Golden` has it, and flags of its pictures."""
     if bundle.manifest.task == "verify":
-        with Verifier(bundle, engine=engine, precision=artifact_id, threads=threads) as verifier:
+        with Verifier(bundle, engine=engine, precision=variant_id, threads=threads) as verifier:
             result = verifier.verify(pictures[:-1], pictures[-1])
         return result.score, result.quality
-    with SpoofDetector(bundle, engine=engine, precision=artifact_id, threads=threads, faces="cropped") as detector:
+    with SpoofDetector(bundle, engine=engine, precision=variant_id, threads=threads, faces="cropped") as detector:
         results = [detector.detect(picture) for picture in pictures]
     score = sum(result.score for result in results) / len(results)
     if math.isnan(score):
@@ -81,15 +81,15 @@ def _score(
     return score, ()
 
 
-def _engines(bundle: Bundle, artifact_id: str, engine: str, threads: int) -> list[str]:
+def _engines(bundle: Bundle, variant_id: str, engine: str, threads: int) -> list[str]:
     if engine == ALL:
-        return [choice.engine for choice in candidates(bundle, ALL, artifact_id)]
-    return [choose(bundle, engine, artifact_id, threads).engine]
+        return [choice.engine for choice in candidates(bundle, ALL, variant_id)]
+    return [choose(bundle, engine, variant_id, threads).engine]
 
 
-def _planned(bundle: Bundle, artifact_id: str, engine: str) -> Replay:
+def _expected(bundle: Bundle, variant_id: str, engine: str) -> Replay:
     golden = bundle.manifest.golden
-    return Replay(artifact_id, engine, "fail", golden.scores[artifact_id], golden.tolerance[artifact_id])
+    return Replay(variant_id, engine, "fail", golden.scores[variant_id], golden.tolerance[variant_id])
 
 
 def passed(replays: tuple[Replay, ...]) -> bool:

@@ -1,16 +1,17 @@
-"""One artifact of one bundle, open on one engine, with the operating point that decides: what every task needs."""
+"""One variant of one bundle, open on one engine, with the threshold that decides: what every task needs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import os
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, ClassVar, Generic
 
 from edge_sdk.bundle import Bundle
-from edge_sdk.errors import OperatingPointError
-from edge_sdk.manifest import Rate
-from edge_sdk.runtime.engines import load_engine
-from edge_sdk.runtime.operating_point import Point, choose_point
+from edge_sdk.errors import BundleError, OperatingPointError, UsageError
+from edge_sdk.manifest import Task
+from edge_sdk.runtime.model import Model
+from edge_sdk.runtime.operating_point import CUSTOM, Point, Threshold, choose_point
 from edge_sdk.runtime.selection import choose
 
 if TYPE_CHECKING:
@@ -23,29 +24,40 @@ class Session(Generic[Point]):
     Attributes:
         bundle: The opened bundle.
         engine: The name of the engine that runs.
-        artifact: What it runs.
+        variant: What it runs.
 
     Args:
-        engine, precision, threads: Those of :class:`edge_sdk.runtime.verifier.Verifier`.
-        operating_point, kind, rejected: Those of :func:`edge_sdk.runtime.operating_point.choose_point`.
+        bundle, engine, precision, operating_point, threads, threshold: Those of
+            :class:`edge_sdk.runtime.verifier.Verifier`.
     """
+
+    task: ClassVar[Task]
+    point_kind: type[Point]
 
     def __init__(
         self,
-        bundle: Bundle,
+        bundle: str | os.PathLike[str] | Bundle,
         *,
         engine: str,
         precision: str | None,
-        threads: int,
         operating_point: str | None,
-        kind: type[Point],
-        rejected: Callable[[Point], Rate],
+        threads: int,
+        threshold: float | None,
     ) -> None:
-        choice = choose(bundle, engine, precision, threads)
-        self.bundle, self.engine, self.artifact = bundle, choice.engine, choice.artifact
-        self._point: Point | None = choose_point(choice.artifact, operating_point, kind, rejected)
-        model = bundle.read_artifact(choice.artifact.id)
-        self._engine = load_engine(choice.engine, model, choice.artifact.format, threads=threads)
+        self.bundle = Bundle.open(bundle)
+        if self.bundle.manifest.task != self.task:
+            raise BundleError(f"{self.bundle.id} is for task {self.bundle.manifest.task}, not {self.task}")
+        if threshold is not None and operating_point is not None:
+            raise UsageError("a threshold replaces the operating point: give one of them")
+        if threshold is not None and not math.isfinite(threshold):
+            raise UsageError(f"the threshold is {threshold}; it must be finite")
+        choice = choose(self.bundle, engine, precision, threads)
+        self.engine, self.variant = choice.engine, choice.variant
+        self._threshold = None if threshold is None else Threshold(CUSTOM, float(threshold))
+        self._point: Point | None = None
+        if self._threshold is None:
+            self._point = choose_point(self.variant, operating_point, self.point_kind)
+        self._model = Model(self.bundle, choice, threads=threads)
 
     def __enter__(self) -> Self:
         return self
@@ -57,18 +69,23 @@ class Session(Generic[Point]):
 
     def close(self) -> None:
         """Free the engine; whatever needs it raises ``EngineError`` afterwards."""
-        self._engine.close()
+        self._model.close()
 
     @property
     def operating_point(self) -> Point:
-        """The operating point in use; ``OperatingPointError`` if the artifact has none yet."""
+        """The point in use; ``OperatingPointError`` if the variant has none yet, or a threshold replaces it."""
         if self._point is None:
-            raise OperatingPointError(
-                f"{self.bundle.id} {self.artifact.id} has no operating point to choose by default"
-            )
+            why = "was opened with a threshold" if self._threshold else "has no operating point to choose by default"
+            raise OperatingPointError(f"{self.bundle.id} {self.variant.id} {why}")
         return self._point
 
     @property
     def threshold(self) -> float:
         """A sample is accepted, or live, iff its score is at least this."""
-        return self.operating_point.threshold
+        return self._deciding().value
+
+    def _deciding(self) -> Threshold:
+        if self._threshold is not None:
+            return self._threshold
+        point = self.operating_point
+        return Threshold(point.name, point.threshold)

@@ -1,8 +1,11 @@
-"""Enrolled references as a few hundred bytes, bound to the embedding space and the artifact that made them.
+"""Enrolled references as a few hundred bytes, bound to the embedding space and the variant that made them.
 
 A template file is the magic :data:`MAGIC`, the first 16 bytes of the payload's SHA-256, and the payload: one
 msgpack record, tagged with its kind. The checksum tells a damaged file from a sound one; it is no signature, so who
 may write templates is for the application's storage to decide.
+
+What a template is bound to survives slicing a bundle and fitting new thresholds: the embedding space and the variant's
+own bytes. The bundle's name is for people to read. To add a kind: a subclass, and a line in :data:`Kinds`.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -17,7 +21,11 @@ from numpy.typing import NDArray
 
 from edge_sdk import files
 from edge_sdk.errors import ScoreError, TemplateError
+from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 from edge_sdk.scoring.embedding import normalise
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _FAMILY = b"EDGE-TEMPLATE-"
 MAGIC = _FAMILY + b"1\n"  # the version of the layout described above
@@ -26,20 +34,79 @@ MAX_BYTES = 16 * 2**20
 _CHECKSUM = 16
 
 
-class Template(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="embeddings"
-):
-    """Embeddings of one person's references.
-
-    What it is bound to survives slicing a bundle and fitting new thresholds: the embedding space and the artifact's
-    own bytes. The bundle's name is for people to read.
-    """
+class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"):
+    """Base of the kinds: what all are bound to, and how they are stored."""
 
     embedding_space_id: str
-    artifact_id: str
-    artifact_sha256: str
+    variant_id: str
+    variant_sha256: str
     bundle_name: str
-    count: int
+    count: int  #: references that it was made of
+
+    @property
+    def kind(self) -> str:
+        """The tag in the file, which a score names as its ``template_kind``."""
+        return str(self.__struct_config__.tag)
+
+    @property
+    def content(self) -> Any:
+        """What a score compares with."""
+        raise TemplateError(f"a template of kind {self.kind} holds nothing")
+
+    @classmethod
+    def of(cls, content: Any, **binding: Any) -> Self:
+        """A template of what a score enrolled; ``binding`` are the fields that every kind has."""
+        raise TemplateError(f"{cls.__name__} holds no {type(content).__name__} ({', '.join(binding)})")
+
+    def to_bytes(self) -> bytes:
+        """Encode; equal templates give equal bytes."""
+        payload = msgspec.msgpack.encode(self)
+        return MAGIC + hashlib.sha256(payload).digest()[:_CHECKSUM] + payload
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Template:
+        """Decode, whatever the kind; anything but a whole template of this version is a ``TemplateError``."""
+        start = len(MAGIC) + _CHECKSUM
+        if not data.startswith(MAGIC):
+            newer = data.startswith(_FAMILY)
+            raise TemplateError("template of another version of edge-sdk" if newer else "not a template")
+        if hashlib.sha256(data[start:]).digest()[:_CHECKSUM] != data[len(MAGIC) : start]:
+            raise TemplateError("template is truncated or damaged")
+        try:
+            found: Template = msgspec.msgpack.decode(data[start:], type=Kinds)
+        except msgspec.MsgspecError as exc:
+            raise TemplateError(f"template is damaged: {exc}") from exc
+        return found
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write to a file, whole or not at all; ``OSError`` if the disk refuses."""
+        files.write_bytes(path, self.to_bytes())
+
+    @staticmethod
+    def is_at(path: str | os.PathLike[str]) -> bool:
+        """Return whether the file claims to be a template, sound or not; False if it cannot be read."""
+        try:
+            with Path(path).open("rb") as file:
+                return file.read(len(_FAMILY)) == _FAMILY
+        except (OSError, ValueError):
+            return False
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Template:
+        """Read from a file, whatever the kind; ``TemplateError`` if it cannot be read or holds no template."""
+        try:
+            with Path(path).open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+        except (OSError, ValueError) as exc:
+            raise TemplateError(f"cannot read template {os.fspath(path)}: {exc}") from exc
+        if len(data) > MAX_BYTES:
+            raise TemplateError(f"{os.fspath(path)}: more than {MAX_BYTES} bytes")
+        return Template.from_bytes(data)
+
+
+class EmbeddingTemplate(Template, frozen=True, kw_only=True, tag="embeddings"):
+    """Embeddings of one person's references."""
+
     dim: int
     values: bytes  #: little-endian float32, ``count`` x ``dim``, as the engine gave them: the score normalises
 
@@ -56,46 +123,48 @@ class Template(
         """The references, ``float32 (count, dim)``, read-only."""
         return np.frombuffer(self.values, "<f4").reshape(self.count, self.dim)
 
-    def to_bytes(self) -> bytes:
-        """Encode; equal templates give equal bytes."""
-        payload = msgspec.msgpack.encode(self)
-        return MAGIC + hashlib.sha256(payload).digest()[:_CHECKSUM] + payload
+    @property
+    def content(self) -> NDArray[np.float32]:
+        """See :class:`Template`."""
+        return self.embeddings
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Template:
-        """Decode; anything but a whole template of this version is a ``TemplateError``."""
-        start = len(MAGIC) + _CHECKSUM
-        if not data.startswith(MAGIC):
-            newer = data.startswith(_FAMILY)
-            raise TemplateError("template of another version of edge-sdk" if newer else "not a template")
-        if hashlib.sha256(data[start:]).digest()[:_CHECKSUM] != data[len(MAGIC) : start]:
-            raise TemplateError("template is truncated or damaged")
-        try:
-            return msgspec.msgpack.decode(data[start:], type=cls)
-        except msgspec.MsgspecError as exc:
-            raise TemplateError(f"template is damaged: {exc}") from exc
+    def of(cls, content: NDArray[np.float32], **binding: Any) -> EmbeddingTemplate:
+        """Of embeddings ``(N, D)``."""
+        return cls(dim=content.shape[1], values=content.astype("<f4").tobytes(), **binding)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to a file, whole or not at all; ``OSError`` if the disk refuses."""
-        files.write_bytes(path, self.to_bytes())
 
-    @staticmethod
-    def is_at(path: str | os.PathLike[str]) -> bool:
-        """Return whether the file claims to be a template, sound or not; False if it cannot be read."""
+class GaussianMixtureTemplate(Template, frozen=True, kw_only=True, tag="gaussian_mixture"):
+    """A person's density: a Gaussian mixture adapted from the bundle's background density."""
+
+    modes: int
+    dim: int
+    values: bytes  #: little-endian float64, ``modes`` x ``1 + 2 dim``: weight, means and variances, a mode a row
+
+    def __post_init__(self) -> None:
+        if min(self.count, self.modes, self.dim) < 1 or len(self.values) != 8 * self.modes * (1 + 2 * self.dim):
+            raise TemplateError(f"template of {self.modes} modes of {self.dim} values holds {len(self.values)} bytes")
         try:
-            with Path(path).open("rb") as file:
-                return file.read(len(_FAMILY)) == _FAMILY
-        except (OSError, ValueError):
-            return False
+            self.content  # noqa: B018 - the mixture checks itself
+        except ScoreError as exc:
+            raise TemplateError(f"template cannot be scored: {exc}") from exc
+
+    @property
+    def content(self) -> GaussianMixture:
+        """The density."""
+        table = np.frombuffer(self.values, "<f8").reshape(self.modes, 1 + 2 * self.dim)
+        weights, means, variances = np.split(table, [1, 1 + self.dim], axis=1)
+        return GaussianMixture(weights[:, 0], means, variances)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Template:
-        """Read from a file; ``TemplateError`` if it cannot be read or holds no template."""
-        try:
-            with Path(path).open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
-        except (OSError, ValueError) as exc:
-            raise TemplateError(f"cannot read template {os.fspath(path)}: {exc}") from exc
-        if len(data) > MAX_BYTES:
-            raise TemplateError(f"{os.fspath(path)}: more than {MAX_BYTES} bytes")
-        return cls.from_bytes(data)
+    def of(cls, content: GaussianMixture, **binding: Any) -> GaussianMixtureTemplate:
+        """Of an adapted mixture."""
+        modes, dim = content.means.shape
+        table = np.hstack([content.weights[:, None], content.means, content.variances])
+        return cls(modes=modes, dim=dim, values=table.astype("<f8").tobytes(), **binding)
+
+
+Kinds = EmbeddingTemplate | GaussianMixtureTemplate
+KINDS: dict[str, type[Template]] = {
+    str(kind.__struct_config__.tag): kind for kind in (EmbeddingTemplate, GaussianMixtureTemplate)
+}

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edge_sdk.errors import UsageError
-from edge_sdk.results import SpoofDecision, Verdict
+from edge_sdk.results import SpoofDecision, StreamDecision
 
 LIVE, SPOOF, UNCERTAIN, NO_FACE = SpoofDecision
 
@@ -221,7 +221,7 @@ class TemporalDecision:
         self._waited = 0.0  # seconds without a decision
         self._unscored = 0.0  # seconds since the last frame that counted
 
-    def update(self, seen: Observation) -> Verdict:
+    def update(self, seen: Observation) -> StreamDecision:
         """Take in one frame, in the order of time."""
         objections = self._advance(seen)
         absent = "no_face" in objections
@@ -230,9 +230,9 @@ class TemporalDecision:
             self._unscored = 0.0
         if self._cooldown > 0:
             self._waited = 0.0
-            return Verdict(NO_FACE if absent else SPOOF, ("cooldown", *reasons))
+            return StreamDecision(NO_FACE if absent else SPOOF, ("cooldown", *reasons))
         if absent:
-            return Verdict(NO_FACE, reasons)
+            return StreamDecision(NO_FACE, reasons)
         if objections or seen.score is None:
             return self._wait(reasons)
         decision = self._evidence.add(seen.score)
@@ -242,7 +242,7 @@ class TemporalDecision:
         if decision is SPOOF:
             self._cooldown = self._limits.cooldown_s
             self._evidence = self._rule.start()
-        return Verdict(decision, ("evidence",))
+        return StreamDecision(decision, ("evidence",))
 
     def _advance(self, seen: Observation) -> tuple[str, ...]:
         """Move the clock; return why the frame cannot be counted."""
@@ -274,11 +274,11 @@ class TemporalDecision:
             self._evidence = self._rule.start()
         return ()
 
-    def _wait(self, reasons: tuple[str, ...]) -> Verdict:
+    def _wait(self, reasons: tuple[str, ...]) -> StreamDecision:
         if self._waited >= self._limits.deadline_s:
             self._begin(self._track)
             reasons = (*reasons, "deadline")
-        return Verdict(UNCERTAIN, reasons)
+        return StreamDecision(UNCERTAIN, reasons)
 
     def _begin(self, track: int | None) -> None:
         self._track = track

@@ -1,4 +1,4 @@
-"""Which engine and artifact are fastest here: measured when a person asks for it, and never otherwise."""
+"""Which engine and variant are fastest here: measured when a person asks for it, and never otherwise."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge_sdk import images, preprocess
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, UsageError
 from edge_sdk.manifest import Image, UnsupportedPoint
 from edge_sdk.runtime import device
-from edge_sdk.runtime.engines import Engine, Tensors, load_engine, version
+from edge_sdk.runtime.engines import version
+from edge_sdk.runtime.model import Model
 from edge_sdk.runtime.selection import Choice, candidates
 from edge_sdk.runtime.selftest import replay
 from edge_sdk.runtime.tuning_store import Tuned
@@ -29,12 +33,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class TimedRun:
-    """One engine, artifact and number of threads, measured over ``passes`` passes, or why it is not eligible."""
+    """One engine, variant and number of threads, measured over ``passes`` passes, or why it is not eligible."""
 
     engine: str
     artifact: str
     threads: int
-    size: int  #: bytes of the artifact
+    size: int  #: bytes of the variant
     median_ms: float | None = None
     p99_ms: float | None = None
     passes: int = 0
@@ -43,26 +47,26 @@ class TimedRun:
 
 @dataclass
 class _Runner:
-    lap: TimedRun
-    engine: Engine
+    run: TimedRun
+    model: Model
     milliseconds: list[float] = field(default_factory=list)
 
-    def turn(self, inputs: Sequence[Tensors], seconds: float) -> None:
+    def turn(self, inputs: Sequence[NDArray[np.float32]], seconds: float) -> None:
         """Run for so long, but at least :data:`MIN_PASSES` times."""
-        self.engine.run(inputs[0])
+        self.model.run(inputs[0])
         end = time.perf_counter() + seconds
         done = 0
         while done < MIN_PASSES or time.perf_counter() < end:
             start = time.perf_counter()
-            self.engine.run(inputs[done % len(inputs)])
+            self.model.run(inputs[done % len(inputs)])
             self.milliseconds.append((time.perf_counter() - start) * 1e3)
             done += 1
 
     def measured(self) -> TimedRun:
-        """The lap with its quantiles; p99 is a pass that was measured, not a value between two."""
+        """The run with its quantiles; p99 is a pass that was measured, not a value between two."""
         ordered = sorted(self.milliseconds)
         p99 = ordered[math.ceil(0.99 * len(ordered)) - 1]
-        return replace(self.lap, median_ms=statistics.median(ordered), p99_ms=p99, passes=len(ordered))
+        return replace(self.run, median_ms=statistics.median(ordered), p99_ms=p99, passes=len(ordered))
 
 
 def tune(
@@ -72,10 +76,10 @@ def tune(
     seconds: float = 10.0,
     say: Say = lambda _: None,
 ) -> tuple[TimedRun, ...]:
-    """Measure one pass of the engine on the golden inputs, for every usable engine, artifact and number of threads.
+    """Measure one pass of the engine on the golden inputs, for every usable engine, variant and number of threads.
 
     They take turns, so that a clock that slows down slows all alike; all are in memory at once. Accuracy is not for
-    sale: an artifact without operating points of its own is excluded, and so is an engine that does not give the
+    sale: a variant without operating points of its own is excluded, and so is an engine that does not give the
     golden score.
 
     Args:
@@ -85,7 +89,7 @@ def tune(
         say: Takes a line of progress.
 
     Returns:
-        The laps, the fastest first, excluded ones last.
+        The runs, the fastest first, excluded ones last.
 
     Raises:
         BundleError: The bundle cannot be opened, has no golden input, or nothing that runs here.
@@ -100,68 +104,67 @@ def tune(
     excluded: list[TimedRun] = []
     try:
         for choice, count in itertools.product(candidates(opened), sorted(set(threads))):
-            lap = TimedRun(choice.engine, choice.artifact.id, count, choice.artifact.file.size)
+            size = opened.manifest.variant_size(choice.variant.id)
+            run = TimedRun(choice.engine, choice.variant.id, count, size)
             if reason := _objection(opened, choice, count, pictures):
-                excluded.append(replace(lap, excluded=reason))
+                excluded.append(replace(run, excluded=reason))
             else:
-                model = opened.read_artifact(choice.artifact.id)
-                engine = load_engine(choice.engine, model, choice.artifact.format, threads=count)
-                runners.append(_Runner(lap, engine))
+                runners.append(_Runner(run, Model(opened, choice, threads=count)))
         if not runners:
-            reasons = "; ".join(f"{lap.engine} {lap.artifact}: {lap.excluded}" for lap in excluded)
+            reasons = "; ".join(f"{run.engine} {run.artifact}: {run.excluded}" for run in excluded)
             raise EngineError(f"{opened.id} has nothing to choose from: {reasons}")
         _race(runners, inputs, seconds, say)
     finally:
         for runner in runners:
-            runner.engine.close()
+            runner.model.close()
     measured = [runner.measured() for runner in runners]
-    return (*sorted(measured, key=lambda lap: lap.median_ms or 0.0), *excluded)
+    return (*sorted(measured, key=lambda run: run.median_ms or 0.0), *excluded)
 
 
-def rows(bundle: Bundle, laps: Sequence[TimedRun]) -> tuple[Tuned, ...]:
-    """What :func:`edge_sdk.runtime.tuning_store.store` keeps of the laps."""
+def rows(bundle: Bundle, runs: Sequence[TimedRun]) -> tuple[Tuned, ...]:
+    """What :func:`edge_sdk.runtime.tuning_store.store` keeps of the runs."""
     processor = device.processor()
     return tuple(
         Tuned(
             bundle_id=bundle.id,
-            threads=lap.threads,
-            engine=lap.engine,
-            engine_version=version(lap.engine),
-            artifact=lap.artifact,
+            threads=run.threads,
+            engine=run.engine,
+            engine_version=version(run.engine),
+            artifact=run.artifact,
             processor=processor,
-            median_ms=lap.median_ms,
+            median_ms=run.median_ms,
         )
-        for lap in laps
-        if lap.median_ms is not None
+        for run in runs
+        if run.median_ms is not None
     )
 
 
-def _golden(bundle: Bundle) -> tuple[list[Tensors], list[bytes]]:
-    """The golden inputs as an engine takes them, and as files."""
-    (tensor, *others) = bundle.manifest.inputs
-    if others or not isinstance(tensor.source, Image):
-        raise BundleError(f"{bundle.id} does not take one picture")
-    pictures = [bundle.read(entry) for entry in bundle.manifest.golden.inputs]
+def _golden(bundle: Bundle) -> tuple[list[NDArray[np.float32]], list[bytes]]:
+    """The golden inputs as the model takes them, and as files."""
+    manifest = bundle.manifest
+    if not isinstance(manifest.source, Image):
+        raise BundleError(f"{bundle.id} does not take pictures")
+    pictures = [bundle.read(entry) for entry in manifest.golden.inputs]
     if not pictures:
         raise BundleError(f"{bundle.id} has no golden inputs to measure with")
-    return [{tensor.name: preprocess.apply(tensor.preprocessing, images.load(p))[None]} for p in pictures], pictures
+    return [preprocess.apply(manifest.preprocessing, images.load(p))[None] for p in pictures], pictures
 
 
 def _objection(bundle: Bundle, choice: Choice, threads: int, pictures: list[bytes]) -> str:
     """Why a candidate is excluded; empty if it is eligible."""
-    artifact = choice.artifact
-    if all(isinstance(point, UnsupportedPoint) for point in artifact.operating_points):
+    variant = choice.variant
+    if all(isinstance(point, UnsupportedPoint) for point in variant.operating_points):
         return "no operating points"
-    if artifact.id not in bundle.manifest.golden.scores:
+    if variant.id not in bundle.manifest.golden.scores:
         return "no golden score"
-    played = replay(bundle, artifact.id, choice.engine, pictures, threads)
+    played = replay(bundle, variant.id, choice.engine, pictures, threads)
     if played.status == "pass":
         return ""
     score = "" if played.score is None else f"golden score {played.score:.6f}, expected {played.expected:.6f} "
     return f"{score}{played.detail}".strip()
 
 
-def _race(runners: list[_Runner], inputs: list[Tensors], seconds: float, say: Say) -> None:
+def _race(runners: list[_Runner], inputs: list[NDArray[np.float32]], seconds: float, say: Say) -> None:
     start = said = time.perf_counter()
     finished = 0
     while finished < MIN_ROUNDS or time.perf_counter() - start < seconds:

@@ -1,1 +1,1 @@
-"""From a model's outputs to scores: higher is more genuine."""
+"""From a model's outputs to scores: higher is more genuine. One file a score."""

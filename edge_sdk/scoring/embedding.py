@@ -1,4 +1,4 @@
-"""From embeddings to scores (numpy only): higher is more genuine, in [0, 1].
+"""Distance of embeddings (numpy only): higher is more genuine, in [0, 1].
 
 Raw values are rounded to six decimals. A matrix product differs in its last bits with the shape of the batch, and int8
 embeddings tie often: without rounding, a score equal to its threshold could be accepted in evaluation and rejected on
@@ -7,16 +7,80 @@ the device.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.errors import ScoreError
+from edge_sdk.schema import require
+from edge_sdk.scoring.base import Comparison, Interface, Model, Rename, Role, Score, Task
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Metric = Literal["euclidean", "cosine"]
 Rule = Literal["mean_score", "max_score", "mean_embedding"]
 Array = npt.NDArray[np.float64]
+
+
+class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distance"):
+    """Distance of L2-normalised embeddings; ``references`` says how scores of several references are combined."""
+
+    tasks: ClassVar[tuple[Task, ...]] = ("verify",)
+    template_kind: ClassVar[str] = "embeddings"
+
+    output: str
+    metric: Metric
+    references: Rule = "mean_score"
+
+    @property
+    def roles(self) -> Mapping[str, Role]:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return {self.output: "embedding"}
+
+    def check(self, interface: Interface, task: Task) -> None:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        del task
+        require(interface.has_space, "enrolment needs a space id")
+        interface.output(self.output, "embedding")
+
+    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        del files
+        return msgspec.structs.replace(self, output=tensors(self.output))
+
+    def embedding(self, interface: Interface) -> str:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        del interface
+        return self.output
+
+    def checked(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Embeddings ``(N, D)`` as they are: finite, none all zero."""
+        embeddings = values.reshape(len(values), -1)
+        if len(embeddings) == 0 or not np.isfinite(embeddings).all() or not embeddings.any(axis=1).all():
+            raise ScoreError("these numbers are no embedding")
+        return np.asarray(embeddings, np.float32)
+
+    def compare(self, reference: npt.NDArray[np.float32], values: npt.NDArray[Any], model: Model) -> Comparison:
+        """Embeddings ``(N, D)`` with one of ``(1, D)``; the raw score is the mean over the references, or the best."""
+        del model
+        query = self.checked(values)
+        if len(query) != 1:
+            raise ScoreError(f"one embedding is compared, not {len(query)}")
+        if self.references == "mean_embedding":
+            reference = mean_embedding(reference).astype(np.float32)
+        raw, score = embedding_scores(reference, query, self.metric)
+        combined = float(combine(score, self.references)[0])
+        best = float(raw[np.argmax(score), 0]) if self.references == "max_score" else float(raw.mean())
+        return Comparison(combined, best)
+
+    @property
+    def worst(self) -> Comparison:
+        """A score of 0, at the far end of the metric."""
+        return Comparison(0.0, 2.0 if self.metric == "euclidean" else -1.0)
 
 
 def normalise(embeddings: npt.NDArray[Any]) -> Array:

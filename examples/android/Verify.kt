@@ -35,10 +35,10 @@ object Preprocess {
 
 data class Result(val accepted: Boolean, val score: Double, val threshold: Double)
 
-/** [point]: an operating point of the artifact (`edge-sdk inspect` lists them); [read] gives a file of the bundle. */
+/** [point]: an operating point of the variant (`edge-sdk inspect` lists them); [read] gives a file of the bundle. */
 class SignatureVerifier(point: String, private val read: (String) -> ByteArray) : AutoCloseable {
     private val manifest = JSONObject(String(read("manifest.json"), Charsets.UTF_8))
-    private val artifact: JSONObject
+    private val variant: JSONObject
     private val operations: String
     private val metric: String
     private val threshold: Double
@@ -48,14 +48,15 @@ class SignatureVerifier(point: String, private val read: (String) -> ByteArray) 
         check(manifest.getInt("schema_version") == 1) { "a manifest of another version: update the app" }
         val score = manifest.getJSONObject("score")
         check(score.getString("kind") == "embedding_distance") { "the bundle does not compare embeddings" }
-        check(manifest.getJSONArray("inputs").length() == 1) { "the bundle does not take one picture" }
+        val graph = objects(manifest, "graphs").single()
+        check(graph.getJSONArray("inputs").length() == 1) { "the bundle does not take one picture" }
         metric = score.getString("metric")
-        operations = manifest.getJSONArray("inputs").getJSONObject(0).getJSONArray("preprocessing").toString()
-        artifact = objects(manifest, "artifacts").single { it.getString("format") == "tflite" }
-        val chosen = objects(artifact, "operating_points").single { it.getString("name") == point }
+        operations = manifest.getJSONArray("preprocessing").toString()
+        variant = objects(manifest, "variants").single { it.getString("format") == "tflite" }
+        val chosen = objects(variant, "operating_points").single { it.getString("name") == point }
         check(chosen.getString("kind") == "verify") { "no threshold for $point: ${chosen.optString("reason")}" }
         threshold = chosen.getDouble("threshold")
-        val model = checked(artifact.getJSONObject("file"))
+        val model = checked(graph.getJSONObject("files").getJSONObject("${variant.getString("precision")}.tflite"))
         val options = InterpreterApi.Options().setNumThreads(1)
         interpreter = InterpreterApi.create(direct(model.size).apply { put(model).rewind() }, options)
         interpreter.allocateTensors()
@@ -69,7 +70,7 @@ class SignatureVerifier(point: String, private val read: (String) -> ByteArray) 
     /** Replay the golden trial: throws if this device does not give the score that the bundle promises. */
     fun selftest() {
         val golden = manifest.getJSONObject("golden")
-        val id = "${artifact.getString("precision")}.tflite"
+        val id = "${variant.getString("precision")}.tflite"
         val (reference, query) = objects(golden, "inputs").map { embed(checked(it)) }
         val expected = golden.getJSONObject("scores").getDouble(id)
         val score = similarity(reference, query)

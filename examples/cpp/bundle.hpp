@@ -34,23 +34,40 @@ class Bundle {
         if (manifest_.at("schema_version") != 1)
             throw std::runtime_error(
                 "this program reads manifests of version 1: update it, or export the bundle again");
-        if (manifest_.at("score").at("kind") != "embedding_distance" || manifest_.at("inputs").size() != 1)
+        if (manifest_.at("score").at("kind") != "embedding_distance" || manifest_.at("graphs").size() != 1 ||
+            graph().at("inputs").size() != 1)
             throw std::runtime_error("this program compares embeddings of one picture; the bundle does something else");
     }
 
     const Json& manifest() const { return manifest_; }
-    const Json& input() const { return manifest_.at("inputs").at(0); }
+    const Json& preprocessing() const { return manifest_.at("preprocessing"); }
+    const Json& graph() const { return manifest_.at("graphs").at(0); }
+    const Json& input() const { return graph().at("inputs").at(0); }
 
-    // The only artifact of that format: a slice for an application has one.
-    const Json& artifact(const std::string& format) const {
+    // The output that is scored, by its name in the graph: the manifest says "model.embedding".
+    std::string output() const {
+        const std::string name = manifest_.at("score").at("output");
+        return name.substr(name.find('.') + 1);
+    }
+
+    // The only variant of that format: a slice for an application has one.
+    const Json& variant(const std::string& format) const {
         const Json* found = nullptr;
-        for (const Json& artifact : manifest_.at("artifacts")) {
-            if (artifact.at("format") != format) continue;
-            if (found) throw std::runtime_error("several " + format + " artifacts: slice the bundle by precision too");
-            found = &artifact;
+        for (const Json& variant : manifest_.at("variants")) {
+            if (variant.at("format") != format) continue;
+            if (found) throw std::runtime_error("several " + format + " variants: slice the bundle by precision too");
+            found = &variant;
         }
-        if (!found) throw std::runtime_error("the bundle has no " + format + " artifact");
+        if (!found) throw std::runtime_error("the bundle has no " + format + " variant");
         return *found;
+    }
+
+    // The model file of a variant, checked.
+    Bytes model(const Json& variant) const { return read(graph().at("files").at(id(variant))); }
+
+    // Precision and format, such as "int8.tflite".
+    static std::string id(const Json& variant) {
+        return variant.at("precision").get<std::string>() + "." + variant.at("format").get<std::string>();
     }
 
     // The bytes of a file entry, checked.

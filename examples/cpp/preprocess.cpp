@@ -13,7 +13,7 @@ int main(int argc, char** argv) try {
     if (argc != 4) throw std::runtime_error("usage: preprocess MANIFEST PICTURE OUT");
     const edge::Json manifest = edge::Json::parse(edge::load(argv[1]));
     const cv::Mat tensor =
-        edge::preprocess(manifest.at("inputs").at(0).at("preprocessing"), edge::decode(edge::load(argv[2])));
+        edge::preprocess(manifest.at("preprocessing"), edge::decode(edge::load(argv[2])));
     std::ofstream out(argv[3], std::ios::binary);
     out.write(tensor.ptr<char>(), static_cast<std::streamsize>(tensor.total() * sizeof(float)));
     return out ? 0 : throw std::runtime_error(std::string("cannot write ") + argv[3]);

@@ -54,11 +54,11 @@ inline double similarity(const std::vector<float>& first, const std::vector<floa
 
 class Verifier {
   public:
-    // point: an operating point of the artifact, such as "fmr_1e-2"; `edge-sdk inspect` lists them.
-    Verifier(const Bundle& bundle, const Json& artifact, const std::string& point, Embed embed)
-        : operations_(bundle.input().at("preprocessing")),
+    // point: an operating point of the variant, such as "fmr_1e-2"; `edge-sdk inspect` lists them.
+    Verifier(const Bundle& bundle, const Json& variant, const std::string& point, Embed embed)
+        : operations_(bundle.preprocessing()),
           metric_(bundle.manifest().at("score").at("metric")),
-          threshold_(threshold(artifact, point)),
+          threshold_(threshold(variant, point)),
           embed_(std::move(embed)) {}
 
     double threshold() const { return threshold_; }
@@ -73,13 +73,13 @@ class Verifier {
     }
 
   private:
-    static double threshold(const Json& artifact, const std::string& name) {
-        for (const Json& point : artifact.at("operating_points")) {
+    static double threshold(const Json& variant, const std::string& name) {
+        for (const Json& point : variant.at("operating_points")) {
             if (point.at("name") != name) continue;
             if (point.at("kind") == "verify") return point.at("threshold");
             throw std::runtime_error("no threshold for " + name + ": " + point.at("reason").get<std::string>());
         }
-        throw std::runtime_error("the artifact has no operating point " + name);
+        throw std::runtime_error("the variant has no operating point " + name);
     }
 
     Json operations_;
@@ -89,14 +89,14 @@ class Verifier {
 };
 
 // Replay the golden trial: does this device, with this engine, give the score that the bundle promises?
-inline bool selftest(const Bundle& bundle, const Json& artifact, const Embed& embed) {
+inline bool selftest(const Bundle& bundle, const Json& variant, const Embed& embed) {
     const Json& golden = bundle.manifest().at("golden");
-    const std::string id = artifact.at("precision").get<std::string>() + "." + artifact.at("format").get<std::string>();
+    const std::string id = Bundle::id(variant);
     if (golden.at("inputs").size() != 2 || !golden.at("scores").contains(id))
         throw std::runtime_error("the bundle has no golden trial for " + id);
     std::vector<std::vector<float>> embeddings;
     for (const Json& file : golden.at("inputs"))
-        embeddings.push_back(embed(preprocess(bundle.input().at("preprocessing"), decode(bundle.read(file)))));
+        embeddings.push_back(embed(preprocess(bundle.preprocessing(), decode(bundle.read(file)))));
     const double score =
         similarity(embeddings[0], embeddings[1], bundle.manifest().at("score").at("metric").get<std::string>());
     const double expected = golden.at("scores").at(id), tolerance = golden.at("tolerance").at(id);
@@ -109,19 +109,19 @@ inline bool selftest(const Bundle& bundle, const Json& artifact, const Embed& em
 // What the example programs do: FOLDER replays the golden trial, FOLDER POINT REFERENCE QUERY also decides.
 // Exit codes as of edge-sdk: 0 passed or accepted, 1 rejected, 2 usage, 3 error.
 inline int run(int argc, char** argv, const std::string& format,
-               const std::function<Embed(const Bundle&, const Json& artifact)>& open) try {
+               const std::function<Embed(const Bundle&, const Json& variant)>& open) try {
     if (argc != 2 && argc != 5) {
         std::cerr << "usage: " << argv[0] << " FOLDER [POINT REFERENCE QUERY]\n";
         return 2;
     }
     const Bundle bundle(argv[1]);
-    const Json& artifact = bundle.artifact(format);
-    const Embed embed = open(bundle, artifact);
-    if (!selftest(bundle, artifact, embed)) return 3;  // an engine that miscounts must not decide
+    const Json& variant = bundle.variant(format);
+    const Embed embed = open(bundle, variant);
+    if (!selftest(bundle, variant, embed)) return 3;  // an engine that miscounts must not decide
     if (argc == 2) return 0;
 
     const auto picture = [](const char* path) { return decode(edge::load(path)); };
-    const Verifier verifier(bundle, artifact, argv[2], embed);
+    const Verifier verifier(bundle, variant, argv[2], embed);
     const Result result = verifier.verify(picture(argv[3]), picture(argv[4]));
     std::cout << (result.accepted ? "accepted" : "rejected") << ": score " << result.score << ", threshold "
               << verifier.threshold() << (result.blocked.empty() ? "" : ", " + result.blocked) << "\n";

@@ -47,9 +47,8 @@ class Engine {
 }  // namespace
 
 int main(int argc, char** argv) {
-    return edge::run(argc, argv, "onnx", [](const edge::Bundle& bundle, const edge::Json& artifact) -> edge::Embed {
-        const auto engine = std::make_shared<Engine>(bundle.read(artifact.at("file")), bundle.input().at("name"),
-                                                     bundle.manifest().at("score").at("output"));
+    return edge::run(argc, argv, "onnx", [](const edge::Bundle& bundle, const edge::Json& variant) -> edge::Embed {
+        const auto engine = std::make_shared<Engine>(bundle.model(variant), bundle.input().at("name"), bundle.output());
         return [engine](const cv::Mat& tensor) { return engine->embed(tensor); };
     });
 }

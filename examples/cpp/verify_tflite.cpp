@@ -1,4 +1,4 @@
-// Verify signatures with TensorFlow Lite's C API (LiteRT keeps it): fp32, int8, and int8-io artifacts.
+// Verify signatures with TensorFlow Lite's C API (LiteRT keeps it): fp32, int8, and int8-io variants.
 
 #include <tensorflow/lite/c/c_api.h>
 
@@ -82,8 +82,8 @@ class Engine {
 }  // namespace
 
 int main(int argc, char** argv) {
-    return edge::run(argc, argv, "tflite", [](const edge::Bundle& bundle, const edge::Json& artifact) -> edge::Embed {
-        const auto engine = std::make_shared<Engine>(bundle.read(artifact.at("file")));
+    return edge::run(argc, argv, "tflite", [](const edge::Bundle& bundle, const edge::Json& variant) -> edge::Embed {
+        const auto engine = std::make_shared<Engine>(bundle.model(variant));
         return [engine](const cv::Mat& tensor) { return engine->embed(tensor); };
     });
 }

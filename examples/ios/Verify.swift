@@ -37,10 +37,16 @@ private struct Manifest: Decodable {
         let threshold: Double?
         let reason: String?
     }
-    struct Artifact: Decodable {
+    struct Input: Decodable {
+        let name: String
+    }
+    struct Graph: Decodable {
+        let inputs: [Input]
+        let files: [String: File]
+    }
+    struct Variant: Decodable {
         let format: String
         let precision: String
-        let file: File
         let operating_points: [Point]
     }
     struct Score: Decodable {
@@ -54,42 +60,48 @@ private struct Manifest: Decodable {
     }
     let schema_version: Int
     let score: Score
-    let artifacts: [Artifact]
+    let graphs: [Graph]
+    let variants: [Variant]
     let golden: Golden
 }
 
 final class SignatureVerifier {
     private let folder: URL
     private let manifest: Manifest
-    private let artifact: Manifest.Artifact
+    private let variant: Manifest.Variant
     private let operations: Data
     private let threshold: Double
     private let interpreter: Interpreter
 
-    /// `point` names an operating point of the artifact; `edge-sdk inspect` lists them.
+    /// `point` names an operating point of the variant; `edge-sdk inspect` lists them.
     init(folder: URL, point: String) throws {
         let data = try Data(contentsOf: folder.appendingPathComponent("manifest.json"))
         let manifest = try JSONDecoder().decode(Manifest.self, from: data)
         try require(manifest.schema_version == 1, "a manifest of another version: update the app")
         try require(manifest.score.kind == "embedding_distance", "the bundle does not compare embeddings")
 
-        let artifacts = manifest.artifacts.filter { $0.format == "tflite" }
-        try require(artifacts.count == 1, "slice the bundle to one TFLite artifact")
-        let points = artifacts[0].operating_points.filter { $0.name == point }
+        let variants = manifest.variants.filter { $0.format == "tflite" }
+        try require(variants.count == 1, "slice the bundle to one TFLite variant")
+        let points = variants[0].operating_points.filter { $0.name == point }
         guard let chosen = points.first, chosen.kind == "verify", let threshold = chosen.threshold else {
             throw VerifyError(description: "no threshold for \(point): \(points.first?.reason ?? "not in the bundle")")
         }
 
+        try require(
+            manifest.graphs.count == 1 && manifest.graphs[0].inputs.count == 1, "the bundle does not take one picture")
+        guard let file = manifest.graphs[0].files["\(variants[0].precision).tflite"] else {
+            throw VerifyError(description: "the bundle has no file of \(variants[0].precision).tflite")
+        }
+
         self.folder = folder
         self.manifest = manifest
-        self.artifact = artifacts[0]
+        self.variant = variants[0]
         self.threshold = threshold
         self.operations = try SignatureVerifier.operations(in: data)
-        _ = try SignatureVerifier.read(artifacts[0].file, in: folder)  // signed with the app, so nobody swaps it later
+        _ = try SignatureVerifier.read(file, in: folder)  // signed with the app, so nobody swaps it later
         var options = Interpreter.Options()
         options.threadCount = 1
-        interpreter = try Interpreter(
-            modelPath: folder.appendingPathComponent(artifacts[0].file.path).path, options: options)
+        interpreter = try Interpreter(modelPath: folder.appendingPathComponent(file.path).path, options: options)
         try interpreter.allocateTensors()
     }
 
@@ -100,7 +112,7 @@ final class SignatureVerifier {
 
     /// Replay the golden trial: throws if this device does not give the score that the bundle promises.
     func selftest() throws {
-        let id = "\(artifact.precision).tflite"
+        let id = "\(variant.precision).tflite"
         let golden = manifest.golden
         guard golden.inputs.count == 2, let expected = golden.scores[id], let tolerance = golden.tolerance[id] else {
             throw VerifyError(description: "the bundle has no golden trial for \(id)")
@@ -143,9 +155,8 @@ final class SignatureVerifier {
     /// The pre-processing as JSON, for C++ to read: its kinds differ in their fields, so Swift does not decode them.
     private static func operations(in manifest: Data) throws -> Data {
         let root = try JSONSerialization.jsonObject(with: manifest) as? [String: Any]
-        guard let inputs = root?["inputs"] as? [[String: Any]], inputs.count == 1,
-            let operations = inputs[0]["preprocessing"] as? [Any]
-        else { throw VerifyError(description: "the bundle does not take one picture") }
+        guard let operations = root?["preprocessing"] as? [Any]
+        else { throw VerifyError(description: "the bundle has no pre-processing") }
         return try JSONSerialization.data(withJSONObject: operations)
     }
 }

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from edge_sdk import bundle as module
-from edge_sdk.bundle import ALIGNMENT, Bundle, BundleWriter, pack, shipped
+from edge_sdk.bundle import Bundle, BundleWriter, pack, reader, shipped
+from edge_sdk.bundle.writer import ALIGNMENT
 from edge_sdk.errors import (
     BundleError,
     BundleNotFoundError,
@@ -32,17 +32,18 @@ from edge_sdk.errors import (
 )
 from edge_sdk.manifest import (
     SCHEMA_VERSION,
-    Artifact,
-    DataTerms,
+    DataLicense,
     EmbeddingDistance,
     FileEntry,
     Golden,
+    Graph,
     Image,
     Input,
     Manifest,
     Output,
-    Training,
+    TrainingProvenance,
     UnsupportedPoint,
+    Variant,
     encode,
 )
 
@@ -59,20 +60,27 @@ def manifest_of(model: FileEntry, *golden: FileEntry, version: str = "1.0") -> M
         version=version,
         task="verify",
         modality="signature",
-        inputs=(Input(name="image", shape=("batch", 1, 8, 8), source=Image()),),
-        outputs=(Output(name="embedding", shape=("batch", 4), role="embedding"),),
-        score=EmbeddingDistance(output="embedding", metric="cosine"),
+        source=Image(),
+        preprocessing=(),
+        graphs=(
+            Graph(
+                name="model",
+                inputs=(Input(name="image", shape=("batch", 1, 8, 8)),),
+                outputs=(Output(name="embedding", shape=("batch", 4), role="embedding"),),
+                files={"fp32.onnx": model},
+            ),
+        ),
+        score=EmbeddingDistance(output="model.embedding", metric="cosine"),
         embedding_space_id="space",
-        artifacts=(
-            Artifact(
+        variants=(
+            Variant(
                 format="onnx",
                 precision="fp32",
-                file=model,
                 operating_points=(UnsupportedPoint(name="fmr_1e-3", target=0.001, reason="too few pairs"),),
             ),
         ),
-        training=Training(recipe="tiny", preset="test", data=(), seed=0, steps=0, commit="none", versions={}),
-        data_terms=DataTerms(commercial_use=True, statement="made up"),
+        training=TrainingProvenance(recipe="tiny", preset="test", data=(), seed=0, steps=0, commit="none", versions={}),
+        data_license=DataLicense(commercial_use=True, statement="made up"),
         golden=Golden(inputs=golden, scores={"fp32.onnx": 0.5}, tolerance={"fp32.onnx": 0.1}),
     )
 
@@ -107,13 +115,13 @@ def test_what_is_written_is_read(tmp_path: Path, name: str) -> None:
     written = write(tmp_path / name)
     for source in (tmp_path / name, str(tmp_path / name), written):
         bundle = Bundle.open(source)
-        assert bundle.read_artifact("fp32.onnx") == MODEL
+        assert bundle.read_model("fp32.onnx") == MODEL
         assert bundle.read(bundle.manifest.golden.inputs[0]) == GOLDEN
         assert bundle.manifest == written.manifest
     assert (tmp_path / name).is_dir() == (name == "tiny")
     assert [p.name for p in tmp_path.iterdir()] == [name], "nothing is left beside the bundle"
     with pytest.raises(ManifestError, match=r"int8\.onnx"):
-        bundle.read_artifact("int8.onnx")
+        bundle.read_model("int8.onnx")
 
 
 def test_an_opened_bundle_is_opened_as_itself(tmp_path: Path) -> None:
@@ -169,15 +177,15 @@ def test_members_are_stored_at_page_boundaries(tmp_path: Path) -> None:
 
 @both
 def test_shipped_bundles_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(module, "SHIPPED", tmp_path / "bundles")
+    monkeypatch.setattr(reader, "SHIPPED", tmp_path / "bundles")
     assert shipped() == ()
     write(tmp_path / "bundles" / name)
     assert shipped() == ("tiny",)
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "tiny", b"another model")
-    assert Bundle.open("tiny").read_artifact("fp32.onnx") == MODEL
+    assert Bundle.open("tiny").read_model("fp32.onnx") == MODEL
     assert Bundle.open("./tiny").path == Path("tiny"), "pathlib drops the dot, the meaning stays"
-    assert Bundle.open(Path("tiny")).read_artifact("fp32.onnx") == b"another model"
+    assert Bundle.open(Path("tiny")).read_model("fp32.onnx") == b"another model"
 
 
 @pytest.mark.parametrize("source", ["nothing_here", "", "a\0b", "../nothing", Path("nothing.edge")])
@@ -214,7 +222,7 @@ def test_a_flipped_byte_is_found_before_anyone_sees_the_file(tmp_path: Path) -> 
         damaged[position] ^= 1
         (tmp_path / "tiny" / "model.fp32.onnx").write_bytes(damaged)
         with pytest.raises(IntegrityError, match="SHA-256"):
-            Bundle.open(tmp_path / "tiny").read_artifact("fp32.onnx")
+            Bundle.open(tmp_path / "tiny").read_model("fp32.onnx")
 
 
 @pytest.mark.parametrize("change", [-1, 1, 10**9], ids=["shorter", "longer", "a gigabyte longer"])
@@ -224,19 +232,19 @@ def test_another_size_is_found_when_opening_and_when_reading(tmp_path: Path, cha
     with pytest.raises(IntegrityError, match="bytes"):
         Bundle.open(tmp_path / "tiny")
     with pytest.raises(IntegrityError, match="bytes"):
-        bundle.read_artifact("fp32.onnx")
+        bundle.read_model("fp32.onnx")
 
 
 def test_an_oversized_manifest_is_not_read(tmp_path: Path) -> None:
     write(tmp_path / "tiny")
-    os.truncate(tmp_path / "tiny" / "manifest.json", module.MAX_MANIFEST_BYTES + 1)
+    os.truncate(tmp_path / "tiny" / "manifest.json", reader.MAX_MANIFEST_BYTES + 1)
     with pytest.raises(IntegrityError, match="exceeds"):
         Bundle.open(tmp_path / "tiny")
 
 
 def test_a_file_may_not_announce_more_than_the_limit(tmp_path: Path) -> None:
     write(tmp_path / "tiny")
-    edit_manifest(tmp_path / "tiny", "artifacts", 0, "file", "size", value=2**33)
+    edit_manifest(tmp_path / "tiny", "graphs", 0, "files", "fp32.onnx", "size", value=2**33)
     with pytest.raises(ManifestError, match="size"):
         Bundle.open(tmp_path / "tiny")
 
@@ -256,7 +264,7 @@ def test_a_missing_file_is_found_when_opening(tmp_path: Path, path: str) -> None
 def test_paths_out_of_the_bundle_are_refused(tmp_path: Path, path: str) -> None:
     write(tmp_path / "tiny")
     (tmp_path / "outside").write_bytes(MODEL)
-    edit_manifest(tmp_path / "tiny", "artifacts", 0, "file", "path", value=path)
+    edit_manifest(tmp_path / "tiny", "graphs", 0, "files", "fp32.onnx", "path", value=path)
     with pytest.raises(UnsafePathError):
         Bundle.open(tmp_path / "tiny")
 
@@ -370,7 +378,7 @@ def test_a_name_cut_at_a_nul_is_refused(tmp_path: Path) -> None:
 
 def test_a_directory_that_would_fill_the_memory_is_not_read(tmp_path: Path) -> None:
     data = bytearray(write(tmp_path / "tiny.edge").path.read_bytes())
-    struct.pack_into("<I", data, len(data) - 22 + 12, module.MAX_DIRECTORY_BYTES + 1)
+    struct.pack_into("<I", data, len(data) - 22 + 12, reader.MAX_DIRECTORY_BYTES + 1)
     (tmp_path / "tiny.edge").write_bytes(data)
     with pytest.raises(IntegrityError, match="directory of"):
         Bundle.open(tmp_path / "tiny.edge")
@@ -424,7 +432,7 @@ def test_a_swap_while_open_is_noticed(tmp_path: Path) -> None:
         bundle = write(tmp_path / name)
         write(tmp_path / name, MODEL[::-1])
         with pytest.raises(IntegrityError):
-            bundle.read_artifact("fp32.onnx")
+            bundle.read_model("fp32.onnx")
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -545,7 +553,7 @@ def test_two_writers_at_once_do_not_clear_each_other(tmp_path: Path) -> None:
     with BundleWriter(tmp_path / "tiny") as first:
         entries = [first.add("model.fp32.onnx", b"first"), first.add("golden/a.png", GOLDEN)]
         write(tmp_path / "tiny", b"second")
-        assert first.finish(manifest_of(*entries)).read_artifact("fp32.onnx") == b"first"
+        assert first.finish(manifest_of(*entries)).read_model("fp32.onnx") == b"first"
     assert [p.name for p in tmp_path.iterdir()] == ["tiny"]
 
 
@@ -580,7 +588,7 @@ KILLER = """
         bundle = Bundle.open(destination)
         check_whole(bundle)
         expected = {"old": old, "new": b"new" * 5000}[bundle.manifest.version]
-        assert bundle.read_artifact("fp32.onnx") == expected
+        assert bundle.read_model("fp32.onnx") == expected
         if os.WIFEXITED(status):
             assert os.WEXITSTATUS(status) == 0
             break

@@ -8,7 +8,7 @@ from edge_sdk.bundle import Bundle, shipped
 from edge_sdk.runtime.selftest import passed, selftest
 
 MEGABYTES = {"deepsign": 0.35, "deepsign_nano": 0.1, "liveness": 0.5, "mobilenetv2": 4.0}
-"""What an int8 artifact may take."""
+"""What an int8 variant may take."""
 
 
 def test_all_are_known() -> None:
@@ -16,20 +16,18 @@ def test_all_are_known() -> None:
 
 
 @pytest.mark.parametrize("name", MEGABYTES)
-def test_every_artifact_passes_the_guardrail_and_keeps_to_its_size(name: str) -> None:
+def test_every_variant_passes_the_guardrail_and_keeps_to_its_size(name: str) -> None:
     bundle = Bundle.open(name)
-    for artifact in bundle.manifest.artifacts:
-        assert artifact.operating_points, artifact.id
-        if artifact.id != "fp32.onnx":  # what the others are compared with
-            assert [drift.verdict for drift in artifact.drift] == ["pass"], artifact.id
-        if artifact.precision.startswith("int8"):
-            assert artifact.file.size <= MEGABYTES[name] * 1e6, artifact.id
+    for variant in bundle.manifest.variants:
+        assert variant.operating_points, variant.id
+        if variant.id != "fp32.onnx":  # what the others are compared with
+            assert [difference.verdict for difference in variant.accuracy] == ["pass"], variant.id
+        if variant.precision.startswith("int8"):
+            assert bundle.manifest.variant_size(variant.id) <= MEGABYTES[name] * 1e6, variant.id
 
 
 @pytest.mark.parametrize("name", MEGABYTES)
 def test_the_golden_scores_are_reached_on_every_engine_here(name: str) -> None:
     replays = selftest(name, engine="all")
     assert passed(replays), replays
-    assert {replay.artifact_id for replay in replays} == {
-        artifact.id for artifact in Bundle.open(name).manifest.artifacts
-    }
+    assert {replay.variant_id for replay in replays} == {variant.id for variant in Bundle.open(name).manifest.variants}

@@ -21,9 +21,9 @@ def pair(people=40, noise=0.0, loss=0.0, seed=0, each=60):
 
 def test_equal_scores_pass_with_no_loss_at_all():
     first, _ = pair()
-    drift = guardrail.compare(first, first, data="test", threshold_float=1.0, threshold_quantised=1.0)
-    assert (drift.delta, drift.upper90, drift.verdict) == (0, 0, "pass")
-    assert (drift.agreement, drift.agreement_band, drift.subjects) == (1, 0, 40)
+    difference = guardrail.compare(first, first, data="test", threshold_float=1.0, threshold_quantised=1.0)
+    assert (difference.delta, difference.upper90, difference.verdict) == (0, 0, "pass")
+    assert (difference.agreement, difference.agreement_band, difference.subjects) == (1, 0, 40)
 
 
 def test_pairing_cancels_what_people_have_in_common():
@@ -34,10 +34,10 @@ def test_pairing_cancels_what_people_have_in_common():
 
 def test_a_loss_over_the_budget_fails():
     first, second = pair(loss=0.5)
-    drift = guardrail.compare(first, second, data="test")
-    assert drift.verdict == "fail"
-    assert drift.delta > 0.03
-    assert drift.upper90 > drift.delta
+    difference = guardrail.compare(first, second, data="test")
+    assert difference.verdict == "fail"
+    assert difference.delta > 0.03
+    assert difference.upper90 > difference.delta
 
 
 def test_few_people_cannot_tell():
@@ -48,12 +48,12 @@ def test_few_people_cannot_tell():
     second = first.copy()
     second[0] = -0.5  # person 0: one mated comparison below all impostors
     first[20] = first[40] = -0.5  # persons 1 and 2 had that in float
-    drift = guardrail.compare(ScoreSet(first, mated, person), ScoreSet(second, mated, person), data="test")
-    assert drift.delta < 0
-    assert drift.verdict == "undecidable"
-    assert drift.upper90 > drift.budget
+    difference = guardrail.compare(ScoreSet(first, mated, person), ScoreSet(second, mated, person), data="test")
+    assert difference.delta < 0
+    assert difference.verdict == "undecidable"
+    assert difference.upper90 > difference.budget
     with pytest.raises(GuardrailError, match="undecidable with 3 subjects"):
-        guardrail.enforce([drift])
+        guardrail.enforce([difference])
 
 
 def test_delta_is_the_difference_of_the_rates():
@@ -62,16 +62,16 @@ def test_delta_is_the_difference_of_the_rates():
     first = np.where(mated, 1.0, 0.0)
     second = first.copy()
     second[0] = -1.0  # one of eight mated comparisons is below every impostor
-    drift = guardrail.compare(
+    difference = guardrail.compare(
         ScoreSet(first, mated, person), ScoreSet(second, mated, person), data="test", metric="fnmr_at_fmr_1e-1"
     )
-    assert drift.delta == pytest.approx(1 / 8)
-    assert (drift.metric, drift.verdict) == ("fnmr_at_fmr_1e-1", "fail")
+    assert difference.delta == pytest.approx(1 / 8)
+    assert (difference.metric, difference.verdict) == ("fnmr_at_fmr_1e-1", "fail")
 
 
 def test_upper_bound_equals_an_explicit_paired_loop():
     first, second = pair(people=5, noise=0.3, each=30)
-    drift = guardrail.compare(first, second, data="test", replicates=400, seed=4)
+    difference = guardrail.compare(first, second, data="test", replicates=400, seed=4)
     draws = np.random.default_rng(4).multinomial(5, np.full(5, 0.2), size=400)
 
     def eer(score_set, rows):
@@ -87,7 +87,7 @@ def test_upper_bound_equals_an_explicit_paired_loop():
     for draw in draws:
         rows = np.concatenate([np.flatnonzero(first.subjects == s) for s in range(5) for _ in range(draw[s])])
         losses.append(eer(second, rows) - eer(first, rows))
-    assert drift.upper90 == pytest.approx(max(drift.delta, np.quantile(losses, 0.95)), abs=1e-9)
+    assert difference.upper90 == pytest.approx(max(difference.delta, np.quantile(losses, 0.95)), abs=1e-9)
 
 
 def test_agreement_and_its_band():
@@ -96,16 +96,16 @@ def test_agreement_and_its_band():
     first[:4] = [0.51, 0.45, 0.52, 0.30]
     second = first.copy()
     second[:3] = [0.49, 0.55, 0.48]  # three decisions flip; their float scores are 0.01, 0.05, 0.02 from 0.5
-    drift = guardrail.compare(
+    difference = guardrail.compare(
         ScoreSet(first, mated, np.arange(1000) % 7),
         ScoreSet(second, mated, np.arange(1000) % 7),
         data="test",
         threshold_float=0.5,
         threshold_quantised=0.5,
     )
-    assert drift.agreement == pytest.approx(0.997)
+    assert difference.agreement == pytest.approx(0.997)
     # beyond 0.01 two flips are left (over 0.1 %), beyond 0.02 one of 998 (0.1002 %), beyond 0.05 none
-    assert drift.agreement_band == pytest.approx(0.05)
+    assert difference.agreement_band == pytest.approx(0.05)
 
 
 def test_agreement_is_required_by_share():
@@ -146,7 +146,7 @@ def test_bpcer_at_apcer_is_that_of_the_worst_species_by_explicit_search():
         raise AssertionError
 
     for given, kinds in ((None, [~mated]), (species, [species == "print", species == "replay"])):
-        drift = guardrail.compare(
+        difference = guardrail.compare(
             ScoreSet(values, mated, person),
             ScoreSet(moved, mated, person),
             data="test",
@@ -154,8 +154,8 @@ def test_bpcer_at_apcer_is_that_of_the_worst_species_by_explicit_search():
             budget=0.01,
             species=given,
         )
-        assert drift.delta == pytest.approx(bpcer(moved, kinds) - bpcer(values, kinds))
-        assert (drift.metric, drift.budget, drift.verdict) == ("bpcer_at_apcer_0.05", 0.01, "fail")
+        assert difference.delta == pytest.approx(bpcer(moved, kinds) - bpcer(values, kinds))
+        assert (difference.metric, difference.budget, difference.verdict) == ("bpcer_at_apcer_0.05", 0.01, "fail")
 
 
 def test_a_loss_on_one_species_alone_is_seen():

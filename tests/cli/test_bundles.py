@@ -38,7 +38,7 @@ def test_the_shipped_bundles(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_bundle_without_thresholds_is_not_measured(
     make_bundle: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("edge_sdk.bundle.SHIPPED", tmp_path)
+    monkeypatch.setattr("edge_sdk.bundle.reader.SHIPPED", tmp_path)
     assert main(["bundles"]) == 0
     assert capsys.readouterr().out == "none\n"
     nothing = (UnsupportedPoint(name="fmr_1e-2", target=0.01, reason="nobody"),)

@@ -17,7 +17,7 @@ def test_enroll_then_verify(
     template = str(tmp_path / "person.template")
     assert main(["enroll", *pictures, "--output", template, "--bundle", bundle, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert (said["count"], said["template"], said["artifact_id"]) == (2, template, "int8.onnx")
+    assert (said["count"], said["template"], said["variant_id"]) == (2, template, "int8.onnx")
     assert Template.load(template).count == 2
     main(["verify", template, pictures[0], "--bundle", bundle, "--json"])
     by_template = json.loads(capsys.readouterr().out)

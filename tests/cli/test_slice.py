@@ -17,7 +17,7 @@ def test_slice(golden_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixt
     out = tmp_path / "small.edge"
     assert main(["slice", str(golden_bundle.path), "--precision", "fp32", "--out", str(out), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert (said["bundle"], said["artifacts"]) == (str(out.resolve()), ["fp32.onnx"])
+    assert (said["bundle"], said["variants"]) == (str(out.resolve()), ["fp32.onnx"])
     assert main(["selftest", str(out), "--engine", "all"]) == 0
     assert "onnxruntime" in capsys.readouterr().out
     assert main(["slice", str(golden_bundle.path), "--format", "tflite", "--out", str(tmp_path / "none")]) == 3

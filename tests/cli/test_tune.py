@@ -9,7 +9,7 @@ import pytest
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.cli import main
-from edge_sdk.runtime import Verifier
+from edge_sdk.runtime import Verifier, device
 
 pytestmark = pytest.mark.usefixtures("only_onnxruntime")
 
@@ -17,20 +17,22 @@ pytestmark = pytest.mark.usefixtures("only_onnxruntime")
 def test_tune_stores_what_auto_then_takes(
     golden_bundle: Bundle, tuning_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert Verifier(golden_bundle).artifact.id == "int8.onnx"
+    assert Verifier(golden_bundle).variant.id == "int8.onnx"
     assert main(["tune", str(golden_bundle.path), "--threads", "1,2", "--seconds", "0.01", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["stored"] == str(tuning_file)
-    assert {(lap["artifact"], lap["threads"], bool(lap["excluded"])) for lap in said["laps"]} == {
+    assert {(run["artifact"], run["threads"], bool(run["excluded"])) for run in said["runs"]} == {
         ("fp32.onnx", 1, False),
         ("fp32.onnx", 2, False),
         ("int8.onnx", 1, True),  # nobody knows what it should score
         ("int8.onnx", 2, True),
     }
-    assert [lap["threads"] for lap in said["best"]] == [1, 2]
-    assert Verifier(golden_bundle).artifact.id == "fp32.onnx"
+    assert [run["threads"] for run in said["best"]] == [1, 2]
+    assert Verifier(golden_bundle).variant.id == "fp32.onnx"
     assert main(["inspect", str(golden_bundle.path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["auto"] == {"engine": "onnxruntime", "artifact": "fp32.onnx"}
+    inspected = json.loads(capsys.readouterr().out)
+    assert inspected["auto"] == {"engine": "onnxruntime", "variant": "fp32.onnx"}
+    assert inspected["instruction_set"] == device.instruction_set()
     assert main(["tune", str(golden_bundle.path), "--seconds", "0.01"]) == 0
     shown = capsys.readouterr().out
     assert "no: no golden score" in shown

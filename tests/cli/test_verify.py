@@ -59,7 +59,7 @@ def test_wrong_values_are_2(pictures: tuple[str, str], bundle: str) -> None:
 def test_the_default_bundle_is_a_shipped_one(
     pictures: tuple[str, str], make_bundle: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_sdk.bundle.SHIPPED", tmp_path)
+    monkeypatch.setattr("edge_sdk.bundle.reader.SHIPPED", tmp_path)
     make_bundle(tmp_path / options.VERIFY_BUNDLE)
     assert main(["verify", pictures[0], pictures[0]]) == 0
 

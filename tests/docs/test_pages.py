@@ -10,13 +10,48 @@ import pytest
 
 import edge_sdk.errors
 from edge_sdk import cli, preprocess
-from edge_sdk.errors import DatasetError
+from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export import recipes
 from edge_sdk.export.data.load import load
 
 from ..paths import ROOT
 from .pages import PAGES, README, anchors, blocks, commands, inline, inline_commands, links, name
 
+# Every command of the first README, before the documentation moved to docs/.
+FIRST = """
+verify reference.png query.png
+demo
+spoof --bundle live.edge driver.mkv
+selftest mine.edge --engine all
+tune mine.edge --threads 1,2
+profile mine.edge --engine all --threads 1,2 --seconds 60 --report profile.html
+slice mine.edge --format tflite --precision int8 --out app.edge
+train deepsign --preset best --data cedar:PATH svc2004:PATH --out runs/first
+train mobilenetv2 --weights mobilenet_v2-b0353104.pth --data cedar:PATH --out runs/mobilenet
+train ganomaly --preset best --data spoof:PATH --out runs/live
+train spoof_lbp --preset recorded --data SPEC --split people.json --out runs/lbp
+train spoof_lite --preset rendered_large --data SPEC --split people.json --out runs/lite
+export runs/lbp runs/lite --fusion lowest --formats onnx,tflite --name liveness --out liveness.edge
+export runs/live runs/other --out both.edge
+distill deepsign --teacher runs/large runs/other --data cedar:PATH --split FILE --unlabeled scans/ --out runs/small
+distill ganomaly_lite --teacher runs/live --data spoof:PATH --split runs/live/split.json --out runs/lite
+train mobilenetv2 --from runs/mobilenet --qat --data cedar:PATH --out runs/mobilenet-int8
+export runs/first --out mine.edge --formats onnx,tflite,tensorrt
+evaluate deepsign --data cedar:PATH photo+cedar:PATH
+evaluate live.edge --data nuaa-test:PATH lfw:PATH print+lfw:PATH
+reproduce deepsign-table7 --data cedar:PATH sigcomp2011:PATH svc2004:PATH --out runs/tables
+enroll IMAGE IMAGE -o FILE
+spoof SOURCE --votes 5 3 7 --deadline 5 --cooldown 3 --gap 1
+spoof --camera 0 --sequential 1 0 --seconds 10 --frames 100
+spoof FOLDER --fps 25 --faces cropped --json
+inspect BUNDLE
+distill deepsign --teacher RUN --relation 50 --embedding 5 --labels 0.2 --views 8 --data SPEC --out DIR
+distill spoof_lite --teacher RUN --soft 1 --temperature 2 --data SPEC --out DIR
+export RUN --leave-out --out BUNDLE
+export RUN --report-only --out BUNDLE
+evaluate BUNDLE --data SPEC --faces cascade --frame-rate 20 --subjects-file FILE
+reproduce cross-validation --folds 2 --models deepsign --presets best --steps 800 --cohort 10 --data SPEC --out DIR
+""".strip().splitlines()
 HISTORY = ROOT / "CHANGELOG.md"  # names commands that are gone
 TOP = ("edge_sdk", "tests", "examples", "benchmarks", "findings", "docs", "requirements")
 
@@ -45,8 +80,10 @@ def test_files_that_are_named_exist(page: Path) -> None:
 def parses(words: list[str]) -> bool:
     try:
         cli._parser().parse_args(words)
-    except SystemExit as exc:
+    except SystemExit as exc:  # --help
         return not exc.code
+    except UsageError:
+        return False
     return True
 
 
@@ -140,3 +177,9 @@ def test_operations_in_the_table_exist() -> None:
         word for row in re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE) for word in re.findall(r"`(\w+)`", row)
     }
     assert named <= {kind.__struct_config__.tag for kind in get_args(preprocess.Operation)}
+
+
+@pytest.mark.parametrize("command", FIRST)
+def test_commands_of_the_first_readme_are_still_accepted(command: str) -> None:
+    """Or their successor stands in the CHANGELOG."""
+    assert parses(command.split()) or f"`edge-sdk {command}`" in HISTORY.read_text()

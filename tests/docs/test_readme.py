@@ -85,4 +85,4 @@ def test_training_to_evaluation_runs(folder: Path, capsys: pytest.CaptureFixture
         ran.append(words[0])
     assert len(ran) == 6
     assert ran[0] == "train" and "evaluate" in ran
-    assert [artifact.id for artifact in Bundle.open("app.edge").manifest.artifacts] == ["int8.tflite"]
+    assert [variant.id for variant in Bundle.open("app.edge").manifest.variants] == ["int8.tflite"]

@@ -10,17 +10,15 @@ from msgspec.structs import replace
 from edge_sdk import manifest as schema
 from edge_sdk.errors import ManifestError, SchemaVersionError, UnsafePathError
 from edge_sdk.manifest import (
-    Accelerometer,
     AccuracyDifference,
-    Artifact,
     CalibrationProvenance,
-    DataTerms,
+    DataLicense,
     DecisionHead,
-    Embedding,
     EmbeddingDistance,
     FileEntry,
     Fusion,
     Golden,
+    Graph,
     Image,
     Input,
     LatentDistance,
@@ -31,9 +29,11 @@ from edge_sdk.manifest import (
     Output,
     Rate,
     Reconstruction,
+    SensorStream,
     SpoofPoint,
-    Training,
+    TrainingProvenance,
     UnsupportedPoint,
+    Variant,
     VerifyPoint,
     decode,
     embedding_space_id,
@@ -63,7 +63,7 @@ SPOOF_POINT = SpoofPoint(
     species={"print": rate(48), "replay": rate(7)},
     data="synthetic",
 )
-DRIFT = AccuracyDifference(
+DIFFERENCE = AccuracyDifference(
     metric="eer",
     budget=0.005,
     delta=0.001,
@@ -76,27 +76,36 @@ DRIFT = AccuracyDifference(
 )
 COMMON: dict[str, Any] = {
     "version": "1.0",
-    "training": Training(
+    "training": TrainingProvenance(
         recipe="r", preset="best", data=("cedar",), seed=1, steps=10, commit="abc", versions={"torch": "2.13.0"}
     ),
-    "data_terms": DataTerms(commercial_use=False, statement="research only"),
+    "data_license": DataLicense(commercial_use=False, statement="research only"),
 }
 
 
-def artifacts(*points: schema.OperatingPoint) -> tuple[Artifact, ...]:
+def variants(*points: schema.OperatingPoint) -> tuple[Variant, ...]:
     return (
-        Artifact(format="onnx", precision="fp32", file=entry("model.fp32.onnx"), operating_points=points),
-        Artifact(
+        Variant(format="onnx", precision="fp32", operating_points=points),
+        Variant(
             format="onnx",
             precision="int8",
-            file=entry("model.int8.onnx"),
             operating_points=points,
             calibration=CalibrationProvenance(
                 data="cedar", count=100, digest="d", method="minmax", seed=3, float_nodes=("stem",)
             ),
-            drift=(DRIFT,),
+            accuracy=(DIFFERENCE,),
         ),
     )
+
+
+def graph(inputs: tuple[Input, ...], outputs: tuple[Output, ...], name: str = "model") -> Graph:
+    files = {key: entry(f"{name}.{key}") for key in ("fp32.onnx", "int8.onnx")}
+    return Graph(name=name, inputs=inputs, outputs=outputs, files=files)
+
+
+def with_graph(manifest: Manifest, **changes: Any) -> dict[str, Any]:
+    """The manifest's only graph changed, as a change of the manifest."""
+    return {"graphs": (replace(manifest.graphs[0], **changes),)}
 
 
 def golden(*paths: str) -> Golden:
@@ -114,11 +123,17 @@ SIGNATURE = Manifest(
     name="deepsign",
     task="verify",
     modality="signature",
-    inputs=(Input(name="image", shape=PIXELS, source=Image(), preprocessing=PAPER),),
-    outputs=(Output(name="embedding", shape=("batch", 128), role="embedding"),),
-    score=EmbeddingDistance(output="embedding", metric="euclidean"),
+    source=Image(),
+    preprocessing=PAPER,
+    graphs=(
+        graph(
+            (Input(name="image", shape=PIXELS),),
+            (Output(name="embedding", shape=("batch", 128), role="embedding"),),
+        ),
+    ),
+    score=EmbeddingDistance(output="model.embedding", metric="euclidean"),
     embedding_space_id=embedding_space_id(PAPER, b"weights"),
-    artifacts=artifacts(VERIFY_POINT, UnsupportedPoint(name="fmr_1e-3", target=0.001, reason="800 impostor pairs")),
+    variants=variants(VERIFY_POINT, UnsupportedPoint(name="fmr_1e-3", target=0.001, reason="800 impostor pairs")),
     golden=golden("golden/a.png", "golden/b.png"),
     **COMMON,
 )
@@ -128,23 +143,29 @@ FUSED_SPOOF = Manifest(
     name="ganomaly",
     task="spoof",
     modality="face",
-    inputs=(Input(name="face", shape=FACE, source=Image(color="rgb")),),
-    outputs=(
-        Output(name="generated", shape=FACE, role="reconstruction"),
-        Output(name="z", shape=("batch", 100), role="latent"),
-        Output(name="z_hat", shape=("batch", 100), role="latent"),
-        Output(name="seen", shape=("batch", 100), role="features"),
-        Output(name="seen_again", shape=("batch", 100), role="features"),
+    source=Image(color="rgb"),
+    preprocessing=(),
+    graphs=(
+        graph(
+            (Input(name="face", shape=FACE),),
+            (
+                Output(name="generated", shape=FACE, role="reconstruction"),
+                Output(name="z", shape=("batch", 100), role="latent"),
+                Output(name="z_hat", shape=("batch", 100), role="latent"),
+                Output(name="of_image", shape=("batch", 100), role="features"),
+                Output(name="of_generated", shape=("batch", 100), role="features"),
+            ),
+        ),
     ),
     score=Fusion(
         members=(
-            Reconstruction(input="face", output="generated", norm="l1"),
-            LatentDistance(first="z", second="z_hat"),
+            Reconstruction(input="model.face", output="model.generated", norm="l1"),
+            LatentDistance(first="model.z", second="model.z_hat"),
         ),
         weights=(0.7, 0.3),
         bias=0.1,
     ),
-    artifacts=artifacts(SPOOF_POINT),
+    variants=variants(SPOOF_POINT),
     golden=golden("golden/face.png"),
     **COMMON,
 )
@@ -154,73 +175,100 @@ LATENT_SPOOF = replace(
     name="resvae",
     score=Fusion(
         members=(
-            Reconstruction(input="face", output="generated", norm="l2"),
-            LatentLikelihood(output="z", density="gmm.npz"),
+            Reconstruction(input="model.face", output="model.generated", norm="l2"),
+            LatentLikelihood(output="model.z", density="gmm.npz"),
         ),
         weights=(1.0, 0.05),
     ),
     auxiliary=(entry("gmm.npz"),),
 )
 # A GAN whose discriminator looks at the image and at its reconstruction.
-FEATURE_SPOOF = replace(FUSED_SPOOF, score=LatentDistance(first="seen", second="seen_again"))
+FEATURE_SPOOF = replace(FUSED_SPOOF, score=LatentDistance(first="model.of_image", second="model.of_generated"))
 # A siamese network: two images in, one logit out.
 TWO_IMAGES = Manifest(
     name="person_verification",
     task="verify",
     modality="face",
-    inputs=(
-        Input(name="enrolled", shape=FACE, source=Image(color="bgr"), role="reference"),
-        Input(name="seen", shape=FACE, source=Image(color="bgr")),
+    source=Image(color="bgr"),
+    preprocessing=(),
+    graphs=(
+        graph(
+            (Input(name="enrolled", shape=FACE, role="reference"), Input(name="presented", shape=FACE)),
+            (Output(name="logit", shape=("batch", 1), role="logit"),),
+        ),
     ),
-    outputs=(Output(name="logit", shape=("batch", 1), role="logit"),),
-    score=DecisionHead(output="logit", activation="sigmoid"),
-    artifacts=artifacts(VERIFY_POINT),
+    score=DecisionHead(output="model.logit", activation="sigmoid"),
+    variants=variants(VERIFY_POINT),
     golden=golden("golden/a.png", "golden/b.png"),
     **COMMON,
 )
-# The same decision from stored embeddings, two classes.
+# The same decision from embeddings, two classes: an embedder, and a head that compares what it gives.
+EMBEDDER = graph(
+    (Input(name="face", shape=FACE),), (Output(name="embedding", shape=("batch", 128), role="embedding"),), "embedder"
+)
+HEAD = graph(
+    (
+        Input(name="enrolled", shape=("batch", 128), feed="embedder.embedding", role="reference"),
+        Input(name="presented", shape=("batch", 128), feed="embedder.embedding"),
+    ),
+    (Output(name="classes", shape=("batch", 2), role="logit"),),
+    "head",
+)
 TWO_EMBEDDINGS = replace(
     TWO_IMAGES,
-    name="head",
-    inputs=(
-        Input(name="enrolled", shape=("batch", 128), source=Embedding(dim=128), role="reference"),
-        Input(name="seen", shape=("batch", 128), source=Embedding(dim=128)),
-    ),
-    outputs=(Output(name="classes", shape=("batch", 2), role="logit"),),
-    score=DecisionHead(output="classes", activation="softmax", genuine_index=1),
+    graphs=(EMBEDDER, HEAD),
+    score=DecisionHead(output="head.classes", activation="softmax", genuine_index=1),
     embedding_space_id="facenet-1",
 )
-SPOOF_HEAD = replace(FUSED_SPOOF, outputs=TWO_EMBEDDINGS.outputs, score=TWO_EMBEDDINGS.score)
+SPOOF_HEAD = replace(
+    FUSED_SPOOF,
+    **with_graph(FUSED_SPOOF, outputs=HEAD.outputs),
+    score=DecisionHead(output="model.classes", activation="softmax", genuine_index=1),
+)
 # Experts of different attacks.
+EXPERT_LOGITS = ("prints.logit", "screens.logit")
 EXPERTS_SPOOF = replace(
     FUSED_SPOOF,
-    outputs=tuple(Output(name=name, shape=("batch", 1), role="logit") for name in ("prints.logit", "screens.logit")),
+    **with_graph(
+        FUSED_SPOOF,
+        outputs=tuple(Output(name=name, shape=("batch", 1), role="logit") for name in EXPERT_LOGITS),
+    ),
     score=Lowest(
-        members=tuple(DecisionHead(output=name, activation="identity") for name in ("prints.logit", "screens.logit")),
+        members=tuple(DecisionHead(output=f"model.{name}", activation="identity") for name in EXPERT_LOGITS),
         weights=(1.0, 0.5),
         biases=(2.0, -1.0),
     ),
 )
 # Gait: features of accelerometer windows against a background model, adapted per person.
-WALK = Accelerometer(axes=("x", "y", "z"), rate_hz=50.0, window_s=2.56, hop_s=1.28)
+WALK = SensorStream(channels=("x", "y", "z"), rate_hz=50.0, window_s=2.56, hop_s=1.28)
 GAIT_MAP = Manifest(
     name="gait",
     task="verify",
     modality="gait",
-    inputs=(Input(name="window", shape=("batch", 3, 128), source=WALK),),
-    outputs=(Output(name="features", shape=("batch", "time", 32), role="features"),),
-    score=LogLikelihoodRatio(output="features", background="ubm.npz", adaptation="map"),
+    source=WALK,
+    preprocessing=(),
+    graphs=(
+        graph(
+            (Input(name="window", shape=("batch", 3, 128)),),
+            (Output(name="features", shape=("batch", "time", 32), role="features"),),
+            "cnn",
+        ),
+    ),
+    score=LogLikelihoodRatio(output="cnn.features", background="ubm.npz", adaptation="map"),
     embedding_space_id="gait-1",
-    artifacts=artifacts(VERIFY_POINT),
+    variants=variants(VERIFY_POINT),
     auxiliary=(entry("ubm.npz"),),
     golden=golden("golden/enrolment.csv", "golden/walk.csv"),
     **COMMON,
 )
 GAIT_FLOW = replace(
     GAIT_MAP,
-    inputs=(Input(name="window", shape=("batch", 3, "time"), source=WALK),),
-    outputs=(Output(name="log_p", shape=("batch",), role="log_likelihood"),),
-    score=LogLikelihoodRatio(output="log_p", background="ubm.npz", adaptation="flow"),
+    **with_graph(
+        GAIT_MAP,
+        inputs=(Input(name="window", shape=("batch", 3, "time")),),
+        outputs=(Output(name="log_p", shape=("batch",), role="log_likelihood"),),
+    ),
+    score=LogLikelihoodRatio(output="cnn.log_p", background="ubm.npz", adaptation="flow"),
 )
 
 EVERY = {
@@ -247,15 +295,48 @@ def test_every_kind_of_model_survives_a_round_trip(manifest: Manifest) -> None:
     assert plain["score"]["kind"] == type(manifest.score).__struct_config__.tag
 
 
-def test_artifacts_are_found_by_id() -> None:
-    assert SIGNATURE.artifact("int8.onnx").file.path == "model.int8.onnx"
+def test_variants_are_found_by_id() -> None:
+    assert SIGNATURE.variant("int8.onnx").precision == "int8"
     with pytest.raises(ManifestError, match=r"fp32\.onnx, int8\.onnx"):
-        SIGNATURE.artifact("int8.tflite")
+        SIGNATURE.variant("int8.tflite")
+
+
+def test_a_variant_has_a_file_of_each_graph() -> None:
+    files = TWO_EMBEDDINGS.variant_files("int8.onnx")
+    assert {name: file.path for name, file in files.items()} == {
+        "embedder": "embedder.int8.onnx",
+        "head": "head.int8.onnx",
+    }
+    assert TWO_EMBEDDINGS.variant_size("int8.onnx") == 20
+    assert SIGNATURE.variant_sha256("int8.onnx") == SIGNATURE.graphs[0].files["int8.onnx"].sha256
+    other = replace(HEAD, files=HEAD.files | {"int8.onnx": replace(HEAD.files["int8.onnx"], sha256="1" * 64)})
+    changed = replace(TWO_EMBEDDINGS, graphs=(EMBEDDER, other))
+    assert changed.variant_sha256("int8.onnx") != TWO_EMBEDDINGS.variant_sha256("int8.onnx")
+    assert changed.variant_sha256("fp32.onnx") == TWO_EMBEDDINGS.variant_sha256("fp32.onnx")
+
+
+def test_outputs_are_found_by_role() -> None:
+    assert FUSED_SPOOF.outputs("latent") == ("model.z", "model.z_hat")
+    assert TWO_EMBEDDINGS.outputs("embedding") == ("embedder.embedding",)
+    assert SIGNATURE.outputs("logit") == ()
+
+
+def test_scores_know_what_they_are_made_of() -> None:
+    assert FUSED_SPOOF.score.outputs == ("model.generated", "model.z", "model.z_hat")
+    assert LATENT_SPOOF.score.density_outputs == {"gmm.npz": "model.z"}
+    renamed = LATENT_SPOOF.score.renamed(lambda name: f"a.{name}", lambda path: f"b/{path}")
+    assert renamed.outputs == ("a.model.generated", "a.model.z")
+    assert renamed.density_outputs == {"b/gmm.npz": "a.model.z"}
+    assert renamed.members[0].input == "a.model.face"
+    assert renamed.renamed(lambda name: name[2:], lambda path: path[2:]) == LATENT_SPOOF.score
+    for manifest in EVERY.values():
+        assert manifest.score.renamed(str) == manifest.score
+        assert decode(encode(manifest)).score.roles == manifest.score.roles
 
 
 def test_files_are_all_but_the_manifest() -> None:
     paths = [file.path for file in GAIT_MAP.files]
-    assert paths == ["model.fp32.onnx", "model.int8.onnx", "golden/enrolment.csv", "golden/walk.csv", "ubm.npz"]
+    assert paths == ["cnn.fp32.onnx", "cnn.int8.onnx", "golden/enrolment.csv", "golden/walk.csv", "ubm.npz"]
 
 
 def test_window_length_comes_from_rate_and_time() -> None:
@@ -284,7 +365,8 @@ def test_older_manifests_migrate_step_by_step(monkeypatch: pytest.MonkeyPatch) -
     def from_0(raw: dict[str, Any]) -> dict[str, Any]:
         return {**raw, "schema_version": 1, "name": raw["name"] + "_c"}
 
-    monkeypatch.setattr(schema, "_MIGRATIONS", {-1: from_minus_1, 0: from_0})
+    for version, step in ((-1, from_minus_1), (0, from_0)):
+        monkeypatch.setitem(schema.MIGRATIONS, version, step)
     old = json.loads(encode(SIGNATURE)) | {"schema_version": -1, "name": "a"}
     assert decode(json.dumps(old).encode()) == replace(SIGNATURE, name="a_b_c")
     old["surprise"] = 1
@@ -338,19 +420,25 @@ def edited(*path: str | int, value: Any) -> bytes:
         (("score", "surprise"), 1, "surprise"),
         (("score", "kind"), "astrology", "astrology"),
         (("score", "metric"), "manhattan", "manhattan"),
-        (("inputs", 0, "preprocessing", 0, "op"), "astrology", "astrology"),
-        (("inputs", 0, "source", "kind"), "smell", "smell"),
-        (("inputs", 0, "dtype"), "float64", "float64"),
-        (("artifacts", 0, "precision"), "int3", "int3"),
-        (("artifacts", 0, "operating_points", 0, "threshold"), None, "float"),
-        (("artifacts", 0, "operating_points", 0, "threshold"), "0.5", "float"),
-        (("artifacts", 0, "file", "size"), -1, "size"),
-        (("artifacts", 0, "file", "size"), 2**40, "size"),
-        (("artifacts", 0, "file", "sha256"), "A" * 64, "sha256"),
-        (("artifacts", 1, "file", "path"), "model.fp32.onnx", "given twice"),
-        (("artifacts", 1, "file", "path"), "MODEL.fp32.onnx", "given twice"),
-        (("artifacts", 1, "precision"), "fp32", "given twice"),
-        (("golden", "scores", "int8.tflite"), 0.5, "different artifacts"),
+        (("preprocessing", 0, "op"), "astrology", "astrology"),
+        (("source", "kind"), "smell", "smell"),
+        (("graphs", 0, "inputs", 0, "dtype"), "float64", "float64"),
+        (("variants", 0, "precision"), "int3", "int3"),
+        (("variants", 0, "operating_points", 0, "threshold"), None, "float"),
+        (("variants", 0, "operating_points", 0, "threshold"), "0.5", "float"),
+        (("graphs", 0, "files", "fp32.onnx", "size"), -1, "size"),
+        (("graphs", 0, "files", "fp32.onnx", "size"), 2**40, "size"),
+        (("graphs", 0, "files", "fp32.onnx", "sha256"), "A" * 64, "sha256"),
+        (("graphs", 0, "files", "int8.onnx", "path"), "model.fp32.onnx", "given twice"),
+        (("graphs", 0, "files", "int8.onnx", "path"), "MODEL.fp32.onnx", "given twice"),
+        (("variants", 1, "precision"), "fp32", "given twice"),
+        (("golden", "scores", "int8.tflite"), 0.5, "different variants"),
+        (("graphs", 0, "name"), "Model", "graph name"),
+        (("graphs", 0, "name"), "a.b", "graph name"),
+        (("graphs", 0, "surprise"), 1, "surprise"),
+        (("graphs", 0, "inputs", 0, "feed"), "nobody.embedding", "no earlier graph"),
+        (("graphs", 0, "files"), {}, r"differ in fp32\.onnx, int8\.onnx"),
+        (("modality",), "Face", "modality"),
         (("name",), "Deep Sign", "name"),
         (("name",), "../deepsign", "name"),
         (("task",), "identify", "identify"),
@@ -362,7 +450,7 @@ def test_edited_manifests_are_refused_with_the_reason(path: tuple[str | int, ...
 
 
 def test_unlimited_numbers_are_refused() -> None:
-    data = edited("artifacts", 0, "operating_points", 0, "threshold", value=12345.5).replace(b"12345.5", b"1e999")
+    data = edited("variants", 0, "operating_points", 0, "threshold", value=12345.5).replace(b"12345.5", b"1e999")
     with pytest.raises(ManifestError):
         decode(data)
 
@@ -396,7 +484,7 @@ def test_unsafe_paths_are_refused_when_built_and_when_read(path: str) -> None:
     with pytest.raises(UnsafePathError):
         entry(path)
     with pytest.raises(UnsafePathError, match="unsafe path"):
-        decode(edited("artifacts", 0, "file", "path", value=path))
+        decode(edited("graphs", 0, "files", "fp32.onnx", "path", value=path))
 
 
 @pytest.mark.parametrize("path", ["a", "golden/a.png", "a/b/c_d-e.f", "x" * 200])
@@ -422,14 +510,14 @@ def test_numbers_that_json_cannot_hold_are_refused_when_built() -> None:
         with pytest.raises(ManifestError, match="finite"):
             replace(FUSED_SPOOF.score, bias=bad)
         with pytest.raises(ManifestError, match="finite"):
-            replace(DRIFT, delta=bad)
+            replace(DIFFERENCE, delta=bad)
         with pytest.raises(ManifestError, match="finite"):
             replace(golden("a.png"), scores={"fp32.onnx": bad, "int8.onnx": 0.0})
 
 
 def test_wrong_types_do_not_reach_the_disk() -> None:
     with pytest.raises(ManifestError):
-        encode(replace(SIGNATURE, data_terms=replace(COMMON["data_terms"], commercial_use="no")))
+        encode(replace(SIGNATURE, data_license=replace(COMMON["data_license"], commercial_use="no")))
     with pytest.raises(ManifestError, match="wrong type"):
         encode(replace(SIGNATURE, training=replace(COMMON["training"], data=["cedar"])))
 
@@ -473,49 +561,108 @@ def test_apcer_is_the_worst_species() -> None:
 def test_no_pass_over_the_budget() -> None:
     for changes in ({"upper90": 0.0051}, {"budget": 0.003}):
         with pytest.raises(ManifestError, match="budget"):
-            replace(DRIFT, **changes)
-        assert replace(DRIFT, verdict="undecidable", **changes).verdict == "undecidable"
+            replace(DIFFERENCE, **changes)
+        assert replace(DIFFERENCE, verdict="undecidable", **changes).verdict == "undecidable"
 
 
 @pytest.mark.parametrize(
     ("base", "changes", "message"),
     [
-        (SIGNATURE, {"score": EmbeddingDistance(output="nope", metric="cosine")}, "unknown output 'nope'"),
-        (SIGNATURE, {"outputs": (Output(name="embedding", shape=("batch", 128), role="latent"),)}, "role latent"),
+        (SIGNATURE, {"score": EmbeddingDistance(output="model.no", metric="cosine")}, "unknown output 'model.no'"),
+        (SIGNATURE, {"score": EmbeddingDistance(output="embedding", metric="cosine")}, "unknown output 'embedding'"),
+        (
+            SIGNATURE,
+            with_graph(SIGNATURE, outputs=(Output(name="embedding", shape=("batch", 128), role="latent"),)),
+            "role latent",
+        ),
         (SIGNATURE, {"embedding_space_id": None}, "space id"),
-        (SIGNATURE, {"task": "spoof", "artifacts": artifacts()}, "task verify"),
-        (SIGNATURE, {"artifacts": artifacts(SPOOF_POINT)}, "does not fit task"),
-        (SIGNATURE, {"artifacts": ()}, "no artifacts"),
-        (SIGNATURE, {"artifacts": artifacts(VERIFY_POINT)[:1]}, "unknown artifacts: int8"),
-        (SIGNATURE, {"inputs": ()}, "no query input"),
-        (SIGNATURE, {"outputs": (Output(name="image", shape=("batch", 2), role="embedding"),)}, "given twice"),
+        (SIGNATURE, {"task": "spoof", "variants": variants()}, "task verify only"),
+        (SIGNATURE, {"variants": variants(SPOOF_POINT)}, "does not fit task"),
+        (SIGNATURE, {"variants": ()}, "no variants"),
+        (SIGNATURE, {"graphs": ()}, "no graphs"),
+        (SIGNATURE, {"variants": variants(VERIFY_POINT)[:1]}, r"differ in int8\.onnx"),
+        (
+            SIGNATURE,
+            {"variants": variants(VERIFY_POINT)[:1], **with_graph(SIGNATURE, files={"fp32.onnx": entry("m")})},
+            "unknown variants: int8",
+        ),
+        (SIGNATURE, {"source": Image(color="rgb")}, "does not hold the source"),
         (SIGNATURE, {"schema_version": 2}, "schema_version"),
         (SIGNATURE, {"auxiliary": (entry("model.fp32.onnx"),)}, "given twice"),
-        (FUSED_SPOOF, {"artifacts": artifacts(VERIFY_POINT)}, "does not fit task"),
-        (FUSED_SPOOF, {"task": "verify", "artifacts": artifacts()}, "task spoof"),
-        (FUSED_SPOOF, {"score": LatentDistance(first="z", second="generated")}, "role reconstruction"),
-        (FUSED_SPOOF, {"score": LatentDistance(first="z", second="seen")}, "shapes or roles"),
-        (FUSED_SPOOF, {"score": Reconstruction(input="x", output="generated", norm="l1")}, "unknown input 'x'"),
+        (FUSED_SPOOF, {"variants": variants(VERIFY_POINT)}, "does not fit task"),
+        (FUSED_SPOOF, {"task": "verify", "variants": variants()}, "task spoof"),
+        (FUSED_SPOOF, {"score": LatentDistance(first="model.z", second="model.generated")}, "role reconstruction"),
+        (FUSED_SPOOF, {"score": LatentDistance(first="model.z", second="model.of_image")}, "shapes or roles"),
         (
             FUSED_SPOOF,
-            {"inputs": (Input(name="face", shape=("batch", 3, 32, 32), source=Image()),)},
-            "another shape than face",
+            {"score": Reconstruction(input="model.x", output="model.generated", norm="l1")},
+            "unknown input 'model.x'",
         ),
         (
             FUSED_SPOOF,
-            {"outputs": (*FUSED_SPOOF.outputs[:2], Output(name="z_hat", shape=("batch", 9), role="latent"))},
+            with_graph(FUSED_SPOOF, inputs=(Input(name="face", shape=("batch", 3, 32, 32)),)),
+            "another shape than model.face",
+        ),
+        (
+            FUSED_SPOOF,
+            with_graph(
+                FUSED_SPOOF,
+                outputs=(
+                    *FUSED_SPOOF.graphs[0].outputs[:2],
+                    Output(name="z_hat", shape=("batch", 9), role="latent"),
+                ),
+            ),
             "different shapes",
         ),
         (LATENT_SPOOF, {"auxiliary": ()}, "gmm.npz"),
-        (TWO_IMAGES, {"inputs": TWO_IMAGES.inputs[1:]}, "reference input"),
-        (TWO_IMAGES, {"score": DecisionHead(output="logit", activation="softmax")}, "softmax"),
-        (TWO_IMAGES, {"score": DecisionHead(output="logit", activation="sigmoid", genuine_index=1)}, "sigmoid"),
-        (TWO_EMBEDDINGS, {"score": DecisionHead(output="classes", activation="softmax", genuine_index=2)}, "class 2"),
-        (TWO_EMBEDDINGS, {"score": DecisionHead(output="classes", activation="sigmoid")}, "one logit"),
+        (TWO_IMAGES, with_graph(TWO_IMAGES, inputs=TWO_IMAGES.graphs[0].inputs[1:]), "reference input"),
+        (TWO_IMAGES, {"score": DecisionHead(output="model.logit", activation="softmax")}, "softmax"),
+        (
+            TWO_IMAGES,
+            {"score": DecisionHead(output="model.logit", activation="sigmoid", genuine_index=1)},
+            "sigmoid",
+        ),
+        (
+            TWO_EMBEDDINGS,
+            {"score": DecisionHead(output="head.classes", activation="softmax", genuine_index=2)},
+            "class 2",
+        ),
+        (TWO_EMBEDDINGS, {"score": DecisionHead(output="head.classes", activation="sigmoid")}, "one logit"),
         (TWO_EMBEDDINGS, {"embedding_space_id": None}, "space id"),
-        (SPOOF_HEAD, {"inputs": TWO_IMAGES.inputs}, "reference input"),
+        (TWO_EMBEDDINGS, {"graphs": (HEAD, EMBEDDER)}, "no earlier graph"),
+        (TWO_EMBEDDINGS, {"graphs": (EMBEDDER, EMBEDDER, HEAD)}, "given twice"),
+        (TWO_EMBEDDINGS, {"graphs": (HEAD,)}, "no earlier graph"),
+        (
+            TWO_EMBEDDINGS,
+            {
+                "graphs": (
+                    EMBEDDER,
+                    HEAD,
+                    graph((Input(name="x", shape=("batch", 2), feed="head.classes"),), HEAD.outputs, "after"),
+                )
+            },
+            "which compares a pair",
+        ),
+        (
+            TWO_EMBEDDINGS,
+            {
+                "graphs": (
+                    EMBEDDER,
+                    graph(tuple(replace(tensor, shape=("batch", 64)) for tensor in HEAD.inputs), HEAD.outputs, "head"),
+                )
+            },
+            r"fed with embedder\.embedding",
+        ),
+        (
+            TWO_EMBEDDINGS,
+            {"graphs": (replace(EMBEDDER, files=EMBEDDER.files | {"int8.onnx": entry("head.int8.onnx")}), HEAD)},
+            "file given twice",
+        ),
+        (SPOOF_HEAD, with_graph(SPOOF_HEAD, inputs=TWO_IMAGES.graphs[0].inputs), "reference input"),
         (GAIT_MAP, {"auxiliary": ()}, "ubm.npz"),
         (GAIT_MAP, {"embedding_space_id": None}, "space id"),
+        (GAIT_MAP, with_graph(GAIT_MAP, inputs=(Input(name="x", shape=("batch", 3, 100)),)), "does not hold"),
+        (GAIT_MAP, with_graph(GAIT_MAP, inputs=(Input(name="x", shape=("batch", 2, 128)),)), "does not hold"),
     ],
 )
 def test_cross_checks(base: Manifest, changes: dict[str, Any], message: str) -> None:
@@ -534,18 +681,20 @@ def test_cross_checks(base: Manifest, changes: dict[str, Any], message: str) -> 
         (lambda: replace(EXPERTS_SPOOF.score, biases=(1.0, float("nan"))), "biases must be finite"),
         (lambda: replace(FUSED_SPOOF.score, weights=(1.0,)), "one weight per member"),
         (lambda: replace(FUSED_SPOOF.score, weights=(0.0, 0.0)), "not all zero"),
-        (lambda: Input(name="x", shape=(), source=Image()), "empty"),
-        (lambda: Input(name="x", shape=(1, "batch"), source=Image()), "batch"),
-        (lambda: Input(name="x", shape=(0, 3), source=Image()), "dimension 0"),
+        (lambda: Input(name="x", shape=()), "empty"),
+        (lambda: Input(name="x", shape=(1, "batch")), "batch"),
+        (lambda: Input(name="x", shape=(0, 3)), "dimension 0"),
         (lambda: Output(name="", shape=(1,), role="logit"), "output name"),
-        (lambda: Input(name="x", shape=("batch", 127), source=Embedding(dim=128)), "does not end in 128"),
-        (lambda: Input(name="x", shape=("batch", 3, 100), source=WALK), "3 axes x 128 samples"),
-        (lambda: Input(name="x", shape=("batch", 2, 128), source=WALK), "3 axes x 128 samples"),
-        (lambda: replace(WALK, axes=("x", "x", "y")), "given twice"),
+        (lambda: replace(HEAD, inputs=()), "no query input"),
+        (lambda: replace(HEAD, inputs=HEAD.inputs[:1]), "no query input"),
+        (lambda: replace(HEAD, inputs=(*HEAD.inputs, EMBEDDER.inputs[0])), "one query with one reference"),
+        (lambda: replace(HEAD, inputs=(HEAD.inputs[0], replace(HEAD.inputs[1], feed="sample"))), "different things"),
+        (lambda: replace(HEAD, inputs=(HEAD.inputs[0], replace(HEAD.inputs[1], name="classes"))), "given twice"),
+        (lambda: replace(WALK, channels=("x", "x", "y")), "given twice"),
         (lambda: replace(WALK, rate_hz=0.0), "positive"),
         (lambda: replace(WALK, hop_s=3.0), "skips"),
-        (lambda: replace(SIGNATURE.artifacts[0], operating_points=(VERIFY_POINT,) * 2), "given twice"),
-        (lambda: replace(golden("a.png"), tolerance={}), "different artifacts"),
+        (lambda: replace(SIGNATURE.variants[0], operating_points=(VERIFY_POINT,) * 2), "given twice"),
+        (lambda: replace(golden("a.png"), tolerance={}), "different variants"),
         (lambda: replace(golden("a.png"), inputs=()), "come together"),
         (lambda: replace(golden("a.png"), tolerance={"fp32.onnx": -1.0, "int8.onnx": 1.0}), "tolerance"),
     ],

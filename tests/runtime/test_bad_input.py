@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_sdk.bundle import MANIFEST_PATH, Bundle, pack
+from edge_sdk.bundle import Bundle, pack
 from edge_sdk.cli import main
 from edge_sdk.errors import (
     BundleNotFoundError,
@@ -31,6 +31,7 @@ from edge_sdk.errors import (
     UnsupportedImageError,
     UnusableSampleError,
 )
+from edge_sdk.manifest import MANIFEST_PATH
 from edge_sdk.runtime import Verifier
 
 Maker = Callable[..., Bundle]
@@ -95,7 +96,7 @@ SOUND = {
 
 @pytest.fixture(scope="module")
 def generous(make_bundle: Maker, tiny_bundle: Bundle) -> Bundle:
-    points = tiny_bundle.manifest.artifacts[0].operating_points[:1]
+    points = tiny_bundle.manifest.variants[0].operating_points[:1]
     points = (msgspec.structs.replace(points[0], threshold=-1.0),)
     return make_bundle(operating_points={"fp32": points, "int8": points})
 
@@ -244,7 +245,7 @@ def test_a_flipped_byte_in_the_single_file(
 ) -> None:
     path = pack(generous, tmp_path / "copy.edge").path
     data = bytearray(path.read_bytes())
-    model = generous.read_artifact("int8.onnx")
+    model = generous.read_model("int8.onnx")
     data[data.index(model) + len(model) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(IntegrityError):

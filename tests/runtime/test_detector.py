@@ -28,7 +28,6 @@ from edge_sdk.manifest import (
 from edge_sdk.preprocess.crop import Box, FaceCrop
 from edge_sdk.runtime.temporal import KOfN, Limits
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
-from edge_sdk.scoring.spoof import liveness
 
 from .. import fake_engine
 from ..fake_engine import FakeModel
@@ -40,7 +39,7 @@ LIVE, SPOOF, UNCERTAIN, NO_FACE = SpoofDecision
 Maker = Callable[..., Bundle]
 
 PIPELINE = preprocess.framed(preprocess.FACE, 16, 16)
-SCORE = Reconstruction(input="image", output="reconstruction", norm="l2")
+SCORE = Reconstruction(input="model.image", output="model.reconstruction", norm="l2")
 CROP = FaceCrop(scale=1.2, overflow="replicate")
 WITH_FACE = frame((200, 100, 200))
 FACE, OTHER = Box(220, 120, 160, 160), Box(20, 300, 160, 160)  # the faces at (200, 100, 200) and (0, 280, 200)
@@ -63,7 +62,9 @@ def spoof_bundle(
     manifest = {
         "task": "spoof",
         "modality": "face",
-        "inputs": (Input(name="image", shape=("batch", 1, 16, 16), source=Image(face=CROP), preprocessing=PIPELINE),),
+        "source": Image(face=CROP),
+        "preprocessing": PIPELINE,
+        "inputs": (Input(name="image", shape=("batch", 1, 16, 16)),),
         "outputs": (Output(name="reconstruction", shape=("batch", 1, 16, 16), role="reconstruction"),),
         "score": SCORE,
         "embedding_space_id": None,
@@ -118,8 +119,9 @@ def test_the_score_is_that_of_the_cut_and_pre_processed_face(lenient: Bundle) ->
         result = opened.detect(WITH_FACE)
     np.testing.assert_array_equal(WITH_FACE, before)
     tensor = preprocess.apply(PIPELINE, CROP(WITH_FACE, FACE))[np.newaxis]
-    with_fake = fake_engine.load(lenient.read_artifact("fp32.onnx"), threads=1)
-    (expected,) = liveness(SCORE, {"image": tensor} | with_fake.run({"image": tensor}))
+    with_fake = fake_engine.load(lenient.read_model("fp32.onnx"), threads=1)
+    tensors = {"image": tensor} | with_fake.run({"image": tensor})
+    (expected,) = SCORE.score({f"model.{name}": values for name, values in tensors.items()})
     assert isinstance(result, SpoofResult)
     assert result.score == result.raw_score == expected < 0
     assert (result.decision, result.quality) == (LIVE, ())
@@ -129,7 +131,7 @@ def test_the_score_is_that_of_the_cut_and_pre_processed_face(lenient: Bundle) ->
     assert 0 < parts == pytest.approx(timings.total_ms)
 
 
-def test_an_examination_is_the_same_without_a_threshold(make_bundle: Maker, lenient: Bundle) -> None:
+def test_what_is_scored_is_the_same_without_a_threshold(make_bundle: Maker, lenient: Bundle) -> None:
     with detector(lenient) as opened:
         expected = opened.detect(WITH_FACE).score
     with detector(spoof_bundle(make_bundle, UnsupportedPoint(name="apcer_1e-2", target=0.01, reason="few"))) as opened:
@@ -139,8 +141,8 @@ def test_an_examination_is_the_same_without_a_threshold(make_bundle: Maker, leni
         assert (shown.score, shown.boxes, shown.flags) == (expected, (FACE,), ())
         assert shown.face is not None
         np.testing.assert_array_equal(shown.face, CROP(WITH_FACE, FACE))
-        np.testing.assert_array_equal(shown.tensors["image"][0], preprocess.apply(PIPELINE, shown.face))
-        assert liveness(SCORE, shown.tensors) == expected
+        np.testing.assert_array_equal(shown.tensors["model.image"][0], preprocess.apply(PIPELINE, shown.face))
+        assert SCORE.score(shown.tensors) == expected
         for picture, boxes, flags in (
             (frame(), (), ()),
             (frame((200, 100, 200), (0, 280, 200)), (FACE, OTHER), ("several_faces",)),
@@ -162,9 +164,9 @@ def test_live_from_the_threshold_on(make_bundle: Maker, lenient: Bundle) -> None
 def test_a_crop_is_judged_as_it_is(lenient: Bundle) -> None:
     crop = WITH_FACE[100:300, 200:380]
     tensor = preprocess.apply(PIPELINE, crop)[np.newaxis]
-    outputs = fake_engine.load(lenient.read_artifact("fp32.onnx"), threads=1).run({"image": tensor})
+    (made,) = fake_engine.load(lenient.read_model("fp32.onnx"), threads=1).run({"image": tensor}).values()
     with detector(lenient, faces="cropped") as opened:
-        assert opened.detect(crop).score == liveness(SCORE, {"image": tensor} | outputs)[0]
+        assert opened.detect(crop).score == SCORE.score({"model.image": tensor, "model.reconstruction": made})[0]
 
 
 def test_the_cascade_is_the_default(lenient: Bundle) -> None:
@@ -241,12 +243,16 @@ def test_a_density_is_read_from_the_bundle(make_bundle: Maker, tmp_path: Path) -
     model = msgspec.json.encode(FakeModel(shape=(1, 16, 16), dim=4, output="latent"))
     plain = spoof_bundle(make_bundle).manifest
     with BundleWriter(tmp_path / "density") as writer:
-        (artifact,) = plain.artifacts
+        (graph,) = plain.graphs
+        graph = msgspec.structs.replace(
+            graph,
+            files={"fp32.onnx": writer.add("model.onnx", model)},
+            outputs=(Output(name="latent", shape=("batch", 4), role="latent"),),
+        )
         manifest = msgspec.structs.replace(
             plain,
-            artifacts=(msgspec.structs.replace(artifact, file=writer.add("model.onnx", model)),),
-            outputs=(Output(name="latent", shape=("batch", 4), role="latent"),),
-            score=LatentLikelihood(output="latent", density="gmm.npy"),
+            graphs=(graph,),
+            score=LatentLikelihood(output="model.latent", density="gmm.npy"),
             auxiliary=(writer.add("gmm.npy", mixture.encode()),),
         )
         bundle = writer.finish(manifest)

@@ -24,7 +24,18 @@ from edge_sdk.runtime.profile import SINGLE_STREAM_CALLS, profile
 from edge_sdk.runtime.profile import _measure as run_process
 from edge_sdk.runtime.profile.power import PowerMeter
 from edge_sdk.runtime.profile.quantiles import quantile, ranks
-from edge_sdk.runtime.profile.records import Failed, Job, Machine, Measured, Moment, Power, Progress, Report, Run, Stage
+from edge_sdk.runtime.profile.records import (
+    FailedJob,
+    Job,
+    Machine,
+    MeasuredJob,
+    Moment,
+    Power,
+    ProfiledJob,
+    ProfileProgress,
+    ProfileReport,
+    Stage,
+)
 from edge_sdk.runtime.profile.report import html, text
 from edge_sdk.runtime.profile.svg import STYLES, Axis, Line, plot
 from edge_sdk.runtime.profile.worker import STAGES, measure
@@ -93,7 +104,7 @@ def test_quantiles() -> None:
 
 
 def test_a_measurement_holds_together(bundle: Bundle) -> None:
-    said: list[Progress] = []
+    said: list[ProfileProgress] = []
     found = measure(job(bundle, seconds=1.1), said.append)
     assert found.calls >= 40
     assert found.seconds >= 1.1
@@ -126,19 +137,19 @@ def test_each_configuration_in_a_process_of_its_own(bundle: Bundle) -> None:
     ]
     assert any("2 threads: loading" in line for line in said)
     for run in report.runs:
-        assert isinstance(run.outcome, Measured), run.outcome
+        assert isinstance(run.outcome, MeasuredJob), run.outcome
         if device.STATUS.exists():
             # The parent, with pytest and onnx in it, is far larger.
             assert run.outcome.peak_bytes
             assert 20e6 < run.outcome.peak_bytes < 200e6
     assert report.bundle_id == bundle.id
-    assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
+    assert msgspec.json.decode(msgspec.json.encode(report), type=ProfileReport) == report
 
 
 def test_failures_are_reported_and_not_left_out(make_bundle: Maker, tmp_path: Path) -> None:
     broken = make_bundle(models={"fp32": b"no model"}, golden={"fp32.onnx": 0.5})
     (run,) = profile(broken, engine="onnxruntime", seconds=0.01).runs
-    assert isinstance(run.outcome, Failed)
+    assert isinstance(run.outcome, FailedJob)
     assert run.outcome.error == "EngineError"
     assert run.outcome.message.startswith("ONNX Runtime refuses the model")
     with pytest.raises(BundleError, match="golden"):
@@ -157,14 +168,14 @@ def test_a_process_that_dies_is_a_failure_with_its_last_words(
         python.chmod(0o755)
         monkeypatch.setattr(sys, "executable", str(python))
         outcome = run_process(job(bundle), lambda _: None)
-        assert isinstance(outcome, Failed)
+        assert isinstance(outcome, FailedJob)
         assert expected in outcome.message
         assert "no room" in outcome.message
 
 
 def test_what_is_asked_for(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs: list[Job] = []
-    failed = Failed(error="EngineError", message="")
+    failed = FailedJob(error="EngineError", message="")
     monkeypatch.setattr("edge_sdk.runtime.profile._measure", lambda job, _: jobs.append(job) or failed)
     profile(bundle)
     assert len(jobs) == 1  # what an application would get, and nothing else
@@ -189,7 +200,7 @@ def test_nodes_of_an_engine_that_does_not_tell(bundle: Bundle) -> None:
 def test_nodes_of_openvino(bundle: Bundle) -> None:
     pytest.importorskip("openvino", reason="the openvino extra is not installed")
     picture = np.zeros((1, 1, 150, 180), np.float32)
-    nodes = placement("openvino", bundle.read_artifact("fp32.onnx"), {"image": picture}, threads=1)
+    nodes = placement("openvino", bundle.read_model("fp32.onnx"), {"image": picture}, threads=1)
     assert nodes
     assert "Convolution" in {node.kind for node in nodes}
     assert all(node.where.startswith("CPU ") for node in nodes)
@@ -291,13 +302,13 @@ def test_the_instructions_can_be_set_for_tests(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def report() -> Report:
+def report() -> ProfileReport:
     ordered = np.linspace(1, 20, 400)
     stages = tuple(
         Stage(name=name, quantiles=tuple(quantile(ordered, p) for p in (0.5, 0.9, 0.99)), max_ms=20.0)
         for name in STAGES
     )
-    measured = Measured(
+    measured = MeasuredJob(
         engine_version="1.2.3",
         init_ms=100,
         reload_ms=20,
@@ -315,30 +326,30 @@ def report() -> Report:
     )
     planned = Job(bundle="x", engine="onnxruntime", artifact="int8.onnx", threads=1, seconds=60, calls=1)
     other = msgspec.structs.replace(planned, engine="broken", threads=2)
-    return Report(
+    return ProfileReport(
         bundle_id="tiny-1.0",
         machine=Machine(
             processor="Some CPU",
             cores=2,
-            instructions=None,
+            instruction_set="x86-64 AVX2",
             governor=None,
             load_average=None,
             system="Linux",
             versions={"numpy": "2"},
         ),
         runs=(
-            Run(job=planned, outcome=measured, power=Power(mode="15W", mean_w=5.5, max_w=7)),
-            Run(job=other, outcome=Failed(error="EngineError", message="<no>"), power=None),
+            ProfiledJob(job=planned, outcome=measured, power=Power(mode="15W", mean_w=5.5, max_w=7)),
+            ProfiledJob(job=other, outcome=FailedJob(error="EngineError", message="<no>"), power=None),
         ),
         single_stream=True,
     )
 
 
-def test_the_text_says_it_all(report: Report) -> None:
+def test_the_text_says_it_all(report: ProfileReport) -> None:
     said = text(report)
     for words in (
         "MLPerf single-stream",
-        "instructions unavailable",
+        "x86-64 AVX2",
         "10.48 [9.52, 11.48]",  # ranks 200, 180 and 221 of 400 values, the k-th being 1 + 19 (k - 1) / 399
         "50.0, 40.0, 0.80 (30 s each)",
         "5.5 W, max 7.0 (15W)",
@@ -348,7 +359,7 @@ def test_the_text_says_it_all(report: Report) -> None:
         assert words in said, words
 
 
-def test_the_page_is_one_file_with_everything_escaped(report: Report) -> None:
+def test_the_page_is_one_file_with_everything_escaped(report: ProfileReport) -> None:
     page = html(report)
     assert "&lt;CPU&gt;" in page
     assert "&lt;no&gt;" in page
@@ -403,7 +414,7 @@ def test_no_engine_is_an_error_before_anything_runs(bundle: Bundle, monkeypatch:
         profile(bundle, engine="all")
 
 
-def test_records_are_plain_json(report: Report) -> None:
+def test_records_are_plain_json(report: ProfileReport) -> None:
     assert (
         json.loads(json.dumps(msgspec.to_builtins(report), allow_nan=False))["runs"][1]["outcome"]["type"] == "failed"
     )

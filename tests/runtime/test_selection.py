@@ -1,9 +1,11 @@
-"""Which engine runs which artifact, and what is said where none does."""
+"""Which engine runs which variant, and what is said where none does."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable
+from typing import get_args
 
 import msgspec
 import numpy as np
@@ -11,10 +13,11 @@ import pytest
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, MissingEngineError, UsageError
-from edge_sdk.manifest import Artifact
+from edge_sdk.manifest import Variant
 from edge_sdk.runtime import Verifier, device, tuning_store
+from edge_sdk.runtime.device import ProcessorKind
 from edge_sdk.runtime.engines import ENGINES, _Row, version
-from edge_sdk.runtime.selection import candidates, choose
+from edge_sdk.runtime.selection import PREFERENCE, candidates, choose
 from edge_sdk.runtime.tuning_store import Tuned
 
 from .. import fake_engine
@@ -22,6 +25,7 @@ from .. import fake_engine
 Maker = Callable[..., Bundle]
 FAKE = fake_engine.ROW.module
 # "gpu" before "small" before "old": numpy is always installed.
+REAL = dict(ENGINES)
 ROWS = {
     "gpu": _Row(FAKE, ("int8-sym.onnx", "fp32.onnx"), ("numpy",), "gpu-extra", devices=("no-such-gpu[0-9]",)),
     "absent": _Row(FAKE, ("int8.onnx", "fp32.onnx"), ("no_such_package",), "absent-extra"),
@@ -30,26 +34,32 @@ ROWS = {
 }
 
 
+KINDS = ("x86-64-vnni", "x86-64", "aarch64", "other")
+
+
 @pytest.fixture(autouse=True)
 def engines(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(ENGINES):
         monkeypatch.delitem(ENGINES, name)
     for name, row in ROWS.items():
         monkeypatch.setitem(ENGINES, name, row)
+    monkeypatch.setattr(device, "processor_kind", lambda: "other")
 
 
 @pytest.fixture
 def of(tiny_bundle: Bundle) -> Callable[..., Bundle]:
-    """A bundle that lists the artifacts of these ids; only what it lists is looked at."""
+    """A bundle that lists the variants of these ids; only what it lists is looked at."""
 
     def make(*ids: str) -> Bundle:
-        template = tiny_bundle.manifest.artifacts[0]
-        artifacts: list[Artifact] = []
+        (graph,), template = tiny_bundle.manifest.graphs, tiny_bundle.manifest.variants[0]
+        variants: list[Variant] = []
         for key in ids:
             precision, form = key.split(".")
-            file = msgspec.structs.replace(template.file, path=f"model.{key}")
-            artifacts.append(msgspec.structs.replace(template, precision=precision, format=form, file=file))
-        manifest = msgspec.structs.replace(tiny_bundle.manifest, artifacts=tuple(artifacts))
+            variants.append(msgspec.structs.replace(template, precision=precision, format=form))
+        file = next(iter(graph.files.values()))
+        files = {key: msgspec.structs.replace(file, path=f"model.{key}") for key in ids}
+        graphs = (msgspec.structs.replace(graph, files=files),)
+        manifest = msgspec.structs.replace(tiny_bundle.manifest, graphs=graphs, variants=tuple(variants))
         return Bundle(tiny_bundle.path, manifest, "made-up", tiny_bundle._store)
 
     return make
@@ -57,7 +67,7 @@ def of(tiny_bundle: Bundle) -> Callable[..., Bundle]:
 
 def pair(bundle: Bundle, *arguments: object) -> tuple[str, str]:
     choice = choose(bundle, *arguments)  # type: ignore[arg-type]
-    return choice.engine, choice.artifact.id
+    return choice.engine, choice.variant.id
 
 
 def test_auto_prefers_int8_then_the_order_of_the_table(of: Callable[..., Bundle]) -> None:
@@ -66,6 +76,60 @@ def test_auto_prefers_int8_then_the_order_of_the_table(of: Callable[..., Bundle]
         assert pair(of(*ids)) == ("small", "int8.tflite")
     assert pair(of("fp32.onnx", "int8.onnx", "fp32.tflite")) == ("old", "int8.onnx")  # int8 before the better engine
     assert pair(of("fp32.onnx", "fp32.tflite")) == ("small", "fp32.tflite")
+
+
+def test_auto_prefers_float_where_exact_int8_is_slow(
+    of: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """x86 without VNNI; what the table does not list keeps the order of the engines."""
+    everything = ("fp32.onnx", "int8.onnx", "int8-sym.onnx", "fp32.tflite", "int8.tflite")
+    for kind in KINDS:
+        monkeypatch.setattr(device, "processor_kind", lambda kind=kind: kind)
+        slow = kind == "x86-64"
+        assert pair(of(*everything)) == ("small", "fp32.tflite" if slow else "int8.tflite")
+        assert pair(of("fp32.onnx", "int8.tflite")) == (("old", "fp32.onnx") if slow else ("small", "int8.tflite"))
+        assert pair(of(*everything), "old") == ("old", "fp32.onnx" if slow else "int8.onnx")
+        assert pair(of(*everything), "auto", "int8") == ("small", "int8.tflite")  # asked for is asked for
+        assert pair(of("int8.onnx")) == ("old", "int8.onnx")  # there is nothing else
+
+
+@pytest.mark.parametrize(
+    ("kind", "installed", "expected"),
+    [
+        ("x86-64-vnni", "openvino onnxruntime litert", ("openvino", "int8.onnx")),
+        ("x86-64-vnni", "onnxruntime litert", ("litert", "int8.tflite")),
+        ("x86-64-vnni", "onnxruntime", ("onnxruntime", "int8.onnx")),
+        ("x86-64", "openvino onnxruntime litert", ("onnxruntime", "fp32.onnx")),
+        ("x86-64", "openvino litert", ("openvino", "fp32.onnx")),
+        ("x86-64", "litert tflite-runtime", ("litert", "fp32.tflite")),
+        ("x86-64", "tflite-runtime", ("tflite-runtime", "fp32.tflite")),
+        ("aarch64", "onnxruntime litert", ("onnxruntime", "int8.onnx")),
+        ("aarch64", "litert tflite-runtime", ("litert", "int8.tflite")),
+        ("other", "onnxruntime", ("onnxruntime", "int8.onnx")),
+        *((kind, "tensorrt openvino onnxruntime litert", ("tensorrt", "int8-sym.onnx")) for kind in KINDS),
+    ],
+)
+def test_the_order_on_every_kind_of_processor(
+    of: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch, kind: str, installed: str, expected: tuple[str, str]
+) -> None:
+    """The real engines, as if these were installed, and with tensorrt a GPU."""
+    for name in ROWS:
+        monkeypatch.delitem(ENGINES, name)
+    for name, row in REAL.items():
+        packages = ("numpy",) if name in installed.split() else ("no_such_package",)
+        monkeypatch.setitem(ENGINES, name, dataclasses.replace(row, packages=packages, oldest=0, devices=()))
+    monkeypatch.setattr(device, "processor_kind", lambda: kind)
+    bundle = of("fp32.onnx", "int8.onnx", "int8-sym.onnx", "fp32.tflite", "int8.tflite", "int8-io.tflite")
+    assert pair(bundle) == expected
+    assert all(choice.variant.precision.startswith("int8") for choice in candidates(bundle, precision="int8"))
+
+
+def test_the_table_lists_what_the_engines_run() -> None:
+    assert set(PREFERENCE) == set(KINDS) == set(get_args(ProcessorKind))
+    for pairs in PREFERENCE.values():
+        assert len(set(pairs)) == len(pairs)
+        assert all(artifact in REAL[engine].artifacts for engine, artifact in pairs)
+    assert ("openvino", "int8.onnx") not in PREFERENCE["x86-64"], "it is refused there"
 
 
 def test_a_device_that_is_there_counts(of: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +204,7 @@ def test_inexact_int8_is_nobodys_default(of: Callable[..., Bundle], monkeypatch:
 
 def test_all_is_every_usable_engine(of: Callable[..., Bundle]) -> None:
     found = candidates(of("fp32.onnx", "int8.onnx", "fp32.tflite", "int8-sym.onnx"))
-    assert [(c.engine, c.artifact.id) for c in found] == [
+    assert [(c.engine, c.variant.id) for c in found] == [
         ("old", "int8.onnx"),
         ("small", "fp32.tflite"),
         ("old", "fp32.onnx"),
@@ -155,7 +219,7 @@ def test_a_choice_that_fails_to_load_is_an_error(make_bundle: Maker) -> None:
 def test_the_verifier_says_what_was_chosen(make_bundle: Maker, signature: np.ndarray) -> None:
     model = msgspec.json.encode(fake_engine.FakeModel(shape=(1, 150, 180)))
     with Verifier(make_bundle(models={"fp32": model})) as verifier:
-        assert (verifier.engine, verifier.artifact.id) == ("old", "fp32.onnx")
+        assert (verifier.engine, verifier.variant.id) == ("old", "fp32.onnx")
         assert verifier.embed(signature).shape == (1, 16)
 
 

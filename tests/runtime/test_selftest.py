@@ -1,4 +1,4 @@
-"""The golden trial: replayed with every artifact, and not passed by replaying nothing."""
+"""The golden trial: replayed with every variant, and not passed by replaying nothing."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ Maker = Callable[..., Bundle]
 def expected(tiny_bundle: Bundle, signer: Callable[..., np.ndarray]) -> dict[str, float]:
     """Scores of the pictures that ``make_bundle`` takes as golden."""
     scores = {}
-    for artifact in tiny_bundle.manifest.artifacts:
-        with Verifier(tiny_bundle, precision=artifact.id) as verifier:
-            scores[artifact.id] = verifier.verify(signer(1), signer(2)).score
+    for variant in tiny_bundle.manifest.variants:
+        with Verifier(tiny_bundle, precision=variant.id) as verifier:
+            scores[variant.id] = verifier.verify(signer(1), signer(2)).score
     return scores
 
 
 def test_right_scores_pass(make_bundle: Maker, expected: dict[str, float]) -> None:
     replays = selftest(make_bundle(golden=expected))
-    assert [(r.artifact_id, r.status) for r in replays] == [("fp32.onnx", "pass"), ("int8.onnx", "pass")]
-    assert {r.artifact_id: r.score for r in replays} == pytest.approx(expected, abs=1e-4)
+    assert [(r.variant_id, r.status) for r in replays] == [("fp32.onnx", "pass"), ("int8.onnx", "pass")]
+    assert {r.variant_id: r.score for r in replays} == pytest.approx(expected, abs=1e-4)
     assert passed(replays)
 
 
@@ -52,7 +52,7 @@ def test_every_engine_that_takes_it(
     monkeypatch.setitem(ENGINES, "second", dataclasses.replace(row, artifacts=("fp32.onnx",)))
     monkeypatch.setitem(ENGINES, "absent", dataclasses.replace(row, packages=("no_such_package",)))
     replays = selftest(bundle, engine="all")
-    assert [(r.artifact_id, r.engine) for r in replays] == [
+    assert [(r.variant_id, r.engine) for r in replays] == [
         ("fp32.onnx", "onnxruntime"),
         ("fp32.onnx", "second"),
         ("int8.onnx", "onnxruntime"),

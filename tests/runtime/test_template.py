@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 
 from edge_sdk.errors import TemplateError
-from edge_sdk.runtime.template import MAGIC, Template
+from edge_sdk.runtime.template import MAGIC, EmbeddingTemplate, Template
 
 VALUES = np.random.default_rng(0).standard_normal((3, 4)).astype("<f4")
 
 
-def template(**changes: object) -> Template:
+def template(**changes: object) -> EmbeddingTemplate:
     fields = {
         "embedding_space_id": "f" * 32,
-        "artifact_id": "int8.onnx",
-        "artifact_sha256": "0" * 64,
+        "variant_id": "int8.onnx",
+        "variant_sha256": "0" * 64,
         "bundle_name": "tiny",
         "count": 3,
         "dim": 4,
         "values": VALUES.tobytes(),
     }
-    return Template(**(fields | changes))  # type: ignore[arg-type]
+    return EmbeddingTemplate(**(fields | changes))  # type: ignore[arg-type]
 
 
 def test_bytes_and_files_come_back_equal(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_sdk.errors import UsageError
-from edge_sdk.results import SpoofDecision, Verdict
+from edge_sdk.results import SpoofDecision, StreamDecision
 from edge_sdk.runtime.temporal import KOfN, Limits, Observation, SequentialTest, TemporalDecision
 
 LIVE, SPOOF, UNCERTAIN, NO_FACE = SpoofDecision
@@ -26,7 +26,7 @@ def face(time: float, score: float | None = 1.0, track: int = 1, **changes: obje
     return Observation(time=time, track=track, score=score, **changes)  # type: ignore[arg-type]
 
 
-def verdicts(observations: list[Observation], rule: KOfN | SequentialTest = RULE) -> list[Verdict]:
+def verdicts(observations: list[Observation], rule: KOfN | SequentialTest = RULE) -> list[StreamDecision]:
     decision = TemporalDecision(rule, LIMITS)
     return [decision.update(seen) for seen in observations]
 
@@ -142,8 +142,8 @@ def test_spoof_stands_for_its_cooldown_whoever_comes() -> None:
 def test_a_face_missed_during_a_cooldown_is_not_lost() -> None:
     faces = [face(STEP * i, 0) for i in range(14)]
     found = verdicts([*faces, Observation(14 * STEP), face(15 * STEP)])
-    assert found[-2] == Verdict(NO_FACE, ("cooldown", "no_face"))
-    assert found[-1] == Verdict(SPOOF, ("cooldown",))
+    assert found[-2] == StreamDecision(NO_FACE, ("cooldown", "no_face"))
+    assert found[-1] == StreamDecision(SPOOF, ("cooldown",))
 
 
 def test_a_jump_does_not_end_a_cooldown() -> None:
@@ -172,7 +172,7 @@ def test_a_clock_that_jumps_forgets_everything(time: float) -> None:
     seen = [face(STEP), face(2 * STEP), face(3 * STEP), face(time)]
     found = verdicts(seen)
     assert found[2].decision is LIVE
-    assert found[3] == Verdict(UNCERTAIN, ("time_jump",))
+    assert found[3] == StreamDecision(UNCERTAIN, ("time_jump",))
     after = time if math.isfinite(time) else 0.0
     again = verdicts(seen + [face(after + i * STEP) for i in range(1, 4)])
     assert [v.decision for v in again[4:]] == [UNCERTAIN, UNCERTAIN, LIVE]
@@ -196,7 +196,7 @@ def test_a_flagged_frame_does_not_count_and_is_not_live(flag: str) -> None:
 @pytest.mark.parametrize("score", [None, math.nan, math.inf, -math.inf])
 def test_a_missing_score_is_not_live(score: float | None) -> None:
     found = verdicts([face(i * STEP) for i in range(3)] + [face(3 * STEP, score)])
-    assert found[-1] == Verdict(UNCERTAIN, ("no_score",))
+    assert found[-1] == StreamDecision(UNCERTAIN, ("no_score",))
 
 
 def test_old_scores_are_forgotten_while_frames_are_unusable() -> None:
@@ -210,13 +210,13 @@ def test_a_face_without_a_decision_meets_the_deadline() -> None:
     assert [v.reasons[-1] == "deadline" for v in found] == [i == 6 for i in range(10)]
     assert {v.decision for v in found} == {UNCERTAIN}
     undecided = verdicts([face(i * 0.5, i % 2) for i in range(7)], KOfN(threshold=0.5, live=4, spoof=4, window=4))
-    assert undecided[-1] == Verdict(UNCERTAIN, ("undecided", "deadline"))
+    assert undecided[-1] == StreamDecision(UNCERTAIN, ("undecided", "deadline"))
 
 
 def test_nobody_has_no_deadline() -> None:
     found = verdicts([Observation(i * 0.5) for i in range(20)] + [face(10)])
-    assert set(found[:-1]) == {Verdict(NO_FACE, ("no_face",))}
-    assert found[-1] == Verdict(UNCERTAIN, ("undecided",))
+    assert set(found[:-1]) == {StreamDecision(NO_FACE, ("no_face",))}
+    assert found[-1] == StreamDecision(UNCERTAIN, ("undecided",))
 
 
 def test_a_decision_restarts_the_deadline() -> None:

@@ -36,9 +36,9 @@ ROW = Tuned(
 @pytest.fixture(scope="module")
 def golden(tiny_bundle: Bundle, signer: Callable[..., np.ndarray]) -> dict[str, float]:
     scores = {}
-    for artifact in tiny_bundle.manifest.artifacts:
-        with Verifier(tiny_bundle, precision=artifact.id) as verifier:
-            scores[artifact.id] = verifier.verify(signer(1), signer(2)).score
+    for variant in tiny_bundle.manifest.variants:
+        with Verifier(tiny_bundle, precision=variant.id) as verifier:
+            scores[variant.id] = verifier.verify(signer(1), signer(2)).score
     return scores
 
 
@@ -63,7 +63,9 @@ def test_every_candidate_is_measured_and_the_fastest_comes_first(make_bundle: Ma
     assert all(median and median > 0 for median in medians)
     assert medians == sorted(medians)  # type: ignore[type-var]
     assert all(lap.passes >= 9 and not lap.excluded for lap in laps)
-    assert {lap.size for lap in laps} == {artifact.file.size for artifact in bundle.manifest.artifacts}
+    assert {lap.size for lap in laps} == {
+        bundle.manifest.variant_size(variant.id) for variant in bundle.manifest.variants
+    }
     stored = rows(bundle, laps)
     assert [(row.artifact, row.median_ms) for row in stored] == [(lap.artifact, lap.median_ms) for lap in laps]
     assert {(row.bundle_id, row.engine_version) for row in stored} == {(bundle.id, version("onnxruntime"))}
@@ -85,7 +87,7 @@ def test_accuracy_is_not_for_sale(make_bundle: Maker, golden: dict[str, float]) 
         assert (bad.artifact, bad.median_ms) == ("int8.onnx", None)
         assert reason in bad.excluded
         tuning_store.store(rows(bundle, (good, bad)))
-        assert Verifier(bundle).artifact.id == "fp32.onnx"
+        assert Verifier(bundle).variant.id == "fp32.onnx"
     with pytest.raises(EngineError, match=r"int8\.onnx: golden score"):
         tune(make_bundle(golden={key: score + 0.1 for key, score in golden.items()}), seconds=0.01)
 
@@ -147,7 +149,7 @@ def test_a_damaged_file_is_ignored_and_replaced(
     with caplog.at_level(logging.WARNING):
         assert tuning_store.recall("tiny", 1) == ()
     assert "ignoring" in caplog.text
-    assert Verifier(tiny_bundle).artifact.id == "int8.onnx"
+    assert Verifier(tiny_bundle).variant.id == "int8.onnx"
     tuning_store.store([ROW])
     assert len(json.loads(tuning_file.read_bytes())["tuned"]) == 1
 

@@ -19,9 +19,10 @@ from edge_sdk.errors import (
     UnusableSampleError,
     UsageError,
 )
-from edge_sdk.manifest import DecisionHead, EmbeddingDistance, Image, Input, Output, Rate, VerifyPoint
+from edge_sdk.manifest import EmbeddingDistance, Rate, VerifyPoint
 from edge_sdk.runtime import Template, Verifier
-from edge_sdk.runtime import verifier as verifier_module
+from edge_sdk.runtime import model as model_module
+from edge_sdk.runtime.template import EmbeddingTemplate
 from edge_sdk.scoring.embedding import embedding_scores
 
 from ..fake_engine import FakeModel
@@ -33,7 +34,7 @@ Signer = Callable[..., np.ndarray]
 
 def with_threshold(threshold: float, bundle: Bundle) -> dict[str, tuple[VerifyPoint, ...]]:
     """The bundle's EER point moved to another threshold, for all precisions."""
-    (point,) = (p for p in bundle.manifest.artifacts[0].operating_points if p.name == "eer")
+    (point,) = (p for p in bundle.manifest.variants[0].operating_points if p.name == "eer")
     assert isinstance(point, VerifyPoint)
     moved = msgspec.structs.replace(point, threshold=threshold)
     return dict.fromkeys(("fp32", "int8"), (moved,))
@@ -81,7 +82,7 @@ def test_accepted_from_the_threshold_on(make_bundle: Maker, tiny_bundle: Bundle,
 @pytest.mark.parametrize("rule", ["mean_score", "max_score", "mean_embedding"])
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_several_references(make_bundle: Maker, signer: Signer, rule: str, metric: str) -> None:
-    score = EmbeddingDistance(output="embedding", metric=metric, references=rule)  # type: ignore[arg-type]
+    score = EmbeddingDistance(output="model.embedding", metric=metric, references=rule)  # type: ignore[arg-type]
     with Verifier(make_bundle(score=score)) as verifier:
         embeddings = verifier.embed([signer(1), signer(2), signer(3), signer(4)])
         result = verifier.verify([signer(1), signer(2), signer(3)], signer(4))
@@ -104,7 +105,7 @@ def test_the_batch_does_not_change_the_decision(
     references = [signer(seed) for seed in (1, 3, 4)]
     scores = []
     for batch in (1, 2, 8):
-        monkeypatch.setattr(verifier_module, "BATCH", batch)
+        monkeypatch.setattr(model_module, "BATCH", batch)
         with Verifier(tiny_bundle) as verifier:
             scores.append(verifier.verify(references, signer(2)).score)
     with Verifier(make_bundle(batch=1)) as verifier:  # a network of fixed batch 1
@@ -122,17 +123,18 @@ def test_a_template_survives_files_other_thresholds_and_slices(
         verifier.enroll(signer(1)).save(tmp_path / "person")
         expected = verifier.verify(signer(1), signer(2)).score
     template = Template.load(tmp_path / "person")
-    assert (template.count, template.dim, template.artifact_id) == (1, 240, "int8.onnx")
+    assert isinstance(template, EmbeddingTemplate)
+    assert (template.count, template.dim, template.variant_id) == (1, 240, "int8.onnx")
     refitted = make_bundle(operating_points=with_threshold(0.1, tiny_bundle))
     space = tiny_bundle.manifest.embedding_space_id
-    sliced = make_bundle(models={"int8": tiny_bundle.read_artifact("int8.onnx")}, embedding_space_id=space)
+    sliced = make_bundle(models={"int8": tiny_bundle.read_model("int8.onnx")}, embedding_space_id=space)
     assert len({tiny_bundle.id, refitted.id, sliced.id}) == 3
     for bundle in (tiny_bundle, refitted, sliced):
         with Verifier(bundle) as verifier:
             assert verifier.verify(template, signer(2)).score == expected
 
 
-def test_a_template_of_another_artifact_or_space_is_refused(
+def test_a_template_of_another_variant_or_space_is_refused(
     make_bundle: Maker, tiny_bundle: Bundle, signer: Signer
 ) -> None:
     with Verifier(tiny_bundle) as verifier:
@@ -179,9 +181,8 @@ def test_clipped_is_reported_and_does_not_block(tiny_bundle: Bundle, signature: 
 
 def test_ink_is_asked_for_in_signatures_only(make_bundle: Maker) -> None:
     white = np.full((380, 600), 255, np.uint8)
-    tone = Input(name="image", shape=("batch", 1, 150, 180), source=Image(), preprocessing=(
-        preprocess.ToGray(), preprocess.Resize(height=150, width=180, interpolation="area")))  # fmt: skip
-    with Verifier(make_bundle(modality="face", inputs=(tone,))) as verifier:
+    tone = (preprocess.ToGray(), preprocess.Resize(height=150, width=180, interpolation="area"))
+    with Verifier(make_bundle(modality="face", preprocessing=tone)) as verifier:
         assert verifier.verify(white, white).quality == ()
 
 
@@ -229,12 +230,12 @@ def test_no_pictures_are_an_error(tiny_bundle: Bundle, signature: np.ndarray) ->
 
 
 def test_int8_where_there_is_one(make_bundle: Maker, tiny_bundle: Bundle) -> None:
-    assert Verifier(tiny_bundle).artifact.id == "int8.onnx"
-    assert Verifier(tiny_bundle, precision="fp32").artifact.id == "fp32.onnx"
-    assert Verifier(tiny_bundle, precision="fp32.onnx").artifact.id == "fp32.onnx"
-    only_float = make_bundle(models={"fp32": tiny_bundle.read_artifact("fp32.onnx")})
-    assert Verifier(only_float).artifact.id == "fp32.onnx"
-    with pytest.raises(BundleError, match=r"no int8 artifact.*fp32\.onnx"):
+    assert Verifier(tiny_bundle).variant.id == "int8.onnx"
+    assert Verifier(tiny_bundle, precision="fp32").variant.id == "fp32.onnx"
+    assert Verifier(tiny_bundle, precision="fp32.onnx").variant.id == "fp32.onnx"
+    only_float = make_bundle(models={"fp32": tiny_bundle.read_model("fp32.onnx")})
+    assert Verifier(only_float).variant.id == "fp32.onnx"
+    with pytest.raises(BundleError, match=r"no int8 variant.*fp32\.onnx"):
         Verifier(only_float, precision="int8")
     with pytest.raises(UsageError, match="nonesuch"):
         Verifier(tiny_bundle, engine="nonesuch")
@@ -251,7 +252,7 @@ def test_operating_points(make_bundle: Maker, tiny_bundle: Bundle, signature: np
         msgspec.structs.replace(p, fnmr=Rate(value=0.6, low=0.5, high=0.7, errors=6, trials=10))
         if p.name == "fmr_1e-2"
         else p
-        for p in tiny_bundle.manifest.artifact("int8.onnx").operating_points
+        for p in tiny_bundle.manifest.variant("int8.onnx").operating_points
     )
     rejects_most = make_bundle(operating_points={"fp32": harsh, "int8": harsh})
     assert Verifier(rejects_most).operating_point.name == "eer"
@@ -265,15 +266,25 @@ def test_operating_points(make_bundle: Maker, tiny_bundle: Bundle, signature: np
             verifier.verify(signature, signature)
 
 
-def test_other_kinds_of_bundles_are_refused(make_bundle: Maker) -> None:
-    pair = (
-        Input(name="image", shape=("batch", 1, 150, 180), source=Image()),
-        Input(name="reference", shape=("batch", 1, 150, 180), source=Image(), role="reference"),
-    )
-    head = make_bundle(
-        inputs=pair,
-        outputs=(Output(name="embedding", shape=("batch", 1), role="logit"),),
-        score=DecisionHead(output="embedding", activation="sigmoid"),
-    )
-    with pytest.raises(BundleError, match="distance of embeddings"):
-        Verifier(head)
+def test_a_bundle_of_another_task_is_refused() -> None:
+    with pytest.raises(BundleError, match="task spoof, not verify"):
+        Verifier("liveness")
+
+
+def test_a_threshold_of_ones_own(make_bundle: Maker, tiny_bundle: Bundle, signer: Signer) -> None:
+    with Verifier(tiny_bundle) as verifier:
+        score = verifier.verify(signer(1), signer(2)).score
+    none = make_bundle(operating_points={"fp32": (), "int8": ()})
+    for bundle in (tiny_bundle, none):
+        for threshold, accepted in ((score, True), (float(np.nextafter(score, 2)), False), (0, True)):
+            with Verifier(bundle, threshold=threshold) as verifier:
+                result = verifier.verify(signer(1), signer(2))
+                assert (result.decision, result.threshold, result.operating_point) == (accepted, threshold, "custom")
+                assert verifier.threshold == threshold
+                with pytest.raises(OperatingPointError, match="opened with a threshold"):
+                    _ = verifier.operating_point
+    for bad in (np.nan, np.inf, -np.inf):
+        with pytest.raises(UsageError, match="finite"):
+            Verifier(tiny_bundle, threshold=bad)
+    with pytest.raises(UsageError, match="one of them"):
+        Verifier(tiny_bundle, threshold=0.5, operating_point="eer")

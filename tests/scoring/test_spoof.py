@@ -19,7 +19,6 @@ from edge_sdk.manifest import (
     Reconstruction,
 )
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
-from edge_sdk.scoring.spoof import liveness, members, output_names
 
 RNG = np.random.default_rng(0)
 TENSORS = {
@@ -49,17 +48,17 @@ def test_each_score_is_its_definition() -> None:
             LIKELIHOOD: MIXTURE.log_likelihood(TENSORS["latent"])[row],
         }
         for score, value in expected.items():
-            assert liveness(score, TENSORS, DENSITIES)[row] == pytest.approx(value, abs=2e-8)
+            assert score.score(TENSORS, DENSITIES)[row] == pytest.approx(value, abs=2e-8)
 
 
 def test_a_head_gives_the_probability_of_live() -> None:
     logits = np.array([[0.5, -1.0, 2.0], [900.0, 0.0, 0.0], [-900.0, 0.0, 0.0]])
     for index in range(3):
         head = DecisionHead(output="logits", activation="softmax", genuine_index=index)
-        for row, found in zip(logits, liveness(head, {"logits": logits}), strict=True):
+        for row, found in zip(logits, head.score({"logits": logits}), strict=True):
             assert found == pytest.approx(1 / sum(math.exp(min(700, x - row[index])) for x in row), abs=1e-8)
     one = DecisionHead(output="logits", activation="sigmoid")
-    assert liveness(one, {"logits": np.array([[2.0], [0.0], [-900.0], [900.0]])}) == pytest.approx(
+    assert one.score({"logits": np.array([[2.0], [0.0], [-900.0], [900.0]])}) == pytest.approx(
         [1 / (1 + math.exp(-2)), 0.5, 0, 1], abs=1e-8
     )
 
@@ -67,43 +66,43 @@ def test_a_head_gives_the_probability_of_live() -> None:
 def test_the_live_score_higher() -> None:
     """A perfect reconstruction, equal latents and a mode's centre are as live as can be."""
     image = TENSORS["image"]
-    assert liveness(SQUARES, {"image": image, "reconstruction": image}).tolist() == [0, 0, 0]
-    assert (liveness(SQUARES, TENSORS) < 0).all()
+    assert SQUARES.score({"image": image, "reconstruction": image}).tolist() == [0, 0, 0]
+    assert (SQUARES.score(TENSORS) < 0).all()
     same = {"latent": TENSORS["latent"], "latent_reconstructed": TENSORS["latent"]}
-    assert (liveness(DISTANCE, same) > liveness(DISTANCE, TENSORS)).all()
+    assert (DISTANCE.score(same) > DISTANCE.score(TENSORS)).all()
     near, far = ({"latent": MIXTURE.means[:1] + shift} for shift in (0, 9))
-    assert liveness(LIKELIHOOD, near, DENSITIES) > liveness(LIKELIHOOD, far, DENSITIES)
+    assert LIKELIHOOD.score(near, DENSITIES) > LIKELIHOOD.score(far, DENSITIES)
 
 
 def test_a_fusion_is_the_weighted_sum() -> None:
     fusion = Fusion(members=(SQUARES, DISTANCE, LIKELIHOOD), weights=(2.0, 0.5, 0.25), bias=-1.0)
-    parts = [liveness(member, TENSORS, DENSITIES) for member in fusion.members]
-    assert liveness(fusion, TENSORS, DENSITIES) == pytest.approx(np.dot((2.0, 0.5, 0.25), parts) - 1)
-    assert output_names(fusion) == ("reconstruction", "latent", "latent_reconstructed")
+    parts = [member.score(TENSORS, DENSITIES) for member in fusion.members]
+    assert fusion.score(TENSORS, DENSITIES) == pytest.approx(np.dot((2.0, 0.5, 0.25), parts) - 1)
+    assert fusion.outputs == ("reconstruction", "latent", "latent_reconstructed")
 
 
 def test_the_lowest_is_the_strictest_expert() -> None:
     heads = tuple(DecisionHead(output=name, activation="identity") for name in ("a", "b"))
     logits = {"a": np.array([[2.0], [-1.0], [0.0]]), "b": np.array([[1.0], [3.0], [0.0]])}
     lowest = Lowest(members=heads, weights=(1.0, 2.0), biases=(0.0, -1.0))
-    assert liveness(lowest, logits).tolist() == [1, -1, -1]  # of (2, 1), (-1, 5) and (0, -1)
-    assert output_names(lowest) == ("a", "b")
-    assert members(lowest) == heads
+    assert lowest.score(logits).tolist() == [1, -1, -1]  # of (2, 1), (-1, 5) and (0, -1)
+    assert lowest.outputs == ("a", "b")
+    assert lowest.members == heads
     with pytest.raises(ScoreError, match="not finite"):
-        liveness(lowest, logits | {"b": np.full((3, 1), np.nan)})
+        lowest.score(logits | {"b": np.full((3, 1), np.nan)})
 
 
 def test_a_score_does_not_depend_on_the_images_beside_it() -> None:
     for score in (SQUARES, DISTANCE, LIKELIHOOD):
-        together = liveness(score, TENSORS, DENSITIES)
-        alone = [liveness(score, {k: v[row : row + 1] for k, v in TENSORS.items()}, DENSITIES)[0] for row in range(3)]
+        together = score.score(TENSORS, DENSITIES)
+        alone = [score.score({k: v[row : row + 1] for k, v in TENSORS.items()}, DENSITIES)[0] for row in range(3)]
         assert together.tolist() == alone
 
 
-def test_output_names_of_the_others() -> None:
-    assert output_names(EmbeddingDistance(output="a", metric="cosine")) == ("a",)
-    assert output_names(DecisionHead(output="a", activation="sigmoid")) == ("a",)
-    assert output_names(LogLikelihoodRatio(output="a", background="b", adaptation="map")) == ("a",)
+def test_outputs_of_the_others() -> None:
+    assert EmbeddingDistance(output="a", metric="cosine").outputs == ("a",)
+    assert DecisionHead(output="a", activation="sigmoid").outputs == ("a",)
+    assert LogLikelihoodRatio(output="a", background="b", adaptation="map").outputs == ("a",)
 
 
 @pytest.mark.parametrize(
@@ -117,9 +116,9 @@ def test_output_names_of_the_others() -> None:
         (DecisionHead(output="latent", activation="sigmoid"), {}, "one logit"),
         (DecisionHead(output="latent", activation="identity"), {}, "one logit"),
         (DecisionHead(output="latent", activation="softmax", genuine_index=6), {}, "none of index 6"),
-        (EmbeddingDistance(output="latent", metric="cosine"), {}, "EmbeddingDistance compares people"),
+        (EmbeddingDistance(output="latent", metric="cosine"), {}, "embedding_distance compares people"),
     ],
 )
 def test_what_cannot_be_scored(score, changes, message) -> None:
     with pytest.raises(ScoreError, match=message):
-        liveness(score, TENSORS | changes, DENSITIES)
+        score.score(TENSORS | changes, DENSITIES)

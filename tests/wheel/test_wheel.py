@@ -204,7 +204,7 @@ with Verifier({str(tflite_bundle.path)!r}, engine={board.engine!r}, precision={p
 
 def test_the_shipped_bundle_gives_its_scores_with_every_tflite_artifact(board: Board) -> None:
     shown = json.loads(board.cli("selftest", "deepsign", "--engine", board.engine, "--json"))
-    passed = {replay["artifact_id"] for replay in shown["replays"] if replay["status"] == "pass"}
+    passed = {replay["variant_id"] for replay in shown["replays"] if replay["status"] == "pass"}
     assert passed == {"fp32.tflite", "int8.tflite", "int8-io.tflite"}
 
 

@@ -51,7 +51,7 @@ class ActivationStatistics:
         return self._chosen[key]
 
 
-def observe(model: bytes, samples: NDArray[np.float32]) -> ActivationStatistics:
+def collect_statistics(model: bytes, samples: NDArray[np.float32]) -> ActivationStatistics:
     """Run a float ONNX model with one input on the samples (N, ...), pre-processed float32, one at a time.
 
     Memory holds the tensors of one sample. Raises UsageError for several inputs, no samples, or a value that is not

@@ -14,8 +14,8 @@ Error = Callable[[bytes], float]
 """Of an int8 model; lower is better."""
 
 
-class Quantizable(Protocol):
-    """A float model that has seen the calibration samples; gives int8 models of one kind."""
+class Quantizer(Protocol):
+    """A float model with the statistics of its calibration samples; makes int8 models of one kind."""
 
     @property
     def layers(self) -> Sequence[str]:
@@ -29,25 +29,27 @@ class Quantizable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """One calibration method tried by `choose`: the measured error (lower is better) and the file's size in bytes."""
+class MethodResult:
+    """A method tried by `choose_method`: the measured error (lower is better) and the file's size in bytes."""
 
     method: str
     error: float
     size: int
 
 
-def choose(model: Quantizable, error: Error, methods: Sequence[str] = METHODS) -> tuple[bytes, tuple[Trial, ...]]:
+def choose_method(
+    model: Quantizer, error: Error, methods: Sequence[str] = METHODS
+) -> tuple[bytes, tuple[MethodResult, ...]]:
     """Quantise by each method and keep the one of least measured `error`; on a tie the first one named.
 
     Returns the int8 model, and the trials from best to worst. Raises UsageError for no methods or an error that is NaN.
     """
     if not methods:
         raise UsageError("no calibration methods to choose from")
-    tried: list[tuple[Trial, bytes]] = []
+    tried: list[tuple[MethodResult, bytes]] = []
     for method in methods:
         candidate = model.quantize(method)
-        trial = Trial(method, float(error(candidate)), len(candidate))
+        trial = MethodResult(method, float(error(candidate)), len(candidate))
         if math.isnan(trial.error):
             raise UsageError(f"the error of calibration method {method} is NaN")
         tried.append((trial, candidate))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge_sdk.calibration import guardrail
-from edge_sdk.calibration.quantization.methods import Error, Quantizable
+from edge_sdk.calibration.quantization.methods import Error, Quantizer
 from edge_sdk.calibration.quantization.sensitivity import sensitivity
 from edge_sdk.errors import GuardrailError
 from edge_sdk.manifest import AccuracyDifference
@@ -17,29 +17,29 @@ LARGEST_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class MixedPrecision:
-    """An int8 model within its budget; the layers in float, most harmful first, and the drifts that were judged."""
+    """An int8 model within its budget, the layers in float (most harmful first), and its measured differences."""
 
     model: bytes
     float_layers: tuple[str, ...]
-    drifts: tuple[AccuracyDifference, ...]
+    differences: tuple[AccuracyDifference, ...]
 
 
 def keep_float(
-    model: Quantizable,
-    judge: Callable[[bytes], tuple[AccuracyDifference, ...]],
+    model: Quantizer,
+    measure: Callable[[bytes], tuple[AccuracyDifference, ...]],
     error: Error,
     *,
     method: str = "minmax",
 ) -> MixedPrecision:
-    """Of a model that is over its budget, keep the most harmful layers in float until `judge` finds it within.
+    """Of a model that is over its budget, keep the most harmful layers in float until it is within the budget.
 
-    Layers are ranked by `sensitivity`, once, and added one at a time, so that as few as possible stay float. Within
-    means that the estimates of all drifts are: this is a search on few people, and the verdict, which also asks for
-    certainty, is the guardrail's.
+    Layers are ranked by `sensitivity`, once, and added one at a time, so that as few as possible stay float. A model is
+    within the budget here if the estimate of each difference is: the search has few people. The guardrail, which also
+    asks for certainty, decides afterwards.
 
     Args:
-        judge: Measures drifts on people for *layer selection*. Whoever gives the verdict on the result must use
-            others: each attempt is another chance to pass by luck.
+        measure: Accuracy differences of an int8 model against float, on people for *layer selection*. The guardrail
+            must use other people for the result: each attempt is another chance to pass by luck.
         error: Of an int8 model, to rank the layers with.
 
     Raises:
@@ -49,16 +49,16 @@ def keep_float(
     layers = tuple(one.layer for one in sensitivity(model, error, method=method))
     if not layers:
         raise GuardrailError("int8 costs more accuracy than the budget allows, and no layer may stay float")
-    drifts: tuple[AccuracyDifference, ...] = ()
+    differences: tuple[AccuracyDifference, ...] = ()
     for count in range(1, max(1, int(len(layers) * LARGEST_SHARE)) + 1):
         candidate = model.quantize(method, layers[:count])
-        drifts = judge(candidate)
-        if not drifts:
+        differences = measure(candidate)
+        if not differences:
             raise GuardrailError("the guardrail measured nothing")
-        if all(drift.delta <= drift.budget for drift in drifts):
-            return MixedPrecision(candidate, layers[:count], drifts)
+        if all(difference.delta <= difference.budget for difference in differences):
+            return MixedPrecision(candidate, layers[:count], differences)
     raise GuardrailError(
         f"int8 costs more accuracy than the budget allows even with {count} of {len(layers)} layers in float "
         f"({', '.join(layers[:count])}): calibrate with samples like those of the field, or train with "
-        f"quantisation in mind (edge-sdk train --from RUN --qat)\n{guardrail.table(drifts).plain()}"
+        f"quantisation in mind (edge-sdk train --from RUN --qat)\n{guardrail.table(differences).plain()}"
     )

@@ -3,8 +3,9 @@
 Two artifacts come from one float model: unsigned activations for CPUs, where signed ones are three times slower than
 float on x86, and a symmetric one (zero points 0, no quantised bias), which TensorRT and most NPUs require. Weights are
 signed, one scale an output channel. The end of the graph, from global pooling or the L2 norm on, stays float: a unit
-embedding of 128 values averages 0.09 a value, of which int8 would leave 11 steps. So does a dense layer to a single
-value, and the pooling before it: a verdict has no other values to make up for its rounding, and costs no time.
+embedding of 128 values averages 0.09 a value, of which int8 would leave 11 steps. So does a decision layer, a
+dense one to a single value (a logit), and the pooling before it: no other values make up for its rounding, and float
+costs no time there.
 """
 
 from __future__ import annotations
@@ -23,7 +24,12 @@ from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType,
 from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
-from edge_sdk.calibration.quantization.activation_statistics import WEIGHTED, ActivationStatistics, Ranges, observe
+from edge_sdk.calibration.quantization.activation_statistics import (
+    WEIGHTED,
+    ActivationStatistics,
+    Ranges,
+    collect_statistics,
+)
 from edge_sdk.errors import UsageError
 from edge_sdk.manifest import CalibrationProvenance
 
@@ -41,26 +47,26 @@ def quantize(
 ) -> bytes:
     """Quantise a float ONNX model with one input to a single-file int8 QDQ model; equal arguments give equal bytes.
 
-    model: ONNX with its calibration `samples` (N, ...) float32, pre-processed; or what `observe` made of the two, so
-    that several artifacts come from one pass. method: one of `ranges.METHODS`. symmetric: for TensorRT and NPUs.
+    model: ONNX with its calibration `samples` (N, ...) float32, pre-processed; or, for several artifacts from one pass,
+    what `collect_statistics` made of the two. method: one of `ranges.METHODS`. symmetric: for TensorRT and NPUs.
     keep_float_ops: names of nodes, or of operator types, that stay float besides those after the last weighted layer;
     an activation function stays float with its layer. Raises UsageError for an unknown method or name, several inputs,
     or no samples.
     """
-    observed = _observed(model, samples)
-    ranges = observed.ranges(method, "symmetric" if symmetric else "affine")
+    statistics = _statistics(model, samples)
+    ranges = statistics.ranges(method, "symmetric" if symmetric else "affine")
     with tempfile.TemporaryDirectory(prefix="edge-sdk-") as folder:
         source, result = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
-        source.write_bytes(observed.model)
+        source.write_bytes(statistics.model)
         prepared = load_model_with_shape_infer(source)
         ranges = _shared_by_concatenation(prepared.graph, ranges)
         tail, bare = _float_tail(prepared.graph)
-        kept = tail | _named(observed, prepared.graph, keep_float_ops)
+        kept = tail | _named(statistics, prepared.graph, keep_float_ops)
         if symmetric:
             # TensorRT fuses a layer with its activation function if nothing stands between them. What follows
             # quantises its own input, so nothing is quantised between two float layers either.
             bare = set(WEIGHTED)
-            kept.update(name for layer in observed.layers.values() for name in layer[1:])
+            kept.update(name for layer in statistics.layers.values() for name in layer[1:])
         quantizer = QDQQuantizer(
             prepared,
             per_channel=True,
@@ -90,25 +96,25 @@ def quantize(
 
 
 @dataclass(frozen=True)
-class OnnxInt8:
-    """A `Quantizable`: one of the two int8 ONNX artifacts."""
+class OnnxQuantizer:
+    """A `Quantizer`: one of the two int8 ONNX artifacts."""
 
-    observed: ActivationStatistics
+    statistics: ActivationStatistics
     symmetric: bool = False
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of the nodes with weights."""
-        return tuple(self.observed.layers)
+        return tuple(self.statistics.layers)
 
     def quantize(self, method: str, keep_float: Collection[str] = ()) -> bytes:
         """See `quantize`."""
-        return quantize(self.observed, method=method, symmetric=self.symmetric, keep_float_ops=keep_float)
+        return quantize(self.statistics, method=method, symmetric=self.symmetric, keep_float_ops=keep_float)
 
     def quantize_only(self, layer: str, method: str) -> bytes:
-        """See `Quantizable`."""
-        nodes = {node.name for node in onnx.load_from_string(self.observed.model).graph.node}
-        return self.quantize(method, nodes - set(self.observed.layers[layer]))
+        """See `Quantizer`."""
+        nodes = {node.name for node in onnx.load_from_string(self.statistics.model).graph.node}
+        return self.quantize(method, nodes - set(self.statistics.layers[layer]))
 
 
 def provenance(
@@ -122,15 +128,15 @@ def provenance(
     )
 
 
-def _observed(model: bytes | ActivationStatistics, samples: NDArray[np.float32] | None) -> ActivationStatistics:
+def _statistics(model: bytes | ActivationStatistics, samples: NDArray[np.float32] | None) -> ActivationStatistics:
     if isinstance(model, ActivationStatistics) != (samples is None):
-        raise UsageError("a model is given with its calibration samples, an observed one without")
-    return model if isinstance(model, ActivationStatistics) else observe(model, np.asarray(samples))
+        raise UsageError("a model is given with its calibration samples, statistics without them")
+    return model if isinstance(model, ActivationStatistics) else collect_statistics(model, np.asarray(samples))
 
 
 def _float_tail(graph: onnx.GraphProto) -> tuple[set[str], set[str]]:
     """(nodes at the end that stay float, dense operator types that feed only such nodes and so hand out float)."""
-    weighted = {node.name for node in graph.node if node.op_type in WEIGHTED} - _verdicts(graph)
+    weighted = {node.name for node in graph.node if node.op_type in WEIGHTED} - _decision_layers(graph)
     leads_on: set[str] = set()  # tensors that a layer with weights still follows
     for node in reversed(graph.node):  # ONNX graphs are sorted
         if node.name in weighted or leads_on.intersection(node.output):
@@ -148,7 +154,7 @@ def _float_tail(graph: onnx.GraphProto) -> tuple[set[str], set[str]]:
     return tail, {node.op_type for node in dense} - inner
 
 
-def _verdicts(graph: onnx.GraphProto) -> set[str]:
+def _decision_layers(graph: onnx.GraphProto) -> set[str]:
     """Names of the dense layers that give a single value."""
     sides = {tensor.name: tensor.dims for tensor in graph.initializer}
     names = set()
@@ -262,9 +268,9 @@ def _unshare_constants(graph: onnx.GraphProto) -> None:
     graph.node.extend(nodes)
 
 
-def _named(observed: ActivationStatistics, graph: onnx.GraphProto, wanted: Collection[str]) -> set[str]:
+def _named(statistics: ActivationStatistics, graph: onnx.GraphProto, wanted: Collection[str]) -> set[str]:
     missing = set(wanted) - {n.name for n in graph.node} - {n.op_type for n in graph.node}
     if missing:
         raise UsageError(f"no such node or operator: {', '.join(sorted(missing))}")
     chosen = [n.name for n in graph.node if n.name in wanted or n.op_type in wanted]
-    return {name for node in chosen for name in observed.layers.get(node, (node,))}
+    return {name for node in chosen for name in statistics.layers.get(node, (node,))}

@@ -1,6 +1,6 @@
 """Which range of an activation int8 covers: one rule for every quantiser (numpy only).
 
-A `Histogram` collects what a tensor was seen to hold, in bounded memory; `choose_range` turns it into the range
+A `Histogram` counts the values of a tensor, in bounded memory; `choose_range` turns it into the range
 [low, high] that is spread over the integers. Every value outside is clipped to it, so a narrower range trades errors
 of rare, large values for finer steps everywhere else.
 """
@@ -16,13 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from edge_sdk.errors import UsageError
 
 METHODS = ("minmax", "percentile_99.99", "percentile_99.9", "mse")
-"""All that was seen; all but the rarest 0.01 % or 0.1 % of the values; the least mean squared error of a value."""
+"""All values; all but the rarest 0.01 % or 0.1 % of the values; the least mean squared error of a value."""
 
 Grid = Literal["affine", "symmetric"]
 """``affine``: 256 steps with a zero point, signed or not. ``symmetric``: -127..127 with the zero point 0."""
 
 _HALF = 4096  # bins on each side of 0: at least 8 for each step of an int8 grid on one side
-# Tried by "mse", as shares of what was seen: steps of 4 %, down to where outliers are 256 times the useful values.
+# Tried by "mse", as shares of the full range: steps of 4 %, down to where outliers are 256 times the useful values.
 _SHARES = np.geomspace(1, 2**-8, 129)
 
 
@@ -107,7 +107,7 @@ def choose_range(histogram: Histogram, method: str, grid: Grid = "affine") -> tu
     if grid == "symmetric":
         peak = min(high, histogram.quantile(1 - cut, magnitude=True))
         return -peak, peak
-    # A bin's middle may lie outside what was seen, and both quantiles on one side of 0.
+    # A bin's middle may lie outside the values, and both quantiles on one side of 0.
     return min(0.0, max(low, histogram.quantile(cut / 2))), max(0.0, min(high, histogram.quantile(1 - cut / 2)))
 
 

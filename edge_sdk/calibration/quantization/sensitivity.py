@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from edge_sdk.calibration.quantization.methods import Error, Quantizable
+from edge_sdk.calibration.quantization.methods import Error, Quantizer
 from edge_sdk.errors import UsageError
 
 
@@ -21,7 +21,7 @@ class Sensitivity:
     error: float
 
 
-def sensitivity(model: Quantizable, error: Error, *, method: str = "minmax") -> tuple[Sensitivity, ...]:
+def sensitivity(model: Quantizer, error: Error, *, method: str = "minmax") -> tuple[Sensitivity, ...]:
     """The layers with weights, most harmful first; of equal ones the first in the graph first.
 
     Costs one quantisation and one `error` a layer. Raises UsageError for an error that is NaN.

@@ -179,10 +179,10 @@ def rename_ends(model: Model, input_name: str, output_names: Sequence[str]) -> N
 def tail(model: Model) -> list[Any]:
     """Operators that stay float: from the first behind all weights that does not merely work on maps, to the end.
 
-    The weights of a dense layer to a single value do not count, as in the ONNX artifacts.
+    The weights of a decision layer (a dense one to a single value) do not count, as in the ONNX artifacts.
     """
     operators = model.subgraphs[0].operators  # sorted
-    weighted = [operator(model, op) in WEIGHTED and not _is_verdict(model, op) for op in operators]
+    weighted = [operator(model, op) in WEIGHTED and not _is_decision_layer(model, op) for op in operators]
     leads_on: set[int] = set()  # tensors that a layer with weights still follows
     for op, weighs in zip(reversed(operators), reversed(weighted), strict=True):
         if weighs or leads_on.intersection(op.outputs):
@@ -198,14 +198,14 @@ def tail(model: Model) -> list[Any]:
     return found
 
 
-def verdicts(model: Model) -> list[str]:
-    """Names of the outputs that are a single value of a dense layer."""
+def logits(model: Model) -> list[str]:
+    """Names of the outputs that a decision layer computes: a single value each."""
     graph = model.subgraphs[0]
-    found = (op.outputs[0] for op in graph.operators if _is_verdict(model, op))
+    found = (op.outputs[0] for op in graph.operators if _is_decision_layer(model, op))
     return [name(model, index) for index in found if index in graph.outputs]
 
 
-def _is_verdict(model: Model, op: Any) -> bool:
+def _is_decision_layer(model: Model, op: Any) -> bool:
     return operator(model, op) == "FULLY_CONNECTED" and model.subgraphs[0].tensors[op.inputs[1]].shape[0] == 1
 
 

@@ -41,11 +41,11 @@ try:
 except ImportError as exc:
     raise MissingToolError("ai-edge-quantizer", "tflite-export") from exc
 
-VERDICT = 8.0
+LOGIT_LIMIT = 8.0
 """Where the integers of a logit end, at probabilities of 0.0003 and 0.9997: a wider range would take its steps from
 where thresholds lie, and scores beyond are all but ties."""
 UNIT_ERROR = 1e-5
-"""Largest difference between the output and a tensor scaled to unit length that is float rounding (seen: 3e-7)."""
+"""Largest difference between the output and a tensor scaled to unit length that is float rounding (measured: 3e-7)."""
 
 
 def quantize(
@@ -56,12 +56,12 @@ def quantize(
     io: Literal["float", "int8"] = "float",
     keep_float: Collection[str] = (),
 ) -> bytes:
-    """Quantise a float TFLite model; equal arguments give equal bytes. See `Observation` for several from one pass."""
-    return Observation(model, samples).quantize(method=method, io=io, keep_float=keep_float)
+    """Quantise a float TFLite model; equal arguments give equal bytes. For several, use `TfliteStatistics`."""
+    return TfliteStatistics(model, samples).quantize(method=method, io=io, keep_float=keep_float)
 
 
-class Observation:
-    """What a float model's tensors held on the calibration samples.
+class TfliteStatistics:
+    """What a float model's tensors held on the calibration samples, and the int8 models made from that.
 
     Args:
         model: One input, a batch of 1, tensors named by `tflite_graph.tidy`.
@@ -123,7 +123,7 @@ class Observation:
         if io == "int8":
             # A new dictionary: the ranges are kept for the next artifact.
             ranges = ranges | {
-                name: tuple(np.clip(ranges[name], -VERDICT, VERDICT)) for name in tflite_graph.verdicts(graph)
+                name: tuple(np.clip(ranges[name], -LOGIT_LIMIT, LOGIT_LIMIT)) for name in tflite_graph.logits(graph)
             }
         tflite_graph.widen_dead_channels(graph, ranges)
         try:
@@ -140,7 +140,7 @@ class Observation:
         """The range of each tensor by name, chosen once."""
         if method not in self._chosen:
             self._chosen[method] = {
-                self._tensors[index]: choose_range(seen, method) for index, seen in self.histograms.items()
+                self._tensors[index]: choose_range(histogram, method) for index, histogram in self.histograms.items()
             }
         return self._chosen[method]
 
@@ -199,24 +199,24 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class TfliteInt8:
-    """A `Quantizable`: one of the two int8 TFLite artifacts."""
+class TfliteQuantizer:
+    """A `Quantizer`: one of the two int8 TFLite artifacts."""
 
-    observation: Observation
+    statistics: TfliteStatistics
     io: Literal["float", "int8"] = "float"
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of what the operators with weights compute; none may stay float between int8 input and output."""
-        return self.observation.weighted if self.io == "float" else ()
+        return self.statistics.weighted if self.io == "float" else ()
 
     def quantize(self, method: str, keep_float: Collection[str] = ()) -> bytes:
-        """See `Observation.quantize`."""
-        return self.observation.quantize(method=method, io=self.io, keep_float=keep_float)
+        """See `TfliteStatistics.quantize`."""
+        return self.statistics.quantize(method=method, io=self.io, keep_float=keep_float)
 
     def quantize_only(self, layer: str, method: str) -> bytes:
-        """See `Quantizable`."""
-        return self.quantize(method, set(self.observation.operators) - {layer})
+        """See `Quantizer`."""
+        return self.quantize(method, set(self.statistics.operators) - {layer})
 
 
 def _quantize(model: bytes, ranges: dict[str, tuple[float, float]], stay_float: set[str], io: str) -> bytes:

@@ -11,13 +11,13 @@ from edge_sdk.errors import DatasetError
 from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.load import original
 from edge_sdk.export.data.modality_data import OWN, Licence, research
-from edge_sdk.manifest import DataTerms
+from edge_sdk.manifest import DataLicense
 
 PRETRAINED = {"imagenet": research("ImageNet (pretrained weights)")}
 """Of the data sets behind weights of others that networks start from (``Network.pretrained_on``)."""
 
 
-def data_license(datasets: Iterable[str], own: Collection[str] = ()) -> DataTerms:
+def data_license(datasets: Iterable[str], own: Collection[str] = ()) -> DataLicense:
     """The licence of a model that was trained on these data sets.
 
     Args:
@@ -28,7 +28,7 @@ def data_license(datasets: Iterable[str], own: Collection[str] = ()) -> DataTerm
         DatasetError: A name that is neither a known data set nor a folder of the user.
     """
     found = [(name, _licence(name, own)) for name in sorted({original(name) for name in datasets})]
-    return DataTerms(
+    return DataLicense(
         commercial_use=bool(found) and all(licence.commercial_use for _, licence in found),
         statement="; ".join(licence.statement.format(name=name) for name, licence in found),
     )

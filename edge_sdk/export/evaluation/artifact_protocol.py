@@ -41,7 +41,7 @@ class Interface:
     task: Literal["verify", "spoof"]
     source: manifest.Image
     outputs: tuple[manifest.Output, ...]
-    score: manifest.Score
+    score: manifest.AnyScore
     embedding_space_id: str | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
 

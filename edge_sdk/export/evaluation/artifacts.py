@@ -33,7 +33,7 @@ def examiner(trained: FinishedRun, graphs: Graphs) -> ArtifactEvaluator:
     if isinstance(score, EmbeddingDistance):
         return VerificationEvaluator(trained, graphs, score)
     if not is_liveness(recipe):
-        kind = score.__struct_config__.tag
+        kind = score.kind
         raise UsageError(f"{recipe.name}: there is no export of a {recipe.modality} model with the score {kind} yet")
     return SpoofEvaluator(trained, graphs, score)
 

@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from edge_sdk.calibration.quantization.activation_statistics import ActivationStatistics, observe
-from edge_sdk.calibration.quantization.methods import Quantizable
-from edge_sdk.calibration.quantization.onnx_int8 import OnnxInt8
+from edge_sdk.calibration.quantization.activation_statistics import ActivationStatistics, collect_statistics
+from edge_sdk.calibration.quantization.methods import Quantizer
+from edge_sdk.calibration.quantization.onnx_int8 import OnnxQuantizer
 from edge_sdk.errors import UsageError
 from edge_sdk.export.formats.float_onnx import OUTPUT, to_onnx
 from edge_sdk.manifest import Format, Precision
 from edge_sdk.runtime.engines import installed, usable
 
 if TYPE_CHECKING:
-    from edge_sdk.calibration.quantization.tflite_int8 import Observation
+    from edge_sdk.calibration.quantization.tflite_int8 import TfliteStatistics
 
 
 @dataclass(frozen=True)
@@ -105,13 +105,13 @@ class Graphs:
         """The float model in the format of ``kind``."""
         return self._tflite if kind.format == "tflite" else self.onnx
 
-    def quantizable(self, kind: Kind) -> Quantizable:
+    def quantizer(self, kind: Kind) -> Quantizer:
         """What makes int8 models of ``kind``."""
         if kind.format == "tflite":
-            from edge_sdk.calibration.quantization.tflite_int8 import TfliteInt8
+            from edge_sdk.calibration.quantization.tflite_int8 import TfliteQuantizer
 
-            return TfliteInt8(self._tflite_seen, "int8" if kind.precision == "int8-io" else "float")
-        return OnnxInt8(self._onnx_seen, symmetric=kind.precision == "int8-sym")
+            return TfliteQuantizer(self._tflite_statistics, "int8" if kind.precision == "int8-io" else "float")
+        return OnnxQuantizer(self._onnx_statistics, symmetric=kind.precision == "int8-sym")
 
     @cached_property
     def onnx(self) -> bytes:
@@ -125,11 +125,11 @@ class Graphs:
         return to_tflite(self.network, self.input_shape, self.outputs)
 
     @cached_property
-    def _onnx_seen(self) -> ActivationStatistics:
-        return observe(self.onnx, self.samples)
+    def _onnx_statistics(self) -> ActivationStatistics:
+        return collect_statistics(self.onnx, self.samples)
 
     @cached_property
-    def _tflite_seen(self) -> Observation:
-        from edge_sdk.calibration.quantization.tflite_int8 import Observation
+    def _tflite_statistics(self) -> TfliteStatistics:
+        from edge_sdk.calibration.quantization.tflite_int8 import TfliteStatistics
 
-        return Observation(self._tflite, self.samples)
+        return TfliteStatistics(self._tflite, self.samples)

@@ -15,7 +15,7 @@ from edge_sdk.export.data.sampling import Origin, Shares
 from edge_sdk.export.losses.distillation import LogitDistillation
 from edge_sdk.export.losses.task import Distillation
 from edge_sdk.export.losses.tasks import AttackTask, require_sample_score
-from edge_sdk.manifest import Score
+from edge_sdk.scoring.base import Score
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from edge_sdk.export.data.sampling import Origin
 from edge_sdk.export.losses.distillation import EmbeddingDistillation
 from edge_sdk.export.losses.task import Distillation
 from edge_sdk.export.losses.tasks import EmbeddingTask
-from edge_sdk.manifest import Score
+from edge_sdk.scoring.base import Score
 
 
 def contrastive(distance: torch.Tensor, genuine: torch.Tensor, margin: float = 1.0) -> torch.Tensor:

@@ -20,7 +20,7 @@ from edge_sdk.export.data.sampling import Origin
 from edge_sdk.export.losses.distillation import ReconstructionDistillation
 from edge_sdk.export.losses.task import Distillation
 from edge_sdk.export.losses.tasks import OneClassTask, require_sample_score
-from edge_sdk.manifest import Score
+from edge_sdk.scoring.base import Score
 
 
 class VariationalPass(NamedTuple):

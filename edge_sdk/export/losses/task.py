@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.export.data.samples import Indices, Labels, Sample
 from edge_sdk.export.data.sampling import Origin
-from edge_sdk.manifest import Score
+from edge_sdk.scoring.base import Score
 
 
 class ValidationMetrics(

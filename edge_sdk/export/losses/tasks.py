@@ -17,8 +17,7 @@ from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.samples import Indices, Labels, Sample, impostor_kinds
 from edge_sdk.export.data.sampling import Origin, Shares, kept, named
 from edge_sdk.export.losses.task import StepTarget, ValidationMetrics
-from edge_sdk.manifest import EmbeddingDistance, LatentLikelihood, LogLikelihoodRatio, Score
-from edge_sdk.scoring.spoof import liveness, members
+from edge_sdk.scoring.base import Score
 
 INPUT = "image"
 
@@ -111,7 +110,7 @@ class _SpoofTask:
     def outputs(self, network: OutputsNetwork, images: torch.Tensor) -> NDArray[np.floating]:
         made = network.outputs(images, self.names)
         tensors = {INPUT: images, **dict(zip(self.names, (one.float() for one in made), strict=True))}
-        return liveness(self.score, {name: tensor.cpu().numpy() for name, tensor in tensors.items()})
+        return self.score.score({name: tensor.cpu().numpy() for name, tensor in tensors.items()})
 
     def state(self) -> dict[str, torch.Tensor]:
         return {}

@@ -16,7 +16,7 @@ from edge_sdk._version import __version__
 from edge_sdk.bundle import Bundle, BundleWriter
 from edge_sdk.calibration import guardrail
 from edge_sdk.calibration.quantization import onnx_int8
-from edge_sdk.calibration.quantization.methods import choose
+from edge_sdk.calibration.quantization.methods import choose_method
 from edge_sdk.calibration.quantization.mixed_precision import keep_float
 from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError
 from edge_sdk.export.data.licenses import data_license
@@ -32,6 +32,9 @@ VERSIONS = {
     "": ("edge-sdk", "numpy", "onnx", "onnxruntime", "opencv-python-headless", "torch"),
     "tflite": ("ai-edge-litert", "ai-edge-quantizer", "litert-torch"),
 }
+GRAPH = "model"
+"""What the manifest calls the only graph."""
+
 Say = Callable[[str], None]
 
 
@@ -131,12 +134,12 @@ class _Maker:
     def _made(self, kind: Kind) -> Measured:
         if kind.precision == "fp32":
             return self._measured(kind, self.graphs.float(kind))
-        quantizable = self.graphs.quantizable(kind)
+        quantizable = self.graphs.quantizer(kind)
 
         def distance(model: bytes) -> float:
             return self.examiner.distance(kind, model)
 
-        model, trials = choose(quantizable, distance)
+        model, trials = choose_method(quantizable, distance)
         for trial in trials:
             self.say(f"{kind.id} by {trial.method}: {self.examiner.unit} {trial.error:.3g}, {trial.size / 1e6:.3f} MB")
         method = trials[0].method
@@ -188,7 +191,7 @@ def _write(
 ) -> Bundle:
     preset, interface = trained.preset, examiner.interface()
     golden = {one.kind.id: examiner.golden_score(one) for one in measured}
-    training = manifest.Training(
+    training = manifest.TrainingProvenance(
         recipe=trained.recipe.name,
         preset=trained.preset_name,
         data=trained.data_names,
@@ -209,30 +212,30 @@ def _write(
             name=name,
             version=version,
             task=interface.task,
-            modality=trained.recipe.modality,  # type: ignore[arg-type]  # a name, soon
-            inputs=(
-                manifest.Input(
-                    name=INPUT,
-                    shape=("batch", *preset.input_shape),
-                    source=interface.source,
-                    preprocessing=preset.preprocessing,
+            modality=trained.recipe.modality,
+            source=interface.source,
+            preprocessing=preset.preprocessing,
+            graphs=(
+                manifest.Graph(
+                    name=GRAPH,
+                    inputs=(manifest.Input(name=INPUT, shape=("batch", *preset.input_shape)),),
+                    outputs=interface.outputs,
+                    files={one.kind.id: writer.add(f"{GRAPH}.{one.kind.id}", one.model) for one in measured},
                 ),
             ),
-            outputs=interface.outputs,
-            score=interface.score,
-            artifacts=tuple(
-                manifest.Artifact(
-                    format=one.kind.format,
+            score=interface.score.renamed(lambda tensor: f"{GRAPH}.{tensor}"),
+            variants=tuple(
+                manifest.Variant(
                     precision=one.kind.precision,
-                    file=writer.add(f"model.{one.kind.id}", one.model),
+                    format=one.kind.format,
                     operating_points=one.points,
+                    accuracy=one.drift,
                     calibration=one.calibration,
-                    drift=one.drift,
                 )
                 for one in measured
             ),
             training=training,
-            data_terms=data_license(training.data, trained.own_data),
+            data_license=data_license(training.data, trained.own_data),
             golden=manifest.Golden(
                 inputs=tuple(writer.add(path, data) for path, data in examiner.golden().items()),
                 scores={key: score for key, (score, _) in golden.items()},

@@ -15,9 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -30,11 +29,12 @@ from edge_sdk.export.data.sampling import kept, named
 from edge_sdk.export.evaluation.artifacts import is_liveness
 from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs
+from edge_sdk.export.formats.float_onnx import INPUT
 from edge_sdk.export.networks.network import Network
 from edge_sdk.export.recipes import Recipe
 from edge_sdk.export.training.finished import FinishedRun
-from edge_sdk.manifest import DecisionHead, Fusion, LatentDistance, LatentLikelihood, Lowest, SingleScore
-from edge_sdk.scoring.spoof import members
+from edge_sdk.manifest import Fusion, Lowest
+from edge_sdk.scoring.base import Score
 
 Rule = Literal["sum", "lowest"]
 
@@ -146,7 +146,7 @@ def _lowest(parts: Sequence[FinishedRun]) -> Lowest:
             raise UsageError(
                 f"{part.recipe.name}'s odds are unknown: there are no {named(origin)} among the validation people"
             )
-        scored = [_in_logits(member) for member in members(part.recipe.score)]
+        scored = [member.in_log_odds() for member in part.recipe.score.members]
         for member, scores in zip(scored, _validation_scores(part, scored), strict=True):
             (weight,), bias = fit(scores[known, None], live[known])
             fused.append(_renamed(part, member))
@@ -155,25 +155,18 @@ def _lowest(parts: Sequence[FinishedRun]) -> Lowest:
     return Lowest(members=tuple(fused), weights=tuple(weights), biases=tuple(biases))
 
 
-def _in_logits(member: SingleScore) -> SingleScore:
-    """A sigmoid's logit, of which the odds' logarithm is a straight line."""
-    if isinstance(member, DecisionHead) and member.activation == "sigmoid":
-        return msgspec.structs.replace(member, activation="identity")
-    return member
-
-
 def _sum(parts: Sequence[FinishedRun]) -> Fusion:
-    columns = [scores for part in parts for scores in _validation_scores(part, members(part.recipe.score))]
+    columns = [scores for part in parts for scores in _validation_scores(part, part.recipe.score.members)]
     live = [sample.genuine for sample in parts[0].people("validation").samples]
     weights, bias = fit(np.stack(columns, axis=1), live)
     return Fusion(
-        members=tuple(_renamed(part, member) for part in parts for member in members(part.recipe.score)),
+        members=tuple(_renamed(part, member) for part in parts for member in part.recipe.score.members),
         weights=tuple(weights.tolist()),
         bias=bias,
     )
 
 
-def _validation_scores(part: FinishedRun, scored: Sequence[SingleScore]) -> Iterator[NDArray[np.float64]]:
+def _validation_scores(part: FinishedRun, scored: Sequence[Any]) -> Iterator[NDArray[np.float64]]:
     """``(N,)`` of the validation people by each score of a run, on its float graph."""
     inference_model = part.recipe.inference_model(part.network)
     graphs = Graphs(inference_model, part.preset.input_shape, part.calibration_images(), part.recipe.outputs)
@@ -181,14 +174,12 @@ def _validation_scores(part: FinishedRun, scored: Sequence[SingleScore]) -> Iter
         yield SpoofEvaluator(part, graphs, member).scores(REFERENCE, graphs.onnx, "validation").presented.scores
 
 
-def _renamed(part: FinishedRun, member: SingleScore) -> SingleScore:
-    """The same score of the outputs, and the density, that have the recipe's name in front."""
+def _renamed(part: FinishedRun, member: Score) -> Any:
+    """The same score of the outputs, and the density, that have the recipe's name in front; the picture is shared."""
     prefix = f"{part.recipe.name}."
-    names = ("first", "second") if isinstance(member, LatentDistance) else ("output",)
-    changes = {name: prefix + getattr(member, name) for name in names}
-    if isinstance(member, LatentLikelihood):
-        changes["density"] = prefix + member.density
-    return msgspec.structs.replace(member, **changes)
+    return member.renamed(
+        lambda tensor: tensor if tensor == INPUT else f"{prefix}{tensor}", lambda path: f"{prefix}{path}"
+    )
 
 
 def _require_alike(parts: Sequence[FinishedRun]) -> None:

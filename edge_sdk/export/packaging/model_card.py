@@ -39,7 +39,7 @@ def model_card(manifest: Manifest, split: Split, tested: Sequence[Table]) -> str
     """Markdown; every number comes from the manifest or from ``tested``."""
     training, words = manifest.training, _WORDS[manifest.task]
     groups = ", ".join(f"{len(getattr(split, role))} for {role}" for role in split.__struct_fields__)
-    allowed = "allowed" if manifest.data_terms.commercial_use else "not allowed"
+    allowed = "allowed" if manifest.data_license.commercial_use else "not allowed"
     parts = [
         f"# {manifest.name} {manifest.version}\n",
         words.purpose.format(modality=manifest.modality),
@@ -49,7 +49,7 @@ def model_card(manifest: Manifest, split: Split, tested: Sequence[Table]) -> str
         *([f"The last {training.quantisation_aware} with int8 simulated."] if training.quantisation_aware else []),
         *(f"Taught by {teacher}." for teacher in training.teachers),
         f"People, disjoint: {groups}.\n",
-        f"Terms: {manifest.data_terms.statement}. Commercial use of the data is {allowed}.\n",
+        f"Terms: {manifest.data_license.statement}. Commercial use of the data is {allowed}.\n",
         "## Test people\n",
         "Never seen by training, thresholds or guardrail. 95 % intervals by bootstrap over people.\n",
         *(table.markdown() for table in tested),
@@ -65,7 +65,7 @@ def model_card(manifest: Manifest, split: Split, tested: Sequence[Table]) -> str
 
 def _points(manifest: Manifest) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
-    for artifact in manifest.artifacts:
+    for artifact in manifest.variants:
         for point in artifact.operating_points:
             match point:
                 case VerifyPoint():
@@ -86,13 +86,13 @@ def _cost(manifest: Manifest) -> Table:
             *(a.id, d.metric, *(f"{100 * x:+.2f} pp" for x in (d.delta, d.upper90)), f"{100 * d.budget:.2f} pp"),
             *(str(d.subjects), d.verdict, "" if d.agreement is None else f"{100 * d.agreement:.2f} %"),
         )
-        for a in manifest.artifacts
-        for d in a.drift
+        for a in manifest.variants
+        for d in a.accuracy
     ]
     head = ("artifact", "metric", "delta", "upper 90 %", "budget", "people", "verdict", "equal decisions")
     return Table(head, rows, text=_WORDED)
 
 
 def _data(manifest: Manifest) -> str:
-    points = (p for a in manifest.artifacts for p in a.operating_points if not isinstance(p, UnsupportedPoint))
+    points = (p for a in manifest.variants for p in a.operating_points if not isinstance(p, UnsupportedPoint))
     return ", ".join(sorted({point.data for point in points}))

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from torch import nn
 
-from edge_sdk.calibration.quantization.activation_statistics import observe
-from edge_sdk.calibration.quantization.methods import choose
-from edge_sdk.calibration.quantization.onnx_int8 import OnnxInt8
+from edge_sdk.calibration.quantization.activation_statistics import collect_statistics
+from edge_sdk.calibration.quantization.methods import choose_method
+from edge_sdk.calibration.quantization.onnx_int8 import OnnxQuantizer
 from edge_sdk.errors import TrainingError, UsageError
 from edge_sdk.export.data.cache import prepared
 from edge_sdk.export.data.samples import Dataset
@@ -152,6 +152,8 @@ class QuantisationAware:
         def error(int8: bytes) -> float:
             return float(1 - (embed(int8, held_out) * expected).sum(axis=1).mean())
 
-        int8, _ = choose(OnnxInt8(observe(model, calibration_images(train, preset, seed))), error)
+        int8, _ = choose_method(
+            OnnxQuantizer(collect_statistics(model, calibration_images(train, preset, seed))), error
+        )
         graph = simulate(program, int8)
         return lambda network: FakeQuantized(network, graph)

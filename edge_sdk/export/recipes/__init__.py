@@ -20,10 +20,10 @@ from edge_sdk.export.data.faces.filters import Filter
 from edge_sdk.export.data.samples import Labels, Sample
 from edge_sdk.export.losses.task import Objective, TrainingTask
 from edge_sdk.export.networks.network import Network
-from edge_sdk.manifest import Precision, Score
+from edge_sdk.manifest import Precision
 from edge_sdk.preprocess import Operation, input_shape
 from edge_sdk.preprocess.crop import FaceCrop
-from edge_sdk.scoring.spoof import output_names
+from edge_sdk.scoring.base import Score
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Recipe:
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names of the network's outputs that a device computes."""
-        return output_names(self.score)
+        return self.score.outputs
 
     def inference_model(self, network: Network) -> nn.Module:
         """The layers of ``network`` that the score needs, from the sample to :attr:`outputs`."""

@@ -21,7 +21,15 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError, UsageError
 from edge_sdk.runtime import device
 from edge_sdk.runtime.profile.power import PowerMeter
-from edge_sdk.runtime.profile.records import Failed, Job, Machine, Measured, Progress, Report, Run
+from edge_sdk.runtime.profile.records import (
+    FailedJob,
+    Job,
+    Machine,
+    MeasuredJob,
+    ProfiledJob,
+    ProfileProgress,
+    ProfileReport,
+)
 from edge_sdk.runtime.selection import AUTO, candidates, choose
 
 # MLPerf Inference, single-stream scenario: at least so many queries and so long; the figure is the 90th percentile.
@@ -40,7 +48,7 @@ def profile(
     seconds: float = SINGLE_STREAM_S,
     single_stream: bool = False,
     say: Callable[[str], None] = lambda _: None,
-) -> Report:
+) -> ProfileReport:
     """Measure every configuration asked for, one after the other.
 
     Args:
@@ -58,7 +66,7 @@ def profile(
         BundleError: The bundle cannot be opened, or has no such artifact.
         MissingEngineError: Nothing is installed that runs it.
 
-    A configuration that fails is a run with a ``Failed`` outcome: nothing is left out silently.
+    A configuration that fails is a run with a ``FailedJob`` outcome: nothing is left out silently.
     """
     if not threads or min(threads) < 1 or not seconds > 0:
         raise UsageError("a profile takes at least one thread, and some time")
@@ -75,7 +83,7 @@ def profile(
         Job(
             bundle=str(opened.path.resolve()),
             engine=choice.engine,
-            artifact=choice.artifact.id,
+            artifact=choice.variant.id,
             threads=count,
             seconds=max(seconds, SINGLE_STREAM_S) if single_stream else seconds,
             calls=SINGLE_STREAM_CALLS if single_stream else 1,
@@ -84,23 +92,23 @@ def profile(
     ]
     machine = _machine()
     runs = [_run(job, f"[{number}/{len(jobs)}] {job.label}", say) for number, job in enumerate(jobs, start=1)]
-    return Report(bundle_id=opened.id, machine=machine, runs=tuple(runs), single_stream=single_stream)
+    return ProfileReport(bundle_id=opened.id, machine=machine, runs=tuple(runs), single_stream=single_stream)
 
 
-def _run(job: Job, label: str, say: Callable[[str], None]) -> Run:
-    def report(progress: Progress) -> None:
+def _run(job: Job, label: str, say: Callable[[str], None]) -> ProfiledJob:
+    def report(progress: ProfileProgress) -> None:
         say(f"{label}: {progress.seconds:.0f} of {job.seconds:.0f} s, {progress.calls} calls")
 
     say(f"{label}: loading")
     with PowerMeter() as meter:
         outcome = _measure(job, report)
-    return Run(job=job, outcome=outcome, power=meter.reading())
+    return ProfiledJob(job=job, outcome=outcome, power=meter.reading())
 
 
-def _measure(job: Job, say: Callable[[Progress], None]) -> Measured | Failed:
-    """Run the job in a fresh process and pass its progress on."""
+def _measure(job: Job, say: Callable[[ProfileProgress], None]) -> MeasuredJob | FailedJob:
+    """ProfiledJob the job in a fresh process and pass its progress on."""
     command = [sys.executable, "-m", "edge_sdk.runtime.profile.worker", msgspec.json.encode(job).decode()]
-    last: Measured | Failed | None = None
+    last: MeasuredJob | FailedJob | None = None
     with (
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process,
@@ -108,8 +116,8 @@ def _measure(job: Job, say: Callable[[Progress], None]) -> Measured | Failed:
         assert process.stdout is not None, "it was asked for"
         try:
             for line in process.stdout:
-                record = msgspec.json.decode(line, type=Progress | Measured | Failed)
-                if isinstance(record, Progress):
+                record = msgspec.json.decode(line, type=ProfileProgress | MeasuredJob | FailedJob)
+                if isinstance(record, ProfileProgress):
                     say(record)
                 else:
                     last = record
@@ -122,14 +130,16 @@ def _measure(job: Job, say: Callable[[Progress], None]) -> Measured | Failed:
     if last is not None:
         return last
     reason = f"killed by signal {-code}, perhaps for want of memory" if code < 0 else f"exit code {code}"
-    return Failed(error=EngineError.__name__, message=f"the process ended without a result: {reason}. {words[-500:]}")
+    return FailedJob(
+        error=EngineError.__name__, message=f"the process ended without a result: {reason}. {words[-500:]}"
+    )
 
 
 def _machine() -> Machine:
     return Machine(
         processor=device.processor(),
         cores=os.cpu_count(),
-        instructions=device.instructions(),
+        instruction_set=device.instruction_set(),
         governor=device.governor(),
         load_average=device.load_average(),
         system=platform.platform(),

@@ -56,14 +56,14 @@ class Moment(_Record, frozen=True, kw_only=True):
     max_ms: float
 
 
-class Progress(_Record, frozen=True, kw_only=True, tag="progress"):
+class ProfileProgress(_Record, frozen=True, kw_only=True, tag="progress"):
     """How far a measurement has come."""
 
     seconds: float
     calls: int
 
 
-class Measured(_Record, frozen=True, kw_only=True, tag="measured"):
+class MeasuredJob(_Record, frozen=True, kw_only=True, tag="measured"):
     """One configuration, measured.
 
     Attributes:
@@ -102,7 +102,7 @@ class Measured(_Record, frozen=True, kw_only=True, tag="measured"):
         return next(stage for stage in self.stages if stage.name == name)
 
 
-class Failed(_Record, frozen=True, kw_only=True, tag="failed"):
+class FailedJob(_Record, frozen=True, kw_only=True, tag="failed"):
     """A configuration that could not be measured: the error's type and message."""
 
     error: str
@@ -117,30 +117,30 @@ class Power(_Record, frozen=True, kw_only=True):
     max_w: float
 
 
-class Run(_Record, frozen=True, kw_only=True):
+class ProfiledJob(_Record, frozen=True, kw_only=True):
     """One configuration and what came of it; ``power`` is None where nothing tells."""
 
     job: Job
-    outcome: Measured | Failed
+    outcome: MeasuredJob | FailedJob
     power: Power | None
 
 
 class Machine(_Record, frozen=True, kw_only=True):
-    """What it ran on; None is what could not be found out."""
+    """What it ran on; None is what could not be found out. instruction_set: ``x86-64 AVX512-VNNI``."""
 
     processor: str
     cores: int | None
-    instructions: tuple[str, ...] | None
+    instruction_set: str
     governor: str | None
     load_average: float | None
     system: str
     versions: dict[str, str]
 
 
-class Report(_Record, frozen=True, kw_only=True):
+class ProfileReport(_Record, frozen=True, kw_only=True):
     """A bundle's profile. ``single_stream``: measured by MLPerf's rule, whose figure is the 90th percentile."""
 
     bundle_id: str
     machine: Machine
-    runs: tuple[Run, ...]
+    runs: tuple[ProfiledJob, ...]
     single_stream: bool

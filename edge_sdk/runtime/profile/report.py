@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from edge_sdk.runtime.profile.records import Failed, Machine, Measured, Quantile, Report, Run, Stage
+from edge_sdk.runtime.profile.records import (
+    FailedJob,
+    Machine,
+    MeasuredJob,
+    ProfiledJob,
+    ProfileReport,
+    Quantile,
+    Stage,
+)
 from edge_sdk.runtime.profile.svg import STYLES, Axis, Line, legend, plot
 
 UNAVAILABLE = "unavailable"
@@ -33,7 +41,7 @@ Row = tuple[str, ...]
 Table = tuple[Row, list[Row]]
 
 
-def text(report: Report) -> str:
+def text(report: ProfileReport) -> str:
     """The tables for a terminal; the nodes are in the JSON and the page."""
     blocks = [report.bundle_id + rule(report), machine(report.machine)]
     tables = ((_EXPLANATION, latency(report)), (_STAGES, stages(report)), (_COST, cost(report)))
@@ -42,7 +50,7 @@ def text(report: Report) -> str:
     return "\n\n".join(blocks)
 
 
-def html(report: Report) -> str:
+def html(report: ProfileReport) -> str:
     """The page: machine, tables, plots, nodes, failures."""
     parts = [
         f"<h1>{escape(report.bundle_id)}</h1>",
@@ -67,7 +75,7 @@ def html(report: Report) -> str:
 # --- tables -------------------------------------------------------------------------------------------------------
 
 
-def rule(report: Report) -> str:
+def rule(report: ProfileReport) -> str:
     """What is said of the rule the runs kept."""
     return "; MLPerf single-stream rule, its figure is p90" if report.single_stream else ""
 
@@ -78,12 +86,12 @@ def machine(found: Machine) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
     return (
         f"{found.processor}; {found.cores or UNAVAILABLE} cores; "
-        f"instructions {' '.join(found.instructions or ()) or UNAVAILABLE}; governor {found.governor or UNAVAILABLE}; "
+        f"{found.instruction_set}; governor {found.governor or UNAVAILABLE}; "
         f"load at the start {load}; {found.system}; {versions}"
     )
 
 
-def latency(report: Report) -> Table:
+def latency(report: ProfileReport) -> Table:
     """Quantiles of the whole call."""
     head = (*_KEY, "calls", "p50", "p90", "p99", "max")
     rows = []
@@ -93,7 +101,7 @@ def latency(report: Report) -> Table:
     return head, rows
 
 
-def stages(report: Report) -> Table:
+def stages(report: ProfileReport) -> Table:
     """p50 / p90 / p99 / max of each stage."""
     head = (*_KEY, "decode", "pre-processing", "engine pass", "post-processing")
     rows = [
@@ -103,7 +111,7 @@ def stages(report: Report) -> Table:
     return head, rows
 
 
-def cost(report: Report) -> Table:
+def cost(report: ProfileReport) -> Table:
     """Start, memory, throughput at both ends of the run, power."""
     head: Row = (*_KEY, "version", "init ms", "again ms", "first ms", "peak MB", "calls/s first, last, ratio", "power")
     rows: list[Row] = []
@@ -117,16 +125,16 @@ def cost(report: Report) -> Table:
     return head, rows
 
 
-def _measured(report: Report) -> list[tuple[Run, Measured]]:
-    return [(run, run.outcome) for run in report.runs if isinstance(run.outcome, Measured)]
+def _measured(report: ProfileReport) -> list[tuple[ProfiledJob, MeasuredJob]]:
+    return [(run, run.outcome) for run in report.runs if isinstance(run.outcome, MeasuredJob)]
 
 
-def _failures(report: Report) -> list[tuple[str, str]]:
-    failed = [(run.job.label, run.outcome) for run in report.runs if isinstance(run.outcome, Failed)]
+def _failures(report: ProfileReport) -> list[tuple[str, str]]:
+    failed = [(run.job.label, run.outcome) for run in report.runs if isinstance(run.outcome, FailedJob)]
     return [(label, f"{outcome.error}: {outcome.message}") for label, outcome in failed]
 
 
-def _key(run: Run) -> tuple[str, str, str]:
+def _key(run: ProfiledJob) -> tuple[str, str, str]:
     return run.job.engine, run.job.artifact, str(run.job.threads)
 
 
@@ -155,7 +163,7 @@ def _html(table: Table) -> str:
     return f"<div class=scroll><table>{line('th', table[0])}{body}</table></div>"
 
 
-def _nodes(report: Report) -> list[str]:
+def _nodes(report: ProfileReport) -> list[str]:
     parts = ["<h2>Which nodes ran where</h2>"]
     for run, measured in _measured(report):
         parts.append(f"<h3>{escape(run.job.label)}</h3>")
@@ -175,7 +183,7 @@ def _nodes(report: Report) -> list[str]:
 # --- plots --------------------------------------------------------------------------------------------------------
 
 
-def _plots(report: Report) -> list[str]:
+def _plots(report: ProfileReport) -> list[str]:
     runs = _measured(report)
     if not runs:
         return []

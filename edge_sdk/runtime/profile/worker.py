@@ -25,8 +25,10 @@ from edge_sdk.results import SpoofResult, VerifyResult
 from edge_sdk.runtime import SpoofDetector, Verifier, device
 from edge_sdk.runtime.engines import version
 from edge_sdk.runtime.engines.placement import NodePlacement, placement
+from edge_sdk.runtime.model import Model
 from edge_sdk.runtime.profile.quantiles import quantile
-from edge_sdk.runtime.profile.records import Failed, Job, Measured, Moment, Progress, Stage
+from edge_sdk.runtime.profile.records import FailedJob, Job, MeasuredJob, Moment, ProfileProgress, Stage
+from edge_sdk.runtime.selection import choose
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ _MOMENTS = 100
 Floats = NDArray[np.float64]
 
 
-def measure(job: Job, say: Callable[[Progress], None] = lambda _: None) -> Measured:
+def measure(job: Job, say: Callable[[ProfileProgress], None] = lambda _: None) -> MeasuredJob:
     """Measure; any ``EdgeSdkError`` of the bundle or the engine may be raised."""
     start = time.perf_counter()
     session = _open(job)
@@ -47,24 +49,24 @@ def measure(job: Job, say: Callable[[Progress], None] = lambda _: None) -> Measu
     pictures = [session.bundle.read(entry) for entry in session.bundle.manifest.golden.inputs]
     if len(pictures) < 2:
         raise BundleError(f"{session.bundle.id} has no golden inputs to profile with")
-    look: Callable[[bytes], object] = session.detect if isinstance(session, SpoofDetector) else session.embed
+    process: Callable[[bytes], object] = session.detect if isinstance(session, SpoofDetector) else session.embed
     start = time.perf_counter()
-    look(pictures[-1])
+    process(pictures[-1])
     first_ms = _since(start)
     call = _repeated(session, pictures)
 
     ends = array("d")
-    laps = tuple(array("d") for _ in STAGES)
+    stage_ms = tuple(array("d") for _ in STAGES)
     begin = said = time.perf_counter()
     while not ends or ends[-1] < job.seconds or len(ends) < job.calls:
         timings = call().timings
         now = time.perf_counter()
-        for lap, name in zip(laps, STAGES, strict=True):
-            lap.append(getattr(timings, f"{name}_ms"))
+        for values, name in zip(stage_ms, STAGES, strict=True):
+            values.append(getattr(timings, f"{name}_ms"))
         ends.append(now - begin)
         if now - said >= 1:
             said = now
-            say(Progress(seconds=ends[-1], calls=len(ends)))
+            say(ProfileProgress(seconds=ends[-1], calls=len(ends)))
     peak = device.peak_memory()
     session.close()
 
@@ -72,17 +74,19 @@ def measure(job: Job, say: Callable[[Progress], None] = lambda _: None) -> Measu
     _open(job).close()
     reload_ms = _since(start)
     finished = np.frombuffer(ends)
-    totals = np.frombuffer(laps[-1])
+    totals = np.frombuffer(stage_ms[-1])
     window = WINDOW_S if finished[-1] >= 2 * WINDOW_S else float(finished[-1]) / 3
     ordered = np.sort(totals)
-    return Measured(
+    return MeasuredJob(
         engine_version=version(job.engine),
         init_ms=init_ms,
         reload_ms=reload_ms,
         first_ms=first_ms,
         calls=len(ends),
         seconds=float(finished[-1]),
-        stages=tuple(_stage(name, np.sort(np.frombuffer(lap))) for name, lap in zip(STAGES, laps, strict=True)),
+        stages=tuple(
+            _stage(name, np.sort(np.frombuffer(values))) for name, values in zip(STAGES, stage_ms, strict=True)
+        ),
         window_s=window,
         first_per_s=float(np.count_nonzero(finished <= window)) / window,
         last_per_s=float(np.count_nonzero(finished > finished[-1] - window)) / window,
@@ -138,13 +142,21 @@ def _moments(finished: Floats, totals: Floats) -> tuple[Moment, ...]:
 
 
 def _nodes(bundle: Bundle, job: Job, picture: bytes) -> tuple[NodePlacement, ...] | None:
-    (tensor,) = bundle.manifest.inputs
-    inputs = {tensor.name: preprocess.apply(tensor.preprocessing, images.load(picture))[None]}
+    choice = choose(bundle, job.engine, job.artifact, job.threads)
+    graphs, found = bundle.read_graphs(job.artifact), list[NodePlacement]()
     try:
-        return placement(job.engine, bundle.read_artifact(job.artifact), inputs, threads=job.threads)
+        model = Model(bundle, choice, threads=job.threads)
+        tensors = model.run(preprocess.apply(bundle.manifest.preprocessing, images.load(picture))[None])
+        model.close()
+        for name, inputs in model.graph_inputs(tensors).items():
+            nodes = placement(job.engine, graphs[name], inputs, threads=job.threads)
+            if nodes is None:
+                return None
+            found += nodes
     except EngineError as exc:  # what was measured stands
         _LOG.warning("nodes: %s", exc)
         return None
+    return tuple(found)
 
 
 def main(argument: str) -> None:
@@ -153,13 +165,13 @@ def main(argument: str) -> None:
     with os.fdopen(os.dup(1), "wb", buffering=0) as channel:
         os.dup2(2, 1)
 
-        def say(record: Progress | Measured | Failed) -> None:
+        def say(record: ProfileProgress | MeasuredJob | FailedJob) -> None:
             channel.write(msgspec.json.encode(record) + b"\n")
 
         try:
             say(measure(msgspec.json.decode(argument, type=Job), say))
         except EdgeSdkError as exc:
-            say(Failed(error=type(exc).__name__, message=str(exc)))
+            say(FailedJob(error=type(exc).__name__, message=str(exc)))
 
 
 if __name__ == "__main__":

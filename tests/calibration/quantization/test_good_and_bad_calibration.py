@@ -28,7 +28,7 @@ def signatures(writers, each):
 
 @pytest.fixture(scope="module")
 def model():
-    return Bundle.open("deepsign").read_artifact("fp32.onnx")
+    return Bundle.open("deepsign").read_model("fp32.onnx")
 
 
 @pytest.fixture(scope="module")

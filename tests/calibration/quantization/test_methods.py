@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import pytest
 
-from edge_sdk.calibration.quantization.methods import choose
+from edge_sdk.calibration.quantization.methods import choose_method
 from edge_sdk.errors import UsageError
 
 
@@ -24,7 +24,7 @@ class Named:
 
 def test_choose_takes_the_method_of_least_error_and_the_first_of_equal_ones() -> None:
     errors = {b"mse": 0.3, b"percentile_99.9": 0.1, b"minmax": 0.1}
-    chosen, trials = choose(Named(), errors.__getitem__, ["mse", "percentile_99.9", "minmax"])
+    chosen, trials = choose_method(Named(), errors.__getitem__, ["mse", "percentile_99.9", "minmax"])
     assert chosen == b"percentile_99.9"
     assert [(t.method, t.error) for t in trials] == [("percentile_99.9", 0.1), ("minmax", 0.1), ("mse", 0.3)]
     assert trials[0].size == len(chosen)
@@ -32,6 +32,6 @@ def test_choose_takes_the_method_of_least_error_and_the_first_of_equal_ones() ->
 
 def test_no_choice_without_methods_or_by_an_error_that_is_no_number() -> None:
     with pytest.raises(UsageError, match="NaN"):
-        choose(Named(), lambda _: float("nan"), ["minmax"])
+        choose_method(Named(), lambda _: float("nan"), ["minmax"])
     with pytest.raises(UsageError, match="no calibration methods"):
-        choose(Named(), lambda _: 0.0, [])
+        choose_method(Named(), lambda _: 0.0, [])

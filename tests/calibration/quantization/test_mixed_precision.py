@@ -12,9 +12,9 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from edge_sdk.calibration import guardrail  # noqa: E402
 from edge_sdk.calibration.metrics.pairs import verification_scores  # noqa: E402
-from edge_sdk.calibration.quantization.activation_statistics import observe  # noqa: E402
+from edge_sdk.calibration.quantization.activation_statistics import collect_statistics  # noqa: E402
 from edge_sdk.calibration.quantization.mixed_precision import keep_float  # noqa: E402
-from edge_sdk.calibration.quantization.onnx_int8 import OnnxInt8, provenance, quantize  # noqa: E402
+from edge_sdk.calibration.quantization.onnx_int8 import OnnxQuantizer, provenance, quantize  # noqa: E402
 from edge_sdk.calibration.quantization.sensitivity import Sensitivity, sensitivity  # noqa: E402
 from edge_sdk.errors import GuardrailError, UsageError  # noqa: E402
 from edge_sdk.runtime.engines import onnxruntime  # noqa: E402
@@ -84,12 +84,12 @@ def scores(model, images):
 
 @pytest.fixture(scope="module")
 def planted(images):
-    """Layer 2 is bad: (float model, observed, judge, error)."""
+    """Layer 2 is bad: (float model, observed, measure, error)."""
     model = network(2)
     reference = scores(model, images)
     return (
         model,
-        observe(model, images[::EACH]),
+        collect_statistics(model, images[::EACH]),
         lambda candidate: (guardrail.compare(reference, scores(candidate, images), data="made up", replicates=200),),
         distance_to_float(model, images[1::EACH]),
     )
@@ -107,12 +107,12 @@ def float_layers(model):
 
 @pytest.mark.parametrize("symmetric", [False, True])
 def test_the_bad_layer_alone_is_kept_in_float_and_the_budget_holds(planted, images, symmetric):
-    model, observed, judge, error = planted
+    model, observed, measure, error = planted
     broken = quantize(observed, symmetric=symmetric)
     with pytest.raises(GuardrailError, match="fail"):
-        guardrail.enforce(judge(broken))
-    cured = keep_float(OnnxInt8(observed, symmetric), judge, error)
-    guardrail.enforce(cured.drifts)
+        guardrail.enforce(measure(broken))
+    cured = keep_float(OnnxQuantizer(observed, symmetric), measure, error)
+    guardrail.enforce(cured.differences)
     assert cured.float_layers == ("conv2",)
     assert float_layers(cured.model) == ["conv2"]
     assert error(cured.model) < 0.01 < error(broken)
@@ -126,7 +126,7 @@ def test_the_bad_layer_alone_is_kept_in_float_and_the_budget_holds(planted, imag
 def test_onnx_runtime_leaves_float_layers_float(planted, images, symmetric):
     """It quantises float weights between DequantizeLinear and QuantizeLinear by itself unless the model prevents it."""
     model, _, _, error = planted
-    observed = observe(model, images[::EACH])
+    observed = collect_statistics(model, images[::EACH])
     for kept in (["conv2"], ["conv1", "conv2"], ["conv0", "conv2"]):
         assert error(quantize(observed, symmetric=symmetric, keep_float_ops=kept)) < 1e-3
 
@@ -148,34 +148,38 @@ def test_too_many_bad_layers_stop_with_a_table(images):
     model = network(1, 2, 3)
     reference = scores(model, images)
 
-    def judge(candidate):
+    def measure(candidate):
         return (guardrail.compare(reference, scores(candidate, images), data="made up", replicates=200),)
 
     with pytest.raises(GuardrailError, match=r"(?s)2 of 4 layers.*upper 90 %.*fail"):
-        keep_float(OnnxInt8(observe(model, images[::EACH])), judge, distance_to_float(model, images[1::EACH]))
+        keep_float(
+            OnnxQuantizer(collect_statistics(model, images[::EACH])), measure, distance_to_float(model, images[1::EACH])
+        )
 
 
 def test_nothing_measured_is_no_cure(planted):
     with pytest.raises(GuardrailError, match="nothing"):
-        keep_float(OnnxInt8(planted[1]), lambda _: (), planted[3])
+        keep_float(OnnxQuantizer(planted[1]), lambda _: (), planted[3])
 
 
 def test_sensitivity_finds_each_bad_layer_beside_another(images):
     model = network(1, 3)
-    ranking = sensitivity(OnnxInt8(observe(model, images[::EACH])), distance_to_float(model, images))
+    ranking = sensitivity(OnnxQuantizer(collect_statistics(model, images[::EACH])), distance_to_float(model, images))
     assert {one.layer for one in ranking[:2]} == {"conv1", "conv3"}
     assert {one.layer for one in ranking[2:]} == {"conv0", "conv2"}
     assert ranking[1].error > 10 * ranking[2].error
 
 
 def test_equal_layers_keep_the_graphs_order(planted):
-    assert sensitivity(OnnxInt8(planted[1]), lambda _: 0.5) == tuple(Sensitivity(f"conv{k}", 0.5) for k in range(4))
+    assert sensitivity(OnnxQuantizer(planted[1]), lambda _: 0.5) == tuple(
+        Sensitivity(f"conv{k}", 0.5) for k in range(4)
+    )
     with pytest.raises(UsageError, match="NaN"):
-        sensitivity(OnnxInt8(planted[1]), lambda _: float("nan"))
+        sensitivity(OnnxQuantizer(planted[1]), lambda _: float("nan"))
 
 
 def test_where_no_layer_may_stay_float_there_is_no_cure(planted):
-    class Integer(OnnxInt8):
+    class Integer(OnnxQuantizer):
         layers = ()
 
     with pytest.raises(GuardrailError, match="no layer may stay float"):

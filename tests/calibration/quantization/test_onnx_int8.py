@@ -14,7 +14,7 @@ import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
 from edge_sdk.calibration.quantization import onnx_int8 as q  # noqa: E402
-from edge_sdk.calibration.quantization.activation_statistics import observe  # noqa: E402
+from edge_sdk.calibration.quantization.activation_statistics import collect_statistics  # noqa: E402
 from edge_sdk.calibration.quantization.ranges import METHODS  # noqa: E402
 from edge_sdk.errors import EngineError, UsageError  # noqa: E402
 from edge_sdk.runtime import device  # noqa: E402
@@ -221,7 +221,7 @@ def test_provenance_digests_values_and_shape(samples):
 
 def test_one_observation_makes_every_artifact(model, samples):
     """Equal bytes to quantising from scratch, whatever was made from the observation before."""
-    observed = observe(model, samples)
+    observed = collect_statistics(model, samples)
     for method in ("mse", "minmax"):
         for symmetric in (True, False):
             expected = q.quantize(model, samples, method=method, symmetric=symmetric)
@@ -236,7 +236,7 @@ def test_ranges_hold_what_the_float_model_computed(model, samples):
     """Against all tensors of all samples at once, from ONNX's own reference implementation."""
     from onnx.reference import ReferenceEvaluator
 
-    observed = observe(model, samples)
+    observed = collect_statistics(model, samples)
     proto = onnx.load_from_string(observed.model)
     names = [name for node in proto.graph.node if node.op_type in {"Conv", "Relu", "Gemm"} for name in node.output]
     del proto.graph.output[:]
@@ -249,7 +249,7 @@ def test_ranges_hold_what_the_float_model_computed(model, samples):
 
 
 def test_a_layer_and_its_activation_function_are_one(model, samples):
-    observed = observe(model, samples)
+    observed = collect_statistics(model, samples)
     nodes = {node.name: node for node in onnx.load_from_string(observed.model).graph.node}
     for name, layer in observed.layers.items():
         kinds = [nodes[part].op_type for part in layer]
@@ -259,7 +259,7 @@ def test_a_layer_and_its_activation_function_are_one(model, samples):
 
 def test_a_model_that_overflows_is_refused(model, samples):
     with pytest.raises(UsageError, match="not finite"):
-        observe(model, np.full_like(samples, 3e38))
+        collect_statistics(model, np.full_like(samples, 3e38))
 
 
 class Twice(nn.Module):

@@ -16,7 +16,7 @@ from torch import nn
 
 from edge_sdk.calibration.quantization import tflite_graph, tflite_versions
 from edge_sdk.calibration.quantization.ranges import METHODS
-from edge_sdk.calibration.quantization.tflite_int8 import VERDICT, Observation, quantize
+from edge_sdk.calibration.quantization.tflite_int8 import LOGIT_LIMIT, TfliteStatistics, quantize
 from edge_sdk.errors import ConversionError, MissingToolError, UsageError
 from edge_sdk.export.formats.float_tflite import to_tflite
 from edge_sdk.runtime.engines import load_engine
@@ -25,8 +25,8 @@ FLOAT, INT8, INT32 = schema.TensorType.FLOAT32, schema.TensorType.INT8, schema.T
 
 
 @pytest.fixture(scope="module")
-def seen(tflite_models) -> Observation:
-    return Observation(tflite_models.fp32, tflite_models.samples)
+def seen(tflite_models) -> TfliteStatistics:
+    return TfliteStatistics(tflite_models.fp32, tflite_models.samples)
 
 
 def run(model: bytes, samples: np.ndarray) -> np.ndarray:
@@ -98,15 +98,15 @@ def test_integers_of_a_verdict_end_where_no_threshold_lies() -> None:
             layer.weight.fill_(weight)
             layer.bias.fill_(bias)
     samples = np.linspace(0, 1, 31, dtype=np.float32)[:, None, None, None] * np.ones((1, 1, 4, 6), np.float32)
-    observed = Observation(to_tflite(network, (1, 4, 6)), samples)
+    observed = TfliteStatistics(to_tflite(network, (1, 4, 6)), samples)
     before = observed.quantize()
     logits = run(observed.quantize(io="int8"), samples)[:, 0]
     assert observed.quantize() == before
     assert [high for _, high in observed._ranges("minmax").values()][-1] > 29  # kept as they were seen
-    wanted = np.linspace(-30, 30, 31).clip(-VERDICT, VERDICT)
+    wanted = np.linspace(-30, 30, 31).clip(-LOGIT_LIMIT, LOGIT_LIMIT)
     np.testing.assert_allclose(logits, wanted, atol=60 / 255 + 16 / 255)  # half a step in, half a step out, and more
-    assert logits.min() == pytest.approx(-VERDICT, abs=0.1)
-    assert logits.max() == pytest.approx(VERDICT, abs=0.1)
+    assert logits.min() == pytest.approx(-LOGIT_LIMIT, abs=0.1)
+    assert logits.max() == pytest.approx(LOGIT_LIMIT, abs=0.1)
 
 
 def test_with_int8_input_and_output_all_is_integer_and_the_norm_is_gone(tflite_models) -> None:
@@ -280,7 +280,7 @@ def test_several_outputs_keep_their_names_and_axes() -> None:
     with torch.no_grad():
         expected = dict(zip(names, (made.numpy() for made in network(torch.from_numpy(samples))), strict=True))
     model = to_tflite(network, (1, 8, 10), names)
-    both = Observation(model, samples)
+    both = TfliteStatistics(model, samples)
     integer = both.quantize(io="int8")
     for made, tolerance in ((model, 1e-5), (both.quantize(), 0.05), (integer, 0.05)):
         found = load_engine("litert", made, "tflite").run({"image": samples})

@@ -54,7 +54,7 @@ def graphs(name: str) -> tuple[Graphs, np.ndarray, Embeddings]:
 @cache
 def artifact(name: str, kind: Kind) -> bytes:
     made, _, _ = graphs(name)
-    return made.float(kind) if kind.precision == "fp32" else made.quantizable(kind).quantize("minmax")
+    return made.float(kind) if kind.precision == "fp32" else made.quantizer(kind).quantize("minmax")
 
 
 @pytest.mark.parametrize(("name", "kind", "engine"), ROWS, ids=lambda value: getattr(value, "id", value))

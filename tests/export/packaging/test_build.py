@@ -57,29 +57,29 @@ def bundle(run: Path) -> Bundle:
 
 def test_the_bundle_says_what_it_is(bundle: Bundle, run: Path) -> None:
     manifest = bundle.manifest
-    assert [artifact.id for artifact in manifest.artifacts] == ["fp32.onnx", "int8.onnx"]
-    assert digest(manifest.inputs[0].preprocessing) == digest(recipes.get("deepsign").preset("quick").preprocessing)
+    assert [variant.id for variant in manifest.variants] == ["fp32.onnx", "int8.onnx"]
+    assert digest(manifest.preprocessing) == digest(recipes.get("deepsign").preset("quick").preprocessing)
     assert manifest.training.data == ("synthetic",)
     assert manifest.training.steps == 8
-    assert manifest.data_terms.commercial_use
-    calibration = manifest.artifact("int8.onnx").calibration
+    assert manifest.data_license.commercial_use
+    calibration = manifest.variant("int8.onnx").calibration
     assert calibration is not None
     assert calibration.count == CALIBRATION_IMAGES
-    assert len(manifest.artifact("int8.onnx").drift) == 1
+    assert len(manifest.variant("int8.onnx").accuracy) == 1
     card = bundle.read(manifest.auxiliary[0]).decode()
     assert "Limits" in card
     assert str(run.parent) not in card
     assert str(run.parent).encode() not in msgspec.json.encode(manifest)
 
 
-def test_each_artifact_has_thresholds_of_its_own(bundle: Bundle) -> None:
+def test_each_variant_has_thresholds_of_its_own(bundle: Bundle) -> None:
     points = [
-        {point.name: point for point in artifact.operating_points if isinstance(point, VerifyPoint)}
-        for artifact in bundle.manifest.artifacts
+        {point.name: point for point in variant.operating_points if isinstance(point, VerifyPoint)}
+        for variant in bundle.manifest.variants
     ]
     assert all(set(found) == {"eer", "best_accuracy"} for found in points)
     assert points[0]["eer"].threshold != points[1]["eer"].threshold
-    unsupported = [p for p in bundle.manifest.artifacts[1].operating_points if isinstance(p, UnsupportedPoint)]
+    unsupported = [p for p in bundle.manifest.variants[1].operating_points if isinstance(p, UnsupportedPoint)]
     assert [point.name for point in unsupported] == ["fmr_1e-1", "fmr_1e-2", "fmr_1e-3"]
     assert all(point.reason for point in unsupported)  # three people support no false match rate
 
@@ -106,19 +106,19 @@ def test_the_same_run_gives_the_same_bundle(bundle: Bundle, run: Path, tmp_path:
 def test_every_format_is_measured_and_replays_on_every_engine(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("litert_torch", reason="TFLite artifacts are made with the tflite-export extra")
     made = export(run, tmp_path / "all.edge", formats=list(FORMATS), enforce=False, say=lambda _: None)
-    artifacts = {artifact.id: artifact for artifact in made.manifest.artifacts}
-    assert list(artifacts) == [kind.id for kind in kinds(list(FORMATS))]
-    digests = {a.calibration.digest for a in artifacts.values() if a.calibration is not None}
+    variants = {variant.id: variant for variant in made.manifest.variants}
+    assert list(variants) == [kind.id for kind in kinds(list(FORMATS))]
+    digests = {a.calibration.digest for a in variants.values() if a.calibration is not None}
     assert len(digests) == 1, "one set of samples drives every int8 artifact"
-    for name, artifact in artifacts.items():
-        assert any(isinstance(point, VerifyPoint) for point in artifact.operating_points)
-        assert (artifact.calibration is None) == (artifact.precision == "fp32")
-        assert len(artifact.drift) == (name != "fp32.onnx")
+    for name, variant in variants.items():
+        assert any(isinstance(point, VerifyPoint) for point in variant.operating_points)
+        assert (variant.calibration is None) == (variant.precision == "fp32")
+        assert len(variant.accuracy) == (name != "fp32.onnx")
         assert f"| {name} |" in made.read(made.manifest.auxiliary[0]).decode()
-    assert artifacts["int8.tflite"].drift[0].data.endswith("on litert")
+    assert variants["int8.tflite"].accuracy[0].data.endswith("on litert")
     replays = selftest(made, engine="all")
     assert passed(replays), replays
-    assert {replay.artifact_id for replay in replays if replay.status == "pass"} >= set(artifacts) - {"int8-sym.onnx"}
+    assert {replay.variant_id for replay in replays if replay.status == "pass"} >= set(variants) - {"int8-sym.onnx"}
 
 
 def test_a_budget_that_no_mixed_precision_can_keep_stops_the_export(
@@ -167,7 +167,7 @@ def test_what_does_not_pass_can_be_left_out(run: Path, tmp_path: Path, monkeypat
     lines: list[str] = []
     formats = ["onnx", "tensorrt"]
     made = export(run, tmp_path / "some.edge", formats=formats, leave_out=True, say=lines.append)
-    assert [artifact.id for artifact in made.manifest.artifacts] == ["fp32.onnx", "int8-sym.onnx"]
+    assert [variant.id for variant in made.manifest.variants] == ["fp32.onnx", "int8-sym.onnx"]
     assert passed(selftest(made))
     assert sum("int8.onnx is left out" in line for line in lines) == 1
 

@@ -30,7 +30,6 @@ from edge_sdk.preprocess.crop import FaceCrop
 from edge_sdk.runtime.detector import CROP
 from edge_sdk.runtime.selftest import passed, selftest
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
-from edge_sdk.scoring.spoof import liveness
 
 INT8 = Kind("int8", "onnx")
 FUSION = Fusion(
@@ -65,35 +64,35 @@ def scores(bundle: Bundle, artifact: str, pictures: list[Path]) -> list[float]:
 def test_the_bundle_says_what_it_is(bundle: Bundle, live_run: Path) -> None:
     manifest = bundle.manifest
     assert (manifest.task, manifest.modality, manifest.embedding_space_id) == ("spoof", "face", None)
-    assert [artifact.id for artifact in manifest.artifacts] == ["fp32.onnx", "int8.onnx"]
-    assert manifest.inputs[0].source.face == CROP  # type: ignore[union-attr]
-    assert [(output.name, output.shape, output.role) for output in manifest.outputs] == [
+    assert [variant.id for variant in manifest.variants] == ["fp32.onnx", "int8.onnx"]
+    assert manifest.source.face == CROP  # type: ignore[union-attr]
+    assert [(output.name, output.shape, output.role) for output in manifest.graphs[0].outputs] == [
         ("reconstruction", ("batch", 1, 128, 128), "reconstruction")
     ]
     assert manifest.training.data == ("faces",)
-    assert not manifest.data_terms.commercial_use
-    int8 = manifest.artifact("int8.onnx")
+    assert not manifest.data_license.commercial_use
+    int8 = manifest.variant("int8.onnx")
     assert int8.calibration is not None
     assert int8.calibration.count == min(CALIBRATION_IMAGES, len(FinishedRun.read(live_run).people("train").samples))
-    assert [drift.metric for drift in int8.drift] == ["eer"]  # two people cannot support more
+    assert [drift.metric for drift in int8.accuracy] == ["eer"]  # two people cannot support more
     card = bundle.read(manifest.auxiliary[0]).decode()
     for words in ("presentation attack", "APCER print", "APCER screen", "BPCER at APCER 5%", "Attacks of the kinds"):
         assert words in card
     assert str(live_run.parent) not in card
 
 
-def test_each_artifact_has_thresholds_of_its_own(bundle: Bundle, live_run: Path) -> None:
+def test_each_variant_has_thresholds_of_its_own(bundle: Bundle, live_run: Path) -> None:
     people = FinishedRun.read(live_run).people("thresholds")
     live = np.array([sample.genuine for sample in people.samples])
-    for artifact in bundle.manifest.artifacts:
-        *unsupported, eer = artifact.operating_points
+    for variant in bundle.manifest.variants:
+        *unsupported, eer = variant.operating_points
         assert all(isinstance(point, UnsupportedPoint) for point in unsupported)
         assert isinstance(eer, SpoofPoint)
-        found = np.array(scores(bundle, artifact.id, [sample.path for sample in people.samples]))
+        found = np.array(scores(bundle, variant.id, [sample.path for sample in people.samples]))
         assert eer.bpcer.errors == sum(found[live] < eer.threshold)
         assert eer.species.keys() == {"print", "screen"}
         assert sum(rate.errors for rate in eer.species.values()) == sum(found[~live] >= eer.threshold)
-    thresholds = [artifact.operating_points[-1].threshold for artifact in bundle.manifest.artifacts]  # type: ignore[union-attr]
+    thresholds = [variant.operating_points[-1].threshold for variant in bundle.manifest.variants]  # type: ignore[union-attr]
     assert thresholds[0] != thresholds[1]
 
 
@@ -143,8 +142,8 @@ def test_scores_of_several_outputs_and_a_density(
     made = FinishedRun.read(live_run)
     bundle = export(live_run, tmp_path / "fused", enforce=False, say=quiet)
     manifest = bundle.manifest
-    assert manifest.inputs[0].source.face == crop  # type: ignore[union-attr]
-    roles = {output.name: output.role for output in manifest.outputs}
+    assert manifest.source.face == crop  # type: ignore[union-attr]
+    roles = {output.name: output.role for output in manifest.graphs[0].outputs}
     assert roles == {
         "reconstruction": "reconstruction",
         "latent": "latent",
@@ -162,7 +161,7 @@ def test_scores_of_several_outputs_and_a_density(
     live = outputs([sample.path for sample in made.people("train").samples if sample.genuine])["latent"]
     assert mixture.weights @ mixture.means == pytest.approx(live.mean(axis=0), abs=1e-3)  # EM keeps the mean
     pictures = faces_of_the_test(live_run)
-    expected = liveness(FUSION, outputs(pictures), {"latent.npy": mixture})
+    expected = FUSION.score(outputs(pictures), {"latent.npy": mixture})
     assert scores(bundle, "fp32.onnx", pictures) == pytest.approx(expected, rel=1e-3)
     assert passed(selftest(bundle, engine="onnxruntime"))
 
@@ -175,10 +174,10 @@ def test_every_format_is_measured_and_replays_on_every_engine(
     base = recipes.get("ganomaly")
     monkeypatch.setattr(recipes, "get", lambda _: replace(base, score=FUSION))
     made = export(live_run, tmp_path / "all.edge", formats=list(FORMATS), enforce=False, say=quiet)
-    assert [artifact.id for artifact in made.manifest.artifacts] == [kind.id for kind in kinds(list(FORMATS))]
+    assert [variant.id for variant in made.manifest.variants] == [kind.id for kind in kinds(list(FORMATS))]
     replays = selftest(made, engine="all")
     assert passed(replays), replays
-    ran = {replay.artifact_id for replay in replays if replay.status == "pass"}
+    ran = {replay.variant_id for replay in replays if replay.status == "pass"}
     assert ran >= {kind.id for kind in kinds(list(FORMATS))} - {"int8-sym.onnx"}
 
 
@@ -206,7 +205,7 @@ def test_a_budget_that_no_mixed_precision_can_keep_stops_the_export(
     live_run: Path, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The same graph once more takes seconds to translate.
-    monkeypatch.setattr(artifacts, "to_onnx", lambda *_: bundle.read_artifact("fp32.onnx"))
+    monkeypatch.setattr(artifacts, "to_onnx", lambda *_: bundle.read_model("fp32.onnx"))
     strict = replace(recipes.get("ganomaly"), budget=-1.0)
     monkeypatch.setattr(recipes, "get", lambda _: strict)
     with pytest.raises(GuardrailError, match="layers in float"):

@@ -28,7 +28,6 @@ from edge_sdk.manifest import EmbeddingDistance, Fusion, LatentDistance, Lowest
 from edge_sdk.preprocess import apply
 from edge_sdk.preprocess.crop import FaceCrop
 from edge_sdk.runtime.selftest import passed, selftest
-from edge_sdk.scoring.spoof import liveness
 
 Column = NDArray[np.float64]
 
@@ -101,7 +100,7 @@ def test_one_bundle_holds_both(runs: list[Path], tmp_path: Path, monkeypatch: py
         paths = [sample.path for sample in made[0].people("test").samples][::5]
         found = [detector.detect(path).score for path in paths]
     assert manifest.name == "ganomaly-other"
-    assert {output.name: output.role for output in manifest.outputs} == {
+    assert {output.name: output.role for output in manifest.graphs[0].outputs} == {
         "ganomaly.reconstruction": "reconstruction", "other.latent": "latent", "other.latent_reconstructed": "latent"
     }  # fmt: skip
     assert isinstance(manifest.score, Fusion)
@@ -112,7 +111,7 @@ def test_one_bundle_holds_both(runs: list[Path], tmp_path: Path, monkeypatch: py
         with torch.no_grad():
             outputs = one.network.eval().outputs(torch.from_numpy(x), one.recipe.outputs)  # type: ignore[operator]
         named = {name: tensor.numpy() for name, tensor in zip(one.recipe.outputs, outputs, strict=True)}
-        expected += weight * liveness(one.recipe.score, {"image": x} | named)
+        expected += weight * one.recipe.score.score({"image": x} | named)
     assert found == pytest.approx(expected, rel=1e-4)
     assert passed(selftest(tmp_path / "both.edge", engine="onnxruntime"))
 

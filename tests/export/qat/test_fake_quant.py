@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from edge_sdk.calibration.quantization.activation_statistics import ActivationStatistics, observe
+from edge_sdk.calibration.quantization.activation_statistics import ActivationStatistics, collect_statistics
 from edge_sdk.calibration.quantization.onnx_int8 import quantize
 from edge_sdk.errors import ConversionError
 from edge_sdk.export import recipes
@@ -49,7 +49,7 @@ def case(name: str) -> Case:
             nn.init.uniform_(module.running_var, 0.5, 2)
     images = torch.rand(6, *preset.input_shape) * (torch.rand(6, *preset.input_shape) < 0.1)
     model, program = to_onnx_and_torch(network, preset.input_shape)
-    return Case(network, images, program, observe(model, images.numpy()))
+    return Case(network, images, program, collect_statistics(model, images.numpy()))
 
 
 @pytest.mark.parametrize("name", EMBEDDING)
@@ -160,7 +160,7 @@ def test_training_mends_what_int8_breaks() -> None:
 
     def artifact() -> tuple[FakeQuantized, np.ndarray]:
         model, program = to_onnx_and_torch(network, (1, 64, 80))
-        int8 = quantize(observe(model, images.numpy()))
+        int8 = quantize(collect_statistics(model, images.numpy()))
         found = onnxruntime.load(int8, threads=1).run({"image": images.numpy()})["embedding"]
         return FakeQuantized(network, simulate(program, int8)), np.linalg.norm(found - aim.numpy(), axis=1)
 

@@ -146,7 +146,7 @@ def test_the_nano_net_is_small_and_learns_as_its_model() -> None:
     samples = np.random.default_rng(0).random((2, 1, 150, 180), np.float32)  # of zeros, scales would be left out
     for kind in kinds(["onnx"]):
         model = Graphs(nano.network(batch_norm=True).eval(), (1, 150, 180), samples)
-        made = model.float(kind) if kind.precision == "fp32" else model.quantizable(kind).quantize("minmax")
+        made = model.float(kind) if kind.precision == "fp32" else model.quantizer(kind).quantize("minmax")
         assert len(made) <= {"fp32": 300_000, "int8": 100_000}[kind.precision]
 
 

@@ -33,7 +33,6 @@ from edge_sdk.export.training.optimization import schedule_factor
 from edge_sdk.export.training.run import TrainingRun
 from edge_sdk.manifest import LatentDistance
 from edge_sdk.runtime.engines import load_engine
-from edge_sdk.scoring.spoof import liveness
 
 from ..interruption import train_until
 
@@ -184,7 +183,7 @@ def test_scores_of_several_outputs_agree_between_network_and_onnx(score: LatentD
         expected = dict(zip(chosen.outputs, (part(x)), strict=True))
     distance = (expected[score.first] - expected[score.second]).norm(dim=1)
     engine = load_engine("onnxruntime", to_onnx(part, (1, 128, 128), chosen.outputs), "onnx")
-    found = liveness(score, engine.run({"image": x.numpy()}))
+    found = score.score(engine.run({"image": x.numpy()}))
     engine.close()
     assert distance.min() > 0
     assert found == pytest.approx(-distance.numpy(), rel=1e-4)

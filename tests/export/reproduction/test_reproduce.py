@@ -154,7 +154,7 @@ def test_what_was_measured_on_other_weights_or_otherwise_is_measured_again(
 @pytest.fixture
 def tiny_models(tiny_bundle: Bundle) -> dict[str, bytes]:
     """Two equal artifacts that are quickly had."""
-    return dict.fromkeys(("fp32", "int8"), tiny_bundle.read(tiny_bundle.manifest.artifact("fp32.onnx").file))
+    return dict.fromkeys(("fp32", "int8"), tiny_bundle.read_model("fp32.onnx"))
 
 
 def test_cross_validation_pools_every_writer_once(

@@ -73,7 +73,7 @@ def test_int8_is_small(name: str, limit: int) -> None:
     part = chosen.inference_model(chosen.network().eval())
     graphs = Graphs(part, (1, 128, 128), np.zeros((1, 1, 128, 128), np.float32), chosen.outputs)
     (int8,) = (kind for kind in kinds(["int8.onnx"]) if kind.precision == "int8")
-    assert len(graphs.quantizable(int8).quantize("minmax")) < limit
+    assert len(graphs.quantizer(int8).quantize("minmax")) < limit
 
 
 def test_the_verdict_is_one_logit_and_learns_from_it() -> None:

@@ -25,7 +25,7 @@ PICTURES = np.random.default_rng(0).random((3, 1, 150, 180), dtype=np.float32)
 
 @pytest.fixture
 def model(tiny_bundle: Bundle) -> bytes:
-    return tiny_bundle.read_artifact("fp32.onnx")
+    return tiny_bundle.read_model("fp32.onnx")
 
 
 @pytest.mark.parametrize(("artifact", "tolerance"), [("fp32.onnx", 1e-5), ("int8.onnx", 0.02)])
@@ -103,7 +103,7 @@ def test_a_closed_engine_does_not_run(model: bytes) -> None:
 def test_int8_is_refused_where_it_would_saturate(model: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "int8_saturates", lambda: True)
     with pytest.raises(EngineError, match="onnxruntime"):
-        load_engine("openvino", SHIPPED.read_artifact("int8.onnx"), "onnx")
+        load_engine("openvino", SHIPPED.read_model("int8.onnx"), "onnx")
     load_engine("openvino", model, "onnx")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +25,8 @@ from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.preprocess import apply
 from edge_sdk.runtime.detector import CROP
 from edge_sdk.runtime.engines import load_engine
+from edge_sdk.scoring.base import Array
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
-from edge_sdk.scoring.spoof import Array, liveness, members
 from edge_sdk.tables import Table
 
 MEASURING = ("validation", "thresholds", "guardrail", "test")
@@ -43,8 +42,6 @@ UNNAMED = "attack"
 GOLDEN_TOLERANCE: dict[manifest.Precision, float] = {"fp32": 0.005, "int8": 0.1, "int8-io": 0.1, "int8-sym": 0.1}
 LEAST_TOLERANCE = 1e-7  # scores are rounded to eight decimals
 
-Role = Literal["reconstruction", "latent", "features", "logit"]
-
 
 @dataclass(frozen=True, eq=False)
 class SpoofEvaluator:
@@ -59,7 +56,7 @@ class SpoofEvaluator:
 
     trained: FinishedRun
     graphs: Graphs
-    score: manifest.Score
+    score: manifest.AnyScore
     unit: str = "1 - correlation with the float scores"
     _scored: dict[tuple[bytes, str], Array] = field(default_factory=dict)
 
@@ -147,7 +144,7 @@ class SpoofEvaluator:
             source=manifest.Image(color="gray", face=self.trained.recipe.face or CROP),
             outputs=tuple(
                 manifest.Output(name=name, shape=("batch", *shapes[name]), role=role)
-                for name, role in dict(_roles(self.score)).items()
+                for name, role in self.score.roles.items()
             ),
             score=self.score,
             files={path: mixture.encode() for path, mixture in self.densities.items()},
@@ -162,8 +159,7 @@ class SpoofEvaluator:
     @cached_property
     def densities(self) -> Mapping[str, GaussianMixture]:
         """By path, as a device reads them."""
-        likelihoods = (member for member in members(self.score) if isinstance(member, manifest.LatentLikelihood))
-        return {member.density: self._fitted(member.output) for member in likelihoods}
+        return {path: self._fitted(output) for path, output in self.score.density_outputs.items()}
 
     def _fitted(self, output: str) -> GaussianMixture:
         from edge_sdk.export.networks import gaussian_mixture  # scikit-learn, which few scores need
@@ -187,7 +183,7 @@ class SpoofEvaluator:
     def _judge(self, kind: Kind, model: bytes, pictures: NDArray[np.uint8]) -> Array:
         """``(N,)`` scores of pre-processed pictures ``(N, H, W)``."""
         made = run(model, pictures, engine=kind.engine, format=kind.format)
-        return np.concatenate([liveness(self.score, tensors, self.densities) for tensors in made])
+        return np.concatenate([self.score.score(tensors, self.densities) for tensors in made])
 
     def _describe(self, role: str) -> str:
         """Whose pictures were scored, for the manifest."""
@@ -200,21 +196,6 @@ def _rates(scores: AttackScores, threshold: float) -> Iterator[str]:
     live, *attacks = scores.classes()
     for chosen, wrong in (*((attack, passed) for attack in attacks), (live, ~passed)):
         yield interval(rate(wrong[chosen], scores.presented.subjects[chosen]))
-
-
-def _roles(score: manifest.Score) -> Iterator[tuple[str, Role]]:
-    """The outputs that a score names, and what their numbers mean."""
-    for member in members(score):
-        match member:
-            case manifest.Reconstruction():
-                yield member.output, "reconstruction"
-            case manifest.DecisionHead():
-                yield member.output, "logit"
-            case manifest.LatentLikelihood():
-                yield member.output, "latent"
-            case manifest.LatentDistance():
-                role: Role = "features" if "features" in member.first else "latent"
-                yield from ((member.first, role), (member.second, role))
 
 
 def _require_both(people: Dataset, role: str) -> None:

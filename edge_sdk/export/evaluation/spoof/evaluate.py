@@ -150,7 +150,7 @@ def evaluate(
             default: SpoofPoint | None = detector.operating_point
         except OperatingPointError:
             default = None
-        opened, artifact, engine = detector.bundle, detector.artifact, detector.engine
+        opened, artifact, engine = detector.bundle, detector.variant, detector.engine
         compared = compared_output(opened.manifest)
         samples, examples = score_samples(detector, data.samples, compared, seed=seed, progress=progress)
     scored = [picture for picture in samples if picture.scored]

@@ -14,7 +14,7 @@ from edge_sdk.export.evaluation.html import CaptionedPictures, file_thumbnail, s
 from edge_sdk.export.evaluation.pictures import PictureGroup, Stages
 from edge_sdk.export.evaluation.spoof.evaluate import Mistake, SpoofEvaluation
 from edge_sdk.export.evaluation.spoof.samples import ExampleSample
-from edge_sdk.manifest import Manifest
+from edge_sdk.manifest import SAMPLE, Manifest
 from edge_sdk.preprocess import Image
 
 FULL_DIFFERENCE = 0.5
@@ -39,7 +39,7 @@ def reconstructions(evaluation: SpoofEvaluation) -> list[PictureGroup] | None:
 def stages(evaluation: SpoofEvaluation) -> Stages:
     """Of each data set's live faces and species the first example, after each operation."""
     firsts = {example.sample: example.face for _, (example, *_) in _by_class(evaluation.examples)}
-    return pictures.stages(evaluation.manifest.inputs[0].preprocessing, list(firsts), firsts.__getitem__)
+    return pictures.stages(evaluation.manifest.preprocessing, list(firsts), firsts.__getitem__)
 
 
 def mistakes(evaluation: SpoofEvaluation) -> list[PictureGroup]:
@@ -62,8 +62,7 @@ def mistakes(evaluation: SpoofEvaluation) -> list[PictureGroup]:
 
 def _reconstruction(manifest: Manifest) -> tuple[str, str] | None:
     """Input and reconstruction by name."""
-    made = next((output.name for output in manifest.outputs if output.role == "reconstruction"), None)
-    return (manifest.inputs[0].name, made) if made else None
+    return next(((SAMPLE, made) for made in manifest.outputs("reconstruction")), None)
 
 
 def _by_class(examples: Sequence[ExampleSample]) -> Iterable[tuple[tuple[str, str], list[ExampleSample]]]:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
-from edge_sdk.manifest import Manifest
+from edge_sdk.manifest import SAMPLE, Manifest
 from edge_sdk.runtime.engines import Tensors
+from edge_sdk.scoring.base import Role
 
 POINTS = 600
 """Pictures that are drawn: t-SNE takes seconds for them, and more would hide each other."""
@@ -64,10 +65,10 @@ class Projection:
 
 def compared_output(manifest: Manifest) -> ComparedOutput | None:
     """Latents where the model puts them out, else features, else the error map; None for a model with none of them."""
-    for role in ("latent", "features", "reconstruction"):
-        for output in manifest.outputs:
-            if output.role == role:
-                return ComparedOutput(output.name, manifest.inputs[0].name if role == "reconstruction" else None)
+    roles: tuple[Role, ...] = ("latent", "features", "reconstruction")
+    for role in roles:
+        for name in manifest.outputs(role):
+            return ComparedOutput(name, SAMPLE if role == "reconstruction" else None)
     return None
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from edge_sdk.calibration.thresholds import rate
 from edge_sdk.export.evaluation.spoof.samples import ScoredSample
 from edge_sdk.manifest import Rate
-from edge_sdk.results import SpoofDecision, Verdict
+from edge_sdk.results import SpoofDecision, StreamDecision
 from edge_sdk.runtime.faces import Tracker
 from edge_sdk.runtime.temporal import Limits, Observation, Rule, TemporalDecision
 
@@ -71,7 +71,7 @@ class SessionSummary:
     latency: DecisionLatency | None
 
 
-def replay(frames: Sequence[ScoredSample], rule: Rule, limits: Limits, frame_rate: float) -> Iterator[Verdict]:
+def replay(frames: Sequence[ScoredSample], rule: Rule, limits: Limits, frame_rate: float) -> Iterator[StreamDecision]:
     """The verdict after each frame of a stream of `frame_rate` frames a second."""
     tracker, decision = Tracker(gap_s=limits.gap_s), TemporalDecision(rule, limits)
     last: bytes | None = None

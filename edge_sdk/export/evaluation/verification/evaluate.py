@@ -125,7 +125,7 @@ def evaluate(
             default: VerifyPoint | None = verifier.operating_point
         except OperatingPointError:
             default = None
-        opened, artifact, engine = verifier.bundle, verifier.artifact, verifier.engine
+        opened, artifact, engine = verifier.bundle, verifier.variant, verifier.engine
     score = opened.manifest.score
     assert isinstance(score, EmbeddingDistance), "the verifier takes no other"
     points = {p.name: p.threshold for p in artifact.operating_points if isinstance(p, VerifyPoint)}
@@ -172,7 +172,7 @@ def evaluate(
     return VerificationEvaluation(
         report=report,
         scores=tuple(scores for _, scores in measurements),
-        operations=opened.manifest.inputs[0].preprocessing,
+        operations=opened.manifest.preprocessing,
         examples=tuple(itertools.chain.from_iterable(_examples(embedded.of(name).samples) for name in names)),
     )
 

@@ -2,7 +2,7 @@
 
 Networks are built strongly typed, which is the only way of TensorRT 11: Q/DQ nodes decide what runs in int8, all else
 keeps the type it has in the file, and no calibrator takes part. TF32 is switched off. So an artifact computes what its
-error rates were measured with. :class:`Options` gives that up on request, where the installed version can.
+error rates were measured with. :class:`BuildOptions` gives that up on request, where the installed version can.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LOG = logging.getLogger(__name__)
 _OUT_OF_MEMORY = re.compile(r"out ?of ?memory|memory allocation|insufficient memory", re.IGNORECASE)
 _NOISE = re.compile(r"Cuda Runtime|^\s*$|^Invalid Node")  # follows every complaint on machines without a GPU
 
-Progress = Callable[[str, int, int], None]
+BuildProgress = Callable[[str, int, int], None]
 """Called with a phase's name, the steps done and all its steps."""
 
 OLDEST = 10
@@ -63,7 +63,7 @@ VERSION = f"{NAME} {trt.__version__}"
 
 
 @dataclass(frozen=True)
-class Options:
+class BuildOptions:
     """What a build may trade for speed; both change scores, so measure operating points of your own.
 
     Attributes:
@@ -76,7 +76,7 @@ class Options:
     dla_core: int | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Options:
+    def parse(cls, text: str) -> BuildOptions:
         """Read ``fp16,dla=0``; raise ``UsageError`` for anything else."""
         fp16, core = False, None
         for word in filter(None, text.replace(" ", "").split(",")):
@@ -89,7 +89,7 @@ class Options:
         return cls(fp16, core)
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Options:
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> BuildOptions:
         """Read ``EDGE_SDK_TENSORRT``, such as ``fp16,dla=0``."""
         return cls.parse(environment.get("EDGE_SDK_TENSORRT", ""))
 
@@ -122,9 +122,9 @@ class Log(trt.ILogger):  # type: ignore[misc, name-defined]  # the vendor's modu
 
 def build(
     model: bytes,
-    options: Options | None = None,
+    options: BuildOptions | None = None,
     *,
-    progress: Progress | None = None,
+    progress: BuildProgress | None = None,
     timings: bytes | None = None,
 ) -> tuple[bytes, bytes]:
     """Build an engine for single pictures; takes seconds to minutes.
@@ -145,7 +145,7 @@ def build(
         DeviceMemoryError: The GPU is out of memory.
         EngineError: Any other failure.
     """
-    log, options = Log(), options or Options()
+    log, options = Log(), options or BuildOptions()
     try:
         return _build(model, options, log, progress, timings)
     except EdgeSdkError:
@@ -164,10 +164,10 @@ def check(model: bytes) -> None:
 
 
 def _build(
-    model: bytes, options: Options, log: Log, progress: Progress | None, timings: bytes | None
+    model: bytes, options: BuildOptions, log: Log, progress: BuildProgress | None, timings: bytes | None
 ) -> tuple[bytes, bytes]:
     builder = trt.Builder(log)
-    weak = options != Options()
+    weak = options != BuildOptions()
     strongly_typed = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     network = builder.create_network(0 if weak or strongly_typed is None else 1 << int(strongly_typed))
     _parse(model, network, log)
@@ -219,8 +219,8 @@ def _single_pictures(builder: Any, network: Any) -> Any:
     return profile
 
 
-def _apply(options: Options, builder: Any, network: Any, config: Any) -> None:
-    if options == Options():
+def _apply(options: BuildOptions, builder: Any, network: Any, config: Any) -> None:
+    if options == BuildOptions():
         return
     flags = trt.BuilderFlag
     if options.fp16 and not hasattr(flags, "FP16"):
@@ -241,7 +241,7 @@ def _apply(options: Options, builder: Any, network: Any, config: Any) -> None:
 class _Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]  # the vendor's module is untyped
     """Passes TensorRT's phases on. An exception of the callback, Ctrl-C too, stops the build and is kept."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: BuildProgress) -> None:
         trt.IProgressMonitor.__init__(self)
         self.failure: BaseException | None = None
         self._progress = progress

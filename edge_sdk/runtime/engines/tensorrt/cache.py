@@ -22,7 +22,7 @@ _MAX_HEADER = 64 * 1024
 _LOG = logging.getLogger(__name__)
 
 
-class Key(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EngineKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that a compiled engine depends on."""
 
     model: str  # its SHA-256
@@ -34,7 +34,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    key: Key
+    key: EngineKey
     size: int
     sha256: str
 
@@ -45,7 +45,7 @@ class Cache:
 
     folder: Path | None = None
 
-    def path(self, key: Key) -> Path:
+    def path(self, key: EngineKey) -> Path:
         """Where the engine of this model and these options lies; whatever was built for another device is replaced.
 
         ``FileNotFoundError`` where there is no cache folder, see :func:`edge_sdk.files.cache_folder`.
@@ -54,7 +54,9 @@ class Cache:
         folder = files.cache_folder() / "tensorrt" if self.folder is None else self.folder
         return folder / f"{key.model[:32]}-{options}.engine"
 
-    def get(self, key: Key, build: Callable[[], bytes], usable: Callable[[bytes], bool] = lambda _: True) -> bytes:
+    def get(
+        self, key: EngineKey, build: Callable[[], bytes], usable: Callable[[bytes], bool] = lambda _: True
+    ) -> bytes:
         """Return the engine from disk, or build and store it.
 
         An engine of another TensorRT, GPU or driver, a damaged one, and one that is not ``usable`` is built anew. Where
@@ -66,7 +68,7 @@ class Cache:
             self.put(key, payload)
         return payload
 
-    def peek(self, key: Key) -> bytes | None:
+    def peek(self, key: EngineKey) -> bytes | None:
         """Return what is stored for exactly this key, or None."""
         try:
             return read(self.path(key), key)
@@ -76,7 +78,7 @@ class Cache:
             _LOG.info("not used: %s", exc)
         return None
 
-    def put(self, key: Key, payload: bytes) -> None:
+    def put(self, key: EngineKey, payload: bytes) -> None:
         """Store, or warn that this cannot be."""
         try:
             write(self.path(key), key, payload)
@@ -88,7 +90,7 @@ class Cache:
             )
 
 
-def read(path: Path, key: Key) -> bytes:
+def read(path: Path, key: EngineKey) -> bytes:
     """Return the payload of a file.
 
     Raises:
@@ -114,7 +116,7 @@ def read(path: Path, key: Key) -> bytes:
     return payload
 
 
-def write(path: Path, key: Key, payload: bytes) -> None:
+def write(path: Path, key: EngineKey, payload: bytes) -> None:
     """Write or replace a file atomically: readers see the old one or the new one. Raises ``OSError``."""
     header = msgspec.json.encode(_Header(key, len(payload), hashlib.sha256(payload).hexdigest()))
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # an engine is code: nobody else may put one there

@@ -2,7 +2,7 @@
 
 Takes ``int8-sym.onnx`` and ``fp32.onnx`` artifacts. The engine is built on first use, on this very device, and kept in
 the cache folder (see :mod:`edge_sdk.runtime.engines.tensorrt.cache`); ``EDGE_SDK_TENSORRT`` (``fp16,dla=0``) sets
-:class:`edge_sdk.runtime.engines.tensorrt.build.Options`. On a Jetson TensorRT comes with JetPack: install
+:class:`edge_sdk.runtime.engines.tensorrt.build.BuildOptions`. On a Jetson TensorRT comes with JetPack: install
 ``python3-libnvinfer`` and make the virtual environment with ``--system-site-packages``.
 """
 
@@ -19,8 +19,8 @@ import numpy as np
 from edge_sdk.errors import EngineError
 from edge_sdk.runtime.engines import TensorInfo, Tensors
 from edge_sdk.runtime.engines.checks import checked
-from edge_sdk.runtime.engines.tensorrt.build import VERSION, Log, Options, Progress, build, trt
-from edge_sdk.runtime.engines.tensorrt.cache import Cache, Key
+from edge_sdk.runtime.engines.tensorrt.build import VERSION, BuildOptions, BuildProgress, Log, build, trt
+from edge_sdk.runtime.engines.tensorrt.cache import Cache, EngineKey
 from edge_sdk.runtime.engines.tensorrt.cuda import Cuda
 
 _LOG = logging.getLogger(__name__)
@@ -92,8 +92,8 @@ def load(
     model: bytes,
     *,
     threads: int,
-    options: Options | None = None,
-    progress: Progress | None = None,
+    options: BuildOptions | None = None,
+    progress: BuildProgress | None = None,
     cache: Cache | None = None,
 ) -> TensorRtEngine:
     """Load an ONNX model: take its engine from the cache, or build it, which takes seconds to minutes.
@@ -111,7 +111,7 @@ def load(
             :func:`edge_sdk.runtime.engines.tensorrt.build.build`.
     """
     del threads
-    options = Options.from_environment() if options is None else options
+    options = BuildOptions.from_environment() if options is None else options
     cache = Cache() if cache is None else cache
     cuda = Cuda()
     try:
@@ -123,9 +123,11 @@ def load(
         raise
 
 
-def _from_cache(model: bytes, cuda: Cuda, options: Options, progress: Progress, cache: Cache) -> tuple[Any, Log]:
+def _from_cache(
+    model: bytes, cuda: Cuda, options: BuildOptions, progress: BuildProgress, cache: Cache
+) -> tuple[Any, Log]:
     gpu = cuda.gpu()
-    key = Key(
+    key = EngineKey(
         model=hashlib.sha256(model).hexdigest(),
         builder=VERSION,
         gpu=gpu.name,

@@ -27,7 +27,7 @@ from edge_sdk.export.evaluation.spoof.evaluate import evaluate
 from edge_sdk.export.evaluation.spoof.measurements import APCER_TARGETS
 from edge_sdk.export.evaluation.spoof.projection import compared_output, project
 from edge_sdk.export.evaluation.spoof.sessions import SessionDecision, replay, summarise
-from edge_sdk.manifest import DecisionHead, Image, Input, Output, Rate, Reconstruction, SpoofPoint, UnsupportedPoint
+from edge_sdk.manifest import DecisionHead, Input, Output, Rate, Reconstruction, SpoofPoint, UnsupportedPoint
 from edge_sdk.preprocess.crop import Box
 from edge_sdk.results import SpoofDecision
 from edge_sdk.runtime.temporal import KOfN, Limits
@@ -79,9 +79,10 @@ def spoof_bundle(make_bundle):
             operating_points={"fp32": points},
             task="spoof",
             modality="face",
-            inputs=(Input(name="image", shape=("batch", 1, SIDE, SIDE), source=Image(), preprocessing=pipeline),),
+            preprocessing=pipeline,
+            inputs=(Input(name="image", shape=("batch", 1, SIDE, SIDE)),),
             outputs=described,
-            score=score or Reconstruction(input="image", output="reconstruction", norm="l2"),
+            score=score or Reconstruction(input="model.image", output="model.reconstruction", norm="l2"),
             embedding_space_id=None,
         )
 
@@ -211,7 +212,7 @@ def test_bpcer_at_an_apcer_by_trying_every_threshold(bundle, folders, tmp_path):
 
 
 def test_rates_at_the_bundles_thresholds_by_counting(evaluation, bundle):
-    expected = {p.name: p.threshold for p in bundle.manifest.artifacts[0].operating_points if hasattr(p, "threshold")}
+    expected = {p.name: p.threshold for p in bundle.manifest.variants[0].operating_points if hasattr(p, "threshold")}
     rows = {(entry.data, entry.point): entry for entry in evaluation.report.points}
     assert {key: entry.threshold for key, entry in rows.items()} == {
         (name, point): threshold for name in ("mine", "others", "all") for point, threshold in expected.items()
@@ -408,7 +409,7 @@ def test_what_pictures_are_compared_by(spoof_bundle, bundle):
     expected = np.zeros((16, 16))
     expected[3, 5] = 0.25
     np.testing.assert_allclose(error.point(tensors), expected.ravel())
-    head = DecisionHead(output="logit", activation="sigmoid", genuine_index=0)
+    head = DecisionHead(output="model.logit", activation="sigmoid", genuine_index=0)
     assert compared_output(spoof_bundle(outputs=("logit",), score=head).manifest) is None
 
 
@@ -426,7 +427,7 @@ def test_layout_is_a_projection_on_the_directions_of_most_variance():
 
 
 def test_a_head_alone_has_neither_latents_nor_reconstructions(spoof_bundle, data):
-    head = DecisionHead(output="logit", activation="sigmoid", genuine_index=0)
+    head = DecisionHead(output="model.logit", activation="sigmoid", genuine_index=0)
     found = measured(spoof_bundle(point("eer", 0.5), outputs=("logit",), score=head), data, replicates=5)
     page = report.html(found)
     assert "Left out: the artifact puts out neither latents" in page

@@ -139,7 +139,7 @@ def test_statistics_equal_scikit_learn(evaluation):
 
 
 def test_thresholds_come_from_the_bundle(evaluation, bundle):
-    expected = {p.name: p.threshold for p in bundle.manifest.artifact("fp32.onnx").operating_points}
+    expected = {p.name: p.threshold for p in bundle.manifest.variant("fp32.onnx").operating_points}
     for measurement in evaluation.report.measurements:
         assert {p.name: p.threshold for p in measurement.points} == expected
     assert evaluation.report.threshold == expected["eer"]
@@ -251,7 +251,7 @@ def test_written_files(evaluation, tmp_path):
 def test_pictures_on_their_way_to_the_network(evaluation, bundle):
     page = report.html(evaluation)
     stages = page[page.index('<table class="stages">') :].partition("</table>")[0]
-    operations = bundle.manifest.inputs[0].preprocessing
+    operations = bundle.manifest.preprocessing
     assert [sample.subject for sample in evaluation.examples] == [
         f"{d}/w{k}" for d in ("first", "second") for k in range(3)
     ]

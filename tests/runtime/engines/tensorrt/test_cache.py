@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from edge_sdk.errors import ForeignEngineError
-from edge_sdk.runtime.engines.tensorrt.cache import Cache, Key, read, write
+from edge_sdk.runtime.engines.tensorrt.cache import Cache, EngineKey, read, write
 
-KEY = Key(
+KEY = EngineKey(
     model="ab" * 32,
     builder="tensorrt 10.7.0",
     gpu="Orin",

@@ -30,7 +30,7 @@ except (ImportError, EngineVersionError) as exc:  # neither tensorrt nor tensorr
     pytest.skip(f"needs TensorRT 10 or newer, or TensorRT for RTX: {exc}", allow_module_level=True)
 
 from edge_sdk.runtime.engines.tensorrt import engine as module
-from edge_sdk.runtime.engines.tensorrt.build import Log, Options, build, check
+from edge_sdk.runtime.engines.tensorrt.build import BuildOptions, Log, build, check
 from edge_sdk.runtime.engines.tensorrt.cache import Cache
 from edge_sdk.runtime.engines.tensorrt.cuda import Cuda
 
@@ -52,7 +52,7 @@ builds_here = pytest.mark.skipif(
     reason="TensorRT parses and builds with a GPU only, TensorRT for RTX without one too",
 )
 
-FLOAT = Bundle.open("deepsign").read_artifact("fp32.onnx")
+FLOAT = Bundle.open("deepsign").read_model("fp32.onnx")
 SAMPLES = np.random.default_rng(0).random((2, 1, 150, 180), dtype=np.float32)
 
 
@@ -97,7 +97,7 @@ def test_an_unknown_operator_is_named() -> None:
 @builds_here
 @pytest.mark.parametrize(("axis", "size", "taken"), [(2, "height", False), (0, 1, True), (0, 2, False)])
 def test_only_the_batch_may_be_free(tiny_bundle: Bundle, axis: int, size: int | str, taken: bool) -> None:
-    graph = onnx.load_from_string(tiny_bundle.read_artifact("fp32.onnx"))
+    graph = onnx.load_from_string(tiny_bundle.read_model("fp32.onnx"))
     for value in (*graph.graph.input, *graph.graph.output)[: 2 if axis == 0 else 1]:
         dimension = value.type.tensor_type.shape.dim[axis]
         if isinstance(size, int):
@@ -151,17 +151,17 @@ def test_a_build_tells_how_far_it_is_and_can_be_stopped() -> None:
 
 @pytest.mark.parametrize(
     ("text", "options"),
-    [("", Options()), ("fp16", Options(fp16=True)), ("fp16, dla=1", Options(fp16=True, dla_core=1))],
+    [("", BuildOptions()), ("fp16", BuildOptions(fp16=True)), ("fp16, dla=1", BuildOptions(fp16=True, dla_core=1))],
 )
-def test_options_are_read_and_written(text: str, options: Options) -> None:
-    assert Options.from_environment({"EDGE_SDK_TENSORRT": text}) == options
-    assert Options.parse(str(options)) == options
+def test_options_are_read_and_written(text: str, options: BuildOptions) -> None:
+    assert BuildOptions.from_environment({"EDGE_SDK_TENSORRT": text}) == options
+    assert BuildOptions.parse(str(options)) == options
 
 
 @pytest.mark.parametrize("text", ["int8", "dla", "dla=x", "dla=-1"])
 def test_unknown_options_are_usage_errors(text: str) -> None:
     with pytest.raises(UsageError, match="fp16 and dla=N"):
-        Options.parse(text)
+        BuildOptions.parse(text)
 
 
 @builds_here
@@ -172,7 +172,7 @@ def test_options_that_the_installed_version_has_not(option: str, says: str) -> N
     if option == "dla=0" and build_module.trt.Builder(Log()).num_DLA_cores:
         pytest.skip("this device has it")
     with pytest.raises(UsageError, match=says):
-        build(FLOAT, Options.parse(option))
+        build(FLOAT, BuildOptions.parse(option))
 
 
 def test_version_10_is_asked_for_half_precision_the_old_way() -> None:
@@ -193,7 +193,7 @@ def test_version_10_is_asked_for_half_precision_the_old_way() -> None:
     config = Config()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build_module, "trt", version_10)
-        build_module._apply(Options(fp16=True, dla_core=1), SimpleNamespace(num_DLA_cores=2), network, config)
+        build_module._apply(BuildOptions(fp16=True, dla_core=1), SimpleNamespace(num_DLA_cores=2), network, config)
     assert sorted(config.flags) == ["fp16", "gpu fall-back", "int8"]
     assert (config.default_device_type, config.DLA_core) == ("dla", 1)
 
@@ -285,7 +285,7 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The timing caches that each build was given."""
     given: list[bytes] = []
 
-    def fake(model: bytes, options: Options, *, progress: object, timings: bytes) -> tuple[bytes, bytes]:
+    def fake(model: bytes, options: BuildOptions, *, progress: object, timings: bytes) -> tuple[bytes, bytes]:
         given.append(timings)
         return b"plan %d" % len(given), b"timings %d" % len(given)
 
@@ -322,7 +322,7 @@ def test_the_second_start_does_not_build(gpu: FakeDriver, builds: list[bytes], c
     for _ in range(3):
         module.load(b"model", threads=1, cache=cache).close()
     assert builds == [b""]
-    module.load(b"model", threads=1, cache=cache, options=Options(fp16=True)).close()
+    module.load(b"model", threads=1, cache=cache, options=BuildOptions(fp16=True)).close()
     module.load(b"other", threads=1, cache=cache).close()
     assert builds == [b"", b"timings 1", b"timings 2"]
 
@@ -379,6 +379,6 @@ def test_a_real_gpu_computes_what_onnxruntime_computes(
     model = FLOAT if precision == "fp32" else symmetric
     expected = load_engine("onnxruntime", model, "onnx").run({"image": SAMPLES})["embedding"]
     for _ in range(2):  # built, then from the cache
-        engine = module.load(model, threads=1, options=Options(), cache=cache)
+        engine = module.load(model, threads=1, options=BuildOptions(), cache=cache)
         np.testing.assert_allclose(engine.run({"image": SAMPLES})["embedding"], expected, atol=tolerance)
         engine.close()

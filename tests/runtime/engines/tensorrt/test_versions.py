@@ -12,7 +12,7 @@ import pytest
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineVersionError, MissingEngineError
-from edge_sdk.runtime.engines import ENGINES, installed, load_engine, usable
+from edge_sdk.runtime.engines import ENGINES, installed, load_engine, tensorrt, usable
 from edge_sdk.runtime.selection import choose
 
 BUILD = "edge_sdk.runtime.engines.tensorrt.build"
@@ -30,9 +30,10 @@ def vendor(version: str) -> ModuleType:
 def _none_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("tensorrt", "tensorrt_rtx"):
         monkeypatch.setitem(sys.modules, name, None)  # makes its import fail
-    for name in (BUILD, ENGINE):
-        monkeypatch.setitem(sys.modules, name, ModuleType(name))  # so that what a test imports is forgotten after it
+    for name in (BUILD, ENGINE):  # what a test imports is forgotten after it, by the package above it too
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
         monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setattr(tensorrt, name.rpartition(".")[2], None, raising=False)
 
 
 def test_a_missing_package_names_the_extra() -> None:

@@ -1,0 +1,209 @@
+"""Writing a bundle: atomically. Whatever kills the writer, the old bundle or the new one can be opened, whole."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import stat
+import struct
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import final
+
+from edge_sdk.bundle.reader import SUFFIX, Bundle, retired
+from edge_sdk.errors import BundleError
+from edge_sdk.manifest import MANIFEST_PATH, FileEntry, Manifest, encode
+
+if sys.platform != "win32":
+    import fcntl
+
+ALIGNMENT = 4096  # a memory page, so that a member can be mapped
+
+_ALIGNMENT_FIELD = 0xD935  # the extra field that Android's zipalign pads with
+
+
+@final
+class BundleWriter:
+    """Write a bundle atomically; a ``.edge`` destination becomes one file, any other a folder.
+
+    ::
+
+        with BundleWriter("deepsign.edge") as writer:
+            entry = writer.add("model.fp32.onnx", data)
+            bundle = writer.finish(Manifest(...))
+
+    Files gather in a hidden folder beside the destination. :meth:`finish` reads all of them back and renames; without
+    it, nothing changes. What a killed writer left behind is cleared by the next one. An existing bundle is replaced as
+    a whole, with files that its manifest does not list. Failures of the disk stay ``OSError``.
+    """
+
+    def __init__(self, destination: str | os.PathLike[str], overwrite: bool = True) -> None:
+        self.destination = Path(os.path.realpath(destination))
+        self._overwrite = overwrite
+        self._entries: list[FileEntry] = []
+        self._clean_up = contextlib.ExitStack()
+        self._staging: Path | None = None
+
+    def __enter__(self) -> BundleWriter:
+        parent, name = self.destination.parent, self.destination.name
+        parent.mkdir(parents=True, exist_ok=True)
+        prefix = f".{name}.new-"
+        _clear_abandoned([path for path in parent.iterdir() if path.name.startswith(prefix)])
+        staging = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        self._clean_up.callback(shutil.rmtree, staging, ignore_errors=True)
+        self._clean_up.enter_context(_lock(staging))
+        self._staging = staging
+        try:
+            self._settle(staging)
+            self._check_destination()
+            (staging / "bundle").mkdir()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._staging = None
+        self._clean_up.close()
+
+    def add(self, path: str, data: bytes) -> FileEntry:
+        """Write one file and return its entry for the manifest; an unsafe or repeated path raises ``BundleError``."""
+        entry = FileEntry(path=path, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+        target = self._open_staging() / "bundle" / path
+        if target.exists():
+            raise BundleError(f"{path} was added before")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write(target, data)
+        self._entries.append(entry)
+        return entry
+
+    def finish(self, manifest: Manifest) -> Bundle:
+        """Put the bundle in its place and open it; ``manifest`` must list exactly the files that were added."""
+        staging = self._open_staging()
+        difference = set(manifest.files) ^ set(self._entries)
+        if difference:
+            names = ", ".join(sorted({entry.path for entry in difference}))
+            raise BundleError(f"the manifest and the added files differ in {names}")
+        ready = staging / "bundle"
+        _write(ready / MANIFEST_PATH, encode(manifest))
+        if self.destination.suffix == SUFFIX:
+            ready = _write_archive(ready, [MANIFEST_PATH, *(e.path for e in self._entries)], staging / "bundle.edge")
+        staged = Bundle.open(ready)
+        for entry in manifest.files:
+            staged.read(entry)
+        _sync_folders(staging)
+        self._publish(ready, staging)
+        self.__exit__(None, None, None)
+        return Bundle.open(self.destination)
+
+    def _open_staging(self) -> Path:
+        if self._staging is None:
+            raise BundleError("the writer is not open: use it once, in a with statement")
+        return self._staging
+
+    def _check_destination(self) -> None:
+        path = self.destination
+        if not path.exists():
+            return
+        if not self._overwrite:
+            raise BundleError(f"{path} exists")
+        if path.suffix == SUFFIX:
+            replaceable = path.is_file()
+        else:
+            replaceable = path.is_dir() and ((path / MANIFEST_PATH).exists() or not any(path.iterdir()))
+        if not replaceable:
+            raise BundleError(f"{path} exists and is no bundle: not replaced")
+
+    def _publish(self, ready: Path, staging: Path) -> None:
+        self._check_destination()
+        old = retired(self.destination)
+        if ready.is_file():
+            ready.replace(self.destination)
+        else:
+            # A folder cannot replace a folder in one step everywhere. Between the two renames the old bundle is found
+            # under its retired name, both by readers and by the next writer.
+            if self.destination.exists():
+                self.destination.rename(old)
+            try:
+                ready.rename(self.destination)
+            finally:
+                self._settle(staging)
+        _sync(self.destination.parent)
+
+    def _settle(self, staging: Path) -> None:
+        """Bring a retired bundle back if no new one took its place, else throw it away."""
+        old = retired(self.destination)
+        if old.exists():
+            gone = Path(tempfile.mkdtemp(dir=staging)) / "old"
+            old.rename(gone if self.destination.exists() else self.destination)
+
+
+def pack(bundle: Bundle, destination: str | os.PathLike[str], overwrite: bool = True) -> Bundle:
+    """Copy a bundle, checking every file, to a folder or a ``.edge`` file."""
+    with BundleWriter(destination, overwrite) as writer:
+        for entry in bundle.manifest.files:
+            writer.add(entry.path, bundle.read(entry))
+        return writer.finish(bundle.manifest)
+
+
+def _write_archive(folder: Path, paths: list[str], target: Path) -> Path:
+    """Store files in one zip, each member's data at a multiple of ``ALIGNMENT``; the same files give the same bytes."""
+    with target.open("xb") as stream:
+        with zipfile.ZipFile(stream, "w") as archive:
+            for path in paths:
+                member = zipfile.ZipInfo(path)  # dated 1980
+                member.create_system, member.external_attr = 3, (stat.S_IFREG | 0o644) << 16
+                padding = -(stream.tell() + 30 + len(path) + 4) % ALIGNMENT
+                member.extra = struct.pack("<HH", _ALIGNMENT_FIELD, padding) + bytes(padding)
+                archive.writestr(member, (folder / path).read_bytes())
+                member.extra = b""  # padding belongs to the local header; the directory needs none
+        stream.flush()
+        os.fsync(stream.fileno())
+    return target
+
+
+@contextlib.contextmanager
+def _lock(staging: Path) -> Iterator[None]:
+    """Hold a staging folder; the lock dies with its process, however that ends. ``BlockingIOError`` if it is held."""
+    with (staging / "lock").open("ab") as stream:
+        if sys.platform != "win32":
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+def _clear_abandoned(folders: list[Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            with _lock(folder):
+                pass
+            (folder / "lock").unlink()  # Windows has no flock, but refuses to unlink what a writer has open
+            shutil.rmtree(folder)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync_folders(root: Path) -> None:
+    for folder, _, _ in os.walk(root):
+        _sync(Path(folder))
+
+
+def _sync(folder: Path) -> None:
+    if sys.platform != "win32":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,37 @@
+"""The files of a bundle."""
+
+from __future__ import annotations
+
+import re
+
+from edge_sdk.errors import UnsafePathError
+from edge_sdk.schema import Strict, require
+
+MANIFEST_PATH = "manifest.json"
+MAX_FILE_BYTES = 512 * 2**20
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+# A whitelist: no "..", no leading "/", no "\" or ":" (Windows drives), no trailing dot (Windows drops it).
+_SEGMENT = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?"
+_PATH = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
+
+
+def check_path(path: str) -> str:
+    """Return ``path`` if it is relative, stays inside the bundle and is portable; else raise ``UnsafePathError``."""
+    if len(path) > 200 or not _PATH.fullmatch(path):
+        raise UnsafePathError(f"unsafe path in bundle: {path[:200]!r}")
+    return path
+
+
+class FileEntry(Strict, frozen=True, kw_only=True):
+    """A file of the bundle: portable relative path, SHA-256 (64 lower-case hex digits) and size in bytes."""
+
+    path: str
+    sha256: str
+    size: int
+
+    def __post_init__(self) -> None:
+        check_path(self.path)
+        require(self.path.casefold() != MANIFEST_PATH, f"{MANIFEST_PATH} cannot list itself")
+        require(bool(_SHA256.fullmatch(self.sha256)), f"{self.path}: bad sha256")
+        require(0 <= self.size <= MAX_FILE_BYTES, f"{self.path}: size {self.size} is not in 0..{MAX_FILE_BYTES}")

@@ -1,0 +1,54 @@
+"""Where a model comes from, and the trial to replay on the device."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from edge_sdk.manifest.files import FileEntry
+from edge_sdk.schema import Strict, require
+
+
+class TrainingProvenance(Strict, frozen=True, kw_only=True):
+    """How the float weights came about.
+
+    ``teachers`` are what a distilled model learned from beside its labels: recipe, preset and start of the weights'
+    SHA-256; ``data`` holds their data sets too. ``quantisation_aware`` is how many of the ``steps``, the last ones,
+    were taken with int8 simulated.
+    """
+
+    recipe: str
+    preset: str
+    data: tuple[str, ...]
+    seed: int
+    steps: int
+    commit: str
+    versions: dict[str, str]
+    teachers: tuple[str, ...] = ()
+    quantisation_aware: int = 0
+
+
+class DataLicense(Strict, frozen=True, kw_only=True):
+    """What the licences of the training data allow."""
+
+    commercial_use: bool
+    statement: str
+
+
+class Golden(Strict, frozen=True, kw_only=True):
+    """One trial to replay on the device: raw input files, and the score and tolerance expected of each variant.
+
+    ``inputs`` are in the order reference, query for a comparison. For task ``spoof`` each is the crop of a face, and
+    the score is the mean of theirs.
+    """
+
+    inputs: tuple[FileEntry, ...] = ()
+    scores: dict[str, float] = msgspec.field(default_factory=dict)
+    tolerance: dict[str, float] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require(all(map(math.isfinite, self.scores.values())), "golden scores must be finite")
+        require(all(0 <= t < math.inf for t in self.tolerance.values()), "golden tolerances must be finite and >= 0")
+        require(self.scores.keys() == self.tolerance.keys(), "golden scores and tolerances name different variants")
+        require(bool(self.inputs) == bool(self.scores), "golden inputs and scores come together")

@@ -1,0 +1,68 @@
+"""The variants of a bundle: a precision and a format for all of its graphs, and what was measured of each."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from edge_sdk.manifest.operating_points import OperatingPoint
+from edge_sdk.schema import Strict, require, require_finite, require_unique
+
+# "int8-io": int8 input and output tensors too; "int8-sym": symmetric ranges (zero points 0).
+Precision = Literal["fp32", "int8", "int8-io", "int8-sym"]
+Format = Literal["onnx", "tflite"]
+
+
+class CalibrationProvenance(Strict, frozen=True, kw_only=True):
+    """What int8 was calibrated with: data, number and digest of the samples, method and seed.
+
+    ``float_nodes`` names the layers that had to stay float, most harmful first.
+    """
+
+    data: str
+    count: int
+    digest: str
+    method: str
+    seed: int
+    float_nodes: tuple[str, ...] = ()
+
+
+class AccuracyDifference(Strict, frozen=True, kw_only=True):
+    """What quantisation cost against the float model: paired bootstrap over ``subjects`` people.
+
+    ``delta`` and its upper 90 % bound are fractions (0.005 = 0.5 points); ``agreement`` is the share of equal
+    decisions, each variant at its own threshold; further than ``agreement_band`` from it at least 99.9 % are equal.
+    Only ``upper90 <= budget`` may be called a pass.
+    """
+
+    metric: str
+    budget: float
+    delta: float
+    upper90: float
+    subjects: int
+    verdict: Literal["pass", "fail", "undecidable"]
+    data: str
+    agreement: float | None = None
+    agreement_band: float | None = None
+
+    def __post_init__(self) -> None:
+        require_finite(self)
+        require(self.verdict != "pass" or self.upper90 <= self.budget, "a difference over its budget is no pass")
+        require(self.agreement is None or 0 <= self.agreement <= 1, "agreement is not in [0, 1]")
+
+
+class Variant(Strict, frozen=True, kw_only=True):
+    """One precision and format for all graphs, with the operating points measured for exactly their files."""
+
+    precision: Precision
+    format: Format
+    operating_points: tuple[OperatingPoint, ...]
+    accuracy: tuple[AccuracyDifference, ...] = ()
+    calibration: CalibrationProvenance | None = None
+
+    def __post_init__(self) -> None:
+        require_unique((point.name for point in self.operating_points), "operating point")
+
+    @property
+    def id(self) -> str:
+        """Precision and format, such as ``int8.onnx``."""
+        return f"{self.precision}.{self.format}"

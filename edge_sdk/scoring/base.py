@@ -1,0 +1,206 @@
+"""What every score is: a record of the manifest that also does its arithmetic (numpy only).
+
+A score of task ``spoof`` gives one number a sample (:meth:`Score.score`); one of task ``verify`` compares a sample
+with what a template holds (:meth:`Score.compare`). Both are oriented *higher = more genuine*, and depend on nothing
+but the sample: a threshold means the same for every one.
+
+To add a score: one file beside this one, with its struct, and a line in the union of :mod:`edge_sdk.manifest.scores`
+(or in :data:`edge_sdk.scoring.fusion.Single`, if it can be fused).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.errors import ScoreError
+from edge_sdk.schema import Dimension, Strict
+from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Array = npt.NDArray[np.float64]
+Tensors = Mapping[str, npt.NDArray[Any]]
+Task = Literal["verify", "spoof"]
+Role = Literal["embedding", "reconstruction", "latent", "features", "logit", "log_likelihood"]
+Rename = Callable[[str], str]
+
+DIGITS = 8
+"""Scores are rounded. A matrix product differs in its last bits with the shape of the batch, and int8 outputs tie
+often: without rounding, a score equal to its threshold could be accepted in evaluation and rejected on the device."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``score``: higher = more genuine; ``raw``: the same in the model's own unit (a distance, a log-likelihood)."""
+
+    score: float
+    raw: float
+
+
+class Interface(Protocol):
+    """What a score may ask of a manifest when it checks itself; every refusal is a ``ManifestError``."""
+
+    @property
+    def has_space(self) -> bool:
+        """Whether the embedding space has an id, so that templates can be bound to it."""
+
+    def output(self, name: str, *roles: Role) -> tuple[Dimension, ...]:
+        """The shape of the output ``graph.output``, which has one of these roles."""
+
+    def input(self, name: str) -> tuple[Dimension, ...]:
+        """The shape of the input ``graph.input``."""
+
+    def role(self, name: str) -> Role:
+        """What the numbers of an output mean."""
+
+    def reference_feed(self, name: str) -> str | None:
+        """What feeds the reference input behind the output ``name``: ``"sample"`` or ``graph.output``; or None."""
+
+    def auxiliary(self, path: str) -> None:
+        """Refuse a path that is no auxiliary file."""
+
+
+class Model(Protocol):
+    """What a score may ask of an opened model when it compares."""
+
+    @property
+    def densities(self) -> Mapping[str, GaussianMixture]:
+        """The densities that the score names, by path."""
+
+    def pair(self, references: npt.NDArray[Any], queries: npt.NDArray[Any]) -> Tensors:
+        """What the graph with two inputs makes of N references and N queries, by ``graph.output``."""
+
+
+class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
+    """Base of the scores.
+
+    Attributes:
+        tasks: Which tasks it can serve.
+        template_kind: What a template holds for it; empty for a score that compares nobody.
+    """
+
+    tasks: ClassVar[tuple[Task, ...]] = ()
+    template_kind: ClassVar[str] = ""
+
+    @property
+    def kind(self) -> str:
+        """The tag in the manifest."""
+        return str(self.__struct_config__.tag)
+
+    @property
+    def members(self) -> tuple[Score, ...]:
+        """The scores that this one is made of; of a single one, itself."""
+        return (self,)
+
+    @property
+    def roles(self) -> Mapping[str, Role]:
+        """The outputs that it is computed from, each once, and what their numbers mean."""
+        raise self._unable("is computed from nothing")
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the outputs that it is computed from, each once."""
+        return tuple(self.roles)
+
+    @property
+    def density_outputs(self) -> Mapping[str, str]:
+        """By the path of each auxiliary density, the output whose values it is a density of."""
+        return {}
+
+    def check(self, interface: Interface, task: Task) -> None:
+        """Refuse (``ManifestError``) a model that does not give what the score needs."""
+        raise self._unable(f"has no check against {interface} for {task}")
+
+    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+        """The same score of tensors and auxiliary files of other names."""
+        raise self._unable(f"cannot be renamed by {tensors} and {files}")
+
+    def in_log_odds(self) -> Self:
+        """The same score with a probability replaced by the logarithm of its odds; of any other score, itself."""
+        return self
+
+    def score(self, tensors: Tensors, densities: Mapping[str, GaussianMixture] | None = None) -> Array:
+        """Score samples (task ``spoof``).
+
+        Args:
+            tensors: By name, the model's inputs (pre-processed) and outputs that the score names, ``(N, ...)`` each.
+            densities: By path, the auxiliary densities.
+
+        Returns:
+            ``float64 (N,)``, rounded to eight decimals.
+
+        Raises:
+            ScoreError: A tensor or density is missing, of a wrong shape or not finite; or it is another kind of score.
+        """
+        rounded: Array = self._score(tensors, densities or {}).round(DIGITS)
+        return rounded
+
+    def embedding(self, interface: Interface) -> str:
+        """The name of what a comparison needs of a sample: ``graph.output``, or ``"sample"`` for the sample itself."""
+        raise self._unable(f"compares nobody, with no embedding of {interface}")
+
+    def checked(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """The :meth:`embedding` of samples, ``(N, ...)``, if they can be compared; else ScoreError."""
+        if values.size == 0 or not np.isfinite(values).all():
+            raise ScoreError(f"values {values.shape} to compare are none, or not finite")
+        return np.asarray(values, np.float32)
+
+    def enroll(self, values: npt.NDArray[Any], model: Model) -> Any:
+        """What a template holds of the references' :meth:`embedding`, ``(N, ...)``.
+
+        Raises:
+            ScoreError: The values cannot be compared.
+            UsageError: A template of this kind is not made on the device.
+        """
+        del model
+        return self.checked(values)
+
+    def compare(self, reference: Any, values: npt.NDArray[Any], model: Model) -> Comparison:
+        """Compare a sample with what a template holds (task ``verify``).
+
+        Args:
+            reference: As :meth:`enroll` gives it.
+            values: The query's :meth:`embedding`, ``(1, ...)``; ``(T, ...)`` of a sample of T windows.
+            model: Where densities, and a graph with two inputs, are.
+
+        Raises:
+            ScoreError: These cannot be compared, or give no finite number.
+        """
+        raise self._unable(f"compares nobody: not {reference} with {values.shape} by {model}")
+
+    @property
+    def worst(self) -> Comparison:
+        """What a sample gets that cannot be compared at all: the least score that there is."""
+        return Comparison(-np.inf, -np.inf)
+
+    def _score(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> Array:
+        raise self._unable(f"compares people; it is no score of one sample ({len(tensors)}, {len(densities)} given)")
+
+    def _unable(self, what: str) -> ScoreError:
+        return ScoreError(f"the score {self.kind} {what}")
+
+
+def rows(tensors: Tensors, name: str) -> Array:
+    """A tensor as ``float64 (N, D)``, finite; else ScoreError."""
+    if name not in tensors:
+        raise ScoreError(f"the score needs {name}, which is not among {', '.join(sorted(tensors)) or 'no tensors'}")
+    tensor = np.asarray(tensors[name], np.float64)
+    if tensor.ndim < 2 or tensor.size == 0:
+        raise ScoreError(f"{name} must hold a row an image, not {tensor.shape}")
+    if not np.isfinite(tensor).all():
+        raise ScoreError(f"{name} is not finite")
+    return tensor.reshape(len(tensor), -1)
+
+
+def difference(tensors: Tensors, first: str, second: str) -> Array:
+    """One tensor minus another of the same shape, ``float64 (N, D)``; else ScoreError."""
+    a, b = rows(tensors, first), rows(tensors, second)
+    if a.shape != b.shape:
+        raise ScoreError(f"{first} {a.shape} and {second} {b.shape} cannot be compared")
+    return a - b

@@ -1,0 +1,106 @@
+"""A classifier's logit: of one sample (live or attack), or of a pair (same person or not)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.errors import ScoreError
+from edge_sdk.schema import require
+from edge_sdk.scoring.base import DIGITS, Array, Comparison, Interface, Model, Rename, Role, Score, Task, Tensors, rows
+from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class DecisionHead(Score, frozen=True, kw_only=True, tag="decision_head"):
+    """Probability of "genuine" from a logit output; for ``softmax``, class ``genuine_index`` of the last axis.
+
+    For ``identity`` the logit itself, the logarithm of the odds.
+
+    For task ``verify`` the graph of the output takes a pair, and the score of a sample is the mean over the references
+    of ``(head(reference, query) + head(query, reference)) / 2``: who comes first has no say.
+    """
+
+    tasks: ClassVar[tuple[Task, ...]] = ("verify", "spoof")
+    template_kind: ClassVar[str] = "embeddings"
+
+    output: str
+    activation: Literal["sigmoid", "softmax", "identity"]
+    genuine_index: int = 0
+
+    @property
+    def roles(self) -> Mapping[str, Role]:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return {self.output: "logit"}
+
+    def check(self, interface: Interface, task: Task) -> None:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        shape = interface.output(self.output, "logit")
+        classes = shape[-1] if len(shape) > 1 else 1
+        if self.activation != "softmax":
+            require(classes == 1 and self.genuine_index == 0, f"{self.activation} needs one logit, not {shape}")
+        else:
+            fits = isinstance(classes, int) and classes > 1 and 0 <= self.genuine_index < classes
+            require(fits, f"class {self.genuine_index} of a softmax over {shape}")
+        feed = interface.reference_feed(self.output)
+        require(
+            (feed is not None) == (task == "verify"), "a head has a reference input for task verify, and only there"
+        )
+        require(feed in (None, "sample") or interface.has_space, "enrolment needs a space id")
+
+    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        del files
+        return msgspec.structs.replace(self, output=tensors(self.output))
+
+    def in_log_odds(self) -> Self:
+        """A sigmoid's logit; a softmax stays as it is."""
+        return msgspec.structs.replace(self, activation="identity") if self.activation == "sigmoid" else self
+
+    def embedding(self, interface: Interface) -> str:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return interface.reference_feed(self.output) or super().embedding(interface)
+
+    def compare(self, reference: npt.NDArray[np.float32], values: npt.NDArray[Any], model: Model) -> Comparison:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        if reference.shape[1:] != values.shape[1:] or len(values) != 1:
+            raise ScoreError(f"references {reference.shape} and a query {values.shape} cannot be compared")
+        queries = np.repeat(self.checked(values), len(reference), axis=0)
+        there, back = model.pair(reference, queries), model.pair(queries, reference)
+        orders = [self._genuine(rows(self._pairs(tensors), self.output)) for tensors in (there, back)]
+        score = float(np.mean(orders).round(DIGITS))
+        return Comparison(score, score)
+
+    @property
+    def worst(self) -> Comparison:
+        """A probability of 0, or minus infinity for odds."""
+        return super().worst if self.activation == "identity" else Comparison(0.0, 0.0)
+
+    def _score(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> Array:
+        del densities
+        return self._genuine(rows(tensors, self.output))
+
+    def _pairs(self, tensors: Tensors) -> Tensors:
+        """A logit a pair may come without an axis of its own."""
+        found = tensors.get(self.output)
+        return tensors if found is None or found.ndim != 1 else {self.output: found[:, None]}
+
+    def _genuine(self, logits: Array) -> Array:
+        """Of logits ``(N, C)``: C is above ``genuine_index`` for a softmax, else 1."""
+        classes = logits.shape[1]
+        if self.activation != "softmax":
+            if classes != 1:
+                raise ScoreError(f"a {self.activation} takes one logit a sample, {self.output} has {classes}")
+            if self.activation == "identity":
+                return logits[:, 0]
+            logits = np.hstack([logits, np.zeros_like(logits)])  # 1 / (1 + exp(-x)) = exp(x) / (exp(x) + exp(0))
+        elif self.genuine_index >= classes:
+            raise ScoreError(f"{self.output} has {classes} classes, none of index {self.genuine_index}")
+        found: Array = np.exp(logits[:, self.genuine_index] - np.logaddexp.reduce(logits, axis=1))
+        return found
