@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import preprocess
+from edge_sdk.manifest import Source
+from edge_sdk.preprocess.crop import FaceCrop
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,15 @@ class Modality(Protocol):
     @property
     def blocking(self) -> tuple[str, ...]:
         """Those of :attr:`flags` with which a sample is never accepted and cannot be enrolled."""
+        ...
+
+    def source(self, operations: Sequence[preprocess.Operation], crop: FaceCrop | None) -> Source:
+        """What a manifest says of samples that go through a pipeline.
+
+        Args:
+            operations: The pipeline.
+            crop: How a face is cut out of a frame, where the pipeline expects it cut out.
+        """
         ...
 
     def decode(self, source: Any) -> Any:

@@ -174,6 +174,19 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         """
         raise self._unable(f"compares nobody: not {reference} with {values.shape} by {model}")
 
+    def matrix(self, references: npt.NDArray[Any], queries: npt.NDArray[Any]) -> Array:
+        """Every reference by itself compared with every query, for evaluation: ``float64 (N, M)``.
+
+        Args:
+            references, queries: Their :meth:`embedding`, ``(N, ...)`` and ``(M, ...)``.
+
+        Raises:
+            ScoreError: These cannot be compared, or not without an opened model.
+        """
+        model: Any = None
+        enrolled = [self.enroll(one[None], model) for one in references]
+        return np.array([[self.compare(one, query[None], model).score for query in queries] for one in enrolled])
+
     @property
     def worst(self) -> Comparison:
         """What a sample gets that cannot be compared at all: the least score that there is."""

@@ -77,6 +77,10 @@ class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distanc
         best = float(raw[np.argmax(score), 0]) if self.references == "max_score" else float(raw.mean())
         return Comparison(combined, best)
 
+    def matrix(self, references: npt.NDArray[Any], queries: npt.NDArray[Any]) -> Array:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return embedding_scores(references, queries, self.metric)[1]
+
     @property
     def worst(self) -> Comparison:
         """A score of 0, at the far end of the metric."""

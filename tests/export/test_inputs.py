@@ -97,7 +97,9 @@ def plant_walks(root: Path) -> str:
             values = tilt + np.sin(turns) + rng.normal(0, 0.05, (len(times), 3))
             path = root / f"user{person:02}" / f"walk{k:02}.csv"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("".join(f"{t:.0f},{x:.4f},{y:.4f},{z:.4f}\n" for t, (x, y, z) in zip(times, values, strict=True)))
+            path.write_text(
+                "".join(f"{t:.0f},{x:.4f},{y:.4f},{z:.4f}\n" for t, (x, y, z) in zip(times, values, strict=True))
+            )
     return f"nexus:{root}"
 
 
@@ -129,7 +131,7 @@ def test_from_files_to_a_decision(kind: str, tmp_path: Path, monkeypatch: pytest
     finished = FinishedRun.read(run.folder)
     with torch.no_grad():
         expected = finished.network.eval()(torch.from_numpy(np.array(expanded(tensors)))).numpy()
-    model = bundle.read_model("fp32.onnx")
+    model = bundle.read_graphs("fp32.onnx")["model"]
     assert np.allclose(embed(model, tensors), expected, atol=1e-5)
     with Verifier(bundle, precision="fp32.onnx", operating_point="eer") as verifier:
         found = verifier.embed([sample.path for sample in data.samples[:5]])
@@ -172,7 +174,9 @@ def test_pairs_of_strangers_where_there_are_no_forgeries(tmp_path: Path) -> None
     assert same.mean() == 0.5
     assert (first != second).all()
     embeddings = torch.nn.functional.normalize(torch.randn(800, 8), dim=1)
-    loss = ContrastivePairs().loss(embeddings, torch.from_numpy(labels.subject[drawn]), torch.ones(800, dtype=torch.bool))
+    loss = ContrastivePairs().loss(
+        embeddings, torch.from_numpy(labels.subject[drawn]), torch.ones(800, dtype=torch.bool)
+    )
     distances = [(a - b).norm().item() for a, b in zip(embeddings[0::2], embeddings[1::2], strict=True)]
     terms = [d**2 if mated else max(0.0, 1 - d) ** 2 for d, mated in zip(distances, same, strict=True)]
     assert loss.item() == pytest.approx(np.mean(terms), rel=1e-5)

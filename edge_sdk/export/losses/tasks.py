@@ -156,10 +156,7 @@ class OneClassTask(_SpoofTask):
 
 def require_sample_score(score: Score, embedding_size: int) -> None:
     """Raises UsageError for a score by which single samples cannot be validated: of people, or of fitted densities."""
-    parts = members(score)
-    if embedding_size or any(
-        isinstance(part, EmbeddingDistance | LogLikelihoodRatio | LatentLikelihood) for part in parts
-    ):
+    if embedding_size or "spoof" not in score.tasks or score.density_outputs:
         raise UsageError(
             "a network of live images, or of live images and attacks, is validated by a score of one sample that needs "
             f"no density: a reconstruction, a latent distance or a decision head, not {score}"

@@ -26,7 +26,6 @@ from torch import nn
 from edge_sdk import preprocess
 from edge_sdk.errors import UsageError
 from edge_sdk.export.data.sampling import kept, named
-from edge_sdk.export.evaluation.artifacts import is_liveness
 from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs
 from edge_sdk.export.formats.float_onnx import INPUT
@@ -184,7 +183,7 @@ def _renamed(part: FinishedRun, member: Score) -> Any:
 
 def _require_alike(parts: Sequence[FinishedRun]) -> None:
     for part in parts:
-        if not is_liveness(part.recipe):
+        if part.recipe.task != "spoof":
             raise UsageError(f"{part.recipe.name} does not tell live faces from attacks; only such runs are fused")
     names = [part.recipe.name for part in parts]
     if len(set(names)) < len(names):

@@ -14,13 +14,14 @@ from typing import Literal
 
 from torch import nn
 
+from edge_sdk import modalities
 from edge_sdk.errors import UsageError
 from edge_sdk.export.data.augmentation import Augmentation, sample_kind
 from edge_sdk.export.data.faces.filters import Filter
 from edge_sdk.export.data.samples import Labels, Sample
 from edge_sdk.export.losses.task import Objective, TrainingTask
 from edge_sdk.export.networks.network import Network
-from edge_sdk.manifest import Precision
+from edge_sdk.manifest import Precision, Source
 from edge_sdk.preprocess import Operation, input_shape
 from edge_sdk.preprocess.crop import FaceCrop
 from edge_sdk.scoring.base import Score
@@ -129,6 +130,14 @@ class Recipe:
     def outputs(self) -> tuple[str, ...]:
         """The names of the network's outputs that a device computes."""
         return self.score.outputs
+
+    def source(self, preset: Preset, face: FaceCrop | None = None) -> Source:
+        """What a manifest says of the samples.
+
+        Args:
+            face: How a face is cut out of a frame where the recipe does not say.
+        """
+        return modalities.get(self.modality).source(preset.preprocessing, self.face or face)
 
     def inference_model(self, network: Network) -> nn.Module:
         """The layers of ``network`` that the score needs, from the sample to :attr:`outputs`."""

@@ -25,7 +25,7 @@ from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.preprocess import apply
 from edge_sdk.runtime.detector import CROP
 from edge_sdk.runtime.engines import load_engine
-from edge_sdk.scoring.base import Array
+from edge_sdk.scoring.base import Array, Score
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 from edge_sdk.tables import Table
 
@@ -56,7 +56,7 @@ class SpoofEvaluator:
 
     trained: FinishedRun
     graphs: Graphs
-    score: manifest.AnyScore
+    score: Score
     unit: str = "1 - correlation with the float scores"
     _scored: dict[tuple[bytes, str], Array] = field(default_factory=dict)
 
@@ -141,7 +141,7 @@ class SpoofEvaluator:
         engine.close()
         return Interface(
             task="spoof",
-            source=manifest.Image(color="gray", face=self.trained.recipe.face or CROP),
+            source=self.trained.recipe.source(self.trained.preset, CROP),
             outputs=tuple(
                 manifest.Output(name=name, shape=("batch", *shapes[name]), role=role)
                 for name, role in self.score.roles.items()

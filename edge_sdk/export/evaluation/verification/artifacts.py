@@ -1,4 +1,4 @@
-"""People told apart by the distance of embeddings."""
+"""People told apart by a comparison of embeddings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from edge_sdk.export.formats.float_onnx import OUTPUT
 from edge_sdk.export.formats.inference import Embeddings, embed
 from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.preprocess import apply
-from edge_sdk.scoring.embedding import embedding_scores
+from edge_sdk.scoring.base import Score
 from edge_sdk.tables import Table
 
 # The same file on another processor's kernels: float rounding, and for int8 a rounding step here and there.
@@ -35,7 +35,7 @@ class VerificationEvaluator:
 
     trained: FinishedRun
     graphs: Graphs
-    score: manifest.EmbeddingDistance
+    score: Score
     unit: str = "mean cosine distance to float"
     _embedded: dict[tuple[bytes, str], Embeddings] = field(default_factory=dict)
 
@@ -75,14 +75,13 @@ class VerificationEvaluator:
         modality = modalities.get(self.trained.recipe.modality)
         pair = [compact(pipeline, apply(pipeline, modality.decode(data))) for data in self.golden().values()]
         embeddings = embed(measured.model, np.stack(pair), engine=kind.engine, format=kind.format)
-        score = embedding_scores(embeddings[:1], embeddings[1:], self.score.metric)[1][0, 0]
-        return float(score), GOLDEN_TOLERANCE[kind.precision]
+        return float(self.score.matrix(embeddings[:1], embeddings[1:])[0, 0]), GOLDEN_TOLERANCE[kind.precision]
 
     def interface(self) -> Interface:
         size = self.trained.recipe.embedding_size
         return Interface(
             task="verify",
-            source=manifest.Image(color="gray"),
+            source=self.trained.recipe.source(self.trained.preset),
             outputs=(manifest.Output(name=OUTPUT, shape=("batch", size), role="embedding"),),
             score=self.score,
             embedding_space_id=manifest.embedding_space_id(self.trained.preset.preprocessing, self.graphs.onnx),
@@ -101,7 +100,7 @@ class VerificationEvaluator:
             [sample.subject for sample in samples],
             [sample.genuine for sample in samples],
             forgeries=forgeries or self.impostors[0],
-            metric=self.score.metric,
+            matrix=self.score.matrix,
         )
 
     def _embed(self, kind: Kind, model: bytes, role: str) -> Embeddings:
