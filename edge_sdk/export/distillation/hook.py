@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from lightning_fabric import Fabric
@@ -19,6 +19,7 @@ from edge_sdk.export.data.splits import Split
 from edge_sdk.export.distillation.embeddings import embedding_targets
 from edge_sdk.export.distillation.online import online_target
 from edge_sdk.export.distillation.teachers import Teacher
+from edge_sdk.export.losses.distillation import EmbeddingDistillation
 from edge_sdk.export.losses.task import Distillation
 from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.export.training.hooks import StepTargets, Student
@@ -66,7 +67,7 @@ class DistillationHook:
 
     teachers: tuple[Teacher, ...]
     split: Split
-    settings: Distillation
+    settings: Distillation = field(default_factory=EmbeddingDistillation)
     unlabeled: Dataset | None = None
 
     def __post_init__(self) -> None:

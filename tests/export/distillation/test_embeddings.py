@@ -37,6 +37,8 @@ from edge_sdk.export.training.progress import ProgressDisplay
 from edge_sdk.export.training.run import TrainingRun
 from edge_sdk.preprocess import INK, apply
 
+from ..interruption import train_until
+
 DATA = load("synthetic:6")
 TRAIN, VALIDATION = split_subjects(DATA, (0.5, 0.5))
 SPLIT = Split(TRAIN, VALIDATION, (), (), ())
@@ -201,7 +203,7 @@ def test_an_interrupted_run_takes_the_steps_it_would_have_taken(
     guided = replace(student, hook=DistillationHook((teacher,), SPLIT, EmbeddingDistillation(views=2)))
     halved = replace(guided, folder=tmp_path / "halved")
     train(guided, quiet=True)
-    train(replace(halved, steps=3), quiet=True)
+    train_until(halved, 3)
     train(halved, quiet=True)
     whole, resumed = (checkpoint.load(run.folder / "last.safetensors")[0] for run in (guided, halved))
     assert all(torch.allclose(whole[name].float(), resumed[name].float(), atol=1e-6) for name in whole)
@@ -332,13 +334,13 @@ def test_pictures_without_labels_take_part_in_the_teachers_terms_alone(
 
 def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no pictures"):
-        load_unlabeled(str(tmp_path))
+        load_unlabeled(str(tmp_path), modality="signature")
     with pytest.raises(DatasetError, match="no such folder"):
-        load_unlabeled(str(tmp_path / "none"))
+        load_unlabeled(str(tmp_path / "none"), modality="signature")
 
 
 def test_a_data_set_can_be_unlabeled() -> None:
-    assert load_unlabeled("synthetic:2@5").samples == load("synthetic:2@5").samples
+    assert load_unlabeled("synthetic:2@5", modality="signature").samples == load("synthetic:2@5").samples
 
 
 @pytest.mark.parametrize("role", ["validation", "thresholds", "guardrail", "test"])

@@ -10,7 +10,7 @@ import pytest
 
 from edge_sdk import SpoofDetector, images
 from edge_sdk.errors import DatasetError
-from edge_sdk.export.data.faces.instruments import MEDIA
+from edge_sdk.export.data.faces.instruments import INSTRUMENTS
 from edge_sdk.export.data.licenses import data_license
 from edge_sdk.export.data.load import before_rendering, load, load_unlabeled, original
 from edge_sdk.export.data.samples import joined
@@ -56,7 +56,7 @@ def test_what_is_cut_out_is_what_the_detector_judges(mine: Path) -> None:
         assert not detector.examine(mine / "live/wall/1.png").boxes
 
 
-@pytest.mark.parametrize("kind", ["camera", *MEDIA])
+@pytest.mark.parametrize("kind", ["camera", *INSTRUMENTS])
 def test_rendered_faces_have_the_camera_s_pixels(kind: str, mine: Path) -> None:
     """Cut out of the photograph as it was taken: the picture, 280 pixels wide, is 256 pixels wide there."""
     found, again = (load(f"crop+{kind}+spoof:{mine}") for _ in range(2))
