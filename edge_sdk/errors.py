@@ -172,11 +172,10 @@ class GuardrailError(EdgeSdkError, RuntimeError):
 
 
 class MissingToolError(EdgeSdkError, ImportError):
-    """A package that only the workstation needs is not installed; ``package`` may name a module of it."""
+    """A package that only the workstation needs is not installed, or not as it has to be; ``reason`` says which."""
 
-    def __init__(self, package: str, extra: str) -> None:
-        package = package.partition(".")[0]
-        super().__init__(f'{package} is not installed; run: pip install "edge-sdk[{extra}]"')
+    def __init__(self, package: str, extra: str, reason: str = "is not installed") -> None:
+        super().__init__(f'{package} {reason}; run: pip install "edge-sdk[{extra}]"')
         self.package = package
         self.extra = extra
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 import msgspec
 
 from edge_sdk.bundle import Bundle, BundleWriter
 from edge_sdk.errors import BundleError, UsageError
-from edge_sdk.manifest import Golden
+from edge_sdk.manifest import Golden, Manifest
 
 
 def slice_bundle(
@@ -46,7 +47,15 @@ def slice_bundle(
         there = ", ".join(variant.id for variant in manifest.variants)
         wanted = ".".join(word for word in (precision, format) if word)
         raise BundleError(f"{opened.id} has no {wanted} variant; it has {there}")
-    ids = {variant.id for variant in kept}
+    sliced = keep_variants(manifest, [variant.id for variant in kept])
+    with BundleWriter(destination, overwrite) as writer:
+        for entry in sliced.files:
+            writer.add(entry.path, opened.read(entry))
+        return writer.finish(sliced)
+
+
+def keep_variants(manifest: Manifest, ids: Collection[str]) -> Manifest:
+    """The manifest with these variants alone, with their files and golden scores."""
     scores = {key: score for key, score in manifest.golden.scores.items() if key in ids}
     golden = Golden(
         inputs=manifest.golden.inputs if scores else (),
@@ -57,8 +66,5 @@ def slice_bundle(
         msgspec.structs.replace(graph, files={key: entry for key, entry in graph.files.items() if key in ids})
         for graph in manifest.graphs
     )
-    sliced = msgspec.structs.replace(manifest, graphs=graphs, variants=kept, golden=golden)
-    with BundleWriter(destination, overwrite) as writer:
-        for entry in sliced.files:
-            writer.add(entry.path, opened.read(entry))
-        return writer.finish(sliced)
+    variants = tuple(variant for variant in manifest.variants if variant.id in ids)
+    return msgspec.structs.replace(manifest, graphs=graphs, variants=variants, golden=golden)

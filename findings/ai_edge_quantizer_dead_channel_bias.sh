@@ -15,10 +15,9 @@
 #   of an unused channel to zero while its shift stays; pruning makes them too. From the same float model and the same
 #   samples int8.onnx is then right and int8.tflite is wrong, by a constant that the next layers add up, and the
 #   threshold that was fitted for it hides part of the damage.
-# What the product does: `calibration/quantization/tflite_int8.py` (`Observation.quantize`) must raise one weight of
-#   such a channel, before it calls the tool, to the least value with which the bias fits: 127 |bias| / (input scale x
-#   2^31), as in the last row (a function beside `tidy` in `tflite_graph.py`). A test in
-#   `tests/calibration/quantization/` must compare both int8 artifacts of a net with dead channels with float.
+# What the product does: before it calls the tool, `widen_dead_channels` (`calibration/quantization/tflite_graph.py`)
+#   raises one weight of such a channel to the least value with which the bias fits: 127 |bias| / (input scale x 2^31),
+#   as in the last row. `tests/calibration/quantization/test_tflite_int8.py` compares both int8 variants with float.
 set -euo pipefail
 
 folder=$(mktemp -d)

@@ -14,10 +14,9 @@
 # Why it matters here: gait signals have gaps, which pandas and numpy read as NaN; a flat image divided by its
 #   standard deviation is NaN throughout. A system that fails closed by looking at embeddings and scores never
 #   notices: it compares two people by a gap, and with thresholds that hold for one engine only.
-# What the product does: `runtime/verifier.py` and `runtime/detector.py` check embeddings and scores for finite
-#   values, which is too late. The tensors must be checked where they go *into* an engine: `checked` in
-#   `runtime/engines/checks.py` raises when one is not finite, and the engines that do not call it yet (ONNX Runtime,
-#   the two of TFLite) do. A test in `tests/runtime/engines/` feeds NaN and infinity to every engine and artifact.
+# What the product does: tensors are checked where they go *into* an engine: `require_finite` in
+#   `runtime/engines/checks.py`, which every engine calls, raises when one is not finite. Tests in
+#   `tests/runtime/engines/` feed NaN and infinity to engines in float and int8.
 set -euo pipefail
 
 folder=$(mktemp -d)

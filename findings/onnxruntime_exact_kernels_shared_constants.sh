@@ -17,10 +17,9 @@
 # Why it matters here: without the switch the fast u8s8 kernels saturate on x86 without VNNI, and scores are wrong.
 #   The product therefore sets it there. Siamese and recurrent nets use one weight twice, and then int8.onnx opens on
 #   the developer's machine and not on the older industrial PC.
-# What the product does: `calibration/quantization/onnx_int8.py` (`_finished`) must give each consumer a
-#   DequantizeLinear, a weight and a zero point of its own, after every step that may merge constants. A test in
-#   `tests/calibration/quantization/test_onnx_int8.py` must open a net that shares a weight, with the switch, on any
-#   x86.
+# What the product does: `calibration/quantization/onnx_int8.py` gives each consumer a DequantizeLinear, a weight and a
+#   zero point of its own, after every step that may merge constants. `tests/calibration/quantization/test_onnx_int8.py`
+#   opens a net that shares a weight, with the switch, on any x86.
 set -euo pipefail
 
 if [[ $(uname -m) != x86_64 ]]; then

@@ -13,10 +13,10 @@
 # Why it matters here: 16-bit activations are the usual next step where 8 bits cost a verification model too much
 #   accuracy, and several NPUs ask for them. Every file check passes, the embeddings are finite, and genuine pairs no
 #   longer match. A threshold that was measured on ONNX Runtime would be used with other scores.
-# What the product does: its own quantiser writes 8 bits only. `runtime/engines/openvino.py` must refuse a model that
-#   has a FakeQuantize of more than 256 levels; `tests/runtime/engines/test_openvino.py` must hold that. This script
-#   also holds the cure for models from elsewhere: with symmetric 16-bit activations the quantiser keeps the ReLU as a
-#   node, and the engines agree.
+# What the product does: its own quantiser writes 8 bits only, and `runtime/engines/openvino.py` refuses a model that has
+#   a FakeQuantize of more than 256 levels, which `tests/runtime/engines/test_openvino.py` holds. This script also holds
+#   the cure for models from elsewhere: with symmetric 16-bit activations the quantiser keeps the ReLU as a node, and
+#   the engines agree.
 set -euo pipefail
 
 folder=$(mktemp -d)

@@ -12,9 +12,8 @@
 # Why it matters here: whoever turns NCHW into NHWC, or stores a gallery of embeddings or scikit-learn's components
 #   (which are Fortran-ordered), has such arrays. The file passes every hash and shape check, and the model verifies
 #   nobody, or everybody equally badly.
-# What the product does: it writes checkpoints by `safetensors.torch`, which refuses such tensors; that must stay so.
-#   A contract test (`tests/contract/test_imports.py`) must forbid `safetensors.numpy`, and a test of
-#   `export/training/checkpoint.py` must save a transposed tensor and read back an equal one, or be refused.
+# What the product does: it writes checkpoints by `safetensors.torch`, which refuses such tensors, and a contract test
+#   (`tests/contract/test_imports.py`) forbids `safetensors.numpy`.
 set -euo pipefail
 
 folder=$(mktemp -d)

@@ -39,7 +39,7 @@ INTERRUPTED, PIPE_CLOSED = 130, 141  # what shells report for Ctrl-C, and for wr
 GROUPS = {
     "on the device": ("verify", "enroll", "spoof", "bundles", "inspect", "selftest", "tune", "profile", "slice"),
     "on a workstation (pip install \"edge-sdk[export]\")": (
-        "recipes", "train", "distill", "export", "evaluate", "reproduce", "demo",
+        "recipes", "train", "distill", "export", "calibrate", "evaluate", "reproduce", "demo",
     ),
 }  # fmt: skip
 """Commands by where they run, in the order in which ``edge-sdk --help`` lists them."""

@@ -73,6 +73,11 @@ def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
     lines += [f"taught by        {teacher}" for teacher in training.teachers]
     allowed = "allowed" if manifest.data_license.commercial_use else "NOT allowed"
     lines.append(f"commercial use   {allowed} by the training data: {manifest.data_license.statement}")
+    if fitted := manifest.thresholds:
+        lines.append(
+            f"thresholds       fitted again on {fitted.data}: {fitted.subjects} people, {fitted.impostors}; "
+            f"the models are those of {fitted.previous_bundle}"
+        )
     for variant in manifest.variants:
         lines += _variant_lines(variant, manifest.variant_size(variant.id))
     return lines

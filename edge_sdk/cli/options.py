@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_sdk.cli.command import Parser
-from edge_sdk.errors import DatasetError, MissingToolError
+from edge_sdk.errors import DatasetError
+from edge_sdk.extras import needs_extra
 
 if TYPE_CHECKING:
     from edge_sdk.export.data.samples import Dataset
@@ -40,7 +41,7 @@ def add_bundle_option(parser: Parser, default: str) -> None:
     parser.add_argument("--bundle", default=default, metavar="BUNDLE", help=f"{_BUNDLE}; default: {default}")
 
 
-def add_out_bundle(parser: Parser, *, required: bool = True) -> None:
+def add_out_bundle(parser: argparse._ActionsContainer, *, required: bool = True) -> None:
     """``--out BUNDLE``."""
     parser.add_argument(
         "--out",
@@ -104,6 +105,18 @@ def add_data(parser: Parser, *, required: bool = True) -> None:
     )
     parser.add_section("data sets", _data_sets)
     parser.add_section("made of other data sets", _rendered_sets)
+
+
+def add_threshold(parser: Parser, point_help: str) -> None:
+    """``--operating-point NAME``, or ``--threshold SCORE`` in its place."""
+    deciding = parser.add_mutually_exclusive_group()
+    deciding.add_argument("--operating-point", metavar="NAME", help=point_help)
+    deciding.add_argument(
+        "--threshold",
+        type=float,
+        metavar="SCORE",
+        help="a threshold of your own in place of the bundle's; no error rate was measured at it",
+    )
 
 
 def add_subjects_file(parser: Parser) -> None:
@@ -172,15 +185,9 @@ def read_subjects(path: Path) -> list[str]:
     return people
 
 
-@contextlib.contextmanager
-def export_extra() -> Iterator[None]:
-    """Imports below it need the ``export`` extra: where a package is missing, ``MissingToolError`` names both."""
-    try:
-        yield
-    except MissingToolError:
-        raise
-    except ImportError as error:
-        raise MissingToolError(error.name or "a package", "export") from error
+def export_extra() -> AbstractContextManager[None]:
+    """For imports that need the ``export`` extra; see :func:`edge_sdk.extras.needs_extra`."""
+    return needs_extra("export")
 
 
 # --- results ---------------------------------------------------------------------------------------------------------

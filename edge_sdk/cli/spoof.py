@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import ACCEPTED, ERROR, REJECTED, Parser
-from edge_sdk.cli.options import SPOOF_BUNDLE, add_bundle_option, add_engine, add_precision, add_threads
+from edge_sdk.cli.options import SPOOF_BUNDLE, add_bundle_option, add_engine, add_precision, add_threads, add_threshold
 from edge_sdk.cli.spoof_output import JsonLines, Output, Summary, Text
 from edge_sdk.errors import InputError, UsageError
 from edge_sdk.results import SpoofDecision
@@ -40,10 +40,9 @@ def add_arguments(parser: Parser) -> None:
     add_precision(parser)
     add_engine(parser)
     add_threads(parser)
-    parser.add_argument(
-        "--operating-point",
-        metavar="NAME",
-        help="the bundle's threshold to use, such as apcer_5e-2 (`edge-sdk inspect` lists them); default: that of the "
+    add_threshold(
+        parser,
+        "the bundle's threshold to use, such as apcer_5e-2 (`edge-sdk inspect` lists them); default: that of the "
         "lowest APCER that still accepts 7 in 10 live captures",
     )
     parser.add_argument(
@@ -133,6 +132,7 @@ def _open(arguments: argparse.Namespace) -> SpoofDetector:
         engine=arguments.engine,
         precision=arguments.precision,
         operating_point=arguments.operating_point,
+        threshold=arguments.threshold,
         threads=arguments.threads,
         faces=arguments.faces,
         limits=Limits(gap_s=arguments.gap, cooldown_s=arguments.cooldown, deadline_s=arguments.deadline),

@@ -13,6 +13,7 @@ from edge_sdk.cli.options import (
     add_json,
     add_precision,
     add_threads,
+    add_threshold,
     print_result,
 )
 from edge_sdk.errors import TemplateError
@@ -34,11 +35,10 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("query", help="the picture to compare with them")
     add_verifier_options(parser)
-    parser.add_argument(
-        "--operating-point",
-        metavar="NAME",
-        help="the bundle's threshold to use, such as fmr_1e-2 (`edge-sdk inspect` lists them); default: that of the "
-        "lowest false match rate that still accepts half of the genuine pairs",
+    add_threshold(
+        parser,
+        "the bundle's threshold to use, such as fmr_1e-2 (`edge-sdk inspect` lists them); default: that of the lowest "
+        "false match rate that still accepts half of the genuine pairs",
     )
 
 
@@ -51,7 +51,9 @@ def add_verifier_options(parser: Parser) -> None:
     add_json(parser)
 
 
-def open_verifier(arguments: argparse.Namespace, operating_point: str | None = None) -> Verifier:
+def open_verifier(
+    arguments: argparse.Namespace, operating_point: str | None = None, threshold: float | None = None
+) -> Verifier:
     """Open the verifier that the arguments ask for."""
     from edge_sdk.runtime import Verifier
 
@@ -60,6 +62,7 @@ def open_verifier(arguments: argparse.Namespace, operating_point: str | None = N
         engine=arguments.engine,
         precision=arguments.precision,
         operating_point=operating_point,
+        threshold=threshold,
         threads=arguments.threads,
     )
 
@@ -72,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     if others and (template := next(filter(Template.is_at, arguments.reference), None)):
         raise TemplateError(f"{template} is a template: it stands for all references and takes none beside it")
     reference = Template.load(first) if not others and Template.is_at(first) else [first, *others]
-    with open_verifier(arguments, arguments.operating_point) as verifier:
+    with open_verifier(arguments, arguments.operating_point, arguments.threshold) as verifier:
         result = verifier.verify(reference, query)
     decision = "ACCEPTED" if result else "REJECTED"
     lines = [

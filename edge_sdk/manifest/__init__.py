@@ -17,7 +17,7 @@ from edge_sdk.manifest.inputs import SAMPLE, Image, Input, SensorStream, Source
 from edge_sdk.manifest.migrations import MIGRATIONS, SCHEMA_VERSION
 from edge_sdk.manifest.model import Manifest, decode, embedding_space_id, encode
 from edge_sdk.manifest.operating_points import OperatingPoint, Rate, SpoofPoint, UnsupportedPoint, VerifyPoint
-from edge_sdk.manifest.provenance import DataLicense, Golden, TrainingProvenance
+from edge_sdk.manifest.provenance import DataLicense, Golden, ThresholdProvenance, TrainingProvenance
 from edge_sdk.manifest.scores import AnyScore
 from edge_sdk.manifest.variants import AccuracyDifference, CalibrationProvenance, Format, Precision, Variant
 from edge_sdk.schema import Dimension
@@ -34,6 +34,6 @@ __all__ = [
     "CalibrationProvenance", "DataLicense", "DecisionHead", "Dimension", "EmbeddingDistance", "FileEntry", "Format",
     "Fusion", "Golden", "Graph", "GraphInterface", "Image", "Input", "LatentDistance", "LatentLikelihood",
     "LogLikelihoodRatio", "Lowest", "Manifest", "OperatingPoint", "Output", "Precision", "Rate", "Reconstruction",
-    "Score", "SensorStream", "Source", "SpoofPoint", "Task", "TrainingProvenance", "UnsupportedPoint",
-    "Variant", "VerifyPoint", "check_path", "decode", "embedding_space_id", "encode",
+    "Score", "SensorStream", "Source", "SpoofPoint", "Task", "ThresholdProvenance", "TrainingProvenance",
+    "UnsupportedPoint", "Variant", "VerifyPoint", "check_path", "decode", "embedding_space_id", "encode",
 ]  # fmt: skip

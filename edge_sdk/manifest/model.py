@@ -12,7 +12,7 @@ from edge_sdk.manifest.files import FileEntry
 from edge_sdk.manifest.graphs import Graph, GraphInterface
 from edge_sdk.manifest.inputs import SAMPLE, Input, Source
 from edge_sdk.manifest.migrations import SCHEMA_VERSION, migrate
-from edge_sdk.manifest.provenance import DataLicense, Golden, TrainingProvenance
+from edge_sdk.manifest.provenance import DataLicense, Golden, ThresholdProvenance, TrainingProvenance
 from edge_sdk.manifest.scores import AnyScore
 from edge_sdk.manifest.variants import Variant
 from edge_sdk.preprocess import Operation, digest
@@ -30,6 +30,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
     """Everything the runtime needs to know about a bundle; see the package's page for the rules.
 
     ``source`` is what a sample is before, and ``preprocessing`` what is done to it before the graphs that take it.
+    ``thresholds`` says on whom they were fitted again, None where they are still the exporter's.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
     golden: Golden
     embedding_space_id: str | None = None
     auxiliary: tuple[FileEntry, ...] = ()
+    thresholds: ThresholdProvenance | None = None
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:

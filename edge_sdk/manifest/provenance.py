@@ -36,6 +36,25 @@ class DataLicense(Strict, frozen=True, kw_only=True):
     statement: str
 
 
+class ThresholdProvenance(Strict, frozen=True, kw_only=True):
+    """On whom all thresholds of a bundle were fitted again after its export (``edge-sdk calibrate``).
+
+    ``data`` names the data sets, ``impostors`` what the ``subjects`` people were told from. ``unusable`` pictures of
+    theirs took no part. ``previous_bundle`` is the id of the bundle that the models come from, and ``version`` that of
+    the edge-sdk that fitted.
+    """
+
+    data: str
+    impostors: str
+    subjects: int
+    unusable: int
+    previous_bundle: str
+    version: str
+
+    def __post_init__(self) -> None:
+        require(self.subjects > 0 and self.unusable >= 0, "subjects must be positive and unusable not negative")
+
+
 class Golden(Strict, frozen=True, kw_only=True):
     """One trial to replay on the device: raw input files, and the score and tolerance expected of each variant.
 

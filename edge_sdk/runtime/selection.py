@@ -95,7 +95,7 @@ def candidates(bundle: Bundle, engine: str = ALL, precision: str | None = None) 
     if engine == AUTO:
         raise UsageError('"auto" is one engine; "all" names every one that is usable here')
     known = _choices(bundle, list(ENGINES) if engine == ALL else [engine])
-    fitting = [choice for choice in known if precision is None or _fits(choice.variant, precision)]
+    fitting = [choice for choice in known if precision is None or fits(choice.variant, precision)]
     if not fitting:
         ids = [variant.id for variant in bundle.manifest.variants]
         if precision in ids:
@@ -128,7 +128,7 @@ def _preferred_first(choices: list[Choice]) -> tuple[Choice, ...]:
 
 def _tuned(bundle: Bundle, able: tuple[Choice, ...], precision: str | None, threads: int) -> Choice | None:
     """Return the fastest choice of the precision as it was tuned, unless anything has changed since."""
-    wanted = {a.id for a in bundle.manifest.variants if precision is None or _fits(a, precision)}
+    wanted = {a.id for a in bundle.manifest.variants if precision is None or fits(a, precision)}
     tuned = next((row for row in tuning_store.recall(bundle.id, threads) if row.artifact in wanted), None)
     if tuned is None:
         return None
@@ -144,7 +144,8 @@ def _choices(bundle: Bundle, engines: list[str]) -> list[Choice]:
     return [Choice(name, there[key]) for name in engines for key in artifacts(name) if key in there]
 
 
-def _fits(variant: Variant, precision: str) -> bool:
+def fits(variant: Variant, precision: str) -> bool:
+    """Whether a variant is meant by a precision: its own, its id, or ``"int8"`` for any of int8."""
     return precision in (variant.id, variant.precision) or (
         precision == "int8" and variant.precision.startswith("int8")
     )

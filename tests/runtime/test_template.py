@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from edge_sdk.errors import TemplateError
-from edge_sdk.runtime.template import MAGIC, EmbeddingTemplate, Template
+from edge_sdk.runtime.template import MAGIC, EmbeddingTemplate, GaussianMixtureTemplate, Template
+from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 VALUES = np.random.default_rng(0).standard_normal((3, 4)).astype("<f4")
 
@@ -109,3 +110,79 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
         template(bundle_name="other").save(tmp_path / "person")
     assert (tmp_path / "person").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
+
+
+# --- densities ---
+
+MIXTURE = GaussianMixture(np.array([0.25, 0.75]), VALUES[:2].astype(np.float64), np.abs(VALUES[1:]) + 0.5)
+
+
+def density(**changes: object) -> GaussianMixtureTemplate:
+    binding = {
+        "embedding_space_id": "f" * 32,
+        "variant_id": "int8.onnx",
+        "variant_sha256": "0" * 64,
+        "bundle_name": "tiny",
+        "count": 5,
+    }
+    return msgspec.structs.replace(GaussianMixtureTemplate.of(MIXTURE, **binding), **changes)
+
+
+def test_each_kind_comes_back_as_itself(tmp_path: Path) -> None:
+    for made, kind in ((template(), EmbeddingTemplate), (density(), GaussianMixtureTemplate)):
+        assert Template.from_bytes(made.to_bytes()) == made
+        made.save(tmp_path / made.kind)
+        loaded = Template.load(tmp_path / made.kind)
+        assert isinstance(loaded, kind)
+        assert loaded == made
+    found = density().content
+    for name in ("weights", "means", "variances"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(MIXTURE, name))
+    assert (density().count, density().modes, density().dim) == (5, 2, 4)
+    with pytest.raises(ValueError, match="read-only"):
+        found.means[0] = 1
+
+
+def test_every_flipped_byte_of_a_density_is_found() -> None:
+    data = density().to_bytes()
+    for at in range(len(data)):
+        damaged = bytearray(data)
+        damaged[at] ^= 1
+        with pytest.raises(TemplateError):
+            Template.from_bytes(bytes(damaged))
+
+
+def table(**changes: object) -> bytes:
+    parts = {"weights": MIXTURE.weights, "means": MIXTURE.means, "variances": MIXTURE.variances} | changes
+    return np.hstack([parts["weights"][:, None], parts["means"], parts["variances"]]).astype("<f8").tobytes()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"modes": 0, "values": b""},
+        {"modes": 3},
+        {"dim": 3},
+        {"modes": -2, "dim": -4},
+        {"count": 0},
+        {"values": table(weights=np.array([0.25, 0.7]))},
+        {"values": table(weights=np.array([0.0, 1.0]))},
+        {"values": table(weights=np.array([-0.5, 1.5]))},
+        {"values": table(variances=np.zeros((2, 4)))},
+        {"values": table(means=np.full((2, 4), np.nan))},
+        {"values": table(variances=np.full((2, 4), np.inf))},
+    ],
+)
+def test_densities_that_cannot_be_scored_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(TemplateError):
+        density(**changes)
+
+
+def test_a_template_of_no_kind_is_none() -> None:
+    with pytest.raises(TemplateError):
+        Template.of(VALUES, bundle_name="tiny")
+    bare = Template(embedding_space_id="", variant_id="", variant_sha256="", bundle_name="", count=1)
+    with pytest.raises(TemplateError):
+        _ = bare.content
+    with pytest.raises(TemplateError):
+        Template.from_bytes(bare.to_bytes())

@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.errors import ConversionError, MissingToolError
+from edge_sdk.errors import ConversionError
+from edge_sdk.extras import needs_extra
 
-try:
+with needs_extra("tflite-export"):
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.tools import flatbuffer_utils
-except ImportError as exc:
-    raise MissingToolError("ai-edge-litert", "tflite-export") from exc
 
 IDENTIFIER = b"TFL3"
 ALIGNMENT = 16  # of weights in the file, as the schema demands; NEON and XNNPACK read them in place

@@ -30,16 +30,15 @@ from numpy.typing import NDArray
 
 from edge_sdk.calibration.quantization import tflite_graph
 from edge_sdk.calibration.quantization.ranges import Histogram, choose_range, require_samples
-from edge_sdk.errors import ConversionError, MissingToolError, UsageError
+from edge_sdk.errors import ConversionError, UsageError
+from edge_sdk.extras import needs_extra
 from edge_sdk.runtime.engines.tflite import to_nhwc
 
-try:
+with needs_extra("tflite-export"):
     from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
     from ai_edge_quantizer import qtyping, quantizer
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
-except ImportError as exc:
-    raise MissingToolError("ai-edge-quantizer", "tflite-export") from exc
 
 LOGIT_LIMIT = 8.0
 """Where the integers of a logit end, at probabilities of 0.0003 and 0.9997: a wider range would take its steps from

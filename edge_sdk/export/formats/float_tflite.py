@@ -13,8 +13,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from edge_sdk.errors import ConversionError, MissingToolError
+from edge_sdk.errors import ConversionError
 from edge_sdk.export.formats.float_onnx import INPUT, OUTPUT, fold_batch_norm
+from edge_sdk.extras import needs_extra
 
 
 def to_tflite(network: nn.Module, input_shape: tuple[int, ...], outputs: tuple[str, ...] = (OUTPUT,)) -> bytes:
@@ -33,12 +34,10 @@ def to_tflite(network: nn.Module, input_shape: tuple[int, ...], outputs: tuple[s
     """
     os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")
     with _quiet():
-        try:
+        with needs_extra("tflite-export"):
             import litert_torch
 
             from edge_sdk.calibration.quantization import tflite_graph
-        except ImportError as exc:
-            raise MissingToolError("litert-torch", "tflite-export") from exc
         folded = _quantizable(fold_batch_norm(network).float().cpu())
         example = torch.zeros(1, *input_shape)
         with torch.inference_mode():

@@ -156,6 +156,8 @@ def load_engine(name: str, model: bytes, format: str, *, threads: int = 1) -> En
     try:
         module = cast("_Module", importlib.import_module(row.module))
     except ImportError as exc:
+        if (exc.name or "").startswith("edge_sdk"):  # an error of edge-sdk
+            raise
         raise missing(name) from exc
     return module.load(model, threads=threads)
 

@@ -10,6 +10,7 @@ import onnxruntime as ort
 from edge_sdk.errors import EngineError
 from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import TensorInfo, Tensors
+from edge_sdk.runtime.engines.checks import require_finite
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class OnnxRuntimeEngine:
         """Compute all outputs; see :class:`edge_sdk.runtime.engines.Engine`."""
         if self._session is None:
             raise EngineError("the engine is closed")
+        require_finite(inputs)
         try:
             values = self._session.run(self._names, inputs)
         except Exception as exc:  # its exceptions have no common root

@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Iterator
 
-from edge_sdk.errors import EngineError
+from edge_sdk.errors import EngineError, UnsupportedModelError
 from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import TensorInfo, Tensors
 from edge_sdk.runtime.engines.checks import checked
@@ -43,6 +43,7 @@ with _without_telemetry():
     import openvino as ov
 
 _QUANTISED = "FakeQuantize"  # what OpenVINO reads QuantizeLinear as
+_MOST_LEVELS = 256  # at 65,536 it drops the step, clipping included (findings/openvino_16_bit_clipping.sh)
 
 
 class OpenVinoEngine:
@@ -68,10 +69,15 @@ class OpenVinoEngine:
             self._model = self._core.read_model(model, b"")
             self.inputs = tuple(_info(port) for port in self._model.inputs)
             self.outputs = tuple(_info(port) for port in self._model.outputs)
-            quantised = any(node.get_type_name() == _QUANTISED for node in self._model.get_ops())
+            levels = [n.get_attributes()["levels"] for n in self._model.get_ops() if n.get_type_name() == _QUANTISED]
         except Exception as exc:  # its exceptions are plain RuntimeErrors
             raise EngineError(f"OpenVINO refuses the model: {exc}") from exc
-        if quantised and device.int8_saturates():
+        if any(count > _MOST_LEVELS for count in levels):
+            raise UnsupportedModelError(
+                f"the model is quantised to more than 8 bits ({max(levels)} levels); OpenVINO leaves out the clipping "
+                'of such steps, and with it ReLUs: use engine="onnxruntime"'
+            )
+        if levels and device.int8_saturates():
             raise EngineError(
                 "OpenVINO's int8 kernels saturate on this processor (x86 without VNNI), which changes scores: "
                 'use engine="onnxruntime", which is exact here, or precision="fp32"'

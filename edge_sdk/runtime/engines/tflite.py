@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.errors import EngineError
 from edge_sdk.runtime.engines import TensorInfo, Tensors, flatbuffer
+from edge_sdk.runtime.engines.checks import require_finite
 
 
 class Interpreter(Protocol):
@@ -98,6 +99,7 @@ class TFLiteEngine:
     def run(self, inputs: Tensors) -> Tensors:
         """Compute all outputs; see :class:`edge_sdk.runtime.engines.Engine`."""
         count = self._count(inputs)
+        require_finite(inputs)
         with self._lock:
             rows = [self._run_one({name: value[n : n + 1] for name, value in inputs.items()}) for n in range(count)]
         return {tensor.name: np.concatenate([row[tensor.name] for row in rows]) for tensor in self._outputs}

@@ -1,10 +1,10 @@
-"""A profile for people: tables for a terminal, and one HTML page that needs nothing beside it."""
+"""A profile for people: tables for a terminal, and one HTML file that needs nothing beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Iterable
 
+from edge_sdk.markup import Html, element, join
 from edge_sdk.runtime.profile.records import (
     FailedJob,
     Machine,
@@ -15,6 +15,7 @@ from edge_sdk.runtime.profile.records import (
     Stage,
 )
 from edge_sdk.runtime.profile.svg import STYLES, Axis, Line, legend, plot
+from edge_sdk.tables import Table
 
 UNAVAILABLE = "unavailable"
 _NODES_SHOWN = 12
@@ -37,39 +38,42 @@ _COST = (
     "process that has done it. A ratio of throughputs well below 1 means that the device throttles."
 )
 
-Row = tuple[str, ...]
-Table = tuple[Row, list[Row]]
+_TEXT = ("engine", "artifact", "kind", "where", "version", "power")
+"""Columns of words."""
 
 
 def text(report: ProfileReport) -> str:
-    """The tables for a terminal; the nodes are in the JSON and the page."""
+    """The tables for a terminal; the nodes are in the JSON and the HTML."""
     blocks = [report.bundle_id + rule(report), machine(report.machine)]
-    tables = ((_EXPLANATION, latency(report)), (_STAGES, stages(report)), (_COST, cost(report)))
-    blocks += [f"{caption}\n{_plain(table)}" for caption, table in tables if table[1]]
+    blocks += [table.plain() for table in (latency(report), stages(report), cost(report)) if table]
     blocks += [f"{label}: {message}" for label, message in _failures(report)]
     return "\n\n".join(blocks)
 
 
 def html(report: ProfileReport) -> str:
-    """The page: machine, tables, plots, nodes, failures."""
-    parts = [
-        f"<h1>{escape(report.bundle_id)}</h1>",
-        f"<p class=muted>{escape(machine(report.machine))}</p>",
-        f"<h2>Latency{escape(rule(report))}</h2>",
-        f"<p class=muted>{_EXPLANATION}</p>",
-        _html(latency(report)),
+    """One file: machine, tables, plots, nodes, failures. It needs no package that a device does not have."""
+    body = element(
+        "body",
+        element("h1", report.bundle_id),
+        _note(machine(report.machine)),
+        element("h2", f"Latency{rule(report)}"),
+        latency(report),
         *_plots(report),
-        "<h2>Stages</h2>",
-        f"<p class=muted>{_STAGES}</p>",
-        _html(stages(report)),
-        "<h2>Start, memory, heat, power</h2>",
-        f"<p class=muted>{_COST}</p>",
-        _html(cost(report)),
+        element("h2", "Stages"),
+        stages(report),
+        element("h2", "Start, memory, heat, power"),
+        cost(report),
+        element("h2", "Which nodes ran where"),
         *_nodes(report),
-        *(f"<h2>{escape(label)}</h2><p>{escape(message)}</p>" for label, message in _failures(report)),
-    ]
-    head = f'<meta charset="utf-8"><title>{escape(report.bundle_id)}</title><style>{_STYLE}</style>'
-    return f'<!doctype html><html lang="en"><head>{head}</head><body>' + "\n".join(parts) + "</body></html>\n"
+        *(join([element("h2", label), element("p", message)]) for label, message in _failures(report)),
+    )
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("title", report.bundle_id),
+        element("style", Html(_STYLE)),
+    )
+    return f"<!doctype html>{element('html', head, body, lang='en')}\n"
 
 
 # --- tables -------------------------------------------------------------------------------------------------------
@@ -98,7 +102,7 @@ def latency(report: ProfileReport) -> Table:
     for run, measured in _measured(report):
         total = measured.stage("total")
         rows.append((*_key(run), str(measured.calls), *map(_interval, total.quantiles), f"{total.max_ms:.2f}"))
-    return head, rows
+    return Table(head, rows, text=_TEXT, note=_EXPLANATION)
 
 
 def stages(report: ProfileReport) -> Table:
@@ -108,13 +112,13 @@ def stages(report: ProfileReport) -> Table:
         (*_key(run), *(_stage(measured.stage(name)) for name in ("decode", "preprocess", "inference", "postprocess")))
         for run, measured in _measured(report)
     ]
-    return head, rows
+    return Table(head, rows, text=_TEXT, note=_STAGES)
 
 
 def cost(report: ProfileReport) -> Table:
     """Start, memory, throughput at both ends of the run, power."""
-    head: Row = (*_KEY, "version", "init ms", "again ms", "first ms", "peak MB", "calls/s first, last, ratio", "power")
-    rows: list[Row] = []
+    head = (*_KEY, "version", "init ms", "again ms", "first ms", "peak MB", "calls/s first, last, ratio", "power")
+    rows = []
     for run, m in _measured(report):
         kept = f"{m.last_per_s / m.first_per_s:.2f}" if m.first_per_s else "?"
         ratio = f"{m.first_per_s:.1f}, {m.last_per_s:.1f}, {kept} ({m.window_s:.0f} s each)"
@@ -122,7 +126,7 @@ def cost(report: ProfileReport) -> Table:
         power = f"{run.power.mean_w:.1f} W, max {run.power.max_w:.1f} ({run.power.mode})" if run.power else UNAVAILABLE
         times = (f"{m.init_ms:.0f}", f"{m.reload_ms:.0f}", f"{m.first_ms:.1f}")
         rows.append((*_key(run), m.engine_version, *times, peak, ratio, power))
-    return head, rows
+    return Table(head, rows, text=_TEXT, note=_COST)
 
 
 def _measured(report: ProfileReport) -> list[tuple[ProfiledJob, MeasuredJob]]:
@@ -147,43 +151,27 @@ def _stage(found: Stage) -> str:
     return " / ".join(f"{value:.2f}" for value in (*(q.ms for q in found.quantiles), found.max_ms))
 
 
-def _plain(table: Table) -> str:
-    head, rows = table
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in (head, *rows))
+def _note(words: str) -> Html:
+    return element("p", words, class_="muted")
 
 
-def _html(table: Table) -> str:
-    def line(tag: str, cells: Sequence[str]) -> str:
-        classes = [" class=text" if name in ("engine", "artifact", "kind", "where") else "" for name in table[0]]
-        joined = zip(classes, cells, strict=True)
-        return "<tr>" + "".join(f"<{tag}{c}>{escape(cell)}</{tag}>" for c, cell in joined) + "</tr>"
-
-    body = "".join(line("td", cells) for cells in table[1])
-    return f"<div class=scroll><table>{line('th', table[0])}{body}</table></div>"
-
-
-def _nodes(report: ProfileReport) -> list[str]:
-    parts = ["<h2>Which nodes ran where</h2>"]
+def _nodes(report: ProfileReport) -> Iterable[object]:
     for run, measured in _measured(report):
-        parts.append(f"<h3>{escape(run.job.label)}</h3>")
+        yield element("h3", run.job.label)
         if measured.nodes is None:
-            parts.append(f"<p class=muted>{UNAVAILABLE}: the engine does not tell</p>")
+            yield _note(f"{UNAVAILABLE}: the engine does not tell")
             continue
         shares = [UNAVAILABLE if n.share is None else f"{100 * n.share:.1f} %" for n in measured.nodes]
-        rows: list[Row] = [
-            (n.kind, n.where, str(n.count), share) for n, share in zip(measured.nodes, shares, strict=True)
-        ]
-        parts.append(_html((("kind", "where", "nodes", "share of their time"), rows[:_NODES_SHOWN])))
+        rows = [(n.kind, n.where, str(n.count), share) for n, share in zip(measured.nodes, shares, strict=True)]
+        yield Table(("kind", "where", "nodes", "share of their time"), rows[:_NODES_SHOWN], text=_TEXT)
         if len(rows) > _NODES_SHOWN:
-            parts.append(f"<p class=muted>and {len(rows) - _NODES_SHOWN} kinds of less time</p>")
-    return parts
+            yield _note(f"and {len(rows) - _NODES_SHOWN} kinds of less time")
 
 
 # --- plots --------------------------------------------------------------------------------------------------------
 
 
-def _plots(report: ProfileReport) -> list[str]:
+def _plots(report: ProfileReport) -> list[Html]:
     runs = _measured(report)
     if not runs:
         return []
@@ -212,10 +200,10 @@ def _plots(report: ProfileReport) -> list[str]:
         "median and maximum latency in each hundredth of the calls",
     )
     return [
-        "<h2>Distribution</h2>",
+        element("h2", "Distribution"),
         legend(curves),
         distribution,
-        "<h2>Over time</h2>",
-        "<p class=muted>Median and (faint) maximum of each hundredth of the calls: a device that gets hot climbs.</p>",
+        element("h2", "Over time"),
+        _note("Median and (faint) maximum of each hundredth of the calls: a device that gets hot climbs."),
         course,
     ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+
+from edge_sdk.markup import Html, element, join
 
 Point = tuple[float, float]
 
@@ -56,47 +57,43 @@ class Axis:
         return [tick for tick in found if self.low <= tick <= self.high * (1 + 1e-9)]
 
 
-def plot(lines: Sequence[Line], x: Axis, y: Axis, description: str) -> str:
+def plot(lines: Sequence[Line], x: Axis, y: Axis, description: str) -> Html:
     """Return an ``<svg>`` element that scales with the page."""
-    box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(description)}"'
-    parts = [f'<svg {box} font-family="system-ui, sans-serif" font-size="12" fill="#444">']
+    parts = []
     for tick in x.ticks():
         at = _x(x, tick)
-        parts.append(f'<path d="M{at:.1f} {_TOP}V{_HEIGHT - _BOTTOM}" stroke="#eee"/>')
-        parts.append(f'<text x="{at:.1f}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">{tick:g}</text>')
+        parts.append(element("path", d=f"M{at:.1f} {_TOP}V{_HEIGHT - _BOTTOM}", stroke="#eee"))
+        parts.append(element("text", f"{tick:g}", x=f"{at:.1f}", y=_HEIGHT - _BOTTOM + 16, text_anchor="middle"))
     for tick in y.ticks():
         at = _y(y, tick)
-        parts.append(f'<path d="M{_LEFT} {at:.1f}H{_WIDTH - _RIGHT}" stroke="#eee"/>')
-        parts.append(f'<text x="{_LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{tick:g}</text>')
+        parts.append(element("path", d=f"M{_LEFT} {at:.1f}H{_WIDTH - _RIGHT}", stroke="#eee"))
+        parts.append(element("text", f"{tick:g}", x=_LEFT - 8, y=f"{at + 4:.1f}", text_anchor="end"))
     for line in lines:
         route = "L".join(f"{_x(x, px):.1f} {_y(y, py):.1f}" for px, py in line.points)
-        style = 'stroke-width="1" stroke-opacity=".35"' if line.faint else 'stroke-width="1.8"'
-        parts.append(
-            f'<path d="M{route}" fill="none" stroke="{line.color}" {style}{_dashes(line)} stroke-linejoin="round"/>'
-        )
-    parts.append(f'<text x="{(_LEFT + _WIDTH) / 2}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(x.title)}</text>')
-    middle = (_HEIGHT - _BOTTOM) / 2
-    parts.append(
-        f'<text transform="translate(14 {middle:.0f}) rotate(-90)" text-anchor="middle">{escape(y.title)}</text></svg>'
-    )
-    return "".join(parts)
+        width = {"stroke_width": "1", "stroke_opacity": ".35"} if line.faint else {"stroke_width": "1.8"}
+        parts.append(element("path", d=f"M{route}", fill="none", stroke_linejoin="round", **_stroke(line), **width))
+    parts.append(element("text", x.title, x=(_LEFT + _WIDTH) / 2, y=_HEIGHT - 8, text_anchor="middle"))
+    place = f"translate(14 {(_HEIGHT - _BOTTOM) / 2:.0f}) rotate(-90)"
+    parts.append(element("text", y.title, transform=place, text_anchor="middle"))
+    font = {"font_family": "system-ui, sans-serif", "font_size": "12", "fill": "#444"}
+    return element("svg", *parts, viewBox=f"0 0 {_WIDTH} {_HEIGHT}", role="img", aria_label=description, **font)
 
 
-def legend(lines: Sequence[Line]) -> str:
+def legend(lines: Sequence[Line]) -> Html:
     """The labels with their colours, as HTML."""
     entries = (
-        f'<span style="white-space:nowrap">{_sample(line)} {escape(line.label)}</span>' for line in lines if line.label
+        element("span", _sample(line), " ", line.label, style="white-space:nowrap") for line in lines if line.label
     )
-    return f"<p>{' &ensp; '.join(entries)}</p>"
+    return element("p", join(entries, Html(" &ensp; ")))
 
 
-def _sample(line: Line) -> str:
-    stroke = f'stroke="{line.color}" stroke-width="3"{_dashes(line)}'
-    return f'<svg viewBox="0 0 24 8" width="24" height="8" aria-hidden="true"><path d="M0 4H24" {stroke}/></svg>'
+def _sample(line: Line) -> Html:
+    path = element("path", d="M0 4H24", stroke_width="3", **_stroke(line))
+    return element("svg", path, viewBox="0 0 24 8", width="24", height="8", aria_hidden="true")
 
 
-def _dashes(line: Line) -> str:
-    return f' stroke-dasharray="{line.dash}"' if line.dash else ""
+def _stroke(line: Line) -> dict[str, str]:
+    return {"stroke": line.color} | ({"stroke_dasharray": line.dash} if line.dash else {})
 
 
 def _x(axis: Axis, value: float) -> float:

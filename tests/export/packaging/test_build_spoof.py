@@ -18,6 +18,7 @@ from edge_sdk.export import recipes
 from edge_sdk.export.data.faces.golden import pngs
 from edge_sdk.export.data.samples import Dataset, Sample
 from edge_sdk.export.data.splits import Split
+from edge_sdk.export.evaluation.model_outputs import ModelOutputs
 from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
 from edge_sdk.export.formats import artifacts
 from edge_sdk.export.formats.artifacts import FORMATS, REFERENCE, Kind, kinds
@@ -231,10 +232,12 @@ def examined(float_scores: np.ndarray, int8_scores: np.ndarray, attacks: int) ->
         for picture in range(10 + attacks)
     )
     data = Dataset("made-up", samples)
-    scored = {(name, role): values for name, values in ((b"float", float_scores), (b"int8", int8_scores))
-              for role in ("validation", "thresholds", "guardrail", "test")}  # fmt: skip
+    outputs = ModelOutputs()
+    for model, values in ((b"float", float_scores), (b"int8", int8_scores)):
+        for role in ("validation", "thresholds", "guardrail", "test"):
+            outputs.get(model, role, lambda values=values: values)
     return SpoofEvaluator(
-        _EverywhereAlike(data), SimpleNamespace(onnx=b"float"), recipes.get("ganomaly").score, _scored=scored
+        _EverywhereAlike(data), SimpleNamespace(onnx=b"float"), recipes.get("ganomaly").score, _outputs=outputs
     )  # type: ignore[arg-type]
 
 

@@ -62,6 +62,16 @@ def test_wrong_inputs_are_engine_errors(engine_name: str, model: bytes, change: 
     assert engine_name == "fake" or caught.value.__cause__ is not None
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("artifact", ["fp32.onnx", "int8.onnx"])
+def test_what_is_not_finite_never_reaches_onnxruntime(artifact: str, value: float) -> None:
+    engine = load_engine("onnxruntime", Bundle.open("deepsign_nano").read_model(artifact), "onnx")
+    picture = np.zeros((1, *engine.inputs[0].shape[1:]), np.float32)
+    picture[0, 0, 3, 4] = value
+    with pytest.raises(EngineError, match="image holds values that are not finite"):
+        engine.run({"image": picture})
+
+
 def test_a_closed_engine_does_not_run(engine_name: str, model: bytes) -> None:
     engine = load_engine(engine_name, model, "onnx")
     engine.close()

@@ -8,14 +8,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from ...paths import ROOT
 
 pytest.importorskip("openvino", reason="needs edge-sdk[openvino]")
 
 from edge_sdk.bundle import Bundle
-from edge_sdk.errors import EngineError
+from edge_sdk.errors import EngineError, UnsupportedModelError
 from edge_sdk.runtime import Verifier, device
 from edge_sdk.runtime.engines import load_engine, usable
 
@@ -75,8 +77,9 @@ def test_results_are_the_callers_own(model: bytes) -> None:
         {"image": PICTURES[0]},
         {"image": PICTURES[:0]},
         {"image": PICTURES.astype(np.float64)},
+        {"image": PICTURES * np.float32("nan")},
     ],
-    ids=["missing", "name", "shape", "rank", "empty", "type"],
+    ids=["missing", "name", "shape", "rank", "empty", "type", "nan"],
 )
 def test_wrong_inputs_are_engine_errors(model: bytes, wrong: dict[str, np.ndarray]) -> None:
     engine = load_engine("openvino", model, "onnx")
@@ -130,3 +133,26 @@ def test_nothing_is_reported(tmp_path: Path) -> None:
         environment.pop(name, None)
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(8, TensorProto.UINT8), (16, TensorProto.UINT16)])
+def test_more_than_8_bits_are_refused(bits: int, kind: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would leave out the clipping of 65,536 levels, and with it a ReLU that a quantiser has merged into them."""
+    nodes = [
+        helper.make_node("QuantizeLinear", ["image", "scale", "zero"], ["steps"]),
+        helper.make_node("DequantizeLinear", ["steps", "scale", "zero"], ["map"]),
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4]) for name in ("image", "map")]
+    constants = [
+        helper.make_tensor("scale", TensorProto.FLOAT, [], [1 / 256]),
+        helper.make_tensor("zero", kind, [], [0]),
+    ]
+    graph = helper.make_graph(nodes, "steps", ends[:1], ends[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    onnx.checker.check_model(model)
+    monkeypatch.setattr(device, "int8_saturates", lambda: False)
+    if bits > 8:
+        with pytest.raises(UnsupportedModelError, match="onnxruntime"):
+            load_engine("openvino", model.SerializeToString(), "onnx")
+    else:
+        load_engine("openvino", model.SerializeToString(), "onnx").close()

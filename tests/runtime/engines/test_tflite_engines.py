@@ -172,6 +172,15 @@ def test_litert_runs_every_precision(tflite_models) -> None:
             loaded.run({"image": before})
 
 
+@pytest.mark.parametrize("variant", ["fp32", "int8", "int8_io"])
+def test_what_is_not_finite_never_reaches_litert(tflite_models, variant: str) -> None:
+    engine = load_engine("litert", getattr(tflite_models, variant), "tflite")
+    picture = tflite_models.samples[:1].copy()
+    picture[0, 0, 3, 4] = np.nan
+    with pytest.raises(EngineError, match="not finite"):
+        engine.run({"image": picture})
+
+
 def test_litert_gets_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ai_edge_litert", reason="needs edge-sdk[tflite]")
     from edge_sdk.runtime.engines import litert

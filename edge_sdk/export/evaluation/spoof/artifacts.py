@@ -19,6 +19,7 @@ from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.cache import compact, prepared
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.evaluation.artifact_protocol import Interface, Measured, interval
+from edge_sdk.export.evaluation.model_outputs import ModelOutputs
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind
 from edge_sdk.export.formats.inference import run
 from edge_sdk.export.training.finished import FinishedRun
@@ -58,7 +59,7 @@ class SpoofEvaluator:
     graphs: Graphs
     score: Score
     unit: str = "1 - correlation with the float scores"
-    _scored: dict[tuple[bytes, str], Array] = field(default_factory=dict)
+    _outputs: ModelOutputs = field(default_factory=ModelOutputs)
 
     def __post_init__(self) -> None:
         for role in MEASURING:
@@ -175,10 +176,11 @@ class SpoofEvaluator:
         return np.concatenate([tensors[output].reshape(1, -1) for tensors in run(self.graphs.onnx, pictures)])
 
     def _scores(self, kind: Kind, model: bytes, role: str) -> Array:
-        if (model, role) not in self._scored:
+        def compute() -> Array:
             pictures = prepared(self.trained.people(role).samples, self.trained.preset.preprocessing)
-            self._scored[model, role] = self._judge(kind, model, pictures)
-        return self._scored[model, role]
+            return self._judge(kind, model, pictures)
+
+        return self._outputs.get(model, role, compute)
 
     def _judge(self, kind: Kind, model: bytes, pictures: NDArray[np.uint8]) -> Array:
         """``(N,)`` scores of pre-processed pictures ``(N, H, W)``."""

@@ -17,6 +17,7 @@ from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.cache import compact, prepared
 from edge_sdk.export.data.samples import impostor_kinds
 from edge_sdk.export.evaluation.artifact_protocol import Interface, Measured, interval
+from edge_sdk.export.evaluation.model_outputs import ModelOutputs
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind
 from edge_sdk.export.formats.float_onnx import OUTPUT
 from edge_sdk.export.formats.inference import Embeddings, embed
@@ -37,7 +38,7 @@ class VerificationEvaluator:
     graphs: Graphs
     score: Score
     unit: str = "mean cosine distance to float"
-    _embedded: dict[tuple[bytes, str], Embeddings] = field(default_factory=dict)
+    _outputs: ModelOutputs = field(default_factory=ModelOutputs)
 
     def distance(self, kind: Kind, model: bytes) -> float:
         expected = self._embed(REFERENCE, self.graphs.onnx, "validation")
@@ -105,10 +106,12 @@ class VerificationEvaluator:
 
     def _embed(self, kind: Kind, model: bytes, role: str) -> Embeddings:
         """Unit embeddings of a group's images, in their order."""
-        if (model, role) not in self._embedded:
+
+        def compute() -> Embeddings:
             pictures = prepared(self.trained.people(role).samples, self.trained.preset.preprocessing)
-            self._embedded[model, role] = embed(model, pictures, engine=kind.engine, format=kind.format)
-        return self._embedded[model, role]
+            return embed(model, pictures, engine=kind.engine, format=kind.format)
+
+        return self._outputs.get(model, role, compute)
 
     def _describe(self, role: str) -> str:
         """Who was compared with what, for the manifest."""

@@ -399,9 +399,12 @@ def test_a_session_without_a_decision_is_never_live():
 
 
 def test_what_pictures_are_compared_by(spoof_bundle, bundle):
-    tensors = {"image": np.zeros((1, 1, SIDE, SIDE), np.float32), "latent": np.arange(16, dtype=np.float32)[None]}
-    tensors["reconstruction"] = np.zeros((1, 1, SIDE, SIDE), np.float32)
-    tensors["reconstruction"][0, 0, 3, 5] = -0.25
+    tensors = {
+        "sample": np.zeros((1, 1, SIDE, SIDE), np.float32),
+        "model.latent": np.arange(16, dtype=np.float32)[None],
+    }
+    tensors["model.reconstruction"] = np.zeros((1, 1, SIDE, SIDE), np.float32)
+    tensors["model.reconstruction"][0, 0, 3, 5] = -0.25
     latent = compared_output(bundle.manifest)
     np.testing.assert_array_equal(latent.point(tensors), np.arange(16))
     error = compared_output(spoof_bundle(outputs=("reconstruction",)).manifest)
@@ -491,7 +494,7 @@ def test_reconstructions_beside_input_and_difference(page, evaluation):
     assert Counter((e.sample.dataset, e.sample.attack) for e in evaluation.examples) == dict.fromkeys(groups, 3)
     taken, made, difference = decoded(shown)[:3]
     example = evaluation.examples[0]
-    image, reconstruction = (example.tensors[name][0, 0] for name in ("image", "reconstruction"))
+    image, reconstruction = (example.tensors[name][0, 0] for name in ("sample", "model.reconstruction"))
     np.testing.assert_array_equal(taken, np.rint(255 * image))
     np.testing.assert_array_equal(made, np.rint(255 * reconstruction))
     order = np.argsort(np.abs(image - reconstruction), axis=None)

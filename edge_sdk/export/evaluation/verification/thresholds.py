@@ -1,0 +1,76 @@
+"""Operating points of a bundle's variant on a user's own people: one reference against one query."""
+
+from __future__ import annotations
+
+from edge_sdk.bundle import Bundle
+from edge_sdk.calibration.metrics import verification
+from edge_sdk.calibration.metrics.pairs import Forgeries, build_pairs, score_pairs
+from edge_sdk.calibration.thresholds import operating_points
+from edge_sdk.errors import DatasetError, ScoreError, UsageError
+from edge_sdk.export.data.samples import Dataset
+from edge_sdk.export.evaluation.fitted import FittedThresholds, UnusablePicture, named, require_people
+from edge_sdk.export.evaluation.verification.samples import Count, embed
+from edge_sdk.manifest import EmbeddingDistance
+from edge_sdk.runtime import Verifier
+
+OPTIONS: tuple[str, ...] = ()
+"""What else :func:`fit` takes for this task."""
+
+
+def fit(
+    bundle: Bundle, variant: str, data: Dataset, *, engine: str, threads: int = 1, progress: Count | None = None
+) -> FittedThresholds:
+    """Fit the thresholds of one variant, by the runtime's own verifier.
+
+    Impostors are skilled forgeries where every data set has some, and other people's genuine samples where none has.
+    People of different data sets are never compared: the scanner would give them away.
+
+    Raises:
+        UsageError: Some data sets have forgeries and others none, or the score does not compare embeddings.
+        DatasetError: Fewer than 5 people, nobody with two genuine samples, or no usable picture at all.
+        EngineError: The engine refuses the variant, or fails.
+    """
+    kind = impostors(data)
+    with Verifier(bundle, engine=engine, precision=variant, threads=threads) as verifier:
+        score = verifier.bundle.manifest.score
+        if not isinstance(score, EmbeddingDistance):
+            raise UsageError(f"{bundle.id}: thresholds of the score {score.kind} cannot be fitted on a data set yet")
+        try:
+            embedded = embed(verifier, data.samples, progress=progress)
+        except ScoreError as error:
+            raise DatasetError(f"{data.name}: {error}") from error
+    unusable = tuple(UnusablePicture(one.path, one.subject, one.reasons) for one in embedded.failures)
+    genuine = [sample.subject for sample in embedded.samples if sample.genuine]
+    require_people(data.name, genuine, "with usable genuine samples", unusable)
+    found = []
+    for name in sorted({sample.dataset for sample in embedded.samples}):
+        part = embedded.of(name)
+        people = [sample.subject for sample in part.samples]
+        try:
+            pairs = build_pairs(people, [sample.genuine for sample in part.samples], forgeries=kind)
+        except ScoreError as error:
+            raise DatasetError(f"{name}: {error}{named(unusable)}") from error
+        found.append(score_pairs(pairs, part.embeddings, people, metric=score.metric, rule=score.references))
+    scores = verification.concatenate(found)
+    require_people(data.name, scores.subjects.tolist(), "with two usable genuine samples", unusable)
+    described = f"{data.name}, {scores.subject_count} people, {kind} forgeries"
+    return FittedThresholds(
+        variant=variant,
+        engine=engine,
+        points=operating_points(scores, data=described),
+        impostors=f"{kind} forgeries",
+        subjects=scores.subject_count,
+        unusable=unusable,
+    )
+
+
+def impostors(data: Dataset) -> Forgeries:
+    """The kind of impostors that the data sets have: skilled if each has forgeries, random if none has."""
+    with_forgeries = {sample.dataset for sample in data.samples if not sample.genuine}
+    without = sorted({sample.dataset for sample in data.samples} - with_forgeries)
+    if with_forgeries and without:
+        raise UsageError(
+            f"{', '.join(sorted(with_forgeries))} have skilled forgeries, {', '.join(without)} none: fit thresholds on "
+            "the former or on the latter, for a mixture says nothing about either"
+        )
+    return "skilled" if with_forgeries else "random"

@@ -1,0 +1,79 @@
+"""``calibrate``: exit codes, JSON and text; tests/export/packaging/test_recalibrate.py tests what it computes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edge_sdk.bundle import Bundle
+from edge_sdk.cli import main
+
+pytestmark = pytest.mark.usefixtures("only_onnxruntime")
+Capture = pytest.CaptureFixture[str]
+
+
+def test_a_copy_with_the_thresholds_of_these_people(bundle: str, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "mine.edge"
+    command = ["calibrate", bundle, "--data", "synthetic:6", "--precision", "fp32", "--out", str(out)]
+    assert main([*command, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    written = Bundle.open(out)
+    assert (said["bundle"], said["id"]) == (str(out.resolve()), written.id)
+    assert said["previous_bundle"] == Bundle.open(bundle).id
+    (variant,) = said["variants"]
+    assert (variant["id"], variant["engine"]) == ("fp32.onnx", "onnxruntime")
+    assert [point["name"] for point in variant["operating_points"]] == [
+        "fmr_1e-1", "fmr_1e-2", "fmr_1e-3", "eer", "best_accuracy",
+    ]  # fmt: skip
+    assert said["thresholds"]["subjects"] == 6
+    assert said["unusable"] == said["left_out"] == []
+    assert main(command) == 0
+    shown = capsys.readouterr().out
+    assert "thresholds fitted on synthetic: 6 people, skilled forgeries" in shown
+    assert "fmr_1e-3       no threshold: " in shown
+    assert main(["inspect", str(out)]) == 0
+    assert "thresholds       fitted again on synthetic: 6 people" in capsys.readouterr().out
+
+
+def test_too_few_people_are_an_error_and_nothing_is_written(bundle: str, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "people.txt").write_text("synthetic/0-0\nsynthetic/0-1\n")
+    command = ["calibrate", bundle, "--data", "synthetic:6", "--subjects-file", str(tmp_path / "people.txt")]
+    assert main([*command, "--out", str(tmp_path / "mine"), "--json"]) == 3
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["type"] == "DatasetError"
+    assert "2 people" in error["message"]
+    assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--out", "mine", "--in-place"],
+        ["--in-place", "--leave-out"],
+        ["--out", "mine", "--faces", "cropped"],
+        ["--out", "mine", "--engine", "nonesuch"],
+        ["--in-place", "--precision", "fp32"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_2(
+    arguments: list[str], bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["calibrate", bundle, "--data", "synthetic:6", *arguments, "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["type"] == "UsageError"
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_shipped_bundle_stays_as_it_is(capsys: Capture) -> None:
+    assert main(["calibrate", "deepsign", "--data", "synthetic:6", "--in-place", "--json"]) == 2
+    assert "shipped" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+def test_people_of_the_training_data_are_a_warning(tmp_path: Path, capsys: Capture) -> None:
+    command = ["calibrate", "deepsign", "--data", "synthetic:5", "--precision", "int8.onnx", "--out", "mine"]
+    assert main([*command[:-1], str(tmp_path / "mine")]) == 0
+    assert "the model was trained on people of synthetic" in capsys.readouterr().err
