@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.errors import ScoreError
-from edge_sdk.scoring.embedding import Metric, Rule, combine, embedding_scores, mean_embedding
+from edge_sdk.scoring.base import Rule
+from edge_sdk.scoring.embedding import Metric, combine, embedding_scores, mean_embedding
 
 Forgeries = Literal["skilled", "random"]
 

@@ -333,7 +333,7 @@ def test_pictures_without_labels_take_part_in_the_teachers_terms_alone(
 
 
 def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="no pictures"):
+    with pytest.raises(DatasetError, match="no samples"):
         load_unlabeled(str(tmp_path), modality="signature")
     with pytest.raises(DatasetError, match="no such folder"):
         load_unlabeled(str(tmp_path / "none"), modality="signature")

@@ -115,10 +115,10 @@ def test_imitation_term_by_term() -> None:
     expected = []
     with torch.no_grad():
         for teacher in teachers:
-            target = teacher.network(x)
+            image = teacher.network(x)
             latent = teacher.network.encoder(x)[1]
-            seen, wanted = (teacher.network.discriminator(one)[0] for one in (made.reconstruction, target))
-            term = 7 * (made.reconstruction - target).abs().mean() + 3 * ((seen - wanted) ** 2).mean()
+            seen, wanted = (teacher.network.discriminator(one)[0] for one in (made.reconstruction, image))
+            term = 7 * (made.reconstruction - image).abs().mean() + 3 * ((seen - wanted) ** 2).mean()
             expected.append((term + 5 * centred_relations(made.latent, latent)).item())
     found = target.loss(made, torch.tensor(0.8))
     assert found.item() == pytest.approx(0.5 * 0.8 + np.mean(expected), rel=1e-5)

@@ -110,9 +110,10 @@ def evaluate(
 ) -> VerificationEvaluation:
     """Measure one artifact of a bundle on `data`, per data set and, if there are several, on all together.
 
-    Protocols: impostors of each kind that the data have (skilled forgeries, random), with every number of `references` (see
-    :func:`edge_sdk.calibration.metrics.pairs.build_pairs`). "All" joins the comparisons within each data set: nobody is
-    compared across data sets, where the scanner would give people away. `wrong_pairs` of each kind are listed.
+    Protocols: impostors of each kind that the data have (skilled forgeries, random), with every number of `references`
+    (see :func:`edge_sdk.calibration.metrics.pairs.build_pairs`). "All" joins the comparisons within each data set:
+    nobody is compared across data sets, where the scanner would give people away. `wrong_pairs` of each kind are
+    listed.
 
     Raises:
         BundleError, EngineError: The bundle cannot be run so.
