@@ -249,6 +249,12 @@ def tflite_models() -> TFLiteModels:
     return TFLiteModels(model, seen.quantize(), seen.quantize(io="int8"), samples, expected)
 
 
+@pytest.fixture(autouse=True)
+def int8_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``engine="auto"`` prefers int8 whatever the processor is; what engines compute stays this processor's."""
+    monkeypatch.setattr("edge_sdk.runtime.selection.processor_kind", lambda: "other")
+
+
 @pytest.fixture
 def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """List the engine ``fake``, which runs a ``FakeModel``."""

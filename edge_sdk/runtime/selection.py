@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, UsageError
 from edge_sdk.manifest import Variant
-from edge_sdk.runtime import device, tuning_store
-from edge_sdk.runtime.device import ProcessorKind
+from edge_sdk.runtime import tuning_store
+from edge_sdk.runtime.device import ProcessorKind, processor_kind
 from edge_sdk.runtime.engines import ENGINES, artifacts, has_device, installed, missing, usable, version
 
 _LOG = logging.getLogger(__name__)
@@ -52,8 +52,8 @@ PREFERENCE: dict[ProcessorKind, tuple[tuple[str, str], ...]] = {
     "aarch64": _GPU,
     "other": _GPU,
 }
-"""(engine, artifact), the fastest first. What is not listed comes after it: int8 before float, on ``x86-64`` float
-before int8, and then in the order of :data:`edge_sdk.runtime.engines.ENGINES` and of the engine's artifacts."""
+"""(engine, variant), the fastest first. What is not listed comes after it: int8 before float, on ``x86-64`` float
+before int8, and then in the order of :data:`edge_sdk.runtime.engines.ENGINES` and of the engine's variants."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def candidates(bundle: Bundle, engine: str = ALL, precision: str | None = None) 
 
 
 def _preferred_first(choices: list[Choice]) -> tuple[Choice, ...]:
-    kind = device.processor_kind()
+    kind = processor_kind()
     known = {pair: position for position, pair in enumerate(PREFERENCE[kind])}
 
     def rank(choice: Choice) -> tuple[int, bool]:

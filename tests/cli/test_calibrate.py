@@ -25,7 +25,7 @@ def test_a_copy_with_the_thresholds_of_these_people(bundle: str, tmp_path: Path,
     (variant,) = said["variants"]
     assert (variant["id"], variant["engine"]) == ("fp32.onnx", "onnxruntime")
     assert [point["name"] for point in variant["operating_points"]] == [
-        "fmr_1e-1", "fmr_1e-2", "fmr_1e-3", "eer", "best_accuracy",
+        "fmr_1e-1", "fmr_1e-2", "fmr_1e-3", "eer", "best_balanced_accuracy",
     ]  # fmt: skip
     assert said["thresholds"]["subjects"] == 6
     assert said["unusable"] == said["left_out"] == []

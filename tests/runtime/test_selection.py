@@ -14,7 +14,7 @@ import pytest
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, MissingEngineError, UsageError
 from edge_sdk.manifest import Variant
-from edge_sdk.runtime import Verifier, device, tuning_store
+from edge_sdk.runtime import Verifier, device, selection, tuning_store
 from edge_sdk.runtime.device import ProcessorKind
 from edge_sdk.runtime.engines import ENGINES, _Row, version
 from edge_sdk.runtime.selection import PREFERENCE, candidates, choose
@@ -43,7 +43,6 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(ENGINES, name)
     for name, row in ROWS.items():
         monkeypatch.setitem(ENGINES, name, row)
-    monkeypatch.setattr(device, "processor_kind", lambda: "other")
 
 
 @pytest.fixture
@@ -84,7 +83,7 @@ def test_auto_prefers_float_where_exact_int8_is_slow(
     """x86 without VNNI; what the table does not list keeps the order of the engines."""
     everything = ("fp32.onnx", "int8.onnx", "int8-sym.onnx", "fp32.tflite", "int8.tflite")
     for kind in KINDS:
-        monkeypatch.setattr(device, "processor_kind", lambda kind=kind: kind)
+        monkeypatch.setattr(selection, "processor_kind", lambda kind=kind: kind)
         slow = kind == "x86-64"
         assert pair(of(*everything)) == ("small", "fp32.tflite" if slow else "int8.tflite")
         assert pair(of("fp32.onnx", "int8.tflite")) == (("old", "fp32.onnx") if slow else ("small", "int8.tflite"))
@@ -118,7 +117,8 @@ def test_the_order_on_every_kind_of_processor(
     for name, row in REAL.items():
         packages = ("numpy",) if name in installed.split() else ("no_such_package",)
         monkeypatch.setitem(ENGINES, name, dataclasses.replace(row, packages=packages, oldest=0, devices=()))
-    monkeypatch.setattr(device, "processor_kind", lambda: kind)
+    monkeypatch.setattr(selection, "processor_kind", lambda: kind)
+    monkeypatch.setattr(device, "int8_saturates", lambda: kind == "x86-64")
     bundle = of("fp32.onnx", "int8.onnx", "int8-sym.onnx", "fp32.tflite", "int8.tflite", "int8-io.tflite")
     assert pair(bundle) == expected
     assert all(choice.variant.precision.startswith("int8") for choice in candidates(bundle, precision="int8"))

@@ -19,6 +19,8 @@ from edge_sdk.errors import EngineError, MissingEngineError, UsageError
 from edge_sdk.manifest import Format, Precision
 from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import ENGINES, artifacts, load_engine, usable, version
+from edge_sdk.runtime.selection import choose
+from edge_sdk.runtime.selftest import selftest
 
 from ...fake_engine import FakeModel
 
@@ -226,3 +228,17 @@ def test_users_are_shown_real_engines_only(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(UsageError) as caught:
         load_engine("nonesuch", b"", "onnx")
     assert set(str(caught.value).partition("there are: ")[2].split(", ")) == {"auto"} | names
+
+
+@pytest.mark.parametrize("name", ["deepsign", "deepsign_nano"])
+def test_a_shipped_bundle_on_x86_without_vnni(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Float by default, exact int8 on request, and the golden scores of both."""
+    monkeypatch.setenv(device.INSTRUCTIONS_VARIABLE, "avx2")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr("edge_sdk.runtime.selection.processor_kind", device.processor_kind)
+    bundle = Bundle.open(name)
+    chosen = choose(bundle)
+    assert (chosen.engine, chosen.variant.id) == ("onnxruntime", "fp32.onnx")
+    replays = [replay for replay in selftest(bundle, engine="onnxruntime") if replay.status != "skipped"]
+    assert {replay.variant_id for replay in replays} >= {"fp32.onnx", "int8.onnx"}
+    assert {replay.status for replay in replays} == {"pass"}, replays
