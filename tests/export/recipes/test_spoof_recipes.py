@@ -253,7 +253,7 @@ def test_only_training_images_are_filtered(
     other = train(replace(run, folder=tmp_path / "without", train=without), quiet=True)
     first, second = (checkpoint.load(path)[0] for path in (outcome.checkpoint, other.checkpoint))
     assert all(torch.equal(first[name], second[name]) for name in first)
-    assert outcome.metrics == other.measured
+    assert outcome.metrics == other.metrics
 
 
 def test_the_thesis_augments_and_filters_what_its_tables_say() -> None:
