@@ -29,7 +29,7 @@ def operating_points(
     replicates: int = 1000,
     seed: int = 0,
 ) -> tuple[VerifyPoint | UnsupportedPoint, ...]:
-    """Points ``fmr_1e-1``... for each target, then ``eer`` and ``best_accuracy`` (highest balanced accuracy).
+    """Points ``fmr_1e-1``... for each target, then ``eer`` and ``best_balanced_accuracy``.
 
     The threshold for a target is the lowest whose real FMR on `scores` is *at most* the target, midway to the next
     impostor or mated score. A target that the data cannot support comes out as an UnsupportedPoint with the reason:
@@ -60,7 +60,7 @@ def operating_points(
     return (
         *(for_target(target) for target in targets),
         point("eer", verification.eer(scores).threshold, None),
-        point("best_accuracy", verification.best_accuracy_threshold(scores), None),
+        point("best_balanced_accuracy", verification.best_balanced_accuracy_threshold(scores), None),
     )
 
 

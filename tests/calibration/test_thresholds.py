@@ -26,7 +26,7 @@ def points(score_set, **settings):
 def test_every_point_keeps_its_promise(decimals):
     score_set = scores(decimals=decimals)
     found = points(score_set, replicates=200)
-    assert list(found) == ["fmr_1e-1", "fmr_1e-2", "fmr_1e-3", "eer", "best_accuracy"]
+    assert list(found) == ["fmr_1e-1", "fmr_1e-2", "fmr_1e-3", "eer", "best_balanced_accuracy"]
     for point in found.values():
         accepted = score_set.scores >= point.threshold
         assert point.fmr.errors == np.count_nonzero(accepted & ~score_set.mated)
@@ -67,9 +67,9 @@ def test_missing_class():
         thresholds.operating_points(ScoreSet([0.1], [True], [0]), data="test")
 
 
-def test_best_accuracy_is_balanced():
+def test_best_balanced_accuracy():
     score_set = scores(impostors=5000, mated=100)
-    point = points(score_set)["best_accuracy"]
+    point = points(score_set)["best_balanced_accuracy"]
     every = [
         verification.accuracy_precision_recall(score_set, t).balanced_accuracy for t in np.unique(score_set.scores)
     ]

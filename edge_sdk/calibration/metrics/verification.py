@@ -234,14 +234,19 @@ def threshold_at_fmr(scores: ScoreSet, target: float) -> float:
     return float(scores.curves().threshold_at_fmr(target))
 
 
-def best_accuracy_threshold(scores: ScoreSet, *, balanced: bool = True) -> float:
-    """The threshold of the highest balanced accuracy (the measure of the signature literature); the middle of ties.
+def best_accuracy_threshold(scores: ScoreSet) -> float:
+    """The threshold of the highest share of right decisions, which depends on the class sizes; the middle of ties."""
+    return _threshold_of_least_error(scores, scores.curves().mated_share)
 
-    Not `balanced`: of the highest share of right decisions, which depends on the class sizes.
-    """
+
+def best_balanced_accuracy_threshold(scores: ScoreSet) -> float:
+    """The threshold of the highest balanced accuracy (the measure of the signature literature); the middle of ties."""
+    return _threshold_of_least_error(scores, 0.5)
+
+
+def _threshold_of_least_error(scores: ScoreSet, mated_share: float | Floats) -> float:
     curves = scores.curves()
-    share = 0.5 if balanced else curves.mated_share
-    total = 2 * (curves.fmr * (1 - share) + curves.fnmr * share)
+    total = 2 * (curves.fmr * (1 - mated_share) + curves.fnmr * mated_share)
     best = np.flatnonzero(total <= total.min() + 1e-12)
     return float(curves.thresholds[best[best.size // 2]])
 

@@ -87,8 +87,8 @@ class Scorer:
         """Of the highest accuracy (DeepSign paper, section 5.2) and balanced accuracy, on skilled forgeries."""
         scores = self._scores(people, self._embed(people), SINGLE)
         return {
-            "best_accuracy": verification.best_accuracy_threshold(scores, balanced=False),
-            "best_balanced_accuracy": verification.best_accuracy_threshold(scores),
+            "best_accuracy": verification.best_accuracy_threshold(scores),
+            "best_balanced_accuracy": verification.best_balanced_accuracy_threshold(scores),
         }
 
     def _embed(self, people: Dataset) -> Embeddings:

@@ -81,7 +81,7 @@ def test_a_missing_class_is_a_typed_error(rows):
         verification.eer,
         verification.auroc,
         verification.det_curve,
-        verification.best_accuracy_threshold,
+        verification.best_balanced_accuracy_threshold,
         lambda s: verification.fmr_fnmr(s, 0.5),
         lambda s: verification.fnmr_at_fmr(s, 0.1),
         lambda s: verification.accuracy_precision_recall(s, 0.5),
@@ -136,12 +136,12 @@ def test_decisions_equal_scikit_learn(rows, threshold):
 
 
 @given(score_lists)
-def test_best_accuracy_threshold_is_the_best(rows):
+def test_best_balanced_accuracy_threshold_is_the_best(rows):
     scores = score_set(rows)
-    found = verification.best_accuracy_threshold(scores)
+    found = verification.best_balanced_accuracy_threshold(scores)
     every = [balanced_accuracy_score(scores.mated, scores.scores >= t) for t in [*LEVELS, 2.0]]
     assert balanced_accuracy_score(scores.mated, scores.scores >= found) == pytest.approx(max(every))
-    found = verification.best_accuracy_threshold(scores, balanced=False)
+    found = verification.best_accuracy_threshold(scores)
     every = [accuracy_score(scores.mated, scores.scores >= t) for t in [*LEVELS, 2.0]]
     assert accuracy_score(scores.mated, scores.scores >= found) == pytest.approx(max(every))
 
@@ -179,7 +179,7 @@ def test_separable_scores_put_the_threshold_in_the_middle_of_the_gap():
     scores = ScoreSet([0.2, 0.4, 0.6, 0.9], [False, False, True, True], [0, 1, 0, 1])
     assert verification.eer(scores) == (0.0, 0.5)
     assert verification.auroc(scores) == 1.0
-    assert verification.best_accuracy_threshold(scores) == 0.5
+    assert verification.best_balanced_accuracy_threshold(scores) == 0.5
     assert verification.fnmr_at_fmr(scores, 0.0) == 0.0
 
 

@@ -66,7 +66,7 @@ def bundle(make_bundle, folders):
 
     with Verifier(make_bundle()) as verifier:
         scores = [verifier.verify(genuine[0], query).score for query in (genuine[1], forged)]
-    points = (point("eer", float(np.mean(scores))), point("best_accuracy", 1.5))
+    points = (point("eer", float(np.mean(scores))), point("best_balanced_accuracy", 1.5))
     return make_bundle(operating_points={"fp32": points, "int8": points})
 
 
