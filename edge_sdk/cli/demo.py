@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from edge_sdk.cli.command import ACCEPTED, Parser
-from edge_sdk.cli.options import export_extra
+from edge_sdk.cli.options import add_json, export_extra, print_result, report_progress
 
 SUMMARY = "Train, quantise, verify and measure a small model on synthetic signatures."
 DETAILS = (
@@ -20,11 +20,14 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="folder to write to; default: runs/demo"
     )
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Go through all steps."""
+    """Go through all steps, each told as it begins; with ``--json`` on standard error."""
     with export_extra():
         from edge_sdk.export.demo import demo
-    demo(arguments.out, lambda line: print(line, flush=True))
+    made = demo(arguments.out, report_progress if arguments.json else lambda line: print(line, flush=True))
+    values = {"bundle": str(made.bundle.path), "id": made.bundle.id, "files": [str(path) for path in made.report]}
+    print_result(arguments, values, f"next: open {made.report[-1]}, or try edge-sdk verify and edge-sdk train --help")
     return ACCEPTED

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
 
-from edge_sdk.bundle import shipped
+from edge_sdk.bundle import Bundle, shipped
 from edge_sdk.export import recipes
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import Dataset, Sample
@@ -22,18 +23,27 @@ from edge_sdk.runtime.verifier import Verifier
 WRITERS = 48
 
 
-def demo(folder: Path, say: Callable[[str], None]) -> None:
+@dataclass(frozen=True)
+class DemoResult:
+    """The demo's bundle, and the files of its evaluation, the HTML report last."""
+
+    bundle: Bundle
+    report: tuple[Path, ...]
+
+
+def demo(folder: Path, say: Callable[[str], None]) -> DemoResult:
     """Run it in ``folder``, telling ``say`` line by line.
 
     The folder holds the training run, the bundle and the report afterwards. The training resumes if it was
     interrupted.
     """
     specification = f"synthetic:{WRITERS}"
-    say(f"1. drawing {WRITERS} made-up writers, with genuine signatures and skilled forgeries of each")
+    say(f"1. Data: {WRITERS} synthetic writers are drawn, with genuine signatures and skilled forgeries of each.")
     data = load(specification)
     split = Split.draw(data, seed=0)
     run = folder / "run"
-    say("2. training a small DeepSign")
+    steps = recipes.get("deepsign").preset("quick").steps
+    say(f"2. Training: DeepSign for {steps} steps, about a minute. `edge-sdk train` does the same on real data.")
     outcome = train(
         Run(
             recipes.get("deepsign"),
@@ -46,23 +56,25 @@ def demo(folder: Path, say: Callable[[str], None]) -> None:
     )
     split.write(run / "split.json")
     say(f"   {outcome.steps} steps in {outcome.seconds:.0f} s")
-    say("3. exporting: float, int8, thresholds for each, what int8 costs")
+    say("3. Export: a float and an int8 variant, each with its thresholds, and what int8 costs in accuracy.")
     # A minute of training on few people cannot pass a guardrail of half a point; the bundle says so.
     bundle = export(run, folder / "demo.edge", name="demo", enforce=False, say=lambda text: say(indent(text, "   ")))
     say(f"   {bundle.id} in {bundle.path}")
     test = data.select(split.test)
-    say("4. verifying signatures of people that nobody was trained on")
+    say("4. Verification: signatures of people that the model has not seen, with this model and with the shipped one.")
+    say("   After so short a training many decisions are wrong. The shipped model was trained for longer.")
     for name in (str(bundle.path), *(name for name in shipped() if name == "deepsign")):
         _decisions(name, test, say)
-    say("5. measuring the demo's bundle on them")
+    say("5. Evaluation: error rates of this model on these people.")
     pages = folder / "report"
     shutil.rmtree(pages, ignore_errors=True)
     paths = report.write(evaluate(bundle, test), pages)
-    say("   report: " + ", ".join(str(path) for path in paths))
+    say("   written: " + ", ".join(str(path) for path in paths))
+    return DemoResult(bundle, tuple(paths))
 
 
 def _decisions(bundle: str, test: Dataset, say: Callable[[str], None]) -> None:
-    """Tell how a bundle decides, for each person, on a genuine pair, a forgery and a stranger's signature."""
+    """Say how a bundle decides, for each person, on a genuine pair, a forgery and a stranger's signature."""
     with Verifier(bundle, operating_point="eer") as verifier:
         say(f"\n   {verifier.bundle.id}, threshold {verifier.threshold:.3f} at its equal error rate")
         say(f"   {'reference':<14} {'query':<10} {'score':>6}  decision")

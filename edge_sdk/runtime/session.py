@@ -11,7 +11,7 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, OperatingPointError, UsageError
 from edge_sdk.manifest import Task
 from edge_sdk.runtime.model import Model
-from edge_sdk.runtime.operating_point import CUSTOM, Point, Threshold, choose_point
+from edge_sdk.runtime.operating_point import CUSTOM, ActiveThreshold, Point, choose_point
 from edge_sdk.runtime.selection import choose
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Session(Generic[Point]):
             raise UsageError(f"the threshold is {threshold}; it must be finite")
         choice = choose(self.bundle, engine, precision, threads)
         self.engine, self.variant = choice.engine, choice.variant
-        self._threshold = None if threshold is None else Threshold(CUSTOM, float(threshold))
+        self._threshold = None if threshold is None else ActiveThreshold(CUSTOM, float(threshold))
         self._point: Point | None = None
         if self._threshold is None:
             self._point = choose_point(self.variant, operating_point, self.point_kind)
@@ -84,8 +84,8 @@ class Session(Generic[Point]):
         """A sample is accepted, or live, iff its score is at least this."""
         return self._deciding().value
 
-    def _deciding(self) -> Threshold:
+    def _deciding(self) -> ActiveThreshold:
         if self._threshold is not None:
             return self._threshold
         point = self.operating_point
-        return Threshold(point.name, point.threshold)
+        return ActiveThreshold(point.name, point.threshold)

@@ -36,7 +36,7 @@ class TimedRun:
     """One engine, variant and number of threads, measured over ``passes`` passes, or why it is not eligible."""
 
     engine: str
-    artifact: str
+    variant: str
     threads: int
     size: int  #: bytes of the variant
     median_ms: float | None = None
@@ -111,7 +111,7 @@ def tune(
             else:
                 runners.append(_Runner(run, Model(opened, choice, threads=count)))
         if not runners:
-            reasons = "; ".join(f"{run.engine} {run.artifact}: {run.excluded}" for run in excluded)
+            reasons = "; ".join(f"{run.engine} {run.variant}: {run.excluded}" for run in excluded)
             raise EngineError(f"{opened.id} has nothing to choose from: {reasons}")
         _race(runners, inputs, seconds, say)
     finally:
@@ -130,7 +130,7 @@ def rows(bundle: Bundle, runs: Sequence[TimedRun]) -> tuple[Tuned, ...]:
             threads=run.threads,
             engine=run.engine,
             engine_version=version(run.engine),
-            artifact=run.artifact,
+            variant=run.variant,
             processor=processor,
             median_ms=run.median_ms,
         )

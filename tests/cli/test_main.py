@@ -116,6 +116,7 @@ def test_help_says_what_a_command_does_and_what_each_argument_is(
     parser = Parser()
     module.add_arguments(parser)
     assert [action.dest for action in parser._actions if not action.help] == []
+    assert "json" in {action.dest for action in parser._actions}
 
 
 def test_help_of_data_lists_what_the_loader_takes(capsys: pytest.CaptureFixture[str]) -> None:

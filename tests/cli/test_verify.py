@@ -51,6 +51,18 @@ def test_options_reach_the_verifier(pictures: tuple[str, str], bundle: str, caps
     assert said["operating_point"] == "eer"
 
 
+def test_a_threshold_of_ones_own(pictures: tuple[str, str], bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["verify", *pictures, "--bundle", bundle, "--json"])
+    score = json.loads(capsys.readouterr().out)["score"]
+    for threshold, code in ((score, 0), (score + 1e-3, 1)):
+        command = ["verify", *pictures, "--bundle", bundle, "--threshold", str(threshold), "--json"]
+        assert main(command) == code
+        said = json.loads(capsys.readouterr().out)
+        assert (said["score"], said["threshold"], said["operating_point"]) == (score, threshold, "custom")
+    for wrong in (["nan"], ["high"], ["0.5", "--operating-point", "eer"]):
+        assert main(["verify", *pictures, "--bundle", bundle, "--threshold", *wrong]) == 2
+
+
 def test_wrong_values_are_2(pictures: tuple[str, str], bundle: str) -> None:
     assert main(["verify", *pictures, "--bundle", bundle, "--threads", "0"]) == 2
     assert main(["verify", *pictures, "--bundle", bundle, "--engine", "nonesuch"]) == 2

@@ -19,9 +19,10 @@ def test_the_whole_path_in_one_command(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(recipes, "get", lambda _: small)
     monkeypatch.setattr(demo, "WRITERS", 20)
     said: list[str] = []
-    demo.demo(tmp_path, said.append)
+    made = demo.demo(tmp_path, said.append)
     text = "\n".join(said)
     bundle = Bundle.open(tmp_path / "demo.edge")
+    assert bundle.id == made.bundle.id
     assert bundle.id in text
     assert "deepsign-" in text  # the shipped one
     decisions = [line for line in said if line.endswith(("accepted", "rejected", "(wrong)"))]
@@ -29,3 +30,4 @@ def test_the_whole_path_in_one_command(tmp_path: Path, monkeypatch: pytest.Monke
     report = tmp_path / "report"
     assert any(path.suffix == ".html" for path in report.iterdir())
     assert str(report) in text
+    assert (made.report[-1].parent, made.report[-1].suffix) == (report, ".html")

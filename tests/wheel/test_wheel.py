@@ -162,6 +162,24 @@ def test_inspect(device: Device) -> None:
     assert "deepsign" in json.dumps(shown)
 
 
+def test_bundles_are_listed_and_recipes_name_what_they_need(device: Device) -> None:
+    listed = json.loads(device.cli("bundles", "--json"))["bundles"]
+    assert {"deepsign", "liveness"} <= {bundle["name"] for bundle in listed}
+    for command in (["recipes"], ["calibrate", "deepsign", "--data", "synthetic:5", "--out", "mine"], ["demo"]):
+        error = json.loads(device.cli(*command, "--json", expect=3))["error"]
+        assert error["type"] == "MissingToolError"
+        assert 'pip install "edge-sdk[export]"' in error["message"]
+
+
+def test_help_of_every_command_needs_nothing_of_the_workstation(device: Device) -> None:
+    code = (
+        "from edge_sdk import cli\n"
+        "names = [name for group in cli.GROUPS.values() for name in group]\n"
+        "print([name for name in names if cli.main([name, '--help'])])"
+    )
+    assert device.execute(code).splitlines()[-1] == "[]"
+
+
 @dataclass(frozen=True)
 class Board(Device):
     """An environment whose only engine is ``engine``."""

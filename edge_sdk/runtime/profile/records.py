@@ -16,7 +16,7 @@ class Job(_Record, frozen=True, kw_only=True):
 
     bundle: str
     engine: str
-    artifact: str
+    variant: str
     threads: int
     seconds: float
     calls: int = 1
@@ -24,7 +24,7 @@ class Job(_Record, frozen=True, kw_only=True):
     @property
     def label(self) -> str:
         """``onnxruntime int8.onnx, 1 thread``."""
-        return f"{self.engine} {self.artifact}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+        return f"{self.engine} {self.variant}, {self.threads} thread{'s' if self.threads > 1 else ''}"
 
 
 class Quantile(_Record, frozen=True, kw_only=True):

@@ -100,8 +100,8 @@ def measure(job: Job, say: Callable[[ProfileProgress], None] = lambda _: None) -
 def _open(job: Job) -> Verifier | SpoofDetector:
     bundle = Bundle.open(job.bundle)
     if bundle.manifest.task == "verify":
-        return Verifier(bundle, engine=job.engine, precision=job.artifact, threads=job.threads)
-    return SpoofDetector(bundle, engine=job.engine, precision=job.artifact, threads=job.threads, faces="cropped")
+        return Verifier(bundle, engine=job.engine, precision=job.variant, threads=job.threads)
+    return SpoofDetector(bundle, engine=job.engine, precision=job.variant, threads=job.threads, faces="cropped")
 
 
 def _repeated(session: Verifier | SpoofDetector, pictures: list[bytes]) -> Callable[[], VerifyResult | SpoofResult]:
@@ -142,8 +142,8 @@ def _moments(finished: Floats, totals: Floats) -> tuple[Moment, ...]:
 
 
 def _nodes(bundle: Bundle, job: Job, picture: bytes) -> tuple[NodePlacement, ...] | None:
-    choice = choose(bundle, job.engine, job.artifact, job.threads)
-    graphs, found = bundle.read_graphs(job.artifact), list[NodePlacement]()
+    choice = choose(bundle, job.engine, job.variant, job.threads)
+    graphs, found = bundle.read_graphs(job.variant), list[NodePlacement]()
     try:
         model = Model(bundle, choice, threads=job.threads)
         tensors = model.run(preprocess.apply(bundle.manifest.preprocessing, images.load(picture))[None])
