@@ -250,8 +250,8 @@ def tflite_models() -> TFLiteModels:
     with torch.no_grad():
         expected = network.eval()(torch.from_numpy(samples)).numpy()
     model = to_tflite(network.train(), SHAPE)
-    seen = TfliteStatistics(model, samples)
-    return TFLiteModels(model, seen.quantize(), seen.quantize(io="int8"), samples, expected)
+    statistics = TfliteStatistics(model, samples)
+    return TFLiteModels(model, statistics.quantize(), statistics.quantize(io="int8"), samples, expected)
 
 
 @pytest.fixture(autouse=True)
