@@ -23,8 +23,8 @@ ANY = "any"
 class BpcerAtApcer:
     """BPCER at the lowest threshold *on these data* where each species' APCER is at most `target`.
 
-    Such a threshold has seen the answers: it says what the scores would allow, not what a device will do. None where
-    the attacks are too few, and why.
+    Such a threshold is chosen with the answers known: it says what the scores allow, not what a device will do. None
+    where the attacks are too few, and why.
     """
 
     target: float
