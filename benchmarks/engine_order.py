@@ -1,13 +1,13 @@
-"""Measure in which order ``engine="auto"`` should prefer engines and artifacts on this kind of processor.
+"""Measure in which order ``engine="auto"`` should prefer engines and variants on this kind of processor.
 
     python benchmarks/engine_order.py [BUNDLE ...] [--seconds 30] [--threads 1] [--without-vnni]
 
-Every usable engine runs every artifact of each bundle (default: all that are shipped) as ``edge-sdk tune`` measures
-them: one pass on the golden inputs, all candidates in turns. An artifact that does not give its golden score is left
-out. The figure of an engine and artifact is its median latency over that of ``fp32.onnx`` on ONNX Runtime, as the
+Every usable engine runs every variant of each bundle (default: all that are shipped) as ``edge-sdk tune`` measures
+them: one pass on the golden inputs, all candidates in turns. A variant that does not give its golden score is left
+out. The figure of an engine and variant is its median latency over that of ``fp32.onnx`` on ONNX Runtime, as the
 geometric mean over the bundles that have both. The last lines are the entry for ``PREFERENCE`` in
 ``edge_sdk/runtime/selection.py``. Engines that need a GPU are left out, for the table puts them first, and so are
-``int8-io`` artifacts, which are made for accelerators: they come last.
+``int8-io`` variants, which are made for accelerators: they come last.
 
 ``--without-vnni`` measures on x86 as if the processor had no VNNI: edge-sdk then asks ONNX Runtime for exact int8
 kernels, and OpenVINO is limited to AVX2. The float kernels of ONNX Runtime and LiteRT have no such limit and still use
@@ -29,18 +29,18 @@ from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import ENGINES, installed, version
 from edge_sdk.runtime.tune import tune
 
-Pair = tuple[str, str]  # engine, artifact
+Pair = tuple[str, str]  # engine, variant
 
 REFERENCE: Pair = ("onnxruntime", "fp32.onnx")
 WITHOUT_VNNI = {device.INSTRUCTIONS_VARIABLE: "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 
 
 def medians(bundle: Bundle, threads: int, seconds: float) -> dict[Pair, float]:
-    """Median milliseconds of one pass by (engine, artifact), of those that give the golden score."""
+    """Median milliseconds of one pass by (engine, variant), of those that give the golden score."""
     runs = tune(
         bundle, threads=[threads], seconds=seconds, say=lambda line: print(f"{bundle.id}: {line}", file=sys.stderr)
     )
-    return {(run.engine, run.artifact): run.median_ms for run in runs if run.median_ms is not None}
+    return {(run.engine, run.variant): run.median_ms for run in runs if run.median_ms is not None}
 
 
 def relative(measured: Sequence[dict[Pair, float]]) -> dict[Pair, float]:
@@ -71,14 +71,14 @@ def main() -> None:
     today = datetime.now(tz=timezone.utc).date()
     print(f"{device.instruction_set()}, {device.processor()}, {arguments.threads} thread(s), {today}; {versions}")
     print("Median ms of one pass; relative: to fp32.onnx on ONNX Runtime, geometric mean.\n")
-    print("| engine | artifact | " + " | ".join(bundle.manifest.name for bundle in bundles) + " | relative |")
+    print("| engine | variant | " + " | ".join(bundle.manifest.name for bundle in bundles) + " | relative |")
     print("|" + "---|" * (3 + len(bundles)))
-    for (engine, artifact), ratio in order.items():
-        cells = [f"{found[engine, artifact]:.2f}" if (engine, artifact) in found else "" for found in measured]
-        print(f"| {engine} | {artifact} | " + " | ".join(cells) + f" | {ratio:.2f} |")
+    for (engine, variant), ratio in order.items():
+        cells = [f"{found[engine, variant]:.2f}" if (engine, variant) in found else "" for found in measured]
+        print(f"| {engine} | {variant} | " + " | ".join(cells) + f" | {ratio:.2f} |")
     print(f'\n    "{device.processor_kind()}": (\n        *_GPU,')
-    for engine, artifact in (pair for pair in order if not pair[1].startswith("int8-io")):
-        print(f'        ("{engine}", "{artifact}"),')
+    for engine, variant in (pair for pair in order if not pair[1].startswith("int8-io")):
+        print(f'        ("{engine}", "{variant}"),')
     print("    ),")
 
 

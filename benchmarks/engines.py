@@ -1,11 +1,11 @@
-"""Every engine that is installed here, with every artifact of a bundle: size, latency, and what it costs in accuracy.
+"""Every engine that is installed here, with every variant of a bundle: size, latency, and what it costs in accuracy.
 
     python benchmarks/engines.py deepsign --data cedar:PATH [--split split.json] [--threads 1,2] [--seconds 60]
 
 Latency is that of ``edge-sdk tune``: one pass of the engine on the golden inputs, all candidates in turns. Accuracy is
-measured once an engine and artifact, on the data given, against the float ONNX artifact on ONNX Runtime: the difference
-of the equal error rates with its upper 90 % bound, and the share of equal decisions, each artifact at its own
-threshold for the equal error rate; below the table, that share for one artifact on two engines. ``--split`` takes a
+measured once an engine and variant, on the data given, against the float ONNX variant on ONNX Runtime: the difference
+of the equal error rates with its upper 90 % bound, and the share of equal decisions, each variant at its own
+threshold for the equal error rate; below the table, that share for one variant on two engines. ``--split`` takes a
 run's ``split.json`` and keeps its test people only.
 """
 
@@ -31,25 +31,25 @@ from edge_sdk.runtime.tune import TimedRun, tune
 REFERENCE = ("onnxruntime", "fp32.onnx")
 
 
-def scored(bundle: Bundle, engine: str, artifact: str, data: Dataset) -> tuple[ScoreSet, float]:
-    """Scores on the data, and the artifact's threshold."""
-    with Verifier(bundle, engine=engine, precision=artifact, operating_point="eer") as verifier:
+def scored(bundle: Bundle, engine: str, variant: str, data: Dataset) -> tuple[ScoreSet, float]:
+    """Scores on the data, and the variant's threshold."""
+    with Verifier(bundle, engine=engine, precision=variant, operating_point="eer") as verifier:
         found = embed(verifier, data.samples)
         people, genuine = [s.subject for s in found.samples], [s.genuine for s in found.samples]
         return verification_scores(found.embeddings, people, genuine), verifier.threshold
 
 
 def line(run: TimedRun, difference: str) -> str:
-    fields = (run.engine, run.artifact, str(run.threads), f"{run.size / 1e6:.3f}")
+    fields = (run.engine, run.variant, str(run.threads), f"{run.size / 1e6:.3f}")
     times = (f"{run.median_ms:.3f}", f"{run.p99_ms:.3f}") if run.passes else ("", run.excluded)
     return "| " + " | ".join((*fields, *times, difference)) + " |"
 
 
 def same(pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], str]]:
-    """Every two engines that ran the same artifact, and that artifact."""
-    for (first, artifact), (second, other) in itertools.combinations(pairs, 2):
-        if artifact == other:
-            yield (first, second), artifact
+    """Every two engines that ran the same variant, and that variant."""
+    for (first, variant), (second, other) in itertools.combinations(pairs, 2):
+        if variant == other:
+            yield (first, second), variant
 
 
 def main() -> None:
@@ -64,7 +64,7 @@ def main() -> None:
     if arguments.split:
         data = data.select(set(Split.read(arguments.split).test) & set(data.subjects))
     runs = tune(bundle, threads=[int(n) for n in arguments.threads.split(",")], seconds=arguments.seconds, say=print)
-    pairs = dict.fromkeys((run.engine, run.artifact) for run in runs if run.passes)
+    pairs = dict.fromkeys((run.engine, run.variant) for run in runs if run.passes)
     found = {pair: scored(bundle, *pair, data) for pair in (REFERENCE, *pairs)}
     expected, threshold = found[REFERENCE]
     differences = {}
@@ -76,15 +76,15 @@ def main() -> None:
             f"{100 * difference.delta:+.2f} | {100 * difference.upper90:+.2f} | {100 * (difference.agreement or 0):.2f}"
         )
     print(f"{device.instruction_set()}, {device.processor()}\n")
-    print("| engine | artifact | threads | MB | median ms | p99 ms | delta EER, pp | upper 90 % | equal decisions, % |")
+    print("| engine | variant | threads | MB | median ms | p99 ms | delta EER, pp | upper 90 % | equal decisions, % |")
     print("|---|---|---|---|---|---|---|---|---|")
     for run in runs:
-        print(line(run, differences.get((run.engine, run.artifact), " | | ")))
-    for (first, second), artifact in same(list(pairs)):
-        (expected, threshold), (scores, _) = found[first, artifact], found[second, artifact]
+        print(line(run, differences.get((run.engine, run.variant), " | | ")))
+    for (first, second), variant in same(list(pairs)):
+        (expected, threshold), (scores, _) = found[first, variant], found[second, variant]
         alike = guardrail.agreement(expected, scores, threshold, threshold)
         share = f"{100 * alike.share:.3f} % of {alike.comparisons}"
-        print(f"{artifact} on {first} and {second}: {share} decisions are equal")
+        print(f"{variant} on {first} and {second}: {share} decisions are equal")
         alike.require(guardrail.SAME_ARTIFACT)
 
 

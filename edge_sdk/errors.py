@@ -33,7 +33,7 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     ├── ScoreError (ValueError)            too few scores, or not finite, for the asked statistic
     ├── GuardrailError (RuntimeError)      int8 costs more accuracy than the budget, or nobody can tell
     ├── MissingToolError (ImportError)     a package that only the workstation needs is not installed
-    ├── ConversionError (RuntimeError)     a network cannot be had in an artifact's format
+    ├── ConversionError (RuntimeError)     a network cannot be had in a variant's format
     ├── TrainingError (RuntimeError)       a training run cannot start, continue or converge
     └── UsageError (ValueError)            arguments that do not go together
 """
@@ -114,11 +114,11 @@ class UnsafePathError(BundleError, ValueError):
 
 
 class OperatingPointError(BundleError, LookupError):
-    """The artifact has no such operating point, or its data could not support it."""
+    """The variant has no such operating point, or its data could not support it."""
 
 
 class EngineError(EdgeSdkError, RuntimeError):
-    """An inference engine could not load or run an artifact."""
+    """An inference engine could not load or run a model."""
 
 
 class MissingEngineError(EngineError, ImportError):
@@ -156,7 +156,7 @@ class DeviceMemoryError(EngineError, MemoryError):
 
 
 class TemplateError(EdgeSdkError, ValueError):
-    """A template is damaged, or belongs to another embedding space or artifact."""
+    """A template is damaged, or belongs to another embedding space or variant."""
 
 
 class DatasetError(EdgeSdkError, ValueError):
@@ -181,7 +181,7 @@ class MissingToolError(EdgeSdkError, ImportError):
 
 
 class ConversionError(EdgeSdkError, RuntimeError):
-    """A network cannot be converted to an artifact's format, or the result would not run where it has to."""
+    """A network cannot be converted to a variant's format, or the result would not run where it has to."""
 
 
 class TrainingError(EdgeSdkError, RuntimeError):

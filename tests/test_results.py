@@ -3,6 +3,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import subprocess
+import sys
 
 import pytest
 
@@ -70,3 +72,10 @@ def test_results_are_frozen() -> None:
     for thing, field in ((verified(True, 0.8), "decision"), (TIMINGS, "total_ms")):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(thing, field, 1)
+
+
+def test_results_load_neither_pre_processing_nor_arrays() -> None:
+    """An application that only reads results, from JSON for instance, pays for nothing else."""
+    code = "import edge_sdk.results, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert not {"numpy", "cv2", "msgspec", "edge_sdk.preprocess"} & set(loaded)

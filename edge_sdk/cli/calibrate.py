@@ -95,8 +95,20 @@ def run(arguments: argparse.Namespace) -> int:
             progress=lambda variant, done, total: progress.report(f"scoring with {variant}", done, total),
             **({"faces": arguments.faces} if arguments.faces else {}),
         )
+    _warn_of_few(found)
     print_result(arguments, _values(found), _text(found))
     return ACCEPTED
+
+
+def _warn_of_few(found: Recalibrated) -> None:
+    from edge_sdk.manifest import UnsupportedPoint
+
+    for one in found.fitted:
+        if all(isinstance(point, UnsupportedPoint) or point.target is None for point in one.points):
+            report_progress(
+                f"edge-sdk: warning: {one.variant}: the data supports no target error rate, so that the equal error "
+                "rate is the only default left: give more people and pictures"
+            )
 
 
 def _values(found: Recalibrated) -> dict[str, Any]:

@@ -69,13 +69,13 @@ def _table(runs: tuple[TimedRun, ...]) -> Table:
     for one in runs:
         times = (f"{one.median_ms:.3f}", f"{one.p99_ms:.3f}", str(one.passes), "") if one.passes else None
         excluded = ("", "", "", f"no: {one.excluded}")
-        rows.append((one.engine, one.artifact, str(one.threads), f"{one.size / 1e6:.3f}", *(times or excluded)))
-    head = ("engine", "artifact", "threads", "MB", "median ms", "p99 ms", "passes", "")
-    return Table(head, rows, text=("engine", "artifact", ""))
+        rows.append((one.engine, one.variant, str(one.threads), f"{one.size / 1e6:.3f}", *(times or excluded)))
+    head = ("engine", "variant", "threads", "MB", "median ms", "p99 ms", "passes", "")
+    return Table(head, rows, text=("engine", "variant", ""))
 
 
 def _advice(bundle: Bundle, best: list[TimedRun], stored: str, problem: str) -> str:
-    options = [f"--engine {one.engine} --precision {one.artifact} --threads {one.threads}" for one in best]
+    options = [f"--engine {one.engine} --precision {one.variant} --threads {one.threads}" for one in best]
     if stored:
         return "\n".join([f"stored for {bundle.id} in {stored}; --engine auto now means:", *options])
     return "\n".join([f"not stored ({problem}); say what was found:", *options])

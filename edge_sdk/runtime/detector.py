@@ -55,7 +55,7 @@ class SpoofDetector(Session[SpoofPoint]):
         engine: As that of :class:`edge_sdk.runtime.verifier.Verifier`.
         precision: As that of the verifier.
         threads: Threads of the engine.
-        operating_point: Name of an operating point of the artifact; None takes the one of least APCER that accepts at
+        operating_point: Name of an operating point of the variant; None takes the one of least APCER that accepts at
             least 7 in 10 of the live captures it was measured on, as ``rule`` asks of a live face's frames, or ``eer``.
         faces: ``"cascade"`` finds the face in a full frame with OpenCV's; ``"cropped"`` says that pictures are crops of
             one face each already; or a locator of one's own.
@@ -250,6 +250,6 @@ class _FoundFace:
 
 def _face_crop(bundle: Bundle) -> FaceCrop:
     manifest = bundle.manifest
-    if not isinstance(manifest.source, Image):
-        raise BundleError(f"{bundle.id} does not detect presentation attacks in one picture of a face")
+    if manifest.task != "spoof" or not isinstance(manifest.source, Image):
+        raise BundleError(f"{bundle.id} does not detect presentation attacks in one picture")
     return manifest.source.face or CROP

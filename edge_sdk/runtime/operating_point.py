@@ -19,7 +19,7 @@ Point = TypeVar("Point", VerifyPoint, SpoofPoint)
 
 
 @dataclass(frozen=True)
-class Threshold:
+class ActiveThreshold:
     """The number that decides, and the name that results give it."""
 
     name: str

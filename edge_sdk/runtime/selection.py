@@ -129,10 +129,10 @@ def _preferred_first(choices: list[Choice]) -> tuple[Choice, ...]:
 def _tuned(bundle: Bundle, able: tuple[Choice, ...], precision: str | None, threads: int) -> Choice | None:
     """Return the fastest choice of the precision as it was tuned, unless anything has changed since."""
     wanted = {a.id for a in bundle.manifest.variants if precision is None or fits(a, precision)}
-    tuned = next((row for row in tuning_store.recall(bundle.id, threads) if row.artifact in wanted), None)
+    tuned = next((row for row in tuning_store.recall(bundle.id, threads) if row.variant in wanted), None)
     if tuned is None:
         return None
-    found = next((c for c in able if (c.engine, c.variant.id) == (tuned.engine, tuned.artifact)), None)
+    found = next((c for c in able if (c.engine, c.variant.id) == (tuned.engine, tuned.variant)), None)
     if found and version(found.engine) == tuned.engine_version:
         return found
     _LOG.warning("%s: %s has changed since it was tuned; run: edge-sdk tune", bundle.id, tuned.engine)

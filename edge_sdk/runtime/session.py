@@ -7,11 +7,12 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Generic
 
+from edge_sdk import modalities
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, OperatingPointError, UsageError
 from edge_sdk.manifest import Task
 from edge_sdk.runtime.model import Model
-from edge_sdk.runtime.operating_point import CUSTOM, Point, Threshold, choose_point
+from edge_sdk.runtime.operating_point import CUSTOM, ActiveThreshold, Point, choose_point
 from edge_sdk.runtime.selection import choose
 
 if TYPE_CHECKING:
@@ -47,13 +48,17 @@ class Session(Generic[Point]):
         self.bundle = Bundle.open(bundle)
         if self.bundle.manifest.task != self.task:
             raise BundleError(f"{self.bundle.id} is for task {self.bundle.manifest.task}, not {self.task}")
+        try:
+            self._modality = modalities.get(self.bundle.manifest.modality)
+        except UsageError as exc:
+            raise BundleError(f"{self.bundle.id}: {exc}") from exc
         if threshold is not None and operating_point is not None:
             raise UsageError("a threshold replaces the operating point: give one of them")
         if threshold is not None and not math.isfinite(threshold):
             raise UsageError(f"the threshold is {threshold}; it must be finite")
         choice = choose(self.bundle, engine, precision, threads)
         self.engine, self.variant = choice.engine, choice.variant
-        self._threshold = None if threshold is None else Threshold(CUSTOM, float(threshold))
+        self._threshold = None if threshold is None else ActiveThreshold(CUSTOM, float(threshold))
         self._point: Point | None = None
         if self._threshold is None:
             self._point = choose_point(self.variant, operating_point, self.point_kind)
@@ -84,8 +89,8 @@ class Session(Generic[Point]):
         """A sample is accepted, or live, iff its score is at least this."""
         return self._deciding().value
 
-    def _deciding(self) -> Threshold:
+    def _deciding(self) -> ActiveThreshold:
         if self._threshold is not None:
             return self._threshold
         point = self.operating_point
-        return Threshold(point.name, point.threshold)
+        return ActiveThreshold(point.name, point.threshold)

@@ -21,13 +21,13 @@ _VERSION = 1
 
 
 class Tuned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One engine and artifact as measured: ``median_ms`` for one pass of the engine, on this bundle and processor."""
+    """One engine and variant as measured: ``median_ms`` for one pass of the engine, on this bundle and processor."""
 
     bundle_id: str
     threads: int
     engine: str
     engine_version: str
-    artifact: str
+    variant: str
     processor: str
     median_ms: float
 

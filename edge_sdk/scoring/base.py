@@ -44,7 +44,7 @@ class Comparison:
     raw: float
 
 
-class Interface(Protocol):
+class ModelInterface(Protocol):
     """What a score may ask of a manifest when it checks itself; every refusal is a ``ManifestError``."""
 
     @property
@@ -67,7 +67,7 @@ class Interface(Protocol):
         """Refuse a path that is no auxiliary file."""
 
 
-class Model(Protocol):
+class ComparisonModel(Protocol):
     """What a score may ask of an opened model when it compares."""
 
     @property
@@ -114,7 +114,7 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         """By the path of each auxiliary density, the output whose values it is a density of."""
         return {}
 
-    def check(self, interface: Interface, task: Task) -> None:
+    def check(self, interface: ModelInterface, task: Task) -> None:
         """Refuse (``ManifestError``) a model that does not give what the score needs."""
         raise self._unable(f"has no check against {interface} for {task}")
 
@@ -142,7 +142,7 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         rounded: Array = self._score(tensors, densities or {}).round(DIGITS)
         return rounded
 
-    def embedding(self, interface: Interface) -> str:
+    def embedding(self, interface: ModelInterface) -> str:
         """The name of what a comparison needs of a sample: ``graph.output``, or ``"sample"`` for the sample itself."""
         raise self._unable(f"compares nobody, with no embedding of {interface}")
 
@@ -152,7 +152,7 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
             raise ScoreError(f"values {values.shape} to compare are none, or not finite")
         return np.asarray(values, np.float32)
 
-    def enroll(self, values: npt.NDArray[Any], model: Model) -> Any:
+    def enroll(self, values: npt.NDArray[Any], model: ComparisonModel) -> Any:
         """What a template holds of the references' :meth:`embedding`, ``(N, ...)``.
 
         Raises:
@@ -162,7 +162,7 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         del model
         return self.checked(values)
 
-    def compare(self, reference: Any, values: npt.NDArray[Any], model: Model) -> Comparison:
+    def compare(self, reference: Any, values: npt.NDArray[Any], model: ComparisonModel) -> Comparison:
         """Compare a sample with what a template holds (task ``verify``).
 
         Args:

@@ -11,7 +11,19 @@ import numpy.typing as npt
 
 from edge_sdk.errors import ScoreError
 from edge_sdk.schema import require
-from edge_sdk.scoring.base import DIGITS, Array, Comparison, Interface, Model, Rename, Role, Score, Task, Tensors, rows
+from edge_sdk.scoring.base import (
+    DIGITS,
+    Array,
+    Comparison,
+    ComparisonModel,
+    ModelInterface,
+    Rename,
+    Role,
+    Score,
+    Task,
+    Tensors,
+    rows,
+)
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 if TYPE_CHECKING:
@@ -39,7 +51,7 @@ class DecisionHead(Score, frozen=True, kw_only=True, tag="decision_head"):
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return {self.output: "logit"}
 
-    def check(self, interface: Interface, task: Task) -> None:
+    def check(self, interface: ModelInterface, task: Task) -> None:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         shape = interface.output(self.output, "logit")
         classes = shape[-1] if len(shape) > 1 else 1
@@ -63,11 +75,13 @@ class DecisionHead(Score, frozen=True, kw_only=True, tag="decision_head"):
         """A sigmoid's logit; a softmax stays as it is."""
         return msgspec.structs.replace(self, activation="identity") if self.activation == "sigmoid" else self
 
-    def embedding(self, interface: Interface) -> str:
+    def embedding(self, interface: ModelInterface) -> str:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return interface.reference_feed(self.output) or super().embedding(interface)
 
-    def compare(self, reference: npt.NDArray[np.float32], values: npt.NDArray[Any], model: Model) -> Comparison:
+    def compare(
+        self, reference: npt.NDArray[np.float32], values: npt.NDArray[Any], model: ComparisonModel
+    ) -> Comparison:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         if reference.shape[1:] != values.shape[1:] or len(values) != 1:
             raise ScoreError(f"references {reference.shape} and a query {values.shape} cannot be compared")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from edge_sdk.errors import ScoreError
 from edge_sdk.schema import require
-from edge_sdk.scoring.base import Comparison, Interface, Model, Rename, Role, Rule, Score, Task
+from edge_sdk.scoring.base import Comparison, ComparisonModel, ModelInterface, Rename, Role, Rule, Score, Task
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -40,7 +40,7 @@ class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distanc
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return {self.output: "embedding"}
 
-    def check(self, interface: Interface, task: Task) -> None:
+    def check(self, interface: ModelInterface, task: Task) -> None:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         del task
         require(interface.has_space, "enrolment needs a space id")
@@ -51,7 +51,7 @@ class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distanc
         del files
         return msgspec.structs.replace(self, output=tensors(self.output))
 
-    def embedding(self, interface: Interface) -> str:
+    def embedding(self, interface: ModelInterface) -> str:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         del interface
         return self.output
@@ -63,7 +63,9 @@ class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distanc
             raise ScoreError("these numbers are no embedding")
         return np.asarray(embeddings, np.float32)
 
-    def compare(self, reference: npt.NDArray[np.float32], values: npt.NDArray[Any], model: Model) -> Comparison:
+    def compare(
+        self, reference: npt.NDArray[np.float32], values: npt.NDArray[Any], model: ComparisonModel
+    ) -> Comparison:
         """Embeddings ``(N, D)`` with one of ``(1, D)``; the raw score is the mean over the references, or the best."""
         del model
         query = self.checked(values)

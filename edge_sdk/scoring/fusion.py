@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from edge_sdk.schema import require, require_finite
-from edge_sdk.scoring.base import Array, Interface, Rename, Role, Score, Task, Tensors
+from edge_sdk.scoring.base import Array, ModelInterface, Rename, Role, Score, Task, Tensors
 from edge_sdk.scoring.decision_head import DecisionHead
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 from edge_sdk.scoring.latent import LatentDistance, LatentLikelihood
@@ -36,7 +36,7 @@ class _Fused(Score, frozen=True, kw_only=True):
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return {path: output for member in self.members for path, output in member.density_outputs.items()}
 
-    def check(self, interface: Interface, task: Task) -> None:
+    def check(self, interface: ModelInterface, task: Task) -> None:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         for member in self.members:
             member.check(interface, task)

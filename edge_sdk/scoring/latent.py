@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_sdk.errors import ScoreError
 from edge_sdk.schema import require
-from edge_sdk.scoring.base import Array, Interface, Rename, Role, Score, Task, Tensors, difference, rows
+from edge_sdk.scoring.base import Array, ModelInterface, Rename, Role, Score, Task, Tensors, difference, rows
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 if TYPE_CHECKING:
@@ -34,10 +34,12 @@ class LatentDistance(Score, frozen=True, kw_only=True, tag="latent_distance"):
         role: Role = "features" if "features" in self.first else "latent"
         return {self.first: role, self.second: role}
 
-    def check(self, interface: Interface, task: Task) -> None:
+    def check(self, interface: ModelInterface, task: Task) -> None:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         del task
-        first, second = ((interface.output(n, "latent", "features"), interface.role(n)) for n in self.outputs)
+        require(self.first != self.second, f"the distance of {self.first} from itself is always 0")
+        names = (self.first, self.second)
+        first, second = ((interface.output(n, "latent", "features"), interface.role(n)) for n in names)
         require(first == second, f"{self.first} and {self.second} have different shapes or roles")
 
     def renamed(self, tensors: Rename, files: Rename = str) -> Self:
@@ -69,7 +71,7 @@ class LatentLikelihood(Score, frozen=True, kw_only=True, tag="latent_likelihood"
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return {self.density: self.output}
 
-    def check(self, interface: Interface, task: Task) -> None:
+    def check(self, interface: ModelInterface, task: Task) -> None:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         del task
         interface.output(self.output, "latent")

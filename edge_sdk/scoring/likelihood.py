@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edge_sdk.errors import ScoreError, UsageError
 from edge_sdk.schema import require
-from edge_sdk.scoring.base import DIGITS, Comparison, Interface, Model, Rename, Role, Score, Task
+from edge_sdk.scoring.base import DIGITS, Comparison, ComparisonModel, ModelInterface, Rename, Role, Score, Task
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class LogLikelihoodRatio(Score, frozen=True, kw_only=True, tag="log_likelihood_r
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return {self.background: self.output} if self.adaptation == "map" else {}
 
-    def check(self, interface: Interface, task: Task) -> None:
+    def check(self, interface: ModelInterface, task: Task) -> None:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         del task
         require(interface.has_space, "enrolment needs a space id")
@@ -53,17 +53,17 @@ class LogLikelihoodRatio(Score, frozen=True, kw_only=True, tag="log_likelihood_r
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return msgspec.structs.replace(self, output=tensors(self.output), background=files(self.background))
 
-    def embedding(self, interface: Interface) -> str:
+    def embedding(self, interface: ModelInterface) -> str:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         del interface
         return self.output
 
-    def enroll(self, values: npt.NDArray[Any], model: Model) -> GaussianMixture:
+    def enroll(self, values: npt.NDArray[Any], model: ComparisonModel) -> GaussianMixture:
         """Adapting a person's density on the device is not there yet: UsageError."""
         del values, model
         raise UsageError(f"a density is not adapted ({self.adaptation}) here: give a template that holds one")
 
-    def compare(self, reference: GaussianMixture, values: npt.NDArray[Any], model: Model) -> Comparison:
+    def compare(self, reference: GaussianMixture, values: npt.NDArray[Any], model: ComparisonModel) -> Comparison:
         """Features ``(..., D)``, a window or a time step each."""
         background = model.densities.get(self.background)
         if background is None:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from edge_sdk.schema import require
-from edge_sdk.scoring.base import Array, Interface, Rename, Role, Score, Task, Tensors, difference
+from edge_sdk.scoring.base import Array, ModelInterface, Rename, Role, Score, Task, Tensors, difference
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Reconstruction(Score, frozen=True, kw_only=True, tag="reconstruction"):
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return {self.output: "reconstruction"}
 
-    def check(self, interface: Interface, task: Task) -> None:
+    def check(self, interface: ModelInterface, task: Task) -> None:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         del task
         same = interface.output(self.output, "reconstruction") == interface.input(self.input)

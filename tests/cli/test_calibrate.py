@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from edge_sdk.bundle import Bundle
@@ -30,7 +33,9 @@ def test_a_copy_with_the_thresholds_of_these_people(bundle: str, tmp_path: Path,
     assert said["thresholds"]["subjects"] == 6
     assert said["unusable"] == said["left_out"] == []
     assert main(command) == 0
-    shown = capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "no target error rate" not in printed.err
+    shown = printed.out
     assert "thresholds fitted on synthetic: 6 people, skilled forgeries" in shown
     assert "fmr_1e-3       no threshold: " in shown
     assert main(["inspect", str(out)]) == 0
@@ -45,6 +50,23 @@ def test_too_few_people_are_an_error_and_nothing_is_written(bundle: str, tmp_pat
     assert error["type"] == "DatasetError"
     assert "2 people" in error["message"]
     assert not (tmp_path / "mine").exists()
+
+
+def test_counts_that_support_no_target_are_a_warning(
+    bundle: str, tmp_path: Path, signer: Callable[..., np.ndarray], capsys: Capture
+) -> None:
+    for writer in range(5):
+        for number, name in enumerate(("genuine/0.png", "genuine/1.png", "forged/0.png")):
+            path = tmp_path / "mine" / str(writer) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            assert cv2.imwrite(str(path), signer(3 * writer + number))
+    out = str(tmp_path / "out")
+    data = f"folder:{tmp_path / 'mine'}"
+    assert main(["calibrate", bundle, "--data", data, "--precision", "fp32", "--out", out, "--json"]) == 0
+    printed = capsys.readouterr()
+    assert "fp32.onnx: the data supports no target error rate" in printed.err
+    (variant,) = json.loads(printed.out)["variants"]
+    assert [point["kind"] for point in variant["operating_points"]] == ["unsupported"] * 3 + ["verify"] * 2
 
 
 @pytest.mark.parametrize(

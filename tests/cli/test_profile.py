@@ -24,7 +24,7 @@ def test_profile(golden_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFi
     captured = capsys.readouterr()
     (run,) = json.loads(captured.out)["runs"]
     assert run["outcome"]["type"] == "measured"
-    assert run["job"]["artifact"] == "fp32.onnx"
+    assert run["job"]["variant"] == "fp32.onnx"
     assert "[1/1] onnxruntime fp32.onnx, 1 thread: loading" in captured.err
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
 

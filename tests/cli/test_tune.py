@@ -21,7 +21,7 @@ def test_tune_stores_what_auto_then_takes(
     assert main(["tune", str(golden_bundle.path), "--threads", "1,2", "--seconds", "0.01", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["stored"] == str(tuning_file)
-    assert {(run["artifact"], run["threads"], bool(run["excluded"])) for run in said["runs"]} == {
+    assert {(run["variant"], run["threads"], bool(run["excluded"])) for run in said["runs"]} == {
         ("fp32.onnx", 1, False),
         ("fp32.onnx", 2, False),
         ("int8.onnx", 1, True),  # nobody knows what it should score

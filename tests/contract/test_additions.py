@@ -23,7 +23,7 @@ from edge_sdk.export.data.modality_data import DataSource, Licence
 from edge_sdk.export.data.samples import Labels, Sample
 from edge_sdk.export.data.signatures.layouts import SignatureFiles
 from edge_sdk.export.losses.classification import AttackClassification
-from edge_sdk.scoring.base import Array, Interface, Rename, Role, Score, Task, Tensors, rows
+from edge_sdk.scoring.base import Array, ModelInterface, Rename, Role, Score, Task, Tensors, rows
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 ROW = DataSource(
@@ -79,7 +79,7 @@ class Brightness(Score, frozen=True, kw_only=True, tag="brightness"):
     def roles(self) -> Mapping[str, Role]:
         return {self.output: "features"}
 
-    def check(self, interface: Interface, task: Task) -> None:
+    def check(self, interface: ModelInterface, task: Task) -> None:
         interface.output(self.output, "features")
 
     def renamed(self, tensors: Rename, files: Rename = str) -> Brightness:

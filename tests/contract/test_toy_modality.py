@@ -35,7 +35,7 @@ from edge_sdk.manifest.scores import AnyScore
 from edge_sdk.modalities import Prepared
 from edge_sdk.preprocess.crop import FaceCrop
 from edge_sdk.runtime.selftest import passed, selftest
-from edge_sdk.scoring.base import Array, Comparison, Interface, Model, Rename, Role, Score, Task
+from edge_sdk.scoring.base import Array, Comparison, ModelInterface, ComparisonModel, Rename, Role, Score, Task
 
 SIDE, PEOPLE, EACH = 12, 20, 4
 
@@ -86,19 +86,19 @@ class Agreement(Score, frozen=True, kw_only=True, tag="agreement"):
     def roles(self) -> Mapping[str, Role]:
         return {self.output: "embedding"}
 
-    def check(self, interface: Interface, task: Task) -> None:
+    def check(self, interface: ModelInterface, task: Task) -> None:
         interface.output(self.output, "embedding")
 
     def renamed(self, tensors: Rename, files: Rename = str) -> Agreement:
         return msgspec.structs.replace(self, output=tensors(self.output))
 
-    def embedding(self, interface: Interface) -> str:
+    def embedding(self, interface: ModelInterface) -> str:
         return self.output
 
-    def enroll(self, values: np.ndarray, model: Model) -> np.ndarray:
+    def enroll(self, values: np.ndarray, model: ComparisonModel) -> np.ndarray:
         return np.asarray(values, np.float32)
 
-    def compare(self, reference: np.ndarray, values: np.ndarray, model: Model) -> Comparison:
+    def compare(self, reference: np.ndarray, values: np.ndarray, model: ComparisonModel) -> Comparison:
         score = float(np.mean((reference > 0) == (values > 0)).round(6))
         return Comparison(score, score)
 

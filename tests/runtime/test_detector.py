@@ -13,7 +13,7 @@ import pytest
 
 from edge_sdk import SpoofDecision, SpoofDetector, SpoofResult, StreamResult, preprocess
 from edge_sdk.bundle import Bundle, BundleWriter
-from edge_sdk.errors import BundleError, EngineError, InputError, OperatingPointError
+from edge_sdk.errors import BundleError, EngineError, InputError, OperatingPointError, UsageError
 from edge_sdk.manifest import (
     Image,
     Input,
@@ -284,6 +284,23 @@ def test_operating_points(make_bundle: Maker) -> None:
             opened.detect(WITH_FACE)
         with pytest.raises(OperatingPointError, match="by default"):
             list(opened.stream([]))
+
+
+def test_a_threshold_of_ones_own(make_bundle: Maker, lenient: Bundle) -> None:
+    with detector(lenient) as opened:
+        score = opened.detect(WITH_FACE).score
+    none = spoof_bundle(make_bundle, UnsupportedPoint(name="apcer_1e-4", target=1e-4, reason="100 attacks"))
+    for bundle in (lenient, none):
+        for threshold, decision in ((score, LIVE), (float(np.nextafter(score, 1)), SPOOF)):
+            with detector(bundle, threshold=threshold, rule=None) as opened:
+                result = opened.detect(WITH_FACE)
+                assert (result.decision, result.threshold, result.operating_point) == (decision, threshold, "custom")
+                assert [one.frame.threshold for one in opened.stream(stamped([WITH_FACE]))] == [threshold]
+    for bad in (math.nan, math.inf):
+        with pytest.raises(UsageError, match="finite"):
+            detector(lenient, threshold=bad)
+    with pytest.raises(UsageError, match="one of them"):
+        detector(lenient, threshold=0.5, operating_point="apcer_5e-2")
 
 
 # --- streams ---

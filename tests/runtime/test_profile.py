@@ -51,9 +51,7 @@ def bundle(make_bundle: Maker, tiny_bundle: Bundle, signer: Callable[..., np.nda
 
 
 def job(bundle: Bundle, **changes: object) -> Job:
-    planned = Job(
-        bundle=str(bundle.path), engine="onnxruntime", artifact="fp32.onnx", threads=1, seconds=0.05, calls=40
-    )
+    planned = Job(bundle=str(bundle.path), engine="onnxruntime", variant="fp32.onnx", threads=1, seconds=0.05, calls=40)
     return msgspec.structs.replace(planned, **changes)
 
 
@@ -131,7 +129,7 @@ def test_a_measurement_holds_together(bundle: Bundle) -> None:
 def test_each_configuration_in_a_process_of_its_own(bundle: Bundle) -> None:
     said: list[str] = []
     report = profile(bundle, engine="onnxruntime", precision="fp32", threads=(2, 1), seconds=0.05, say=said.append)
-    assert [(run.job.engine, run.job.artifact, run.job.threads) for run in report.runs] == [
+    assert [(run.job.engine, run.job.variant, run.job.threads) for run in report.runs] == [
         ("onnxruntime", "fp32.onnx", 1),
         ("onnxruntime", "fp32.onnx", 2),
     ]
@@ -182,7 +180,7 @@ def test_what_is_asked_for(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> N
     assert (jobs[0].seconds, jobs[0].calls) == (60.0, 1)
     jobs.clear()
     profile(bundle, engine="onnxruntime", seconds=1, single_stream=True)
-    assert [job.artifact for job in jobs] == ["int8.onnx", "fp32.onnx"]
+    assert [job.variant for job in jobs] == ["int8.onnx", "fp32.onnx"]
     assert {(job.seconds, job.calls) for job in jobs} == {(60.0, SINGLE_STREAM_CALLS)}
     for settings in ({"threads": ()}, {"threads": (0,)}, {"seconds": 0.0}, {"engine": "nonesuch"}):
         with pytest.raises(UsageError):
@@ -324,7 +322,7 @@ def report() -> ProfileReport:
         curve=((1.0, 0.0), (10.0, 0.5), (20.0, 1.0)),
         moments=(Moment(at_s=30, median_ms=9, max_ms=19), Moment(at_s=60, median_ms=11, max_ms=20)),
     )
-    planned = Job(bundle="x", engine="onnxruntime", artifact="int8.onnx", threads=1, seconds=60, calls=1)
+    planned = Job(bundle="x", engine="onnxruntime", variant="int8.onnx", threads=1, seconds=60, calls=1)
     other = msgspec.structs.replace(planned, engine="broken", threads=2)
     return ProfileReport(
         bundle_id="tiny-1.0",

@@ -128,7 +128,7 @@ def test_the_table_lists_what_the_engines_run() -> None:
     assert set(PREFERENCE) == set(KINDS) == set(get_args(ProcessorKind))
     for pairs in PREFERENCE.values():
         assert len(set(pairs)) == len(pairs)
-        assert all(artifact in REAL[engine].artifacts for engine, artifact in pairs)
+        assert all(variant in REAL[engine].artifacts for engine, variant in pairs)
     assert ("openvino", "int8.onnx") not in PREFERENCE["x86-64"], "it is refused there"
 
 
@@ -226,13 +226,13 @@ def test_the_verifier_says_what_was_chosen(make_bundle: Maker, signature: np.nda
 # --- what was tuned ---
 
 
-def tuned(engine: str, artifact: str, median_ms: float) -> Tuned:
+def tuned(engine: str, variant: str, median_ms: float) -> Tuned:
     return Tuned(
         bundle_id="made-up",
         threads=1,
         engine=engine,
         engine_version=version(engine),
-        artifact=artifact,
+        variant=variant,
         processor=device.processor(),
         median_ms=median_ms,
     )

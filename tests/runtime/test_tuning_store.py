@@ -27,7 +27,7 @@ ROW = Tuned(
     threads=1,
     engine="onnxruntime",
     engine_version="1",
-    artifact="fp32.onnx",
+    variant="fp32.onnx",
     processor="made up",
     median_ms=2.0,
 )
@@ -56,8 +56,8 @@ def test_every_candidate_is_measured_and_the_fastest_comes_first(make_bundle: Ma
     bundle = make_bundle(golden=golden)
     said: list[str] = []
     laps = tune(bundle, threads=(2, 1, 1), seconds=0.05, say=said.append)
-    assert {(lap.artifact, lap.threads) for lap in laps} == {
-        (artifact, threads) for artifact in ("int8.onnx", "fp32.onnx") for threads in (1, 2)
+    assert {(lap.variant, lap.threads) for lap in laps} == {
+        (variant, threads) for variant in ("int8.onnx", "fp32.onnx") for threads in (1, 2)
     }
     medians = [lap.median_ms for lap in laps]
     assert all(median and median > 0 for median in medians)
@@ -67,7 +67,7 @@ def test_every_candidate_is_measured_and_the_fastest_comes_first(make_bundle: Ma
         bundle.manifest.variant_size(variant.id) for variant in bundle.manifest.variants
     }
     stored = rows(bundle, laps)
-    assert [(row.artifact, row.median_ms) for row in stored] == [(lap.artifact, lap.median_ms) for lap in laps]
+    assert [(row.variant, row.median_ms) for row in stored] == [(lap.variant, lap.median_ms) for lap in laps]
     assert {(row.bundle_id, row.engine_version) for row in stored} == {(bundle.id, version("onnxruntime"))}
 
 
@@ -83,8 +83,8 @@ def test_accuracy_is_not_for_sale(make_bundle: Maker, golden: dict[str, float]) 
         (wrong_score, "expected"),
     ):
         good, bad = tune(bundle, seconds=0.01)
-        assert (good.artifact, good.excluded) == ("fp32.onnx", "")
-        assert (bad.artifact, bad.median_ms) == ("int8.onnx", None)
+        assert (good.variant, good.excluded) == ("fp32.onnx", "")
+        assert (bad.variant, bad.median_ms) == ("int8.onnx", None)
         assert reason in bad.excluded
         tuning_store.store(rows(bundle, (good, bad)))
         assert Verifier(bundle).variant.id == "fp32.onnx"
@@ -123,7 +123,7 @@ def test_what_cannot_be_measured_is_an_error(
 def test_store_and_recall(tuning_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "processor", lambda: "made up")
     assert tuning_store.recall("tiny", 1) == ()
-    slow, fast = ROW, msgspec.structs.replace(ROW, artifact="int8.onnx", median_ms=1.0)
+    slow, fast = ROW, msgspec.structs.replace(ROW, variant="int8.onnx", median_ms=1.0)
     two = msgspec.structs.replace(ROW, threads=2)
     assert tuning_store.store([slow, fast, two]) == tuning_file
     assert tuning_store.recall("tiny", 1) == (fast, slow)

@@ -53,9 +53,9 @@ def profile(
 
     Args:
         bundle: Name of a shipped bundle, path, or an opened bundle; with at least two golden inputs.
-        engine: ``"auto"`` for the one choice that an application would get, a name for that engine with each artifact
+        engine: ``"auto"`` for the one choice that an application would get, a name for that engine with each variant
             it runs, ``"all"`` for every usable engine with each.
-        precision: Restricts the artifacts, as in :class:`edge_sdk.Verifier`.
+        precision: Restricts the variants, as in :class:`edge_sdk.Verifier`.
         threads: Numbers of threads.
         seconds: Length of each run, without loading.
         single_stream: Keep MLPerf's single-stream rule, however short ``seconds`` is.
@@ -63,7 +63,7 @@ def profile(
 
     Raises:
         UsageError: No such engine, no thread, no time.
-        BundleError: The bundle cannot be opened, or has no such artifact.
+        BundleError: The bundle cannot be opened, or has no such variant.
         MissingEngineError: Nothing is installed that runs it.
 
     A configuration that fails is a run with a ``FailedJob`` outcome: nothing is left out silently.
@@ -83,7 +83,7 @@ def profile(
         Job(
             bundle=str(opened.path.resolve()),
             engine=choice.engine,
-            artifact=choice.variant.id,
+            variant=choice.variant.id,
             threads=count,
             seconds=max(seconds, SINGLE_STREAM_S) if single_stream else seconds,
             calls=SINGLE_STREAM_CALLS if single_stream else 1,

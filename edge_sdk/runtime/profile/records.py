@@ -16,7 +16,7 @@ class Job(_Record, frozen=True, kw_only=True):
 
     bundle: str
     engine: str
-    artifact: str
+    variant: str
     threads: int
     seconds: float
     calls: int = 1
@@ -24,7 +24,7 @@ class Job(_Record, frozen=True, kw_only=True):
     @property
     def label(self) -> str:
         """``onnxruntime int8.onnx, 1 thread``."""
-        return f"{self.engine} {self.artifact}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+        return f"{self.engine} {self.variant}, {self.threads} thread{'s' if self.threads > 1 else ''}"
 
 
 class Quantile(_Record, frozen=True, kw_only=True):
@@ -77,7 +77,7 @@ class MeasuredJob(_Record, frozen=True, kw_only=True, tag="measured"):
         first_per_s: Calls per second in the first such part.
         last_per_s: And in the last: a device that gets hot gets slower.
         peak_bytes: Most memory resident until the last warm call, with Python, numpy and OpenCV.
-        nodes: Which kinds of nodes ran where; None where the engine does not tell.
+        nodes: Which kinds of nodes ran where; None where the engine does not report it.
         curve: (ms, share of calls not above it) of the total.
         moments: The run cut into slices.
     """

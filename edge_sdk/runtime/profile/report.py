@@ -23,7 +23,7 @@ _EXPLANATION = (
     "From one picture's bytes to the decision, people being compared with a template; milliseconds, nothing clipped. "
     "In brackets 95 % intervals that assume no distribution; ? where the calls are too few."
 )
-_KEY = ("engine", "artifact", "threads")
+_KEY = ("engine", "variant", "threads")
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.5rem; margin-bottom: 0 } h2 { font-size: 1.15rem; margin-top: 2.2rem }
@@ -38,7 +38,7 @@ _COST = (
     "process that has done it. A ratio of throughputs well below 1 means that the device throttles."
 )
 
-_TEXT = ("engine", "artifact", "kind", "where", "version", "power")
+_TEXT = ("engine", "variant", "kind", "where", "version", "power")
 """Columns of words."""
 
 
@@ -139,7 +139,7 @@ def _failures(report: ProfileReport) -> list[tuple[str, str]]:
 
 
 def _key(run: ProfiledJob) -> tuple[str, str, str]:
-    return run.job.engine, run.job.artifact, str(run.job.threads)
+    return run.job.engine, run.job.variant, str(run.job.threads)
 
 
 def _interval(found: Quantile) -> str:
@@ -159,7 +159,7 @@ def _nodes(report: ProfileReport) -> Iterable[object]:
     for run, measured in _measured(report):
         yield element("h3", run.job.label)
         if measured.nodes is None:
-            yield _note(f"{UNAVAILABLE}: the engine does not tell")
+            yield _note(f"{UNAVAILABLE}: the engine does not report it")
             continue
         shares = [UNAVAILABLE if n.share is None else f"{100 * n.share:.1f} %" for n in measured.nodes]
         rows = [(n.kind, n.where, str(n.count), share) for n, share in zip(measured.nodes, shares, strict=True)]

@@ -35,7 +35,7 @@ from edge_sdk.preprocess import Operation
 from edge_sdk.runtime import Verifier
 
 ALL = "all"
-EXAMPLES = 3  # of each data set, to be looked at
+EXAMPLES = 3  # samples of each data set in the report
 
 
 @dataclass(frozen=True)
@@ -215,9 +215,9 @@ def _closest(wrong: Sequence[WrongPair], limit: int) -> tuple[WrongPair, ...]:
     for mated, forgeries in ((False, ("skilled",)), (False, ("random",)), (True, ("skilled", "random"))):
         kind = [pair for pair in wrong if pair.mated is mated and pair.forgeries in forgeries]
         kind.sort(key=lambda pair: (pair.score if pair.mated else -pair.score, pair.reference, pair.query))
-        seen: set[str] = set()
+        shown: set[str] = set()
         for pair in kind:
-            if len(seen) < 2 * limit and not seen & {pair.reference, pair.query}:
-                seen |= {pair.reference, pair.query}
+            if len(shown) < 2 * limit and not shown & {pair.reference, pair.query}:
+                shown |= {pair.reference, pair.query}
                 chosen.append(pair)
     return tuple(chosen)
