@@ -35,7 +35,7 @@ from edge_sdk.manifest.scores import AnyScore
 from edge_sdk.modalities import Prepared
 from edge_sdk.preprocess.crop import FaceCrop
 from edge_sdk.runtime.selftest import passed, selftest
-from edge_sdk.scoring.base import Array, Comparison, ModelInterface, ComparisonModel, Rename, Role, Score, Task
+from edge_sdk.scoring.base import Array, Comparison, ComparisonModel, ModelInterface, Rename, Role, Score, Task
 
 SIDE, PEOPLE, EACH = 12, 20, 4
 
