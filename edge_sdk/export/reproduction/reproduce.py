@@ -29,7 +29,7 @@ from edge_sdk.export.reproduction.protocols import ALL, Protocol, Training, by_d
 from edge_sdk.export.reproduction.scores import SINGLE, Comparison, Scorer, TestScores, artifacts, joined
 from edge_sdk.export.training import loop
 from edge_sdk.export.training.run import TrainingRun
-from edge_sdk.manifest import AccuracyDifference, EmbeddingDistance
+from edge_sdk.manifest import AccuracyDifference
 
 Say = Callable[[str], None]
 Column = Sequence[tuple[Training, TrainingRun]]
@@ -134,7 +134,7 @@ def reproduce(protocol: Protocol, request: Request, say: Say = print) -> tuple[R
 def _budgeted(model: str, preset_name: str, protocol: Protocol, request: Request) -> Recipe:
     """The recipe with this preset only, which takes the table's steps and keeps the last weights."""
     chosen = recipes.get(model)
-    if not isinstance(chosen.score, EmbeddingDistance):
+    if not chosen.embedding_size:
         raise UsageError(f"{model} does not compare embeddings; leave it out of --models")
     preset = chosen.preset(preset_name)
     steps = request.steps or min(protocol.steps, preset.steps)

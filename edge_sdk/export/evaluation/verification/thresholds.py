@@ -10,7 +10,6 @@ from edge_sdk.errors import DatasetError, ScoreError, UsageError
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.evaluation.fitted import FittedThresholds, UnusablePicture, named, require_people
 from edge_sdk.export.evaluation.verification.samples import Count, embed
-from edge_sdk.manifest import EmbeddingDistance
 from edge_sdk.runtime import Verifier
 
 OPTIONS: tuple[str, ...] = ()
@@ -33,7 +32,7 @@ def fit(
     kind = impostors(data)
     with Verifier(bundle, engine=engine, precision=variant, threads=threads) as verifier:
         score = verifier.bundle.manifest.score
-        if not isinstance(score, EmbeddingDistance):
+        if score.template_kind != "embeddings":
             raise UsageError(f"{bundle.id}: thresholds of the score {score.kind} cannot be fitted on a data set yet")
         try:
             embedded = embed(verifier, data.samples, progress=progress)
@@ -50,7 +49,7 @@ def fit(
             pairs = build_pairs(people, [sample.genuine for sample in part.samples], forgeries=kind)
         except ScoreError as error:
             raise DatasetError(f"{name}: {error}{named(unusable)}") from error
-        found.append(score_pairs(pairs, part.embeddings, people, metric=score.metric, rule=score.references))
+        found.append(score_pairs(pairs, part.embeddings, people, rule=score.rule, matrix=score.matrix))
     scores = verification.concatenate(found)
     require_people(data.name, scores.subjects.tolist(), "with two usable genuine samples", unusable)
     described = f"{data.name}, {scores.subject_count} people, {kind} forgeries"
