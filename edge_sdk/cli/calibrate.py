@@ -73,8 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     with export_extra():
         from edge_sdk.export.data.load import load
         from edge_sdk.export.packaging.recalibrate import recalibrate
-        from edge_sdk.export.training.progress import Progress
-    with Progress(quiet=arguments.json) as progress:
+        from edge_sdk.export.training.progress import ProgressDisplay
+    with ProgressDisplay(quiet=arguments.json) as progress:
         data = load(*arguments.data, progress=progress.report)
         if arguments.subjects_file:
             data = data.select(read_subjects(arguments.subjects_file))

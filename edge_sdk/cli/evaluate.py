@@ -75,15 +75,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{bundle.id} compares people: --faces and --frame-rate are for bundles of task spoof")
     with export_extra():
         from edge_sdk.export.data.load import load
-        from edge_sdk.export.training.progress import Progress
+        from edge_sdk.export.training.progress import ProgressDisplay
 
         package = f"edge_sdk.export.evaluation.{'spoof' if spoof else 'verification'}"  # alike in what is called here
         evaluation, reports = (importlib.import_module(f"{package}.{name}") for name in ("evaluate", "report"))
-    with Progress(quiet=arguments.json) as progress:
+    with ProgressDisplay(quiet=arguments.json) as progress:
         data = load(*arguments.data, progress=progress.report)
         if arguments.subjects_file:
             data = data.select(read_subjects(arguments.subjects_file))
-        task = progress.task("scoring", len(data.samples))
+        task = progress.bar("scoring", len(data.samples))
         found = evaluation.evaluate(
             bundle,
             data,

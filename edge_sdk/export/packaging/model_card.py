@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.splits import Split
 from edge_sdk.export.evaluation.artifact_protocol import interval
 from edge_sdk.manifest import Manifest, SpoofPoint, UnsupportedPoint, VerifyPoint
@@ -20,32 +21,16 @@ class _Words:
 
     purpose: str
     rates: tuple[str, ...]
-    limits: str
 
 
 _WORDS = {
     "verify": _Words(
         purpose="Verifies people who were not trained on by their {modality}.",
         rates=("FMR", "FNMR", "people"),
-        limits="""\
-- Offline signatures only: pictures of finished signatures in dark ink on lighter, unruled paper, one per picture.
-- The numbers hold for people, pens and scanners like those of the data above. Expect more errors on other scripts,
-  on photographs, and from forgers with more practice; measure on your own data (`edge-sdk evaluate`) before use.
-- Thresholds were fitted on few people; their intervals say how few. A decision about a person's rights or money
-  needs a human examiner.
-""",
     ),
     "spoof": _Words(
         purpose="Tells a live {modality} from a presentation attack in one picture, also of people not trained on.",
         rates=("APCER", "BPCER", "worst attack"),
-        limits="""\
-- Gray crops of one face each, cut out as the manifest says. It does not say who somebody is.
-- Attacks of the kinds above only. Others (masks, other screens and papers, a picture fed in behind the camera) may
-  pass, and so may better ones of the same kind. Attacks that were rendered stand for nobody's real ones.
-- The numbers hold for people, cameras and light like those of the data above; measure on your own (`edge-sdk
-  evaluate`) before use. Thresholds were fitted on few people; their intervals say how few.
-- One part of a system's defence, which must not be its only one.
-""",
     ),
 }
 
@@ -73,7 +58,7 @@ def model_card(manifest: Manifest, split: Split, tested: Sequence[Table]) -> str
         Table(("variant", "point", "threshold", *words.rates), _points(manifest), text=_WORDED).markdown(),
         "## What int8 costs\n",
         _cost(manifest).markdown(),
-        f"## Limits\n\n{words.limits}",
+        f"## Limits\n\n{catalogue.of(manifest.modality).limits[manifest.task]}",
     ]
     return "\n".join(parts)
 

@@ -27,7 +27,7 @@ from edge_sdk.errors import (
     UsageError,
 )
 from edge_sdk.export import recipes
-from edge_sdk.export.data.licenses import terms
+from edge_sdk.export.data.licenses import data_license
 from edge_sdk.export.data.splits import Split
 from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
 from edge_sdk.export.formats.artifacts import FORMATS, Kind, kinds
@@ -245,10 +245,10 @@ def test_kill_9_leaves_the_old_bundle_whole(run: Path, bundle: Bundle, tmp_path:
 
 
 def test_terms_are_the_strictest_of_all_data() -> None:
-    assert terms(["synthetic"]).commercial_use
-    assert not terms(["synthetic", "cedar"]).commercial_use
-    assert not terms(["my-own"]).commercial_use
-    assert not terms([]).commercial_use
+    assert data_license(["synthetic"]).commercial_use
+    assert not data_license(["synthetic", "cedar"]).commercial_use
+    assert not data_license(["my-own"]).commercial_use
+    assert not data_license([]).commercial_use
 
 
 def test_other_scores_have_no_exporter_yet(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

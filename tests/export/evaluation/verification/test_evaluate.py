@@ -72,7 +72,7 @@ def bundle(make_bundle, folders):
 
 @pytest.fixture(scope="module")
 def evaluation(bundle, data):
-    return evaluate(bundle, data, precision="fp32", replicates=200, seed=3)
+    return evaluate(bundle, data, engine="onnxruntime", precision="fp32", replicates=200, seed=3)
 
 
 def by_key(evaluation):
@@ -193,7 +193,10 @@ def test_wrong_pairs_are_wrong_and_the_worst_come_first(evaluation):
 
 
 def test_the_same_seed_gives_the_same_report(evaluation, bundle, data):
-    assert evaluate(bundle, data, precision="fp32", replicates=200, seed=3).report == evaluation.report
+    assert (
+        evaluate(bundle, data, engine="onnxruntime", precision="fp32", replicates=200, seed=3).report
+        == evaluation.report
+    )
 
 
 def test_precision_is_selectable(evaluation, bundle, data):
