@@ -72,13 +72,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{bundle.id} compares people: --faces is for bundles of task spoof")
     with export_extra():
         from edge_sdk.export.data.load import load
+        from edge_sdk.export.data.people import datasets_of
         from edge_sdk.export.packaging.recalibrate import recalibrate
         from edge_sdk.export.training.progress import ProgressDisplay
     with ProgressDisplay(quiet=arguments.json) as progress:
         data = load(*arguments.data, progress=progress.report)
         if arguments.subjects_file:
             data = data.select(read_subjects(arguments.subjects_file))
-        people = {subject.partition("/")[0] for subject in data.subjects}
+        people = datasets_of(data.subjects)
         if trained := sorted(people.intersection(bundle.manifest.training.data)):
             report_progress(
                 f"edge-sdk: warning: the model was trained on people of {', '.join(trained)}; thresholds fitted on "
