@@ -11,7 +11,7 @@ from edge_sdk.export.evaluation.artifact_protocol import interval
 from edge_sdk.manifest import Manifest, SpoofPoint, UnsupportedPoint, VerifyPoint
 from edge_sdk.tables import Table
 
-_WORDED = ("artifact", "point", "metric", "verdict", "worst attack")
+_WORDED = ("variant", "point", "metric", "guardrail", "worst attack")
 """Columns of words."""
 
 
@@ -49,13 +49,13 @@ def model_card(manifest: Manifest, split: Split, tested: Sequence[Table]) -> str
         *([f"The last {training.quantisation_aware} with int8 simulated."] if training.quantisation_aware else []),
         *(f"Taught by {teacher}." for teacher in training.teachers),
         f"People, disjoint: {groups}.\n",
-        f"Terms: {manifest.data_license.statement}. Commercial use of the data is {allowed}.\n",
+        f"Licences: {manifest.data_license.statement}. Commercial use of the data is {allowed}.\n",
         "## Test people\n",
         "Never seen by training, thresholds or guardrail. 95 % intervals by bootstrap over people.\n",
         *(table.markdown() for table in tested),
         "## Operating points\n",
         f"Accept when score >= threshold. Measured on: {_data(manifest)}.\n",
-        Table(("artifact", "point", "threshold", *words.rates), _points(manifest), text=_WORDED).markdown(),
+        Table(("variant", "point", "threshold", *words.rates), _points(manifest), text=_WORDED).markdown(),
         "## What int8 costs\n",
         _cost(manifest).markdown(),
         f"## Limits\n\n{catalogue.of(manifest.modality).limits[manifest.task]}",
@@ -65,8 +65,8 @@ def model_card(manifest: Manifest, split: Split, tested: Sequence[Table]) -> str
 
 def _points(manifest: Manifest) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
-    for artifact in manifest.variants:
-        for point in artifact.operating_points:
+    for variant in manifest.variants:
+        for point in variant.operating_points:
             match point:
                 case VerifyPoint():
                     last = (interval(point.fmr), interval(point.fnmr), str(point.subjects))
@@ -74,9 +74,9 @@ def _points(manifest: Manifest) -> list[tuple[str, ...]]:
                     worst = max(point.species, key=lambda kind: point.species[kind].value)
                     last = (interval(point.apcer), interval(point.bpcer), worst)
                 case UnsupportedPoint():
-                    rows.append((artifact.id, point.name, f"none: {point.reason}", "", "", ""))
+                    rows.append((variant.id, point.name, f"none: {point.reason}", "", "", ""))
                     continue
-            rows.append((artifact.id, point.name, f"{point.threshold:#.4g}", *last))
+            rows.append((variant.id, point.name, f"{point.threshold:#.4g}", *last))
     return rows
 
 
@@ -89,7 +89,7 @@ def _cost(manifest: Manifest) -> Table:
         for a in manifest.variants
         for d in a.accuracy
     ]
-    head = ("artifact", "metric", "delta", "upper 90 %", "budget", "people", "verdict", "equal decisions")
+    head = ("variant", "metric", "difference", "upper 90 %", "budget", "people", "guardrail", "equal decisions")
     return Table(head, rows, text=_WORDED)
 
 

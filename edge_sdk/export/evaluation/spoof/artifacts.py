@@ -109,17 +109,17 @@ class SpoofEvaluator:
             ],
         )
         ranks = Table(
-            ("artifact", "people", "live", *scores.kinds, "AUROC", "EER", *(f"BPCER at APCER {t:.0%}" for t in LIMITS)),
+            ("variant", "people", "live", *scores.kinds, "AUROC", "EER", *(f"BPCER at APCER {t:.0%}" for t in LIMITS)),
             [(measured.kind.id, *map(str, counts), *map(interval, found))],
-            text=("artifact",),
+            text=("variant",),
             note="All attacks alike for AUROC and EER; every species for BPCER, whose thresholds are fitted on these "
             "very people here.",
         )
         points = [point for point in measured.points if isinstance(point, manifest.SpoofPoint)]
         rates = Table(
-            ("artifact", "point", *(f"APCER {kind}" for kind in scores.kinds), "BPCER"),
+            ("variant", "point", *(f"APCER {kind}" for kind in scores.kinds), "BPCER"),
             [(measured.kind.id, point.name, *_rates(scores, point.threshold)) for point in points],
-            text=("artifact", "point"),
+            text=("variant", "point"),
             note="At the bundle's thresholds, fitted on other people:",
         )
         return ranks, rates

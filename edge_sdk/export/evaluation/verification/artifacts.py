@@ -64,8 +64,8 @@ class VerificationEvaluator:
             scores = self.scores(measured.kind, measured.model, "test", forgeries)
             rates = (interval(bootstrap(scores, statistic)) for statistic in (Curves.auroc, Curves.eer))
             rows.append((measured.kind.id, forgeries, str(scores.subject_count), str(len(scores)), *rates))
-        head = ("artifact", "forgeries", "people", "comparisons", "AUROC", "EER")
-        return (Table(head, rows, text=("artifact", "forgeries"), note="One reference."),)
+        head = ("variant", "forgeries", "people", "comparisons", "AUROC", "EER")
+        return (Table(head, rows, text=("variant", "forgeries"), note="One reference."),)
 
     def golden(self) -> Mapping[str, bytes]:
         made = catalogue.of(self.trained.recipe.modality).golden["verify"]()
