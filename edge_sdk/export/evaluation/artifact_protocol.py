@@ -10,6 +10,7 @@ from edge_sdk import manifest
 from edge_sdk.calibration.metrics.verification import Interval
 from edge_sdk.export.formats.artifacts import Kind
 from edge_sdk.manifest import Rate
+from edge_sdk.scoring.base import Score
 from edge_sdk.tables import Table
 
 
@@ -39,9 +40,9 @@ class Interface:
     """
 
     task: Literal["verify", "spoof"]
-    source: manifest.Image
+    source: manifest.Source
     outputs: tuple[manifest.Output, ...]
-    score: manifest.AnyScore
+    score: Score
     embedding_space_id: str | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
 

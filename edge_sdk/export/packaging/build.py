@@ -19,8 +19,8 @@ from edge_sdk.calibration.quantization import onnx_int8
 from edge_sdk.calibration.quantization.methods import choose_method
 from edge_sdk.calibration.quantization.mixed_precision import keep_float
 from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError
-from edge_sdk.export.data.licenses import terms
-from edge_sdk.export.evaluation.artifacts import ArtifactEvaluator, Measured, examiner
+from edge_sdk.export.data.licenses import data_license
+from edge_sdk.export.evaluation.artifacts import ArtifactEvaluator, Measured, build_evaluator
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind, check, kinds
 from edge_sdk.export.formats.float_onnx import INPUT
 from edge_sdk.export.packaging import fusion
@@ -85,10 +85,10 @@ def export(
             guardrail.enforce(list(drifts.values()), list(drifts))
         say(guardrail.table(list(drifts.values()), list(drifts)).plain())
     say("scoring the test people")
-    tested = _tested(maker.examiner, measured)
+    tested = _tested(maker.evaluator, measured)
     say(f"writing {destination}")
     return _write(
-        destination, trained, maker.examiner, measured, tested, name=name or trained.recipe.name, version=version
+        destination, trained, maker.evaluator, measured, tested, name=name or trained.recipe.name, version=version
     )
 
 
@@ -104,8 +104,8 @@ class _Maker:
             trained.calibration_images(),
             recipe.outputs,
         )
-        self.examiner = examiner(trained, self.graphs)
-        self.reference = Measured(REFERENCE, self.graphs.onnx, self.examiner.points(REFERENCE, self.graphs.onnx))
+        self.evaluator = build_evaluator(trained, self.graphs)
+        self.reference = Measured(REFERENCE, self.graphs.onnx, self.evaluator.points(REFERENCE, self.graphs.onnx))
 
     def make(self, wanted: Sequence[Kind]) -> list[Measured]:
         """Make all artifacts, the reference first."""
@@ -137,18 +137,18 @@ class _Maker:
         quantizable = self.graphs.quantizer(kind)
 
         def distance(model: bytes) -> float:
-            return self.examiner.distance(kind, model)
+            return self.evaluator.distance(kind, model)
 
         model, trials = choose_method(quantizable, distance)
         for trial in trials:
-            self.say(f"{kind.id} by {trial.method}: {self.examiner.unit} {trial.error:.3g}, {trial.size / 1e6:.3f} MB")
+            self.say(f"{kind.id} by {trial.method}: {self.evaluator.unit} {trial.error:.3g}, {trial.size / 1e6:.3f} MB")
         method = trials[0].method
         made = self._measured(kind, model, method)
         if guardrail.passes(made.drift) or not self.enforce or len(self.trained.split.validation) < 2:
             return made  # what does not pass stops the export
         self.say(f"{kind.id} does not pass the guardrail; keeping the layers that int8 harms most in float")
         cured = keep_float(
-            quantizable, lambda tried: (self.examiner.drift(kind, tried, "validation"),), distance, method=method
+            quantizable, lambda tried: (self.evaluator.drift(kind, tried, "validation"),), distance, method=method
         )
         self.say(f"{kind.id}: in float {', '.join(cured.float_layers)}")
         return self._measured(kind, cured.model, method, cured.float_layers)
@@ -157,8 +157,8 @@ class _Maker:
         self, kind: Kind, model: bytes, method: str | None = None, float_nodes: tuple[str, ...] = ()
     ) -> Measured:
         check(kind, model, self.say)
-        measured = Measured(kind, model, self.examiner.points(kind, model))
-        drift = self.examiner.drift(kind, model, "guardrail", self.reference.threshold, measured.threshold)
+        measured = Measured(kind, model, self.evaluator.points(kind, model))
+        drift = self.evaluator.drift(kind, model, "guardrail", self.reference.threshold, measured.threshold)
         calibration = None
         if method is not None:
             calibration = onnx_int8.provenance(
@@ -171,9 +171,9 @@ class _Maker:
         return replace(measured, calibration=calibration, drift=(drift,))
 
 
-def _tested(examiner: ArtifactEvaluator, measured: Sequence[Measured]) -> tuple[Table, ...]:
+def _tested(evaluator: ArtifactEvaluator, measured: Sequence[Measured]) -> tuple[Table, ...]:
     """The tables of the test people, with all artifacts in each."""
-    tables = [examiner.tested(one) for one in measured]
+    tables = [evaluator.tested(one) for one in measured]
     return tuple(
         replace(same[0], rows=[row for table in same for row in table.rows]) for same in zip(*tables, strict=True)
     )
@@ -182,15 +182,15 @@ def _tested(examiner: ArtifactEvaluator, measured: Sequence[Measured]) -> tuple[
 def _write(
     destination: Path,
     trained: FinishedRun,
-    examiner: ArtifactEvaluator,
+    evaluator: ArtifactEvaluator,
     measured: Sequence[Measured],
     tested: Sequence[Table],
     *,
     name: str,
     version: str,
 ) -> Bundle:
-    preset, interface = trained.preset, examiner.interface()
-    golden = {one.kind.id: examiner.golden_score(one) for one in measured}
+    preset, interface = trained.preset, evaluator.interface()
+    golden = {one.kind.id: evaluator.golden_score(one) for one in measured}
     training = manifest.TrainingProvenance(
         recipe=trained.recipe.name,
         preset=trained.preset_name,
@@ -223,7 +223,7 @@ def _write(
                     files={one.kind.id: writer.add(f"{GRAPH}.{one.kind.id}", one.model) for one in measured},
                 ),
             ),
-            score=interface.score.renamed(lambda tensor: f"{GRAPH}.{tensor}"),
+            score=interface.score.renamed(lambda tensor: f"{GRAPH}.{tensor}"),  # type: ignore[arg-type]  # one of the union
             variants=tuple(
                 manifest.Variant(
                     precision=one.kind.precision,
@@ -235,9 +235,9 @@ def _write(
                 for one in measured
             ),
             training=training,
-            data_license=terms(training.data),
+            data_license=data_license(training.data, trained.own_data),
             golden=manifest.Golden(
-                inputs=tuple(writer.add(path, data) for path, data in examiner.golden().items()),
+                inputs=tuple(writer.add(path, data) for path, data in evaluator.golden().items()),
                 scores={key: score for key, (score, _) in golden.items()},
                 tolerance={key: tolerance for key, (_, tolerance) in golden.items()},
             ),

@@ -9,6 +9,7 @@ from torch.nn import functional
 from edge_sdk import preprocess
 from edge_sdk.export.data.signatures.augmentation import SignatureAugmentation
 from edge_sdk.export.losses.metric import ContrastivePairs, MinedMetric
+from edge_sdk.export.networks.network import Network
 from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.manifest import EmbeddingDistance
 
@@ -37,7 +38,7 @@ class Fire(nn.Module):
         return torch.cat([self.narrow(x), self.wide(x)], dim=1)
 
 
-class DeepSign(nn.Module):
+class DeepSign(Network):
     """Table 3 of the paper: ``(N, 1, H, W)`` in [0, 1], ink 1, to unit embeddings ``(N, 128)``.
 
     The table's shapes are those of a 300 x 360 input.
@@ -96,6 +97,7 @@ def tiny(*, batch_norm: bool = True, width: float = 1.0) -> DeepSign:
 
 RECIPE = Recipe(
     name="deepsign",
+    task="verify",
     modality="signature",
     network=DeepSign,
     tiny=tiny,

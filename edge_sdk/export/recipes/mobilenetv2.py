@@ -12,6 +12,7 @@ from edge_sdk import preprocess
 from edge_sdk.errors import UsageError
 from edge_sdk.export.data.signatures.augmentation import SignatureAugmentation
 from edge_sdk.export.losses.metric import ContrastivePairs, MinedMetric
+from edge_sdk.export.networks.network import Network
 from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.manifest import EmbeddingDistance
 
@@ -83,7 +84,7 @@ def body(width: float = 1.0) -> nn.Sequential:
     return nn.Sequential(*blocks, convolution(inputs, channels(1280), 1))
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(Network):
     """Table 2 of the DeepSign paper: ``(N, 1, H, W)`` in [0, 1], ink 1, to unit embeddings ``(N, 128)``.
 
     The table's shapes are those of a 224 x 224 input. With a frozen body it trains the paper's 721,589 parameters: 53
@@ -166,6 +167,7 @@ def tiny(*, unfreeze: int = 0) -> MobileNetV2:
 
 RECIPE = Recipe(
     name="mobilenetv2",
+    task="verify",
     modality="signature",
     network=MobileNetV2,
     tiny=tiny,

@@ -220,7 +220,14 @@ def test_a_budget_that_no_mixed_precision_can_keep_stops_the_export(
 def examined(float_scores: np.ndarray, int8_scores: np.ndarray, attacks: int) -> SpoofEvaluator:
     """Ten people, ten live pictures each and so many prints, with these scores: of each person live ones first."""
     samples = tuple(
-        Sample("made-up", f"made-up/{person}", picture < 10, Path("none"), None if picture < 10 else "print")
+        Sample(
+            "made-up",
+            f"made-up/{person}",
+            picture < 10,
+            Path("none"),
+            None if picture < 10 else "print",
+            modality="face",
+        )
         for person in range(10)
         for picture in range(10 + attacks)
     )

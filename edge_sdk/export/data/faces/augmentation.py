@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import UsageError
-from edge_sdk.export.data.augmentation import Change
+from edge_sdk.export.data.augmentation import Change, Kind
 from edge_sdk.preprocess import Image
 
 Floats = NDArray[np.floating[Any]]
@@ -78,6 +78,8 @@ class FaceAugmentation:
         zoom: Change of size, as a share.
         flip: Frequency of swapping right and left.
     """
+
+    kinds: ClassVar[tuple[Kind, ...]] = ("gray images",)
 
     brightness: Chance = Chance(1.0, 0.1)
     noise: Chance = Chance(0.47, 0.05)
@@ -145,6 +147,8 @@ class CameraAugmentation:
             sign of an attack. Mean and standard deviation stay, as under ``gamma``.
         jpeg: How far the quality lies below 100.
     """
+
+    kinds: ClassVar[tuple[Kind, ...]] = ("gray images",)
 
     rotation: Chance = Chance(0.5, 5.0)
     translation: Chance = Chance(0.5, 0.04)

@@ -8,9 +8,9 @@ from edge_sdk.export.evaluation.verification.evaluate import VerificationReport,
 
 _SIDE = 300  # pixels on a thumbnail's longer side
 _KINDS = (
-    ("Skilled forgeries that were accepted", False, "skilled"),
-    ("Other people's signatures that were accepted", False, "random"),
-    ("Genuine signatures that were rejected", True, "skilled"),
+    ("Skilled forgeries that were accepted", False, ("skilled",)),
+    ("Other people's samples that were accepted", False, ("random",)),
+    ("Genuine samples that were rejected", True, ("skilled", "random")),
 )
 
 
@@ -20,8 +20,8 @@ def wrong_pairs(report: VerificationReport) -> list[PictureGroup]:
         return []
     note = f"Furthest from the threshold {report.threshold:.4f} first; each picture once."
     return [
-        PictureGroup(title, [_figure(p) for p in report.wrong_pairs if (p.mated, p.forgeries) == (mated, kind)], note)
-        for title, mated, kind in _KINDS
+        PictureGroup(title, [_figure(p) for p in report.wrong_pairs if p.mated is mated and p.forgeries in kinds], note)
+        for title, mated, kinds in _KINDS
     ]
 
 
