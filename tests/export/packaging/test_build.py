@@ -158,12 +158,12 @@ def test_what_does_not_pass_can_be_left_out(run: Path, tmp_path: Path, monkeypat
     """The symmetric artifact is within its budget, the other one never, so the bundle has the one and not the other."""
     judged = {"int8.onnx": "fail", "int8-sym.onnx": "pass"}
 
-    def drift(_: VerificationEvaluator, kind: Kind, *_args: object) -> AccuracyDifference:
+    def accuracy_difference(_: VerificationEvaluator, kind: Kind, *_args: object) -> AccuracyDifference:
         return AccuracyDifference(
             metric="eer", budget=0, delta=0, upper90=0, subjects=3, verdict=judged[kind.id], data="few"
         )
 
-    monkeypatch.setattr(VerificationEvaluator, "drift", drift)
+    monkeypatch.setattr(VerificationEvaluator, "accuracy_difference", accuracy_difference)
     lines: list[str] = []
     formats = ["onnx", "tensorrt"]
     made = export(run, tmp_path / "some.edge", formats=formats, leave_out=True, say=lines.append)
@@ -191,11 +191,11 @@ def test_what_does_not_pass_can_be_left_out(run: Path, tmp_path: Path, monkeypat
 
 
 def test_undecidable_is_not_a_pass() -> None:
-    drift = AccuracyDifference(
+    difference = AccuracyDifference(
         metric="eer", budget=0.005, delta=0, upper90=0.02, subjects=3, verdict="undecidable", data="few"
     )
     with pytest.raises(GuardrailError, match="undecidable with 3 subjects"):
-        guardrail.enforce([drift])
+        guardrail.enforce([difference])
 
 
 @pytest.mark.parametrize("missing", ["run.json", "split.json", "best.safetensors"])
