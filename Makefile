@@ -10,9 +10,10 @@ DEV := .venv/.dev
 demo: $(EXPORT)
 	$(BIN)/edge-sdk demo
 
-# the built wheel on a bare environment, then everything else
+# the built wheel on a bare environment, then everything else in two processes: a file's tests stay in one of them,
+# for what they share, and files are begun in their order, for the long ones are in the middle
 test: wheel-test
-	$(BIN)/pytest --ignore=tests/wheel
+	$(BIN)/pytest --ignore=tests/wheel --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # The same as on x86 without VNNI: what edge-sdk asks of engines there, and OpenVINO's and oneDNN's kernels.
 test-without-vnni: $(DEV)

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_sdk.cli.command import Parser
-from edge_sdk.errors import DatasetError
+from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.extras import needs_extra
 
 if TYPE_CHECKING:
+    from edge_sdk.bundle import Bundle
     from edge_sdk.export.data.samples import Dataset
+    from edge_sdk.export.training.progress import ProgressDisplay
 
 VERIFY_BUNDLE, SPOOF_BUNDLE = "deepsign", "liveness"
 """Shipped bundles that commands take where none is named."""
@@ -159,13 +161,14 @@ def _rendered_sets() -> Iterable[tuple[str, str]]:
     yield from ((f"{name}KIND:PATH", f"{modality}: {text}") for name, modality, text in catalogue.prefixes())
 
 
-def load_data(arguments: argparse.Namespace, *, quiet: bool = False) -> Dataset:
-    """Read ``--data``, of the people in ``--subjects-file`` if there is one, with its progress on standard error."""
+def load_data(arguments: argparse.Namespace, bundle: Bundle, progress: ProgressDisplay) -> Dataset:
+    """Read ``--data``, of the people in ``--subjects-file`` if there is one; UsageError unless the bundle takes it."""
     from edge_sdk.export.data.load import load
-    from edge_sdk.export.training.progress import ProgressDisplay
 
-    with ProgressDisplay(quiet=quiet) as progress:
-        data = load(*arguments.data, progress=progress.report)
+    data = load(*arguments.data, progress=progress.report)
+    expected = bundle.manifest.modality
+    if others := sorted({sample.modality for sample in data.samples} - {expected}):
+        raise UsageError(f"{bundle.id} takes samples of the modality {expected}; {data.name} holds {', '.join(others)}")
     return data.select(read_subjects(arguments.subjects_file)) if arguments.subjects_file else data
 
 

@@ -26,8 +26,8 @@ AUTO, ALL = "auto", "all"
 _GPU = (("tensorrt", "int8-sym.onnx"), ("tensorrt", "fp32.onnx"))
 
 # Measured with one thread on the shipped bundles, latency of one pass; benchmarks/engine_order.py prints such entries.
-# x86-64-vnni: AMD EPYC with AVX512-VNNI, 2026-11-27, ONNX Runtime 1.31.1, OpenVINO 2026.4.1, LiteRT 2.3.0, over three
-# bundles, relative to fp32.onnx on ONNX Runtime: int8 0.15, 0.19, 0.22 in the order below, float 0.9 to 1.05.
+# x86-64-vnni: AMD EPYC with AVX512-VNNI, 2026-11-27, ONNX Runtime 1.31.1, OpenVINO 2026.4.1, LiteRT 2.3.0, deepsign,
+# deepsign_nano and liveness, relative to fp32.onnx on ONNX Runtime: 0.18, 0.22, 0.27; 0.91, 1, 1.02.
 # x86-64: AMD EPYC of the first generation (AVX2), 2026-11-27, same versions, deepsign: 5.6, 6.1, 6.5, 8.8, 9.2 ms.
 # aarch64 and others: not measured; int8 before float, as Arm's dot products and the makers of the engines suggest.
 # A GPU, where there is one and TensorRT is installed, comes before the processor.
@@ -37,9 +37,9 @@ PREFERENCE: dict[ProcessorKind, tuple[tuple[str, str], ...]] = {
         ("openvino", "int8.onnx"),
         ("litert", "int8.tflite"),
         ("onnxruntime", "int8.onnx"),
+        ("litert", "fp32.tflite"),
         ("onnxruntime", "fp32.onnx"),
         ("openvino", "fp32.onnx"),
-        ("litert", "fp32.tflite"),
     ),
     "x86-64": (
         *_GPU,

