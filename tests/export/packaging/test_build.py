@@ -257,7 +257,9 @@ def test_kill_9_leaves_the_old_bundle_whole(run: Path, bundle: Bundle, tmp_path:
 def test_terms_are_the_strictest_of_all_data() -> None:
     assert data_license(["synthetic"]).commercial_use
     assert not data_license(["synthetic", "cedar"]).commercial_use
-    assert not data_license(["my-own"]).commercial_use
+    assert not data_license(["my-own"], own=["my-own"]).commercial_use
+    with pytest.raises(DatasetError, match="licence of the data set my-own is not known"):
+        data_license(["my-own"])
     assert not data_license([]).commercial_use
 
 
