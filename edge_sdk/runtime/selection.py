@@ -17,7 +17,7 @@ from edge_sdk.errors import BundleError, EngineError, UsageError
 from edge_sdk.manifest import Variant
 from edge_sdk.runtime import tuning_store
 from edge_sdk.runtime.device import ProcessorKind, processor_kind
-from edge_sdk.runtime.engines import ENGINES, artifacts, has_device, installed, missing, usable, version
+from edge_sdk.runtime.engines import ENGINES, has_device, installed, missing, usable, variants, version
 
 _LOG = logging.getLogger(__name__)
 
@@ -99,9 +99,9 @@ def candidates(bundle: Bundle, engine: str = ALL, precision: str | None = None) 
     if not fitting:
         ids = [variant.id for variant in bundle.manifest.variants]
         if precision in ids:
-            raise BundleError(f"{engine} does not run {precision}; it runs {', '.join(artifacts(engine))}")
+            raise BundleError(f"{engine} does not run {precision}; it runs {', '.join(variants(engine))}")
         wanted = f"{precision} variant" if precision else "variant"
-        runner = "any engine" if engine == ALL else f"{engine} (it runs {', '.join(artifacts(engine))})"
+        runner = "any engine" if engine == ALL else f"{engine} (it runs {', '.join(variants(engine))})"
         raise BundleError(f"{bundle.id} has no {wanted} for {runner}; it has {', '.join(ids)}")
     found = fitting if engine != ALL else [choice for choice in fitting if usable(choice.engine, choice.variant.id)]
     if not found:
@@ -141,7 +141,7 @@ def _tuned(bundle: Bundle, able: tuple[Choice, ...], precision: str | None, thre
 
 def _choices(bundle: Bundle, engines: list[str]) -> list[Choice]:
     there = {variant.id: variant for variant in bundle.manifest.variants}
-    return [Choice(name, there[key]) for name in engines for key in artifacts(name) if key in there]
+    return [Choice(name, there[key]) for name in engines for key in variants(name) if key in there]
 
 
 def fits(variant: Variant, precision: str) -> bool:
