@@ -82,7 +82,7 @@ class Row:
         steps: Of the training.
         measurements: By comparison; the one with a single reference and skilled forgeries is always there. It has the
             points ``best_accuracy`` and ``best_balanced_accuracy`` where one threshold stands behind all its scores.
-        drift: What int8 costs against fp32.
+        accuracy: What int8 costs against fp32.
     """
 
     test: str
@@ -91,7 +91,7 @@ class Row:
     steps: int
     artifact: str
     measurements: tuple[Measurement, ...]
-    drift: AccuracyDifference | None
+    accuracy: AccuracyDifference | None
 
     def of(self, comparison: Comparison) -> Measurement | None:
         """One of the measurements; ``None`` if the signatures were too few for it."""
@@ -222,13 +222,13 @@ def _rows(protocol: Protocol, column: Column, data: Dataset, request: Request, s
                 measure(scores, test, *kind, points=tested.thresholds if kind == SINGLE else {})
                 for kind, scores in tested.scores.items()
             ),
-            drift=_drift(test, pooled[test, "fp32"], tested, run.recipe) if artifact == "int8" else None,
+            accuracy=_accuracy(test, pooled[test, "fp32"], tested, run.recipe) if artifact == "int8" else None,
         )
         for (test, artifact), tested in pooled.items()
     ]
 
 
-def _drift(test: str, expected: TestScores, found: TestScores, chosen: Recipe) -> AccuracyDifference:
+def _accuracy(test: str, expected: TestScores, found: TestScores, chosen: Recipe) -> AccuracyDifference:
     return guardrail.compare(expected.scores[SINGLE], found.scores[SINGLE], data=test, budget=chosen.budget)
 
 
