@@ -22,7 +22,7 @@ from edge_sdk import Bundle
 from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
 from edge_sdk.preprocess import INK, PAPER, Image, Operation, apply
 from edge_sdk.runtime import device
-from edge_sdk.runtime.engines import Engine, artifacts, load_engine
+from edge_sdk.runtime.engines import Engine, load_engine, variants
 
 
 def scan(height: int = 380, width: int = 600) -> Image:
@@ -74,7 +74,7 @@ def main() -> None:
         "pre-processing: INK": lambda: apply(INK, image),
     }
     for variant in bundle.manifest.variants:
-        if variant.id in artifacts("onnxruntime"):
+        if variant.id in variants("onnxruntime"):
             engine = load_engine("onnxruntime", bundle.read_model(variant.id), variant.format, threads=1)
             contestants |= {f"{variant.id}: {what}": call for what, call in passes(engine, prepared).items()}
 

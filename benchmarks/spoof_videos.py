@@ -26,7 +26,7 @@ import numpy as np
 
 from edge_sdk import SpoofDetector
 from edge_sdk.calibration.thresholds import rate
-from edge_sdk.export.data.faces.instruments import MEDIA, AttackInstrument, NoInstrument
+from edge_sdk.export.data.faces.instruments import INSTRUMENTS, AttackInstrument, NoInstrument
 from edge_sdk.export.data.faces.recapture import CAMERA, Picture, Shot, recapture
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import Dataset, Sample
@@ -94,7 +94,7 @@ def main() -> None:
     people = np.random.default_rng(arguments.seed).permutation(data.subjects)[: arguments.people]
     pictures = [picture for person in people if (picture := locatable(data.select([person]))) is not None]
     print(f"the cascade finds a face of {len(pictures)} of {len(people)} people")
-    films: dict[str, list[list[SpoofDecision]]] = {kind: [] for kind in (LIVE, *MEDIA)}
+    films: dict[str, list[list[SpoofDecision]]] = {kind: [] for kind in (LIVE, *INSTRUMENTS)}
     with tempfile.TemporaryDirectory() as temporary, SpoofDetector(arguments.bundle) as detector:
         folder = arguments.out or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def main() -> None:
             for index, (kind, decided) in enumerate(films.items()):
                 rng = np.random.default_rng([arguments.seed, number, index])
                 path = folder / f"{kind}-{number:03d}.avi"
-                write(path, film(face, MEDIA[kind].draw(rng) if kind in MEDIA else NoInstrument(), rng))
+                write(path, film(face, INSTRUMENTS[kind].draw(rng) if kind in INSTRUMENTS else NoInstrument(), rng))
                 decided.append([result.decision for result in detector.stream(video(path))])
                 if not arguments.out:
                     path.unlink()
@@ -117,7 +117,7 @@ def main() -> None:
 def line(kind: str, decided: list[list[SpoofDecision]], people: list[str]) -> str:
     final = (SpoofDecision.LIVE, SpoofDecision.SPOOF)
     ever = [{decision for decision in film if decision in final} for film in decided]
-    wrong = [SpoofDecision.LIVE in one if kind in MEDIA else one != {SpoofDecision.LIVE} for one in ever]
+    wrong = [SpoofDecision.LIVE in one if kind in INSTRUMENTS else one != {SpoofDecision.LIVE} for one in ever]
     found = rate(np.array(wrong), np.array(people))
     firsts = (next((n for n, decision in enumerate(film, 1) if decision in final), None) for film in decided)
     after = [n for n in firsts if n]
@@ -126,7 +126,7 @@ def line(kind: str, decided: list[list[SpoofDecision]], people: list[str]) -> st
     fields = (
         kind,
         str(len(people)),
-        "APCER" if kind in MEDIA else "BPCER",
+        "APCER" if kind in INSTRUMENTS else "BPCER",
         f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]",
         f"{np.median(after):g}" if after else "",
         counts,

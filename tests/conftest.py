@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,10 @@ from edge_sdk.runtime.engines import ENGINES
 from . import fake_engine as fake
 
 SHAPE = (1, 150, 180)
+
+# Miniatures are too small to share: a second thread waits for the first and takes up to seven times the processor time.
+# Read when torch is imported, by this process and by those that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A busy machine is no error of the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -245,8 +250,8 @@ def tflite_models() -> TFLiteModels:
     with torch.no_grad():
         expected = network.eval()(torch.from_numpy(samples)).numpy()
     model = to_tflite(network.train(), SHAPE)
-    seen = TfliteStatistics(model, samples)
-    return TFLiteModels(model, seen.quantize(), seen.quantize(io="int8"), samples, expected)
+    statistics = TfliteStatistics(model, samples)
+    return TFLiteModels(model, statistics.quantize(), statistics.quantize(io="int8"), samples, expected)
 
 
 @pytest.fixture(autouse=True)

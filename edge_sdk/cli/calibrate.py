@@ -16,8 +16,8 @@ from edge_sdk.cli.options import (
     add_subjects_file,
     add_threads,
     export_extra,
+    load_data,
     print_result,
-    read_subjects,
     report_progress,
 )
 from edge_sdk.errors import UsageError
@@ -71,15 +71,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.faces and bundle.manifest.task != "spoof":
         raise UsageError(f"{bundle.id} compares people: --faces is for bundles of task spoof")
     with export_extra():
-        from edge_sdk.export.data.load import load
+        from edge_sdk.export.data.people import datasets_of
         from edge_sdk.export.packaging.recalibrate import recalibrate
-        from edge_sdk.export.training.progress import Progress
-    with Progress(quiet=arguments.json) as progress:
-        data = load(*arguments.data, progress=progress.report)
-        if arguments.subjects_file:
-            data = data.select(read_subjects(arguments.subjects_file))
-        people = {subject.partition("/")[0] for subject in data.subjects}
-        if trained := sorted(people.intersection(bundle.manifest.training.data)):
+        from edge_sdk.export.training.progress import ProgressDisplay
+    with ProgressDisplay(quiet=arguments.json) as progress:
+        data = load_data(arguments, bundle, progress)
+        if trained := sorted(datasets_of(data.subjects).intersection(bundle.manifest.training.data)):
             report_progress(
                 f"edge-sdk: warning: the model was trained on people of {', '.join(trained)}; thresholds fitted on "
                 "them promise too much: give people it has not seen (--subjects-file)"

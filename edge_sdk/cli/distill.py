@@ -33,18 +33,18 @@ def add_arguments(parser: Parser) -> None:
         help="more pictures to imitate the teachers on, without labels: a data set as for --data, or any folder",
     )
     settings = parser.add_argument_group(
-        "weights of the losses", "Defaults: the student's preset, else edge_sdk.export.distillation.hook."
+        "settings of the distillation", "Defaults: the student's preset, else edge_sdk.export.losses.distillation."
     )
     for name, kind, metavar, text in (
         ("labels", float, "WEIGHT", "of the recipe's own loss"),
         ("relation", float, "WEIGHT", "of the difference between the student's and the teacher's similarities"),
         ("embedding", float, "WEIGHT", "of the distance to the teacher's embeddings"),
-        ("views", int, "N", "augmented versions of each picture in a step"),
+        ("views", int, "N", "fixed augmented versions of each picture that the teachers are asked about"),
         ("unlabeled-batch", int, "N", "unlabeled pictures in a step"),
         ("reconstruction", float, "WEIGHT", "of the distance to the teacher's reconstructions"),
         ("features", float, "WEIGHT", "of the distance between their features in the teacher's discriminator"),
         ("soft", float, "WEIGHT", "of the teacher's probabilities of live and attack"),
-        ("temperature", float, "T", "softmax temperature of these probabilities"),
+        ("temperature", float, "T", "temperature that softens these probabilities"),
     ):
         settings.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
 
@@ -54,14 +54,18 @@ def run(arguments: argparse.Namespace) -> int:
     with export_extra():
         from edge_sdk.export import recipes
         from edge_sdk.export.data.load import load_unlabeled
-        from edge_sdk.export.distillation.hook import Teaching, method
+        from edge_sdk.export.distillation.hook import DistillationHook, distillation_settings
         from edge_sdk.export.distillation.teachers import Teacher
-        from edge_sdk.export.training.progress import Progress
+        from edge_sdk.export.training.progress import ProgressDisplay
     given = {name: getattr(arguments, name) for name in SETTINGS} | {"unlabeled": arguments.unlabeled_batch}
     student = recipes.get(arguments.recipe)
     chosen = {name: value for name, value in given.items() if value is not None}
-    settings = method(student, student.preset(arguments.preset), chosen)
+    settings = distillation_settings(student, student.preset(arguments.preset), chosen)
     teachers = tuple(Teacher.read(run) for run in arguments.teacher)
-    with Progress(quiet=process_rank() > 0) as progress:
-        unlabeled = load_unlabeled(*arguments.unlabeled, progress=progress.report) if arguments.unlabeled else None
-    return train(arguments, lambda split: Teaching(teachers, split, settings, unlabeled))
+    with ProgressDisplay(quiet=process_rank() > 0) as progress:
+        unlabeled = (
+            load_unlabeled(*arguments.unlabeled, modality=student.modality, progress=progress.report)
+            if arguments.unlabeled
+            else None
+        )
+    return train(arguments, lambda split: DistillationHook(teachers, split, settings, unlabeled))

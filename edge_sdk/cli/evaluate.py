@@ -17,8 +17,8 @@ from edge_sdk.cli.options import (
     add_subjects_file,
     add_threads,
     export_extra,
+    load_data,
     print_result,
-    read_subjects,
 )
 from edge_sdk.errors import UsageError
 
@@ -74,16 +74,13 @@ def run(arguments: argparse.Namespace) -> int:
     if options and not spoof:
         raise UsageError(f"{bundle.id} compares people: --faces and --frame-rate are for bundles of task spoof")
     with export_extra():
-        from edge_sdk.export.data.load import load
-        from edge_sdk.export.training.progress import Progress
+        from edge_sdk.export.training.progress import ProgressDisplay
 
         package = f"edge_sdk.export.evaluation.{'spoof' if spoof else 'verification'}"  # alike in what is called here
         evaluation, reports = (importlib.import_module(f"{package}.{name}") for name in ("evaluate", "report"))
-    with Progress(quiet=arguments.json) as progress:
-        data = load(*arguments.data, progress=progress.report)
-        if arguments.subjects_file:
-            data = data.select(read_subjects(arguments.subjects_file))
-        task = progress.task("scoring", len(data.samples))
+    with ProgressDisplay(quiet=arguments.json) as progress:
+        data = load_data(arguments, bundle, progress)
+        task = progress.bar("scoring", len(data.samples))
         found = evaluation.evaluate(
             bundle,
             data,

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_sdk.cli.command import Parser
-from edge_sdk.errors import DatasetError
+from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.extras import needs_extra
 
 if TYPE_CHECKING:
+    from edge_sdk.bundle import Bundle
     from edge_sdk.export.data.samples import Dataset
+    from edge_sdk.export.training.progress import ProgressDisplay
 
 VERIFY_BUNDLE, SPOOF_BUNDLE = "deepsign", "liveness"
 """Shipped bundles that commands take where none is named."""
@@ -103,8 +105,7 @@ def add_data(parser: Parser, *, required: bool = True) -> None:
         metavar="SPEC",
         help="data sets to read, each as KIND:PATH; the kinds are listed below",
     )
-    parser.add_section("data sets of signatures", _signature_sets)
-    parser.add_section("data sets of faces", _face_sets)
+    parser.add_section("data sets", _data_sets)
     parser.add_section("made of other data sets", _rendered_sets)
 
 
@@ -148,34 +149,26 @@ def _counts(text: str) -> tuple[int, ...]:
 # --- data sets -------------------------------------------------------------------------------------------------------
 
 
-def _signature_sets() -> Iterable[tuple[str, str]]:
-    from edge_sdk.export.data.signatures.layouts import LAYOUTS
+def _data_sets() -> Iterable[tuple[str, str]]:
+    from edge_sdk.export.data import catalogue
 
-    yield from ((f"{kind}:PATH", layout.description) for kind, layout in LAYOUTS.items())
-    yield "synthetic:N", "N made-up writers, drawn once; synthetic:N@SEED draws others"
-
-
-def _face_sets() -> Iterable[tuple[str, str]]:
-    from edge_sdk.export.data.faces.layouts import FACES
-
-    yield from ((f"{kind}:PATH", str(getattr(layout, "description", ""))) for kind, layout in FACES.items())
+    yield from ((row.specification, f"{row.modality}: {row.description}") for row in catalogue.rows())
 
 
 def _rendered_sets() -> Iterable[tuple[str, str]]:
-    yield "photo+KIND:PATH", "photographs of these signatures on paper, rendered"
-    yield "print+KIND:PATH", "attacks with prints of these live faces, rendered"
-    yield "screen+KIND:PATH", "attacks with screens that show these live faces, rendered"
-    yield "camera+KIND:PATH", "these live faces before the camera of print+ and screen+, rendered"
-    yield "crop+KIND:PATH", "faces cut out as a device does; stands before all others: crop+print+cfp:PATH"
+    from edge_sdk.export.data import catalogue
+
+    yield from ((f"{name}KIND:PATH", f"{modality}: {text}") for name, modality, text in catalogue.prefixes())
 
 
-def load_data(arguments: argparse.Namespace, *, quiet: bool = False) -> Dataset:
-    """Read ``--data``, of the people in ``--subjects-file`` if there is one, with its progress on standard error."""
+def load_data(arguments: argparse.Namespace, bundle: Bundle, progress: ProgressDisplay) -> Dataset:
+    """Read ``--data``, of the people in ``--subjects-file`` if there is one; UsageError unless the bundle takes it."""
     from edge_sdk.export.data.load import load
-    from edge_sdk.export.training.progress import Progress
 
-    with Progress(quiet=quiet) as progress:
-        data = load(*arguments.data, progress=progress.report)
+    data = load(*arguments.data, progress=progress.report)
+    expected = bundle.manifest.modality
+    if others := sorted({sample.modality for sample in data.samples} - {expected}):
+        raise UsageError(f"{bundle.id} takes samples of the modality {expected}; {data.name} holds {', '.join(others)}")
     return data.select(read_subjects(arguments.subjects_file)) if arguments.subjects_file else data
 
 

@@ -30,7 +30,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _described(recipe: Recipe) -> dict[str, Any]:
-    from edge_sdk.export.evaluation.artifacts import is_liveness
 
     presets = [
         {
@@ -44,7 +43,7 @@ def _described(recipe: Recipe) -> dict[str, Any]:
     ]
     return {
         "name": recipe.name,
-        "task": "spoof" if is_liveness(recipe) else "verify",
+        "task": recipe.task,
         "modality": recipe.modality,
         "presets": presets,
     }

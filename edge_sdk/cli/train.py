@@ -14,7 +14,7 @@ from edge_sdk.errors import UsageError
 
 if TYPE_CHECKING:
     from edge_sdk.export.data.splits import Split
-    from edge_sdk.export.training.hooks import Guide
+    from edge_sdk.export.training.hooks import TrainingHook
 
 SUMMARY = "Train a recipe on data sets, or resume an interrupted run."
 DETAILS = (
@@ -53,7 +53,8 @@ def add_training_options(parser: Parser) -> None:
         "--steps",
         type=int,
         metavar="N",
-        help="length of the training in optimiser steps; shortens a preset only. With --qat: steps with int8 simulated",
+        help="length of the training in optimiser steps instead of the preset's; its schedule ends with it. "
+        "With --qat: steps with int8 simulated",
     )
     parser.add_argument(
         "--weights",
@@ -78,22 +79,23 @@ def run(arguments: argparse.Namespace) -> int:
     return train(arguments, lambda _split: None)
 
 
-def train(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None]) -> int:
+def train(arguments: argparse.Namespace, hook: Callable[[Split], TrainingHook | None]) -> int:
     """Train, with what else is to be learned for a split of people, or None, and print where the run is."""
     with export_extra():
         from edge_sdk.export import recipes
         from edge_sdk.export.data.load import load
         from edge_sdk.export.data.splits import Split
+        from edge_sdk.export.losses.task import format_metrics
         from edge_sdk.export.qat.run import QuantisationAware
-        from edge_sdk.export.training import loop
-        from edge_sdk.export.training.progress import Progress
-        from edge_sdk.export.training.run import Run
+        from edge_sdk.export.training.loop import train as train_run
+        from edge_sdk.export.training.progress import ProgressDisplay
+        from edge_sdk.export.training.run import TrainingRun
     source, steps = arguments.source, arguments.steps
     if (source is None) == arguments.qat:
         raise UsageError("--from RUN and --qat go together: a finished run is continued with int8 simulated")
     recipe = recipes.get(arguments.recipe)
     recipe.preset(arguments.preset)  # a wrong name is known before data sets are drawn
-    with Progress(quiet=process_rank() > 0) as progress:
+    with ProgressDisplay(quiet=process_rank() > 0) as progress:
         data = load(*arguments.data, progress=progress.report)
     split = Split.read(arguments.split) if arguments.split else None
     if arguments.fold:
@@ -102,8 +104,8 @@ def train(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None])
     qat = QuantisationAware.read(source, split, **({} if steps is None else {"steps": steps})) if source else None
     split = qat.split if qat else split or Split.draw(data, arguments.seed)
     data = data.select(split.everybody)  # now, for the export would miss them only after the training
-    outcome = loop.train(
-        Run(
+    result = train_run(
+        TrainingRun(
             recipe=recipe,
             preset_name=arguments.preset,
             folder=arguments.out,
@@ -113,18 +115,18 @@ def train(arguments: argparse.Namespace, guide: Callable[[Split], Guide | None])
             seed=arguments.seed,
             steps=steps,
             tiny=arguments.tiny,
-            guide=guide(split),
+            hook=hook(split),
             weights=arguments.weights,
-            qat=qat,
+            continued=qat,
         )
     )
     if process_rank() > 0:
         return ACCEPTED
     split.write(arguments.out / "split.json")
-    values = {"run": str(arguments.out), "steps": outcome.steps, **outcome.measured, "seconds": outcome.seconds}
-    found = loop.told(outcome.measured)[0]
+    values = {"run": str(arguments.out), "steps": result.steps, **result.metrics.as_dict(), "seconds": result.seconds}
+    found = format_metrics(result.metrics)[0]
     lines = (
-        f"{outcome.steps} steps in {outcome.seconds / 60:.1f} minutes; validation {found}",
+        f"{result.steps} steps in {result.seconds / 60:.1f} minutes; validation {found}",
         f"next: edge-sdk export {arguments.out} --out {arguments.recipe}.edge",
     )
     print_result(arguments, values, "\n".join(lines))

@@ -17,7 +17,7 @@ from edge_sdk.export.evaluation.verification import report
 from edge_sdk.export.evaluation.verification.evaluate import evaluate
 from edge_sdk.export.packaging.build import export
 from edge_sdk.export.training.loop import train
-from edge_sdk.export.training.run import Run
+from edge_sdk.export.training.run import TrainingRun
 from edge_sdk.runtime.verifier import Verifier
 
 WRITERS = 48
@@ -44,8 +44,8 @@ def demo(folder: Path, say: Callable[[str], None]) -> DemoResult:
     run = folder / "run"
     steps = recipes.get("deepsign").preset("quick").steps
     say(f"2. Training: DeepSign for {steps} steps, about a minute. `edge-sdk train` does the same on real data.")
-    outcome = train(
-        Run(
+    result = train(
+        TrainingRun(
             recipes.get("deepsign"),
             "quick",
             run,
@@ -55,7 +55,7 @@ def demo(folder: Path, say: Callable[[str], None]) -> DemoResult:
         )
     )
     split.write(run / "split.json")
-    say(f"   {outcome.steps} steps in {outcome.seconds:.0f} s")
+    say(f"   {result.steps} steps in {result.seconds:.0f} s")
     say("3. Export: a float and an int8 variant, each with its thresholds, and what int8 costs in accuracy.")
     # A minute of training on few people cannot pass a guardrail of half a point; the bundle says so.
     bundle = export(run, folder / "demo.edge", name="demo", enforce=False, say=lambda text: say(indent(text, "   ")))

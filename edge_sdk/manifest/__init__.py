@@ -21,7 +21,7 @@ from edge_sdk.manifest.provenance import DataLicense, Golden, ThresholdProvenanc
 from edge_sdk.manifest.scores import AnyScore
 from edge_sdk.manifest.variants import AccuracyDifference, CalibrationProvenance, Format, Precision, Variant
 from edge_sdk.schema import Dimension
-from edge_sdk.scoring.base import Score, Task
+from edge_sdk.scoring.base import Role, Score, Task
 from edge_sdk.scoring.decision_head import DecisionHead
 from edge_sdk.scoring.embedding import EmbeddingDistance
 from edge_sdk.scoring.fusion import Fusion, Lowest
@@ -34,6 +34,6 @@ __all__ = [
     "CalibrationProvenance", "DataLicense", "DecisionHead", "Dimension", "EmbeddingDistance", "FileEntry", "Format",
     "Fusion", "Golden", "Graph", "GraphInterface", "Image", "Input", "LatentDistance", "LatentLikelihood",
     "LogLikelihoodRatio", "Lowest", "Manifest", "OperatingPoint", "Output", "Precision", "Rate", "Reconstruction",
-    "Score", "SensorStream", "Source", "SpoofPoint", "Task", "ThresholdProvenance", "TrainingProvenance",
+    "Role", "Score", "SensorStream", "Source", "SpoofPoint", "Task", "ThresholdProvenance", "TrainingProvenance",
     "UnsupportedPoint", "Variant", "VerifyPoint", "check_path", "decode", "embedding_space_id", "encode",
 ]  # fmt: skip

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import preprocess
+from edge_sdk.manifest import Source
+from edge_sdk.preprocess.crop import FaceCrop
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,11 @@ class Modality(Protocol):
         ...
 
     @property
+    def suffixes(self) -> frozenset[str]:
+        """What names of files end in, in lower case."""
+        ...
+
+    @property
     def flags(self) -> tuple[str, ...]:
         """The quality flags that :meth:`prepare` may raise, in the order in which results list them."""
         ...
@@ -46,6 +53,15 @@ class Modality(Protocol):
     @property
     def blocking(self) -> tuple[str, ...]:
         """Those of :attr:`flags` with which a sample is never accepted and cannot be enrolled."""
+        ...
+
+    def source(self, operations: Sequence[preprocess.Operation], crop: FaceCrop | None) -> Source:
+        """What a manifest says of samples that go through a pipeline.
+
+        Args:
+            operations: The pipeline.
+            crop: How a face is cut out of a frame, where the pipeline expects it cut out.
+        """
         ...
 
     def decode(self, source: Any) -> Any:

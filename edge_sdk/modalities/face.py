@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge_sdk import images, preprocess
+from edge_sdk.manifest import Image
 from edge_sdk.modalities.base import Prepared
+from edge_sdk.preprocess.crop import FaceCrop
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,13 @@ class Face:
     """Pictures of one face each."""
 
     name: str = "face"
+    suffixes: frozenset[str] = images.SUFFIXES
     flags: tuple[str, ...] = ()
     blocking: tuple[str, ...] = ()
+
+    def source(self, operations: Sequence[preprocess.Operation], crop: FaceCrop | None) -> Image:
+        """Images of the pipeline's colours."""
+        return Image(color=preprocess.color_order(operations), face=crop)
 
     def decode(self, source: images.Source) -> preprocess.Image:
         """See :func:`edge_sdk.images.load`."""

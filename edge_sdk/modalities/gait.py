@@ -10,7 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge_sdk import preprocess, sensors
+from edge_sdk.manifest import SensorStream
 from edge_sdk.modalities.base import Prepared
+from edge_sdk.preprocess.crop import FaceCrop
+
+AXES = ("x", "y", "z")
 
 
 @dataclass(frozen=True)
@@ -18,10 +22,22 @@ class Gait:
     """Recordings of one person walking each."""
 
     name: str = "gait"
+    suffixes: frozenset[str] = sensors.SUFFIXES
     flags: tuple[str, ...] = ()
     blocking: tuple[str, ...] = ()
 
-    def decode(self, source: sensors.Source) -> sensors.Recording:
+    def source(self, operations: Sequence[preprocess.Operation], crop: FaceCrop | None) -> SensorStream:
+        """One window of the pipeline's length and rate, of the axes x, y and z."""
+        del crop
+        samples, channels = preprocess.input_shape(operations)
+        (resample,) = operations
+        assert isinstance(resample, preprocess.Resample)
+        seconds = samples / resample.rate_hz
+        return SensorStream(
+            channels=AXES[:channels], rate_hz=resample.rate_hz, window_s=seconds, hop_s=seconds, unit="m/s^2"
+        )
+
+    def decode(self, source: sensors.RecordingSource) -> sensors.Recording:
         """See :func:`edge_sdk.sensors.load`."""
         return sensors.load(source)
 

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge_sdk import images, preprocess, quality
+from edge_sdk.manifest import Image
 from edge_sdk.modalities.base import Prepared
+from edge_sdk.preprocess.crop import FaceCrop
 
 
 @dataclass(frozen=True)
@@ -17,8 +19,13 @@ class Signature:
     """Pictures of one signature each."""
 
     name: str = "signature"
+    suffixes: frozenset[str] = images.SUFFIXES
     flags: tuple[str, ...] = quality.FLAGS
     blocking: tuple[str, ...] = quality.BLOCKING
+
+    def source(self, operations: Sequence[preprocess.Operation], crop: FaceCrop | None) -> Image:
+        """Images of the pipeline's colours."""
+        return Image(color=preprocess.color_order(operations), face=crop)
 
     def decode(self, source: images.Source) -> preprocess.Image:
         """See :func:`edge_sdk.images.load`."""

@@ -250,6 +250,6 @@ class _FoundFace:
 
 def _face_crop(bundle: Bundle) -> FaceCrop:
     manifest = bundle.manifest
-    if manifest.modality != "face" or not isinstance(manifest.source, Image):
-        raise BundleError(f"{bundle.id} does not detect presentation attacks in one picture of a face")
+    if manifest.task != "spoof" or not isinstance(manifest.source, Image):
+        raise BundleError(f"{bundle.id} does not detect presentation attacks in one picture")
     return manifest.source.face or CROP

@@ -75,9 +75,17 @@ class Model:
         rows = [self._compare(references[i : i + 1], queries[i : i + 1]) for i in range(len(references))]
         return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
+    def run_every_graph(self, sample: NDArray[np.float32]) -> Tensors:
+        """Run all graphs once on ``(1, ...)``, those that compare pairs on the sample twice: to measure a model."""
+        tensors = self.run(sample)
+        for graph in self._pairs:
+            tensors |= self.pair(tensors[graph.query.feed], tensors[graph.query.feed])
+        return tensors
+
     def graph_inputs(self, tensors: Tensors) -> dict[str, Tensors]:
-        """What :meth:`run` fed to each graph, by the names of the graph's own inputs."""
-        return {graph.name: {one.name: tensors[one.feed] for one in graph.inputs} for graph in self._alone}
+        """What :meth:`run_every_graph` fed to each graph, by the names of the graph's own inputs."""
+        graphs = (*self._alone, *self._pairs)
+        return {graph.name: {one.name: tensors[one.feed] for one in graph.inputs} for graph in graphs}
 
     def _run(self, samples: NDArray[np.float32]) -> Tensors:
         tensors = {SAMPLE: samples}

@@ -17,7 +17,7 @@ from edge_sdk.errors import BundleError, EngineError, UsageError
 from edge_sdk.manifest import Variant
 from edge_sdk.runtime import tuning_store
 from edge_sdk.runtime.device import ProcessorKind, processor_kind
-from edge_sdk.runtime.engines import ENGINES, artifacts, has_device, installed, missing, usable, version
+from edge_sdk.runtime.engines import ENGINES, has_device, installed, missing, usable, variants, version
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,8 +26,8 @@ AUTO, ALL = "auto", "all"
 _GPU = (("tensorrt", "int8-sym.onnx"), ("tensorrt", "fp32.onnx"))
 
 # Measured with one thread on the shipped bundles, latency of one pass; benchmarks/engine_order.py prints such entries.
-# x86-64-vnni: AMD EPYC with AVX512-VNNI, 2026-11-27, ONNX Runtime 1.31.1, OpenVINO 2026.4.1, LiteRT 2.3.0, over three
-# bundles, relative to fp32.onnx on ONNX Runtime: int8 0.15, 0.19, 0.22 in the order below, float 0.9 to 1.05.
+# x86-64-vnni: AMD EPYC with AVX512-VNNI, 2026-11-27, ONNX Runtime 1.31.1, OpenVINO 2026.4.1, LiteRT 2.3.0, deepsign,
+# deepsign_nano and liveness, relative to fp32.onnx on ONNX Runtime: 0.18, 0.22, 0.27; 0.91, 1, 1.02.
 # x86-64: AMD EPYC of the first generation (AVX2), 2026-11-27, same versions, deepsign: 5.6, 6.1, 6.5, 8.8, 9.2 ms.
 # aarch64 and others: not measured; int8 before float, as Arm's dot products and the makers of the engines suggest.
 # A GPU, where there is one and TensorRT is installed, comes before the processor.
@@ -37,9 +37,9 @@ PREFERENCE: dict[ProcessorKind, tuple[tuple[str, str], ...]] = {
         ("openvino", "int8.onnx"),
         ("litert", "int8.tflite"),
         ("onnxruntime", "int8.onnx"),
+        ("litert", "fp32.tflite"),
         ("onnxruntime", "fp32.onnx"),
         ("openvino", "fp32.onnx"),
-        ("litert", "fp32.tflite"),
     ),
     "x86-64": (
         *_GPU,
@@ -99,9 +99,9 @@ def candidates(bundle: Bundle, engine: str = ALL, precision: str | None = None) 
     if not fitting:
         ids = [variant.id for variant in bundle.manifest.variants]
         if precision in ids:
-            raise BundleError(f"{engine} does not run {precision}; it runs {', '.join(artifacts(engine))}")
+            raise BundleError(f"{engine} does not run {precision}; it runs {', '.join(variants(engine))}")
         wanted = f"{precision} variant" if precision else "variant"
-        runner = "any engine" if engine == ALL else f"{engine} (it runs {', '.join(artifacts(engine))})"
+        runner = "any engine" if engine == ALL else f"{engine} (it runs {', '.join(variants(engine))})"
         raise BundleError(f"{bundle.id} has no {wanted} for {runner}; it has {', '.join(ids)}")
     found = fitting if engine != ALL else [choice for choice in fitting if usable(choice.engine, choice.variant.id)]
     if not found:
@@ -141,7 +141,7 @@ def _tuned(bundle: Bundle, able: tuple[Choice, ...], precision: str | None, thre
 
 def _choices(bundle: Bundle, engines: list[str]) -> list[Choice]:
     there = {variant.id: variant for variant in bundle.manifest.variants}
-    return [Choice(name, there[key]) for name in engines for key in artifacts(name) if key in there]
+    return [Choice(name, there[key]) for name in engines for key in variants(name) if key in there]
 
 
 def fits(variant: Variant, precision: str) -> bool:

@@ -7,6 +7,7 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Generic
 
+from edge_sdk import modalities
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, OperatingPointError, UsageError
 from edge_sdk.manifest import Task
@@ -47,6 +48,10 @@ class Session(Generic[Point]):
         self.bundle = Bundle.open(bundle)
         if self.bundle.manifest.task != self.task:
             raise BundleError(f"{self.bundle.id} is for task {self.bundle.manifest.task}, not {self.task}")
+        try:
+            self._modality = modalities.get(self.bundle.manifest.modality)
+        except UsageError as exc:
+            raise BundleError(f"{self.bundle.id}: {exc}") from exc
         if threshold is not None and operating_point is not None:
             raise UsageError("a threshold replaces the operating point: give one of them")
         if threshold is not None and not math.isfinite(threshold):

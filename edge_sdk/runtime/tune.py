@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk import images, preprocess
+from edge_sdk import modalities
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, UsageError
-from edge_sdk.manifest import Image, UnsupportedPoint
+from edge_sdk.manifest import UnsupportedPoint
 from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import version
 from edge_sdk.runtime.model import Model
@@ -53,12 +53,12 @@ class _Runner:
 
     def turn(self, inputs: Sequence[NDArray[np.float32]], seconds: float) -> None:
         """Run for so long, but at least :data:`MIN_PASSES` times."""
-        self.model.run(inputs[0])
+        self.model.run_every_graph(inputs[0])
         end = time.perf_counter() + seconds
         done = 0
         while done < MIN_PASSES or time.perf_counter() < end:
             start = time.perf_counter()
-            self.model.run(inputs[done % len(inputs)])
+            self.model.run_every_graph(inputs[done % len(inputs)])
             self.milliseconds.append((time.perf_counter() - start) * 1e3)
             done += 1
 
@@ -142,12 +142,12 @@ def rows(bundle: Bundle, runs: Sequence[TimedRun]) -> tuple[Tuned, ...]:
 def _golden(bundle: Bundle) -> tuple[list[NDArray[np.float32]], list[bytes]]:
     """The golden inputs as the model takes them, and as files."""
     manifest = bundle.manifest
-    if not isinstance(manifest.source, Image):
-        raise BundleError(f"{bundle.id} does not take pictures")
+    modality = modalities.get(manifest.modality)
     pictures = [bundle.read(entry) for entry in manifest.golden.inputs]
     if not pictures:
         raise BundleError(f"{bundle.id} has no golden inputs to measure with")
-    return [preprocess.apply(manifest.preprocessing, images.load(p))[None] for p in pictures], pictures
+    prepared = (modality.prepare(manifest.preprocessing, modality.decode(picture)) for picture in pictures)
+    return [one.tensor[None] for one in prepared], pictures
 
 
 def _objection(bundle: Bundle, choice: Choice, threads: int, pictures: list[bytes]) -> str:

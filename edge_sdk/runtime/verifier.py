@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk import images, modalities
+from edge_sdk import images
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError, ScoreError, TemplateError, UnusableSampleError, UsageError
 from edge_sdk.manifest import SAMPLE, Task, VerifyPoint
@@ -70,18 +70,16 @@ class Verifier(Session[VerifyPoint]):
         threads: int = 1,
         threshold: float | None = None,
     ) -> None:
-        opened = Bundle.open(bundle)
-        self._modality = modalities.get(opened.manifest.modality)
         super().__init__(
-            opened,
+            bundle,
             engine=engine,
             precision=precision,
             operating_point=operating_point,
             threads=threads,
             threshold=threshold,
         )
-        self._score = opened.manifest.score
-        self._embedding = self._score.embedding(opened.manifest.interface)
+        self._score = self.bundle.manifest.score
+        self._embedding = self._score.embedding(self.bundle.manifest.interface)
 
     def verify(
         self, reference: images.Source | Template | Sequence[images.Source], query: images.Source

@@ -28,6 +28,7 @@ Array = npt.NDArray[np.float64]
 Tensors = Mapping[str, npt.NDArray[Any]]
 Task = Literal["verify", "spoof"]
 Role = Literal["embedding", "reconstruction", "latent", "features", "logit", "log_likelihood"]
+Rule = Literal["mean_score", "max_score", "mean_embedding"]
 Rename = Callable[[str], str]
 
 DIGITS = 8
@@ -173,6 +174,24 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
             ScoreError: These cannot be compared, or give no finite number.
         """
         raise self._unable(f"compares nobody: not {reference} with {values.shape} by {model}")
+
+    @property
+    def rule(self) -> Rule:
+        """How scores of several references are combined."""
+        return "mean_score"
+
+    def matrix(self, references: npt.NDArray[Any], queries: npt.NDArray[Any]) -> Array:
+        """Every reference by itself compared with every query, for evaluation: ``float64 (N, M)``.
+
+        Args:
+            references, queries: Their :meth:`embedding`, ``(N, ...)`` and ``(M, ...)``.
+
+        Raises:
+            ScoreError: These cannot be compared, or not without an opened model.
+        """
+        model: Any = None
+        enrolled = [self.enroll(one[None], model) for one in references]
+        return np.array([[self.compare(one, query[None], model).score for query in queries] for one in enrolled])
 
     @property
     def worst(self) -> Comparison:

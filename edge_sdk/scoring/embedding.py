@@ -16,13 +16,12 @@ import numpy.typing as npt
 
 from edge_sdk.errors import ScoreError
 from edge_sdk.schema import require
-from edge_sdk.scoring.base import Comparison, ComparisonModel, ModelInterface, Rename, Role, Score, Task
+from edge_sdk.scoring.base import Comparison, ComparisonModel, ModelInterface, Rename, Role, Rule, Score, Task
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 Metric = Literal["euclidean", "cosine"]
-Rule = Literal["mean_score", "max_score", "mean_embedding"]
 Array = npt.NDArray[np.float64]
 
 
@@ -78,6 +77,15 @@ class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distanc
         combined = float(combine(score, self.references)[0])
         best = float(raw[np.argmax(score), 0]) if self.references == "max_score" else float(raw.mean())
         return Comparison(combined, best)
+
+    @property
+    def rule(self) -> Rule:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return self.references
+
+    def matrix(self, references: npt.NDArray[Any], queries: npt.NDArray[Any]) -> Array:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return embedding_scores(references, queries, self.metric)[1]
 
     @property
     def worst(self) -> Comparison:

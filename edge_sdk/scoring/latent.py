@@ -37,7 +37,9 @@ class LatentDistance(Score, frozen=True, kw_only=True, tag="latent_distance"):
     def check(self, interface: ModelInterface, task: Task) -> None:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         del task
-        first, second = ((interface.output(n, "latent", "features"), interface.role(n)) for n in self.outputs)
+        require(self.first != self.second, f"the distance of {self.first} from itself is always 0")
+        names = (self.first, self.second)
+        first, second = ((interface.output(n, "latent", "features"), interface.role(n)) for n in names)
         require(first == second, f"{self.first} and {self.second} have different shapes or roles")
 
     def renamed(self, tensors: Rename, files: Rename = str) -> Self:

@@ -90,6 +90,17 @@ def test_wrong_usage_is_2(
     assert not (tmp_path / "mine").exists()
 
 
+def test_pictures_of_another_modality_are_refused(bundle: str, tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "faces" / "0" / "0.png"
+    path.parent.mkdir(parents=True)
+    assert cv2.imwrite(str(path), np.zeros((9, 9), np.uint8))
+    for command in ("calibrate", "evaluate"):
+        data = f"live:{tmp_path / 'faces'}"
+        assert main([command, bundle, "--data", data, "--out", str(tmp_path / "out"), "--json"]) == 2
+        assert "of the modality signature; faces holds face" in json.loads(capsys.readouterr().out)["error"]["message"]
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_shipped_bundle_stays_as_it_is(capsys: Capture) -> None:
     assert main(["calibrate", "deepsign", "--data", "synthetic:6", "--in-place", "--json"]) == 2
     assert "shipped" in json.loads(capsys.readouterr().out)["error"]["message"]

@@ -40,6 +40,7 @@ def test_the_source_distribution_holds_the_documentation(sdist: set[str]) -> Non
         "Makefile",
         "mkdocs.yml",
         "docs/_roles.py",
+        "docs/_hooks.py",
         "docs/wide.css",
     }
     assert pages | wanted <= sdist

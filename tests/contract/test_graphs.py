@@ -37,6 +37,8 @@ from edge_sdk.manifest import (
 )
 from edge_sdk.preprocess.crop import Box
 from edge_sdk.runtime import Verifier
+from edge_sdk.runtime.model import Model
+from edge_sdk.runtime.selection import choose
 from edge_sdk.runtime.selftest import passed, selftest
 from edge_sdk.runtime.template import EmbeddingTemplate, GaussianMixtureTemplate
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
@@ -258,6 +260,23 @@ def test_a_template_is_what_the_embedder_gives(paired: Made, tmp_path: Path) -> 
         assert verifier.verify(template, query).score == score
 
 
+@pytest.mark.parametrize("siamese", [False, True])
+def test_a_measured_pass_runs_every_graph(paired: Made, tmp_path: Path, siamese: bool) -> None:
+    graphs = {"model": (pair(IMAGE.shape, "sample"), (LOGIT,), {"fp32.onnx": head(flatten=True)})}
+    score = DecisionHead(output="model.logit", activation="sigmoid")
+    bundle = write(tmp_path / "siamese", graphs, score, embedding_space_id=None) if siamese else paired()
+    model = Model(bundle, choose(bundle, "onnxruntime", "fp32"))
+    sample = preprocess.apply(PIPELINE, PICTURES[0])[None]
+    tensors = model.run_every_graph(sample)
+    logit = tensors["model.logit" if siamese else "head.logit"]
+    assert 1 / (1 + math.exp(-logit.item())) == pytest.approx(expected(PICTURES[:1], PICTURES[0]), abs=1e-5)
+    inputs = model.graph_inputs(tensors)
+    assert {name: list(fed) for name, fed in inputs.items()} == (
+        {"model": ["enrolled", "presented"]} if siamese else {"embedder": ["image"], "head": ["enrolled", "presented"]}
+    )
+    model.close()
+
+
 def test_a_damaged_graph_is_found_before_an_engine_sees_any(paired: Made) -> None:
     bundle = paired()
     file = bundle.path / "head.int8.onnx"
@@ -314,6 +333,11 @@ def test_logits_that_are_not_finite_are_an_error(tmp_path: Path) -> None:
         ):
             with pytest.raises(EngineError, match="not finite"):
                 call()
+
+
+def test_a_modality_that_nobody_knows_is_refused(paired: Made) -> None:
+    with pytest.raises(BundleError, match="no modality 'palm'"):
+        Verifier(paired(modality="palm"), engine="onnxruntime")
 
 
 # --- densities ---

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_sdk.export.data import catalogue
+
 from ..paths import ROOT
 
 pytest.importorskip("mkdocs", reason="edge-sdk[docs]")
@@ -46,3 +48,8 @@ def test_the_api_reference_shows_docstrings(site: Path) -> None:
     page = (site / "api" / "edge_sdk.html").read_text()
     assert "Decide whether" in page
     assert ":class:" not in page
+
+
+def test_the_table_of_data_sets_is_made_from_their_rows(site: Path) -> None:
+    page = (site / "data.html").read_text()
+    assert [row.specification for row in catalogue.rows() if f"<code>{row.specification}</code>" not in page] == []

@@ -28,7 +28,7 @@ def faces(tmp_path: Path) -> Dataset:
                 blob[::2] *= 0.3
             path = tmp_path / f"{person}-{picture}.png"
             cv2.imwrite(str(path), blob.clip(0, 255).astype(np.uint8))
-            samples.append(Sample("blobs", f"blobs/{person}", genuine=picture < 5, path=path))
+            samples.append(Sample("blobs", f"blobs/{person}", genuine=picture < 5, path=path, modality="face"))
     return Dataset("blobs", tuple(samples))
 
 

@@ -593,6 +593,7 @@ def test_no_pass_over_the_budget() -> None:
         (FUSED_SPOOF, {"task": "verify", "variants": variants()}, "task spoof"),
         (FUSED_SPOOF, {"score": LatentDistance(first="model.z", second="model.generated")}, "role reconstruction"),
         (FUSED_SPOOF, {"score": LatentDistance(first="model.z", second="model.of_image")}, "shapes or roles"),
+        (FUSED_SPOOF, {"score": LatentDistance(first="model.z", second="model.z")}, "always 0"),
         (
             FUSED_SPOOF,
             {"score": Reconstruction(input="model.x", output="model.generated", norm="l1")},

@@ -128,14 +128,14 @@ def test_the_table_lists_what_the_engines_run() -> None:
     assert set(PREFERENCE) == set(KINDS) == set(get_args(ProcessorKind))
     for pairs in PREFERENCE.values():
         assert len(set(pairs)) == len(pairs)
-        assert all(variant in REAL[engine].artifacts for engine, variant in pairs)
+        assert all(variant in REAL[engine].variants for engine, variant in pairs)
     assert ("openvino", "int8.onnx") not in PREFERENCE["x86-64"], "it is refused there"
 
 
 def test_a_device_that_is_there_counts(of: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = of("fp32.onnx", "int8.tflite", "int8-sym.onnx")
     assert pair(bundle) == ("small", "int8.tflite")
-    monkeypatch.setitem(ENGINES, "gpu", _Row(FAKE, ROWS["gpu"].artifacts, ("numpy",), "gpu-extra", devices=("null",)))
+    monkeypatch.setitem(ENGINES, "gpu", _Row(FAKE, ROWS["gpu"].variants, ("numpy",), "gpu-extra", devices=("null",)))
     assert pair(bundle) == ("gpu", "int8-sym.onnx")
 
 
@@ -174,7 +174,7 @@ def test_no_such_artifact(of: Callable[..., Bundle]) -> None:
 def test_no_installed_engine_names_every_extra_that_would_help(
     of: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(ENGINES, "old", _Row(FAKE, ROWS["old"].artifacts, ("no_such_package",), "old-extra"))
+    monkeypatch.setitem(ENGINES, "old", _Row(FAKE, ROWS["old"].variants, ("no_such_package",), "old-extra"))
     with pytest.raises(MissingEngineError) as caught:
         choose(of("fp32.onnx", "int8.onnx"))
     said = str(caught.value)

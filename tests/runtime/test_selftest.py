@@ -49,7 +49,7 @@ def test_every_engine_that_takes_it(
     row = ENGINES["onnxruntime"]
     for name in set(ENGINES) - {"onnxruntime"}:  # whatever else is installed here
         monkeypatch.delitem(ENGINES, name)
-    monkeypatch.setitem(ENGINES, "second", dataclasses.replace(row, artifacts=("fp32.onnx",)))
+    monkeypatch.setitem(ENGINES, "second", dataclasses.replace(row, variants=("fp32.onnx",)))
     monkeypatch.setitem(ENGINES, "absent", dataclasses.replace(row, packages=("no_such_package",)))
     replays = selftest(bundle, engine="all")
     assert [(r.variant_id, r.engine) for r in replays] == [

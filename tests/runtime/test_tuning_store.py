@@ -95,7 +95,7 @@ def test_accuracy_is_not_for_sale(make_bundle: Maker, golden: dict[str, float]) 
 def test_an_engine_that_cannot_run_it_is_excluded_with_its_words(
     make_bundle: Maker, golden: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = dataclasses.replace(fake_engine.ROW, packages=("numpy",), artifacts=("fp32.onnx",))
+    broken = dataclasses.replace(fake_engine.ROW, packages=("numpy",), variants=("fp32.onnx",))
     monkeypatch.setitem(ENGINES, "broken", broken)
     excluded = [lap for lap in tune(make_bundle(golden=golden), seconds=0.01) if lap.engine == "broken"]
     assert [lap.excluded.split(":")[0] for lap in excluded] == ["EngineError"]

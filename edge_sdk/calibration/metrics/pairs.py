@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,9 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.errors import ScoreError
-from edge_sdk.scoring.embedding import Metric, Rule, combine, embedding_scores, mean_embedding
+from edge_sdk.scoring.base import Rule
+from edge_sdk.scoring.embedding import Metric, combine, embedding_scores, mean_embedding
 
 Forgeries = Literal["skilled", "random"]
+
+ScoreMatrix = Callable[[NDArray[np.floating], NDArray[np.floating]], NDArray[np.float64]]
+"""Compares N embeddings with M: ``(N, M)`` scores."""
 
 RANDOM_PER_SUBJECT = 1000
 """Random forgeries a subject: enough for FMR 1e-3 with a few dozen people, and linear in their number."""
@@ -39,13 +44,14 @@ def verification_scores(
     metric: Metric = "euclidean",
     rule: Rule = "mean_score",
     seed: int = 0,
+    matrix: ScoreMatrix | None = None,
 ) -> ScoreSet:
     """Scores of the verification protocol on embeddings (N, D) of samples; see `build_pairs` and `score_pairs`.
 
     subjects: (N,) whose signature a sample shows or imitates. genuine: (N,) bool, False for a skilled forgery.
     """
     pairs = build_pairs(subjects, genuine, forgeries=forgeries, references=references, seed=seed)
-    return score_pairs(pairs, embeddings, subjects, metric=metric, rule=rule)
+    return score_pairs(pairs, embeddings, subjects, metric=metric, rule=rule, matrix=matrix)
 
 
 def build_pairs(
@@ -120,10 +126,12 @@ def score_pairs(
     *,
     metric: Metric = "euclidean",
     rule: Rule = "mean_score",
+    matrix: ScoreMatrix | None = None,
 ) -> ScoreSet:
     """The score of each comparison, by the very functions the runtime scores with; subject = the reference's.
 
     embeddings: (N, D), indexed by `pairs`. rule: how several references become one score (the manifest's).
+    matrix: compares instead of the distance by `metric`.
     Raises ScoreError for an embedding that is zero or not finite.
     """
     people = np.asarray(subjects)[pairs.references[:, 0]]
@@ -136,7 +144,11 @@ def score_pairs(
     for start in range(0, len(gallery), _BLOCK):
         inside = (index >= start) & (index < start + _BLOCK)
         if inside.any():
-            block = embedding_scores(gallery[start : start + _BLOCK], np.asarray(embeddings), metric)[1]
+            references = gallery[start : start + _BLOCK]
+            if matrix is None:
+                block = embedding_scores(references, np.asarray(embeddings), metric)[1]
+            else:
+                block = matrix(references, np.asarray(embeddings))
             scores[inside] = block[index[inside] - start, queries[inside]]
     combined = scores[:, 0] if index.shape[1] == 1 else combine(scores.T, rule)
     return ScoreSet(combined, pairs.mated, people)

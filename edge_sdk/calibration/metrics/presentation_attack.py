@@ -126,7 +126,7 @@ class AttackCurves:
         return area
 
 
-Statistic: TypeAlias = Callable[[AttackCurves], Floats]
+AttackStatistic: TypeAlias = Callable[[AttackCurves], Floats]
 
 
 class AttackRates(NamedTuple):
@@ -199,7 +199,7 @@ def average_precision(scores: AttackScores, ratio: float | None = None) -> Avera
 
 def bootstrap(
     scores: AttackScores,
-    statistics: Sequence[Statistic],
+    statistics: Sequence[AttackStatistic],
     replicates: int = 1000,
     seed: int = 0,
     *,

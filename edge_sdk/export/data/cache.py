@@ -1,4 +1,4 @@
-"""Pre-process, or render anew, every image once and keep the result on disk."""
+"""Pre-process, or render anew, every sample once and keep the result on disk."""
 
 from __future__ import annotations
 
@@ -47,8 +47,10 @@ def prepared(
     operations: Sequence[preprocess.Operation],
     *,
     progress: Count = uncounted,
-) -> NDArray[np.uint8]:
-    """The samples through a pipeline, as ``uint8 (N, H, W)`` (255 stands for 1.0), in the samples' order.
+) -> NDArray[Any]:
+    """The samples through a pipeline, in their order.
+
+    Images are ``uint8 (N, C, H, W)``, 255 standing for 1.0; recordings are ``float32 (N, T, C)``.
 
     Read from the cache when the same files (by name, size and time of change) went through the same operations.
 
@@ -60,19 +62,29 @@ def prepared(
     """
     if not samples:
         raise DatasetError("there are no images to prepare")
-    path = files.cache_folder() / "prepared" / f"{key(samples, preprocess.digest(operations))[:32]}.npy"
+    path = files.cache_folder() / "prepared-v2" / f"{key(samples, preprocess.digest(operations))[:32]}.npy"
     if path.exists():
         return np.asarray(np.load(path, mmap_mode="r"))
-    pictures = []
+    tensors = []
     for done, sample in enumerate(samples):
         try:
-            pictures.append(np.rint(preprocess.apply(operations, sample.read())[0] * 255).astype(np.uint8))
+            tensors.append(compact(operations, preprocess.apply(operations, sample.read())))
         except InputError as error:
             raise DatasetError(f"{sample.path}: {error}") from error
         progress(done + 1, len(samples))
-    stacked = np.stack(pictures)
+    stacked = np.stack(tensors)
     store(path, stacked)
     return stacked
+
+
+def compact(operations: Sequence[preprocess.Operation], tensor: NDArray[np.float32]) -> NDArray[Any]:
+    """What a pipeline gave as the cache keeps it: an image as ``uint8``, a recording as it is."""
+    return tensor if preprocess.is_recording(operations) else np.rint(tensor * 255).astype(np.uint8)
+
+
+def expanded(samples: NDArray[Any]) -> NDArray[np.float32]:
+    """The inverse of :func:`compact`, of one sample or of many."""
+    return samples.astype(np.float32) / np.float32(255) if samples.dtype == np.uint8 else np.asarray(samples)
 
 
 def rendered(

@@ -1,10 +1,10 @@
-"""Files of a data set by their names: patterns below its root folder, and what they say of each image."""
+"""Files of a data set by their names: patterns below its root folder, and what follows for each sample."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ class Pose(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One image of a data set, as :class:`~edge_sdk.export.data.samples.Sample` describes it."""
+    """One sample of a data set, as :class:`~edge_sdk.export.data.samples.Sample` describes it."""
 
     person: str
     genuine: bool
@@ -36,28 +36,31 @@ class Entry(NamedTuple):
     pose: Pose | None = None
 
 
-def images(root: Path) -> Iterator[Path]:
-    """Every image file below ``root``, by its ending; hidden files are passed over."""
+def images(root: Path, suffixes: Collection[str] = SUFFIXES) -> Iterator[Path]:
+    """Every file below ``root`` with one of these endings, by default those of images; hidden files are passed over."""
     for folder, _, names in os.walk(root):
         for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
                 yield Path(folder, name)
 
 
-def matched(root: Path, description: str, *patterns: str) -> list[tuple[re.Match[str], Path]]:
-    """Every image below ``root`` with its match of the first pattern that fits.
+def matched(
+    root: Path, description: str, *patterns: str, suffixes: Collection[str] = SUFFIXES
+) -> list[tuple[re.Match[str], Path]]:
+    """Every sample below ``root`` with its match of the first pattern that fits.
 
-    Files that are no images and hidden files are passed over.
+    Files with other endings than ``suffixes`` and hidden files are passed over.
 
     Raises:
-        DatasetError: no folder, no images, images whose names do not fit, or empty files.
+        DatasetError: no folder, no samples, samples whose names do not fit, or empty files.
     """
+    what = "images" if suffixes is SUFFIXES else "recordings"
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder; expected {description}")
     kinds = [re.compile(pattern, re.IGNORECASE) for pattern in patterns]
     found: list[tuple[re.Match[str], Path]] = []
     strange: list[str] = []
-    for path in images(root):
+    for path in images(root, suffixes):
         relative = path.relative_to(root)
         name = relative.with_suffix("").as_posix()
         if match := next(filter(None, (kind.fullmatch(name) for kind in kinds)), None):
@@ -66,11 +69,11 @@ def matched(root: Path, description: str, *patterns: str) -> list[tuple[re.Match
             strange.append(relative.as_posix())
     if strange:
         raise DatasetError(
-            f"{root}: {len(strange)} image(s) do not fit the layout: {some(strange)}; "
+            f"{root}: {len(strange)} {what[:-1]}(s) do not fit the layout: {some(strange)}; "
             f"expected {description}; rename or move them"
         )
     if not found:
-        raise DatasetError(f"{root}: no images; expected {description}")
+        raise DatasetError(f"{root}: no {what}; expected {description}")
     require_content(root, [path for _, path in found])
     return found
 

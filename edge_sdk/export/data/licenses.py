@@ -1,34 +1,47 @@
-"""What the owners of the data sets allow; a bundle carries the strictest of what it was trained on."""
+"""What the owners of the data sets allow; a bundle carries the strictest of what it was trained on.
+
+The licence of a data set stands in its row (:class:`edge_sdk.export.data.modality_data.DataSource`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from edge_sdk.errors import DatasetError
+from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.load import original
+from edge_sdk.export.data.modality_data import OWN, Licence, research
 from edge_sdk.manifest import DataLicense
 
-_TERMS = {
-    "synthetic": (True, "rendered by edge-sdk, no terms"),
-    "cedar": (False, "CEDAR offline signatures: research use, as its owner states"),
-    "sigcomp2011": (False, "SigComp2011: research use, as its owner states"),
-    "svc2004": (False, "SVC2004: research use, as its owner states"),
-    "imagenet": (False, "ImageNet (pretrained weights): research use, as its owner states"),
-    "nuaa": (False, "NUAA faces: research use, as its owner states"),
-    "lfw": (False, "LFW faces: research use, as its owner states"),
-    "cfp": (False, "CFP faces: research use, as its owner states"),
-    "bhsig260": (False, "BHSig260: research use, as its owner states"),
-}
-_OWN = (False, "{name}: the user's own data, terms not known to edge-sdk")
+PRETRAINED = {"imagenet": research("ImageNet (pretrained weights)")}
+"""Of the data sets behind weights of others that networks start from (``Network.pretrained_on``)."""
 
 
-def terms(datasets: Iterable[str]) -> DataLicense:
-    """The terms of a model trained on these data sets. Unknown data is taken as not for commercial use."""
-    found = [
-        (allowed, text.format(name=name))
-        for name in sorted({original(name) for name in datasets})
-        for allowed, text in [_TERMS.get(name, _OWN)]
-    ]
+def data_license(datasets: Iterable[str], own: Collection[str] = ()) -> DataLicense:
+    """The licence of a model that was trained on these data sets.
+
+    Args:
+        datasets: Their names, with or without what stands before a ``+``.
+        own: The names among them that are a user's own folders.
+
+    Raises:
+        DatasetError: A name that is neither a known data set nor a folder of the user.
+    """
+    found = [(name, _licence(name, own)) for name in sorted({original(name) for name in datasets})]
     return DataLicense(
-        commercial_use=bool(found) and all(allowed for allowed, _ in found),
-        statement="; ".join(text for _, text in found),
+        commercial_use=bool(found) and all(licence.commercial_use for _, licence in found),
+        statement="; ".join(licence.statement.format(name=name) for name, licence in found),
+    )
+
+
+def _licence(name: str, own: Collection[str]) -> Licence:
+    if name in own:  # a folder may be called as a data set is, and is still the user's
+        return OWN
+    if row := catalogue.find(name):
+        return row[1].licence
+    if name in PRETRAINED:
+        return PRETRAINED[name]
+    raise DatasetError(
+        f"the licence of the data set {name} is not known: it has no row in edge_sdk/export/data/, and "
+        "is no folder that was given as folder:, live: or spoof:"
     )

@@ -1,19 +1,23 @@
-"""Samples of a data set: which file shows whom, and whether it is genuine."""
+"""Samples of a data set: which file is whose, and whether it is genuine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk import modalities
+from edge_sdk.calibration.metrics.pairs import Forgeries
 from edge_sdk.errors import DatasetError
 from edge_sdk.export.data.layouts import Pose
+from edge_sdk.export.data.people import dataset_of
 
-Report = Callable[[str, int, int], None]
+ReportProgress = Callable[[str, int, int], None]
 """Called with what is slow (``rendering print+lfw``), how much of it is done, and all of it."""
 
 
@@ -23,16 +27,17 @@ def unreported(_what: str, _done: int, _total: int) -> None:
 
 @dataclass(frozen=True)
 class Sample:
-    """One image.
+    """One image or recording.
 
     Attributes:
         dataset: The name of its data set.
-        subject: The person whose signature or face it shows or imitates, unique across data sets.
+        subject: The person it is of or imitates, unique across data sets (:mod:`edge_sdk.export.data.people`).
         genuine: Written by this person, or this person's live face; else a forgery or a presentation attack.
         path: Of its file.
         attack: Species of a presentation attack, such as ``print`` or ``screen``; None for live faces and signatures.
         session: The recording, among those of the same subject and attack, that it is a frame of; None if of none.
         pose: Of the head, where it is known.
+        modality: A name of :data:`edge_sdk.modalities.MODALITIES`.
     """
 
     dataset: str
@@ -42,29 +47,33 @@ class Sample:
     attack: str | None = None
     session: str | None = None
     pose: Pose | None = None
+    modality: str = field(kw_only=True)
 
     @property
     def rendered(self) -> bool:
         """Made of another image of this person, as by ``print+``."""
-        return self.dataset != self.subject.partition("/")[0]
+        return self.dataset != dataset_of(self.subject)
 
-    def read(self) -> NDArray[np.uint8]:
-        """The image as uint8, (H, W) gray, (H, W, 3) BGR or (H, W, 4) BGRA.
+    def read(self) -> Any:
+        """The raw sample, as its modality decodes it: ``uint8 (H, W[, C])`` or a recording.
 
         Raises:
-            InputError: the file is no readable image.
+            InputError: the file cannot be decoded.
         """
-        from edge_sdk import images
-
-        return images.load(self.path)
+        return modalities.get(self.modality).decode(self.path)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples in a fixed order: by data set, person, genuine before forged, file."""
+    """Samples in a fixed order: by data set, person, genuine before forged, file.
+
+    Attributes:
+        own: The data sets among them that are a user's own folders, whose licence nobody here knows.
+    """
 
     name: str
     samples: tuple[Sample, ...]
+    own: frozenset[str] = frozenset()
 
     @cached_property
     def subjects(self) -> tuple[str, ...]:
@@ -80,7 +89,7 @@ class Dataset:
         wanted = set(subjects)
         if unknown := sorted(wanted.difference(self.subjects)):
             raise DatasetError(f"{self.name}: no such subject: {', '.join(unknown[:5])}")
-        return Dataset(self.name, tuple(sample for sample in self.samples if sample.subject in wanted))
+        return replace(self, samples=tuple(sample for sample in self.samples if sample.subject in wanted))
 
 
 def joined(*parts: Dataset) -> Dataset:
@@ -96,7 +105,21 @@ def joined(*parts: Dataset) -> Dataset:
             if person in owner:
                 raise DatasetError(f"{owner[person]} and {part.name} both hold {person[1]}; give each person once")
         owner.update(dict.fromkeys(people, part.name))
-    return Dataset("+".join(part.name for part in parts), tuple(s for part in parts for s in part.samples))
+    return Dataset(
+        "+".join(part.name for part in parts),
+        tuple(sample for part in parts for sample in part.samples),
+        frozenset[str]().union(*(part.own for part in parts)),
+    )
+
+
+def impostor_kinds(samples: Sequence[Sample]) -> tuple[Forgeries, ...]:
+    """How impostors can be had of these samples, the hardest first: skilled forgeries only where there are some.
+
+    >>> impostor_kinds([])
+    ('random',)
+    """
+    forged = any(not sample.genuine and sample.attack is None for sample in samples)
+    return ("skilled", "random") if forged else ("random",)
 
 
 Indices = NDArray[np.int64]
@@ -124,6 +147,16 @@ class Labels:
         """Per subject, the indices of its skilled forgeries."""
         return tuple(np.flatnonzero((self.subject == s) & ~self.genuine) for s in range(self.subjects))
 
+    @classmethod
+    def of(cls, dataset: Dataset) -> Labels:
+        """Number a data set's subjects in the order of their names."""
+        number = {subject: index for index, subject in enumerate(dataset.subjects)}
+        return cls(
+            np.array([number[sample.subject] for sample in dataset.samples], np.int64),
+            np.array([sample.genuine for sample in dataset.samples], np.bool_),
+        )
+
     @property
     def subjects(self) -> int:
+        """S."""
         return int(self.subject.max(initial=-1)) + 1

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import DatasetError
+from edge_sdk.export.data.people import dataset_of
 from edge_sdk.export.data.samples import Indices, Sample
 
 Origin = Literal["recorded", "rendered"]
@@ -29,7 +30,7 @@ class Shares:
 
     @classmethod
     def of(cls, samples: Sequence[Sample], attacks: Origin | None = None) -> Shares:
-        """As :class:`AttackClassification` says.
+        """As :class:`~edge_sdk.export.losses.classification.AttackClassification` describes it.
 
         Raises:
             DatasetError: There are no live images, or no attacks, among the images that are learned from.
@@ -43,7 +44,7 @@ class Shares:
                 f"there are no {missing} among the training people, and both are learned from; add some, such as "
                 f"{example}"
             )
-        home = [sample.subject.partition("/")[0] for sample in samples]
+        home = [dataset_of(sample.subject) for sample in samples]
         person = [sample.subject for sample in samples]
         recording = [sample.session or "" for sample in samples]
         species = [sample.attack or "" for sample in samples]

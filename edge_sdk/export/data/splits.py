@@ -1,7 +1,7 @@
 """Who is used for what: five groups of people that share nobody.
 
-What was fitted on some people says nothing about others, so the weights, the moment to stop, the thresholds and the
-guardrail's verdict each come from people of their own, and the test people are seen by nothing before evaluation.
+An error rate must be measured on people that nothing was fitted on. So the weights, the moment to stop, the thresholds
+and the guardrail's result each come from people of their own, and the test people are used by nothing but evaluation.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edge_sdk import files
 from edge_sdk.errors import DatasetError, UsageError
+from edge_sdk.export.data.people import dataset_of, datasets_of
 from edge_sdk.export.data.samples import Dataset
 
 FRACTIONS = {"train": 0.62, "validation": 0.06, "thresholds": 0.11, "guardrail": 0.11, "test": 0.10}
@@ -126,8 +127,8 @@ def folds(dataset: Dataset, n: int, seed: int = 0) -> tuple[tuple[str, ...], ...
 
 def _shuffled(dataset: Dataset, seed: int) -> list[NDArray[np.str_]]:
     # By the data set that a person comes from: scans and photographs of one person stay together.
-    names = sorted({subject.partition("/")[0] for subject in dataset.subjects})
-    groups = [[s for s in dataset.subjects if s.partition("/")[0] == name] for name in names]
+    names = sorted(datasets_of(dataset.subjects))
+    groups = [[s for s in dataset.subjects if dataset_of(s) == name] for name in names]
     seeds = [(seed, zlib.crc32(name.encode())) for name in names]
     return [np.random.default_rng(s).permutation(np.array(group)) for s, group in zip(seeds, groups, strict=True)]
 

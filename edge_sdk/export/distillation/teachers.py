@@ -1,4 +1,4 @@
-"""Teachers: the networks of finished runs, and what they say of every view of every image, kept on disk."""
+"""Teachers: the networks of finished runs, and their embeddings of every view of every image, kept on disk."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from edge_sdk.export.data import cache
 from edge_sdk.export.data.augmentation import Views
 from edge_sdk.export.data.samples import Sample
 from edge_sdk.export.networks.memory_format import batch, channels_last
+from edge_sdk.export.networks.network import Network
 from edge_sdk.export.recipes import Preset, Recipe
-from edge_sdk.export.training.finished import describe, learned_from, pretrained_on, read_network
-from edge_sdk.export.training.progress import Progress, Task
+from edge_sdk.export.training.finished import KeptWeights, Learned
+from edge_sdk.export.training.progress import ProgressBar, ProgressDisplay
+from edge_sdk.export.training.records import RunRecord, TeacherRecord
 
 CHUNK = 256
-"""Images in one file of answers: what a killed run repeats at most, some seconds."""
+"""Images in one file of embeddings: what a killed run repeats at most, some seconds."""
 BATCH = 32
 
 
@@ -38,13 +40,15 @@ class Teacher:
         network: In evaluation mode.
         weights: SHA-256 of the file that they come from.
         people: Everyone it has learned from, also through teachers of its own or before it came here.
+        own_data: The data sets among theirs that are a user's own folders.
     """
 
     recipe: Recipe
     preset_name: str
-    network: nn.Module
+    network: Network
     weights: str
     people: frozenset[str]
+    own_data: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, run: Path) -> Teacher:
@@ -54,44 +58,45 @@ class Teacher:
             TrainingError: There is no run, or it has no weights, or those of another network.
             UsageError: Its recipe is unknown.
         """
-        described = describe(run)
-        chosen, network, facts = read_network(run, described)
-        people = learned_from(described, pretrained_on(network, facts))
+        record = RunRecord.read(run)
+        kept = KeptWeights.read(run, record)
+        learned = Learned.of(record, kept.pretrained_on)
         weights = hashlib.sha256((run / "best.safetensors").read_bytes()).hexdigest()
-        return cls(chosen, described["preset"], network.eval(), weights, people)
+        kept.network.eval()
+        return cls(kept.recipe, record.preset, kept.network, weights, learned.people, learned.own_data)
 
     @property
     def preset(self) -> Preset:
         return self.recipe.preset(self.preset_name)
 
-    def facts(self) -> dict[str, Any]:
+    def record(self) -> TeacherRecord:
         """What tells this teacher from others."""
-        return {
-            "recipe": self.recipe.name,
-            "preset": self.preset_name,
-            "preprocessing": preprocess.digest(self.preset.preprocessing),
-            "weights": self.weights,
-        }
+        return TeacherRecord(
+            recipe=self.recipe.name,
+            preset=self.preset_name,
+            preprocessing=preprocess.digest(self.preset.preprocessing),
+            weights=self.weights,
+        )
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Asks a teacher about every view of every image, once.
+class EmbeddingCache:
+    """A teacher's embeddings of every view of every image, computed once.
 
     Files lie in ``folder/KEY``, a chunk of images in one view each, and appear whole, so that a killed run goes on
     with the next. The key is the digest of the teacher, the images' files, and the views. Processes share the chunks.
 
     Attributes:
-        writers: ``(N,)``, the writer's number of each sample.
+        persons: ``(N,)``, the person's number of each sample.
     """
 
     folder: Path
     samples: Sequence[Sample]
-    writers: NDArray[np.int64]
+    persons: NDArray[np.int64]
     views: Views
     fabric: Fabric
 
-    def of(self, teacher: Teacher, task: Task, done: int = 0) -> NDArray[np.float32]:
+    def of(self, teacher: Teacher, bar: ProgressBar, done: int = 0) -> NDArray[np.float32]:
         """Unit embeddings ``(N, views, D)``, on the run's device and in its precision.
 
         Raises:
@@ -107,43 +112,43 @@ class Answers:
         for view, paths in enumerate(chunks):
             for start, path in zip(starts, paths, strict=True):
                 if mine % self.fabric.world_size == self.fabric.global_rank and not path.exists():
-                    cache.store(path, self._ask(network, images, range(len(images))[start : start + CHUNK], view))
+                    cache.store(path, self._compute(network, images, range(len(images))[start : start + CHUNK], view))
                 mine += 1
                 done += min(CHUNK, len(images) - start)
-                task.update(done)
+                bar.update(done)
         network.cpu()
         self.fabric.barrier()
         return np.stack([np.concatenate([np.load(path) for path in paths]) for paths in chunks], axis=1)
 
     @torch.no_grad()
-    def _ask(
-        self, network: nn.Module, images: NDArray[np.uint8], numbers: Sequence[int], view: int
+    def _compute(
+        self, network: nn.Module, images: NDArray[Any], numbers: Sequence[int], view: int
     ) -> NDArray[np.float32]:
         parts = []
         for start in range(0, len(numbers), BATCH):
             some = [
-                self.views(np.asarray(images[i]), i, int(self.writers[i]), view) for i in numbers[start : start + BATCH]
+                self.views(np.asarray(images[i]), i, int(self.persons[i]), view) for i in numbers[start : start + BATCH]
             ]
             with self.fabric.autocast():
                 parts.append(network(batch(np.stack(some), self.fabric.device)).float().cpu().numpy())
-        answers = np.concatenate(parts)
-        if not np.isfinite(answers).all():
+        embeddings = np.concatenate(parts)
+        if not np.isfinite(embeddings).all():
             raise TrainingError("the teacher's embeddings are not finite; its training has failed: choose another")
-        return answers
+        return embeddings
 
     def _key(self, teacher: Teacher) -> str:
-        purpose = json.dumps([teacher.facts(), asdict(self.views), self.writers.tolist()])
+        purpose = json.dumps([teacher.record().as_dict(), asdict(self.views), self.persons.tolist()])
         return cache.key(self.samples, purpose)[:32]
 
 
-def ask_all(teachers: Sequence[Teacher], answers: Answers, progress: Progress) -> NDArray[np.float32]:
+def embed_all(teachers: Sequence[Teacher], cached: EmbeddingCache, progress: ProgressDisplay) -> NDArray[np.float32]:
     """The teachers as one: unit embeddings ``(N, views, sum of D)``.
 
     Each teacher's part is divided by the root of their number, so that the similarity of two images is the mean of
-    what the teachers say.
+    the teachers' similarities.
     """
-    share = len(answers.samples) * answers.views.count
-    bar = progress.task("asking the teachers", share * len(teachers))
-    parts = [answers.of(teacher, bar, share * index) for index, teacher in enumerate(teachers)]
+    share = len(cached.samples) * cached.views.count
+    bar = progress.bar("embedding by the teachers", share * len(teachers))
+    parts = [cached.of(teacher, bar, share * index) for index, teacher in enumerate(teachers)]
     bar.finish()
     return np.concatenate(parts, axis=2) / np.float32(np.sqrt(len(teachers)))

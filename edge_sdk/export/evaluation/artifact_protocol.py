@@ -10,6 +10,7 @@ from edge_sdk import manifest
 from edge_sdk.calibration.metrics.verification import Interval
 from edge_sdk.export.formats.artifacts import Kind
 from edge_sdk.manifest import Rate
+from edge_sdk.scoring.base import Score
 from edge_sdk.tables import Table
 
 
@@ -21,7 +22,7 @@ class Measured:
     model: bytes
     points: tuple[manifest.OperatingPoint, ...]
     calibration: manifest.CalibrationProvenance | None = None
-    drift: tuple[manifest.AccuracyDifference, ...] = ()
+    accuracy: tuple[manifest.AccuracyDifference, ...] = ()
 
     @property
     def threshold(self) -> float:
@@ -39,9 +40,9 @@ class Interface:
     """
 
     task: Literal["verify", "spoof"]
-    source: manifest.Image
+    source: manifest.Source
     outputs: tuple[manifest.Output, ...]
-    score: manifest.AnyScore
+    score: Score
     embedding_space_id: str | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
 
@@ -62,7 +63,9 @@ class ArtifactEvaluator(Protocol):
         """Thresholds of the ``thresholds`` people, ``eer`` among them."""
         ...
 
-    def drift(self, kind: Kind, model: bytes, role: str, *thresholds: float) -> manifest.AccuracyDifference:
+    def accuracy_difference(
+        self, kind: Kind, model: bytes, role: str, *thresholds: float
+    ) -> manifest.AccuracyDifference:
         """What an artifact costs a group of people against the reference.
 
         Args:

@@ -7,37 +7,46 @@ Making artifacts, choosing calibration methods and layers to keep float, and wri
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Protocol
+
 from edge_sdk.errors import UsageError
 from edge_sdk.export.evaluation.artifact_protocol import ArtifactEvaluator, Interface, Measured
 from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
 from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
 from edge_sdk.export.formats.artifacts import Graphs
-from edge_sdk.export.recipes import Recipe
 from edge_sdk.export.training.finished import FinishedRun
-from edge_sdk.manifest import EmbeddingDistance
+from edge_sdk.scoring.base import Score, Task
 
-__all__ = ["ArtifactEvaluator", "Interface", "Measured", "examiner", "is_liveness"]
+__all__ = ["EVALUATORS", "ArtifactEvaluator", "Interface", "Measured", "build_evaluator"]
 
 
-def examiner(trained: FinishedRun, graphs: Graphs) -> ArtifactEvaluator:
-    """The examiner of a run's task.
+class EvaluatorFactory(Protocol):
+    """Makes the evaluator of a run."""
+
+    def __call__(self, trained: FinishedRun, graphs: Graphs, score: Score) -> ArtifactEvaluator:
+        """Raises DatasetError where the people lack what the task is measured by."""
+        ...
+
+
+EVALUATORS: Mapping[Task, EvaluatorFactory] = {"verify": VerificationEvaluator, "spoof": SpoofEvaluator}
+
+
+def build_evaluator(trained: FinishedRun, graphs: Graphs) -> ArtifactEvaluator:
+    """The evaluator of a run's task.
 
     Args:
         graphs: Of its network; the float ONNX graph is made when it is needed, behind all checks.
 
     Raises:
-        UsageError: There is none for the recipe's score.
+        UsageError: The recipe's score is none of its task, or there is no export of such a score yet.
         DatasetError: The people lack what the task is measured by.
     """
-    score, recipe = trained.recipe.score, trained.recipe
-    if isinstance(score, EmbeddingDistance):
-        return VerificationEvaluator(trained, graphs, score)
-    if not is_liveness(recipe):
-        kind = score.kind
-        raise UsageError(f"{recipe.name}: there is no export of a {recipe.modality} model with the score {kind} yet")
-    return SpoofEvaluator(trained, graphs, score)
-
-
-def is_liveness(recipe: Recipe) -> bool:
-    """Whether a recipe tells live faces from attacks."""
-    return recipe.modality == "face" and "spoof" in recipe.score.tasks
+    recipe = trained.recipe
+    if recipe.task not in recipe.score.tasks:
+        raise UsageError(f"{recipe.name}: the score {recipe.score.kind} is not for the task {recipe.task}")
+    if recipe.task == "verify" and "embedding" not in recipe.score.roles.values():
+        raise UsageError(
+            f"{recipe.name}: there is no export of a {recipe.modality} model with the score {recipe.score.kind} yet"
+        )
+    return EVALUATORS[recipe.task](trained, graphs, recipe.score)

@@ -17,7 +17,7 @@ from edge_sdk.calibration.metrics.verification import Floats, ScoreSet
 from edge_sdk.markup import Html
 
 COLORS = ("#1b5e8c", "#c2571a", "#3d7a3a", "#7b4b94", "#8a6d1d", "#2a9d8f", "#b5316b", "#444444")
-_POINTS = 400  # of a curve: more cannot be seen
+_POINTS = 400  # of a curve: more make no difference on a screen
 _TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 
 

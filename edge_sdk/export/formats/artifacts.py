@@ -84,7 +84,7 @@ def check(kind: Kind, model: bytes, say: Callable[[str], None]) -> None:
 
             build.check(model)
         else:
-            say(f"TensorRT is not installed here, so its parser has not seen {kind.id}")
+            say(f"TensorRT is not installed here, so {kind.id} was not given to its parser")
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch.nn import functional
 
 from edge_sdk.errors import UsageError
-from edge_sdk.export.data.sampling import Origin
+from edge_sdk.export.data.samples import Labels, Sample
+from edge_sdk.export.data.sampling import Origin, Shares
+from edge_sdk.export.losses.distillation import LogitDistillation
+from edge_sdk.export.losses.task import Distillation
+from edge_sdk.export.losses.tasks import AttackTask, require_sample_score
+from edge_sdk.scoring.base import Score
 
 
 @dataclass(frozen=True)
@@ -22,8 +29,8 @@ class AttackClassification:
     outweighs the others. A data set is that of the person shown: a rendered attack counts as one on the set of the live
     image.
 
-    A network that shall be an expert of recorded or of rendered attacks sees no others, neither in training nor in
-    validation: :func:`kept` says which images are left.
+    A network for recorded or for rendered attacks alone learns no others, and is not validated on them either:
+    :func:`~edge_sdk.export.data.sampling.kept` chooses the images.
 
     There is no label smoothing and no focal weight: both bend the probability that thresholds and fusion start from.
 
@@ -32,12 +39,22 @@ class AttackClassification:
         attacks: Only those of this origin; None takes all.
     """
 
+    distillation: ClassVar[type[Distillation]] = LogitDistillation
+
     images: int
     attacks: Origin | None = None
 
     def __post_init__(self) -> None:
         if self.images < 2 or self.images % 2:
             raise UsageError(f"a step takes an even number of images, half of them live, not {self.images}")
+
+    def task(
+        self, labels: Labels, samples: Sequence[Sample], *, score: Score, outputs: Sequence[str], embedding_size: int
+    ) -> AttackTask:
+        """See :class:`edge_sdk.export.losses.task.Objective`."""
+        require_sample_score(score, embedding_size)
+        shares = Shares.of(samples, self.attacks)
+        return AttackTask(self, self.images, self.attacks, score, tuple(outputs), shares, labels.genuine)
 
     def loss(self, logit: torch.Tensor, live: torch.Tensor) -> torch.Tensor:
         """Scalar loss of logits ``(B, 1)`` and flags ``(B,)``."""

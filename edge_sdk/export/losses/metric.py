@@ -6,9 +6,9 @@ between unit embeddings, D^2 = 2 - 2 cos.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -17,25 +17,12 @@ from torch import nn
 from torch.nn import functional
 
 from edge_sdk.errors import DatasetError, UsageError
-from edge_sdk.export.data.samples import Indices, Labels
-
-
-class Objective(Protocol):
-    """Draws batches and scores them."""
-
-    def batch(self, roster: Labels, bank: NDArray[np.float32], rng: np.random.Generator) -> Indices:
-        """Indices of the next batch, repeats allowed.
-
-        Args:
-            roster: The training set.
-            bank: ``(N, D)``, the last embedding seen of each image, zeros where there is none yet.
-            rng: Source of all randomness.
-        """
-        ...
-
-    def loss(self, embeddings: torch.Tensor, subject: torch.Tensor, genuine: torch.Tensor) -> torch.Tensor:
-        """Scalar loss of unit embeddings ``(B, D)`` in the batch's order, with ``(B,)`` subjects and flags."""
-        ...
+from edge_sdk.export.data.samples import Indices, Labels, Sample
+from edge_sdk.export.data.sampling import Origin
+from edge_sdk.export.losses.distillation import EmbeddingDistillation
+from edge_sdk.export.losses.task import Distillation
+from edge_sdk.export.losses.tasks import EmbeddingTask
+from edge_sdk.scoring.base import Score
 
 
 def contrastive(distance: torch.Tensor, genuine: torch.Tensor, margin: float = 1.0) -> torch.Tensor:
@@ -62,42 +49,77 @@ def l2(network: nn.Module, coefficients: Mapping[str, float]) -> torch.Tensor:
     return sum((c * parameters[name].square().sum() for name, c in coefficients.items()), start)
 
 
+class _MetricObjective:
+    """What objectives of embeddings have in common."""
+
+    distillation: ClassVar[type[Distillation]] = EmbeddingDistillation
+    attacks: ClassVar[Origin | None] = None
+
+    def task(
+        self, labels: Labels, samples: Sequence[Sample], *, score: Score, outputs: Sequence[str], embedding_size: int
+    ) -> EmbeddingTask:
+        """See :class:`edge_sdk.export.losses.task.Objective`."""
+        if embedding_size < 1:
+            raise UsageError(f"{type(self).__name__} takes a network of embeddings, and the recipe gives no size")
+        if len(outputs) != 1:
+            raise UsageError(f"{type(self).__name__} takes one output of embeddings, the score {score} names {outputs}")
+        return EmbeddingTask.of(self, labels, samples, embedding_size)  # type: ignore[arg-type]  # has both methods
+
+
 @dataclass(frozen=True)
-class ContrastivePairs:
-    """The paper's pairs (section 4): all genuine-genuine and forged-genuine pairs of a writer, equally likely."""
+class ContrastivePairs(_MetricObjective):
+    """The paper's pairs (section 4): all genuine-genuine and forged-genuine pairs of a writer, equally likely.
+
+    Where a data set has no forgeries at all, half of the pairs are of one person and half of two.
+    """
 
     pairs: int = 32
     margin: float = 1.0
 
-    def batch(self, roster: Labels, bank: NDArray[np.float32], rng: np.random.Generator) -> Indices:
+    def batch(self, labels: Labels, bank: NDArray[np.float32], rng: np.random.Generator) -> Indices:
         del bank
         counts = np.array(
             [
                 [len(g) * (len(g) - 1) / 2, len(g) * len(f)]
-                for g, f in zip(roster.originals, roster.forgeries, strict=True)
+                for g, f in zip(labels.originals, labels.forgeries, strict=True)
             ]
         ).ravel()
         if counts.sum() == 0:
             raise DatasetError("no writer has two signatures, so there are no pairs to train on")
+        if not any(map(len, labels.forgeries)):
+            return self._with_strangers(labels, rng)
         drawn = rng.choice(counts.size, self.pairs, p=counts / counts.sum())
         indices = []
         for writer, forged in zip(*np.divmod(drawn, 2), strict=True):
-            originals = roster.originals[writer]
+            originals = labels.originals[writer]
             if forged:
-                indices += [rng.choice(originals), rng.choice(roster.forgeries[writer])]
+                indices += [rng.choice(originals), rng.choice(labels.forgeries[writer])]
             else:
                 indices += rng.choice(originals, 2, replace=False).tolist()
         return np.array(indices, np.int64)
 
+    def _with_strangers(self, labels: Labels, rng: np.random.Generator) -> Indices:
+        several = np.array([person for person in range(labels.subjects) if len(labels.originals[person]) >= 2])
+        if labels.subjects < 2:
+            raise DatasetError("there is one person alone and no forgery, so there is no impostor to learn from")
+        indices: list[int] = []
+        for pair in range(self.pairs):
+            if pair % 2:
+                indices += rng.choice(labels.originals[rng.choice(several)], 2, replace=False).tolist()
+            else:
+                two = rng.choice(labels.subjects, 2, replace=False)
+                indices += [int(rng.choice(labels.originals[person])) for person in two]
+        return np.array(indices, np.int64)
+
     def loss(self, embeddings: torch.Tensor, subject: torch.Tensor, genuine: torch.Tensor) -> torch.Tensor:
-        del subject  # both images of a pair belong to one writer
         first, second = embeddings[0::2], embeddings[1::2]
         distance = (first - second).norm(dim=1)
-        return contrastive(distance, genuine[0::2] & genuine[1::2], self.margin)
+        mated = genuine[0::2] & genuine[1::2] & (subject[0::2] == subject[1::2])
+        return contrastive(distance, mated, self.margin)
 
 
 @dataclass(frozen=True)
-class MinedMetric:
+class MinedMetric(_MetricObjective):
     """Ranking and verification at once, over all pairs of a batch of writers.
 
     With cosine similarities s, for each pair (a, p) of one writer's genuine images the ranking term is
@@ -120,11 +142,11 @@ class MinedMetric:
     hardness: float = 4.0
     verification: float = field(default=1.0)
 
-    def batch(self, roster: Labels, bank: NDArray[np.float32], rng: np.random.Generator) -> Indices:
-        eligible = np.array([s for s in range(roster.subjects) if len(roster.originals[s]) >= 2])
+    def batch(self, labels: Labels, bank: NDArray[np.float32], rng: np.random.Generator) -> Indices:
+        eligible = np.array([s for s in range(labels.subjects) if len(labels.originals[s]) >= 2])
         if eligible.size < 2:
             raise DatasetError("metric learning needs at least two writers with two genuine signatures each")
-        centres = np.stack([bank[roster.originals[s]].mean(axis=0) for s in eligible])
+        centres = np.stack([bank[labels.originals[s]].mean(axis=0) for s in eligible])
         chosen = rng.permutation(eligible.size)[: max(1, self.writers - self.writers // 2)]
         affinity = centres @ centres[chosen[0]]
         affinity[chosen] = -np.inf
@@ -132,7 +154,7 @@ class MinedMetric:
         neighbours = neighbours[np.isfinite(affinity[neighbours])]
         indices: list[int] = []
         for position in (*chosen, *neighbours):
-            originals, forgeries = roster.originals[eligible[position]], roster.forgeries[eligible[position]]
+            originals, forgeries = labels.originals[eligible[position]], labels.forgeries[eligible[position]]
             indices += rng.choice(originals, min(self.genuine, originals.size), replace=False).tolist()
             if forgeries.size:
                 weight = np.exp(self.hardness * (bank[forgeries] @ centres[position]))

@@ -6,14 +6,21 @@ A one-class network in training mode returns a record of what its loss needs; a 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch.nn import functional
 
-from edge_sdk.errors import UsageError
+from edge_sdk.errors import DatasetError, UsageError
+from edge_sdk.export.data.samples import Labels, Sample
+from edge_sdk.export.data.sampling import Origin
+from edge_sdk.export.losses.distillation import ReconstructionDistillation
+from edge_sdk.export.losses.task import Distillation
+from edge_sdk.export.losses.tasks import OneClassTask, require_sample_score
+from edge_sdk.scoring.base import Score
 
 
 class VariationalPass(NamedTuple):
@@ -39,6 +46,8 @@ class Elbo:
     for nothing, and losses of up to 10,000, which section 5.2 reports, are such sums. ``L_KL`` is the divergence from
     the standard normal, with the sign of mu^2 as in equation 2.25; equation 3.4 has it wrong.
     """
+
+    distillation: ClassVar[None] = None
 
     w_rec: float = 1.0
     w_kl: float = 1.0
@@ -88,6 +97,8 @@ class Adversarial:
     same weights.
     """
 
+    distillation: ClassVar[type[Distillation]] = ReconstructionDistillation
+
     w_rec: float = 50.0
     w_enc: float = 1.0
     w_adv: float = 1.0
@@ -114,6 +125,19 @@ class Adversarial:
         return functional.binary_cross_entropy_with_logits(logits, generated)
 
 
+class Criterion(Protocol):
+    """A loss of what a one-class network returns in training mode."""
+
+    @property
+    def distillation(self) -> type[Distillation] | None:
+        """The settings of a student with this criterion; None where it cannot have a teacher."""
+        ...
+
+    def __call__(self, made: Any) -> torch.Tensor:
+        """Scalar loss."""
+        ...
+
+
 @dataclass(frozen=True)
 class OneClass:
     """The objective of a one-class recipe.
@@ -123,12 +147,29 @@ class OneClass:
         images: Live images in a step.
     """
 
-    criterion: Callable[[Any], torch.Tensor]
+    attacks: ClassVar[Origin | None] = None
+
+    criterion: Criterion
     images: int
 
     def __post_init__(self) -> None:
         if self.images < 2:
             raise UsageError(f"a step takes at least 2 images, which batch norm needs, not {self.images}")
+
+    @property
+    def distillation(self) -> type[Distillation] | None:
+        return self.criterion.distillation
+
+    def task(
+        self, labels: Labels, samples: Sequence[Sample], *, score: Score, outputs: Sequence[str], embedding_size: int
+    ) -> OneClassTask:
+        """See :class:`edge_sdk.export.losses.task.Objective`."""
+        del samples
+        require_sample_score(score, embedding_size)
+        live = np.flatnonzero(labels.genuine)
+        if live.size == 0:
+            raise DatasetError("there are no live images among the training people, and nothing else is learned from")
+        return OneClassTask(self.criterion, self.images, score, tuple(outputs), live)
 
 
 def _require_weights(*weights: float) -> None:

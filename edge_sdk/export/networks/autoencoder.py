@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
 from edge_sdk.errors import UsageError
 from edge_sdk.export.losses.one_class import VariationalPass
+from edge_sdk.export.networks.network import Network
 
 RECONSTRUCTION, LATENT = "reconstruction", "latent"
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(Network):
     """Learns live images, ``(N, 1, H, W)`` in [0, 1].
 
     In training mode ``forward`` returns the record that the recipe's criterion takes, in evaluation mode the
@@ -37,6 +37,9 @@ class Autoencoder(nn.Module):
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
 
+    def inference_model(self, outputs: Sequence[str]) -> nn.Module:
+        return InferenceModel(self, outputs)
+
     @abstractmethod
     def observe(self, x: torch.Tensor, names: Sequence[str]) -> Mapping[str, torch.Tensor]:
         """At least the outputs of these names, computed as on a device: no sampling."""
@@ -51,15 +54,6 @@ class Autoencoder(nn.Module):
         if unknown := [name for name in names if name not in found]:
             raise UsageError(f"{type(self).__name__} has no output {', '.join(unknown)}")
         return tuple(found[name] for name in names)
-
-
-@runtime_checkable
-class HasDiscriminator(Protocol):
-    """What an autoencoder with a discriminator can do besides."""
-
-    def discriminator_features(self, x: torch.Tensor) -> torch.Tensor:
-        """``(N, F)``: what the discriminator knows images from reconstructions by, its last layer but one."""
-        ...
 
 
 class InferenceModel(nn.Module):

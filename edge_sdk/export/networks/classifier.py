@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import nn
+
+from edge_sdk.errors import UsageError
+from edge_sdk.export.networks.network import Network
 
 LOGIT = "logit"
 
@@ -23,7 +27,7 @@ class ClassifierOutput(NamedTuple):
     logit: torch.Tensor
 
 
-class BinaryClassifier(nn.Module):
+class BinaryClassifier(Network):
     """Tells live images from attacks, ``(N, 1, H, W)`` in [0, 1].
 
     In training mode ``forward`` returns a :class:`ClassifierOutput`, in evaluation mode its logits.
@@ -39,13 +43,16 @@ class BinaryClassifier(nn.Module):
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(count, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | ClassifierOutput:
-        made = self.judge(x)
+        made = self.classify(x)
         return made if self.training else made.logit
 
-    def on_device(self) -> nn.Module:
-        """The network as artifacts compute it, if weights have to change for that; else itself."""
-        return self
+    def outputs(self, x: torch.Tensor, names: Sequence[str]) -> tuple[torch.Tensor, ...]:
+        """The logit, under its name. Raises UsageError for other names."""
+        if unknown := [name for name in names if name != LOGIT]:
+            raise UsageError(f"{type(self).__name__} has no output {', '.join(unknown)}")
+        return (self.classify(x).logit,) * len(names)
 
-    def judge(self, x: torch.Tensor) -> ClassifierOutput:
+    def classify(self, x: torch.Tensor) -> ClassifierOutput:
+        """Features and logit, in either mode."""
         features = self.features(x)
         return ClassifierOutput(x, features.float(), self.classifier(features).float())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,7 +18,9 @@ def channels_last(module: Module) -> Module:
     return moved
 
 
-def batch(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
-    """``uint8 (N, H, W)`` as ``float32 (N, 1, H, W)`` in [0, 1]."""
-    scaled = torch.from_numpy(images[:, None].astype(np.float32) / 255).to(device)
+def batch(samples: NDArray[Any], device: torch.device) -> torch.Tensor:
+    """``uint8 (N, C, H, W)`` as ``float32`` in [0, 1]; ``float32 (N, T, C)`` as it is."""
+    if samples.dtype != np.uint8:
+        return torch.from_numpy(np.array(samples, np.float32)).to(device)
+    scaled = torch.from_numpy(samples.astype(np.float32) / 255).to(device)
     return scaled.contiguous(memory_format=torch.channels_last)

@@ -6,27 +6,11 @@ import hashlib
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import torch
-from torch import nn
 
 from edge_sdk.errors import TrainingError, UsageError
-
-
-@runtime_checkable
-class Pretrainable(Protocol):
-    """A network that can start from weights of others.
-
-    Attributes:
-        pretrained_on: The data set behind those weights, for the bundle's provenance and terms.
-    """
-
-    pretrained_on: str
-
-    def load_pretrained(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Copy what belongs to the network. Raises RuntimeError where names or shapes differ."""
-        ...
+from edge_sdk.export.networks.network import Network
 
 
 def digest(path: Path) -> str:
@@ -37,14 +21,14 @@ def digest(path: Path) -> str:
         raise TrainingError(f"no pretrained weights at {path}: {error}") from error
 
 
-def load_pretrained(network: nn.Module, path: Path) -> None:
+def load_pretrained(network: Network, path: Path) -> None:
     """Fill ``network`` from a file of ``torch.save``, read without executing what it may hold beside tensors.
 
     Raises:
         UsageError: The network does not start from weights of others.
         TrainingError: The file is missing, is no state dict, or is one of another network.
     """
-    if not isinstance(network, Pretrainable):
+    if network.pretrained_on is None:
         raise UsageError(f"{type(network).__name__} takes no pretrained weights; leave them out")
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)

@@ -19,8 +19,8 @@ from edge_sdk.calibration.quantization import onnx_int8
 from edge_sdk.calibration.quantization.methods import choose_method
 from edge_sdk.calibration.quantization.mixed_precision import keep_float
 from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError, UsageError
-from edge_sdk.export.data.licenses import terms
-from edge_sdk.export.evaluation.artifacts import ArtifactEvaluator, Measured, examiner
+from edge_sdk.export.data.licenses import data_license
+from edge_sdk.export.evaluation.artifacts import ArtifactEvaluator, Measured, build_evaluator
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind, check, kinds
 from edge_sdk.export.formats.float_onnx import INPUT
 from edge_sdk.export.packaging import fusion
@@ -64,7 +64,7 @@ def export(
         destination: Folder, or a file ending in ``.edge``.
         formats: Keys of :data:`edge_sdk.export.formats.artifacts.FORMATS`, or ids of single artifacts.
         enforce: Raise when the guardrail does not pass; otherwise no layer stays float, and the bundle says in its
-            drift table what it costs.
+            table of accuracy what it costs.
         leave_out: Leave artifacts that do not pass, or that a converter or an engine refuses, out of the bundle and say
             so; raise only if none but the reference is left. Nothing is left out with ``enforce`` off.
         rule: How one score is made of several runs'.
@@ -89,15 +89,15 @@ def export(
     say("exporting the float graph")
     maker = _Maker(trained, enforce, say, judge)
     measured = maker.make_passing(wanted) if enforce and leave_out else maker.make(wanted)
-    if drifts := {one.kind.id: drift for one in measured for drift in one.drift}:
+    if differences := {one.kind.id: difference for one in measured for difference in one.accuracy}:
         if enforce:  # what is raised holds the table
-            guardrail.enforce(list(drifts.values()), list(drifts))
-        say(guardrail.table(list(drifts.values()), list(drifts)).plain())
+            guardrail.enforce(list(differences.values()), list(differences))
+        say(guardrail.table(list(differences.values()), list(differences)).plain())
     say("scoring the test people")
-    tested = _tested(maker.examiner, measured)
+    tested = _tested(maker.evaluator, measured)
     say(f"writing {destination}")
     return _write(
-        destination, trained, maker.examiner, measured, tested, name=name or trained.recipe.name, version=version
+        destination, trained, maker.evaluator, measured, tested, name=name or trained.recipe.name, version=version
     )
 
 
@@ -113,8 +113,8 @@ class _Maker:
             trained.calibration_images(),
             recipe.outputs,
         )
-        self.examiner = examiner(trained, self.graphs)
-        self.reference = Measured(REFERENCE, self.graphs.onnx, self.examiner.points(REFERENCE, self.graphs.onnx))
+        self.evaluator = build_evaluator(trained, self.graphs)
+        self.reference = Measured(REFERENCE, self.graphs.onnx, self.evaluator.points(REFERENCE, self.graphs.onnx))
 
     def make(self, wanted: Sequence[Kind]) -> list[Measured]:
         """Make all artifacts, the reference first."""
@@ -128,7 +128,7 @@ class _Maker:
                 continue
             try:
                 one = self._made(kind)
-                guardrail.enforce(one.drift, [kind.id])
+                guardrail.enforce(one.accuracy, [kind.id])
             except MissingEngineError:
                 raise  # nothing is wrong with the artifact, and the message says what to install
             except (GuardrailError, ConversionError, EngineError) as error:
@@ -146,31 +146,36 @@ class _Maker:
         quantizable = self.graphs.quantizer(kind)
 
         def distance(model: bytes) -> float:
-            return self.examiner.distance(kind, model)
+            return self.evaluator.distance(kind, model)
 
         model, trials = choose_method(quantizable, distance)
         for trial in trials:
-            self.say(f"{kind.id} by {trial.method}: {self.examiner.unit} {trial.error:.3g}, {trial.size / 1e6:.3f} MB")
+            self.say(f"{kind.id} by {trial.method}: {self.evaluator.unit} {trial.error:.3g}, {trial.size / 1e6:.3f} MB")
         method = trials[0].method
         made = self._measured(kind, model, method)
-        if guardrail.passes(made.drift) or not self.enforce or len(self.trained.split.validation) < 2:
+        if guardrail.passes(made.accuracy) or not self.enforce or len(self.trained.split.validation) < 2:
             return made  # what does not pass stops the export
         self.say(f"{kind.id} does not pass the guardrail; keeping the layers that int8 harms most in float")
-        cured = keep_float(
-            quantizable, lambda tried: (self.examiner.drift(kind, tried, "validation"),), distance, method=method
+        mixed = keep_float(
+            quantizable,
+            lambda tried: (self.evaluator.accuracy_difference(kind, tried, "validation"),),
+            distance,
+            method=method,
         )
-        self.say(f"{kind.id}: in float {', '.join(cured.float_layers)}")
-        return self._measured(kind, cured.model, method, cured.float_layers)
+        self.say(f"{kind.id}: in float {', '.join(mixed.float_layers)}")
+        return self._measured(kind, mixed.model, method, mixed.float_layers)
 
     def _measured(
         self, kind: Kind, model: bytes, method: str | None = None, float_nodes: tuple[str, ...] = ()
     ) -> Measured:
         check(kind, model, self.say)
-        measured = Measured(kind, model, self.examiner.points(kind, model))
+        measured = Measured(kind, model, self.evaluator.points(kind, model))
         if self.judge and method is not None:
-            drift = self.judge.drift(kind, method, float_nodes)
+            difference = self.judge.accuracy_difference(kind, method, float_nodes)
         else:
-            drift = self.examiner.drift(kind, model, "guardrail", self.reference.threshold, measured.threshold)
+            difference = self.evaluator.accuracy_difference(
+                kind, model, "guardrail", self.reference.threshold, measured.threshold
+            )
         calibration = None
         if method is not None:
             calibration = onnx_int8.provenance(
@@ -180,12 +185,12 @@ class _Maker:
                 seed=self.trained.seed,
                 float_nodes=float_nodes,
             )
-        return replace(measured, calibration=calibration, drift=(drift,))
+        return replace(measured, calibration=calibration, accuracy=(difference,))
 
 
-def _tested(examiner: ArtifactEvaluator, measured: Sequence[Measured]) -> tuple[Table, ...]:
+def _tested(evaluator: ArtifactEvaluator, measured: Sequence[Measured]) -> tuple[Table, ...]:
     """The tables of the test people, with all artifacts in each."""
-    tables = [examiner.tested(one) for one in measured]
+    tables = [evaluator.tested(one) for one in measured]
     return tuple(
         replace(same[0], rows=[row for table in same for row in table.rows]) for same in zip(*tables, strict=True)
     )
@@ -194,15 +199,15 @@ def _tested(examiner: ArtifactEvaluator, measured: Sequence[Measured]) -> tuple[
 def _write(
     destination: Path,
     trained: FinishedRun,
-    examiner: ArtifactEvaluator,
+    evaluator: ArtifactEvaluator,
     measured: Sequence[Measured],
     tested: Sequence[Table],
     *,
     name: str,
     version: str,
 ) -> Bundle:
-    preset, interface = trained.preset, examiner.interface()
-    golden = {one.kind.id: examiner.golden_score(one) for one in measured}
+    preset, interface = trained.preset, evaluator.interface()
+    golden = {one.kind.id: evaluator.golden_score(one) for one in measured}
     training = manifest.TrainingProvenance(
         recipe=trained.recipe.name,
         preset=trained.preset_name,
@@ -235,21 +240,21 @@ def _write(
                     files={one.kind.id: writer.add(f"{GRAPH}.{one.kind.id}", one.model) for one in measured},
                 ),
             ),
-            score=interface.score.renamed(lambda tensor: f"{GRAPH}.{tensor}"),
+            score=interface.score.renamed(lambda tensor: f"{GRAPH}.{tensor}"),  # type: ignore[arg-type]  # one of the union
             variants=tuple(
                 manifest.Variant(
                     precision=one.kind.precision,
                     format=one.kind.format,
                     operating_points=one.points,
-                    accuracy=one.drift,
+                    accuracy=one.accuracy,
                     calibration=one.calibration,
                 )
                 for one in measured
             ),
             training=training,
-            data_license=terms(training.data),
+            data_license=data_license(training.data, trained.own_data),
             golden=manifest.Golden(
-                inputs=tuple(writer.add(path, data) for path, data in examiner.golden().items()),
+                inputs=tuple(writer.add(path, data) for path, data in evaluator.golden().items()),
                 scores={key: score for key, (score, _) in golden.items()},
                 tolerance={key: tolerance for key, (_, tolerance) in golden.items()},
             ),

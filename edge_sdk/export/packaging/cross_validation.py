@@ -18,7 +18,7 @@ from edge_sdk.calibration.metrics import verification
 from edge_sdk.errors import TrainingError, UsageError
 from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind
-from edge_sdk.export.training.finished import FinishedRun, learned_from, require_embeddings, require_finished
+from edge_sdk.export.training.finished import FinishedRun, Learned, require_embeddings, require_finished
 from edge_sdk.manifest import AccuracyDifference, EmbeddingDistance
 
 
@@ -45,10 +45,12 @@ class CrossValidation:
         folds = []
         for run in runs:
             fold = FinishedRun.read(run)
-            require_finished(run, fold.described)
+            record = fold.record
+            assert record is not None, "it was read from a folder"
+            require_finished(run, record)
             _require_alike(run, fold, exported)
             people = set(fold.split.test)
-            known = learned_from(fold.described, fold.pretrained_on) | set(fold.described["validation"])
+            known = Learned.of(record, fold.pretrained_on).people.union(record.validation)
             if not people or people & known:
                 found = ", ".join(sorted(people & known)[:5]) or "nobody"
                 raise TrainingError(f"{run} tests {found}; its test people must be new to it")
@@ -58,7 +60,7 @@ class CrossValidation:
             folds.append(_evaluator(fold))
         return cls(tuple(folds))
 
-    def drift(self, kind: Kind, method: str, keep_float: Collection[str] = ()) -> AccuracyDifference:
+    def accuracy_difference(self, kind: Kind, method: str, keep_float: Collection[str] = ()) -> AccuracyDifference:
         """What an int8 artifact that is made so costs the test people of all folds."""
         expected, found = [], []
         for fold in self.folds:
@@ -85,10 +87,11 @@ def _evaluator(fold: FinishedRun) -> VerificationEvaluator:
 
 
 def _require_alike(run: Path, fold: FinishedRun, exported: FinishedRun) -> None:
+    tiny, expected = (one.record is not None and one.record.tiny for one in (fold, exported))
     for what, one, other in (
         ("recipe", fold.recipe.name, exported.recipe.name),
         ("preset", fold.preset_name, exported.preset_name),
-        ("tiny", fold.described["tiny"], exported.described["tiny"]),
+        ("tiny", tiny, expected),
         ("data", ", ".join(fold.data_names), ", ".join(exported.data_names)),
         ("quantisation-aware training", bool(fold.quantisation_aware), bool(exported.quantisation_aware)),
     ):

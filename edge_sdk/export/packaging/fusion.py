@@ -26,11 +26,10 @@ from torch import nn
 from edge_sdk import preprocess
 from edge_sdk.errors import UsageError
 from edge_sdk.export.data.sampling import kept, named
-from edge_sdk.export.evaluation.artifacts import is_liveness
 from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs
 from edge_sdk.export.formats.float_onnx import INPUT
-from edge_sdk.export.losses.classification import AttackClassification
+from edge_sdk.export.networks.network import Network
 from edge_sdk.export.recipes import Recipe
 from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.manifest import Fusion, Lowest
@@ -54,11 +53,15 @@ class FusedRuns(FinishedRun):
         return tuple(dict.fromkeys(teacher for part in self.parts for teacher in part.teachers))
 
     @property
+    def own_data(self) -> frozenset[str]:
+        return frozenset[str]().union(*(part.own_data for part in self.parts))
+
+    @property
     def quantisation_aware(self) -> int:
         return sum(part.quantisation_aware for part in self.parts)
 
 
-class SideBySide(nn.Module):
+class SideBySide(Network):
     """Gives the outputs of all parts for one picture, in their order."""
 
     def __init__(self, parts: Sequence[nn.Module]) -> None:
@@ -86,6 +89,7 @@ def read(runs: Sequence[Path], rule: Rule = "sum") -> FusedRuns:
     network = SideBySide([part.recipe.inference_model(part.network) for part in parts])
     recipe = Recipe(
         name=name,
+        task=first.recipe.task,
         modality=first.recipe.modality,
         network=lambda: network,
         tiny=lambda: network,
@@ -135,7 +139,7 @@ def _lowest(parts: Sequence[FinishedRun]) -> Lowest:
     fused, weights, biases = [], [], []
     for part in parts:
         samples, objective = part.people("validation").samples, part.preset.objective
-        origin = objective.attacks if isinstance(objective, AttackClassification) else None
+        origin = objective.attacks
         known, live = kept(samples, origin), np.array([sample.genuine for sample in samples], np.bool_)
         if live[known].all():
             raise UsageError(
@@ -179,7 +183,7 @@ def _renamed(part: FinishedRun, member: Score) -> Any:
 
 def _require_alike(parts: Sequence[FinishedRun]) -> None:
     for part in parts:
-        if not is_liveness(part.recipe):
+        if part.recipe.task != "spoof":
             raise UsageError(f"{part.recipe.name} does not tell live faces from attacks; only such runs are fused")
     names = [part.recipe.name for part in parts]
     if len(set(names)) < len(names):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.splits import Split
 from edge_sdk.export.evaluation.artifact_protocol import interval
 from edge_sdk.manifest import Manifest, SpoofPoint, UnsupportedPoint, VerifyPoint
 from edge_sdk.tables import Table
 
-_WORDED = ("artifact", "point", "metric", "verdict", "worst attack")
+_WORDED = ("variant", "point", "metric", "guardrail", "worst attack")
 """Columns of words."""
 
 
@@ -20,32 +21,16 @@ class _Words:
 
     purpose: str
     rates: tuple[str, ...]
-    limits: str
 
 
 _WORDS = {
     "verify": _Words(
         purpose="Verifies people who were not trained on by their {modality}.",
         rates=("FMR", "FNMR", "people"),
-        limits="""\
-- Offline signatures only: pictures of finished signatures in dark ink on lighter, unruled paper, one per picture.
-- The numbers hold for people, pens and scanners like those of the data above. Expect more errors on other scripts,
-  on photographs, and from forgers with more practice; measure on your own data (`edge-sdk evaluate`) before use.
-- Thresholds were fitted on few people; their intervals say how few. A decision about a person's rights or money
-  needs a human examiner.
-""",
     ),
     "spoof": _Words(
         purpose="Tells a live {modality} from a presentation attack in one picture, also of people not trained on.",
         rates=("APCER", "BPCER", "worst attack"),
-        limits="""\
-- Gray crops of one face each, cut out as the manifest says. It does not say who somebody is.
-- Attacks of the kinds above only. Others (masks, other screens and papers, a picture fed in behind the camera) may
-  pass, and so may better ones of the same kind. Attacks that were rendered stand for nobody's real ones.
-- The numbers hold for people, cameras and light like those of the data above; measure on your own (`edge-sdk
-  evaluate`) before use. Thresholds were fitted on few people; their intervals say how few.
-- One part of a system's defence, which must not be its only one.
-""",
     ),
 }
 
@@ -64,24 +49,24 @@ def model_card(manifest: Manifest, split: Split, tested: Sequence[Table]) -> str
         *([f"The last {training.quantisation_aware} with int8 simulated."] if training.quantisation_aware else []),
         *(f"Taught by {teacher}." for teacher in training.teachers),
         f"People, disjoint: {groups}.\n",
-        f"Terms: {manifest.data_license.statement}. Commercial use of the data is {allowed}.\n",
+        f"Licences: {manifest.data_license.statement}. Commercial use of the data is {allowed}.\n",
         "## Test people\n",
         "Never seen by training, thresholds or guardrail. 95 % intervals by bootstrap over people.\n",
         *(table.markdown() for table in tested),
         "## Operating points\n",
         f"Accept when score >= threshold. Measured on: {_data(manifest)}.\n",
-        Table(("artifact", "point", "threshold", *words.rates), _points(manifest), text=_WORDED).markdown(),
+        Table(("variant", "point", "threshold", *words.rates), _points(manifest), text=_WORDED).markdown(),
         "## What int8 costs\n",
         _cost(manifest).markdown(),
-        f"## Limits\n\n{words.limits}",
+        f"## Limits\n\n{catalogue.of(manifest.modality).limits[manifest.task]}",
     ]
     return "\n".join(parts)
 
 
 def _points(manifest: Manifest) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
-    for artifact in manifest.variants:
-        for point in artifact.operating_points:
+    for variant in manifest.variants:
+        for point in variant.operating_points:
             match point:
                 case VerifyPoint():
                     last = (interval(point.fmr), interval(point.fnmr), str(point.subjects))
@@ -89,9 +74,9 @@ def _points(manifest: Manifest) -> list[tuple[str, ...]]:
                     worst = max(point.species, key=lambda kind: point.species[kind].value)
                     last = (interval(point.apcer), interval(point.bpcer), worst)
                 case UnsupportedPoint():
-                    rows.append((artifact.id, point.name, f"none: {point.reason}", "", "", ""))
+                    rows.append((variant.id, point.name, f"none: {point.reason}", "", "", ""))
                     continue
-            rows.append((artifact.id, point.name, f"{point.threshold:#.4g}", *last))
+            rows.append((variant.id, point.name, f"{point.threshold:#.4g}", *last))
     return rows
 
 
@@ -104,7 +89,7 @@ def _cost(manifest: Manifest) -> Table:
         for a in manifest.variants
         for d in a.accuracy
     ]
-    head = ("artifact", "metric", "delta", "upper 90 %", "budget", "people", "verdict", "equal decisions")
+    head = ("variant", "metric", "difference", "upper 90 %", "budget", "people", "guardrail", "equal decisions")
     return Table(head, rows, text=_WORDED)
 
 

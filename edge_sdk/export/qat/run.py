@@ -14,7 +14,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -27,19 +26,17 @@ from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.data.splits import Split
 from edge_sdk.export.formats.float_onnx import to_onnx_and_torch
 from edge_sdk.export.formats.inference import embed
+from edge_sdk.export.networks.network import Network
 from edge_sdk.export.qat.fake_quant import FakeQuantized, simulate
 from edge_sdk.export.recipes import Preset
 from edge_sdk.export.training.finished import (
+    KeptWeights,
+    Learned,
     calibration_images,
-    describe,
-    learned_from,
-    pretrained_on,
-    read_network,
     require_embeddings,
     require_finished,
-    steps_before,
-    teachers_behind,
 )
+from edge_sdk.export.training.records import ContinuationRecord, RunRecord
 
 
 @dataclass(frozen=True)
@@ -47,21 +44,21 @@ class QuantisationAware:
     """A finished run to continue, and how.
 
     Attributes:
-        described: The finished run's ``run.json``.
+        finished: The finished run's ``run.json``.
         network: With the weights that it kept.
         weights: SHA-256 of the file that they come from.
         before: Optimiser steps behind them.
-        people: Everyone they were learned from.
+        learned: Everyone they were learned from.
         split: The people of the new run.
         steps: Optimiser steps with int8 simulated.
         rate: Share of the preset's learning rate.
     """
 
-    described: dict[str, Any]
-    network: nn.Module
+    finished: RunRecord
+    network: Network
     weights: str
     before: int
-    people: frozenset[str]
+    learned: Learned
     split: Split
     steps: int
     rate: float
@@ -72,14 +69,14 @@ class QuantisationAware:
                 f"quantisation-aware training takes at least one step, at a share in (0, 1] of the learning rate; "
                 f"not {self.steps}, {self.rate}"
             )
-        for role, known in self.split.measuring(self.people).items():
+        for role, known in self.split.measuring(self.learned.people).items():
             raise TrainingError(
                 f"the run to continue has learned from {', '.join(known[:5])}, who are {role} people of this split; "
                 "give the split that it was trained with"
             )
-        if judges := sorted(set(self.described["validation"]).intersection(self.split.train)):
+        if chosen_on := sorted(set(self.finished.validation).intersection(self.split.train)):
             raise TrainingError(
-                f"the weights to continue were chosen on {', '.join(judges[:5])}, who are training people of this "
+                f"the weights to continue were chosen on {', '.join(chosen_on[:5])}, who are training people of this "
                 "split; give the split that they were trained with"
             )
 
@@ -92,16 +89,16 @@ class QuantisationAware:
             DatasetError: No split is given, and the run's folder holds none.
             UsageError: Its recipe is unknown or does not compare embeddings; or no steps, or a rate out of range.
         """
-        described = describe(run)
-        chosen, network, facts = read_network(run, described)
-        require_embeddings(chosen)
-        require_finished(run, described)
+        record = RunRecord.read(run)
+        kept = KeptWeights.read(run, record)
+        require_embeddings(kept.recipe)
+        require_finished(run, record)
         return cls(
-            described=described,
-            network=network,
+            finished=record,
+            network=kept.network,
             weights=hashlib.sha256((run / "best.safetensors").read_bytes()).hexdigest(),
-            before=int(facts["step"]) + steps_before(described),
-            people=learned_from(described, pretrained_on(network, facts)),
+            before=kept.step + record.steps_before,
+            learned=Learned.of(record, kept.pretrained_on),
             split=split or Split.read(run / "split.json"),
             steps=steps,
             rate=rate,
@@ -110,7 +107,8 @@ class QuantisationAware:
     def require(self, recipe: str, preset: str, *, tiny: bool) -> None:
         """Raises UsageError unless the finished run is of this recipe and preset."""
         wanted = {"recipe": recipe, "preset": preset, "tiny": tiny}
-        if different := [f"{key} {self.described[key]}" for key in wanted if self.described[key] != wanted[key]]:
+        found = {key: getattr(self.finished, key) for key in wanted}
+        if different := [f"{key} {found[key]}" for key in wanted if found[key] != wanted[key]]:
             raise UsageError(f"the run to continue has {', '.join(different)}: name the same, or another run")
 
     def preset(self, preset: Preset) -> Preset:
@@ -124,18 +122,19 @@ class QuantisationAware:
             precision="32-true",
         )
 
-    def facts(self) -> dict[str, Any]:
-        """Settings, what was continued, and ``people``: everyone it was learned from."""
-        return {
-            "steps": self.steps,
-            "rate": self.rate,
-            "weights": self.weights,
-            "before": self.before,
-            "people": sorted(self.people),
-            "teachers": teachers_behind(self.described),
-        }
+    def record(self) -> ContinuationRecord:
+        """Settings, and what was continued."""
+        return ContinuationRecord(
+            steps=self.steps,
+            rate=self.rate,
+            weights=self.weights,
+            before=self.before,
+            people=tuple(sorted(self.learned.people)),
+            own_data=tuple(sorted(self.learned.own_data)),
+            teachers=self.finished.teachers,
+        )
 
-    def start(self) -> nn.Module:
+    def start(self) -> Network:
         """A network with the weights to start from."""
         return copy.deepcopy(self.network)
 

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from torch import nn
 
+from edge_sdk import modalities
 from edge_sdk.errors import UsageError
-from edge_sdk.export.data.augmentation import Augmentation
+from edge_sdk.export.data.augmentation import Augmentation, sample_kind
 from edge_sdk.export.data.faces.filters import Filter
-from edge_sdk.export.losses.classification import AttackClassification
-from edge_sdk.export.losses.metric import Objective
-from edge_sdk.export.losses.one_class import OneClass
-from edge_sdk.export.networks.autoencoder import Autoencoder, InferenceModel
-from edge_sdk.export.networks.classifier import BinaryClassifier
-from edge_sdk.manifest import AnyScore, Precision
-from edge_sdk.preprocess import Fit, Operation, Resize
+from edge_sdk.export.data.samples import Labels, Sample
+from edge_sdk.export.losses.task import Objective, TrainingTask
+from edge_sdk.export.networks.network import Network
+from edge_sdk.manifest import Precision, Source
+from edge_sdk.preprocess import Operation, input_shape
 from edge_sdk.preprocess.crop import FaceCrop
+from edge_sdk.scoring.base import Score
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,7 @@ class Preset:
     """How to train a recipe.
 
     Attributes:
-        objective: Of embeddings; :class:`~edge_sdk.export.losses.one_class.OneClass` for a network of live images; or
-            :class:`~edge_sdk.export.losses.classification.AttackClassification`.
+        objective: What is minimised; it makes the run's task and says how a student is distilled.
         extra: Data sets that are trained on beside the user's, such as ``synthetic:60``: further people where people
             are few. Nothing is measured on them.
         filter: What is left out of all that is trained on, and of nothing that is measured on.
@@ -53,7 +52,7 @@ class Preset:
     """
 
     preprocessing: tuple[Operation, ...]
-    objective: Objective | OneClass | AttackClassification
+    objective: Objective
     steps: int
     learning_rate: float
     network: Mapping[str, float] = field(default_factory=dict)
@@ -78,14 +77,17 @@ class Preset:
             )
         if self.betas is not None and self.optimizer == "rmsprop":
             raise UsageError("betas are Adam's; rmsprop has none")
+        kind = sample_kind(self.input_shape)
+        if self.augmentation is not None and kind not in self.augmentation.kinds:
+            raise UsageError(
+                f"{type(self.augmentation).__name__} changes {' and '.join(self.augmentation.kinds)}, and this "
+                f"pre-processing gives {kind}: leave the augmentation out, or take another"
+            )
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """``(1, height, width)`` of what the pre-processing ends with."""
-        frames = [step for step in self.preprocessing if isinstance(step, Fit | Resize)]
-        if not frames:
-            raise UsageError("the pre-processing does not end with a frame of fixed size")
-        return 1, frames[-1].height, frames[-1].width
+    def input_shape(self) -> tuple[int, ...]:
+        """``(C, H, W)`` or ``(T, C)`` of what the pre-processing ends with."""
+        return input_shape(self.preprocessing)
 
 
 PARITY: Mapping[Precision, float] = {"fp32": 1e-5, "int8": 0.02, "int8-io": 0.02, "int8-sym": 0.02}
@@ -97,9 +99,10 @@ class Recipe:
     """One model.
 
     Attributes:
-        network: Builds the network from a preset's ``network`` options; maps ``(N, 1, H, W)`` in [0, 1] to unit
-            embeddings ``(N, D)``, or is an :class:`~edge_sdk.export.networks.autoencoder.Autoencoder` or a
-            :class:`~edge_sdk.export.networks.classifier.BinaryClassifier`.
+        task: ``verify``: are two samples of one person; or ``spoof``: is a sample live.
+        modality: A name of :data:`edge_sdk.modalities.MODALITIES`.
+        network: Builds the network from a preset's ``network`` options. It takes ``(N, C, H, W)`` in [0, 1], or
+            ``(N, T, C)`` of recordings.
         tiny: The same topology with a few thousand parameters, for tests.
         embedding_size: D; 0 where there are no embeddings.
         budget: Largest rise of the EER that int8 may cost, as a share (0.005 is half a percentage point).
@@ -111,10 +114,11 @@ class Recipe:
     """
 
     name: str
-    modality: Literal["signature", "face", "gait"]
-    network: Callable[..., nn.Module]
-    tiny: Callable[..., nn.Module]
-    score: AnyScore
+    task: Literal["verify", "spoof"]
+    modality: str
+    network: Callable[..., Network]
+    tiny: Callable[..., Network]
+    score: Score
     presets: Mapping[str, Preset]
     embedding_size: int = 0
     budget: float = 0.005
@@ -127,11 +131,34 @@ class Recipe:
         """The names of the network's outputs that a device computes."""
         return self.score.outputs
 
-    def inference_model(self, network: nn.Module) -> nn.Module:
-        """The layers of ``network`` that the score needs, from the image to :attr:`outputs`."""
-        if isinstance(network, Autoencoder):
-            return InferenceModel(network, self.outputs)
-        return network.on_device() if isinstance(network, BinaryClassifier) else network
+    def source(self, preset: Preset, face: FaceCrop | None = None) -> Source:
+        """What a manifest says of the samples.
+
+        Args:
+            face: How a face is cut out of a frame where the recipe does not say.
+        """
+        return modalities.get(self.modality).source(preset.preprocessing, self.face or face)
+
+    def inference_model(self, network: Network) -> nn.Module:
+        """The layers of ``network`` that the score needs, from the sample to :attr:`outputs`."""
+        return network.inference_model(self.outputs)
+
+    def training_task(self, preset: Preset, labels: Labels, samples: Sequence[Sample]) -> TrainingTask:
+        """What a training loop minimises and measures on a training set.
+
+        Args:
+            labels: Of ``samples``.
+
+        Raises:
+            DatasetError: The samples lack what is learned from.
+            UsageError: Objective and score do not go together.
+        """
+        try:
+            return preset.objective.task(
+                labels, samples, score=self.score, outputs=self.outputs, embedding_size=self.embedding_size
+            )
+        except UsageError as error:
+            raise UsageError(f"{self.name}: {error}") from error
 
     def preset(self, name: str) -> Preset:
         """Raises UsageError for an unknown preset."""

@@ -50,6 +50,7 @@ def tiny(*, width: float = 1.0) -> Dcvae:
 
 RECIPE = Recipe(
     name="dcvae",
+    task="spoof",
     modality="face",
     network=Dcvae,
     tiny=tiny,

@@ -9,6 +9,7 @@ from torch.nn import functional
 from edge_sdk import preprocess
 from edge_sdk.export.data.signatures.augmentation import SignatureAugmentation
 from edge_sdk.export.losses.metric import ContrastivePairs, MinedMetric
+from edge_sdk.export.networks.network import Network
 from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.manifest import EmbeddingDistance
 
@@ -37,7 +38,7 @@ class Fire(nn.Module):
         return torch.cat([self.narrow(x), self.wide(x)], dim=1)
 
 
-class DeepSign(nn.Module):
+class DeepSign(Network):
     """Table 3 of the paper: ``(N, 1, H, W)`` in [0, 1], ink 1, to unit embeddings ``(N, 128)``.
 
     The table's shapes are those of a 300 x 360 input.
@@ -96,6 +97,7 @@ def tiny(*, batch_norm: bool = True, width: float = 1.0) -> DeepSign:
 
 RECIPE = Recipe(
     name="deepsign",
+    task="verify",
     modality="signature",
     network=DeepSign,
     tiny=tiny,
@@ -113,8 +115,8 @@ RECIPE = Recipe(
             validate_every=100,
             patience=3,
         ),
-        # The same layers on a frame of half the side: the last feature then sees half of a signature's width instead
-        # of a quarter, which tells writers apart better, for a quarter of the work. Few writers are what limits
+        # The same layers on a frame of half the side: the last feature then covers half of a signature's width instead
+        # of a quarter, which separates writers better, for a quarter of the work. Few writers are what limits
         # accuracy, so made-up ones are trained on beside them. An hour of one core with AMX.
         "best": Preset(
             preprocessing=preprocess.INK,
@@ -145,7 +147,7 @@ RECIPE = Recipe(
             keep="last",
             validate_every=200,
         ),
-        # For the demo and tests: a look at the whole path in about a minute.
+        # For the demo and tests: the whole path in about a minute.
         "quick": Preset(
             preprocessing=preprocess.INK,
             objective=MinedMetric(writers=6, genuine=4, forged=2),

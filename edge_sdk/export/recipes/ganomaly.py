@@ -136,6 +136,7 @@ def tiny(*, width: float = 1.0) -> GANomaly:
 
 RECIPE = Recipe(
     name="ganomaly",
+    task="spoof",
     modality="face",
     network=GANomaly,
     tiny=tiny,

@@ -12,6 +12,7 @@ from edge_sdk import preprocess
 from edge_sdk.errors import UsageError
 from edge_sdk.export.data.signatures.augmentation import SignatureAugmentation
 from edge_sdk.export.losses.metric import ContrastivePairs, MinedMetric
+from edge_sdk.export.networks.network import Network
 from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.manifest import EmbeddingDistance
 
@@ -83,7 +84,7 @@ def body(width: float = 1.0) -> nn.Sequential:
     return nn.Sequential(*blocks, convolution(inputs, channels(1280), 1))
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(Network):
     """Table 2 of the DeepSign paper: ``(N, 1, H, W)`` in [0, 1], ink 1, to unit embeddings ``(N, 128)``.
 
     The table's shapes are those of a 224 x 224 input. With a frozen body it trains the paper's 721,589 parameters: 53
@@ -150,7 +151,7 @@ class MobileNetV2(nn.Module):
         spread, gather = self.adapter[0], self.adapter[2]
         assert isinstance(spread, nn.Conv2d) and isinstance(gather, nn.Conv2d)
         assert spread.bias is not None and gather.bias is not None
-        # The first of the ten channels carries 1.5 - x; the others see ink, but nobody listens to them yet.
+        # The first of the ten channels carries 1.5 - x; the others carry ink, and have no weight yet.
         nn.init.uniform_(spread.weight)
         nn.init.zeros_(spread.bias)
         spread.weight[0], spread.bias[0] = -1, 1 + OFFSET
@@ -166,6 +167,7 @@ def tiny(*, unfreeze: int = 0) -> MobileNetV2:
 
 RECIPE = Recipe(
     name="mobilenetv2",
+    task="verify",
     modality="signature",
     network=MobileNetV2,
     tiny=tiny,

@@ -66,6 +66,7 @@ def tiny(*, width: float = 1.0) -> ResVae:
 
 RECIPE = Recipe(
     name="resvae",
+    task="spoof",
     modality="face",
     network=ResVae,
     tiny=tiny,

@@ -9,6 +9,7 @@ from torch.nn import functional
 from edge_sdk import preprocess
 from edge_sdk.export.data.signatures.augmentation import SignatureAugmentation
 from edge_sdk.export.losses.metric import ContrastivePairs, MinedMetric
+from edge_sdk.export.networks.network import Network
 from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.manifest import EmbeddingDistance
 
@@ -28,7 +29,7 @@ class RowNorm(nn.Module):
         return self.norm(x.transpose(1, 2)).transpose(1, 2)
 
 
-class SigNet(nn.Module):
+class SigNet(Network):
     """Table 1 of the DeepSign paper: ``(N, 1, 155, 220)`` in [0, 1], ink 1, to unit embeddings ``(N, 128)``.
 
     What the table leaves open is as in SigNet's published Keras code: a ReLU in each convolution and in the first dense
@@ -98,6 +99,7 @@ def tiny(*, row_norm: bool = True) -> SigNet:
 
 RECIPE = Recipe(
     name="signet",
+    task="verify",
     modality="signature",
     network=SigNet,
     tiny=tiny,

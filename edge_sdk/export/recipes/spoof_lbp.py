@@ -1,16 +1,16 @@
-"""How often each local binary pattern occurs, and a weighted sum of that: live faces told from what prints look like.
+"""A weighted sum of the frequencies of local binary patterns: live faces against prints.
 
 A pattern says which of eight pixels round another are darker than it; so it stays as it is whatever the light and the
 tone curve do. That histograms of them tell faces from photographs of faces was found by Määttä, Hadid and Pietikäinen
 (2011, "Face Spoofing Detection From Single Images Using Micro-Texture Analysis"); uniform patterns are from Ojala,
 Pietikäinen and Mäenpää (2002, "Multiresolution Gray-Scale and Rotation Invariant Texture Classification with Local
 Binary Patterns"). Here patterns are counted over the whole face, for where a print has lost its detail is chance;
-neighbours are whole pixels and not points on a circle, so that comparisons are exact on any engine; and the verdict is
+neighbours are whole pixels and not points on a circle, so that comparisons are exact on any engine; and the decision is
 linear, and not a support vector machine's: 117 numbers are learned, too few to learn a day's light.
 
 `best` learns all attacks that it is given; `recorded` only those that were before a camera: rendered ones teach
 little of these, and ``spoof_lite``'s preset `rendered` is an expert of them. Fused by ``--fusion lowest``, a picture
-is as live as the stricter of the two says. What they reach is in ``docs/results/liveness.md``.
+is as live as the lower of the two scores. What they reach is in ``docs/results/liveness.md``.
 
 On a device all is three convolutions, exact in float32, and in int8 but for the weights of the sum: 17.2 million
 multiply-adds a frame. Either preset takes a minute of a core.
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -89,21 +90,22 @@ class SpoofLbp(BinaryClassifier):
         super().__init__(nn.Sequential(Patterns(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), standard), count, dropout=0.0)
 
     @torch.no_grad()
-    def on_device(self) -> nn.Module:
+    def inference_model(self, outputs: Sequence[str]) -> nn.Module:
         """A copy that adds up the patterns' weights pixel by pixel, so that nothing as small as a share is rounded."""
+        del outputs  # there is one
         twin = copy.deepcopy(self)
         patterns, _, _, standard = twin.features.children()
-        verdict = twin.classifier[1]
+        linear = twin.classifier[1]
         assert isinstance(standard, nn.BatchNorm1d)
-        assert isinstance(verdict, nn.Linear)
+        assert isinstance(linear, nn.Linear)
         assert standard.running_mean is not None
         assert standard.running_var is not None
-        weights = verdict.weight / (standard.running_var + standard.eps).sqrt()
+        weights = linear.weight / (standard.running_var + standard.eps).sqrt()
         largest = weights.abs().max().clamp(min=torch.finfo(weights.dtype).tiny)
         weigh, total = nn.Conv2d(weights.shape[1], 1, 1, bias=False), nn.Linear(1, 1)
         weigh.weight.copy_((weights / largest)[:, :, None, None])
         total.weight.copy_(largest)
-        total.bias.copy_(verdict.bias - weights @ standard.running_mean)
+        total.bias.copy_(linear.bias - weights @ standard.running_mean)
         twin.features = nn.Sequential(patterns, weigh, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         twin.classifier = nn.Sequential(total)
         return twin.train(self.training)
@@ -128,6 +130,7 @@ def _preset(attacks: Origin | None = None) -> Preset:
 
 RECIPE = Recipe(
     name="spoof_lbp",
+    task="spoof",
     modality="face",
     network=SpoofLbp,
     tiny=SpoofLbp,

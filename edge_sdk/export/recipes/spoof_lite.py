@@ -1,11 +1,11 @@
-"""A small net that has seen attacks: a bag of textures, trained on live faces and their imitations.
+"""A small network of local textures, trained on live faces and on presentation attacks.
 
-One-class nets see no attack before they meet one, and are weak for that; this one knows the species it was shown, and
-may know no other. So their scores can be fused, which is why it takes ``ganomaly``'s very input.
+One-class networks learn no attacks, and are weak for that; this one learns the species in its training data, and may
+detect no other. So their scores can be fused, which is why it takes ``ganomaly``'s very input.
 
 What is new at another place, on another day, is where the light comes from; what a print or a screen does to the finest
-detail is not. So no layer is told how bright a place is, and the verdict is the mean of what patches of 41 pixels look
-like, wherever they lie. The layers between are MobileNet's (Howard et al., 2017, "MobileNets: Efficient Convolutional
+detail is not. So no layer gets the mean brightness, and the decision is a function of the mean over all patches of 41
+pixels, wherever they lie. The layers between are MobileNet's (Howard et al., 2017, "MobileNets: Efficient Convolutional
 Neural Networks for Mobile Vision Applications", section 3.1); their number and widths are ours.
 
 `best` learns all attacks that it is given. Recorded and rendered ones teach little of each other, and a net as this one
@@ -18,6 +18,7 @@ they reach on faces is in ``docs/results/liveness.md``.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -93,8 +94,9 @@ class SpoofLite(BinaryClassifier):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
 
-    def on_device(self) -> nn.Module:
+    def inference_model(self, outputs: Sequence[str]) -> nn.Module:
         """A copy whose first layer loses nothing to int8."""
+        del outputs  # there is one
         twin = copy.deepcopy(self)
         details, *others = twin.features.children()
         assert isinstance(details, Details)
@@ -125,6 +127,7 @@ def _preset(steps: int, *, attacks: Origin | None = None, width: float = 1.0) ->
 
 RECIPE = Recipe(
     name="spoof_lite",
+    task="spoof",
     modality="face",
     network=SpoofLite,
     tiny=tiny,

@@ -28,11 +28,11 @@ from edge_sdk.export.recipes import Recipe
 from edge_sdk.export.reproduction.protocols import ALL, Protocol, Training, by_dataset
 from edge_sdk.export.reproduction.scores import SINGLE, Comparison, Scorer, TestScores, artifacts, joined
 from edge_sdk.export.training import loop
-from edge_sdk.export.training.run import Run
-from edge_sdk.manifest import AccuracyDifference, EmbeddingDistance
+from edge_sdk.export.training.run import TrainingRun
+from edge_sdk.manifest import AccuracyDifference
 
 Say = Callable[[str], None]
-Column = Sequence[tuple[Training, Run]]
+Column = Sequence[tuple[Training, TrainingRun]]
 """All trainings of a table with one model and preset."""
 
 CHECKPOINT_STEPS = 100
@@ -82,7 +82,7 @@ class Row:
         steps: Of the training.
         measurements: By comparison; the one with a single reference and skilled forgeries is always there. It has the
             points ``best_accuracy`` and ``best_balanced_accuracy`` where one threshold stands behind all its scores.
-        drift: What int8 costs against fp32.
+        accuracy: What int8 costs against fp32.
     """
 
     test: str
@@ -91,7 +91,7 @@ class Row:
     steps: int
     artifact: str
     measurements: tuple[Measurement, ...]
-    drift: AccuracyDifference | None
+    accuracy: AccuracyDifference | None
 
     def of(self, comparison: Comparison) -> Measurement | None:
         """One of the measurements; ``None`` if the signatures were too few for it."""
@@ -124,7 +124,7 @@ def reproduce(protocol: Protocol, request: Request, say: Say = print) -> tuple[R
     rows: list[Row] = []
     for column in columns:
         for number, (one, run) in enumerate(column, start=1):
-            say(f"{_label(run)}: training {number} of {len(column)}, {one.name}, {run.total} steps")
+            say(f"{_label(run)}: training {number} of {len(column)}, {one.name}, {run.preset.steps} steps")
             loop.train(run)
         rows += _kept_rows(protocol, column, data, request, say)
     tests = [*by_dataset(data), ALL]
@@ -134,7 +134,7 @@ def reproduce(protocol: Protocol, request: Request, say: Say = print) -> tuple[R
 def _budgeted(model: str, preset_name: str, protocol: Protocol, request: Request) -> Recipe:
     """The recipe with this preset only, which takes the table's steps and keeps the last weights."""
     chosen = recipes.get(model)
-    if not isinstance(chosen.score, EmbeddingDistance):
+    if not chosen.embedding_size:
         raise UsageError(f"{model} does not compare embeddings; leave it out of --models")
     preset = chosen.preset(preset_name)
     steps = request.steps or min(protocol.steps, preset.steps)
@@ -149,13 +149,14 @@ def _starts_from_weights(chosen: Recipe, request: Request) -> bool:
     if request.weights is None:
         return False
     ((_, preset),) = chosen.presets.items()
-    return hasattr((chosen.tiny if request.tiny else chosen.network)(**preset.network), "load_pretrained")
+    network = (chosen.tiny if request.tiny else chosen.network)(**preset.network)
+    return network.pretrained_on is not None
 
 
-def _run(one: Training, chosen: Recipe, data: Dataset, request: Request) -> Run:
+def _run(one: Training, chosen: Recipe, data: Dataset, request: Request) -> TrainingRun:
     ((preset_name, preset),) = chosen.presets.items()
     pretrained: dict[str, Any] = {"weights": request.weights} if _starts_from_weights(chosen, request) else {}
-    return Run(
+    return TrainingRun(
         recipe=chosen,
         preset_name=preset_name,
         folder=request.out / "runs" / f"{one.name}-{chosen.name}-{preset_name}-{preset.steps}",
@@ -171,7 +172,7 @@ def _run(one: Training, chosen: Recipe, data: Dataset, request: Request) -> Run:
 def _kept_rows(protocol: Protocol, column: Column, data: Dataset, request: Request, say: Say) -> tuple[Row, ...]:
     """The rows of a column, from disk if nothing behind them has changed."""
     run = column[0][1]
-    path = request.out / "measured" / f"{protocol.name}-{run.recipe.name}-{run.preset_name}-{run.total}.json"
+    path = request.out / "measured" / f"{protocol.name}-{run.recipe.name}-{run.preset_name}-{run.preset.steps}.json"
     key = _key(column, data, request)
     try:
         kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
@@ -215,21 +216,21 @@ def _rows(protocol: Protocol, column: Column, data: Dataset, request: Request, s
             test=test,
             model=run.recipe.name,
             preset=run.preset_name,
-            steps=run.total,
+            steps=run.preset.steps,
             artifact=artifact,
             measurements=tuple(
                 measure(scores, test, *kind, points=tested.thresholds if kind == SINGLE else {})
                 for kind, scores in tested.scores.items()
             ),
-            drift=_drift(test, pooled[test, "fp32"], tested, run.recipe) if artifact == "int8" else None,
+            accuracy=_accuracy(test, pooled[test, "fp32"], tested, run.recipe) if artifact == "int8" else None,
         )
         for (test, artifact), tested in pooled.items()
     ]
 
 
-def _drift(test: str, expected: TestScores, found: TestScores, chosen: Recipe) -> AccuracyDifference:
+def _accuracy(test: str, expected: TestScores, found: TestScores, chosen: Recipe) -> AccuracyDifference:
     return guardrail.compare(expected.scores[SINGLE], found.scores[SINGLE], data=test, budget=chosen.budget)
 
 
-def _label(run: Run) -> str:
+def _label(run: TrainingRun) -> str:
     return f"{run.recipe.name} ({run.preset_name})"

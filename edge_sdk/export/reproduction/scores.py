@@ -18,7 +18,7 @@ from edge_sdk.export.formats.float_onnx import to_onnx
 from edge_sdk.export.formats.inference import Embeddings, embed
 from edge_sdk.export.training import checkpoint
 from edge_sdk.export.training.finished import calibration_images
-from edge_sdk.export.training.run import Run
+from edge_sdk.export.training.run import TrainingRun
 from edge_sdk.manifest import EmbeddingDistance
 
 Comparison = tuple[Forgeries, int]
@@ -50,7 +50,7 @@ def joined(parts: Sequence[TestScores]) -> TestScores:
     return TestScores(scores, parts[0].thresholds if alike else {})
 
 
-def artifacts(run: Run) -> dict[str, bytes]:
+def artifacts(run: TrainingRun) -> dict[str, bytes]:
     """The kept weights as ONNX: ``fp32``, and ``int8`` calibrated on images of training people."""
     network = run.network()
     checkpoint.load_network(run.folder / "best.safetensors", network)
@@ -68,7 +68,7 @@ class Scorer:
     """
 
     model: bytes
-    run: Run
+    run: TrainingRun
     top: int | None = None
 
     def test(self, people: Dataset, thresholds: Mapping[str, float]) -> TestScores:

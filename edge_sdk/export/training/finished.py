@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from edge_sdk.errors import TrainingError, UsageError
 from edge_sdk.export import recipes
-from edge_sdk.export.data.cache import prepared
+from edge_sdk.export.data.cache import expanded, prepared
 from edge_sdk.export.data.load import load
+from edge_sdk.export.data.people import datasets_of, unknown_person
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.data.splits import Split
-from edge_sdk.export.networks.pretrained import Pretrainable
+from edge_sdk.export.networks.network import Network
 from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.export.training import checkpoint
-from edge_sdk.manifest import EmbeddingDistance
+from edge_sdk.export.training.records import RunRecord
 
 CALIBRATION_IMAGES = 128
 
@@ -35,18 +32,18 @@ class FinishedRun:
         network: With the weights that the run kept.
         data: The people of all groups of ``split``.
         steps: Optimiser steps behind the weights, those of the run that this one continues among them.
-        described: The run's ``run.json``.
+        record: The run's ``run.json``; None of a run that is made of others.
         pretrained_on: The data set behind the weights that training started from, if any.
     """
 
     recipe: Recipe
     preset_name: str
-    network: nn.Module
+    network: Network
     data: Dataset
     split: Split
     seed: int
     steps: int
-    described: Mapping[str, Any] = field(default_factory=dict)
+    record: RunRecord | None = None
     pretrained_on: str | None = None
 
     @classmethod
@@ -57,127 +54,127 @@ class FinishedRun:
             TrainingError, DatasetError: The run is incomplete, or its weights are of another network.
             UsageError: There is no such recipe.
         """
-        described = describe(run)
-        chosen, network, facts = read_network(run, described)
+        record = RunRecord.read(run)
+        kept = KeptWeights.read(run, record)
         return cls(
-            recipe=chosen,
-            preset_name=described["preset"],
-            network=network,
-            data=load(*described["data"]),
+            recipe=kept.recipe,
+            preset_name=record.preset,
+            network=kept.network,
+            data=load(*record.data),
             split=Split.read(run / "split.json"),
-            seed=int(described["seed"]),
-            steps=int(facts["step"]) + steps_before(described),
-            described=described,
-            pretrained_on=pretrained_on(network, facts),
+            seed=record.seed,
+            steps=kept.step + record.steps_before,
+            record=record,
+            pretrained_on=kept.pretrained_on,
         )
 
     @property
     def preset(self) -> Preset:
+        """The recipe's, as it is registered."""
         return self.recipe.preset(self.preset_name)
 
     @property
     def data_names(self) -> tuple[str, ...]:
         """The data sets that were trained on, here, before, or by the teachers, sorted."""
         extra = {specification.partition(":")[0] for specification in self.preset.extra}
-        taught = {person.partition("/")[0] for person in second_hand(self.described)}
+        second_hand = datasets_of(self.record.second_hand) if self.record else frozenset[str]()
         before = {self.pretrained_on} if self.pretrained_on else set()
-        return tuple(sorted({sample.dataset for sample in self.data.samples} | extra | taught | before))
+        return tuple(sorted({sample.dataset for sample in self.data.samples} | extra | second_hand | before))
+
+    @property
+    def own_data(self) -> frozenset[str]:
+        """The user's own folders among :attr:`data_names`."""
+        return self.data.own | (self.record.all_own_data if self.record else frozenset())
 
     @property
     def teachers(self) -> tuple[str, ...]:
         """What a distilled run learned from, such as ``deepsign (best) 0123456789abcdef``."""
-        named = (f"{one['recipe']} ({one['preset']}) {one['weights'][:16]}" for one in teachers_behind(self.described))
-        return tuple(dict.fromkeys(named))
+        records = self.record.teachers if self.record else ()
+        return tuple(dict.fromkeys(f"{one.recipe} ({one.preset}) {one.weights[:16]}" for one in records))
 
     @property
     def quantisation_aware(self) -> int:
         """How many of ``steps`` the last run took with int8 simulated."""
-        return self.steps - steps_before(self.described) if self.described.get("quantisation_aware") else 0
+        return self.steps - self.record.steps_before if self.record and self.record.quantisation_aware else 0
 
     def people(self, role: str) -> Dataset:
         """The people of one group of the split."""
         return self.data.select(getattr(self.split, role))
 
     def calibration_images(self) -> NDArray[np.float32]:
-        """``float32 (N, 1, H, W)``: images of training people, drawn by the seed."""
+        """Samples of training people, drawn by the seed: ``float32 (N, C, H, W)`` or ``(N, T, C)``."""
         return calibration_images(self.people("train"), self.preset, self.seed)
 
 
+@dataclass(frozen=True)
+class KeptWeights:
+    """The network of a run with the weights that it kept.
+
+    Attributes:
+        step: Of the run, at which they were kept.
+        pretrained_on: The data set behind the weights that training started from, if any.
+    """
+
+    recipe: Recipe
+    network: Network
+    step: int
+    pretrained_on: str | None
+
+    @classmethod
+    def read(cls, run: Path, record: RunRecord) -> KeptWeights:
+        """Read a run's folder.
+
+        Raises:
+            TrainingError: There are no weights, or they are of another network.
+            UsageError: There is no such recipe.
+        """
+        chosen = recipes.get(record.recipe)
+        build = chosen.tiny if record.tiny else chosen.network
+        network = build(**chosen.preset(record.preset).network)
+        facts = checkpoint.load_network(run / "best.safetensors", network)
+        return cls(chosen, network, int(facts["step"]), network.pretrained_on if facts.get("weights") else None)
+
+
 def calibration_images(train: Dataset, preset: Preset, seed: int) -> NDArray[np.float32]:
-    """``float32 (N, 1, H, W)``: images of training people, drawn by the seed."""
+    """Samples of training people, drawn by the seed: ``float32 (N, C, H, W)`` or ``(N, T, C)``."""
     count = min(CALIBRATION_IMAGES, len(train.samples))
     chosen = np.sort(np.random.default_rng(seed).choice(len(train.samples), count, replace=False))
-    images = prepared([train.samples[i] for i in chosen], preset.preprocessing)
-    return images[:, None].astype(np.float32) / np.float32(255)
+    return expanded(prepared([train.samples[i] for i in chosen], preset.preprocessing))
 
 
-def describe(run: Path) -> dict[str, Any]:
-    """What a run was asked for: its ``run.json``. Raises TrainingError if there is none."""
-    path = run / "run.json"
-    try:
-        described = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise TrainingError(f"{path} describes no training run: {error}") from error
-    assert isinstance(described, dict)
-    return described
+@dataclass(frozen=True)
+class Learned:
+    """Everyone that weights were learned from.
 
-
-def second_hand(described: Mapping[str, Any]) -> frozenset[str]:
-    """Everyone a run has learned from through its teachers or the run that it continues."""
-    return frozenset(person for source in _sources(described) for person in source["people"])
-
-
-def learned_from(described: Mapping[str, Any], before: str | None) -> frozenset[str]:
-    """Everyone a run has learned from; whoever is behind the pretrained weights of ``before`` has no known names."""
-    extra = recipes.get(described["recipe"]).preset(described["preset"]).extra
-    people = {*described["train"], *(load(*extra).subjects if extra else ()), *second_hand(described)}
-    return frozenset(people | ({f"{before}/unknown"} if before else set()))
-
-
-def teachers_behind(described: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The facts of a run's teachers, and of those of the run that it continues."""
-    return [teacher for source in _sources(described) for teacher in source["teachers"]]
-
-
-def steps_before(described: Mapping[str, Any]) -> int:
-    """Optimiser steps behind the weights that a run started from."""
-    return int((described.get("quantisation_aware") or {}).get("before", 0))
-
-
-def _sources(described: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [described[key] for key in ("distillation", "quantisation_aware") if described.get(key)]
-
-
-def pretrained_on(network: nn.Module, facts: Mapping[str, Any]) -> str | None:
-    """The data set behind the weights that a run started from, by the facts noted with its own weights."""
-    return network.pretrained_on if facts.get("weights") and isinstance(network, Pretrainable) else None
-
-
-def read_network(run: Path, described: Mapping[str, Any]) -> tuple[Recipe, nn.Module, dict[str, Any]]:
-    """The recipe of a run, the network with the weights that it kept, and the facts noted with them.
-
-    Raises:
-        TrainingError: There are no weights, or they are of another network.
-        UsageError: There is no such recipe.
+    Attributes:
+        people: Here, before, or by teachers; whoever is behind pretrained weights has no known name.
+        own_data: The data sets among theirs that are a user's own folders.
     """
-    chosen = recipes.get(described["recipe"])
-    build = chosen.tiny if described["tiny"] else chosen.network
-    network = build(**chosen.preset(described["preset"]).network)
-    facts = checkpoint.load_network(run / "best.safetensors", network)
-    return chosen, network, facts
+
+    people: frozenset[str]
+    own_data: frozenset[str]
+
+    @classmethod
+    def of(cls, record: RunRecord, pretrained_on: str | None) -> Learned:
+        """Of a run."""
+        preset = recipes.get(record.recipe).preset(record.preset)
+        extra = load(*preset.extra) if preset.extra else Dataset("", ())
+        unknown = {unknown_person(pretrained_on)} if pretrained_on else set()
+        people = frozenset({*record.train, *extra.subjects, *record.second_hand, *unknown})
+        return cls(people, record.all_own_data | extra.own)
+
+
+def require_finished(run: Path, record: RunRecord) -> None:
+    """Raises TrainingError unless a run has taken all of its steps, or was stopped early by its patience."""
+    _, facts = checkpoint.load(run / "last.safetensors")
+    state: dict[str, Any] = facts["state"]
+    if state["step"] < record.steps and (record.patience is None or state["stale"] < record.patience):
+        raise TrainingError(
+            f"{run} is unfinished, at step {state['step']} of {record.steps}: give its own command again first"
+        )
 
 
 def require_embeddings(chosen: Recipe) -> None:
     """Raises UsageError if a recipe does not compare embeddings."""
-    if not isinstance(chosen.score, EmbeddingDistance):
+    if not chosen.embedding_size:
         raise UsageError(f"{chosen.name} does not compare embeddings, which students of embeddings and --qat need")
-
-
-def require_finished(run: Path, described: Mapping[str, Any]) -> None:
-    """Raises TrainingError if a run has steps left."""
-    _, facts = checkpoint.load(run / "last.safetensors")
-    state, patience = facts["state"], described["settings"]["patience"]
-    if state["step"] < described["steps"] and state["stale"] < (math.inf if patience is None else patience):
-        raise TrainingError(
-            f"{run} is unfinished, at step {state['step']} of {described['steps']}: give its own command again first"
-        )

@@ -1,59 +1,80 @@
-"""What a training loop may learn from beside its labels: the seam between the loop and, say, a teacher."""
+"""Where a run can be extended: what steps learn from beside their labels, and what a run continues."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
+from torch import nn
 
 from edge_sdk.export.data.samples import Dataset, Indices
-from edge_sdk.export.training.progress import Progress
+from edge_sdk.export.losses.task import StepTarget
+from edge_sdk.export.networks.network import Network
+from edge_sdk.export.recipes import Preset, Recipe
+from edge_sdk.export.training.progress import ProgressDisplay
+from edge_sdk.export.training.records import ContinuationRecord, DistillationRecord
 
-if TYPE_CHECKING:
-    from edge_sdk.export.recipes import Preset, Recipe
-    from edge_sdk.export.training.run import Run
-
-
-class Lesson(Protocol):
-    """What one step learns from."""
-
-    @property
-    def images(self) -> NDArray[np.uint8] | None:
-        """``(B + U, H, W)``: the batch's images, changed at random, then images without labels.
-
-        None where a step's images are those that it has without a guide.
-        """
-        ...
-
-    def loss(self, made: Any, objective: torch.Tensor) -> torch.Tensor:
-        """What the step minimises.
-
-        Args:
-            made: What the network, in training mode, made of the images: embeddings ``(B + U, D)`` or a record.
-            objective: The loss of the recipe's objective, of the first B.
-        """
-        ...
+StepTargets = Callable[[Indices, np.random.Generator], StepTarget]
+"""Makes the target of a batch, given as indices of the training set, and of a step's randomness."""
 
 
-Lessons = Callable[[Indices, np.random.Generator], Lesson]
-"""Makes the lesson of a batch, given as indices of the training set, and of a step's randomness."""
+@dataclass(frozen=True)
+class Student:
+    """What a hook gets to know of a run.
+
+    Attributes:
+        folder: Of the run; a hook may keep files there.
+        learned: All that the run trains on.
+    """
+
+    folder: Path
+    recipe: Recipe
+    preset: Preset
+    seed: int
+    learned: Dataset
 
 
-class Guide(Protocol):
-    """Makes a run's lessons."""
+class TrainingHook(Protocol):
+    """Gives a run's steps something to learn from beside their labels, such as teachers."""
 
     def require(self, recipe: Recipe, preset: Preset) -> None:
-        """Raises UsageError where it has nothing to teach such a student."""
+        """Raises UsageError where it has nothing to offer to such a network."""
         ...
 
-    def facts(self) -> dict[str, Any]:
-        """What a resumed run must agree on, as JSON gives it back (lists, no tuples)."""
+    def record(self) -> DistillationRecord:
+        """What a resumed run must agree on."""
         ...
 
-    def prepare(self, run: Run, learned: Dataset, fabric: Fabric, progress: Progress) -> Lessons:
-        """Get ready, once for each process, to teach the images of ``learned``, which is all the run trains on."""
+    def prepare(self, student: Student, fabric: Fabric, progress: ProgressDisplay) -> StepTargets:
+        """Get ready, once for each process, for the samples of ``student.learned``."""
+        ...
+
+
+class Continuation(Protocol):
+    """The finished run that a run starts from, and what it changes."""
+
+    def require(self, recipe: str, preset: str, *, tiny: bool) -> None:
+        """Raises UsageError unless the finished run is of this recipe and preset."""
+        ...
+
+    def preset(self, preset: Preset) -> Preset:
+        """The preset of the run that continues."""
+        ...
+
+    def record(self) -> ContinuationRecord:
+        """What a resumed run must agree on."""
+        ...
+
+    def start(self) -> Network:
+        """A network with the weights to start from."""
+        ...
+
+    def simulation(
+        self, preset: Preset, train: Dataset, validation: Dataset, seed: int
+    ) -> Callable[[nn.Module], nn.Module]:
+        """What gives a network of this run, whatever its weights, another forward pass."""
         ...

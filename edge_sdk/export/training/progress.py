@@ -17,12 +17,12 @@ PLAIN_SECONDS = 15.0
 """Least time between two plain lines of one task."""
 
 
-class Task:
+class ProgressBar:
     """One bar."""
 
-    def __init__(self, owner: Progress, label: str, total: int, done: int) -> None:
+    def __init__(self, owner: ProgressDisplay, label: str, total: int, done: int) -> None:
         self._owner, self._label, self._total, self._done = owner, label, total, done
-        self._spoke = time.monotonic()
+        self._printed = time.monotonic()
         self._bar = owner.bars.add_task(label, total=total, completed=done, note="") if owner.bars else None
 
     def update(self, done: int, note: str = "") -> None:
@@ -30,8 +30,8 @@ class Task:
         self._done = done
         if self._bar is not None and self._owner.bars:
             self._owner.bars.update(self._bar, completed=done, note=note)
-        elif time.monotonic() - self._spoke >= PLAIN_SECONDS:
-            self._spoke = time.monotonic()
+        elif time.monotonic() - self._printed >= PLAIN_SECONDS:
+            self._printed = time.monotonic()
             self._owner.say(f"{self._label}: {done}/{self._total}  {note}".rstrip())
 
     def finish(self) -> None:
@@ -40,7 +40,7 @@ class Task:
             self._owner.bars.remove_task(self._bar)
 
 
-class Progress:
+class ProgressDisplay:
     """Shows tasks on standard error; ``quiet`` shows nothing."""
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -55,16 +55,16 @@ class Progress:
         terminal = sys.stderr.isatty() and not quiet
         console = rich.console.Console(stderr=True)
         self.bars = rich.progress.Progress(*columns, console=console) if terminal else None
-        self._reported: dict[str, Task] = {}
+        self._reported: dict[str, ProgressBar] = {}
 
-    def task(self, label: str, total: int, done: int = 0) -> Task:
+    def bar(self, label: str, total: int, done: int = 0) -> ProgressBar:
         """Start a bar of ``total`` units."""
-        return Task(self, label, total, done)
+        return ProgressBar(self, label, total, done)
 
     def report(self, label: str, done: int, total: int) -> None:
-        """Show work that tells of itself: its bar comes with the first report and goes when all is done."""
+        """Show work by its reports alone: the bar comes with the first one and goes when all is done."""
         if label not in self._reported:
-            self._reported[label] = self.task(label, total)
+            self._reported[label] = self.bar(label, total)
         self._reported[label].update(done)
         if done >= total:
             self._reported.pop(label).finish()

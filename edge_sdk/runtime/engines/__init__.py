@@ -1,6 +1,6 @@
 """Inference engines: one protocol, one table, one file each.
 
-An engine runs one artifact. Everything around it (hashing, pre-processing, scores) is the same for all, so an engine
+An engine runs one model file. Everything around it (hashing, pre-processing, scores) is the same for all, so an engine
 is only asked to turn named float arrays into named float arrays and to raise nothing but ``EngineError``. To add one,
 write a module with ``load(model: bytes, *, threads: int) -> Engine`` that imports its vendor's package at the top, and
 give it a row in :data:`ENGINES`.
@@ -37,7 +37,7 @@ class TensorInfo:
 
 
 class Engine(Protocol):
-    """A loaded artifact."""
+    """A loaded model."""
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
@@ -51,7 +51,7 @@ class Engine(Protocol):
         """Compute all outputs; every failure is an ``EngineError``."""
 
     def close(self) -> None:
-        """Free the artifact; :meth:`run` raises afterwards. Closing twice is harmless."""
+        """Free the model; :meth:`run` raises afterwards. Closing twice is harmless."""
 
 
 class _Module(Protocol):
@@ -61,13 +61,13 @@ class _Module(Protocol):
 @dataclass(frozen=True)
 class _Row:
     module: str
-    artifacts: tuple[str, ...]  # ids that the engine runs, best first
+    variants: tuple[str, ...]  # ids that the engine runs, best first
     packages: tuple[str, ...]  # any of them will do
     extra: str  # of edge-sdk, that installs the package
     elsewhere: str = ""  # where the package comes another way, and which
     devices: tuple[str, ...] = ()  # patterns of files in DEVICES; one must be there
     oldest: int = 0  # major version of the first package that "auto" takes
-    saturating: tuple[str, ...] = ()  # artifacts that it refuses where int8 kernels saturate (device.int8_saturates)
+    saturating: tuple[str, ...] = ()  # variants that it refuses where int8 kernels saturate (device.int8_saturates)
 
 
 _ONNX = ("int8.onnx", "fp32.onnx")
@@ -92,9 +92,9 @@ ENGINES: dict[str, _Row] = {
 }
 
 
-def artifacts(engine: str) -> tuple[str, ...]:
-    """Ids of the artifacts that an engine runs, best first; ``UsageError`` if there is no such engine."""
-    return _row(engine).artifacts
+def variants(engine: str) -> tuple[str, ...]:
+    """Ids of the variants that an engine runs, best first; ``UsageError`` if there is no such engine."""
+    return _row(engine).variants
 
 
 def missing(*engines: str) -> MissingEngineError:
@@ -105,9 +105,9 @@ def missing(*engines: str) -> MissingEngineError:
     return MissingEngineError('" or "'.join(engines), *extras, elsewhere=elsewhere)
 
 
-def usable(engine: str, artifact: str) -> bool:
-    """Whether ``"auto"`` may give an artifact to an engine here: the package, the device and the processor suffice."""
-    inexact = artifact in _row(engine).saturating and device.int8_saturates()
+def usable(engine: str, variant: str) -> bool:
+    """Whether ``"auto"`` may give a variant to an engine here: the package, the device and the processor suffice."""
+    inexact = variant in _row(engine).saturating and device.int8_saturates()
     return installed(engine) and has_device(engine) and not inexact
 
 
@@ -135,11 +135,11 @@ def version(engine: str) -> str:
 
 
 def load_engine(name: str, model: bytes, format: str, *, threads: int = 1) -> Engine:  # noqa: A002 - the manifest's word
-    """Load an artifact. To choose an engine first, see :mod:`edge_sdk.runtime.selection`.
+    """Load a model. To choose an engine first, see :mod:`edge_sdk.runtime.selection`.
 
     Args:
         name: A key of :data:`ENGINES`.
-        model: The artifact's bytes, already checked against the manifest.
+        model: Its bytes, already checked against the manifest.
         format: ``"onnx"`` or ``"tflite"``.
         threads: Threads inside one operator.
 
@@ -151,8 +151,8 @@ def load_engine(name: str, model: bytes, format: str, *, threads: int = 1) -> En
     if threads < 1:
         raise UsageError(f"threads must be at least 1, not {threads}")
     row = _row(name)
-    if not any(artifact.endswith(f".{format}") for artifact in row.artifacts):
-        raise UsageError(f'engine "{name}" does not run {format} artifacts')
+    if not any(variant.endswith(f".{format}") for variant in row.variants):
+        raise UsageError(f'engine "{name}" does not run {format} models')
     try:
         module = cast("_Module", importlib.import_module(row.module))
     except ImportError as exc:

@@ -29,7 +29,7 @@ class OnnxRuntimeEngine:
 
     def __init__(self, model: bytes, threads: int) -> None:
         try:
-            self._session: ort.InferenceSession | None = _session(model, threads)
+            self._session: ort.InferenceSession | None = open_session(model, threads)
         except Exception as exc:  # its exceptions have no common root
             raise EngineError(f"ONNX Runtime refuses the model: {exc}") from exc
         self.inputs = tuple(_info(tensor) for tensor in self._session.get_inputs())
@@ -57,16 +57,31 @@ def load(model: bytes, *, threads: int) -> OnnxRuntimeEngine:
     return OnnxRuntimeEngine(model, threads)
 
 
-def _session(model: bytes, threads: int) -> ort.InferenceSession:
-    """Open a session whose int8 kernels are exact.
+def open_session(model: bytes, threads: int, *, profile: str = "") -> ort.InferenceSession:
+    """Open a session whose int8 kernels are exact; ``profile`` is the beginning of the file that a profile goes into.
 
-    Where the fast ones saturate, exact ones are asked for. Nowhere else: VNNI's are exact already, and ONNX Runtime
+    Where the fast kernels saturate, exact ones are asked for. Nowhere else: VNNI's are exact already, and ONNX Runtime
     would swap them all the same, for 1.8 times the processor time (DeepSign int8, one thread, ONNX Runtime 1.31.1).
     """
+
+    def opened(*switches: str) -> ort.InferenceSession:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        options.log_severity_level = 4  # failures are raised, not also printed
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if profile:
+            options.enable_profiling = True
+            options.profile_file_prefix = profile
+        for switch in switches:
+            options.add_session_config_entry(switch, "1")
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
     if not device.int8_saturates():
-        return _opened(model, threads)
+        return opened()
     try:
-        return _opened(model, threads, _EXACT)
+        return opened(_EXACT)
     except Exception as exc:  # its exceptions have no common root
         if _SHARED not in str(exc):
             raise
@@ -74,19 +89,7 @@ def _session(model: bytes, threads: int) -> ort.InferenceSession:
             "ONNX Runtime has no exact int8 kernels for a model whose layers share a weight: it runs with int8 weights "
             "and values but float arithmetic, which is as exact and slower; exporting the model again mends it"
         )
-        return _opened(model, threads, _IN_FLOAT)
-
-
-def _opened(model: bytes, threads: int, *switches: str) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 4  # failures are raised, not also printed
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    for switch in switches:
-        options.add_session_config_entry(switch, "1")
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return opened(_IN_FLOAT)
 
 
 def _info(tensor: ort.NodeArg) -> TensorInfo:

@@ -1,4 +1,4 @@
-"""Which nodes of a graph run where, for engines that tell: a second, instrumented run, never the one that is timed."""
+"""Which nodes of a graph run where, for engines that report it: a second run with profiling, never the timed one."""
 
 from __future__ import annotations
 
@@ -30,29 +30,24 @@ _Event = tuple[str, str, str, float | None]  # node, kind, where, time in any un
 
 
 def placement(engine: str, model: bytes, inputs: Tensors, *, threads: int) -> tuple[NodePlacement, ...] | None:
-    """Return kinds of nodes with the kernels that ran them, the most time first; None if the engine does not tell.
+    """Return kinds of nodes with the kernels that ran them, the most time first; None if the engine does not report it.
 
     These are the nodes after the engine's own fusions. ``EngineError`` if the instrumented run fails.
     """
-    tell = _PLACEMENT_READERS.get(engine)
-    if tell is None:
+    read = _PLACEMENT_READERS.get(engine)
+    if read is None:
         return None
     try:
         importlib.import_module(ENGINES[engine].module)  # it opts out of telemetry before the vendor's import
-        return _grouped(tell(model, inputs, threads))
+        return _grouped(read(model, inputs, threads))
     except Exception as exc:  # the vendors' exceptions have no common root
-        raise EngineError(f"{engine} failed while telling its nodes: {exc}") from exc
+        raise EngineError(f"{engine} failed while reporting its nodes: {exc}") from exc
 
 
 def _onnxruntime(model: bytes, inputs: Tensors, threads: int) -> list[_Event]:
-    ort = importlib.import_module("onnxruntime")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 4
-    options.enable_profiling = True
+    engine = importlib.import_module(ENGINES["onnxruntime"].module)
     with tempfile.TemporaryDirectory() as folder:
-        options.profile_file_prefix = str(Path(folder) / "nodes")
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = engine.open_session(model, threads, profile=str(Path(folder) / "nodes"))
         for _ in range(_PASSES):
             session.run(None, inputs)
         trace = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))

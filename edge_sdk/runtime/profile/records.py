@@ -77,7 +77,7 @@ class MeasuredJob(_Record, frozen=True, kw_only=True, tag="measured"):
         first_per_s: Calls per second in the first such part.
         last_per_s: And in the last: a device that gets hot gets slower.
         peak_bytes: Most memory resident until the last warm call, with Python, numpy and OpenCV.
-        nodes: Which kinds of nodes ran where; None where the engine does not tell.
+        nodes: Which kinds of nodes ran where; None where the engine does not report it.
         curve: (ms, share of calls not above it) of the total.
         moments: The run cut into slices.
     """

@@ -159,7 +159,7 @@ def _nodes(report: ProfileReport) -> Iterable[object]:
     for run, measured in _measured(report):
         yield element("h3", run.job.label)
         if measured.nodes is None:
-            yield _note(f"{UNAVAILABLE}: the engine does not tell")
+            yield _note(f"{UNAVAILABLE}: the engine does not report it")
             continue
         shares = [UNAVAILABLE if n.share is None else f"{100 * n.share:.1f} %" for n in measured.nodes]
         rows = [(n.kind, n.where, str(n.count), share) for n, share in zip(measured.nodes, shares, strict=True)]

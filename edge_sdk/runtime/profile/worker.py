@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk import images, modalities, preprocess
+from edge_sdk import modalities
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EdgeSdkError, EngineError
 from edge_sdk.results import SpoofResult, VerifyResult
@@ -146,7 +146,7 @@ def _nodes(bundle: Bundle, job: Job, picture: bytes) -> tuple[NodePlacement, ...
     graphs, found = bundle.read_graphs(job.variant), list[NodePlacement]()
     try:
         model = Model(bundle, choice, threads=job.threads)
-        tensors = model.run(preprocess.apply(bundle.manifest.preprocessing, images.load(picture))[None])
+        tensors = model.run_every_graph(_prepared(bundle, picture))
         model.close()
         for name, inputs in model.graph_inputs(tensors).items():
             nodes = placement(job.engine, graphs[name], inputs, threads=job.threads)
@@ -157,6 +157,11 @@ def _nodes(bundle: Bundle, job: Job, picture: bytes) -> tuple[NodePlacement, ...
         _LOG.warning("nodes: %s", exc)
         return None
     return tuple(found)
+
+
+def _prepared(bundle: Bundle, sample: bytes) -> NDArray[np.float32]:
+    modality = modalities.get(bundle.manifest.modality)
+    return modality.prepare(bundle.manifest.preprocessing, modality.decode(sample)).tensor[None]
 
 
 def main(argument: str) -> None:

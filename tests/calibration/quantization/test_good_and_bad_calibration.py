@@ -32,8 +32,8 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def judged(model):
-    """The drift of an int8 model on made-up writers."""
+def difference(model):
+    """What an int8 model adds to the equal error rate on made-up writers."""
     images = signatures(range(100, 100 + WRITERS), EACH)
     people = np.repeat(np.arange(WRITERS), EACH)
 
@@ -47,13 +47,13 @@ def judged(model):
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
-def test_signatures_pass_and_noise_is_stopped(model, judged, symmetric):
+def test_signatures_pass_and_noise_is_stopped(model, difference, symmetric):
     good = signatures(range(900, 908), 2)  # other writers
     # What a forgotten lamp or a closed shutter gives: hardly anything, so every real activation is clipped.
     noise = (0.02 * np.random.default_rng(0).random((8, *good.shape[1:]))).astype(np.float32)
-    passed = judged(quantize(model, good, symmetric=symmetric))
+    passed = difference(quantize(model, good, symmetric=symmetric))
     guardrail.enforce([passed])
-    failed = judged(quantize(model, noise, symmetric=symmetric))
+    failed = difference(quantize(model, noise, symmetric=symmetric))
     with pytest.raises(GuardrailError, match=r"(?s)upper 90 %.*made-up writers.*fail"):
         guardrail.enforce([failed])
     assert passed.budget == failed.budget

@@ -165,16 +165,16 @@ def test_the_end_of_the_graph_stays_float(model, samples):
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
-def test_a_verdict_and_the_pooling_before_it_stay_float(samples, symmetric):
+def test_a_decision_layer_and_the_pooling_before_it_stay_float(samples, symmetric):
     """One value has no others to make up for its rounding; a layer to many is int8, as ``dense`` above."""
     net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1)).eval()
     proto = onnx.load_from_string(q.quantize(exported(net, "logit"), samples, symmetric=symmetric))
     producers = {name: n for n in proto.graph.node for name in n.output}
     constants = {tensor.name: tensor for tensor in proto.graph.initializer}
-    verdict = producers["logit"]
-    assert verdict.op_type == "Gemm"
-    assert constants[verdict.input[1]].data_type == onnx.TensorProto.FLOAT
-    node, behind = producers[verdict.input[0]], []
+    decision = producers["logit"]
+    assert decision.op_type == "Gemm"
+    assert constants[decision.input[1]].data_type == onnx.TensorProto.FLOAT
+    node, behind = producers[decision.input[0]], []
     while node.op_type != "DequantizeLinear" and node.op_type != "Conv":
         behind.append(node.op_type)
         node = producers[node.input[0]]
@@ -219,15 +219,15 @@ def test_provenance_digests_values_and_shape(samples):
     assert q.provenance(samples.reshape(12, 1, 64, 48), data="s", method="minmax", seed=3).digest != first.digest
 
 
-def test_one_observation_makes_every_artifact(model, samples):
-    """Equal bytes to quantising from scratch, whatever was made from the observation before."""
-    observed = collect_statistics(model, samples)
+def test_one_pass_makes_every_artifact(model, samples):
+    """Equal bytes to quantising from scratch, whatever was made from the statistics before."""
+    statistics = collect_statistics(model, samples)
     for method in ("mse", "minmax"):
         for symmetric in (True, False):
             expected = q.quantize(model, samples, method=method, symmetric=symmetric)
-            assert q.quantize(observed, method=method, symmetric=symmetric) == expected
+            assert q.quantize(statistics, method=method, symmetric=symmetric) == expected
     with pytest.raises(UsageError, match="calibration samples"):
-        q.quantize(observed, samples)
+        q.quantize(statistics, samples)
     with pytest.raises(UsageError, match="calibration samples"):
         q.quantize(model)
 
@@ -236,22 +236,22 @@ def test_ranges_hold_what_the_float_model_computed(model, samples):
     """Against all tensors of all samples at once, from ONNX's own reference implementation."""
     from onnx.reference import ReferenceEvaluator
 
-    observed = collect_statistics(model, samples)
-    proto = onnx.load_from_string(observed.model)
+    statistics = collect_statistics(model, samples)
+    proto = onnx.load_from_string(statistics.model)
     names = [name for node in proto.graph.node if node.op_type in {"Conv", "Relu", "Gemm"} for name in node.output]
     del proto.graph.output[:]
     proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     values = ReferenceEvaluator(proto).run(names, {"image": samples})
-    ranges = observed.ranges("minmax", "affine")
+    ranges = statistics.ranges("minmax", "affine")
     for name, value in zip(names, values, strict=True):
         assert ranges[name] == pytest.approx((min(value.min(), 0), max(value.max(), 0)), abs=1e-4)
     assert ranges["image"] == (0, samples.max())
 
 
 def test_a_layer_and_its_activation_function_are_one(model, samples):
-    observed = collect_statistics(model, samples)
-    nodes = {node.name: node for node in onnx.load_from_string(observed.model).graph.node}
-    for name, layer in observed.layers.items():
+    statistics = collect_statistics(model, samples)
+    nodes = {node.name: node for node in onnx.load_from_string(statistics.model).graph.node}
+    for name, layer in statistics.layers.items():
         kinds = [nodes[part].op_type for part in layer]
         assert layer[0] == name
         assert kinds in (["Conv", "Relu"], ["Gemm"])

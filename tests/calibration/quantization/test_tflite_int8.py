@@ -1,4 +1,4 @@
-"""int8 TFLite: close to float, ranges as seen, the right parts integer, and files that old boards can read."""
+"""int8 TFLite: close to float, ranges of all values, the right parts integer, and files that old boards can read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FLOAT, INT8, INT32 = schema.TensorType.FLOAT32, schema.TensorType.INT8, schema.T
 
 
 @pytest.fixture(scope="module")
-def seen(tflite_models) -> TfliteStatistics:
+def statistics(tflite_models) -> TfliteStatistics:
     return TfliteStatistics(tflite_models.fp32, tflite_models.samples)
 
 
@@ -50,15 +50,15 @@ def operators(model: bytes) -> list[tuple[str, set[int]]]:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("io", ["float", "int8"])
-def test_int8_is_smaller_and_close(tflite_models, seen, method, io) -> None:
-    int8 = seen.quantize(method=method, io=io)
+def test_int8_is_smaller_and_close(tflite_models, statistics, method, io) -> None:
+    int8 = statistics.quantize(method=method, io=io)
     assert len(int8) < 0.65 * len(tflite_models.fp32)  # a toy net: names and scales weigh more than they will
     assert cosine(run(int8, tflite_models.samples), tflite_models.expected).min() > 0.99
     tflite_versions.require_old_boards(int8)
 
 
-def test_the_same_arguments_give_the_same_bytes(tflite_models, seen) -> None:
-    assert quantize(tflite_models.fp32, tflite_models.samples.copy()) == tflite_models.int8 == seen.quantize()
+def test_the_same_arguments_give_the_same_bytes(tflite_models, statistics) -> None:
+    assert quantize(tflite_models.fp32, tflite_models.samples.copy()) == tflite_models.int8 == statistics.quantize()
 
 
 def test_the_end_of_the_graph_stays_float(tflite_models) -> None:
@@ -72,7 +72,7 @@ def test_the_end_of_the_graph_stays_float(tflite_models) -> None:
     np.testing.assert_allclose(lengths, 1, atol=1e-5)
 
 
-def test_a_verdict_and_the_pooling_before_it_stay_float() -> None:
+def test_a_decision_layer_and_the_pooling_before_it_stay_float() -> None:
     pytest.importorskip("litert_torch", reason="converting to TFLite needs edge-sdk[tflite-export]")
     with torch.random.fork_rng():
         torch.manual_seed(1)
@@ -90,7 +90,7 @@ def test_a_verdict_and_the_pooling_before_it_stay_float() -> None:
     assert all(FLOAT not in types for _, types in operators(integer))
 
 
-def test_integers_of_a_verdict_end_where_no_threshold_lies() -> None:
+def test_integers_of_a_logit_end_where_no_threshold_lies() -> None:
     pytest.importorskip("litert_torch", reason="converting to TFLite needs edge-sdk[tflite-export]")
     network = nn.Sequential(nn.Conv2d(1, 1, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 1)).eval()
     with torch.no_grad():
@@ -98,11 +98,11 @@ def test_integers_of_a_verdict_end_where_no_threshold_lies() -> None:
             layer.weight.fill_(weight)
             layer.bias.fill_(bias)
     samples = np.linspace(0, 1, 31, dtype=np.float32)[:, None, None, None] * np.ones((1, 1, 4, 6), np.float32)
-    observed = TfliteStatistics(to_tflite(network, (1, 4, 6)), samples)
-    before = observed.quantize()
-    logits = run(observed.quantize(io="int8"), samples)[:, 0]
-    assert observed.quantize() == before
-    assert [high for _, high in observed._ranges("minmax").values()][-1] > 29  # kept as they were seen
+    statistics = TfliteStatistics(to_tflite(network, (1, 4, 6)), samples)
+    before = statistics.quantize()
+    logits = run(statistics.quantize(io="int8"), samples)[:, 0]
+    assert statistics.quantize() == before
+    assert [high for _, high in statistics._ranges("minmax").values()][-1] > 29  # kept as they were statistics
     wanted = np.linspace(-30, 30, 31).clip(-LOGIT_LIMIT, LOGIT_LIMIT)
     np.testing.assert_allclose(logits, wanted, atol=60 / 255 + 16 / 255)  # half a step in, half a step out, and more
     assert logits.min() == pytest.approx(-LOGIT_LIMIT, abs=0.1)
@@ -144,12 +144,12 @@ def test_ranges_hold_all_that_was_seen_and_not_an_average_of_it(tflite_models) -
     assert zero_point == -128  # the range starts at 0
 
 
-def test_layers_can_be_kept_float(tflite_models, seen) -> None:
-    kept = seen.quantize(keep_float=["conv_2d_1"])
+def test_layers_can_be_kept_float(tflite_models, statistics) -> None:
+    kept = statistics.quantize(keep_float=["conv_2d_1"])
     convolutions = [types for kind, types in operators(kept) if kind in {"CONV_2D", "DEPTHWISE_CONV_2D"}]
     assert sorted(types == {FLOAT} for types in convolutions) == [False] * (len(convolutions) - 1) + [True]
     assert cosine(run(kept, tflite_models.samples), tflite_models.expected).min() > 0.99
-    none = seen.quantize(keep_float=["CONV_2D", "FULLY_CONNECTED"])
+    none = statistics.quantize(keep_float=["CONV_2D", "FULLY_CONNECTED"])
     assert {INT8} not in [types for kind, types in operators(none) if kind in {"CONV_2D", "FULLY_CONNECTED"}]
 
 
@@ -211,9 +211,9 @@ def test_an_operator_that_cannot_be_integer_is_named() -> None:
     "arguments",
     [{"method": "guess"}, {"keep_float": ["nonesuch"]}, {"keep_float": ["conv_2d_0"], "io": "int8"}],
 )
-def test_impossible_requests_are_usage_errors(seen, arguments) -> None:
+def test_impossible_requests_are_usage_errors(statistics, arguments) -> None:
     with pytest.raises(UsageError):
-        seen.quantize(**arguments)
+        statistics.quantize(**arguments)
 
 
 @pytest.mark.parametrize("damage", ["none", "integers", "nan", "shape"])

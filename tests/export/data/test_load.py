@@ -73,7 +73,7 @@ def made_up(**subjects_of: int) -> Dataset:
     return Dataset(
         "made-up",
         tuple(
-            Sample(name, f"{name}/{i}", genuine, Path("none.png"))
+            Sample(name, f"{name}/{i}", genuine, Path("none.png"), modality="signature")
             for name, count in subjects_of.items()
             for i in range(count)
             for genuine in (True, False)

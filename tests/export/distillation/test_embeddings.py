@@ -24,15 +24,20 @@ from edge_sdk.export.data.signatures.augmentation import SignatureAugmentation, 
 from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
 from edge_sdk.export.data.splits import Split, split_subjects
 from edge_sdk.export.distillation import teachers
-from edge_sdk.export.distillation.embeddings import Distillation, Lessons, aligned, principal, relational
-from edge_sdk.export.distillation.hook import Teaching
-from edge_sdk.export.distillation.teachers import Answers, Teacher, ask_all
+from edge_sdk.export.distillation.embeddings import EmbeddingTargets, principal
+from edge_sdk.export.distillation.hook import DistillationHook
+from edge_sdk.export.distillation.teachers import EmbeddingCache, Teacher, embed_all
+from edge_sdk.export.losses.distillation import EmbeddingDistillation, aligned, relational
+from edge_sdk.export.networks.network import Network
 from edge_sdk.export.training import checkpoint
 from edge_sdk.export.training.finished import FinishedRun
+from edge_sdk.export.training.hooks import Student
 from edge_sdk.export.training.loop import train
-from edge_sdk.export.training.progress import Progress
-from edge_sdk.export.training.run import Run
+from edge_sdk.export.training.progress import ProgressDisplay
+from edge_sdk.export.training.run import TrainingRun
 from edge_sdk.preprocess import INK, apply
+
+from ..interruption import train_until
 
 DATA = load("synthetic:6")
 TRAIN, VALIDATION = split_subjects(DATA, (0.5, 0.5))
@@ -51,7 +56,7 @@ def units(*shape: int, seed: int = 0) -> np.ndarray:
 def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a miniature that was trained for a few steps."""
     folder = tmp_path_factory.mktemp("teacher") / "run"
-    run = Run(
+    run = TrainingRun(
         recipes.get("deepsign"),
         "quick",
         folder,
@@ -73,16 +78,17 @@ def teacher(taught: Path) -> Teacher:
 
 
 @pytest.fixture
-def student(tmp_path: Path) -> Run:
+def student(tmp_path: Path) -> TrainingRun:
     """A miniature with other first weights than the teacher's, without guide."""
     base = recipes.get("deepsign")
     chosen = replace(base, presets={"quick": replace(base.preset("quick"), validate_every=3, average=0.0, keep="last")})
     data = DATA.select(TRAIN), DATA.select(VALIDATION)
-    return Run(chosen, "quick", tmp_path / "run", *data, ("synthetic:6",), steps=6, tiny=True)
+    return TrainingRun(chosen, "quick", tmp_path / "run", *data, ("synthetic:6",), steps=6, tiny=True)
 
 
-def lessons(run: Run, teaching: Teaching) -> Lessons:
-    return teaching.prepare(run, run.train, Fabric(accelerator="cpu", devices=1), Progress(quiet=True))
+def targets(run: TrainingRun, hook: DistillationHook) -> EmbeddingTargets:
+    student = Student(run.folder, run.recipe, run.preset, run.seed, run.train)
+    return hook.prepare(student, Fabric(accelerator="cpu", devices=1), ProgressDisplay(quiet=True))
 
 
 def test_the_relational_loss_pair_by_pair() -> None:
@@ -162,7 +168,7 @@ class Patches(torch.nn.Module):
         return torch.nn.functional.normalize(self.matrix(10 * ink).float(), dim=1)
 
 
-def test_a_student_comes_closer_to_its_teacher_than_without(student: Run) -> None:
+def test_a_student_comes_closer_to_its_teacher_than_without(student: TrainingRun) -> None:
     preset = replace(student.preset, schedule="constant", learning_rate=0.03, network={}, augmentation=None)
     learner = replace(student.recipe, tiny=Patches, presets={"quick": preset})
     torch.manual_seed(3)
@@ -171,15 +177,17 @@ def test_a_student_comes_closer_to_its_teacher_than_without(student: Run) -> Non
         network.matrix.weight *= torch.logspace(1, -1, 30)
     teacher = Teacher(learner, "quick", network, "0" * 64, frozenset())
     alone = replace(student, recipe=learner, folder=student.folder.with_name("alone"), steps=24)
-    guided = replace(alone, folder=student.folder, guide=Teaching((teacher,), SPLIT, Distillation(labels=0.1)))
-    images = torch.from_numpy(cache.prepared(student.train.samples, INK)[:, None] / np.float32(255))
+    guided = replace(
+        alone, folder=student.folder, hook=DistillationHook((teacher,), SPLIT, EmbeddingDistillation(labels=0.1))
+    )
+    images = torch.from_numpy(cache.prepared(student.train.samples, INK) / np.float32(255))
 
     @torch.no_grad()
     def distances(network: torch.nn.Module) -> tuple[float, float]:
         found, told = network(images), teacher.network(images)
         return relational(found, told).item(), aligned(found, told).item()
 
-    def trained(run: Run) -> torch.nn.Module:
+    def trained(run: TrainingRun) -> torch.nn.Module:
         network = run.network()
         checkpoint.load_network(train(run, quiet=True).checkpoint, network)
         return network
@@ -189,63 +197,67 @@ def test_a_student_comes_closer_to_its_teacher_than_without(student: Run) -> Non
     assert all(taught < 0.5 * min(other) for taught, *other in zip(with_teacher, fresh, without, strict=True))
 
 
-def test_an_interrupted_run_takes_the_steps_it_would_have_taken(student: Run, teacher: Teacher, tmp_path: Path) -> None:
-    guided = replace(student, guide=Teaching((teacher,), SPLIT, Distillation(views=2)))
+def test_an_interrupted_run_takes_the_steps_it_would_have_taken(
+    student: TrainingRun, teacher: Teacher, tmp_path: Path
+) -> None:
+    guided = replace(student, hook=DistillationHook((teacher,), SPLIT, EmbeddingDistillation(views=2)))
     halved = replace(guided, folder=tmp_path / "halved")
     train(guided, quiet=True)
-    train(replace(halved, steps=3), quiet=True)
+    train_until(halved, 3)
     train(halved, quiet=True)
     whole, resumed = (checkpoint.load(run.folder / "last.safetensors")[0] for run in (guided, halved))
     assert all(torch.allclose(whole[name].float(), resumed[name].float(), atol=1e-6) for name in whole)
 
 
 def test_answers_are_asked_for_once_and_go_on_after_a_kill(
-    student: Run, teacher: Teacher, monkeypatch: pytest.MonkeyPatch
+    student: TrainingRun, teacher: Teacher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(teachers, "CHUNK", 16)
-    ask: Callable[..., np.ndarray] = Answers._ask
+    ask: Callable[..., np.ndarray] = EmbeddingCache._compute
     asked: list[tuple[int, int]] = []
 
-    def counted(self: Answers, network: torch.nn.Module, images: np.ndarray, numbers: range, view: int) -> np.ndarray:
+    def counted(
+        self: EmbeddingCache, network: torch.nn.Module, images: np.ndarray, numbers: range, view: int
+    ) -> np.ndarray:
         if len(asked) == 5:
             asked.clear()
             raise KeyboardInterrupt
         asked.append((view, numbers[0]))
         return ask(self, network, images, numbers, view)
 
-    monkeypatch.setattr(Answers, "_ask", counted)
-    teaching = Teaching((teacher,), SPLIT, Distillation(views=2))
+    monkeypatch.setattr(EmbeddingCache, "_compute", counted)
+    teaching = DistillationHook((teacher,), SPLIT, EmbeddingDistillation(views=2))
     with pytest.raises(KeyboardInterrupt):
-        lessons(student, teaching)
-    resumed = lessons(student, teaching)
+        targets(student, teaching)
+    resumed = targets(student, teaching)
     assert asked == [(1, 16), (1, 32), (1, 48)]  # 60 images are four chunks
-    assert np.array_equal(lessons(student, teaching).answers, resumed.answers)
+    assert np.array_equal(targets(student, teaching).embeddings, resumed.embeddings)
     assert len(asked) == 3
-    monkeypatch.setattr(Answers, "_ask", ask)
-    elsewhere = lessons(replace(student, folder=student.folder.with_name("elsewhere")), teaching)
-    assert np.array_equal(elsewhere.answers, resumed.answers)
+    monkeypatch.setattr(EmbeddingCache, "_compute", ask)
+    elsewhere = targets(replace(student, folder=student.folder.with_name("elsewhere")), teaching)
+    assert np.array_equal(elsewhere.embeddings, resumed.embeddings)
     assert np.array_equal(elsewhere.basis, resumed.basis)
 
 
-def test_a_teacher_sees_its_own_picture_in_the_students_view(student: Run) -> None:
+def test_a_teacher_sees_its_own_picture_in_the_students_view(student: TrainingRun) -> None:
     base = recipes.get("deepsign")
     torch.manual_seed(0)
     network = base.tiny(batch_norm=False).eval()
     other = Teacher(base, "paper", network, "0" * 64, frozenset())  # 300 x 360 pixels, where the student has 150 x 180
     few = replace(student, train=Dataset("few", student.train.samples[:4]))
-    made = lessons(few, Teaching((other,), SPLIT, Distillation(views=2)))
+    made = targets(few, DistillationHook((other,), SPLIT, EmbeddingDistillation(views=2)))
     pictures = cache.prepared(few.train.samples, base.preset("paper").preprocessing)
     for image in range(4):
         for view in range(2):
-            seen = made.views(pictures[image], image, int(made.writers[image]), view)
-            assert seen.shape == (300, 360)
+            seen = made.views(pictures[image], image, int(made.persons[image]), view)
+            assert seen.shape == (1, 300, 360)
             with torch.no_grad():
-                expected = network(torch.from_numpy(seen[None, None] / np.float32(255)))[0]
-            assert np.allclose(made.answers[image, view], expected, atol=1e-4)
-    assert made(np.array([0, 1]), np.random.default_rng(0)).images.shape == (2, 150, 180)
+                expected = network(torch.from_numpy(seen[None] / np.float32(255)))[0]
+            assert np.allclose(made.embeddings[image, view], expected, atol=1e-4)
+    assert made(np.array([0, 1]), np.random.default_rng(0)).images.shape == (2, 1, 150, 180)
 
 
-class Told(torch.nn.Module):
+class ByBrightness(Network):
     """Embeds a picture by its mean and a direction: enough to tell teachers apart."""
 
     def __init__(self, size: int) -> None:
@@ -257,61 +269,63 @@ class Told(torch.nn.Module):
         return torch.nn.functional.normalize(self.direction + 8 * x.mean(dim=(1, 2, 3))[:, None] * ones, dim=1)
 
 
-def test_an_ensemble_has_the_mean_of_the_similarities(student: Run, tmp_path: Path) -> None:
+def test_an_ensemble_has_the_mean_of_the_similarities(student: TrainingRun, tmp_path: Path) -> None:
     base = recipes.get("deepsign")
-    ensemble = [Teacher(base, "quick", Told(size), str(size) * 64, frozenset()) for size in (5, 3)]
+    ensemble = [Teacher(base, "quick", ByBrightness(size), str(size) * 64, frozenset()) for size in (5, 3)]
     samples = student.train.samples[:3]
     fabric = Fabric(accelerator="cpu", devices=1)
-    answers = Answers(tmp_path, samples, np.zeros(3, np.int64), Views(SignatureAugmentation(), 0, 2), fabric)
-    single = [ask_all([one], answers, Progress(quiet=True)) for one in ensemble]
-    both = ask_all(ensemble, answers, Progress(quiet=True))
+    answers = EmbeddingCache(tmp_path, samples, np.zeros(3, np.int64), Views(SignatureAugmentation(), 0, 2), fabric)
+    single = [embed_all([one], answers, ProgressDisplay(quiet=True)) for one in ensemble]
+    both = embed_all(ensemble, answers, ProgressDisplay(quiet=True))
     assert both.shape == (3, 2, 8)
     for view in range(2):
         mean = sum(one[:, view] @ one[:, view].T for one in single) / 2
         assert np.allclose(both[:, view] @ both[:, view].T, mean, atol=1e-6)
-    made = lessons(student, Teaching(tuple(ensemble), SPLIT, Distillation(views=2)))
+    made = targets(student, DistillationHook(tuple(ensemble), SPLIT, EmbeddingDistillation(views=2)))
     target = made(np.arange(4), np.random.default_rng(0)).target
     assert target.shape == (4, 128)
     assert torch.allclose(target.norm(dim=1), torch.ones(4))
 
 
-def test_a_step_shows_each_writer_in_one_view(student: Run, teacher: Teacher) -> None:
-    made = lessons(student, Teaching((teacher,), SPLIT, Distillation(views=3)))
+def test_a_step_shows_each_writer_in_one_view(student: TrainingRun, teacher: Teacher) -> None:
+    made = targets(student, DistillationHook((teacher,), SPLIT, EmbeddingDistillation(views=3)))
     rng = np.random.default_rng(0)
-    indices = np.arange(len(made.writers))
+    indices = np.arange(len(made.persons))
     seen: set[tuple[int, int]] = set()
     for _ in range(4):
-        lesson = made(indices, rng)
+        target = made(indices, rng)
         for writer in range(3):
-            mine = np.flatnonzero(made.writers == writer)
-            fits = [view for view in range(3) if np.array_equal(lesson.teacher[mine].numpy(), made.answers[mine, view])]
+            mine = np.flatnonzero(made.persons == writer)
+            fits = [
+                view for view in range(3) if np.array_equal(target.teacher[mine].numpy(), made.embeddings[mine, view])
+            ]
             assert len(fits) == 1
             shown = [made.views(made.images[i], int(i), writer, fits[0]) for i in mine[:3]]
-            assert np.array_equal(lesson.images[mine[:3]], np.stack(shown))
+            assert np.array_equal(target.images[mine[:3]], np.stack(shown))
             seen.add((writer, fits[0]))
     assert len(seen) > 3
 
 
 def test_pictures_without_labels_take_part_in_the_teachers_terms_alone(
-    student: Run, teacher: Teacher, tmp_path: Path, signer: Callable[..., np.ndarray]
+    student: TrainingRun, teacher: Teacher, tmp_path: Path, signer: Callable[..., np.ndarray]
 ) -> None:
     (tmp_path / "scans" / "deeper").mkdir(parents=True)
     for k, name in enumerate(("a.png", "b.png", "deeper/c.png")):
         cv2.imwrite(str(tmp_path / "scans" / name), signer(k))
     (tmp_path / "scans" / "notes.txt").write_text("no picture")
-    pictures = load_unlabeled(str(tmp_path / "scans"))
+    pictures = load_unlabeled(str(tmp_path / "scans"), modality="signature")
     assert [sample.subject for sample in pictures.samples] == ["scans/unknown"] * 3
-    teaching = Teaching((teacher,), SPLIT, Distillation(views=2, unlabeled=2), pictures)
-    made = lessons(student, teaching)
-    lesson = made(np.array([0, 1, 2]), np.random.default_rng(0))
-    assert len(lesson.images) == 5
+    teaching = DistillationHook((teacher,), SPLIT, EmbeddingDistillation(views=2, unlabeled=2), pictures)
+    made = targets(student, teaching)
+    target = made(np.array([0, 1, 2]), np.random.default_rng(0))
+    assert len(target.images) == 5
     assert made.labelled == 60
-    assert len(set(made.writers[60:].tolist())) == 3  # nobody knows whether two are of one person
+    assert len(set(made.persons[60:].tolist())) == 3  # nobody knows whether two are of one person
     embeddings = torch.from_numpy(units(5, 128))
     objective = torch.tensor(0.7)
-    expected = 0.7 + 10 * relational(embeddings, lesson.teacher) + aligned(embeddings, lesson.target)
-    assert lesson.loss(embeddings, objective).item() == pytest.approx(expected.item(), rel=1e-5)
-    outcome = train(replace(student, steps=2, guide=teaching), quiet=True)
+    expected = 0.7 + 10 * relational(embeddings, target.teacher) + aligned(embeddings, target.target)
+    assert target.loss(embeddings, objective).item() == pytest.approx(expected.item(), rel=1e-5)
+    outcome = train(replace(student, steps=2, hook=teaching), quiet=True)
     assert checkpoint.load(outcome.checkpoint.with_name("last.safetensors"))[0]["bank"].shape == (60, 128)
     described = json.loads((student.folder / "run.json").read_text())
     assert described["train"] == list(TRAIN)
@@ -319,35 +333,35 @@ def test_pictures_without_labels_take_part_in_the_teachers_terms_alone(
 
 
 def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="no pictures"):
-        load_unlabeled(str(tmp_path))
+    with pytest.raises(DatasetError, match="no samples"):
+        load_unlabeled(str(tmp_path), modality="signature")
     with pytest.raises(DatasetError, match="no such folder"):
-        load_unlabeled(str(tmp_path / "none"))
+        load_unlabeled(str(tmp_path / "none"), modality="signature")
 
 
 def test_a_data_set_can_be_unlabeled() -> None:
-    assert load_unlabeled("synthetic:2@5").samples == load("synthetic:2@5").samples
+    assert load_unlabeled("synthetic:2@5", modality="signature").samples == load("synthetic:2@5").samples
 
 
 @pytest.mark.parametrize("role", ["validation", "thresholds", "guardrail", "test"])
 def test_whoever_measures_the_student_has_not_taught_it(role: str, teacher: Teacher) -> None:
     groups = dict.fromkeys(("validation", "thresholds", "guardrail", "test"), ()) | {role: TRAIN[:1]}
     with pytest.raises(TrainingError, match=f"{TRAIN[0]}, who are {role}"):
-        Teaching((teacher,), Split(train=TRAIN[1:], **groups))
+        DistillationHook((teacher,), Split(train=TRAIN[1:], **groups))
     stranger = replace(teacher, people=frozenset())
     with pytest.raises(TrainingError, match="unlabeled"):
-        Teaching((stranger,), Split(train=TRAIN[1:], **groups), unlabeled=DATA)
+        DistillationHook((stranger,), Split(train=TRAIN[1:], **groups), unlabeled=DATA)
 
 
-def test_what_a_teachers_teacher_saw_counts_too(student: Run, teacher: Teacher) -> None:
+def test_what_a_teachers_teacher_saw_counts_too(student: TrainingRun, teacher: Teacher) -> None:
     old = replace(teacher, people=frozenset({"cedar/1"}))
-    train(replace(student, steps=1, guide=Teaching((old,), SPLIT, Distillation(views=1))), quiet=True)
+    train(replace(student, steps=1, hook=DistillationHook((old,), SPLIT, EmbeddingDistillation(views=1))), quiet=True)
     assert Teacher.read(student.folder).people == {"cedar/1", *TRAIN}
 
 
-def test_a_distilled_run_is_read_as_any_other_and_names_its_teachers(student: Run, teacher: Teacher) -> None:
+def test_a_distilled_run_is_read_as_any_other_and_names_its_teachers(student: TrainingRun, teacher: Teacher) -> None:
     old = replace(teacher, people=frozenset({"cedar/1"}))
-    train(replace(student, steps=1, guide=Teaching((old,), SPLIT, Distillation(views=1))), quiet=True)
+    train(replace(student, steps=1, hook=DistillationHook((old,), SPLIT, EmbeddingDistillation(views=1))), quiet=True)
     SPLIT.write(student.folder / "split.json")
     trained = FinishedRun.read(student.folder)
     assert trained.teachers == (f"deepsign (quick) {teacher.weights[:16]}",)
@@ -366,16 +380,16 @@ def test_a_teacher_needs_a_run_weights_and_a_known_recipe(taught: Path, tmp_path
         Teacher.read(tmp_path)
 
 
-def test_a_folder_of_another_teacher_or_of_none_is_refused(student: Run, teacher: Teacher) -> None:
-    guided = replace(student, steps=1, guide=Teaching((teacher,), SPLIT, Distillation(views=1)))
+def test_a_folder_of_another_teacher_or_of_none_is_refused(student: TrainingRun, teacher: Teacher) -> None:
+    guided = replace(student, steps=1, hook=DistillationHook((teacher,), SPLIT, EmbeddingDistillation(views=1)))
     train(guided, quiet=True)
     for guide in (
         None,
-        Teaching((replace(teacher, weights="0" * 64),), SPLIT, Distillation(views=1)),
-        Teaching((teacher,), SPLIT, Distillation(views=2)),
+        DistillationHook((replace(teacher, weights="0" * 64),), SPLIT, EmbeddingDistillation(views=1)),
+        DistillationHook((teacher,), SPLIT, EmbeddingDistillation(views=2)),
     ):
         with pytest.raises(TrainingError, match="distillation"):
-            train(replace(guided, guide=guide), quiet=True)
+            train(replace(guided, hook=guide), quiet=True)
 
 
 @pytest.mark.parametrize(
@@ -390,9 +404,9 @@ def test_a_folder_of_another_teacher_or_of_none_is_refused(student: Run, teacher
 )
 def test_settings_that_teach_nothing_are_wrong_usage(settings: dict[str, float]) -> None:
     with pytest.raises(UsageError):
-        Distillation(**settings)
+        EmbeddingDistillation(**settings)
 
 
 def test_no_teacher_is_wrong_usage() -> None:
     with pytest.raises(UsageError, match="teacher"):
-        Teaching((), SPLIT)
+        DistillationHook((), SPLIT)

@@ -21,21 +21,24 @@ from edge_sdk.export import recipes
 from edge_sdk.export.data import cache
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.data.splits import Split
-from edge_sdk.export.distillation.embeddings import Distillation
-from edge_sdk.export.distillation.hook import Method, Teaching, method
-from edge_sdk.export.distillation.online import (
+from edge_sdk.export.distillation.hook import DistillationHook, distillation_settings
+from edge_sdk.export.distillation.online import online_target
+from edge_sdk.export.distillation.teachers import Teacher
+from edge_sdk.export.losses.distillation import (
+    EmbeddingDistillation,
     LogitDistillation,
     ReconstructionDistillation,
-    online_teachers,
-    relations,
+    centred_relations,
     soft_loss,
 )
-from edge_sdk.export.distillation.teachers import Teacher
+from edge_sdk.export.losses.task import Distillation
 from edge_sdk.export.networks.classifier import BinaryClassifier
 from edge_sdk.export.networks.memory_format import batch
 from edge_sdk.export.training import checkpoint
 from edge_sdk.export.training.loop import train
-from edge_sdk.export.training.run import Run
+from edge_sdk.export.training.run import TrainingRun
+
+from ..interruption import train_until
 
 STUDENTS = {"ganomaly_lite": ReconstructionDistillation, "spoof_lite": LogitDistillation}
 FABRIC = Fabric(accelerator="cpu", devices=1)
@@ -54,7 +57,7 @@ def teacher_of(student: str, *, seed: int = 9) -> Teacher:
     return miniature({"ganomaly_lite": "ganomaly"}.get(student, student), seed=seed)
 
 
-def a_run(name: str, faces: Dataset, folder: Path, **preset: object) -> Run:
+def a_run(name: str, faces: Dataset, folder: Path, **preset: object) -> TrainingRun:
     """Six steps of a miniature, validated every third."""
     base = recipes.get(name)
     objective = base.preset("best").objective
@@ -62,14 +65,14 @@ def a_run(name: str, faces: Dataset, folder: Path, **preset: object) -> Run:
     settings = {"objective": objective, "average": 0.0, "keep": "last", "validate_every": 3, "schedule": "constant"}
     chosen = replace(base, presets={"best": replace(base.preset("best"), **settings | preset)})
     data = faces.select(faces.subjects[:3]), faces.select(faces.subjects[3:])
-    return Run(chosen, "best", folder, *data, steps=6, tiny=True)
+    return TrainingRun(chosen, "best", folder, *data, steps=6, tiny=True)
 
 
-def split_of(run: Run) -> Split:
+def split_of(run: TrainingRun) -> Split:
     return Split(run.train.subjects, run.validation.subjects, (), (), ())
 
 
-def images(run: Run) -> torch.Tensor:
+def images(run: TrainingRun) -> torch.Tensor:
     return batch(cache.prepared(run.train.samples, run.preset.preprocessing), torch.device("cpu"))
 
 
@@ -86,9 +89,9 @@ def test_relations_pair_by_pair() -> None:
 
     pairs = [(i, j) for i in range(4) for j in range(4) if i != j]
     expected = sum((cosine(student, i, j) - cosine(teacher, i, j)) ** 2 for i, j in pairs) / len(pairs)
-    assert relations(torch.from_numpy(student), torch.from_numpy(teacher)).item() == pytest.approx(expected)
+    assert centred_relations(torch.from_numpy(student), torch.from_numpy(teacher)).item() == pytest.approx(expected)
     scaled = torch.from_numpy(student * 7 - 20)
-    assert relations(scaled, torch.from_numpy(student)).item() == pytest.approx(0, abs=1e-9)
+    assert centred_relations(scaled, torch.from_numpy(student)).item() == pytest.approx(0, abs=1e-9)
 
 
 def test_soft_verdicts_image_by_image() -> None:
@@ -107,32 +110,32 @@ def test_imitation_term_by_term() -> None:
     student, x = miniature("ganomaly_lite", seed=3).network.train(), torch.rand(3, 1, 128, 128)
     made = student(x)
     settings = ReconstructionDistillation(reconstruction=7, relation=5, features=3, labels=0.5)
-    lesson = online_teachers(settings, teachers, FABRIC)
-    assert lesson.images is None  # the loop's own
+    target = online_target(settings, teachers, FABRIC)
+    assert target.images is None  # the loop's own
     expected = []
     with torch.no_grad():
         for teacher in teachers:
-            target = teacher.network(x)
+            image = teacher.network(x)
             latent = teacher.network.encoder(x)[1]
-            seen, wanted = (teacher.network.discriminator(one)[0] for one in (made.reconstruction, target))
-            term = 7 * (made.reconstruction - target).abs().mean() + 3 * ((seen - wanted) ** 2).mean()
-            expected.append((term + 5 * relations(made.latent, latent)).item())
-    found = lesson.loss(made, torch.tensor(0.8))
+            seen, wanted = (teacher.network.discriminator(one)[0] for one in (made.reconstruction, image))
+            term = 7 * (made.reconstruction - image).abs().mean() + 3 * ((seen - wanted) ** 2).mean()
+            expected.append((term + 5 * centred_relations(made.latent, latent)).item())
+    found = target.loss(made, torch.tensor(0.8))
     assert found.item() == pytest.approx(0.5 * 0.8 + np.mean(expected), rel=1e-5)
 
 
-def test_a_verdicts_lesson_term_by_term() -> None:
+def test_a_verdicts_target_term_by_term() -> None:
     teachers = [miniature("spoof_lite", seed=1), miniature("spoof_lite", seed=2)]
     student, x = miniature("spoof_lite", seed=3).network.train(), torch.rand(3, 1, 128, 128)
     made = student(x)
-    lesson = online_teachers(LogitDistillation(soft=2, temperature=3, relation=5, labels=0.5), teachers, FABRIC)
+    target = online_target(LogitDistillation(soft=2, temperature=3, relation=5, labels=0.5), teachers, FABRIC)
     expected = []
     with torch.no_grad():
         for teacher in teachers:
             features = teacher.network.features(x)
             soft = soft_loss(made.logit, teacher.network(x), 3)
-            expected.append((2 * soft + 5 * relations(made.features, features)).item())
-    found = lesson.loss(made, torch.tensor(0.8))
+            expected.append((2 * soft + 5 * centred_relations(made.features, features)).item())
+    found = target.loss(made, torch.tensor(0.8))
     assert found.item() == pytest.approx(0.5 * 0.8 + np.mean(expected), rel=1e-5)
 
 
@@ -145,8 +148,8 @@ def test_a_teacher_learns_nothing(name: str) -> None:
         ReconstructionDistillation(reconstruction=0, relation=0) if name == "ganomaly_lite" else LogitDistillation()
     )
     student = miniature(name).network.train()
-    lesson = online_teachers(settings, [teacher], FABRIC)
-    lesson.loss(student(torch.rand(4, 1, 128, 128)), torch.tensor(0.0)).backward()
+    target = online_target(settings, [teacher], FABRIC)
+    target.loss(student(torch.rand(4, 1, 128, 128)), torch.tensor(0.0)).backward()
     assert all(torch.equal(before[key], value) for key, value in teacher.network.state_dict().items())
     assert all(value.grad is None for value in teacher.network.parameters())
     moved = {key.split(".")[0] for key, value in student.named_parameters() if value.grad is not None}
@@ -189,12 +192,14 @@ def test_a_student_comes_closer_to_its_teacher_than_without(
         nn.init.normal_(teacher.network.classifier[1].weight)
     else:
         nn.init.constant_(teacher.network.decoder[-2].bias, -2)  # it draws all faces dark, as nobody else would
-    guide = Teaching((teacher,), split_of(alone), method(alone.recipe, alone.preset, {"labels": 0.2}))
-    guided = replace(alone, folder=tmp_path / "guided", guide=guide)
+    guide = DistillationHook(
+        (teacher,), split_of(alone), distillation_settings(alone.recipe, alone.preset, {"labels": 0.2})
+    )
+    guided = replace(alone, folder=tmp_path / "guided", hook=guide)
     x = images(alone)
     told = answers(teacher.network, x)
 
-    def distance(run: Run) -> float:
+    def distance(run: TrainingRun) -> float:
         network = run.network()
         checkpoint.load_network(train(run, quiet=True).checkpoint, network)
         return (answers(network, x) - told).abs().mean().item()
@@ -207,10 +212,10 @@ def test_a_student_comes_closer_to_its_teacher_than_without(
 @pytest.mark.parametrize("name", STUDENTS)
 def test_an_interrupted_run_takes_the_steps_it_would_have_taken(name: str, faces: Dataset, tmp_path: Path) -> None:
     run = a_run(name, faces, tmp_path / "run")
-    guided = replace(run, guide=Teaching((teacher_of(name),), split_of(run), STUDENTS[name]()))
+    guided = replace(run, hook=DistillationHook((teacher_of(name),), split_of(run), STUDENTS[name]()))
     halved = replace(guided, folder=tmp_path / "halved")
     train(guided, quiet=True)
-    train(replace(halved, steps=3), quiet=True)
+    train_until(halved, 3)
     train(halved, quiet=True)
     whole, resumed = (checkpoint.load(one.folder / "last.safetensors")[0] for one in (guided, halved))
     assert all(torch.allclose(whole[key].float(), resumed[key].float(), atol=1e-6) for key in whole)
@@ -232,16 +237,16 @@ def test_an_interrupted_run_takes_the_steps_it_would_have_taken(name: str, faces
         ),
         ("ganomaly_lite", "spoof_lite", ReconstructionDistillation(), "spoof_lite cannot teach"),
         ("ganomaly_lite", "dcvae", ReconstructionDistillation(), "dcvae cannot teach"),
-        ("dcvae", "ganomaly", ReconstructionDistillation(), "dcvae cannot be taught so"),
+        ("dcvae", "ganomaly", ReconstructionDistillation(), "dcvae cannot be a student"),
         ("spoof_lite", "ganomaly", LogitDistillation(), "ganomaly cannot teach"),
-        ("ganomaly_lite", "ganomaly", LogitDistillation(), "ganomaly_lite cannot be taught so"),
-        ("ganomaly_lite", "ganomaly", Distillation(), "ganomaly_lite does not compare embeddings"),
-        ("deepsign", "ganomaly", Distillation(), "ganomaly does not compare embeddings"),
+        ("ganomaly_lite", "ganomaly", LogitDistillation(), "ganomaly_lite cannot be distilled so"),
+        ("ganomaly_lite", "ganomaly", EmbeddingDistillation(), "ganomaly_lite cannot be distilled so"),
+        ("deepsign", "ganomaly", EmbeddingDistillation(), "ganomaly cannot teach this student"),
     ],
 )
-def test_impossible_pairs(student: str, teacher: str, settings: Method, message: str) -> None:
+def test_impossible_pairs(student: str, teacher: str, settings: Distillation, message: str) -> None:
     chosen = recipes.get(student)
-    teaching = Teaching((miniature(teacher),), Split((), (), (), (), ()), settings)
+    teaching = DistillationHook((miniature(teacher),), Split((), (), (), (), ()), settings)
     with pytest.raises(UsageError, match=message):
         teaching.require(chosen, chosen.preset("best"))
 
@@ -253,7 +258,7 @@ def test_teacher_and_student_look_at_one_picture(name: str, faces: Dataset, tmp_
     preset = replace(teacher.preset, preprocessing=recipes.get("deepsign").preset("best").preprocessing)
     other = replace(teacher, recipe=replace(teacher.recipe, presets={"best": preset}))
     with pytest.raises(UsageError, match="another pre-processing"):
-        replace(run, guide=Teaching((other,), split_of(run), STUDENTS[name]()))
+        replace(run, hook=DistillationHook((other,), split_of(run), STUDENTS[name]()))
 
 
 @pytest.mark.parametrize("name", STUDENTS)
@@ -261,9 +266,9 @@ def test_whoever_measures_the_student_has_not_taught_it(name: str, faces: Datase
     run = a_run(name, faces, tmp_path)
     teacher = replace(teacher_of(name), people=frozenset(run.validation.subjects))
     with pytest.raises(TrainingError, match="blobs/3, who are validation"):
-        Teaching((teacher,), split_of(run), STUDENTS[name]())
+        DistillationHook((teacher,), split_of(run), STUDENTS[name]())
     with pytest.raises(UsageError, match="without labels"):
-        Teaching((teacher_of(name),), split_of(run), STUDENTS[name](), run.train)
+        DistillationHook((teacher_of(name),), split_of(run), STUDENTS[name](), run.train)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +281,9 @@ def test_whoever_measures_the_student_has_not_taught_it(name: str, faces: Datase
         (LogitDistillation, {"temperature": 0}),
     ],
 )
-def test_settings_that_teach_nothing_are_wrong_usage(kind: Callable[..., Method], settings: dict[str, float]) -> None:
+def test_settings_that_teach_nothing_are_wrong_usage(
+    kind: Callable[..., Distillation], settings: dict[str, float]
+) -> None:
     with pytest.raises(UsageError):
         kind(**settings)
 
@@ -285,13 +292,13 @@ def test_the_task_says_what_settings_there_are() -> None:
     wanted = {
         "ganomaly_lite": ({"features": 2.0}, ReconstructionDistillation(features=2.0), "views"),
         "spoof_lite": ({"temperature": 2.0}, LogitDistillation(temperature=2.0), "features"),
-        "deepsign": ({"views": 3}, Distillation(views=3), "temperature"),
+        "deepsign": ({"views": 3}, EmbeddingDistillation(views=3), "temperature"),
     }
     for name, (given, expected, unknown) in wanted.items():
         chosen = recipes.get(name)
-        assert method(chosen, chosen.preset("best"), given) == expected
-        with pytest.raises(UsageError, match=f"{name} has no setting {unknown}, only .*labels"):
-            method(chosen, chosen.preset("best"), {unknown: 1})
+        assert distillation_settings(chosen, chosen.preset("best"), given) == expected
+        with pytest.raises(UsageError, match=f"the distillation of {name} has no setting {unknown}, only .*labels"):
+            distillation_settings(chosen, chosen.preset("best"), {unknown: 1})
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
@@ -312,7 +319,7 @@ def test_the_command_distills_it(faces: Dataset, tmp_path: Path, capsys: pytest.
     command = ["distill", "ganomaly_lite", *common, str(tmp_path / "student"), *taught, "--features", "2"]
     assert [main(command), main(command)] == [0, 0]
     described = json.loads((tmp_path / "student" / "run.json").read_text())
-    assert described["distillation"]["features"] == 2
+    assert described["distillation"]["settings"]["features"] == 2
     assert [one["recipe"] for one in described["distillation"]["teachers"]] == ["ganomaly"]
     people = Teacher.read(tmp_path / "student").people
     assert people == set(Split.read(tmp_path / "teacher" / "split.json").train)

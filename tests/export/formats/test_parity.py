@@ -24,7 +24,7 @@ ROWS = [
     for kind in KINDS
     for engine, row in ENGINES.items()
     # No workstation runs TensorRT's artifact; ONNX Runtime computes what its nodes say.
-    if row.packages and (kind.id in row.artifacts or (engine == "onnxruntime" and kind.precision == "int8-sym"))
+    if row.packages and (kind.id in row.variants or (engine == "onnxruntime" and kind.precision == "int8-sym"))
 ]
 
 

@@ -21,7 +21,7 @@ from edge_sdk.export.recipes.deepsign import DeepSign
 from edge_sdk.export.recipes.mobilenetv2 import MobileNetV2
 from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.export.training.loop import train
-from edge_sdk.export.training.run import Run
+from edge_sdk.export.training.run import TrainingRun
 
 
 @pytest.fixture
@@ -35,12 +35,14 @@ def weights(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(tmp_path: Path, weights: Path) -> Run:
+def run(tmp_path: Path, weights: Path) -> TrainingRun:
     data = load("synthetic:6")
     first, second = split_subjects(data, (0.5, 0.5))
     chosen = recipes.get("mobilenetv2")
     folder = tmp_path / "run"
-    return Run(chosen, "paper", folder, data.select(first), data.select(second), steps=2, tiny=True, weights=weights)
+    return TrainingRun(
+        chosen, "paper", folder, data.select(first), data.select(second), steps=2, tiny=True, weights=weights
+    )
 
 
 def test_the_body_is_filled_and_the_rest_is_not(weights: Path) -> None:
@@ -95,21 +97,21 @@ def test_files_that_are_no_such_weights(weights: Path, damage: Damage, said: str
     assert str(weights) in str(caught.value)
 
 
-def test_a_recipe_without_pretrained_weights(run: Run, weights: Path) -> None:
+def test_a_recipe_without_pretrained_weights(run: TrainingRun, weights: Path) -> None:
     with pytest.raises(UsageError, match="DeepSign takes no pretrained weights"):
         load_pretrained(DeepSign(width=0.08), weights)
     with pytest.raises(UsageError, match="takes no pretrained"):
         train(replace(run, recipe=recipes.get("deepsign")), quiet=True)
 
 
-def test_a_run_starts_from_them_and_is_resumed_with_the_same_only(run: Run, weights: Path) -> None:
-    train(replace(run, steps=1), quiet=True)
+def test_a_run_starts_from_them_and_is_resumed_with_the_same_only(run: TrainingRun, weights: Path) -> None:
+    train(run, quiet=True)
     described = json.loads((run.folder / "run.json").read_text())
     assert described["weights"] == run.weights_digest
     assert str(weights) not in (run.folder / "run.json").read_text()
     with pytest.raises(TrainingError, match="weights differ"):
         train(replace(run, weights=None), quiet=True)
-    train(run, quiet=True)
+    train(run, quiet=True)  # it is complete
     torch.save({**torch.load(weights), "classifier.1.bias": torch.ones(1000)}, weights)
     with pytest.raises(TrainingError, match="weights differ"):
         train(replace(run), quiet=True)

@@ -88,7 +88,7 @@ def test_the_method_and_the_layers_in_float_are_the_bundles(
             return judge.folds[0].graphs.onnx
 
     monkeypatch.setattr("edge_sdk.export.formats.artifacts.Graphs.quantizer", lambda *_: Recorder())
-    drift = judge.drift(kind, "mse", ("node_conv2d",))
+    drift = judge.accuracy_difference(kind, "mse", ("node_conv2d",))
     assert asked == [("mse", ("node_conv2d",))] * 2
     assert np.isfinite(drift.delta)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,7 +17,7 @@ from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.calibration.thresholds import operating_points
 from edge_sdk.errors import BundleError, DatasetError, EngineError, UsageError
 from edge_sdk.export.data.load import load
-from edge_sdk.export.data.samples import Dataset, Sample
+from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
 from edge_sdk.export.packaging.recalibrate import CARD, recalibrate
 from edge_sdk.manifest import Reconstruction, UnsupportedPoint, VerifyPoint
@@ -153,8 +154,13 @@ def test_in_place_is_all_or_nothing(bundle, data, tmp_path, monkeypatch):
 
 
 def test_without_forgeries_impostors_are_other_people(bundle, data, tmp_path):
-    genuine = Dataset("mine", tuple(sample for sample in data.samples if sample.genuine))
-    found = recalibrate(bundle, genuine, tmp_path / "after", engine="onnxruntime", precision="fp32")
+    root = tmp_path / "mine"
+    for sample in data.samples:
+        if sample.genuine:
+            path = root / sample.subject.partition("/")[2] / sample.path.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(sample.path.read_bytes())
+    found = recalibrate(bundle, load(f"genuine:{root}"), tmp_path / "after", engine="onnxruntime", precision="fp32")
     assert [one.impostors for one in found.fitted] == ["random forgeries"]
     (variant,) = found.bundle.manifest.variants
     point = next(point for point in variant.operating_points if isinstance(point, VerifyPoint))
@@ -173,8 +179,8 @@ def test_people_that_are_too_few_or_alone_are_named(bundle, data, tmp_path):
     blank = next(sample for sample in data.samples if sample.path.stem == "blank")
     with pytest.raises(DatasetError, match="none of 1 pictures can be used"):
         recalibrate(bundle, Dataset("mine", (blank,)), out, engine="onnxruntime")
-    other = Dataset("two", (*data.samples, *(Sample("other", f"other/{k}", True, blank.path) for k in range(9))))
-    with pytest.raises(UsageError, match="mine have skilled forgeries, other none"):
+    other = Dataset("two", (*data.samples, *(replace(blank, dataset="other", subject=f"other/{k}") for k in range(9))))
+    with pytest.raises(UsageError, match="mine: skilled, other: random forgeries"):
         recalibrate(bundle, other, out, engine="onnxruntime")
     assert not out.exists()
 

@@ -22,7 +22,9 @@ from edge_sdk.export.qat.run import QuantisationAware
 from edge_sdk.export.training import checkpoint
 from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.export.training.loop import train
-from edge_sdk.export.training.run import Run
+from edge_sdk.export.training.run import TrainingRun
+
+from ..interruption import train_until
 
 EMBEDDING = [name for name in recipes.names() if recipes.get(name).embedding_size]
 DATA = load("synthetic:6")
@@ -30,17 +32,17 @@ TRAIN, VALIDATION = split_subjects(DATA, (0.5, 0.5))
 SPLIT = Split(TRAIN, VALIDATION, (), (), ())
 
 
-def run_of(name: str, preset: str, folder: Path, **changes: Any) -> Run:
+def run_of(name: str, preset: str, folder: Path, **changes: Any) -> TrainingRun:
     people = DATA.select(TRAIN), DATA.select(VALIDATION)
-    return Run(recipes.get(name), preset, folder, *people, ("synthetic:6",), tiny=True, **changes)
+    return TrainingRun(recipes.get(name), preset, folder, *people, ("synthetic:6",), tiny=True, **changes)
 
 
-def continued(run: Run, folder: Path, **settings: Any) -> Run:
-    return replace(run, folder=folder, steps=None, qat=QuantisationAware.read(run.folder, SPLIT, **settings))
+def continued(run: TrainingRun, folder: Path, **settings: Any) -> TrainingRun:
+    return replace(run, folder=folder, steps=None, continued=QuantisationAware.read(run.folder, SPLIT, **settings))
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     """A miniature that was trained for a few steps."""
     run = run_of("deepsign", "quick", tmp_path_factory.mktemp("finished") / "run", steps=12)
     train(run, quiet=True)
@@ -67,13 +69,13 @@ def test_every_recipe_goes_on_for_two_steps(name: str, tmp_path: Path, monkeypat
         assert torch.equal(value, before[key]) != (key in parameters), key
 
 
-def test_an_interrupted_run_takes_the_steps_it_would_have_taken(finished: Run, tmp_path: Path) -> None:
+def test_an_interrupted_run_takes_the_steps_it_would_have_taken(finished: TrainingRun, tmp_path: Path) -> None:
     base = finished.recipe
     often = replace(base, presets={"quick": replace(base.preset("quick"), validate_every=2)})
     whole = continued(replace(finished, recipe=often), tmp_path / "whole", steps=4)
     train(whole, quiet=True)
     halved = replace(whole, folder=tmp_path / "halved")
-    train(replace(halved, steps=2), quiet=True)
+    train_until(halved, 2)
     assert train(halved, quiet=True).steps == 4
     one, other = (checkpoint.load(run.folder / "last.safetensors")[0] for run in (whole, halved))
     assert all(torch.allclose(one[name].float(), other[name].float(), atol=1e-6) for name in one)
@@ -81,7 +83,7 @@ def test_an_interrupted_run_takes_the_steps_it_would_have_taken(finished: Run, t
         train(continued(finished, halved.folder, steps=5), quiet=True)
 
 
-def test_what_comes_out_says_where_it_comes_from(finished: Run, tmp_path: Path) -> None:
+def test_what_comes_out_says_where_it_comes_from(finished: TrainingRun, tmp_path: Path) -> None:
     run = continued(finished, tmp_path / "second", steps=3)
     train(run, quiet=True)
     SPLIT.write(run.folder / "split.json")
@@ -89,22 +91,22 @@ def test_what_comes_out_says_where_it_comes_from(finished: Run, tmp_path: Path) 
     assert (trained.steps, trained.quantisation_aware) == (15, 3)
     assert (FinishedRun.read(finished.folder).steps, FinishedRun.read(finished.folder).quantisation_aware) == (12, 0)
     again = continued(run, tmp_path / "third", steps=2)
-    assert again.qat is not None and again.qat.before == 15
+    assert again.config().quantisation_aware.before == 15
     described = json.loads((run.folder / "run.json").read_text())
     assert described["settings"]["learning_rate"] == pytest.approx(0.05 * finished.preset.learning_rate)
     # Whoever taught the first run, or came before it, is behind the second one too.
     people = ["svc2004/1", *described["quantisation_aware"]["people"]]
-    teacher = {"recipe": "signet", "preset": "best", "weights": "0123456789abcdef0123"}
+    teacher = {"recipe": "signet", "preset": "best", "preprocessing": "0", "weights": "0123456789abcdef0123"}
     described["quantisation_aware"] |= {"people": people, "teachers": [teacher]}
     (run.folder / "run.json").write_text(json.dumps(described))
     trained = FinishedRun.read(run.folder)
     assert trained.data_names == ("svc2004", "synthetic")
     assert trained.teachers == ("signet (best) 0123456789abcdef",)
     assert "svc2004/1" in Teacher.read(run.folder).people
-    assert QuantisationAware.read(run.folder, SPLIT).facts()["teachers"] == [teacher]
+    assert QuantisationAware.read(run.folder, SPLIT).record().as_dict()["teachers"] == [teacher]
 
 
-def test_another_recipe_preset_or_size_is_wrong_usage(finished: Run, tmp_path: Path) -> None:
+def test_another_recipe_preset_or_size_is_wrong_usage(finished: TrainingRun, tmp_path: Path) -> None:
     run = continued(finished, tmp_path / "second")
     with pytest.raises(UsageError, match="recipe deepsign"):
         replace(run, recipe=recipes.get("deepsign_nano"))
@@ -117,7 +119,7 @@ def test_another_recipe_preset_or_size_is_wrong_usage(finished: Run, tmp_path: P
 
 
 @pytest.mark.parametrize("settings", [{"steps": 0}, {"rate": 0.0}, {"rate": 1.5}])
-def test_settings_out_of_range(finished: Run, settings: dict[str, Any]) -> None:
+def test_settings_out_of_range(finished: TrainingRun, settings: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="at least one step"):
         QuantisationAware.read(finished.folder, SPLIT, **settings)
 
@@ -140,7 +142,9 @@ def killed(run: Path) -> None:
     ],
     ids=["missing", "without weights", "killed"],
 )
-def test_a_run_that_is_not_finished(finished: Run, tmp_path: Path, damage: Callable[[Path], object], said: str) -> None:
+def test_a_run_that_is_not_finished(
+    finished: TrainingRun, tmp_path: Path, damage: Callable[[Path], object], said: str
+) -> None:
     folder = tmp_path / "run"
     shutil.copytree(finished.folder, folder)
     damage(folder)
@@ -148,7 +152,7 @@ def test_a_run_that_is_not_finished(finished: Run, tmp_path: Path, damage: Calla
         QuantisationAware.read(folder, SPLIT)
 
 
-def test_nobody_learns_who_measures(finished: Run) -> None:
+def test_nobody_learns_who_measures(finished: TrainingRun) -> None:
     with pytest.raises(TrainingError, match="who are test people"):
         QuantisationAware.read(finished.folder, Split(TRAIN[1:], VALIDATION, (), (), TRAIN[:1]))
     with pytest.raises(TrainingError, match=f"chosen on {VALIDATION[0]}"):
@@ -156,7 +160,7 @@ def test_nobody_learns_who_measures(finished: Run) -> None:
 
 
 def test_the_command_takes_the_runs_own_split(
-    finished: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    finished: TrainingRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(tmp_path / "run")
     command = ["train", "deepsign", "--preset", "quick", "--tiny", "--data", "synthetic:6", "--out", out, "--json"]

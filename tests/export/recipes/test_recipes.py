@@ -24,7 +24,7 @@ from edge_sdk.export.recipes.mobilenetv2 import DEVIATION, MEAN, MobileNetV2, bo
 from edge_sdk.export.recipes.signet import SigNet
 from edge_sdk.export.training.checkpoint import load_network
 from edge_sdk.export.training.loop import train
-from edge_sdk.export.training.run import Run
+from edge_sdk.export.training.run import TrainingRun
 
 from ...paths import ROOT
 
@@ -41,7 +41,7 @@ def test_two_steps_move_every_weight_but_the_frozen(name: str, preset: str, tmp_
         samples = [one if one.genuine else replace(one, dataset=f"print+{one.dataset}") for one in data.samples]
         data = replace(data, samples=tuple(samples))
     first, second = split_subjects(data, (0.5, 0.5))
-    run = Run(chosen, preset, tmp_path, data.select(first), data.select(second), steps=2, tiny=True)
+    run = TrainingRun(chosen, preset, tmp_path, data.select(first), data.select(second), steps=2, tiny=True)
     torch.manual_seed(0)
     before = {key: value.clone() for key, value in run.network().state_dict().items()}
     outcome = train(run, quiet=True)

@@ -20,18 +20,21 @@ from edge_sdk.export import recipes
 from edge_sdk.export.data.faces.augmentation import FaceAugmentation
 from edge_sdk.export.data.faces.filters import Filter
 from edge_sdk.export.data.layouts import Pose
-from edge_sdk.export.data.samples import Dataset
+from edge_sdk.export.data.samples import Dataset, Labels
 from edge_sdk.export.formats.float_onnx import to_onnx
+from edge_sdk.export.losses.task import ValidationMetrics
 from edge_sdk.export.networks.autoencoder import Autoencoder, InferenceModel
 from edge_sdk.export.recipes.dcvae import Dcvae
 from edge_sdk.export.recipes.ganomaly import GANomaly
 from edge_sdk.export.recipes.resvae import ResVae
 from edge_sdk.export.training import checkpoint
-from edge_sdk.export.training.loop import roster, train
-from edge_sdk.export.training.run import Run
-from edge_sdk.export.training.tasks import task
+from edge_sdk.export.training.loop import train
+from edge_sdk.export.training.optimization import schedule_factor
+from edge_sdk.export.training.run import TrainingRun
 from edge_sdk.manifest import LatentDistance
 from edge_sdk.runtime.engines import load_engine
+
+from ..interruption import train_until
 
 ONE_CLASS = [name for name in recipes.names() if isinstance(recipes.get(name).tiny(), Autoencoder)]
 
@@ -190,23 +193,25 @@ def test_scores_of_several_outputs_agree_between_network_and_onnx(score: LatentD
 
 
 @pytest.fixture
-def run(faces: Dataset, tmp_path: Path) -> Run:
+def run(faces: Dataset, tmp_path: Path) -> TrainingRun:
     """Eight steps of a miniature, validated every second."""
     base = recipes.get("ganomaly")
     objective = replace(base.preset("best").objective, images=4)
     chosen = replace(base, presets={"best": replace(base.preset("best"), objective=objective, validate_every=2)})
     people = faces.subjects
-    return Run(chosen, "best", tmp_path / "run", faces.select(people[:3]), faces.select(people[3:]), steps=8, tiny=True)
+    return TrainingRun(
+        chosen, "best", tmp_path / "run", faces.select(people[:3]), faces.select(people[3:]), steps=8, tiny=True
+    )
 
 
 def alive(data: Dataset, *, genuine: bool = True) -> Dataset:
     return Dataset(data.name, tuple(sample for sample in data.samples if sample.genuine == genuine))
 
 
-def test_an_interrupted_run_takes_the_steps_it_would_have_taken(run: Run, tmp_path: Path) -> None:
+def test_an_interrupted_run_takes_the_steps_it_would_have_taken(run: TrainingRun, tmp_path: Path) -> None:
     train(run, quiet=True)
     halved = replace(run, folder=tmp_path / "halved")
-    train(replace(halved, steps=4), quiet=True)
+    train_until(halved, 4)
     assert train(halved, quiet=True).steps == 8
     whole, resumed = (checkpoint.load(folder / "last.safetensors")[0] for folder in (run.folder, halved.folder))
     assert whole.keys() == resumed.keys()
@@ -215,9 +220,9 @@ def test_an_interrupted_run_takes_the_steps_it_would_have_taken(run: Run, tmp_pa
         assert torch.allclose(value.float(), resumed[name].float(), atol=1e-6), name
 
 
-def test_nothing_is_learned_from_attacks(run: Run, tmp_path: Path) -> None:
+def test_nothing_is_learned_from_attacks(run: TrainingRun, tmp_path: Path) -> None:
     """The same weights come out of a training set without them."""
-    learned = task(run.recipe, run.preset, roster(run.train), run.train.samples)
+    learned = run.recipe.training_task(run.preset, Labels.of(run.train), run.train.samples)
     drawn = np.concatenate([learned.batch(np.random.default_rng(seed)) for seed in range(50)])
     assert set(drawn.tolist()) == {k for k, sample in enumerate(run.train.samples) if sample.genuine}
     train(run, quiet=True)
@@ -227,7 +232,9 @@ def test_nothing_is_learned_from_attacks(run: Run, tmp_path: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_only_training_images_are_filtered(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_training_images_are_filtered(
+    run: TrainingRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A turned head in each part: the one among the training people is left out, as if it had never been there."""
 
     def turned(data: Dataset) -> Dataset:
@@ -246,7 +253,7 @@ def test_only_training_images_are_filtered(run: Run, tmp_path: Path, capsys: pyt
     other = train(replace(run, folder=tmp_path / "without", train=without), quiet=True)
     first, second = (checkpoint.load(path)[0] for path in (outcome.checkpoint, other.checkpoint))
     assert all(torch.equal(first[name], second[name]) for name in first)
-    assert outcome.measured == other.measured
+    assert outcome.metrics == other.metrics
 
 
 def test_the_thesis_augments_and_filters_what_its_tables_say() -> None:
@@ -265,13 +272,15 @@ def test_the_thesis_augments_and_filters_what_its_tables_say() -> None:
     }
 
 
-def test_validation_ranks_live_above_attack(run: Run) -> None:
+def test_validation_ranks_live_above_attack(run: TrainingRun) -> None:
     """By the orientation that is fixed: also where the network likes attacks better."""
-    learned = task(run.recipe, run.preset, roster(run.train), run.train.samples)
+    learned = run.recipe.training_task(run.preset, Labels.of(run.train), run.train.samples)
     samples = run.validation.samples
     live = np.array([sample.genuine for sample in samples])
-    assert learned.measure(np.where(live, -0.1, -0.2), samples) == {"auroc": 1.0, "eer": 0.0, "score": -0.1}
-    assert learned.measure(np.where(live, -0.3, -0.2), samples)["auroc"] == 0.0
+    assert learned.measure(np.where(live, -0.1, -0.2), samples) == ValidationMetrics(
+        auroc=1.0, eer=0.0, live_score=-0.1
+    )
+    assert learned.measure(np.where(live, -0.3, -0.2), samples).auroc == 0.0
 
     network = run.network().eval()
     images = torch.rand(3, 1, 128, 128)
@@ -280,31 +289,29 @@ def test_validation_ranks_live_above_attack(run: Run) -> None:
     errors = [float(np.mean([(a - b) ** 2 for a, b in zip(x, y, strict=True)]))
               for x, y in zip(images.flatten(1).tolist(), made.flatten(1).tolist(), strict=True)]  # fmt: skip
     with torch.no_grad():
-        assert learned.answer(network, images) == pytest.approx(-np.array(errors), abs=1e-6)
+        assert learned.outputs(network, images) == pytest.approx(-np.array(errors), abs=1e-6)
 
 
-def test_without_attacks_the_reconstructions_choose_the_weights(run: Run) -> None:
+def test_without_attacks_the_reconstructions_choose_the_weights(run: TrainingRun) -> None:
     outcome = train(replace(run, validation=alive(run.validation)), quiet=True)
     lines = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
     assert all("auroc" not in line and line["score"] < 0 for line in lines)
-    assert outcome.measured == {"score": max(line["score"] for line in lines)}
+    assert outcome.metrics == ValidationMetrics(live_score=max(line["score"] for line in lines))
     assert (run.folder / "curves.png").stat().st_size > 1000
 
 
-def test_no_live_images_are_a_clear_error(run: Run) -> None:
+def test_no_live_images_are_a_clear_error(run: TrainingRun) -> None:
     with pytest.raises(DatasetError, match="no live images among the training"):
         train(replace(run, train=alive(run.train, genuine=False)), quiet=True)
     with pytest.raises(DatasetError, match="no live images among the validation"):
         train(replace(run, validation=alive(run.validation, genuine=False)), quiet=True)
 
 
-def test_the_rate_decays_over_the_second_half(run: Run) -> None:
-    from edge_sdk.export.training.loop import _factor
-
-    assert [_factor("decay", step, 8) for step in range(8)] == [1, 1, 1, 1, 1, 0.75, 0.5, 0.25]
+def test_the_rate_decays_over_the_second_half(run: TrainingRun) -> None:
+    assert [schedule_factor("decay", step, 8) for step in range(8)] == [1, 1, 1, 1, 1, 0.75, 0.5, 0.25]
 
 
-def test_betas_are_adams(run: Run) -> None:
+def test_betas_are_adams(run: TrainingRun) -> None:
     with pytest.raises(UsageError, match="Adam"):
         replace(run.preset, optimizer="rmsprop")
 

@@ -18,7 +18,7 @@ from edge_sdk.export.reproduction.sizes import size
 def people(name: str, count: int) -> Dataset:
     """Writers of whom only the names exist: a plan reads no pictures."""
     samples = [
-        Sample(name, f"{name}/{writer}", genuine, Path(name, f"{writer}-{genuine}.png"))
+        Sample(name, f"{name}/{writer}", genuine, Path(name, f"{writer}-{genuine}.png"), modality="signature")
         for writer in range(count)
         for genuine in (True, False)
     ]

@@ -15,16 +15,16 @@ from torch import nn
 
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export import recipes
-from edge_sdk.export.data.samples import Dataset, Sample
+from edge_sdk.export.data.samples import Dataset, Labels, Sample
 from edge_sdk.export.data.sampling import Shares, evenly
 from edge_sdk.export.formats.artifacts import Graphs, kinds
 from edge_sdk.export.losses.classification import AttackClassification
+from edge_sdk.export.losses.tasks import AttackTask
 from edge_sdk.export.recipes.ganomaly_lite import network as ganomaly_lite
 from edge_sdk.export.recipes.spoof_lbp import SpoofLbp
 from edge_sdk.export.recipes.spoof_lite import Details, SpoofLite
-from edge_sdk.export.training.loop import roster, train
-from edge_sdk.export.training.run import Run
-from edge_sdk.export.training.tasks import Detection, task
+from edge_sdk.export.training.loop import train
+from edge_sdk.export.training.run import TrainingRun
 from edge_sdk.manifest import EmbeddingDistance
 
 
@@ -86,7 +86,7 @@ def test_the_verdict_is_one_logit_and_learns_from_it() -> None:
     assert [key for key, value in network.named_parameters() if value.grad is None or not value.grad.any()] == []
     network.eval()
     with torch.no_grad():
-        made = network.judge(x)
+        made = network.classify(x)
         assert torch.equal(network(x), made.logit)
         assert torch.allclose(made.features @ network.classifier[1].weight.T + network.classifier[1].bias, made.logit)
 
@@ -127,7 +127,7 @@ def shown(
     home: str, person: str, attack: str | None, session: str | None, count: int, *, rendering: str = ""
 ) -> list[Sample]:
     return [
-        Sample(f"{rendering}{home}", f"{home}/{person}", attack is None, Path(str(k)), attack, session)
+        Sample(f"{rendering}{home}", f"{home}/{person}", attack is None, Path(str(k)), attack, session, modality="face")
         for k in range(count)
     ]
 
@@ -228,59 +228,63 @@ def test_batches_have_two_halves(images: int) -> None:
 
 
 @pytest.fixture
-def run(faces: Dataset, tmp_path: Path) -> Run:
+def run(faces: Dataset, tmp_path: Path) -> TrainingRun:
     """Of a miniature, on three people."""
     base = recipes.get("spoof_lite")
     settings = {"learning_rate": 0.01, "schedule": "constant", "average": 0.0, "augmentation": None}
     preset = replace(base.preset("best"), objective=AttackClassification(images=16), validate_every=12, **settings)
     data = faces.select(faces.subjects[:3]), faces.select(faces.subjects[3:])
-    return Run(replace(base, presets={"best": preset}), "best", tmp_path / "run", *data, steps=24, tiny=True)
+    return TrainingRun(replace(base, presets={"best": preset}), "best", tmp_path / "run", *data, steps=24, tiny=True)
 
 
-def test_it_learns_to_tell_a_grid_from_a_face(run: Run) -> None:
+def test_it_learns_to_tell_a_grid_from_a_face(run: TrainingRun) -> None:
     outcome = train(run, quiet=True)
-    assert outcome.measured.keys() == {"auroc", "eer", "bpcer_at_apcer_0.05"}
-    assert outcome.measured["auroc"] > 0.9
+    assert outcome.metrics.as_dict().keys() == {"auroc", "eer", "bpcer_at_apcer_0.05"}
+    assert outcome.metrics.auroc > 0.9
 
 
-def test_an_expert_is_validated_on_its_own_attacks(run: Run) -> None:
-    learned = task(run.recipe, run.preset, roster(run.train), run.train.samples)
-    assert isinstance(learned, Detection)
-    expert = replace(learned, objective=AttackClassification(images=16, attacks="rendered"))
+def test_an_expert_is_validated_on_its_own_attacks(run: TrainingRun) -> None:
+    learned = run.recipe.training_task(run.preset, Labels.of(run.train), run.train.samples)
+    assert isinstance(learned, AttackTask)
+    expert = replace(learned, attacks="rendered")
     rows = [("x", None), ("x", None), ("x", "print"), ("print+x", "print")]
-    samples = [Sample(dataset, f"x/{k}", attack is None, Path(), attack) for k, (dataset, attack) in enumerate(rows)]
+    samples = [
+        Sample(dataset, f"x/{k}", attack is None, Path(), attack, modality="face")
+        for k, (dataset, attack) in enumerate(rows)
+    ]
     scores = np.array([0.8, 0.4, 0.9, 0.1])
-    assert expert.measure(scores, samples)["auroc"] == 1
-    assert learned.measure(scores, samples)["auroc"] == 0.5
+    assert expert.measure(scores, samples).auroc == 1
+    assert learned.measure(scores, samples).auroc == 0.5
     with pytest.raises(DatasetError, match="no rendered attacks among the validation"):
         expert.measure(scores[:3], samples[:3])
 
 
-def test_validation_is_of_the_worst_species(run: Run) -> None:
-    learned = task(run.recipe, run.preset, roster(run.train), run.train.samples)
+def test_validation_is_of_the_worst_species(run: TrainingRun) -> None:
+    learned = run.recipe.training_task(run.preset, Labels.of(run.train), run.train.samples)
     species = [None] * 4 + ["print"] * 10 + ["screen"] * 2
-    samples = [Sample("x", f"x/{k}", one is None, Path(), one) for k, one in enumerate(species)]
+    samples = [Sample("x", f"x/{k}", one is None, Path(), one, modality="face") for k, one in enumerate(species)]
     scores = np.array([0.9, 0.8, 0.6, 0.4] + [0.1] * 10 + [0.7, 0.1])
     found = learned.measure(scores, samples)
     pairs = [a > b for a in scores[:4] for b in scores[4:]]
-    assert found["auroc"] == pytest.approx(sum(pairs) / len(pairs))
-    assert list(found) == ["auroc", "eer", "bpcer_at_apcer_0.05"]  # the first chooses the weights
-    assert found["bpcer_at_apcer_0.05"] == 0.5  # above 0.7, where half of the screens pass, are two live images
+    assert found.auroc == pytest.approx(sum(pairs) / len(pairs))
+    assert list(found.as_dict()) == ["auroc", "eer", "bpcer_at_apcer_0.05"]
+    assert found.selection_metric == found.auroc
+    assert found.bpcer_at_apcer_5 == 0.5  # above 0.7, where half of the screens pass, are two live images
     with pytest.raises(DatasetError, match="no attacks among the validation"):
         learned.measure(scores[:4], samples[:4])
     with pytest.raises(DatasetError, match="no live images among the validation"):
         learned.measure(scores[4:], samples[4:])
 
 
-def test_its_answer_is_the_probability_of_live(run: Run) -> None:
-    learned = task(run.recipe, run.preset, roster(run.train), run.train.samples)
+def test_its_answer_is_the_probability_of_live(run: TrainingRun) -> None:
+    learned = run.recipe.training_task(run.preset, Labels.of(run.train), run.train.samples)
     network, x = run.network().eval(), torch.rand(3, 1, 128, 128)
     with torch.no_grad():
         expected = [1 / (1 + math.exp(-logit)) for logit in network(x)[:, 0].tolist()]
-        assert learned.answer(network, x) == pytest.approx(expected, abs=1e-6)
+        assert learned.outputs(network, x) == pytest.approx(expected, abs=1e-6)
 
 
-def test_verdicts_are_no_embeddings(run: Run) -> None:
+def test_verdicts_are_no_embeddings(run: TrainingRun) -> None:
     chosen = replace(run.recipe, score=EmbeddingDistance(output="embedding", metric="cosine"))
-    with pytest.raises(UsageError, match="verdicts"):
-        task(chosen, run.preset, roster(run.train), run.train.samples)
+    with pytest.raises(UsageError, match=r"spoof_lite: .*decision head"):
+        chosen.training_task(run.preset, Labels.of(run.train), run.train.samples)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import math
 import signal
 import subprocess
 import sys
@@ -21,32 +21,35 @@ from edge_sdk.export.data.load import load
 from edge_sdk.export.data.signatures.augmentation import SignatureAugmentation
 from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
 from edge_sdk.export.data.splits import Split, split_subjects
-from edge_sdk.export.training import checkpoint, progress
+from edge_sdk.export.training import checkpoint, loop, progress
 from edge_sdk.export.training.loop import train
-from edge_sdk.export.training.run import Run
+from edge_sdk.export.training.records import RunRecord
+from edge_sdk.export.training.run import TrainingRun
 from edge_sdk.preprocess import INK, apply
+
+from ..interruption import train_until
 
 TRAIN = [sys.executable, "-m", "edge_sdk", "train", "deepsign", "--preset", "quick", "--tiny", "--data", "synthetic:18"]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Twelve steps of a miniature, validated every third."""
+def run(tmp_path: Path) -> TrainingRun:
+    """Nine steps of a miniature, validated every third."""
     base = recipes.get("deepsign")
     chosen = replace(base, presets={"quick": replace(base.preset("quick"), validate_every=3)})
     data = load("synthetic:6")
     first, second = split_subjects(data, (0.5, 0.5))
-    return Run(chosen, "quick", tmp_path / "run", data.select(first), data.select(second), steps=9, tiny=True)
+    return TrainingRun(chosen, "quick", tmp_path / "run", data.select(first), data.select(second), steps=9, tiny=True)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return checkpoint.section("model", checkpoint.load(folder / "last.safetensors")[0])
 
 
-def test_an_interrupted_run_takes_the_steps_it_would_have_taken(run: Run, tmp_path: Path) -> None:
+def test_an_interrupted_run_takes_the_steps_it_would_have_taken(run: TrainingRun, tmp_path: Path) -> None:
     train(run, quiet=True)
     halved = replace(run, folder=tmp_path / "halved")
-    train(replace(halved, steps=6), quiet=True)
+    train_until(halved, 6)
     outcome = train(halved, quiet=True)
     assert outcome.steps == 9
     whole, resumed = weights(run.folder), weights(halved.folder)
@@ -56,24 +59,24 @@ def test_an_interrupted_run_takes_the_steps_it_would_have_taken(run: Run, tmp_pa
     assert (halved.folder / "curves.png").stat().st_size > 1000
 
 
-def test_a_complete_run_is_not_trained_again(run: Run) -> None:
+def test_a_complete_run_is_not_trained_again(run: TrainingRun) -> None:
     train(run, quiet=True)
     before = (run.folder / "last.safetensors").stat().st_mtime_ns
     train(run, quiet=True)
     assert (run.folder / "last.safetensors").stat().st_mtime_ns == before
 
 
-def test_a_folder_of_another_run_is_refused(run: Run) -> None:
+def test_a_folder_of_another_run_is_refused(run: TrainingRun) -> None:
     train(replace(run, steps=3), quiet=True)
     with pytest.raises(TrainingError, match="seed"):
-        train(replace(run, seed=1), quiet=True)
+        train(replace(run, steps=3, seed=1), quiet=True)
     unchanged = replace(run.preset, augmentation=None)
     with pytest.raises(TrainingError, match="its settings_digest differ"):
-        train(replace(run, recipe=replace(run.recipe, presets={"quick": unchanged})), quiet=True)
+        train(replace(run, steps=3, recipe=replace(run.recipe, presets={"quick": unchanged})), quiet=True)
 
 
 def test_progress_shows_no_validation_before_there_is_one(
-    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(progress, "PLAIN_SECONDS", 0)
     train(replace(run, steps=4))
@@ -85,7 +88,7 @@ def test_work_that_tells_of_itself_is_shown_in_lines(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(progress, "PLAIN_SECONDS", 0)
-    with progress.Progress() as shown:
+    with progress.ProgressDisplay() as shown:
         for what, done in (("rendering print+lfw", 1), ("rendering print+lfw", 2), ("drawing synthetic", 2)):
             shown.report(what, done, 2)
     assert capsys.readouterr().err.splitlines() == [
@@ -93,22 +96,61 @@ def test_work_that_tells_of_itself_is_shown_in_lines(
         "rendering print+lfw: 2/2",
         "drawing synthetic: 2/2",
     ]
-    with progress.Progress(quiet=True) as silent:
+    with progress.ProgressDisplay(quiet=True) as silent:
         silent.report("rendering print+lfw", 1, 2)
     assert capsys.readouterr().err == ""
 
 
-def test_people_in_both_sets_are_refused(run: Run) -> None:
+def test_people_in_both_sets_are_refused(run: TrainingRun) -> None:
     with pytest.raises(TrainingError, match="both"):
         train(replace(run, validation=run.train), quiet=True)
 
 
-def test_no_steps_is_wrong_usage(run: Run) -> None:
+@pytest.mark.parametrize("steps", [5, 14])
+def test_the_run_sets_the_length_and_the_schedule_ends_with_it(
+    run: TrainingRun, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shorter than the preset (12), and longer: the rates of the optimiser are those of a preset of that length."""
+    preset = replace(run.recipe.preset("quick"), steps=12)
+    run = replace(run, recipe=replace(run.recipe, presets={"quick": preset}), steps=steps)
+    rates: list[float] = []
+    take_step = loop._Loop._take_step
+
+    def noting(self: loop._Loop) -> float:
+        loss = take_step(self)
+        rates.append(self.optimizer.param_groups[0]["lr"])
+        return loss
+
+    monkeypatch.setattr(loop._Loop, "_take_step", noting)
+    result = train(run, quiet=True)
+    assert result.steps == len(rates) == steps
+    warm = max(1, steps // 10)
+    cosine = [0.01 + 0.99 * (1 + math.cos(math.pi * (k - warm) / (steps - warm))) / 2 for k in range(warm, steps)]
+    assert rates == pytest.approx([preset.learning_rate * share for share in [1.0] * warm + cosine])
+    assert RunRecord.read(run.folder).steps == steps
+    with pytest.raises(TrainingError, match="steps"):
+        train(replace(run, steps=steps + 1), quiet=True)
+
+
+def test_a_record_of_another_version_is_a_clear_error(run: TrainingRun) -> None:
+    train(replace(run, steps=3), quiet=True)
+    path = run.folder / "run.json"
+    record = RunRecord.read(run.folder)
+    assert (record.steps, record.train, record.own_data) == (3, run.train.subjects, ())
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"mood": "good"}))
+    with pytest.raises(TrainingError, match="mood"):
+        RunRecord.read(run.folder)
+    path.write_bytes(b"\xff")
+    with pytest.raises(TrainingError, match="this version"):
+        RunRecord.read(run.folder)
+
+
+def test_no_steps_is_wrong_usage(run: TrainingRun) -> None:
     with pytest.raises(UsageError, match="at least one"):
         replace(run, steps=0)
 
 
-def test_the_last_weights_are_kept_if_the_preset_says_so(run: Run) -> None:
+def test_the_last_weights_are_kept_if_the_preset_says_so(run: TrainingRun) -> None:
     preset = replace(run.preset, keep="last", patience=1)
     outcome = train(replace(run, recipe=replace(run.recipe, presets={"quick": preset})), quiet=True)
     assert outcome.steps == 9
@@ -118,7 +160,7 @@ def test_the_last_weights_are_kept_if_the_preset_says_so(run: Run) -> None:
     assert all(torch.equal(value, last[name]) for name, value in kept.items())
 
 
-def test_extra_people_are_trained_on_and_not_measured(run: Run) -> None:
+def test_extra_people_are_trained_on_and_not_measured(run: TrainingRun) -> None:
     preset = replace(run.preset, extra=("synthetic:2@5",))
     more = replace(run, folder=run.folder.with_name("more"), recipe=replace(run.recipe, presets={"quick": preset}))
     train(replace(run, steps=3), quiet=True)
@@ -129,18 +171,18 @@ def test_extra_people_are_trained_on_and_not_measured(run: Run) -> None:
     assert described["train"] == list(run.train.subjects)
 
 
-def test_early_stopping(run: Run) -> None:
+def test_early_stopping(run: TrainingRun) -> None:
     stuck = replace(run.preset, patience=1, learning_rate=1e-12, average=0.0)
     outcome = train(replace(run, recipe=replace(run.recipe, presets={"quick": stuck}), steps=60), quiet=True)
     assert outcome.steps < 60
 
 
-def test_a_damaged_checkpoint_is_a_clear_error(run: Run) -> None:
+def test_a_damaged_checkpoint_is_a_clear_error(run: TrainingRun) -> None:
     train(replace(run, steps=3), quiet=True)
     path = run.folder / "last.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(TrainingError, match=r"last\.safetensors"):
-        train(run, quiet=True)
+        train(replace(run, steps=3), quiet=True)
 
 
 @pytest.mark.slow
@@ -148,14 +190,12 @@ def test_kill_9_then_the_same_command_resumes(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     command = [*TRAIN, "--out", str(folder), "--steps", "40", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 240
     while not (folder / "last.safetensors").exists():
         assert process.poll() is None, "training ended before its first checkpoint"
-        assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "resuming at step 20" in done.stderr
     assert json.loads(done.stdout)["steps"] == 40
     steps = [json.loads(line)["step"] for line in (folder / "log.jsonl").read_text().splitlines()]
@@ -168,8 +208,7 @@ def test_two_processes(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *TRAIN[1:]]
     command = [*torchrun, "--out", str(folder), "--steps", "4"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert len((folder / "log.jsonl").read_text().splitlines()) == 1  # one process writes
     assert checkpoint.load(folder / "last.safetensors")[1]["world_size"] == 2

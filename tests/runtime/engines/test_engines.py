@@ -18,7 +18,7 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError, MissingEngineError, UsageError
 from edge_sdk.manifest import Format, Precision
 from edge_sdk.runtime import device
-from edge_sdk.runtime.engines import ENGINES, artifacts, load_engine, usable, version
+from edge_sdk.runtime.engines import ENGINES, load_engine, usable, variants, version
 from edge_sdk.runtime.selection import choose
 from edge_sdk.runtime.selftest import selftest
 
@@ -166,9 +166,9 @@ def test_exact_kernels_where_the_fast_ones_saturate(
 def test_the_table_names_artifacts_that_a_manifest_can_hold() -> None:
     known = {f"{precision}.{form}" for precision in get_args(Precision) for form in get_args(Format)}
     for name in ENGINES:
-        assert set(artifacts(name)) <= known, name
-        assert len(set(artifacts(name))) == len(artifacts(name)) > 0, name
-    assert artifacts("onnxruntime") == ("int8.onnx", "fp32.onnx")
+        assert set(variants(name)) <= known, name
+        assert len(set(variants(name))) == len(variants(name)) > 0, name
+    assert variants("onnxruntime") == ("int8.onnx", "fp32.onnx")
 
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ def cropped(entries: Sequence[Entry], on: str = "", progress: cache.Count = cach
         boxes = boxes or _among_surroundings(frame, cascades.own)
         return cv2.imencode(".png", crop(frame, boxes[0]))[1].tobytes() if len(boxes) == 1 else b""
 
-    shown = recapture.become(entries, on) if on else entries
+    shown = recapture.as_attacks(entries, on) if on else entries
     group = f"crop-v{VERSION}-{on}-v{recapture.VERSIONS[on]}" if on else f"crop-v{VERSION}"
     found = cache.rendered(shown, group, ".png", cut, "rendered", progress=progress)
     if not found:

@@ -5,7 +5,7 @@ The thesis filters what it trains on, never what it tests on; so does a preset w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +30,7 @@ class Filtered(NamedTuple):
         return {"turned": self.turned, "uneven": self.uneven}
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The same in words."""
         lost = self.turned + self.uneven
         return (
@@ -80,7 +80,7 @@ def frontal(dataset: Dataset, limit: float = 10.0) -> Dataset:
     kept = [s for s in dataset.samples if s.pose is None or all(abs(angle) <= limit for angle in s.pose)]
     if not kept:
         raise DatasetError(f"{dataset.name}: no head is turned by at most {limit:g} degrees about each axis")
-    return Dataset(dataset.name, tuple(kept))
+    return replace(dataset, samples=tuple(kept))
 
 
 def evenly_lit(dataset: Dataset, reach: float = 1.0) -> Dataset:
@@ -109,7 +109,7 @@ def evenly_lit(dataset: Dataset, reach: float = 1.0) -> Dataset:
         margin = reach * (third - first)
         outside = (levels < first - margin) | (levels > third + margin)
         dropped.update(frame for frame, out in zip(frames, outside, strict=True) if out)
-    return Dataset(dataset.name, tuple(sample for sample in dataset.samples if sample not in dropped))
+    return replace(dataset, samples=tuple(sample for sample in dataset.samples if sample not in dropped))
 
 
 def _brightness(sample: Sample) -> float:

@@ -17,9 +17,17 @@ def pngs() -> dict[str, bytes]:
     plain = portrait()
     screen = plain.copy()
     screen[::3] = screen[::3] // 2
-    return {
-        name: cv2.imencode(".png", picture)[1].tobytes() for name, picture in (("plain", plain), ("screen", screen))
-    }
+    return _files(plain=plain, screen=screen)
+
+
+def pair() -> dict[str, bytes]:
+    """Two crops of one face as files, by name: ``reference``, and ``query``, nearer and darker."""
+    reference = portrait()
+    return _files(reference=reference, query=reference[6:-6, 6:-6] // 8 * 7)
+
+
+def _files(**pictures: Image) -> dict[str, bytes]:
+    return {f"{name}.png": cv2.imencode(".png", picture)[1].tobytes() for name, picture in pictures.items()}
 
 
 def portrait() -> Image:

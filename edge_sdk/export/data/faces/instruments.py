@@ -21,12 +21,12 @@ Floats = NDArray[np.floating[Any]]
 class AttackInstrument(Protocol):
     """What the face is shown on."""
 
-    def seen(self, face: Floats, x: Floats, y: Floats, rng: np.random.Generator) -> Floats:
+    def light(self, face: Floats, x: Floats, y: Floats, rng: np.random.Generator) -> Floats:
         """The light from each point.
 
         Args:
             face: (H, W) in [0, 1].
-            x, y: (h, w) where the rays meet the medium: the face is from 0 to 1, left to right and top to bottom.
+            x, y: (h, w) where the rays meet the instrument: the face is from 0 to 1, left to right and top to bottom.
             rng: Source of grain and texture.
 
         Returns:
@@ -83,7 +83,7 @@ class Paper:
             behind=rng.uniform(0.02, 0.7),
         )
 
-    def seen(self, face: Floats, x: Floats, y: Floats, rng: np.random.Generator) -> Floats:
+    def light(self, face: Floats, x: Floats, y: Floats, rng: np.random.Generator) -> Floats:
         along = 2 * (y if self.axis else x) - 1
         bent = (along + self.bend * along * (along * along - 1) + 1) / 2
         x, y = (x, bent) if self.axis else (bent, y)
@@ -145,7 +145,7 @@ class Screen:
             bezel=rng.uniform(0.01, 0.15),
         )
 
-    def seen(self, face: Floats, x: Floats, y: Floats, rng: np.random.Generator) -> Floats:
+    def light(self, face: Floats, x: Floats, y: Floats, rng: np.random.Generator) -> Floats:
         del rng  # a display has no grain
         columns, rows = (depth / 2 for depth in self.grid)
         lit = _sampled(face, x, y) ** self.gamma
@@ -163,12 +163,12 @@ class Screen:
 class NoInstrument:
     """The face itself, where a print or a screen would be; around its picture lies the mirror image."""
 
-    def seen(self, face: Floats, x: Floats, y: Floats, rng: np.random.Generator) -> Floats:
+    def light(self, face: Floats, x: Floats, y: Floats, rng: np.random.Generator) -> Floats:
         del rng
         return _sampled(face, x, y, cv2.BORDER_REFLECT_101)
 
 
-MEDIA: dict[str, type[Paper | Screen]] = {"print": Paper, "screen": Screen}
+INSTRUMENTS: dict[str, type[Paper | Screen]] = {"print": Paper, "screen": Screen}
 """By the species of the attack."""
 
 

@@ -11,22 +11,14 @@ import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from edge_sdk.errors import DatasetError
 from edge_sdk.export.data.layouts import Entry, Pose, matched, order, require_content, some
+from edge_sdk.export.data.modality_data import OWN, DataSource, research
 from edge_sdk.images import natural
 
 POSES = "poses.csv"
 """Optional, in the root of one's own folders: a line ``file,x,y,z`` for each image with a known :class:`Pose`."""
-
-
-class Layout(Protocol):
-    """Where a data set's images lie."""
-
-    def entries(self, root: Path) -> list[Entry]:
-        """Every image of the data set, sorted; DatasetError if the folder is missing, empty or half-complete."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -131,22 +123,31 @@ _CFP = r"Data/Images/(?P<person>\d{3})/"
 _OWN = r"(?P<person>[^/]+)/(?:(?P<session>.+)/)?[^/]+"
 _FILES = "(png, jpg, bmp or tif)"
 
-# What stands before a hyphen is the data set's name, and that of its people.
-FACES: dict[str, Layout] = {
-    "nuaa": Nuaa(("train", "test")),
-    "nuaa-train": Nuaa(("train",)),
-    "nuaa-test": Nuaa(("test",)),
-    "nuaa-test-new": Nuaa(("test",), new=True),
-    "lfw": Folders("PERSON/PERSON_NNNN.jpg", live=r"(?P<person>[^/]+)/(?P=person)_\d{4}"),
-    "cfp": Folders("Data/Images/NNN/{frontal,profile}/NN.jpg", live=_CFP + r"(?:frontal|profile)/\d+"),
-    "cfp-frontal": Folders(
-        "Data/Images/NNN/frontal/NN.jpg", live=_CFP + r"frontal/\d+", passed_over=_CFP + r"profile/\d+"
+_NUAA, _LFW, _CFP_FACES = research("NUAA faces"), research("LFW faces"), research("CFP faces")
+
+SOURCES: dict[str, DataSource] = {
+    "nuaa": DataSource(Nuaa(("train", "test")), _NUAA),
+    "nuaa-train": DataSource(Nuaa(("train",)), _NUAA, people="nuaa"),
+    "nuaa-test": DataSource(Nuaa(("test",)), _NUAA, people="nuaa"),
+    "nuaa-test-new": DataSource(Nuaa(("test",), new=True), _NUAA, people="nuaa"),
+    "lfw": DataSource(Folders("PERSON/PERSON_NNNN.jpg", live=r"(?P<person>[^/]+)/(?P=person)_\d{4}"), _LFW),
+    "cfp": DataSource(
+        Folders("Data/Images/NNN/{frontal,profile}/NN.jpg", live=_CFP + r"(?:frontal|profile)/\d+"), _CFP_FACES
     ),
-    "live": Folders(f"PERSON/* or PERSON/RECORDING/* {_FILES}", live=_OWN),
-    "spoof": Folders(
-        f"live/PERSON/* and attack-TYPE/PERSON/*, or each with RECORDING/ below PERSON {_FILES}",
-        live="live/" + _OWN,
-        attack=r"attack-(?P<attack>[a-z0-9]+(?:[-_][a-z0-9]+)*)/" + _OWN,
+    "cfp-frontal": DataSource(
+        Folders("Data/Images/NNN/frontal/NN.jpg", live=_CFP + r"frontal/\d+", passed_over=_CFP + r"profile/\d+"),
+        _CFP_FACES,
+        people="cfp",
+    ),
+    "live": DataSource(Folders(f"PERSON/* or PERSON/RECORDING/* {_FILES}", live=_OWN), OWN, own=True),
+    "spoof": DataSource(
+        Folders(
+            f"live/PERSON/* and attack-TYPE/PERSON/*, or each with RECORDING/ below PERSON {_FILES}",
+            live="live/" + _OWN,
+            attack=r"attack-(?P<attack>[a-z0-9]+(?:[-_][a-z0-9]+)*)/" + _OWN,
+        ),
+        OWN,
+        own=True,
     ),
 }
 

@@ -23,17 +23,17 @@ import numpy as np
 from edge_sdk import images
 from edge_sdk.errors import DatasetError
 from edge_sdk.export.data import cache
-from edge_sdk.export.data.faces.instruments import MEDIA, AttackInstrument, Floats, NoInstrument
+from edge_sdk.export.data.faces.instruments import INSTRUMENTS, AttackInstrument, Floats, NoInstrument
 from edge_sdk.export.data.layouts import Entry
 from edge_sdk.preprocess import Image, ToGray
 
 CAMERA = 256
 """Pixels that the camera spends on the picture's longer side, before the face is cut out and scaled."""
 BARE = "camera"
-"""What stands for no medium: the face itself."""
+"""What stands for no instrument: the face itself."""
 SAMPLES = 2
 """Rays along each side of a pixel."""
-# Part of the cache folders' names: raise the one of what a change here or to a medium alters.
+# Part of the cache folders' names: raise the one of what a change here or to a instrument alters.
 VERSIONS = {BARE: 1, "print": 2, "screen": 2}
 
 
@@ -114,12 +114,12 @@ class Shot:
         )
 
 
-def recapture(face: Image, medium: AttackInstrument, shot: Shot, rng: np.random.Generator) -> Image:
-    """Show a face on a medium to a camera.
+def recapture(face: Image, instrument: AttackInstrument, shot: Shot, rng: np.random.Generator) -> Image:
+    """Show a face on a instrument to a camera.
 
     Args:
         face: ``uint8``, (H, W) gray, (H, W, 3) BGR or (H, W, 4) BGRA.
-        medium: The print or the screen.
+        instrument: The print or the screen.
         shot: How the camera looks at it.
         rng: Source of grain and of the sensor's noise.
 
@@ -130,7 +130,7 @@ def recapture(face: Image, medium: AttackInstrument, shot: Shot, rng: np.random.
     scale = CAMERA / max(gray.shape)
     height, width = (max(1, round(side * scale)) for side in gray.shape)
     x, y = _rays(height, width, shot)
-    light = medium.seen(gray.astype(np.float32) / 255, x, y, rng)
+    light = instrument.light(gray.astype(np.float32) / 255, x, y, rng)
     light = light * shot.light * (1 - shot.falloff * _slope(light.shape, shot.direction))
     light = np.asarray(cv2.GaussianBlur(light, (0, 0), shot.blur * SAMPLES))
     light = np.maximum(cv2.resize(light, (width, height), interpolation=cv2.INTER_AREA), 0)
@@ -145,7 +145,7 @@ def recaptured(entries: Sequence[Entry], on: str, progress: cache.Count = cache.
     """The live entries before the camera, rendered once into the user's cache folder.
 
     Args:
-        on: A species in :data:`MEDIA`, of which they become attacks; or :data:`BARE`, and they stay live.
+        on: A species in :data:`INSTRUMENTS`, of which they are made attacks; or :data:`BARE`, and they stay live.
         progress: called with the number of images done and in all.
 
     Raises:
@@ -156,10 +156,12 @@ def recaptured(entries: Sequence[Entry], on: str, progress: cache.Count = cache.
         picture = cv2.resize(photographed(face, on, rng), face.shape[1::-1], interpolation=cv2.INTER_AREA)
         return cv2.imencode(".png", picture)[1].tobytes()
 
-    return cache.rendered(become(entries, on), f"{on}-v{VERSIONS[on]}", ".png", shown, "rendered", progress=progress)
+    return cache.rendered(
+        as_attacks(entries, on), f"{on}-v{VERSIONS[on]}", ".png", shown, "rendered", progress=progress
+    )
 
 
-def become(entries: Sequence[Entry], on: str) -> list[Entry]:
+def as_attacks(entries: Sequence[Entry], on: str) -> list[Entry]:
     """The live entries, attacks of the species ``on`` unless that is :data:`BARE`; DatasetError if there are none."""
     live = [entry for entry in entries if entry.genuine]
     if not live:
@@ -168,14 +170,14 @@ def become(entries: Sequence[Entry], on: str) -> list[Entry]:
 
 
 def photographed(face: Image, on: str, rng: np.random.Generator) -> Image:
-    """One face before the camera: itself, or a picture of it on any medium of the species ``on``."""
+    """One face before the camera: itself, or a picture of it on an instrument of the species ``on``."""
     if on == BARE:
         return recapture(face, NoInstrument(), Shot.draw(rng), rng)
-    return recapture(Picture.draw(rng)(face, rng), MEDIA[on].draw(rng), Shot.draw(rng), rng)
+    return recapture(Picture.draw(rng)(face, rng), INSTRUMENTS[on].draw(rng), Shot.draw(rng), rng)
 
 
 def _rays(height: int, width: int, shot: Shot) -> tuple[Floats, Floats]:
-    """Where the camera's rays meet the medium, two arrays (height * SAMPLES, width * SAMPLES)."""
+    """Where the camera's rays meet the instrument, two arrays (height * SAMPLES, width * SAMPLES)."""
     square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
     back = np.asarray(cv2.getPerspectiveTransform(shot.corners, square), np.float32)
     u = ((np.arange(width * SAMPLES, dtype=np.float32) + 0.5) / (width * SAMPLES))[None, :]

@@ -11,16 +11,20 @@ from pathlib import Path
 
 from edge_sdk.errors import DatasetError
 from edge_sdk.export.data.layouts import Entry, matched, order, some
+from edge_sdk.export.data.modality_data import OWN, DataSource, research
 from edge_sdk.images import natural
 
 
 @dataclass(frozen=True)
-class Layout:
-    """File names of one data set; ``description`` is what an error message says the folder should look like."""
+class SignatureFiles:
+    """File names of one data set; ``description`` is what an error message says the folder should look like.
+
+    Without a ``forged`` pattern it has genuine signatures alone.
+    """
 
     description: str
     genuine: str
-    forged: str
+    forged: str | None = None
 
     def entries(self, root: Path) -> list[Entry]:
         """Every image below ``root``, sorted.
@@ -28,41 +32,64 @@ class Layout:
         Raises:
             DatasetError: as :func:`matched`, or a writer with genuine signatures only or forgeries only.
         """
-        genuine, forged = self.genuine, self.forged
+        patterns = [pattern for pattern in (self.genuine, self.forged) if pattern]
         found = [
-            Entry(m["writer"], m.re.pattern == genuine, path)
-            for m, path in matched(root, self.description, genuine, forged)
+            Entry(m["writer"], m.re.pattern == self.genuine, path)
+            for m, path in matched(root, self.description, *patterns)
         ]
-        _require_both_kinds(root, found)
+        if self.forged:
+            _require_both_kinds(root, found)
         return sorted(found, key=order)
 
 
-LAYOUTS = {
-    "cedar": Layout(
-        "full_org/original_WRITER_K.png and full_forg/forgeries_WRITER_K.png",
-        genuine=r"full_org/original_(?P<writer>\d+)_\d+",
-        forged=r"full_forg/forgeries_(?P<writer>\d+)_\d+",
+SOURCES: dict[str, DataSource] = {
+    "cedar": DataSource(
+        SignatureFiles(
+            "full_org/original_WRITER_K.png and full_forg/forgeries_WRITER_K.png",
+            genuine=r"full_org/original_(?P<writer>\d+)_\d+",
+            forged=r"full_forg/forgeries_(?P<writer>\d+)_\d+",
+        ),
+        research("CEDAR offline signatures"),
     ),
     # A forgery is named by forger (4 digits) and writer (3 digits); a few stand the other way round (K_FORGERWRITER).
-    "sigcomp2011": Layout(
-        "WRITER/WRITER_K.png and WRITER_forg/FORGERWRITER_K.png, for instance 001/001_01.png, 001_forg/0119001_01.png",
-        genuine=r"(?P<writer>\d+)/(?:(?P=writer)_\d+|\d+_(?P=writer))",
-        forged=r"(?P<writer>\d+)_forg/(?:\d{4}(?P=writer)_\d+|\d+_\d{4}(?P=writer))",
+    "sigcomp2011": DataSource(
+        SignatureFiles(
+            "WRITER/WRITER_K.png and WRITER_forg/FORGERWRITER_K.png, for instance 001/001_01.png and "
+            "001_forg/0119001_01.png",
+            genuine=r"(?P<writer>\d+)/(?:(?P=writer)_\d+|\d+_(?P=writer))",
+            forged=r"(?P<writer>\d+)_forg/(?:\d{4}(?P=writer)_\d+|\d+_\d{4}(?P=writer))",
+        ),
+        research("SigComp2011"),
     ),
-    "svc2004": Layout(
-        "userU/genuine/UuSk.png and userU/forged/UuSk.png, for instance user1/genuine/U1S1.png",
-        genuine=r"user(?P<writer>\d+)/genuine/U(?P=writer)S\d+",
-        forged=r"user(?P<writer>\d+)/forged/U(?P=writer)S\d+",
+    "svc2004": DataSource(
+        SignatureFiles(
+            "userU/genuine/UuSk.png and userU/forged/UuSk.png, for instance user1/genuine/U1S1.png",
+            genuine=r"user(?P<writer>\d+)/genuine/U(?P=writer)S\d+",
+            forged=r"user(?P<writer>\d+)/forged/U(?P=writer)S\d+",
+        ),
+        research("SVC2004"),
     ),
-    "bhsig260": Layout(
-        "Bengali/NNN/B-S-NNN-G-KK.tif (forged: -F-) and the same under Hindi/ with H-S-",
-        genuine=r"(?P<writer>(?:(?P<b>Bengali)|Hindi)/0*(?P<n>\d+))/(?(b)B|H)-S-0*(?P=n)-G-\d+",
-        forged=r"(?P<writer>(?:(?P<b>Bengali)|Hindi)/0*(?P<n>\d+))/(?(b)B|H)-S-0*(?P=n)-F-\d+",
+    "bhsig260": DataSource(
+        SignatureFiles(
+            "Bengali/NNN/B-S-NNN-G-KK.tif (forged: -F-) and the same under Hindi/ with H-S-",
+            genuine=r"(?P<writer>(?:(?P<b>Bengali)|Hindi)/0*(?P<n>\d+))/(?(b)B|H)-S-0*(?P=n)-G-\d+",
+            forged=r"(?P<writer>(?:(?P<b>Bengali)|Hindi)/0*(?P<n>\d+))/(?(b)B|H)-S-0*(?P=n)-F-\d+",
+        ),
+        research("BHSig260"),
     ),
-    "folder": Layout(
-        "WRITER/genuine/*.png and WRITER/forged/*.png (png, jpg, bmp or tif)",
-        genuine=r"(?P<writer>[^/]+)/genuine/[^/]+",
-        forged=r"(?P<writer>[^/]+)/forged/[^/]+",
+    "folder": DataSource(
+        SignatureFiles(
+            "WRITER/genuine/*.png and WRITER/forged/*.png (png, jpg, bmp or tif)",
+            genuine=r"(?P<writer>[^/]+)/genuine/[^/]+",
+            forged=r"(?P<writer>[^/]+)/forged/[^/]+",
+        ),
+        OWN,
+        own=True,
+    ),
+    "genuine": DataSource(
+        SignatureFiles("WRITER/*.png, no forgeries (png, jpg, bmp or tif)", genuine=r"(?P<writer>[^/]+)/[^/]+"),
+        OWN,
+        own=True,
     ),
 }
 

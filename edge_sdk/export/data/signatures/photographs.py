@@ -103,7 +103,7 @@ def photograph(scan: Image, conditions: Conditions, rng: np.random.Generator) ->
     return cv2.imencode(".jpg", exposed, [cv2.IMWRITE_JPEG_QUALITY, conditions.quality])[1].tobytes()
 
 
-def album(entries: Sequence[Entry], progress: cache.Count = cache.uncounted) -> list[Entry]:
+def photographed_entries(entries: Sequence[Entry], progress: cache.Count = cache.uncounted) -> list[Entry]:
     """The same entries with a photograph instead of each scan, taken once into the user's cache folder.
 
     Args:

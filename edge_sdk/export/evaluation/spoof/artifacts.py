@@ -9,14 +9,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk import images, manifest
+from edge_sdk import manifest, modalities
 from edge_sdk.calibration import guardrail
 from edge_sdk.calibration.metrics import presentation_attack
 from edge_sdk.calibration.metrics.presentation_attack import AttackScores
 from edge_sdk.calibration.thresholds import rate, spoof_points, spoof_shortage
 from edge_sdk.errors import DatasetError, ScoreError
-from edge_sdk.export.data.cache import prepared
-from edge_sdk.export.data.faces import golden
+from edge_sdk.export.data import catalogue
+from edge_sdk.export.data.cache import compact, prepared
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.evaluation.artifact_protocol import Interface, Measured, interval
 from edge_sdk.export.evaluation.model_outputs import ModelOutputs
@@ -26,7 +26,7 @@ from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.preprocess import apply
 from edge_sdk.runtime.detector import CROP
 from edge_sdk.runtime.engines import load_engine
-from edge_sdk.scoring.base import Array
+from edge_sdk.scoring.base import Array, Score
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 from edge_sdk.tables import Table
 
@@ -57,7 +57,7 @@ class SpoofEvaluator:
 
     trained: FinishedRun
     graphs: Graphs
-    score: manifest.AnyScore
+    score: Score
     unit: str = "1 - correlation with the float scores"
     _outputs: ModelOutputs = field(default_factory=ModelOutputs)
 
@@ -81,7 +81,9 @@ class SpoofEvaluator:
     def points(self, kind: Kind, model: bytes) -> tuple[manifest.OperatingPoint, ...]:
         return spoof_points(self.scores(kind, model, "thresholds"), data=self._describe("thresholds"))
 
-    def drift(self, kind: Kind, model: bytes, role: str, *thresholds: float) -> manifest.AccuracyDifference:
+    def accuracy_difference(
+        self, kind: Kind, model: bytes, role: str, *thresholds: float
+    ) -> manifest.AccuracyDifference:
         """BPCER at an APCER of 5 % of every species; the EER where the attacks are too few for that."""
         reference, scores = self.scores(REFERENCE, self.graphs.onnx, role), self.scores(kind, model, role)
         expected, found = thresholds or (None, None)
@@ -109,27 +111,29 @@ class SpoofEvaluator:
             ],
         )
         ranks = Table(
-            ("artifact", "people", "live", *scores.kinds, "AUROC", "EER", *(f"BPCER at APCER {t:.0%}" for t in LIMITS)),
+            ("variant", "people", "live", *scores.kinds, "AUROC", "EER", *(f"BPCER at APCER {t:.0%}" for t in LIMITS)),
             [(measured.kind.id, *map(str, counts), *map(interval, found))],
-            text=("artifact",),
+            text=("variant",),
             note="All attacks alike for AUROC and EER; every species for BPCER, whose thresholds are fitted on these "
             "very people here.",
         )
         points = [point for point in measured.points if isinstance(point, manifest.SpoofPoint)]
         rates = Table(
-            ("artifact", "point", *(f"APCER {kind}" for kind in scores.kinds), "BPCER"),
+            ("variant", "point", *(f"APCER {kind}" for kind in scores.kinds), "BPCER"),
             [(measured.kind.id, point.name, *_rates(scores, point.threshold)) for point in points],
-            text=("artifact", "point"),
+            text=("variant", "point"),
             note="At the bundle's thresholds, fitted on other people:",
         )
         return ranks, rates
 
     def golden(self) -> Mapping[str, bytes]:
-        return {f"golden/{name}.png": png for name, png in golden.pngs().items()}
+        made = catalogue.of(self.trained.recipe.modality).golden["spoof"]()
+        return {f"golden/{name}": data for name, data in made.items()}
 
     def golden_score(self, measured: Measured) -> tuple[float, float]:
         pipeline = self.trained.preset.preprocessing
-        faces = [np.rint(apply(pipeline, images.load(png))[0] * 255).astype(np.uint8) for png in self.golden().values()]
+        modality = modalities.get(self.trained.recipe.modality)
+        faces = [compact(pipeline, apply(pipeline, modality.decode(data))) for data in self.golden().values()]
         score = float(self._judge(measured.kind, measured.model, np.stack(faces)).mean())
         spread = float(self._scores(REFERENCE, self.graphs.onnx, "thresholds").std())
         return score, max(GOLDEN_TOLERANCE[measured.kind.precision] * spread, LEAST_TOLERANCE)
@@ -140,7 +144,7 @@ class SpoofEvaluator:
         engine.close()
         return Interface(
             task="spoof",
-            source=manifest.Image(color="gray", face=self.trained.recipe.face or CROP),
+            source=self.trained.recipe.source(self.trained.preset, CROP),
             outputs=tuple(
                 manifest.Output(name=name, shape=("batch", *shapes[name]), role=role)
                 for name, role in self.score.roles.items()

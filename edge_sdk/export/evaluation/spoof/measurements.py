@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_sdk.calibration.metrics import presentation_attack
-from edge_sdk.calibration.metrics.presentation_attack import AttackCurves, AttackScores, Statistic
+from edge_sdk.calibration.metrics.presentation_attack import AttackCurves, AttackScores, AttackStatistic
 from edge_sdk.calibration.metrics.verification import Interval
 from edge_sdk.calibration.thresholds import TRIALS_PER_ERROR, rate
 from edge_sdk.errors import ScoreError
@@ -23,8 +23,8 @@ ANY = "any"
 class BpcerAtApcer:
     """BPCER at the lowest threshold *on these data* where each species' APCER is at most `target`.
 
-    Such a threshold has seen the answers: it says what the scores would allow, not what a device will do. None where
-    the attacks are too few, and why.
+    Such a threshold is chosen with the answers known: it says what the scores allow, not what a device will do. None
+    where the attacks are too few, and why.
     """
 
     target: float
@@ -74,7 +74,7 @@ def separation(scores: AttackScores, data: str, species: str, *, replicates: int
     fewest = min(counts.values(), default=0)
     needed = {target: round(TRIALS_PER_ERROR / target) for target in APCER_TARGETS}
     targets = [target for target in APCER_TARGETS if fewest >= needed[target]]
-    statistics: list[Statistic] = [
+    statistics: list[AttackStatistic] = [
         lambda curves: curves.pooled.auroc(),
         lambda curves: curves.pooled.eer(),
         AttackCurves.average_precision,
@@ -126,5 +126,5 @@ def point_rates(
     return SpoofPointRates(data, point, threshold, apcer, bpcer, acer, species)
 
 
-def _bpcer_at(target: float) -> Statistic:
+def _bpcer_at(target: float) -> AttackStatistic:
     return lambda curves: curves.bpcer_at_apcer(target)

@@ -103,7 +103,7 @@ def score_samples(
     seed: int = 0,
     progress: Count | None = None,
 ) -> tuple[tuple[ScoredSample, ...], tuple[ExampleSample, ...]]:
-    """Examine every sample once, in order; keep the points of those drawn by `seed`, and a few examples.
+    """Score every sample once, in order; keep the points of those drawn by `seed`, and a few examples.
 
     Examples are the first scored pictures of the first people of each data set's live faces and of each species.
     """
@@ -161,12 +161,12 @@ def _score(
     except (InputError, OSError) as error:
         return ScoredSample(sample, flags=("corrupt",), error=type(error).__name__), None
     digest = hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).digest()
-    shown = detector.examine(picture)
-    point = compared.point(shown.tensors) if compared and shown.tensors else None
-    scored = ScoredSample(sample, shown.score, shown.flags, boxes=shown.boxes, digest=digest, point=point)
-    if not shown.tensors or shown.face is None:
+    found = detector.examine(picture)
+    point = compared.point(found.tensors) if compared and found.tensors else None
+    scored = ScoredSample(sample, found.score, found.flags, boxes=found.boxes, digest=digest, point=point)
+    if not found.tensors or found.face is None:
         return scored, None
-    return scored, ExampleSample(sample, shown.face, shown.score, shown.tensors)
+    return scored, ExampleSample(sample, found.face, found.score, found.tensors)
 
 
 def _drawn(samples: Sequence[Sample], seed: int) -> frozenset[int]:

@@ -72,7 +72,7 @@ class SessionSummary:
 
 
 def replay(frames: Sequence[ScoredSample], rule: Rule, limits: Limits, frame_rate: float) -> Iterator[StreamDecision]:
-    """The verdict after each frame of a stream of `frame_rate` frames a second."""
+    """The decision after each frame of a stream of `frame_rate` frames a second."""
     tracker, decision = Tracker(gap_s=limits.gap_s), TemporalDecision(rule, limits)
     last: bytes | None = None
     for number, frame in enumerate(frames):
@@ -95,7 +95,7 @@ def decide_sessions(
             recordings[sample.dataset, sample.subject, sample.attack, sample.session].append(frame)
     found = []
     for (data, subject, attack, name), frames in recordings.items():
-        decisions = [verdict.decision for verdict in replay(frames, rule, limits, frame_rate)]
+        decisions = [result.decision for result in replay(frames, rule, limits, frame_rate)]
         live, spoof = (_first(decisions, wanted) for wanted in (SpoofDecision.LIVE, SpoofDecision.SPOOF))
         first = min((number for number in (live, spoof) if number), default=None)
         decision: Literal["live", "spoof"] | None = None if first is None else "live" if first == live else "spoof"

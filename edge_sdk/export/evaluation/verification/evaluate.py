@@ -21,7 +21,7 @@ from edge_sdk.calibration.metrics import verification
 from edge_sdk.calibration.metrics.pairs import Comparisons, Forgeries, build_pairs, score_pairs
 from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.errors import OperatingPointError, ScoreError
-from edge_sdk.export.data.samples import Dataset, Sample
+from edge_sdk.export.data.samples import Dataset, Sample, impostor_kinds
 from edge_sdk.export.evaluation.verification.measurements import Measurement, measure
 from edge_sdk.export.evaluation.verification.samples import (
     AcquisitionFailure,
@@ -30,13 +30,12 @@ from edge_sdk.export.evaluation.verification.samples import (
     embed,
     summary,
 )
-from edge_sdk.manifest import EmbeddingDistance, VerifyPoint
+from edge_sdk.manifest import VerifyPoint
 from edge_sdk.preprocess import Operation
 from edge_sdk.runtime import Verifier
 
-FORGERIES: tuple[Forgeries, ...] = ("skilled", "random")
 ALL = "all"
-EXAMPLES = 3  # of each data set, to be looked at
+EXAMPLES = 3  # samples of each data set in the report
 
 
 @dataclass(frozen=True)
@@ -111,9 +110,10 @@ def evaluate(
 ) -> VerificationEvaluation:
     """Measure one artifact of a bundle on `data`, per data set and, if there are several, on all together.
 
-    Protocols: skilled and random forgeries, each with every number of `references` (see
-    :func:`edge_sdk.calibration.metrics.pairs.build_pairs`). "All" joins the comparisons within each data set: nobody is
-    compared across data sets, where the scanner would give people away. `wrong_pairs` of each kind are listed.
+    Protocols: impostors of each kind that the data have (skilled forgeries, random), with every number of `references`
+    (see :func:`edge_sdk.calibration.metrics.pairs.build_pairs`). "All" joins the comparisons within each data set:
+    nobody is compared across data sets, where the scanner would give people away. `wrong_pairs` of each kind are
+    listed.
 
     Raises:
         BundleError, EngineError: The bundle cannot be run so.
@@ -126,21 +126,20 @@ def evaluate(
         except OperatingPointError:
             default = None
         opened, artifact, engine = verifier.bundle, verifier.variant, verifier.engine
-    score = opened.manifest.score
-    assert isinstance(score, EmbeddingDistance), "the verifier takes no other"
+    score, kinds = opened.manifest.score, impostor_kinds(data.samples)
     points = {p.name: p.threshold for p in artifact.operating_points if isinstance(p, VerifyPoint)}
     names = sorted({sample.dataset for sample in data.samples})
     measurements: list[tuple[Measurement, ScoreSet]] = []
     skipped: list[SkippedProtocol] = []
     wrong: list[WrongPair] = []
-    for count, forgeries in itertools.product(references, FORGERIES):
+    for count, forgeries in itertools.product(references, kinds):
         found: list[ScoreSet] = []
         for name in names:
             part = embedded.of(name)
             people, genuine = [s.subject for s in part.samples], [s.genuine for s in part.samples]
             try:
                 pairs = build_pairs(people, genuine, forgeries=forgeries, references=count, seed=seed)
-                scores = score_pairs(pairs, part.embeddings, people, metric=score.metric, rule=score.references)
+                scores = score_pairs(pairs, part.embeddings, people, rule=score.rule, matrix=score.matrix)
                 found.append(scores)
                 measurement = measure(scores, name, forgeries, count, points=points, replicates=replicates, seed=seed)
             except ScoreError as error:
@@ -148,7 +147,7 @@ def evaluate(
                 continue
             measurements.append((measurement, scores))
             if count == 1 and default is not None:
-                wrong += _wrong(pairs, scores, part.samples, forgeries, default.threshold)
+                wrong += _wrong(pairs, scores, part.samples, forgeries, default.threshold, mated=forgeries == kinds[0])
         if len(found) > 1:
             joined = verification.concatenate(found)
             measurement = measure(joined, ALL, forgeries, count, points=points, replicates=replicates, seed=seed)
@@ -186,11 +185,17 @@ def _examples(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def _wrong(
-    pairs: Comparisons, scores: ScoreSet, samples: Sequence[Sample], forgeries: Forgeries, threshold: float
+    pairs: Comparisons,
+    scores: ScoreSet,
+    samples: Sequence[Sample],
+    forgeries: Forgeries,
+    threshold: float,
+    *,
+    mated: bool,
 ) -> list[WrongPair]:
-    """All wrong decisions; a rejected genuine pair is listed under skilled forgeries only."""
+    """All wrong decisions, those of genuine pairs among them only if ``mated``: they are the same for every kind."""
     wrong = (scores.scores >= threshold) != scores.mated
-    if forgeries == "random":
+    if not mated:
         wrong &= ~scores.mated
     return [
         WrongPair(
@@ -207,12 +212,12 @@ def _wrong(
 def _closest(wrong: Sequence[WrongPair], limit: int) -> tuple[WrongPair, ...]:
     """Of each kind the pairs that are furthest on the wrong side, each picture once, so that no one dominates."""
     chosen: list[WrongPair] = []
-    for mated, forgeries in ((False, "skilled"), (False, "random"), (True, "skilled")):
-        kind = [pair for pair in wrong if pair.mated is mated and pair.forgeries == forgeries]
+    for mated, forgeries in ((False, ("skilled",)), (False, ("random",)), (True, ("skilled", "random"))):
+        kind = [pair for pair in wrong if pair.mated is mated and pair.forgeries in forgeries]
         kind.sort(key=lambda pair: (pair.score if pair.mated else -pair.score, pair.reference, pair.query))
-        seen: set[str] = set()
+        shown: set[str] = set()
         for pair in kind:
-            if len(seen) < 2 * limit and not seen & {pair.reference, pair.query}:
-                seen |= {pair.reference, pair.query}
+            if len(shown) < 2 * limit and not shown & {pair.reference, pair.query}:
+                shown |= {pair.reference, pair.query}
                 chosen.append(pair)
     return tuple(chosen)

@@ -7,10 +7,9 @@ from edge_sdk.calibration.metrics import verification
 from edge_sdk.calibration.metrics.pairs import Forgeries, build_pairs, score_pairs
 from edge_sdk.calibration.thresholds import operating_points
 from edge_sdk.errors import DatasetError, ScoreError, UsageError
-from edge_sdk.export.data.samples import Dataset
+from edge_sdk.export.data.samples import Dataset, impostor_kinds
 from edge_sdk.export.evaluation.fitted import FittedThresholds, UnusablePicture, named, require_people
 from edge_sdk.export.evaluation.verification.samples import Count, embed
-from edge_sdk.manifest import EmbeddingDistance
 from edge_sdk.runtime import Verifier
 
 OPTIONS: tuple[str, ...] = ()
@@ -26,15 +25,14 @@ def fit(
     People of different data sets are never compared: the scanner would give them away.
 
     Raises:
-        UsageError: Some data sets have forgeries and others none, or the score does not compare embeddings.
+        UsageError: Some data sets have forgeries and others none.
+        ScoreError: The score compares nobody without the opened model.
         DatasetError: Fewer than 5 people, nobody with two genuine samples, or no usable picture at all.
         EngineError: The engine refuses the variant, or fails.
     """
     kind = impostors(data)
     with Verifier(bundle, engine=engine, precision=variant, threads=threads) as verifier:
         score = verifier.bundle.manifest.score
-        if not isinstance(score, EmbeddingDistance):
-            raise UsageError(f"{bundle.id}: thresholds of the score {score.kind} cannot be fitted on a data set yet")
         try:
             embedded = embed(verifier, data.samples, progress=progress)
         except ScoreError as error:
@@ -50,7 +48,7 @@ def fit(
             pairs = build_pairs(people, [sample.genuine for sample in part.samples], forgeries=kind)
         except ScoreError as error:
             raise DatasetError(f"{name}: {error}{named(unusable)}") from error
-        found.append(score_pairs(pairs, part.embeddings, people, metric=score.metric, rule=score.references))
+        found.append(score_pairs(pairs, part.embeddings, people, rule=score.rule, matrix=score.matrix))
     scores = verification.concatenate(found)
     require_people(data.name, scores.subjects.tolist(), "with two usable genuine samples", unusable)
     described = f"{data.name}, {scores.subject_count} people, {kind} forgeries"
@@ -65,12 +63,13 @@ def fit(
 
 
 def impostors(data: Dataset) -> Forgeries:
-    """The kind of impostors that the data sets have: skilled if each has forgeries, random if none has."""
-    with_forgeries = {sample.dataset for sample in data.samples if not sample.genuine}
-    without = sorted({sample.dataset for sample in data.samples} - with_forgeries)
-    if with_forgeries and without:
+    """The hardest kind of impostors that the data sets have, which must be the same for all of them."""
+    names = sorted({sample.dataset for sample in data.samples})
+    kinds = {name: impostor_kinds([one for one in data.samples if one.dataset == name])[0] for name in names}
+    if len(set(kinds.values())) > 1:
+        listed = ", ".join(f"{name}: {kind}" for name, kind in kinds.items())
         raise UsageError(
-            f"{', '.join(sorted(with_forgeries))} have skilled forgeries, {', '.join(without)} none: fit thresholds on "
-            "the former or on the latter, for a mixture says nothing about either"
+            f"impostors differ ({listed} forgeries): fit thresholds on data sets of one kind, for a mixture says "
+            "nothing about either"
         )
-    return "skilled" if with_forgeries else "random"
+    return kinds[names[0]]

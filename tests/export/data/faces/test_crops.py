@@ -10,8 +10,8 @@ import pytest
 
 from edge_sdk import SpoofDetector, images
 from edge_sdk.errors import DatasetError
-from edge_sdk.export.data.faces.instruments import MEDIA
-from edge_sdk.export.data.licenses import terms
+from edge_sdk.export.data.faces.instruments import INSTRUMENTS
+from edge_sdk.export.data.licenses import data_license
 from edge_sdk.export.data.load import before_rendering, load, load_unlabeled, original
 from edge_sdk.export.data.samples import joined
 from edge_sdk.runtime.faces import Cascade
@@ -56,7 +56,7 @@ def test_what_is_cut_out_is_what_the_detector_judges(mine: Path) -> None:
         assert not detector.examine(mine / "live/wall/1.png").boxes
 
 
-@pytest.mark.parametrize("kind", ["camera", *MEDIA])
+@pytest.mark.parametrize("kind", ["camera", *INSTRUMENTS])
 def test_rendered_faces_have_the_camera_s_pixels(kind: str, mine: Path) -> None:
     """Cut out of the photograph as it was taken: the picture, 280 pixels wide, is 256 pixels wide there."""
     found, again = (load(f"crop+{kind}+spoof:{mine}") for _ in range(2))
@@ -91,8 +91,8 @@ def test_names_lead_back_to_the_pictures(mine: Path) -> None:
     assert [original(name) for name in ("crop+print+lfw", "crop+lfw", "camera+lfw", "a+b")] == ["lfw"] * 3 + ["a+b"]
     assert before_rendering("crop+screen+lfw") == "crop+lfw"
     assert [before_rendering(name) for name in ("screen+lfw", "lfw", "a+b")] == ["lfw", "lfw", "a+b"]
-    assert terms(["crop+print+lfw", "crop+lfw"]) == terms(["lfw"])
-    assert len(load_unlabeled(f"crop+live:{mine / 'live'}").samples) == 1
+    assert data_license(["crop+print+lfw", "crop+lfw"]) == data_license(["lfw"])
+    assert len(load_unlabeled(f"crop+live:{mine / 'live'}", modality="face").samples) == 1
 
 
 def test_no_face_at_all(mine: Path) -> None:

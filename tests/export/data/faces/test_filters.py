@@ -16,7 +16,10 @@ from edge_sdk.export.data.samples import Dataset, Sample
 
 
 def heads(*poses: Pose | None) -> Dataset:
-    return Dataset("made-up", tuple(Sample("m", "m/1", True, Path(f"{i}.png"), pose=p) for i, p in enumerate(poses)))
+    return Dataset(
+        "made-up",
+        tuple(Sample("m", "m/1", True, Path(f"{i}.png"), pose=p, modality="face") for i, p in enumerate(poses)),
+    )
 
 
 def recording(root: Path, levels: list[int], person: str = "anna", session: str = "drive/") -> None:
@@ -89,6 +92,6 @@ def test_heads_first_and_then_the_brightness_of_what_is_left(tmp_path: Path) -> 
     assert [sample.path.stem for sample in kept.samples] == ["2", "3", "4", "5", "6"]
     assert (turned, uneven) == (2, 1)
     assert found.left_out == {"turned": 2, "uneven": 1}
-    assert "left out 3 of 8 training images: 2 heads turned away, 1 darker" in found.told
+    assert "left out 3 of 8 training images: 2 heads turned away, 1 darker" in found.summary
     assert len(Filter(brightness=None)(data).kept.samples) == 6
     assert Filter(pose=None)(data).kept == Filter(pose=None, brightness=None)(data).kept == data

@@ -11,7 +11,7 @@ import pytest
 
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.layouts import Pose
-from edge_sdk.export.data.licenses import terms
+from edge_sdk.export.data.licenses import data_license
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import joined
 
@@ -188,8 +188,8 @@ def test_faces_are_not_photographed_as_scans_are(root: Path) -> None:
 
 
 def test_terms_of_public_faces() -> None:
-    assert not terms(["lfw"]).commercial_use
-    assert "as its owner states" in terms(["nuaa"]).statement
+    assert not data_license(["lfw"]).commercial_use
+    assert "as its owner states" in data_license(["nuaa"]).statement
 
 
 @pytest.mark.data

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from edge_sdk.errors import DatasetError, UsageError
-from edge_sdk.export.data.faces.instruments import MEDIA, NoInstrument, Paper, Screen
+from edge_sdk.export.data.faces.instruments import INSTRUMENTS, NoInstrument, Paper, Screen
 from edge_sdk.export.data.faces.recapture import CAMERA, Picture, Shot, photographed, recapture
-from edge_sdk.export.data.licenses import terms
+from edge_sdk.export.data.licenses import data_license
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import joined
 from edge_sdk.export.data.splits import split_subjects
@@ -32,7 +32,7 @@ def square(size: float = 1.0) -> np.ndarray:
 
 @pytest.fixture
 def still() -> Shot:
-    """A steady camera right before the medium, in even light."""
+    """A steady camera right before the instrument, in even light."""
     shot = Shot.draw(np.random.default_rng(0))
     return replace(shot, corners=square(), light=1.0, falloff=0.0, blur=0.1, noise=0.0, quality=98)
 
@@ -56,8 +56,8 @@ def face(height: int = 96, width: int = 80, seed: int = 0) -> np.ndarray:
     return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def take(picture: np.ndarray, medium: NoInstrument | Paper | Screen, shot: Shot) -> np.ndarray:
-    return recapture(picture, medium, shot, np.random.default_rng(0)).astype(float)
+def take(picture: np.ndarray, instrument: NoInstrument | Paper | Screen, shot: Shot) -> np.ndarray:
+    return recapture(picture, instrument, shot, np.random.default_rng(0)).astype(float)
 
 
 def test_a_perfect_medium_before_a_perfect_camera_changes_nothing(still: Shot, screen: Screen) -> None:
@@ -70,12 +70,12 @@ def test_a_perfect_medium_before_a_perfect_camera_changes_nothing(still: Shot, s
     ("shape", "seen"),
     [((64, 64), (256, 256)), ((160, 120), (256, 192)), ((33, 300), (28, 256)), ((1, 1), (256, 256))],
 )
-@pytest.mark.parametrize("species", MEDIA)
+@pytest.mark.parametrize("species", INSTRUMENTS)
 def test_the_picture_keeps_its_shape(species: str, shape: tuple[int, int], seen: tuple[int, int]) -> None:
     picture = np.full(shape, 90, np.uint8)
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        out = recapture(picture, MEDIA[species].draw(rng), Shot.draw(rng), rng)
+        out = recapture(picture, INSTRUMENTS[species].draw(rng), Shot.draw(rng), rng)
         assert out.shape == seen
         assert out.dtype == np.uint8
 
@@ -194,7 +194,7 @@ def plant(root: Path, people: int = 6) -> None:
         (root / "attack-mask" / str(person) / "1.png").write_bytes(cv2.imencode(".png", face(seed=99))[1].tobytes())
 
 
-@pytest.mark.parametrize("species", MEDIA)
+@pytest.mark.parametrize("species", INSTRUMENTS)
 def test_an_image_has_one_attack_and_another_image_another(species: str, tmp_path: Path) -> None:
     root = tmp_path / "mine"
     plant(root)
@@ -244,11 +244,11 @@ def test_rendering_tells_how_far_it_is(tmp_path: Path) -> None:
 def test_attacks_are_of_the_same_people(tmp_path: Path) -> None:
     plant(tmp_path / "mine")
     live = load(f"spoof:{tmp_path}/mine")
-    everything = joined(live, *(load(f"{species}+spoof:{tmp_path}/mine") for species in MEDIA))
+    everything = joined(live, *(load(f"{species}+spoof:{tmp_path}/mine") for species in INSTRUMENTS))
     assert everything.subjects == live.subjects
     assert split_subjects(everything, seed=1) == split_subjects(live, seed=1)
-    assert terms(["print+lfw", "lfw"]) == terms(["lfw"])
-    assert "a+b: the user's own data" in terms(["a+b"]).statement
+    assert data_license(["print+lfw", "lfw"]) == data_license(["lfw"])
+    assert "a+b: the user's own data" in data_license(["print+a+b"], own={"a+b"}).statement
 
 
 def test_specifications_and_faces_that_cannot_be_read(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from edge_sdk import images
 from edge_sdk.errors import DatasetError, UsageError
-from edge_sdk.export.data.licenses import terms
+from edge_sdk.export.data.licenses import data_license
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import joined
 from edge_sdk.export.data.signatures.photographs import HEIGHT, WIDTH, Conditions, photograph
@@ -106,7 +106,7 @@ def test_photographs_are_of_the_same_people() -> None:
 
 
 def test_terms_are_those_of_the_scans() -> None:
-    assert terms(["cedar", "photo+cedar"]) == terms(["cedar"])
+    assert data_license(["cedar", "photo+cedar"]) == data_license(["cedar"])
 
 
 def test_specifications_and_scans_that_cannot_be_read(tmp_path: Path) -> None:

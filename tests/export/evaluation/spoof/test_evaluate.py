@@ -362,7 +362,9 @@ def test_full_frames_are_searched_and_followed(spoof_bundle, tmp_path):
         for left in [place] if isinstance(place, int) else place:
             picture[10:50, left : left + 40] = draw(0, None, number)
         save(tmp_path / f"{number}.png", picture)
-        samples.append(Sample("mine", "mine/p0", genuine=True, path=tmp_path / f"{number}.png", session="day"))
+        samples.append(
+            Sample("mine", "mine/p0", genuine=True, path=tmp_path / f"{number}.png", session="day", modality="face")
+        )
     bundle = spoof_bundle(point("apcer_1e-1", -9.0))
     found = measured(bundle, Dataset("mine", tuple(samples)), faces=bright_squares, replicates=5)
     assert [entry.reasons for entry in found.report.non_responses] == [("no_face",), ("several_faces",)]

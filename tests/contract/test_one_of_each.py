@@ -1,4 +1,4 @@
-"""Every file of the user is written by :mod:`edge_sdk.files`, and only it knows where caches and settings lie."""
+"""One writer of files, one place for caches and settings, one printer of tables, one way to escape HTML."""
 
 from __future__ import annotations
 
@@ -52,3 +52,25 @@ def test_folders_of_the_user_are_known_to_one_module() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and FOLDERS.fullmatch(node.value)
     }
     assert found == {"files.py"}
+
+
+def test_tables_are_printed_by_one_module() -> None:
+    aligned = {name for name, tree in sources().items() if re.search(r"\b[lr]just\b", ast.unparse(tree))}
+    markdown = {name for name, tree in sources().items() if re.search(r"' \| '\.join|\| ---", ast.unparse(tree))}
+    assert aligned == {"tables.py"}
+    assert markdown <= {"tables.py"}
+
+
+def test_html_is_escaped_by_one_module_or_by_templates() -> None:
+    """No element is put together by hand, where an escape may be forgotten."""
+    by_hand = {
+        name for name, tree in sources().items() if re.search(r"<(p|td|th|div|figure|img|h\d)\b", ast.unparse(tree))
+    }
+    assert by_hand <= {"markup.py", "tables.py"}
+    assert {name for name, tree in sources().items() if "html.escape" in ast.unparse(tree)} <= {"markup.py"}
+    assert {name for name, tree in sources().items() if "from html import escape" in ast.unparse(tree)} == {"markup.py"}
+
+
+def test_missing_extras_are_named_by_one_module() -> None:
+    by_hand = {name for name, tree in sources().items() if "MissingToolError(" in ast.unparse(tree)}
+    assert by_hand == {"errors.py", "extras.py"}

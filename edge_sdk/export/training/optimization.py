@@ -1,0 +1,49 @@
+"""Optimisers, learning-rate schedules and numerical precision by a preset's names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Literal
+
+import torch
+
+from edge_sdk.export.recipes import Preset
+
+OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": partial(torch.optim.RMSprop, alpha=0.9),
+}
+
+
+def build_optimizer(preset: Preset, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    """The preset's optimiser of these parameters, without its learning rate."""
+    betas = {"betas": preset.betas} if preset.betas else {}
+    return OPTIMIZERS[preset.optimizer](parameters, weight_decay=preset.weight_decay, **betas)
+
+
+def learning_rate(preset: Preset, step: int) -> float:
+    """The rate of a step, 0 to ``preset.steps - 1``."""
+    return preset.learning_rate * schedule_factor(preset.schedule, step, preset.steps)
+
+
+def schedule_factor(schedule: str, step: int, steps: int) -> float:
+    """The share of the learning rate at a step of ``steps``; see :class:`edge_sdk.export.recipes.Preset`."""
+    if schedule == "constant":
+        return 1.0
+    if schedule == "decay":
+        return min(1.0, 2 * (steps - step) / steps)
+    warm = max(1, steps // 10)
+    if step < warm:
+        return (step + 1) / warm
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def numerical_precision(preset: Preset) -> Literal["32-true", "bf16-mixed"]:
+    """Lightning's name of the precision that the run computes in."""
+    if preset.precision != "auto":
+        return preset.precision
+    native = torch.cuda.is_available() or torch.cpu.get_capabilities().get("avx512_bf16", False)
+    return "bf16-mixed" if native else "32-true"
