@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from edge_sdk import manifest
-from edge_sdk.calibration.metrics.verification import Interval
+from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.export.formats.artifacts import Kind
 from edge_sdk.manifest import Rate
 from edge_sdk.scoring.base import Score

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from edge_sdk import files
-from edge_sdk.calibration.metrics.verification import Interval
+from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.export.evaluation.verification.measurements import Measurement
 from edge_sdk.export.reproduction.protocols import ALL, SIZE_TABLE, SIZES, Figures, Protocol
 from edge_sdk.export.reproduction.reproduce import Request, Row

@@ -11,7 +11,8 @@ import numpy as np
 from edge_sdk import manifest, modalities
 from edge_sdk.calibration import guardrail
 from edge_sdk.calibration.metrics.pairs import Forgeries, verification_scores
-from edge_sdk.calibration.metrics.verification import Curves, ScoreSet, bootstrap
+from edge_sdk.calibration.metrics.resampling import bootstrap
+from edge_sdk.calibration.metrics.verification import Curves, ScoreSet
 from edge_sdk.calibration.thresholds import operating_points
 from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.cache import compact, prepared
