@@ -21,6 +21,7 @@ def test_distill_trains_what_its_teacher_may_teach(tmp_path: Path, capsys: pytes
     assert main([*distill, "--unlabeled", "synthetic:2@5", "--unlabeled-batch", "3", "--relation", "2"]) == 0
     assert json.loads(capsys.readouterr().out)["steps"] == 1
     described = json.loads(Path(student, "run.json").read_text())["distillation"]
-    assert (described["relation"], described["views"], described["unlabeled"]) == (2, 1, 3)
+    settings = described["settings"]
+    assert (settings["relation"], settings["views"], settings["unlabeled"]) == (2, 1, 3)
     assert [one["recipe"] for one in described["teachers"]] == ["deepsign"]
     assert Path(student, "split.json").read_text() == Path(teacher, "split.json").read_text()

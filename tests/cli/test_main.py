@@ -120,13 +120,14 @@ def test_help_says_what_a_command_does_and_what_each_argument_is(
 
 
 def test_help_of_data_lists_what_the_loader_takes(capsys: pytest.CaptureFixture[str]) -> None:
-    from edge_sdk.export.data.faces.layouts import FACES
-    from edge_sdk.export.data.signatures.layouts import LAYOUTS
+    from edge_sdk.export.data import catalogue
 
     assert main(["train", "--help"]) == 0
     shown = capsys.readouterr().out
-    for kind in (*LAYOUTS, *FACES):
-        assert f"    {kind}:PATH" in shown
+    known = {source.specification for source in catalogue.rows()}
+    assert {"cedar:PATH", "genuine:PATH", "synthetic:N[@SEED]", "lfw:PATH", "spoof:PATH"} <= known
+    for specification in known:
+        assert f"    {specification}" in shown
     for prefix in ("photo", "print", "screen", "camera", "crop"):
         assert f"    {prefix}+KIND:PATH" in shown
 

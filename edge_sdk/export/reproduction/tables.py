@@ -135,7 +135,7 @@ def _line(row: Row) -> tuple[str, ...]:
     assert single is not None, "every row has it"
     point = next((point for point in single.points if point.name == "best_accuracy"), None)
     decided = [f"{x.value:.3f}" for x in (point.accuracy, point.precision, point.recall)] if point else [NONE] * 3
-    drift = row.drift
+    difference = row.accuracy
     return (
         *(row.test, row.model, row.preset, str(row.steps), row.artifact),
         *(str(single.subjects), f"{single.mated} + {single.impostors}", *decided),
@@ -143,7 +143,7 @@ def _line(row: Row) -> tuple[str, ...]:
         _interval(single.eer, 100, 1),
         *(_value(row.of(("skilled", references)), "eer") for references in (3, 5)),
         _value(row.of(("random", 1)), "auroc"),
-        f"{100 * drift.delta:+.2f}, at most {100 * drift.upper90:+.2f}" if drift else NONE,
+        f"{100 * difference.delta:+.2f}, at most {100 * difference.upper90:+.2f}" if difference else NONE,
     )
 
 

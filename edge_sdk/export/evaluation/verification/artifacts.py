@@ -48,7 +48,9 @@ class VerificationEvaluator:
     def points(self, kind: Kind, model: bytes) -> tuple[manifest.OperatingPoint, ...]:
         return operating_points(self.scores(kind, model, "thresholds"), data=self._describe("thresholds"))
 
-    def drift(self, kind: Kind, model: bytes, role: str, *thresholds: float) -> manifest.AccuracyDifference:
+    def accuracy_difference(
+        self, kind: Kind, model: bytes, role: str, *thresholds: float
+    ) -> manifest.AccuracyDifference:
         expected, found = thresholds or (None, None)
         return guardrail.compare(
             self.scores(REFERENCE, self.graphs.onnx, role),

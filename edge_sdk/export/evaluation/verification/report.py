@@ -52,7 +52,7 @@ def html(evaluation: VerificationEvaluation) -> str:
         curves=plots.curves(evaluation),
         histograms=plots.histograms(evaluation),
         stages=stages(evaluation.operations, evaluation.examples),
-        wrong=wrong_pairs(report),
+        wrong=wrong_pairs(report, evaluation.examples[0].modality),
         failures=_failures(report),
     )
 
