@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from edge_sdk import manifest
-from edge_sdk.calibration.metrics.verification import Interval
+from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.export.formats.artifacts import Kind
 from edge_sdk.manifest import Rate
 from edge_sdk.scoring.base import Score
@@ -22,7 +22,7 @@ class Measured:
     model: bytes
     points: tuple[manifest.OperatingPoint, ...]
     calibration: manifest.CalibrationProvenance | None = None
-    drift: tuple[manifest.AccuracyDifference, ...] = ()
+    accuracy: tuple[manifest.AccuracyDifference, ...] = ()
 
     @property
     def threshold(self) -> float:
@@ -63,7 +63,9 @@ class ArtifactEvaluator(Protocol):
         """Thresholds of the ``thresholds`` people, ``eer`` among them."""
         ...
 
-    def drift(self, kind: Kind, model: bytes, role: str, *thresholds: float) -> manifest.AccuracyDifference:
+    def accuracy_difference(
+        self, kind: Kind, model: bytes, role: str, *thresholds: float
+    ) -> manifest.AccuracyDifference:
         """What an artifact costs a group of people against the reference.
 
         Args:
