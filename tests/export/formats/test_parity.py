@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from edge_sdk.errors import UsageError
 from edge_sdk.export import recipes
-from edge_sdk.export.data.cache import prepared
+from edge_sdk.export.data.cache import expanded, prepared
 from edge_sdk.export.data.load import load
 from edge_sdk.export.formats.artifacts import FORMATS, REFERENCE, Graphs, Kind, check, kinds
 from edge_sdk.export.formats.inference import Embeddings, embed
@@ -40,8 +40,8 @@ def graphs(name: str) -> tuple[Graphs, np.ndarray, Embeddings]:
             torch.nn.init.uniform_(module.running_var, 0.5, 2)
     images = prepared(load("synthetic:4").samples, preset.preprocessing)[::8]
     # Darker and darker, so that networks made for faces tell them apart too.
-    images = (images * np.linspace(1, 0.1, len(images))[:, None, None]).astype(np.uint8)
-    samples = images[:, None].astype(np.float32) / np.float32(255)
+    images = (images * np.linspace(1, 0.1, len(images))[:, None, None, None]).astype(np.uint8)
+    samples = expanded(images)
     with torch.no_grad():
         for _ in range(20):  # and one of other images than these would leave little of them
             network.train()(torch.from_numpy(samples))
