@@ -20,8 +20,8 @@ from edge_sdk.calibration.quantization.methods import choose_method
 from edge_sdk.calibration.quantization.mixed_precision import keep_float
 from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError
 from edge_sdk.export.data.licenses import data_license
-from edge_sdk.export.evaluation.artifacts import ArtifactEvaluator, Measured, build_evaluator
-from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind, check, kinds
+from edge_sdk.export.evaluation.artifacts import ArtifactEvaluator, MeasuredVariant, build_evaluator
+from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, VariantKind, check, kinds
 from edge_sdk.export.formats.float_onnx import INPUT
 from edge_sdk.export.packaging import fusion
 from edge_sdk.export.packaging.model_card import model_card
@@ -62,7 +62,7 @@ def export(
         destination: Folder, or a file ending in ``.edge``.
         formats: Keys of :data:`edge_sdk.export.formats.artifacts.FORMATS`, or ids of single artifacts.
         enforce: Raise when the guardrail does not pass; otherwise no layer stays float, and the bundle says in its
-            drift table what it costs.
+            table what it costs.
         leave_out: Leave artifacts that do not pass, or that a converter or an engine refuses, out of the bundle and say
             so; raise only if none but the reference is left. Nothing is left out with ``enforce`` off.
         rule: How one score is made of several runs'.
@@ -80,10 +80,10 @@ def export(
     say("exporting the float graph")
     maker = _Maker(trained, enforce, say)
     measured = maker.make_passing(wanted) if enforce and leave_out else maker.make(wanted)
-    if drifts := {one.kind.id: drift for one in measured for drift in one.drift}:
+    if differences := {one.kind.id: difference for one in measured for difference in one.accuracy}:
         if enforce:  # what is raised holds the table
-            guardrail.enforce(list(drifts.values()), list(drifts))
-        say(guardrail.table(list(drifts.values()), list(drifts)).plain())
+            guardrail.enforce(list(differences.values()), list(differences))
+        say(guardrail.table(list(differences.values()), list(differences)).plain())
     say("scoring the test people")
     tested = _tested(maker.evaluator, measured)
     say(f"writing {destination}")
@@ -105,13 +105,15 @@ class _Maker:
             recipe.outputs,
         )
         self.evaluator = build_evaluator(trained, self.graphs)
-        self.reference = Measured(REFERENCE, self.graphs.onnx, self.evaluator.points(REFERENCE, self.graphs.onnx))
+        self.reference = MeasuredVariant(
+            REFERENCE, self.graphs.onnx, self.evaluator.points(REFERENCE, self.graphs.onnx)
+        )
 
-    def make(self, wanted: Sequence[Kind]) -> list[Measured]:
+    def make(self, wanted: Sequence[VariantKind]) -> list[MeasuredVariant]:
         """Make all artifacts, the reference first."""
         return [self.reference, *(self._made(kind) for kind in wanted if kind != REFERENCE)]
 
-    def make_passing(self, wanted: Sequence[Kind]) -> list[Measured]:
+    def make_passing(self, wanted: Sequence[VariantKind]) -> list[MeasuredVariant]:
         """Make those that can be made and pass, the reference first; GuardrailError if none is but the reference."""
         made, refused = [self.reference], []
         for kind in wanted:
@@ -119,7 +121,7 @@ class _Maker:
                 continue
             try:
                 one = self._made(kind)
-                guardrail.enforce(one.drift, [kind.id])
+                guardrail.enforce(one.accuracy, [kind.id])
             except MissingEngineError:
                 raise  # nothing is wrong with the artifact, and the message says what to install
             except (GuardrailError, ConversionError, EngineError) as error:
@@ -131,7 +133,7 @@ class _Maker:
             raise GuardrailError("\n".join(["no artifact is left but the float reference", *refused]))
         return made
 
-    def _made(self, kind: Kind) -> Measured:
+    def _made(self, kind: VariantKind) -> MeasuredVariant:
         if kind.precision == "fp32":
             return self._measured(kind, self.graphs.float(kind))
         quantizable = self.graphs.quantizer(kind)
@@ -144,21 +146,21 @@ class _Maker:
             self.say(f"{kind.id} by {trial.method}: {self.evaluator.unit} {trial.error:.3g}, {trial.size / 1e6:.3f} MB")
         method = trials[0].method
         made = self._measured(kind, model, method)
-        if guardrail.passes(made.drift) or not self.enforce or len(self.trained.split.validation) < 2:
+        if guardrail.passes(made.accuracy) or not self.enforce or len(self.trained.split.validation) < 2:
             return made  # what does not pass stops the export
         self.say(f"{kind.id} does not pass the guardrail; keeping the layers that int8 harms most in float")
         cured = keep_float(
-            quantizable, lambda tried: (self.evaluator.drift(kind, tried, "validation"),), distance, method=method
+            quantizable, lambda tried: (self.evaluator.difference(kind, tried, "validation"),), distance, method=method
         )
         self.say(f"{kind.id}: in float {', '.join(cured.float_layers)}")
         return self._measured(kind, cured.model, method, cured.float_layers)
 
     def _measured(
-        self, kind: Kind, model: bytes, method: str | None = None, float_nodes: tuple[str, ...] = ()
-    ) -> Measured:
+        self, kind: VariantKind, model: bytes, method: str | None = None, float_nodes: tuple[str, ...] = ()
+    ) -> MeasuredVariant:
         check(kind, model, self.say)
-        measured = Measured(kind, model, self.evaluator.points(kind, model))
-        drift = self.evaluator.drift(kind, model, "guardrail", self.reference.threshold, measured.threshold)
+        measured = MeasuredVariant(kind, model, self.evaluator.points(kind, model))
+        difference = self.evaluator.difference(kind, model, "guardrail", self.reference.threshold, measured.threshold)
         calibration = None
         if method is not None:
             calibration = onnx_int8.provenance(
@@ -168,12 +170,12 @@ class _Maker:
                 seed=self.trained.seed,
                 float_nodes=float_nodes,
             )
-        return replace(measured, calibration=calibration, drift=(drift,))
+        return replace(measured, calibration=calibration, accuracy=(difference,))
 
 
-def _tested(evaluator: ArtifactEvaluator, measured: Sequence[Measured]) -> tuple[Table, ...]:
+def _tested(evaluator: ArtifactEvaluator, measured: Sequence[MeasuredVariant]) -> tuple[Table, ...]:
     """The tables of the test people, with all artifacts in each."""
-    tables = [evaluator.tested(one) for one in measured]
+    tables = [evaluator.test_tables(one) for one in measured]
     return tuple(
         replace(same[0], rows=[row for table in same for row in table.rows]) for same in zip(*tables, strict=True)
     )
@@ -183,7 +185,7 @@ def _write(
     destination: Path,
     trained: FinishedRun,
     evaluator: ArtifactEvaluator,
-    measured: Sequence[Measured],
+    measured: Sequence[MeasuredVariant],
     tested: Sequence[Table],
     *,
     name: str,
@@ -229,7 +231,7 @@ def _write(
                     precision=one.kind.precision,
                     format=one.kind.format,
                     operating_points=one.points,
-                    accuracy=one.drift,
+                    accuracy=one.accuracy,
                     calibration=one.calibration,
                 )
                 for one in measured

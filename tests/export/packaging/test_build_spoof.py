@@ -21,7 +21,7 @@ from edge_sdk.export.data.splits import Split
 from edge_sdk.export.evaluation.model_outputs import ModelOutputs
 from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
 from edge_sdk.export.formats import artifacts
-from edge_sdk.export.formats.artifacts import FORMATS, REFERENCE, Kind, kinds
+from edge_sdk.export.formats.artifacts import FORMATS, REFERENCE, VariantKind, kinds
 from edge_sdk.export.packaging.build import export
 from edge_sdk.export.training import finished
 from edge_sdk.export.training.finished import CALIBRATION_IMAGES, FinishedRun
@@ -32,7 +32,7 @@ from edge_sdk.runtime.detector import CROP
 from edge_sdk.runtime.selftest import passed, selftest
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
-INT8 = Kind("int8", "onnx")
+INT8 = VariantKind("int8", "onnx")
 FUSION = Fusion(
     members=(
         Reconstruction(input="image", output="reconstruction", norm="l2"),
@@ -75,7 +75,7 @@ def test_the_bundle_says_what_it_is(bundle: Bundle, live_run: Path) -> None:
     int8 = manifest.variant("int8.onnx")
     assert int8.calibration is not None
     assert int8.calibration.count == min(CALIBRATION_IMAGES, len(FinishedRun.read(live_run).people("train").samples))
-    assert [drift.metric for drift in int8.accuracy] == ["eer"]  # two people cannot support more
+    assert [difference.metric for difference in int8.accuracy] == ["eer"]  # two people cannot support more
     card = bundle.read(manifest.auxiliary[0]).decode()
     for words in ("presentation attack", "APCER print", "APCER screen", "BPCER at APCER 5%", "Attacks of the kinds"):
         assert words in card
@@ -258,13 +258,13 @@ def test_the_guardrail_compares_bpcers_where_there_are_attacks_enough() -> None:
     float_scores = np.tile(np.r_[np.linspace(0.5, 1, 10), np.linspace(-1, 0, 20)], 10)
     int8_scores = float_scores.copy()
     int8_scores[[0, 30]] = -2
-    drift = examined(float_scores, int8_scores, attacks=20).drift(INT8, b"int8", "guardrail", 0.25, 0.25)
-    assert (drift.metric, drift.budget, drift.verdict) == ("bpcer_at_apcer_0.05", 0.01, "fail")
-    assert drift.delta == pytest.approx(0.02)
-    assert drift.agreement == pytest.approx(1 - 2 / 300)
+    difference = examined(float_scores, int8_scores, attacks=20).difference(INT8, b"int8", "guardrail", 0.25, 0.25)
+    assert (difference.metric, difference.budget, difference.verdict) == ("bpcer_at_apcer_0.05", 0.01, "fail")
+    assert difference.delta == pytest.approx(0.02)
+    assert difference.agreement == pytest.approx(1 - 2 / 300)
     few = [np.tile(np.r_[np.linspace(0.5, 1, 10), np.linspace(-1, 0, 19)], 10)] * 2  # 190 attacks; 5 % needs 200
-    drift = examined(*few, attacks=19).drift(INT8, b"int8", "guardrail")
-    assert (drift.metric, drift.budget, drift.delta) == ("eer", 0.005, 0.0)
+    difference = examined(*few, attacks=19).difference(INT8, b"int8", "guardrail")
+    assert (difference.metric, difference.budget, difference.delta) == ("eer", 0.005, 0.0)
 
 
 def test_a_shift_and_a_scale_of_all_scores_cost_nothing() -> None:
