@@ -57,10 +57,10 @@ class Recording:
         return int(self.values.shape[1])
 
 
-Source = str | os.PathLike[str] | bytes | Recording
+RecordingSource = str | os.PathLike[str] | bytes | Recording
 
 
-def load(source: Source) -> Recording:
+def load(source: RecordingSource) -> Recording:
     """Decode one recording.
 
     Args:

@@ -24,7 +24,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Go through all steps, each told as it begins; with ``--json`` on standard error."""
+    """Go through all steps and print each as it begins, with ``--json`` on standard error."""
     with export_extra():
         from edge_sdk.export.demo import demo
     made = demo(arguments.out, report_progress if arguments.json else lambda line: print(line, flush=True))

@@ -33,18 +33,18 @@ def add_arguments(parser: Parser) -> None:
         help="more pictures to imitate the teachers on, without labels: a data set as for --data, or any folder",
     )
     settings = parser.add_argument_group(
-        "weights of the losses", "Defaults: the student's preset, else edge_sdk.export.losses.distillation."
+        "settings of the distillation", "Defaults: the student's preset, else edge_sdk.export.losses.distillation."
     )
     for name, kind, metavar, text in (
         ("labels", float, "WEIGHT", "of the recipe's own loss"),
         ("relation", float, "WEIGHT", "of the difference between the student's and the teacher's similarities"),
         ("embedding", float, "WEIGHT", "of the distance to the teacher's embeddings"),
-        ("views", int, "N", "augmented versions of each picture in a step"),
+        ("views", int, "N", "fixed augmented versions of each picture that the teachers are asked about"),
         ("unlabeled-batch", int, "N", "unlabeled pictures in a step"),
         ("reconstruction", float, "WEIGHT", "of the distance to the teacher's reconstructions"),
         ("features", float, "WEIGHT", "of the distance between their features in the teacher's discriminator"),
         ("soft", float, "WEIGHT", "of the teacher's probabilities of live and attack"),
-        ("temperature", float, "T", "softmax temperature of these probabilities"),
+        ("temperature", float, "T", "temperature that softens these probabilities"),
     ):
         settings.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
 

@@ -39,9 +39,9 @@ class DataLicense(Strict, frozen=True, kw_only=True):
 class ThresholdProvenance(Strict, frozen=True, kw_only=True):
     """On whom all thresholds of a bundle were fitted again after its export (``edge-sdk calibrate``).
 
-    ``data`` names the data sets, ``impostors`` what the ``subjects`` people were told from. ``unusable`` pictures of
-    theirs took no part. ``previous_bundle`` is the id of the bundle that the models come from, and ``version`` that of
-    the edge-sdk that fitted.
+    ``data`` names the data sets, ``impostors`` what the ``subjects`` people were compared with. ``unusable`` pictures
+    of theirs took no part. ``previous_bundle`` is the id of the bundle that the models come from, and ``version`` that
+    of the edge-sdk that fitted.
     """
 
     data: str

@@ -37,7 +37,7 @@ class Gait:
             channels=AXES[:channels], rate_hz=resample.rate_hz, window_s=seconds, hop_s=seconds, unit="m/s^2"
         )
 
-    def decode(self, source: sensors.Source) -> sensors.Recording:
+    def decode(self, source: sensors.RecordingSource) -> sensors.Recording:
         """See :func:`edge_sdk.sensors.load`."""
         return sensors.load(source)
 

@@ -12,7 +12,7 @@ from edge_sdk.errors import UnsupportedRecordingError
 from edge_sdk.preprocess.step import Positive
 from edge_sdk.sensors import Recording
 
-Rate = Annotated[float, msgspec.Meta(gt=0)]
+PositiveRate = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Resample(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="resample"):
@@ -21,7 +21,7 @@ class Resample(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     Rows whose time stamp is not above all before them are passed over.
     """
 
-    rate_hz: Rate
+    rate_hz: PositiveRate
     samples: Positive
     channels: Positive
 

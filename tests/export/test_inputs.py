@@ -144,6 +144,20 @@ def test_from_files_to_a_decision(kind: str, tmp_path: Path, monkeypatch: pytest
     assert passed(selftest(bundle))
 
 
+@pytest.mark.slow
+def test_a_stream_in_tflite() -> None:
+    pytest.importorskip("litert_torch", reason="TFLite artifacts are made with the tflite-export extra")
+    from edge_sdk.export.formats.float_tflite import to_tflite
+
+    torch.manual_seed(0)
+    network = StreamNetwork().eval()
+    x = np.random.default_rng(0).normal(0, 1, (3, ROWS, 3)).astype(np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(x)).numpy()
+    found = embed(to_tflite(network, (ROWS, 3)), x, engine="litert", format="tflite")
+    assert np.allclose(found, expected, atol=1e-4)
+
+
 def points(bundle: Bundle) -> list:
     return [p for v in bundle.manifest.variants for p in v.operating_points if hasattr(p, "data")]
 

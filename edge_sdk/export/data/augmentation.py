@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 Change = Callable[[Any, np.random.Generator], Any]
 """Makes a changed copy of a sample of the same shape: of an image, ``uint8 (H, W)`` or ``(H, W, 3)`` (255 stands for
 1.0), or of a recording, ``float32 (T, C)``."""
-Kind = Literal["gray images", "colour images", "recordings"]
+SampleKind = Literal["gray images", "colour images", "recordings"]
 
 
-def sample_kind(shape: Sequence[int]) -> Kind:
+def sample_kind(shape: Sequence[int]) -> SampleKind:
     """What samples of a network's input shape, ``(C, H, W)`` or ``(T, C)``, are."""
     if len(shape) == 2:
         return "recordings"
@@ -39,7 +39,7 @@ class Augmentation(Protocol):
         kinds: The samples that it can change.
     """
 
-    kinds: ClassVar[tuple[Kind, ...]]
+    kinds: ClassVar[tuple[SampleKind, ...]]
 
     def for_person(self, rng: np.random.Generator) -> Change:
         """What changes the images of one person in a step.

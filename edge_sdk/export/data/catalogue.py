@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edge_sdk.errors import UsageError
 from edge_sdk.export.data import faces, gait, signatures
-from edge_sdk.export.data.modality_data import ModalityData, Source
+from edge_sdk.export.data.modality_data import AnyDataSource, ModalityData
 
 DATA: dict[str, ModalityData] = {one.modality: one for one in (signatures.DATA, faces.DATA, gait.DATA)}
 
@@ -32,7 +32,7 @@ class DataSetInfo:
 
 
 @dataclass(frozen=True)
-class Kind:
+class SourceName:
     """What stands before the colon of a specification, taken apart: ``crop+print+lfw``.
 
     Attributes:
@@ -57,21 +57,21 @@ def of(modality: str) -> ModalityData:
     return DATA[modality]
 
 
-def find(name: str) -> tuple[ModalityData, Source] | None:
+def find(name: str) -> tuple[ModalityData, AnyDataSource] | None:
     """The row of a data set by its name without prefixes, with its modality; None if there is none."""
     return next(((data, data.sources[name]) for data in DATA.values() if name in data.sources), None)
 
 
-def split_kind(name: str) -> Kind:
+def split_kind(name: str) -> SourceName:
     """Take the prefixes off a data set's name.
 
     >>> split_kind("crop+print+lfw")
-    Kind(crop='crop', rendering='print', source='lfw')
+    SourceName(crop='crop', rendering='print', source='lfw')
     """
     crop = _prefix(name, {crop for data in DATA.values() for crop in data.crops})
     rest = name.removeprefix(f"{crop}+")
     rendering = _prefix(rest, {rendering for data in DATA.values() for rendering in data.renderings})
-    return Kind(crop, rendering, rest.removeprefix(f"{rendering}+"))
+    return SourceName(crop, rendering, rest.removeprefix(f"{rendering}+"))
 
 
 def rows() -> Iterator[DataSetInfo]:

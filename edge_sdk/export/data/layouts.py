@@ -1,4 +1,4 @@
-"""Files of a data set by their names: patterns below its root folder, and what they say of each sample."""
+"""Files of a data set by their names: patterns below its root folder, and what follows for each sample."""
 
 from __future__ import annotations
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edge_sdk.calibration.metrics.pairs import Forgeries
+from edge_sdk.export.data.cache import Count
 from edge_sdk.export.data.layouts import Entry
 from edge_sdk.preprocess import Image
-
-Count = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ class GeneratedSource:
         return kind, self.make(rest, progress)
 
 
-Source = DataSource | GeneratedSource
+AnyDataSource = DataSource | GeneratedSource
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ class ModalityData:
     """
 
     modality: str
-    sources: Mapping[str, Source]
+    sources: Mapping[str, AnyDataSource]
     impostors: tuple[Forgeries, ...]
     golden: Mapping[str, Callable[[], Mapping[str, bytes]]]
     limits: Mapping[str, str]

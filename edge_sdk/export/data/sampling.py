@@ -30,7 +30,7 @@ class Shares:
 
     @classmethod
     def of(cls, samples: Sequence[Sample], attacks: Origin | None = None) -> Shares:
-        """As :class:`AttackClassification` says.
+        """As :class:`~edge_sdk.export.losses.classification.AttackClassification` describes it.
 
         Raises:
             DatasetError: There are no live images, or no attacks, among the images that are learned from.

@@ -1,7 +1,7 @@
 """Who is used for what: five groups of people that share nobody.
 
-What was fitted on some people says nothing about others, so the weights, the moment to stop, the thresholds and the
-guardrail's verdict each come from people of their own, and the test people are seen by nothing before evaluation.
+An error rate must be measured on people that nothing was fitted on. So the weights, the moment to stop, the thresholds
+and the guardrail's result each come from people of their own, and the test people are used by nothing but evaluation.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from edge_sdk import manifest
-from edge_sdk.calibration.metrics.verification import Interval
+from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.export.formats.artifacts import VariantKind
 from edge_sdk.manifest import Rate
 from edge_sdk.scoring.base import Score
@@ -63,7 +63,9 @@ class ArtifactEvaluator(Protocol):
         """Thresholds of the ``thresholds`` people, ``eer`` among them."""
         ...
 
-    def difference(self, kind: VariantKind, model: bytes, role: str, *thresholds: float) -> manifest.AccuracyDifference:
+    def accuracy_difference(
+        self, kind: VariantKind, model: bytes, role: str, *thresholds: float
+    ) -> manifest.AccuracyDifference:
         """What an artifact costs a group of people against the reference.
 
         Args:

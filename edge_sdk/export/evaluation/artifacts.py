@@ -45,7 +45,7 @@ def build_evaluator(trained: FinishedRun, graphs: Graphs) -> ArtifactEvaluator:
     recipe = trained.recipe
     if recipe.task not in recipe.score.tasks:
         raise UsageError(f"{recipe.name}: the score {recipe.score.kind} is not for the task {recipe.task}")
-    if recipe.task == "verify" and not recipe.embedding_size:
+    if recipe.task == "verify" and "embedding" not in recipe.score.roles.values():
         raise UsageError(
             f"{recipe.name}: there is no export of a {recipe.modality} model with the score {recipe.score.kind} yet"
         )

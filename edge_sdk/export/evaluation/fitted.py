@@ -26,7 +26,7 @@ class FittedThresholds:
     """The operating points of one variant, by the engine that served it.
 
     Attributes:
-        impostors: What a person was told from, such as ``skilled forgeries``.
+        impostors: What a person was compared with, such as ``skilled forgeries``.
         subjects: People with usable pictures.
         unusable: Pictures that took no part.
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import cv2
 import jinja2
 
 from edge_sdk import files, images
-from edge_sdk.calibration.metrics.verification import Interval
+from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.errors import InputError
 from edge_sdk.manifest import Rate
 from edge_sdk.markup import Html, element
@@ -88,9 +88,9 @@ def thumbnail(picture: Image, side: int, description: str) -> Html:
     return element("img", alt=description, src=f"data:image/png;base64,{data}")
 
 
-def file_thumbnail(path: str | Path, side: int) -> Html:
-    """The same of a file; the reason, where it has gone since it was scored."""
+def file_thumbnail(path: str | Path, side: int, read: Callable[[str | Path], Image] = images.load) -> Html:
+    """The same of a file, as ``read`` makes a picture of it; the reason, where it has gone since it was scored."""
     try:
-        return thumbnail(images.load(path), side, Path(path).name)
+        return thumbnail(read(path), side, Path(path).name)
     except (InputError, OSError) as error:
         return element("p", error, class_="muted")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from edge_sdk.errors import InputError
+from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.samples import Sample
 from edge_sdk.export.evaluation.html import CaptionedPictures, short_name, thumbnail
 from edge_sdk.markup import Html
-from edge_sdk.preprocess import Image, Operation, trace
+from edge_sdk.preprocess import Operation, trace
 
 _STAGE = 150  # pixels on a thumbnail's longer side
 
@@ -53,9 +55,9 @@ class Stages:
 
 
 def stages(
-    operations: Sequence[Operation], samples: Sequence[Sample], read: Callable[[Sample], Image] = Sample.read
+    operations: Sequence[Operation], samples: Sequence[Sample], read: Callable[[Sample], Any] = Sample.read
 ) -> Stages:
-    """A row for each sample: the picture that `read` gives, then after each operation."""
+    """A row for each sample: a picture of what `read` gives, then after each operation."""
     return Stages([_name(operation) for operation in operations], [_row(operations, s, read) for s in samples])
 
 
@@ -65,15 +67,16 @@ def _name(operation: Operation) -> OperationName:
     return OperationName(name, ", ".join(f"{key} {value}" for key, value in settings.items()))
 
 
-def _row(operations: Sequence[Operation], sample: Sample, read: Callable[[Sample], Image]) -> StageRow:
+def _row(operations: Sequence[Operation], sample: Sample, read: Callable[[Sample], Any]) -> StageRow:
     data, file = sample.dataset, short_name(sample.path)
     try:
         picture = read(sample)
     except (InputError, OSError) as error:  # gone since it was scored
         return StageRow(data, file, problem=str(error))
-    pictures: list[Html | None] = [thumbnail(picture, _STAGE, "as read")]
+    view = catalogue.of(sample.modality).view
+    pictures: list[Html | None] = [thumbnail(view(picture), _STAGE, "as read")]
     for operation, after in trace(operations, picture):
         same = np.array_equal(after, picture)
-        pictures.append(None if same else thumbnail(after, _STAGE, f"after {type(operation).__name__}"))
+        pictures.append(None if same else thumbnail(view(after), _STAGE, f"after {type(operation).__name__}"))
         picture = after
     return StageRow(data, file, pictures)

@@ -22,7 +22,7 @@ def to_tflite(network: nn.Module, input_shape: tuple[int, ...], outputs: tuple[s
     """Export with a batch of 1, input ``image`` and the named outputs.
 
     Maps are ``(1, C, H, W)`` to the network and ``(1, H, W, C)`` in the file, as TFLite's kernels want them; the
-    engines turn them round.
+    engines turn them round. Recordings ``(1, T, C)`` stay as they are.
 
     Args:
         network: Batch norms are folded; the argument is left as it is.
@@ -43,9 +43,12 @@ def to_tflite(network: nn.Module, input_shape: tuple[int, ...], outputs: tuple[s
         with torch.inference_mode():
             made = folded(example)
         maps = [place for place, tensor in enumerate(made if isinstance(made, tuple) else [made]) if tensor.ndim == 4]
-        wrapped = litert_torch.to_channel_last_io(folded, args=[0] if example.ndim == 4 else [], outputs=maps)
+        is_map = example.ndim == 4
+        wrapped = litert_torch.to_channel_last_io(folded, args=[0] if is_map else [], outputs=maps)
         try:
-            model = litert_torch.convert(wrapped.eval(), (example.movedim(1, -1),)).model_content()
+            model = litert_torch.convert(
+                wrapped.eval(), (example.movedim(1, -1) if is_map else example,)
+            ).model_content()
         except Exception as exc:  # torch's, XLA's and MLIR's have no common root
             raise ConversionError(f"the network cannot be converted to TFLite: {exc}") from exc
     return tflite_graph.tidy(bytes(model), INPUT, outputs)

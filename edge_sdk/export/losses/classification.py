@@ -29,8 +29,8 @@ class AttackClassification:
     outweighs the others. A data set is that of the person shown: a rendered attack counts as one on the set of the live
     image.
 
-    A network that shall be an expert of recorded or of rendered attacks sees no others, neither in training nor in
-    validation: :func:`~edge_sdk.export.data.sampling.kept` says which images are left.
+    A network for recorded or for rendered attacks alone learns no others, and is not validated on them either:
+    :func:`~edge_sdk.export.data.sampling.kept` chooses the images.
 
     There is no label smoothing and no focal weight: both bend the probability that thresholds and fusion start from.
 

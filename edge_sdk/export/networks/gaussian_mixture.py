@@ -52,7 +52,7 @@ def fit(latents: NDArray[Any], modes: int, *, seed: int = 0) -> GaussianMixture:
 def choose(
     latents: NDArray[Any], held_out: NDArray[Any], *, modes: Sequence[int] = MODES, seed: int = 0
 ) -> GaussianMixture:
-    """The mixture under which live images of other people are likeliest: no attack has a say.
+    """The mixture under which live images of other people are likeliest: attacks play no part.
 
     Args:
         latents, held_out: ``(N, D)`` and ``(M, D)``, live images of disjoint people.

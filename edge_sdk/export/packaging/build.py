@@ -62,7 +62,7 @@ def export(
         destination: Folder, or a file ending in ``.edge``.
         formats: Keys of :data:`edge_sdk.export.formats.artifacts.FORMATS`, or ids of single artifacts.
         enforce: Raise when the guardrail does not pass; otherwise no layer stays float, and the bundle says in its
-            table what it costs.
+            table of accuracy what it costs.
         leave_out: Leave artifacts that do not pass, or that a converter or an engine refuses, out of the bundle and say
             so; raise only if none but the reference is left. Nothing is left out with ``enforce`` off.
         rule: How one score is made of several runs'.
@@ -149,18 +149,23 @@ class _Maker:
         if guardrail.passes(made.accuracy) or not self.enforce or len(self.trained.split.validation) < 2:
             return made  # what does not pass stops the export
         self.say(f"{kind.id} does not pass the guardrail; keeping the layers that int8 harms most in float")
-        cured = keep_float(
-            quantizable, lambda tried: (self.evaluator.difference(kind, tried, "validation"),), distance, method=method
+        mixed = keep_float(
+            quantizable,
+            lambda tried: (self.evaluator.accuracy_difference(kind, tried, "validation"),),
+            distance,
+            method=method,
         )
-        self.say(f"{kind.id}: in float {', '.join(cured.float_layers)}")
-        return self._measured(kind, cured.model, method, cured.float_layers)
+        self.say(f"{kind.id}: in float {', '.join(mixed.float_layers)}")
+        return self._measured(kind, mixed.model, method, mixed.float_layers)
 
     def _measured(
         self, kind: VariantKind, model: bytes, method: str | None = None, float_nodes: tuple[str, ...] = ()
     ) -> MeasuredVariant:
         check(kind, model, self.say)
         measured = MeasuredVariant(kind, model, self.evaluator.points(kind, model))
-        difference = self.evaluator.difference(kind, model, "guardrail", self.reference.threshold, measured.threshold)
+        difference = self.evaluator.accuracy_difference(
+            kind, model, "guardrail", self.reference.threshold, measured.threshold
+        )
         calibration = None
         if method is not None:
             calibration = onnx_int8.provenance(

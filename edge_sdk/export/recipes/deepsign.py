@@ -115,8 +115,8 @@ RECIPE = Recipe(
             validate_every=100,
             patience=3,
         ),
-        # The same layers on a frame of half the side: the last feature then sees half of a signature's width instead
-        # of a quarter, which tells writers apart better, for a quarter of the work. Few writers are what limits
+        # The same layers on a frame of half the side: the last feature then covers half of a signature's width instead
+        # of a quarter, which separates writers better, for a quarter of the work. Few writers are what limits
         # accuracy, so made-up ones are trained on beside them. An hour of one core with AMX.
         "best": Preset(
             preprocessing=preprocess.INK,
@@ -147,7 +147,7 @@ RECIPE = Recipe(
             keep="last",
             validate_every=200,
         ),
-        # For the demo and tests: a look at the whole path in about a minute.
+        # For the demo and tests: the whole path in about a minute.
         "quick": Preset(
             preprocessing=preprocess.INK,
             objective=MinedMetric(writers=6, genuine=4, forged=2),

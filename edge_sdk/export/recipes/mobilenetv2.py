@@ -151,7 +151,7 @@ class MobileNetV2(Network):
         spread, gather = self.adapter[0], self.adapter[2]
         assert isinstance(spread, nn.Conv2d) and isinstance(gather, nn.Conv2d)
         assert spread.bias is not None and gather.bias is not None
-        # The first of the ten channels carries 1.5 - x; the others see ink, but nobody listens to them yet.
+        # The first of the ten channels carries 1.5 - x; the others carry ink, and have no weight yet.
         nn.init.uniform_(spread.weight)
         nn.init.zeros_(spread.bias)
         spread.weight[0], spread.bias[0] = -1, 1 + OFFSET

@@ -29,7 +29,7 @@ from edge_sdk.export.reproduction.protocols import ALL, PlannedTraining, TablePr
 from edge_sdk.export.reproduction.scores import SINGLE, ComparisonKind, Scorer, TestScores, artifacts, joined
 from edge_sdk.export.training import loop
 from edge_sdk.export.training.run import TrainingRun
-from edge_sdk.manifest import AccuracyDifference, EmbeddingDistance
+from edge_sdk.manifest import AccuracyDifference
 
 Say = Callable[[str], None]
 ModelTrainings = Sequence[tuple[PlannedTraining, TrainingRun]]
@@ -82,7 +82,7 @@ class ResultRow:
         steps: Of the training.
         measurements: By comparison; the one with a single reference and skilled forgeries is always there. It has the
             points ``best_accuracy`` and ``best_balanced_accuracy`` where one threshold stands behind all its scores.
-        int8_cost: What int8 costs against fp32.
+        accuracy: What int8 costs against fp32.
     """
 
     test: str
@@ -91,7 +91,7 @@ class ResultRow:
     steps: int
     artifact: str
     measurements: tuple[Measurement, ...]
-    int8_cost: AccuracyDifference | None
+    accuracy: AccuracyDifference | None
 
     def of(self, comparison: ComparisonKind) -> Measurement | None:
         """One of the measurements; ``None`` if the signatures were too few for it."""
@@ -136,7 +136,7 @@ def reproduce(protocol: TableProtocol, request: ReproductionRequest, say: Say = 
 def _budgeted(model: str, preset_name: str, protocol: TableProtocol, request: ReproductionRequest) -> Recipe:
     """The recipe with this preset only, which takes the table's steps and keeps the last weights."""
     chosen = recipes.get(model)
-    if not isinstance(chosen.score, EmbeddingDistance):
+    if not chosen.embedding_size:
         raise UsageError(f"{model} does not compare embeddings; leave it out of --models")
     preset = chosen.preset(preset_name)
     steps = request.steps or min(protocol.steps, preset.steps)
@@ -228,13 +228,13 @@ def _rows(
                 measure(scores, test, *kind, points=tested.thresholds if kind == SINGLE else {})
                 for kind, scores in tested.scores.items()
             ),
-            int8_cost=_int8_cost(test, pooled[test, "fp32"], tested, run.recipe) if artifact == "int8" else None,
+            accuracy=_accuracy(test, pooled[test, "fp32"], tested, run.recipe) if artifact == "int8" else None,
         )
         for (test, artifact), tested in pooled.items()
     ]
 
 
-def _int8_cost(test: str, expected: TestScores, found: TestScores, chosen: Recipe) -> AccuracyDifference:
+def _accuracy(test: str, expected: TestScores, found: TestScores, chosen: Recipe) -> AccuracyDifference:
     return guardrail.compare(expected.scores[SINGLE], found.scores[SINGLE], data=test, budget=chosen.budget)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from edge_sdk import files
-from edge_sdk.calibration.metrics.verification import Interval
+from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.export.evaluation.verification.measurements import Measurement
 from edge_sdk.export.reproduction.protocols import ALL, SIZE_TABLE, SIZES, PaperFigures, TableProtocol
 from edge_sdk.export.reproduction.reproduce import ReproductionRequest, ResultRow
@@ -135,7 +135,7 @@ def _line(row: ResultRow) -> tuple[str, ...]:
     assert single is not None, "every row has it"
     point = next((point for point in single.points if point.name == "best_accuracy"), None)
     decided = [f"{x.value:.3f}" for x in (point.accuracy, point.precision, point.recall)] if point else [NONE] * 3
-    int8_cost = row.int8_cost
+    difference = row.accuracy
     return (
         *(row.test, row.model, row.preset, str(row.steps), row.artifact),
         *(str(single.subjects), f"{single.mated} + {single.impostors}", *decided),
@@ -143,7 +143,7 @@ def _line(row: ResultRow) -> tuple[str, ...]:
         _interval(single.eer, 100, 1),
         *(_value(row.of(("skilled", references)), "eer") for references in (3, 5)),
         _value(row.of(("random", 1)), "auroc"),
-        f"{100 * int8_cost.delta:+.2f}, at most {100 * int8_cost.upper90:+.2f}" if int8_cost else NONE,
+        f"{100 * difference.delta:+.2f}, at most {100 * difference.upper90:+.2f}" if difference else NONE,
     )
 
 

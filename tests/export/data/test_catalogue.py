@@ -49,9 +49,9 @@ def test_an_unknown_data_set_has_no_licence() -> None:
 
 
 def test_prefixes_are_taken_off_in_order() -> None:
-    assert catalogue.split_kind("crop+print+lfw") == catalogue.Kind("crop", "print", "lfw")
+    assert catalogue.split_kind("crop+print+lfw") == catalogue.SourceName("crop", "print", "lfw")
     assert catalogue.split_kind("photo+cedar").prefix == "photo+"
-    assert catalogue.split_kind("a+b") == catalogue.Kind("", "", "a+b")
+    assert catalogue.split_kind("a+b") == catalogue.SourceName("", "", "a+b")
     for wrong in ("photo+lfw:x", "print+cedar:x", "crop+nexus:x", "nexus:", "nothing:x"):
         with pytest.raises(UsageError, match="names no data set"):
             load(wrong)

@@ -168,12 +168,12 @@ def test_what_does_not_pass_can_be_left_out(run: Path, tmp_path: Path, monkeypat
     """The symmetric artifact is within its budget, the other one never, so the bundle has the one and not the other."""
     judged = {"int8.onnx": "fail", "int8-sym.onnx": "pass"}
 
-    def difference(_: VerificationEvaluator, kind: VariantKind, *_args: object) -> AccuracyDifference:
+    def accuracy_difference(_: VerificationEvaluator, kind: VariantKind, *_args: object) -> AccuracyDifference:
         return AccuracyDifference(
             metric="eer", budget=0, delta=0, upper90=0, subjects=3, verdict=judged[kind.id], data="few"
         )
 
-    monkeypatch.setattr(VerificationEvaluator, "difference", difference)
+    monkeypatch.setattr(VerificationEvaluator, "accuracy_difference", accuracy_difference)
     lines: list[str] = []
     formats = ["onnx", "tensorrt"]
     made = export(run, tmp_path / "some.edge", formats=formats, leave_out=True, say=lines.append)
@@ -257,7 +257,9 @@ def test_kill_9_leaves_the_old_bundle_whole(run: Path, bundle: Bundle, tmp_path:
 def test_terms_are_the_strictest_of_all_data() -> None:
     assert data_license(["synthetic"]).commercial_use
     assert not data_license(["synthetic", "cedar"]).commercial_use
-    assert not data_license(["my-own"]).commercial_use
+    assert not data_license(["my-own"], own=["my-own"]).commercial_use
+    with pytest.raises(DatasetError, match="licence of the data set my-own is not known"):
+        data_license(["my-own"])
     assert not data_license([]).commercial_use
 
 

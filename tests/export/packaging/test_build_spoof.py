@@ -258,12 +258,14 @@ def test_the_guardrail_compares_bpcers_where_there_are_attacks_enough() -> None:
     float_scores = np.tile(np.r_[np.linspace(0.5, 1, 10), np.linspace(-1, 0, 20)], 10)
     int8_scores = float_scores.copy()
     int8_scores[[0, 30]] = -2
-    difference = examined(float_scores, int8_scores, attacks=20).difference(INT8, b"int8", "guardrail", 0.25, 0.25)
+    difference = examined(float_scores, int8_scores, attacks=20).accuracy_difference(
+        INT8, b"int8", "guardrail", 0.25, 0.25
+    )
     assert (difference.metric, difference.budget, difference.verdict) == ("bpcer_at_apcer_0.05", 0.01, "fail")
     assert difference.delta == pytest.approx(0.02)
     assert difference.agreement == pytest.approx(1 - 2 / 300)
     few = [np.tile(np.r_[np.linspace(0.5, 1, 10), np.linspace(-1, 0, 19)], 10)] * 2  # 190 attacks; 5 % needs 200
-    difference = examined(*few, attacks=19).difference(INT8, b"int8", "guardrail")
+    difference = examined(*few, attacks=19).accuracy_difference(INT8, b"int8", "guardrail")
     assert (difference.metric, difference.budget, difference.delta) == ("eer", 0.005, 0.0)
 
 

@@ -176,7 +176,7 @@ def test_runs_that_do_not_go_together(runs: list[Path], known_recipes: dict[str,
     known_recipes["other"] = replace(other, face=FaceCrop(scale=2.0, overflow="black"))
     with pytest.raises(UsageError, match=r"ganomaly and other cannot be fused.*crop of a face"):
         fusion.read(runs)
-    known_recipes["other"] = replace(other, score=EmbeddingDistance(output="embedding", metric="cosine"))
+    known_recipes["other"] = replace(other, task="verify", score=EmbeddingDistance(output="embedding", metric="cosine"))
     with pytest.raises(UsageError, match="other does not tell live faces"):
         fusion.read(runs)
     known_recipes["other"] = other

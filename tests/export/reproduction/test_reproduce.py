@@ -122,7 +122,7 @@ def test_rows_are_in_order_and_hold_every_comparison(rows: tuple[ResultRow, ...]
     for row in rows:
         kinds = [(m.forgeries, m.references) for m in row.measurements]
         assert kinds == [("skilled", 1), ("skilled", 3), ("random", 1)]  # five signatures carry no five references
-        assert (row.int8_cost is not None) == (row.artifact == "int8")
+        assert (row.accuracy is not None) == (row.artifact == "int8")
         assert row.steps == 2
 
 
@@ -172,7 +172,7 @@ def test_cross_validation_pools_every_writer_once(
         (ALL, 2 * WRITERS),
     }
     assert not any(row.of(SINGLE).points for row in rows)  # each fold's model would need a threshold of its own
-    assert all(row.int8_cost.delta == 0 for row in rows if row.int8_cost)  # the two artifacts are one
+    assert all(row.accuracy.delta == 0 for row in rows if row.accuracy)  # the two artifacts are one
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
         "fold-1-of-2-deepsign-quick-1",
         "fold-2-of-2-deepsign-quick-1",

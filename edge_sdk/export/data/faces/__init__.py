@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from edge_sdk import images
+from edge_sdk.export.data.cache import Count
 from edge_sdk.export.data.faces import crops, golden, recapture
 from edge_sdk.export.data.faces.layouts import SOURCES
 from edge_sdk.export.data.layouts import Entry
-from edge_sdk.export.data.modality_data import Count, Crop, ModalityData, Rendering
+from edge_sdk.export.data.modality_data import Crop, ModalityData, Rendering
+from edge_sdk.preprocess.step import as_image
 
 SPOOF_LIMITS = """\
 - Gray crops of one face each, cut out as the manifest says. It does not say who somebody is.
@@ -38,7 +39,7 @@ DATA = ModalityData(
     impostors=("random",),
     golden={"spoof": golden.pngs, "verify": golden.pair},
     limits={"spoof": SPOOF_LIMITS, "verify": VERIFY_LIMITS},
-    view=images.load,
+    view=as_image,
     renderings={
         name: Rendering(partial(_recaptured, name), description)
         for name, description in (

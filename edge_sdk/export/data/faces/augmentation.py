@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import UsageError
-from edge_sdk.export.data.augmentation import Change, Kind
+from edge_sdk.export.data.augmentation import Change, SampleKind
 from edge_sdk.preprocess import Image
 
 Floats = NDArray[np.floating[Any]]
@@ -79,7 +79,7 @@ class FaceAugmentation:
         flip: Frequency of swapping right and left.
     """
 
-    kinds: ClassVar[tuple[Kind, ...]] = ("gray images",)
+    kinds: ClassVar[tuple[SampleKind, ...]] = ("gray images",)
 
     brightness: Chance = Chance(1.0, 0.1)
     noise: Chance = Chance(0.47, 0.05)
@@ -119,7 +119,7 @@ class FaceAugmentation:
 
 
 PLACES = FaceAugmentation(brightness=NEVER, noise=NEVER, contrast=NEVER, cutout=NEVER)
-"""Only where the face lies in its picture, for networks that learn live faces alone and score what they see.
+"""Only where the face lies in its picture, for networks that learn live faces alone.
 
 What they learn to imitate counts as live. Noise, flat contrast and covered places are what attacks differ by, and the
 scaling that precedes the network leaves no other brightness. The thesis found nothing gained by all nine (4.1.3).
@@ -128,7 +128,7 @@ scaling that precedes the network leaves no other brightness. The thesis found n
 
 @dataclass(frozen=True)
 class CameraAugmentation:
-    """Another place, another camera and another locator of faces, for networks that have seen attacks.
+    """Another place, another camera and another locator of faces, for networks that learn attacks too.
 
     A few recordings teach where their lamps stood rather than what an attack is, so ``light`` is strong. What is left
     to learn from is texture: the dots of a print, the grid of a screen, their beats with the pixels, and how much of
@@ -148,7 +148,7 @@ class CameraAugmentation:
         jpeg: How far the quality lies below 100.
     """
 
-    kinds: ClassVar[tuple[Kind, ...]] = ("gray images",)
+    kinds: ClassVar[tuple[SampleKind, ...]] = ("gray images",)
 
     rotation: Chance = Chance(0.5, 5.0)
     translation: Chance = Chance(0.5, 0.04)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_sdk.export.data.gait.golden import golden_pair
 from edge_sdk.export.data.gait.layouts import SOURCES
@@ -20,8 +21,9 @@ LIMITS = """\
 HEIGHT, WIDTH = 120, 480
 
 
-def chart(recording: Recording) -> Image:
-    """The channels over time as a picture, ``uint8 (120, 480, 3)`` BGR."""
+def chart(sample: Recording | NDArray[np.float32]) -> Image:
+    """The channels over time as a picture, ``uint8 (120, 480, 3)`` BGR; rows ``(T, C)`` without times are even."""
+    recording = sample if isinstance(sample, Recording) else Recording(sample, np.arange(len(sample), dtype=np.float64))
     picture = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     seconds = recording.times_ms - recording.times_ms.min()
     columns = seconds / max(float(seconds.max()), 1.0) * (WIDTH - 1)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import cv2
 
-from edge_sdk import images
 from edge_sdk.export.data.modality_data import GeneratedSource, Licence, ModalityData, Rendering
 from edge_sdk.export.data.signatures import photographs, synthetic
 from edge_sdk.export.data.signatures.layouts import SOURCES
+from edge_sdk.preprocess.step import as_image
 
 GOLDEN_WRITER = 2004
 
@@ -43,7 +43,7 @@ DATA = ModalityData(
     impostors=("skilled", "random"),
     golden={"verify": golden_pair},
     limits={"verify": LIMITS},
-    view=images.load,
+    view=as_image,
     renderings={
         "photo": Rendering(photographs.photographed_entries, "photographs of these signatures on paper"),
     },

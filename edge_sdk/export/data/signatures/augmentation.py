@@ -1,4 +1,4 @@
-"""Random changes of pre-processed signatures: few writers seen many ways, and new writers made of old ones.
+"""Random changes of pre-processed signatures: variants of each signature, and new writers made of old ones.
 
 A skilled forgery differs from the genuine signature in proportions and line quality, so what is changed image by image
 (``SignatureAugmentation.image``) stays within what one writer varies anyway. But a writer whose signatures *and*
@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.export.data.augmentation import Change, Kind
+from edge_sdk.export.data.augmentation import Change, SampleKind
 from edge_sdk.preprocess import Image
 
 Matrix = NDArray[np.float64]
@@ -59,7 +59,7 @@ class SignatureAugmentation:
         erase: Chance that a rectangle of up to a tenth of the frame is cleared.
     """
 
-    kinds: ClassVar[tuple[Kind, ...]] = ("gray images",)
+    kinds: ClassVar[tuple[SampleKind, ...]] = ("gray images",)
 
     image: Warp = Warp(rotation=5, slant=0.08, scale=0.08)
     writer: Warp = Warp(rotation=15, slant=0.3, scale=0.2, mirror=0.5)

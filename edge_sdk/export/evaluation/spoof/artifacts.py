@@ -81,7 +81,9 @@ class SpoofEvaluator:
     def points(self, kind: VariantKind, model: bytes) -> tuple[manifest.OperatingPoint, ...]:
         return spoof_points(self.scores(kind, model, "thresholds"), data=self._describe("thresholds"))
 
-    def difference(self, kind: VariantKind, model: bytes, role: str, *thresholds: float) -> manifest.AccuracyDifference:
+    def accuracy_difference(
+        self, kind: VariantKind, model: bytes, role: str, *thresholds: float
+    ) -> manifest.AccuracyDifference:
         """BPCER at an APCER of 5 % of every species; the EER where the attacks are too few for that."""
         reference, scores = self.scores(REFERENCE, self.graphs.onnx, role), self.scores(kind, model, role)
         expected, found = thresholds or (None, None)

@@ -11,7 +11,8 @@ import numpy as np
 from edge_sdk import manifest, modalities
 from edge_sdk.calibration import guardrail
 from edge_sdk.calibration.metrics.pairs import Forgeries, verification_scores
-from edge_sdk.calibration.metrics.verification import Curves, ScoreSet, bootstrap
+from edge_sdk.calibration.metrics.resampling import bootstrap
+from edge_sdk.calibration.metrics.verification import Curves, ScoreSet
 from edge_sdk.calibration.thresholds import operating_points
 from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.cache import compact, prepared
@@ -47,7 +48,9 @@ class VerificationEvaluator:
     def points(self, kind: VariantKind, model: bytes) -> tuple[manifest.OperatingPoint, ...]:
         return operating_points(self.scores(kind, model, "thresholds"), data=self._describe("thresholds"))
 
-    def difference(self, kind: VariantKind, model: bytes, role: str, *thresholds: float) -> manifest.AccuracyDifference:
+    def accuracy_difference(
+        self, kind: VariantKind, model: bytes, role: str, *thresholds: float
+    ) -> manifest.AccuracyDifference:
         expected, found = thresholds or (None, None)
         return guardrail.compare(
             self.scores(REFERENCE, self.graphs.onnx, role),

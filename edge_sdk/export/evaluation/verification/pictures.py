@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from edge_sdk import modalities
+from edge_sdk.export.data import catalogue
 from edge_sdk.export.evaluation.html import CaptionedPictures, file_thumbnail, short_name
 from edge_sdk.export.evaluation.pictures import PictureGroup
 from edge_sdk.export.evaluation.verification.evaluate import VerificationReport, WrongPair
@@ -14,18 +16,21 @@ _KINDS = (
 )
 
 
-def wrong_pairs(report: VerificationReport) -> list[PictureGroup]:
+def wrong_pairs(report: VerificationReport, modality: str) -> list[PictureGroup]:
     """The pairs on the wrong side of the threshold, by kind of error; nothing where the bundle has no threshold."""
     if report.threshold is None:
         return []
     note = f"Furthest from the threshold {report.threshold:.4f} first; each picture once."
     return [
-        PictureGroup(title, [_figure(p) for p in report.wrong_pairs if p.mated is mated and p.forgeries in kinds], note)
+        PictureGroup(
+            title, [_figure(p, modality) for p in report.wrong_pairs if p.mated is mated and p.forgeries in kinds], note
+        )
         for title, mated, kinds in _KINDS
     ]
 
 
-def _figure(pair: WrongPair) -> CaptionedPictures:
+def _figure(pair: WrongPair, modality: str) -> CaptionedPictures:
     paths = (pair.reference, pair.query)
     caption = (f"score {pair.score:.4f}", " and ".join(map(short_name, paths)))
-    return CaptionedPictures([file_thumbnail(path, _SIDE) for path in paths], caption)
+    view, decode = catalogue.of(modality).view, modalities.get(modality).decode
+    return CaptionedPictures([file_thumbnail(path, _SIDE, lambda one: view(decode(one))) for path in paths], caption)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_sdk.calibration.metrics.verification import Interval
+from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.export.evaluation.html import interval, percent, render, unit_interval
 from edge_sdk.export.evaluation.html import write as write_report
 from edge_sdk.export.evaluation.pictures import stages
@@ -52,7 +52,7 @@ def html(evaluation: VerificationEvaluation) -> str:
         curves=plots.curves(evaluation),
         histograms=plots.histograms(evaluation),
         stages=stages(evaluation.operations, evaluation.examples),
-        wrong=wrong_pairs(report),
+        wrong=wrong_pairs(report, evaluation.examples[0].modality),
         failures=_failures(report),
     )
 
