@@ -25,15 +25,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge_sdk.calibration.metrics.verification import (
-    Curves,
-    Floats,
-    ScoreSet,
-    Statistic,
-    defined,
-    draw_subjects,
-    replicate,
-)
+from edge_sdk.calibration.metrics.resampling import defined, draw_subjects, replicate
+from edge_sdk.calibration.metrics.verification import Curves, Floats, ScoreSet, Statistic
 from edge_sdk.errors import GuardrailError, ScoreError, UsageError
 from edge_sdk.manifest import AccuracyDifference
 from edge_sdk.tables import Table

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.calibration.metrics import verification
+from edge_sdk.calibration.metrics import resampling, verification
 from edge_sdk.calibration.metrics.presentation_attack import AttackScores
 from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.errors import ScoreError
@@ -123,7 +123,7 @@ def rate(wrong: NDArray[np.bool_], subjects: NDArray[np.generic], *, replicates:
     if not wrong.size:
         raise ScoreError("an error rate needs at least one comparison")
     people, person = np.unique(subjects, return_inverse=True)
-    draws = verification.draw_subjects(people.size, replicates, seed)
+    draws = resampling.draw_subjects(people.size, replicates, seed)
     trials = draws @ np.bincount(person)
     low, high = np.quantile(draws @ np.bincount(person, weights=wrong) / trials, [0.025, 0.975])
     wilson_low, wilson_high = wilson(int(wrong.sum()), wrong.size)

@@ -48,14 +48,14 @@ def run(arguments: argparse.Namespace) -> int:
     with export_extra():
         from edge_sdk.export import recipes
         from edge_sdk.export.reproduction import protocols, tables
-        from edge_sdk.export.reproduction.reproduce import Request, reproduce
+        from edge_sdk.export.reproduction.reproduce import ReproductionRequest, reproduce
         from edge_sdk.export.reproduction.sizes import sizes
     models = arguments.models or [name for name in protocols.PAPER_MODELS if name in recipes.names()]
     if arguments.table == protocols.SIZE_TABLE:
         table = tables.size_table(sizes(models, arguments.presets or ["paper"], tiny=arguments.tiny))
     else:
         protocol = protocols.get(arguments.table)
-        request = Request(
+        request = ReproductionRequest(
             data=tuple(arguments.data),
             out=arguments.out,
             models=tuple(models),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import ACCEPTED, ERROR, REJECTED, Parser
 from edge_sdk.cli.options import SPOOF_BUNDLE, add_bundle_option, add_engine, add_precision, add_threads, add_threshold
-from edge_sdk.cli.spoof_output import JsonLines, Output, Summary, Text
+from edge_sdk.cli.spoof_output import JsonLines, SpoofOutput, Summary, Text
 from edge_sdk.errors import InputError, UsageError
 from edge_sdk.results import SpoofDecision
 
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     pictures, streams = _sources(arguments)  # a missing file is reported before anything is decided
-    output: Output = JsonLines() if arguments.json else Text()
+    output: SpoofOutput = JsonLines() if arguments.json else Text()
     with _open(arguments) as detector:
         rule = _rule(arguments, detector.threshold)
         summaries = [_pictures(detector, pictures, output)] if pictures else []
@@ -173,7 +173,7 @@ def _sources(arguments: argparse.Namespace) -> tuple[list[Path], list[_Stream]]:
     return pictures, streams
 
 
-def _pictures(detector: SpoofDetector, pictures: list[Path], output: Output) -> Summary:
+def _pictures(detector: SpoofDetector, pictures: list[Path], output: SpoofOutput) -> Summary:
     """Decide each picture by itself; one that cannot be read is shown as an error, and the next one follows."""
     summary = Summary()
     for path in pictures:
@@ -190,7 +190,7 @@ def _pictures(detector: SpoofDetector, pictures: list[Path], output: Output) -> 
 
 
 def _stream(
-    detector: SpoofDetector, stream: _Stream, rule: Rule | None, output: Output, arguments: argparse.Namespace
+    detector: SpoofDetector, stream: _Stream, rule: Rule | None, output: SpoofOutput, arguments: argparse.Namespace
 ) -> Summary:
     """Decide a stream to its end, its limit, an error, or Ctrl-C."""
     summary = Summary(stream.source)

@@ -96,7 +96,7 @@ class Summary:
         }
 
 
-class Output(Protocol):
+class SpoofOutput(Protocol):
     """Gets every result as it comes."""
 
     def picture(self, source: str, result: SpoofResult) -> None:

@@ -39,7 +39,7 @@ def test_files_are_written_by_one_module() -> None:
         if (found := {call for call in called(tree) if WRITES.search(call) and not call.startswith("files.")})
     }
     assert elsewhere == {
-        "export/training/loop.py": {"figure.savefig"},
+        "export/training/log.py": {"figure.savefig"},
         "export/evaluation/plots.py": {"figure.savefig"},
     }
 

@@ -20,8 +20,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge_sdk.calibration.metrics import verification
-from edge_sdk.calibration.metrics.verification import Curves, Floats, Interval, ScoreSet
+from edge_sdk.calibration.metrics import resampling
+from edge_sdk.calibration.metrics.resampling import Interval
+from edge_sdk.calibration.metrics.verification import Curves, Floats, ScoreSet
 from edge_sdk.errors import ScoreError
 
 
@@ -64,7 +65,7 @@ class AttackScores:
         self.require_both()
         thresholds = self.presented.curves().thresholds
         everybody = np.zeros(len(self.species), np.int64)
-        counts = verification.histograms(self.presented.scores, everybody, self.classes(), thresholds)
+        counts = resampling.histograms(self.presented.scores, everybody, self.classes(), thresholds)
         return AttackCurves.from_counts(self.kinds, thresholds, *(count[0] for count in counts))
 
     def classes(self) -> tuple[NDArray[np.bool_], ...]:
@@ -209,7 +210,7 @@ def bootstrap(
 
     A resample draws as many subjects as there are, with replacement, and takes *all* presentations of each. For example
     ``bootstrap(scores, [lambda c: c.bpcer_at_apcer(0.05)])``, or ``[lambda c: c.acer(t)]`` with ``thresholds=[t]``.
-    Long score lists are cut as in :func:`edge_sdk.calibration.metrics.verification.bootstrap`. Resamples without one
+    Long score lists are cut as in :func:`edge_sdk.calibration.metrics.resampling.bootstrap`. Resamples without one
     of the classes are left out. Raises ScoreError with fewer than 2 subjects, or if most resamples miss a class.
     """
     scores.require_both()
@@ -219,10 +220,10 @@ def bootstrap(
 
     def replicated(draws: NDArray[Any], bins: int) -> Floats:
         values, classes = scores.presented.scores, scores.classes()
-        edges = verification.cut_points(values, classes, thresholds, bins)
-        live, *attacks = verification.histograms(values, scores.presented.subjects, classes, edges)
+        edges = resampling.cut_points(values, classes, thresholds, bins)
+        live, *attacks = resampling.histograms(values, scores.presented.subjects, classes, edges)
         parts = []
-        for part in verification.chunks(draws):
+        for part in resampling.chunks(draws):
             drawn = (part @ attack for attack in attacks)
             curves = AttackCurves.from_counts(scores.kinds, edges, part @ live, *drawn)
             # One rule for all statistics: a species that was not drawn makes the replicate undefined.
@@ -231,10 +232,8 @@ def bootstrap(
         return np.concatenate(parts)
 
     exact = replicated(np.ones((1, people)), bins=scores.live.size)[0]
-    resampled = replicated(verification.draw_subjects(people, replicates, seed), bins=verification.BOOTSTRAP_BINS)
-    return tuple(
-        verification.interval(value, column) for value, column in zip(exact.tolist(), resampled.T, strict=True)
-    )
+    resampled = replicated(resampling.draw_subjects(people, replicates, seed), bins=resampling.BOOTSTRAP_BINS)
+    return tuple(resampling.interval(value, column) for value, column in zip(exact.tolist(), resampled.T, strict=True))
 
 
 def _checked(ratio: float | None) -> float | None:

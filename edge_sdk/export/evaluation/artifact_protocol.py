@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from edge_sdk import manifest
-from edge_sdk.calibration.metrics.verification import Interval
-from edge_sdk.export.formats.artifacts import Kind
+from edge_sdk.calibration.metrics.resampling import Interval
+from edge_sdk.export.formats.artifacts import VariantKind
 from edge_sdk.manifest import Rate
 from edge_sdk.scoring.base import Score
 from edge_sdk.tables import Table
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredVariant:
     """One artifact with everything that was measured on it."""
 
-    kind: Kind
+    kind: VariantKind
     model: bytes
     points: tuple[manifest.OperatingPoint, ...]
     calibration: manifest.CalibrationProvenance | None = None
@@ -32,7 +32,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Interface:
+class TaskInterface:
     """What the manifest says of a task, whatever the artifact.
 
     Attributes:
@@ -55,16 +55,16 @@ class ArtifactEvaluator(Protocol):
         """What :meth:`distance` is, for people."""
         ...
 
-    def distance(self, kind: Kind, model: bytes) -> float:
+    def distance(self, kind: VariantKind, model: bytes) -> float:
         """How far int8 takes the outputs of the validation people's pictures from the float ones; 0 is not at all."""
         ...
 
-    def points(self, kind: Kind, model: bytes) -> tuple[manifest.OperatingPoint, ...]:
+    def points(self, kind: VariantKind, model: bytes) -> tuple[manifest.OperatingPoint, ...]:
         """Thresholds of the ``thresholds`` people, ``eer`` among them."""
         ...
 
     def accuracy_difference(
-        self, kind: Kind, model: bytes, role: str, *thresholds: float
+        self, kind: VariantKind, model: bytes, role: str, *thresholds: float
     ) -> manifest.AccuracyDifference:
         """What an artifact costs a group of people against the reference.
 
@@ -73,7 +73,7 @@ class ArtifactEvaluator(Protocol):
         """
         ...
 
-    def tested(self, measured: Measured) -> tuple[Table, ...]:
+    def test_tables(self, measured: MeasuredVariant) -> tuple[Table, ...]:
         """What the artifact reached on the test people; the same tables, with other rows, for every artifact."""
         ...
 
@@ -81,11 +81,11 @@ class ArtifactEvaluator(Protocol):
         """The inputs of the golden trial, as files by path."""
         ...
 
-    def golden_score(self, measured: Measured) -> tuple[float, float]:
+    def golden_score(self, measured: MeasuredVariant) -> tuple[float, float]:
         """(the score of the golden trial, the tolerance that another processor has)."""
         ...
 
-    def interface(self) -> Interface:
+    def interface(self) -> TaskInterface:
         """What the manifest says."""
         ...
 

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from edge_sdk.errors import UsageError
-from edge_sdk.export.evaluation.artifact_protocol import ArtifactEvaluator, Interface, Measured
+from edge_sdk.export.evaluation.artifact_protocol import ArtifactEvaluator, MeasuredVariant, TaskInterface
 from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
 from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
 from edge_sdk.export.formats.artifacts import Graphs
 from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.scoring.base import Score, Task
 
-__all__ = ["EVALUATORS", "ArtifactEvaluator", "Interface", "Measured", "build_evaluator"]
+__all__ = ["EVALUATORS", "ArtifactEvaluator", "MeasuredVariant", "TaskInterface", "build_evaluator"]
 
 
 class EvaluatorFactory(Protocol):

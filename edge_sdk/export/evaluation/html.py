@@ -16,7 +16,7 @@ import cv2
 import jinja2
 
 from edge_sdk import files, images
-from edge_sdk.calibration.metrics.verification import Interval
+from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.errors import InputError
 from edge_sdk.manifest import Rate
 from edge_sdk.markup import Html, element

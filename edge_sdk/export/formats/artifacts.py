@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Kind:
+class VariantKind:
     """A sort of artifact."""
 
     precision: Precision
@@ -43,16 +43,16 @@ class Kind:
         return {"onnx": "onnxruntime", "tflite": "litert"}[self.format]
 
 
-FORMATS: Mapping[str, tuple[Kind, ...]] = {
-    "onnx": (Kind("fp32", "onnx"), Kind("int8", "onnx")),
-    "tflite": (Kind("fp32", "tflite"), Kind("int8", "tflite"), Kind("int8-io", "tflite")),
-    "tensorrt": (Kind("int8-sym", "onnx"),),  # it reads ONNX and builds its engine on the device
+FORMATS: Mapping[str, tuple[VariantKind, ...]] = {
+    "onnx": (VariantKind("fp32", "onnx"), VariantKind("int8", "onnx")),
+    "tflite": (VariantKind("fp32", "tflite"), VariantKind("int8", "tflite"), VariantKind("int8-io", "tflite")),
+    "tensorrt": (VariantKind("int8-sym", "onnx"),),  # it reads ONNX and builds its engine on the device
 }
-REFERENCE = Kind("fp32", "onnx")
+REFERENCE = VariantKind("fp32", "onnx")
 """What all other artifacts are compared with; every bundle has it."""
 
 
-def kinds(formats: Sequence[str]) -> tuple[Kind, ...]:
+def kinds(formats: Sequence[str]) -> tuple[VariantKind, ...]:
     """The artifacts behind names of :data:`FORMATS` or single ids (``int8.tflite``), the reference first.
 
     Raises:
@@ -67,7 +67,7 @@ def kinds(formats: Sequence[str]) -> tuple[Kind, ...]:
     return tuple(kind for kind in known.values() if kind in wanted)
 
 
-def check(kind: Kind, model: bytes, say: Callable[[str], None]) -> None:
+def check(kind: VariantKind, model: bytes, say: Callable[[str], None]) -> None:
     """Ask what can be asked of the engines of the field without their devices.
 
     Raises:
@@ -101,11 +101,11 @@ class Graphs:
     samples: NDArray[np.float32]
     outputs: tuple[str, ...] = (OUTPUT,)
 
-    def float(self, kind: Kind) -> bytes:
+    def float(self, kind: VariantKind) -> bytes:
         """The float model in the format of ``kind``."""
         return self._tflite if kind.format == "tflite" else self.onnx
 
-    def quantizer(self, kind: Kind) -> Quantizer:
+    def quantizer(self, kind: VariantKind) -> Quantizer:
         """What makes int8 models of ``kind``."""
         if kind.format == "tflite":
             from edge_sdk.calibration.quantization.tflite_int8 import TfliteQuantizer

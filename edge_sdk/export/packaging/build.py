@@ -20,8 +20,8 @@ from edge_sdk.calibration.quantization.methods import choose_method
 from edge_sdk.calibration.quantization.mixed_precision import keep_float
 from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError, UsageError
 from edge_sdk.export.data.licenses import data_license
-from edge_sdk.export.evaluation.artifacts import ArtifactEvaluator, Measured, build_evaluator
-from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind, check, kinds
+from edge_sdk.export.evaluation.artifacts import ArtifactEvaluator, MeasuredVariant, build_evaluator
+from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, VariantKind, check, kinds
 from edge_sdk.export.formats.float_onnx import INPUT
 from edge_sdk.export.packaging import fusion
 from edge_sdk.export.packaging.cross_validation import CrossValidation
@@ -114,13 +114,15 @@ class _Maker:
             recipe.outputs,
         )
         self.evaluator = build_evaluator(trained, self.graphs)
-        self.reference = Measured(REFERENCE, self.graphs.onnx, self.evaluator.points(REFERENCE, self.graphs.onnx))
+        self.reference = MeasuredVariant(
+            REFERENCE, self.graphs.onnx, self.evaluator.points(REFERENCE, self.graphs.onnx)
+        )
 
-    def make(self, wanted: Sequence[Kind]) -> list[Measured]:
+    def make(self, wanted: Sequence[VariantKind]) -> list[MeasuredVariant]:
         """Make all artifacts, the reference first."""
         return [self.reference, *(self._made(kind) for kind in wanted if kind != REFERENCE)]
 
-    def make_passing(self, wanted: Sequence[Kind]) -> list[Measured]:
+    def make_passing(self, wanted: Sequence[VariantKind]) -> list[MeasuredVariant]:
         """Make those that can be made and pass, the reference first; GuardrailError if none is but the reference."""
         made, refused = [self.reference], []
         for kind in wanted:
@@ -140,7 +142,7 @@ class _Maker:
             raise GuardrailError("\n".join(["no artifact is left but the float reference", *refused]))
         return made
 
-    def _made(self, kind: Kind) -> Measured:
+    def _made(self, kind: VariantKind) -> MeasuredVariant:
         if kind.precision == "fp32":
             return self._measured(kind, self.graphs.float(kind))
         quantizable = self.graphs.quantizer(kind)
@@ -166,10 +168,10 @@ class _Maker:
         return self._measured(kind, mixed.model, method, mixed.float_layers)
 
     def _measured(
-        self, kind: Kind, model: bytes, method: str | None = None, float_nodes: tuple[str, ...] = ()
-    ) -> Measured:
+        self, kind: VariantKind, model: bytes, method: str | None = None, float_nodes: tuple[str, ...] = ()
+    ) -> MeasuredVariant:
         check(kind, model, self.say)
-        measured = Measured(kind, model, self.evaluator.points(kind, model))
+        measured = MeasuredVariant(kind, model, self.evaluator.points(kind, model))
         if self.judge and method is not None:
             difference = self.judge.accuracy_difference(kind, method, float_nodes)
         else:
@@ -188,9 +190,9 @@ class _Maker:
         return replace(measured, calibration=calibration, accuracy=(difference,))
 
 
-def _tested(evaluator: ArtifactEvaluator, measured: Sequence[Measured]) -> tuple[Table, ...]:
+def _tested(evaluator: ArtifactEvaluator, measured: Sequence[MeasuredVariant]) -> tuple[Table, ...]:
     """The tables of the test people, with all artifacts in each."""
-    tables = [evaluator.tested(one) for one in measured]
+    tables = [evaluator.test_tables(one) for one in measured]
     return tuple(
         replace(same[0], rows=[row for table in same for row in table.rows]) for same in zip(*tables, strict=True)
     )
@@ -200,7 +202,7 @@ def _write(
     destination: Path,
     trained: FinishedRun,
     evaluator: ArtifactEvaluator,
-    measured: Sequence[Measured],
+    measured: Sequence[MeasuredVariant],
     tested: Sequence[Table],
     *,
     name: str,

@@ -17,7 +17,7 @@ from edge_sdk.calibration import guardrail
 from edge_sdk.calibration.metrics import verification
 from edge_sdk.errors import TrainingError, UsageError
 from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
-from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind
+from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, VariantKind
 from edge_sdk.export.training.finished import FinishedRun, Learned, require_embeddings, require_finished
 from edge_sdk.manifest import AccuracyDifference, EmbeddingDistance
 
@@ -60,7 +60,9 @@ class CrossValidation:
             folds.append(_evaluator(fold))
         return cls(tuple(folds))
 
-    def accuracy_difference(self, kind: Kind, method: str, keep_float: Collection[str] = ()) -> AccuracyDifference:
+    def accuracy_difference(
+        self, kind: VariantKind, method: str, keep_float: Collection[str] = ()
+    ) -> AccuracyDifference:
         """What an int8 artifact that is made so costs the test people of all folds."""
         expected, found = [], []
         for fold in self.folds:

@@ -22,7 +22,7 @@ _SPLIT = (0.6, 0.2, 0.2)  # section 4: training, validation and test, by person
 
 
 @dataclass(frozen=True)
-class Figures:
+class PaperFigures:
     """What the paper prints for one model on one test, each in [0, 1]."""
 
     accuracy: float
@@ -32,7 +32,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class PrintedSize:
+class PaperSize:
     """A line of table 4, and why ours may differ from it."""
 
     parameters: int
@@ -41,7 +41,7 @@ class PrintedSize:
 
 
 @dataclass(frozen=True)
-class Training:
+class PlannedTraining:
     """One training and the people whom its weights are tested on.
 
     Attributes:
@@ -68,7 +68,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Protocol:
+class TableProtocol:
     """One table of accuracies.
 
     Attributes:
@@ -80,13 +80,13 @@ class Protocol:
 
     name: str
     title: str
-    plan: Callable[[Dataset, int, int], tuple[Training, ...]]
+    plan: Callable[[Dataset, int, int], tuple[PlannedTraining, ...]]
     steps: int
     together: bool
-    paper: Mapping[tuple[str, str], Figures] = field(default_factory=dict)
+    paper: Mapping[tuple[str, str], PaperFigures] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def trainings(self, data: Dataset, *, seed: int = 0, folds: int = 2) -> tuple[Training, ...]:
+    def trainings(self, data: Dataset, *, seed: int = 0, folds: int = 2) -> tuple[PlannedTraining, ...]:
         """The trainings, each of which can be measured.
 
         Raises:
@@ -111,20 +111,20 @@ def by_dataset(data: Dataset) -> dict[str, tuple[str, ...]]:
     return {name: tuple(person for owner, person in pairs if owner == name) for name in sorted({o for o, _ in pairs})}
 
 
-def _combined(data: Dataset, seed: int, _folds: int) -> tuple[Training, ...]:
-    return (Training("combined", *split_subjects(data, _SPLIT, seed)),)
+def _combined(data: Dataset, seed: int, _folds: int) -> tuple[PlannedTraining, ...]:
+    return (PlannedTraining("combined", *split_subjects(data, _SPLIT, seed)),)
 
 
-def _cedar_only(data: Dataset, seed: int, _folds: int) -> tuple[Training, ...]:
+def _cedar_only(data: Dataset, seed: int, _folds: int) -> tuple[PlannedTraining, ...]:
     people = by_dataset(data)
     if "cedar" not in people:
         raise UsageError("deepsign-table7 trains on CEDAR; give it as --data cedar:PATH")
     train, validation, test = split_subjects(data.select(people["cedar"]), _SPLIT, seed)
     others = tuple(person for name, persons in people.items() if name != "cedar" for person in persons)
-    return (Training("cedar", train, validation, test + others),)
+    return (PlannedTraining("cedar", train, validation, test + others),)
 
 
-def _leave_one_out(data: Dataset, seed: int, _folds: int) -> tuple[Training, ...]:
+def _leave_one_out(data: Dataset, seed: int, _folds: int) -> tuple[PlannedTraining, ...]:
     people = by_dataset(data)
     if len(people) < 2:
         raise UsageError(f"leave-one-out needs at least 2 data sets, not {', '.join(people)} alone")
@@ -132,15 +132,15 @@ def _leave_one_out(data: Dataset, seed: int, _folds: int) -> tuple[Training, ...
     for name, left_out in people.items():
         others = data.select([person for person in data.subjects if person not in left_out])
         train, validation = split_subjects(others, (0.8, 0.2), seed)
-        trainings.append(Training(f"without-{name}", train, validation, left_out))
+        trainings.append(PlannedTraining(f"without-{name}", train, validation, left_out))
     return tuple(trainings)
 
 
-def _cross_validation(data: Dataset, seed: int, count: int) -> tuple[Training, ...]:
+def _cross_validation(data: Dataset, seed: int, count: int) -> tuple[PlannedTraining, ...]:
     trainings = []
     for number, people in enumerate(folds(data, count, seed), start=1):
         rest = tuple(person for person in data.subjects if person not in people)
-        trainings.append(Training(f"fold-{number}-of-{count}", rest, people, people))
+        trainings.append(PlannedTraining(f"fold-{number}-of-{count}", rest, people, people))
     return tuple(trainings)
 
 
@@ -152,45 +152,45 @@ _PAIRS = (
     "are without pairing a signature with itself."
 )
 
-PROTOCOLS: Mapping[str, Protocol] = {
+PROTOCOLS: Mapping[str, TableProtocol] = {
     protocol.name: protocol
     for protocol in (
-        Protocol(
+        TableProtocol(
             name="deepsign-table6",
             title="Trained on all data sets combined, tested on new writers of each (DeepSign paper, table 6)",
             plan=_combined,
             steps=1600,
             together=True,
             paper={
-                ("cedar", "signet"): Figures(0.73, 0.59, 0.65, 0.79),
-                ("cedar", "mobilenetv2"): Figures(0.72, 0.65, 0.28, 0.72),
-                ("cedar", "deepsign"): Figures(0.74, 0.51, 0.57, 0.72),
-                ("bhsig260", "signet"): Figures(0.81, 0.69, 0.75, 0.85),
-                ("bhsig260", "mobilenetv2"): Figures(0.75, 0.63, 0.65, 0.78),
-                ("bhsig260", "deepsign"): Figures(0.92, 0.83, 0.85, 0.95),
-                (ALL, "signet"): Figures(0.79, 0.66, 0.75, 0.84),
-                (ALL, "mobilenetv2"): Figures(0.76, 0.65, 0.70, 0.82),
-                (ALL, "deepsign"): Figures(0.85, 0.76, 0.84, 0.93),
+                ("cedar", "signet"): PaperFigures(0.73, 0.59, 0.65, 0.79),
+                ("cedar", "mobilenetv2"): PaperFigures(0.72, 0.65, 0.28, 0.72),
+                ("cedar", "deepsign"): PaperFigures(0.74, 0.51, 0.57, 0.72),
+                ("bhsig260", "signet"): PaperFigures(0.81, 0.69, 0.75, 0.85),
+                ("bhsig260", "mobilenetv2"): PaperFigures(0.75, 0.63, 0.65, 0.78),
+                ("bhsig260", "deepsign"): PaperFigures(0.92, 0.83, 0.85, 0.95),
+                (ALL, "signet"): PaperFigures(0.79, 0.66, 0.75, 0.84),
+                (ALL, "mobilenetv2"): PaperFigures(0.76, 0.65, 0.70, 0.82),
+                (ALL, "deepsign"): PaperFigures(0.85, 0.76, 0.84, 0.93),
             },
             notes=(_THRESHOLD, _PAIRS, 'The paper\'s "all" is CEDAR and the Bengali part of BHSig260.'),
         ),
-        Protocol(
+        TableProtocol(
             name="deepsign-table7",
             title="Trained on CEDAR only, tested on new CEDAR writers and on other data sets (DeepSign paper, table 7)",
             plan=_cedar_only,
             steps=1600,
             together=False,
             paper={
-                ("cedar", "signet"): Figures(0.65, 0.70, 0.15, 0.78),
-                ("cedar", "mobilenetv2"): Figures(0.68, 0.67, 0.22, 0.72),
-                ("cedar", "deepsign"): Figures(0.76, 0.65, 0.59, 0.80),
-                ("bhsig260", "signet"): Figures(0.65, 0.53, 0.26, 0.64),
-                ("bhsig260", "mobilenetv2"): Figures(0.63, 0.52, 0.12, 0.59),
-                ("bhsig260", "deepsign"): Figures(0.74, 0.82, 0.50, 0.86),
+                ("cedar", "signet"): PaperFigures(0.65, 0.70, 0.15, 0.78),
+                ("cedar", "mobilenetv2"): PaperFigures(0.68, 0.67, 0.22, 0.72),
+                ("cedar", "deepsign"): PaperFigures(0.76, 0.65, 0.59, 0.80),
+                ("bhsig260", "signet"): PaperFigures(0.65, 0.53, 0.26, 0.64),
+                ("bhsig260", "mobilenetv2"): PaperFigures(0.63, 0.52, 0.12, 0.59),
+                ("bhsig260", "deepsign"): PaperFigures(0.74, 0.82, 0.50, 0.86),
             },
             notes=(_THRESHOLD, _PAIRS),
         ),
-        Protocol(
+        TableProtocol(
             name="leave-one-out",
             title="Each data set tested by a model that was trained on the others",
             plan=_leave_one_out,
@@ -198,7 +198,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
             together=True,
             notes=(_THRESHOLD,),
         ),
-        Protocol(
+        TableProtocol(
             name="cross-validation",
             title="Each writer tested once, by a model that was trained on no writer of the same fold",
             plan=_cross_validation,
@@ -210,21 +210,21 @@ PROTOCOLS: Mapping[str, Protocol] = {
 
 SIZE_TABLE = "deepsign-table4"
 
-SIZES: Mapping[str, PrintedSize] = {
-    "signet": PrintedSize(
+SIZES: Mapping[str, PaperSize] = {
+    "signet": PaperSize(
         6_460_974,
         25.0,
         "signet: the paper's number comes out if the two batch norms of table 1 scale the 37 and 18 rows of their "
         "maps (axis=1 of SigNet's channels-first code, on maps with channels last); with one scale for each of the 96 "
         "and 256 channels it would be 6,461,568.",
     ),
-    "mobilenetv2": PrintedSize(
+    "mobilenetv2": PaperSize(
         721_589,
         12.0,
         "mobilenetv2: the paper counts what it trains, the layers round a frozen body; its 12 MB are those of all "
         "2,945,461 parameters at 4 bytes.",
     ),
-    "deepsign": PrintedSize(
+    "deepsign": PaperSize(
         256_992,
         1.1,
         "deepsign: the paper's number comes out with sqz = 48 in the last Fire block, where table 3 prints 32.",
@@ -237,7 +237,7 @@ def names() -> tuple[str, ...]:
     return (SIZE_TABLE, *PROTOCOLS)
 
 
-def get(name: str) -> Protocol:
+def get(name: str) -> TableProtocol:
     """A table of accuracies by name. Raises UsageError if there is none."""
     if name not in PROTOCOLS:
         raise UsageError(f'no table "{name}"; choose from {", ".join(names())}')

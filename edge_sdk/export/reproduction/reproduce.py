@@ -25,14 +25,14 @@ from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.evaluation.verification.measurements import Measurement, measure
 from edge_sdk.export.recipes import Recipe
-from edge_sdk.export.reproduction.protocols import ALL, Protocol, Training, by_dataset
-from edge_sdk.export.reproduction.scores import SINGLE, Comparison, Scorer, TestScores, artifacts, joined
+from edge_sdk.export.reproduction.protocols import ALL, PlannedTraining, TableProtocol, by_dataset
+from edge_sdk.export.reproduction.scores import SINGLE, ComparisonKind, Scorer, TestScores, artifacts, joined
 from edge_sdk.export.training import loop
 from edge_sdk.export.training.run import TrainingRun
 from edge_sdk.manifest import AccuracyDifference
 
 Say = Callable[[str], None]
-Column = Sequence[tuple[Training, TrainingRun]]
+ModelTrainings = Sequence[tuple[PlannedTraining, TrainingRun]]
 """All trainings of a table with one model and preset."""
 
 CHECKPOINT_STEPS = 100
@@ -40,7 +40,7 @@ CHECKPOINT_STEPS = 100
 
 
 @dataclass(frozen=True)
-class Request:
+class ReproductionRequest:
     """What is wanted of a table.
 
     Attributes:
@@ -74,7 +74,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Row:
+class ResultRow:
     """One artifact of one model on one test.
 
     Attributes:
@@ -93,19 +93,19 @@ class Row:
     measurements: tuple[Measurement, ...]
     accuracy: AccuracyDifference | None
 
-    def of(self, comparison: Comparison) -> Measurement | None:
+    def of(self, comparison: ComparisonKind) -> Measurement | None:
         """One of the measurements; ``None`` if the signatures were too few for it."""
         return next((m for m in self.measurements if (m.forgeries, m.references) == comparison), None)
 
 
-class _Kept(msgspec.Struct, frozen=True):
+class _StoredRows(msgspec.Struct, frozen=True):
     """Rows on disk, valid while ``key`` is that of what they were measured on."""
 
     key: str
-    rows: tuple[Row, ...]
+    rows: tuple[ResultRow, ...]
 
 
-def reproduce(protocol: Protocol, request: Request, say: Say = print) -> tuple[Row, ...]:
+def reproduce(protocol: TableProtocol, request: ReproductionRequest, say: Say = print) -> tuple[ResultRow, ...]:
     """The rows of a table: by test, then by model and preset as requested.
 
     What an earlier call with the same ``out`` has finished is not repeated; what it left unfinished is resumed.
@@ -120,18 +120,20 @@ def reproduce(protocol: Protocol, request: Request, say: Say = print) -> tuple[R
     recipes = [_budgeted(model, preset, protocol, request) for model in request.models for preset in request.presets]
     if request.weights is not None and not any(_starts_from_weights(chosen, request) for chosen in recipes):
         raise UsageError(f"none of {', '.join(request.models)} starts from pretrained weights; leave --weights out")
-    columns: list[Column] = [[(one, _run(one, chosen, data, request)) for one in planned] for chosen in recipes]
-    rows: list[Row] = []
-    for column in columns:
-        for number, (one, run) in enumerate(column, start=1):
-            say(f"{_label(run)}: training {number} of {len(column)}, {one.name}, {run.preset.steps} steps")
+    by_model: list[ModelTrainings] = [
+        [(one, _run(one, chosen, data, request)) for one in planned] for chosen in recipes
+    ]
+    rows: list[ResultRow] = []
+    for trainings in by_model:
+        for number, (one, run) in enumerate(trainings, start=1):
+            say(f"{_label(run)}: training {number} of {len(trainings)}, {one.name}, {run.preset.steps} steps")
             loop.train(run)
-        rows += _kept_rows(protocol, column, data, request, say)
+        rows += _stored_rows(protocol, trainings, data, request, say)
     tests = [*by_dataset(data), ALL]
     return tuple(sorted(rows, key=lambda row: tests.index(row.test)))
 
 
-def _budgeted(model: str, preset_name: str, protocol: Protocol, request: Request) -> Recipe:
+def _budgeted(model: str, preset_name: str, protocol: TableProtocol, request: ReproductionRequest) -> Recipe:
     """The recipe with this preset only, which takes the table's steps and keeps the last weights."""
     chosen = recipes.get(model)
     if not chosen.embedding_size:
@@ -144,7 +146,7 @@ def _budgeted(model: str, preset_name: str, protocol: Protocol, request: Request
     )
 
 
-def _starts_from_weights(chosen: Recipe, request: Request) -> bool:
+def _starts_from_weights(chosen: Recipe, request: ReproductionRequest) -> bool:
     """Whether there are pretrained weights, and the recipe's network can load such."""
     if request.weights is None:
         return False
@@ -153,7 +155,7 @@ def _starts_from_weights(chosen: Recipe, request: Request) -> bool:
     return network.pretrained_on is not None
 
 
-def _run(one: Training, chosen: Recipe, data: Dataset, request: Request) -> TrainingRun:
+def _run(one: PlannedTraining, chosen: Recipe, data: Dataset, request: ReproductionRequest) -> TrainingRun:
     ((preset_name, preset),) = chosen.presets.items()
     pretrained: dict[str, Any] = {"weights": request.weights} if _starts_from_weights(chosen, request) else {}
     return TrainingRun(
@@ -169,37 +171,41 @@ def _run(one: Training, chosen: Recipe, data: Dataset, request: Request) -> Trai
     )
 
 
-def _kept_rows(protocol: Protocol, column: Column, data: Dataset, request: Request, say: Say) -> tuple[Row, ...]:
-    """The rows of a column, from disk if nothing behind them has changed."""
-    run = column[0][1]
+def _stored_rows(
+    protocol: TableProtocol, trainings: ModelTrainings, data: Dataset, request: ReproductionRequest, say: Say
+) -> tuple[ResultRow, ...]:
+    """The rows of one model and preset, from disk if nothing behind them has changed."""
+    run = trainings[0][1]
     path = request.out / "measured" / f"{protocol.name}-{run.recipe.name}-{run.preset_name}-{run.preset.steps}.json"
-    key = _key(column, data, request)
+    key = _key(trainings, data, request)
     try:
-        kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+        stored = msgspec.json.decode(path.read_bytes(), type=_StoredRows)
     except (FileNotFoundError, msgspec.MsgspecError):
-        kept = None
-    if kept is None or kept.key != key:
-        kept = _Kept(key, tuple(_rows(protocol, column, data, request, say)))
-        files.write_bytes(path, msgspec.json.format(msgspec.json.encode(kept), indent=1))
-    return kept.rows
+        stored = None
+    if stored is None or stored.key != key:
+        stored = _StoredRows(key, tuple(_rows(protocol, trainings, data, request, say)))
+        files.write_bytes(path, msgspec.json.format(msgspec.json.encode(stored), indent=1))
+    return stored.rows
 
 
-def _key(column: Column, data: Dataset, request: Request) -> str:
+def _key(trainings: ModelTrainings, data: Dataset, request: ReproductionRequest) -> str:
     """Digest of all that rows depend on: weights, people, pictures and options."""
     facts = {
         "version": __version__,
-        "trainings": [asdict(one) for one, _ in column],
-        "weights": [hashlib.sha256((run.folder / "best.safetensors").read_bytes()).hexdigest() for _, run in column],
-        "pictures": cache.key(data.samples, preprocess.digest(column[0][1].preset.preprocessing)),
+        "trainings": [asdict(one) for one, _ in trainings],
+        "weights": [hashlib.sha256((run.folder / "best.safetensors").read_bytes()).hexdigest() for _, run in trainings],
+        "pictures": cache.key(data.samples, preprocess.digest(trainings[0][1].preset.preprocessing)),
         "cohort": request.cohort,
     }
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _rows(protocol: Protocol, column: Column, data: Dataset, request: Request, say: Say) -> list[Row]:
+def _rows(
+    protocol: TableProtocol, trainings: ModelTrainings, data: Dataset, request: ReproductionRequest, say: Say
+) -> list[ResultRow]:
     """Test each training on its people; scores of one test are pooled, and those of all tests once more."""
     found: dict[tuple[str, str], list[TestScores]] = {}
-    for one, run in column:
+    for one, run in trainings:
         for artifact, model in artifacts(run).items():
             scorer = Scorer(model, run, request.cohort)
             thresholds = scorer.thresholds(run.validation) if one.has_thresholds else {}
@@ -212,7 +218,7 @@ def _rows(protocol: Protocol, column: Column, data: Dataset, request: Request, s
         for artifact in ("fp32", "int8"):
             pooled[ALL, artifact] = joined([tested for (_, name), tested in pooled.items() if name == artifact])
     return [
-        Row(
+        ResultRow(
             test=test,
             model=run.recipe.name,
             preset=run.preset_name,

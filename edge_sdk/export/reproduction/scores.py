@@ -21,10 +21,10 @@ from edge_sdk.export.training.finished import calibration_images
 from edge_sdk.export.training.run import TrainingRun
 from edge_sdk.manifest import EmbeddingDistance
 
-Comparison = tuple[Forgeries, int]
+ComparisonKind = tuple[Forgeries, int]
 
-SINGLE: Comparison = ("skilled", 1)
-COMPARISONS: tuple[Comparison, ...] = (SINGLE, ("skilled", 3), ("skilled", 5), ("random", 1))
+SINGLE: ComparisonKind = ("skilled", 1)
+COMPARISONS: tuple[ComparisonKind, ...] = (SINGLE, ("skilled", 3), ("skilled", 5), ("random", 1))
 """Kind of forgeries and number of references."""
 
 
@@ -35,7 +35,7 @@ class TestScores:
     Comparisons that the people's signatures are too few for are left out.
     """
 
-    scores: Mapping[Comparison, ScoreSet]
+    scores: Mapping[ComparisonKind, ScoreSet]
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -74,7 +74,7 @@ class Scorer:
     def test(self, people: Dataset, thresholds: Mapping[str, float]) -> TestScores:
         """All of :data:`COMPARISONS` that ``people`` have signatures for; each picture is embedded once."""
         embeddings = self._embed(people)
-        scores: dict[Comparison, ScoreSet] = {}
+        scores: dict[ComparisonKind, ScoreSet] = {}
         for comparison in COMPARISONS:
             try:
                 scores[comparison] = self._scores(people, embeddings, comparison)
@@ -99,7 +99,7 @@ class Scorer:
         genuine = tuple(sample for sample in self.run.train.samples if sample.genuine)
         return self._embed(Dataset(self.run.train.name, genuine))
 
-    def _scores(self, people: Dataset, embeddings: Embeddings, comparison: Comparison) -> ScoreSet:
+    def _scores(self, people: Dataset, embeddings: Embeddings, comparison: ComparisonKind) -> ScoreSet:
         forgeries, references = comparison
         score = self.run.recipe.score
         assert isinstance(score, EmbeddingDistance), "the table takes no other"

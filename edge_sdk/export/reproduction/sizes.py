@@ -15,7 +15,7 @@ CALIBRATION_IMAGES = 4  # the values of int8 weights depend on them, their numbe
 
 
 @dataclass(frozen=True)
-class Size:
+class NetworkSize:
     """One network.
 
     Attributes:
@@ -31,7 +31,7 @@ class Size:
     int8: int
 
 
-def size(model: str, preset_name: str, *, tiny: bool = False) -> Size:
+def size(model: str, preset_name: str, *, tiny: bool = False) -> NetworkSize:
     """Count and export one network. Raises UsageError if there is no such model or preset."""
     chosen = recipes.get(model)
     preset = chosen.preset(preset_name)
@@ -39,7 +39,7 @@ def size(model: str, preset_name: str, *, tiny: bool = False) -> Size:
     exported = to_onnx(network, preset.input_shape)
     noise = np.random.default_rng(0).random((CALIBRATION_IMAGES, *preset.input_shape), np.float32)
     counts = [(parameter.numel(), parameter.requires_grad) for parameter in network.parameters()]
-    return Size(
+    return NetworkSize(
         model=model,
         preset=preset_name,
         trainable=sum(count for count, moves in counts if moves),
@@ -49,6 +49,6 @@ def size(model: str, preset_name: str, *, tiny: bool = False) -> Size:
     )
 
 
-def sizes(models: Sequence[str], presets: Sequence[str], *, tiny: bool = False) -> tuple[Size, ...]:
+def sizes(models: Sequence[str], presets: Sequence[str], *, tiny: bool = False) -> tuple[NetworkSize, ...]:
     """Every model with every preset. Raises UsageError as :func:`size` does."""
     return tuple(size(model, preset, tiny=tiny) for model in models for preset in presets)

@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 
 from edge_sdk import files
-from edge_sdk.calibration.metrics.verification import Interval
+from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.export.evaluation.verification.measurements import Measurement
-from edge_sdk.export.reproduction.protocols import ALL, SIZE_TABLE, SIZES, Figures, Protocol
-from edge_sdk.export.reproduction.reproduce import Request, Row
+from edge_sdk.export.reproduction.protocols import ALL, SIZE_TABLE, SIZES, PaperFigures, TableProtocol
+from edge_sdk.export.reproduction.reproduce import ReproductionRequest, ResultRow
 from edge_sdk.export.reproduction.scores import SINGLE
-from edge_sdk.export.reproduction.sizes import Size
+from edge_sdk.export.reproduction.sizes import NetworkSize
 from edge_sdk.tables import Table
 
 NONE = ""
@@ -55,7 +55,7 @@ class ResultTable:
         return paths
 
 
-def size_table(sizes: Sequence[Size]) -> ResultTable:
+def size_table(sizes: Sequence[NetworkSize]) -> ResultTable:
     """Table 4: sizes of networks beside the paper's."""
     head = ("model", "preset", "trainable", "trainable (paper)", "all", "fp32 MB", "MB (paper)", "int8 MB")
     lines = []
@@ -89,7 +89,7 @@ def size_table(sizes: Sequence[Size]) -> ResultTable:
     )
 
 
-def accuracy_table(protocol: Protocol, request: Request, rows: Sequence[Row]) -> ResultTable:
+def accuracy_table(protocol: TableProtocol, request: ReproductionRequest, rows: Sequence[ResultRow]) -> ResultTable:
     """Rows of one protocol, those of the paper above ours of the same test and model."""
     head = (
         *("test", "model", "preset", "steps", "artifact", "writers", "pairs"),
@@ -124,13 +124,13 @@ def accuracy_table(protocol: Protocol, request: Request, rows: Sequence[Row]) ->
     return ResultTable(protocol.name, protocol.title, table, tuple(notes), facts)
 
 
-def _paper_line(test: str, model: str, printed: Figures, width: int) -> tuple[str, ...]:
+def _paper_line(test: str, model: str, printed: PaperFigures, width: int) -> tuple[str, ...]:
     figures = (printed.accuracy, printed.precision, printed.recall, printed.auroc)
     cells = (test, model, NONE, NONE, PAPER, NONE, NONE, *(f"{figure:.2f}" for figure in figures))
     return cells + (NONE,) * (width - len(cells))
 
 
-def _line(row: Row) -> tuple[str, ...]:
+def _line(row: ResultRow) -> tuple[str, ...]:
     single = row.of(SINGLE)
     assert single is not None, "every row has it"
     point = next((point for point in single.points if point.name == "best_accuracy"), None)

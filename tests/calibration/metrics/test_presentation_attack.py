@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from edge_sdk.calibration.metrics import verification
+from edge_sdk.calibration.metrics import resampling, verification
 from edge_sdk.calibration.metrics.presentation_attack import (
     AttackScores,
     average_precision,
@@ -188,7 +188,7 @@ def test_intervals_equal_an_explicit_resampling_loop():
     found = bootstrap(scores, [statistic for statistic, _ in STATISTICS], 25, seed=3, thresholds=[0.75])
     species = np.where(scores.live, None, scores.species.astype(object))
     values = [[] for _ in STATISTICS]
-    for draw in verification.draw_subjects(6, 25, seed=3):
+    for draw in resampling.draw_subjects(6, 25, seed=3):
         persons = [person for person in range(6) for _ in range(int(draw[person]))]
         taken = np.concatenate([np.flatnonzero(scores.presented.subjects == person) for person in persons])
         drawn = AttackScores(scores.presented.scores[taken], species[taken].tolist(), taken)

@@ -15,7 +15,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from edge_sdk.calibration.metrics import verification
+from edge_sdk.calibration.metrics import resampling, verification
 from edge_sdk.calibration.metrics.verification import Curves, ScoreSet
 from edge_sdk.errors import ScoreError
 
@@ -212,8 +212,8 @@ def test_neighbouring_floats_stay_apart():
 )
 def test_replicates_equal_an_explicit_resampling_loop(statistic, reference):
     scores = random_set(400, people=6)
-    draws = verification.draw_subjects(6, 15, seed=3)
-    got = verification.replicate(scores, statistic, draws, thresholds=[0.75])
+    draws = resampling.draw_subjects(6, 15, seed=3)
+    got = resampling.replicate(scores, statistic, draws, thresholds=[0.75])
     for row, value in zip(draws, got, strict=True):
         rows = np.concatenate([np.flatnonzero(scores.subjects == s) for s in range(6) for _ in range(int(row[s]))])
         drawn = ScoreSet(scores.scores[rows], scores.mated[rows], scores.subjects[rows])
@@ -221,16 +221,16 @@ def test_replicates_equal_an_explicit_resampling_loop(statistic, reference):
 
 
 def test_each_resample_draws_as_many_subjects_as_there_are():
-    draws = verification.draw_subjects(7, 50, seed=0)
+    draws = resampling.draw_subjects(7, 50, seed=0)
     assert draws.shape == (50, 7)
     assert (draws.sum(axis=1) == 7).all()
-    assert np.array_equal(draws, verification.draw_subjects(7, 50, seed=0))
+    assert np.array_equal(draws, resampling.draw_subjects(7, 50, seed=0))
 
 
 def test_the_interval_is_seeded_and_contains_the_value():
     scores = random_set()
-    first = verification.bootstrap(scores, Curves.eer, 300, seed=1)
-    assert first == verification.bootstrap(scores, Curves.eer, 300, seed=1)
+    first = resampling.bootstrap(scores, Curves.eer, 300, seed=1)
+    assert first == resampling.bootstrap(scores, Curves.eer, 300, seed=1)
     assert first.low < first.value < first.high
     assert first.value == pytest.approx(verification.eer(scores).eer)
 
@@ -239,9 +239,7 @@ def test_subjects_and_not_comparisons_are_resampled():
     """Copies of every comparison add no people, so they must not narrow the interval."""
     scores = random_set(500, people=10)
     copies = verification.concatenate([scores] * 8)
-    assert verification.bootstrap(copies, Curves.eer, 200) == pytest.approx(
-        verification.bootstrap(scores, Curves.eer, 200)
-    )
+    assert resampling.bootstrap(copies, Curves.eer, 200) == pytest.approx(resampling.bootstrap(scores, Curves.eer, 200))
 
 
 def test_the_interval_of_a_mean_like_rate_has_the_textbook_width():
@@ -251,7 +249,7 @@ def test_the_interval_of_a_mean_like_rate_has_the_textbook_width():
     rejected = rng.random(people) < 0.2
     mated = ScoreSet(np.where(rejected, 0.0, 1.0), np.ones(people, bool), np.arange(people))
     impostors = ScoreSet(np.zeros(people), np.zeros(people, bool), np.arange(people))
-    interval = verification.bootstrap(
+    interval = resampling.bootstrap(
         verification.concatenate([mated, impostors]), lambda c: c.at(0.5)[1], 2000, thresholds=[0.5]
     )
     p = rejected.mean()
@@ -261,25 +259,23 @@ def test_the_interval_of_a_mean_like_rate_has_the_textbook_width():
 
 def test_long_lists_are_binned_without_moving_the_value_and_hardly_the_interval():
     scores = random_set(20_000, people=30)
-    draws = verification.draw_subjects(30, 20, seed=0)
+    draws = resampling.draw_subjects(30, 20, seed=0)
     for statistic in (Curves.eer, Curves.auroc, lambda c: c.fnmr_at_fmr(1e-2)):
-        exact = verification.replicate(scores, statistic, draws, bins=len(scores))
-        assert verification.replicate(scores, statistic, draws) == pytest.approx(exact, abs=2e-3)
-    assert verification.bootstrap(scores, Curves.eer, 10).value == pytest.approx(
-        verification.eer(scores).eer, abs=1e-12
-    )
+        exact = resampling.replicate(scores, statistic, draws, bins=len(scores))
+        assert resampling.replicate(scores, statistic, draws) == pytest.approx(exact, abs=2e-3)
+    assert resampling.bootstrap(scores, Curves.eer, 10).value == pytest.approx(verification.eer(scores).eer, abs=1e-12)
 
 
 def test_too_few_subjects():
     with pytest.raises(ScoreError, match="at least 2"):
-        verification.bootstrap(ScoreSet([0, 1], [False, True], [0, 0]), Curves.eer)
+        resampling.bootstrap(ScoreSet([0, 1], [False, True], [0, 0]), Curves.eer)
 
 
 def test_resamples_without_a_class_are_dropped_but_not_most_of_them():
     rng = np.random.default_rng(0)
     mated = ScoreSet(rng.normal(size=40) + 1, np.ones(40, bool), np.repeat(np.arange(8), 5))
     one_impostor = ScoreSet([0.0], [False], [0])
-    interval = verification.bootstrap(verification.concatenate([mated, one_impostor]), Curves.eer, 200)
+    interval = resampling.bootstrap(verification.concatenate([mated, one_impostor]), Curves.eer, 200)
     assert np.isfinite([interval.value, interval.low, interval.high]).all()
     with pytest.raises(ScoreError, match="too few subjects"):
-        verification.defined(np.array([np.nan, np.nan, np.nan, 0.5]))
+        resampling.defined(np.array([np.nan, np.nan, np.nan, 0.5]))

@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from edge_sdk.errors import UsageError
 from edge_sdk.export import recipes
-from edge_sdk.export.data.cache import prepared
+from edge_sdk.export.data.cache import expanded, prepared
 from edge_sdk.export.data.load import load
-from edge_sdk.export.formats.artifacts import FORMATS, REFERENCE, Graphs, Kind, check, kinds
+from edge_sdk.export.formats.artifacts import FORMATS, REFERENCE, Graphs, VariantKind, check, kinds
 from edge_sdk.export.formats.inference import Embeddings, embed
 from edge_sdk.runtime.engines import ENGINES, installed, usable
 
@@ -40,8 +40,8 @@ def graphs(name: str) -> tuple[Graphs, np.ndarray, Embeddings]:
             torch.nn.init.uniform_(module.running_var, 0.5, 2)
     images = prepared(load("synthetic:4").samples, preset.preprocessing)[::8]
     # Darker and darker, so that networks made for faces tell them apart too.
-    images = (images * np.linspace(1, 0.1, len(images))[:, None, None]).astype(np.uint8)
-    samples = images[:, None].astype(np.float32) / np.float32(255)
+    images = (images * np.linspace(1, 0.1, len(images))[:, None, None, None]).astype(np.uint8)
+    samples = expanded(images)
     with torch.no_grad():
         for _ in range(20):  # and one of other images than these would leave little of them
             network.train()(torch.from_numpy(samples))
@@ -52,13 +52,13 @@ def graphs(name: str) -> tuple[Graphs, np.ndarray, Embeddings]:
 
 
 @cache
-def artifact(name: str, kind: Kind) -> bytes:
+def artifact(name: str, kind: VariantKind) -> bytes:
     made, _, _ = graphs(name)
     return made.float(kind) if kind.precision == "fp32" else made.quantizer(kind).quantize("minmax")
 
 
 @pytest.mark.parametrize(("name", "kind", "engine"), ROWS, ids=lambda value: getattr(value, "id", value))
-def test_parity(name: str, kind: Kind, engine: str) -> None:
+def test_parity(name: str, kind: VariantKind, engine: str) -> None:
     if not usable(engine, kind.id) or engine == "tensorrt":
         pytest.skip(f"{engine} is not installed, needs a GPU, or is not exact on this processor")
     if kind.format == "tflite":

@@ -31,7 +31,7 @@ from edge_sdk.export.data.licenses import data_license
 from edge_sdk.export.data.splits import Split
 from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
 from edge_sdk.export.formats import artifacts
-from edge_sdk.export.formats.artifacts import FORMATS, Kind, kinds
+from edge_sdk.export.formats.artifacts import FORMATS, VariantKind, kinds
 from edge_sdk.export.packaging import build
 from edge_sdk.export.packaging.build import export
 from edge_sdk.export.training.finished import CALIBRATION_IMAGES, FinishedRun
@@ -168,7 +168,7 @@ def test_what_does_not_pass_can_be_left_out(run: Path, tmp_path: Path, monkeypat
     """The symmetric artifact is within its budget, the other one never, so the bundle has the one and not the other."""
     judged = {"int8.onnx": "fail", "int8-sym.onnx": "pass"}
 
-    def accuracy_difference(_: VerificationEvaluator, kind: Kind, *_args: object) -> AccuracyDifference:
+    def accuracy_difference(_: VerificationEvaluator, kind: VariantKind, *_args: object) -> AccuracyDifference:
         return AccuracyDifference(
             metric="eer", budget=0, delta=0, upper90=0, subjects=3, verdict=judged[kind.id], data="few"
         )
@@ -181,7 +181,7 @@ def test_what_does_not_pass_can_be_left_out(run: Path, tmp_path: Path, monkeypat
     assert passed(selftest(made))
     assert sum("int8.onnx is left out" in line for line in lines) == 1
 
-    def refused(kind: Kind, *_args: object) -> None:
+    def refused(kind: VariantKind, *_args: object) -> None:
         if kind.id == "int8-sym.onnx":
             raise UnsupportedModelError("TensorRT cannot read it")
 

@@ -21,7 +21,7 @@ from edge_sdk.export.data.splits import Split
 from edge_sdk.export.evaluation.model_outputs import ModelOutputs
 from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
 from edge_sdk.export.formats import artifacts
-from edge_sdk.export.formats.artifacts import FORMATS, REFERENCE, Kind, kinds
+from edge_sdk.export.formats.artifacts import FORMATS, REFERENCE, VariantKind, kinds
 from edge_sdk.export.packaging.build import export
 from edge_sdk.export.training import finished
 from edge_sdk.export.training.finished import CALIBRATION_IMAGES, FinishedRun
@@ -32,7 +32,7 @@ from edge_sdk.runtime.detector import CROP
 from edge_sdk.runtime.selftest import passed, selftest
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
-INT8 = Kind("int8", "onnx")
+INT8 = VariantKind("int8", "onnx")
 FUSION = Fusion(
     members=(
         Reconstruction(input="image", output="reconstruction", norm="l2"),

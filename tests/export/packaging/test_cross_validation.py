@@ -20,7 +20,7 @@ from edge_sdk.errors import TrainingError, UsageError
 from edge_sdk.export.data.cache import prepared
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.splits import Split
-from edge_sdk.export.formats.artifacts import Kind
+from edge_sdk.export.formats.artifacts import VariantKind
 from edge_sdk.export.formats.float_onnx import to_onnx
 from edge_sdk.export.formats.inference import embed
 from edge_sdk.export.packaging.build import export
@@ -80,7 +80,7 @@ def test_the_method_and_the_layers_in_float_are_the_bundles(
 ) -> None:
     judge = CrossValidation.read([runs["first"], runs["second"]], FinishedRun.read(runs["run"]))
     asked = []
-    kind = Kind("int8", "onnx")
+    kind = VariantKind("int8", "onnx")
 
     class Recorder:
         def quantize(self, method: str, keep_float: object) -> bytes:

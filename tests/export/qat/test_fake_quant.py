@@ -148,7 +148,7 @@ def test_training_mends_what_int8_breaks() -> None:
     """The aim is the float network's own answers: without the simulation there would be nothing to learn."""
     torch.manual_seed(0)
     network = DeepSign(batch_norm=True, width=0.16, dropout=0.0)
-    images = torch.rand(16, 1, 64, 80) * (torch.rand(16, 1, 64, 80) < 0.1)
+    images = torch.rand(16, 1, 40, 48) * (torch.rand(16, 1, 40, 48) < 0.1)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None  # the mean of all batches
@@ -159,7 +159,7 @@ def test_training_mends_what_int8_breaks() -> None:
         aim = network(images)
 
     def artifact() -> tuple[FakeQuantized, np.ndarray]:
-        model, program = to_onnx_and_torch(network, (1, 64, 80))
+        model, program = to_onnx_and_torch(network, (1, 40, 48))
         int8 = quantize(collect_statistics(model, images.numpy()))
         found = onnxruntime.load(int8, threads=1).run({"image": images.numpy()})["embedding"]
         return FakeQuantized(network, simulate(program, int8)), np.linalg.norm(found - aim.numpy(), axis=1)

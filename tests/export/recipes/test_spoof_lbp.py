@@ -89,6 +89,6 @@ def test_int8_finds_the_same_patterns(kind: str, network: SpoofLbp) -> None:
     graphs = Graphs(chosen.inference_model(network), (1, 128, 128), tensor(images).numpy(), chosen.outputs)
     (one,) = kinds([kind])[-1:]
     int8 = graphs.quantizer(one).quantize("minmax")
-    tensors = run(int8, images, engine=one.engine, format=one.format)
+    tensors = run(int8, images[:, None], engine=one.engine, format=one.format)
     found = np.array([each["logit"].item() for each in tensors])
     assert np.corrcoef(found, expected)[0, 1] > 0.98  # a shift of all costs nothing: each artifact has its thresholds

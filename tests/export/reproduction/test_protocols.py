@@ -11,7 +11,7 @@ from edge_sdk.calibration.metrics.pairs import build_pairs
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.samples import Dataset, Sample, joined
 from edge_sdk.export.reproduction import protocols
-from edge_sdk.export.reproduction.protocols import ALL, SIZES, Training, by_dataset
+from edge_sdk.export.reproduction.protocols import ALL, SIZES, PlannedTraining, by_dataset
 from edge_sdk.export.reproduction.sizes import size
 
 
@@ -79,7 +79,7 @@ def test_cross_validation_tests_every_writer_once_and_chooses_nothing_on_them() 
 
 def test_nobody_is_trained_on_and_tested() -> None:
     with pytest.raises(DatasetError, match="cedar/1"):
-        Training("mixed", ("cedar/1", "cedar/2"), ("cedar/3",), ("cedar/1",))
+        PlannedTraining("mixed", ("cedar/1", "cedar/2"), ("cedar/3",), ("cedar/1",))
 
 
 def test_what_a_table_cannot_be_made_of() -> None:

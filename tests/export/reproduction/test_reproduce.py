@@ -21,7 +21,7 @@ from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.formats.inference import embed
 from edge_sdk.export.reproduction import protocols, reproduce, tables
 from edge_sdk.export.reproduction.protocols import ALL
-from edge_sdk.export.reproduction.reproduce import Request, Row
+from edge_sdk.export.reproduction.reproduce import ReproductionRequest, ResultRow
 from edge_sdk.export.reproduction.scores import SINGLE
 
 WRITERS, GENUINE, FORGED = 10, 5, 3
@@ -51,13 +51,13 @@ def folders(tmp_path_factory: pytest.TempPathFactory, signer: Signer) -> tuple[s
 
 
 @pytest.fixture(scope="module")
-def request_7(folders: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Request:
+def request_7(folders: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> ReproductionRequest:
     out = tmp_path_factory.mktemp("tables")
-    return Request(folders, out, ("deepsign",), ("quick",), steps=2, tiny=True)
+    return ReproductionRequest(folders, out, ("deepsign",), ("quick",), steps=2, tiny=True)
 
 
 @pytest.fixture(scope="module")
-def rows(request_7: Request) -> tuple[Row, ...]:
+def rows(request_7: ReproductionRequest) -> tuple[ResultRow, ...]:
     return reproduce.reproduce(TABLE_7, request_7, quiet)
 
 
@@ -85,7 +85,7 @@ def accuracy(scores: list[tuple[float, bool]], threshold: float) -> float:
     return sum((score >= threshold) == mated for score, mated in scores) / len(scores)
 
 
-def test_the_numbers_are_those_of_explicit_loops(rows: tuple[Row, ...], request_7: Request) -> None:
+def test_the_numbers_are_those_of_explicit_loops(rows: tuple[ResultRow, ...], request_7: ReproductionRequest) -> None:
     data = load(*request_7.data)
     (planned,) = TABLE_7.trainings(data)
     budgeted = reproduce._budgeted("deepsign", "quick", TABLE_7, request_7)
@@ -115,7 +115,7 @@ def test_the_numbers_are_those_of_explicit_loops(rows: tuple[Row, ...], request_
             assert point.precision.value == pytest.approx(sum(accepted) / len(accepted) if accepted else 0)
 
 
-def test_rows_are_in_order_and_hold_every_comparison(rows: tuple[Row, ...]) -> None:
+def test_rows_are_in_order_and_hold_every_comparison(rows: tuple[ResultRow, ...]) -> None:
     assert [(row.test, row.artifact) for row in rows] == [
         (test, artifact) for test in ("cedar", "svc2004") for artifact in ("fp32", "int8")
     ]
@@ -127,7 +127,7 @@ def test_rows_are_in_order_and_hold_every_comparison(rows: tuple[Row, ...]) -> N
 
 
 def test_a_second_call_trains_and_measures_nothing(
-    rows: tuple[Row, ...], request_7: Request, monkeypatch: pytest.MonkeyPatch
+    rows: tuple[ResultRow, ...], request_7: ReproductionRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in request_7.out.rglob("*") if path.is_file()}
     assert any(path.name == "best.safetensors" for path in before)
@@ -137,7 +137,10 @@ def test_a_second_call_trains_and_measures_nothing(
 
 
 def test_what_was_measured_on_other_weights_or_otherwise_is_measured_again(
-    rows: tuple[Row, ...], request_7: Request, monkeypatch: pytest.MonkeyPatch, tiny_models: dict[str, bytes]
+    rows: tuple[ResultRow, ...],
+    request_7: ReproductionRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_models: dict[str, bytes],
 ) -> None:
     monkeypatch.setattr(reproduce, "artifacts", lambda _run: tiny_models)
     otherwise = reproduce.reproduce(TABLE_7, replace(request_7, cohort=3), quiet)
@@ -161,7 +164,7 @@ def test_cross_validation_pools_every_writer_once(
     folders: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_models: dict[str, bytes]
 ) -> None:
     monkeypatch.setattr(reproduce, "artifacts", lambda _run: tiny_models)
-    request = Request(folders, tmp_path, ("deepsign",), ("quick",), steps=1, tiny=True)
+    request = ReproductionRequest(folders, tmp_path, ("deepsign",), ("quick",), steps=1, tiny=True)
     rows = reproduce.reproduce(protocols.get("cross-validation"), request, quiet)
     assert {(row.test, row.of(SINGLE).subjects) for row in rows} == {
         ("cedar", WRITERS),
@@ -176,7 +179,9 @@ def test_cross_validation_pools_every_writer_once(
     ]
 
 
-def test_the_papers_lines_stand_above_ours(rows: tuple[Row, ...], request_7: Request, tmp_path: Path) -> None:
+def test_the_papers_lines_stand_above_ours(
+    rows: tuple[ResultRow, ...], request_7: ReproductionRequest, tmp_path: Path
+) -> None:
     table = tables.accuracy_table(TABLE_7, request_7, rows)
     markdown, plain = table.write(tmp_path)
     lines = [line.split(" | ") for line in markdown.read_text().splitlines() if line.startswith("| ")]
@@ -194,12 +199,14 @@ def test_the_papers_lines_stand_above_ours(rows: tuple[Row, ...], request_7: Req
     )
 
 
-def test_a_folder_with_trainings_on_other_people_is_left_alone(request_7: Request, rows: tuple[Row, ...]) -> None:
+def test_a_folder_with_trainings_on_other_people_is_left_alone(
+    request_7: ReproductionRequest, rows: tuple[ResultRow, ...]
+) -> None:
     with pytest.raises(TrainingError, match="choose another folder"):
         reproduce.reproduce(TABLE_7, replace(request_7, seed=1), quiet)
 
 
-def test_the_steps_are_the_tables_unless_the_preset_takes_fewer(request_7: Request) -> None:
+def test_the_steps_are_the_tables_unless_the_preset_takes_fewer(request_7: ReproductionRequest) -> None:
     def steps(preset: str, asked: int | None) -> int:
         budgeted = reproduce._budgeted("deepsign", preset, TABLE_7, replace(request_7, steps=asked))
         assert budgeted.presets[preset].keep == "last"
@@ -220,11 +227,11 @@ def test_wrong_requests_are_refused_before_anything_is_trained(folders: tuple[st
         ({"cohort": 1}, "at least 2"),
     ):
         with pytest.raises(UsageError, match=message):
-            Request(**{"data": folders, "out": tmp_path, "models": ("deepsign",), **changes})
+            ReproductionRequest(**{"data": folders, "out": tmp_path, "models": ("deepsign",), **changes})
     for models, presets in ((("nothing",), ("best",)), (("deepsign", "deepsign"), ("quick", "nothing"))):
         with pytest.raises(UsageError, match="nothing"):
-            reproduce.reproduce(TABLE_7, Request(folders, tmp_path, models, presets), quiet)
-    pretrained = Request(folders, tmp_path, ("deepsign",), ("quick",), weights=tmp_path / "none.pth")
+            reproduce.reproduce(TABLE_7, ReproductionRequest(folders, tmp_path, models, presets), quiet)
+    pretrained = ReproductionRequest(folders, tmp_path, ("deepsign",), ("quick",), weights=tmp_path / "none.pth")
     with pytest.raises(UsageError, match="deepsign starts from pretrained weights"):
         reproduce.reproduce(TABLE_7, pretrained, quiet)
     assert list(tmp_path.iterdir()) == []

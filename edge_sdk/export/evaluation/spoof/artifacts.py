@@ -18,9 +18,9 @@ from edge_sdk.errors import DatasetError, ScoreError
 from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.cache import compact, prepared
 from edge_sdk.export.data.samples import Dataset
-from edge_sdk.export.evaluation.artifact_protocol import Interface, Measured, interval
+from edge_sdk.export.evaluation.artifact_protocol import MeasuredVariant, TaskInterface, interval
 from edge_sdk.export.evaluation.model_outputs import ModelOutputs
-from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind
+from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, VariantKind
 from edge_sdk.export.formats.inference import run
 from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.preprocess import apply
@@ -65,7 +65,7 @@ class SpoofEvaluator:
         for role in MEASURING:
             _require_both(self.trained.people(role), role)
 
-    def distance(self, kind: Kind, model: bytes) -> float:
+    def distance(self, kind: VariantKind, model: bytes) -> float:
         """A shift or a scale that all scores share costs nothing, for each artifact has its own thresholds."""
         expected, found = (
             scores - scores.mean()
@@ -78,11 +78,11 @@ class SpoofEvaluator:
             raise ScoreError("the float model gives every picture the same score; its training has failed")
         return 1 - float(expected @ found / np.linalg.norm(expected) / np.linalg.norm(found)) if found.any() else 1.0
 
-    def points(self, kind: Kind, model: bytes) -> tuple[manifest.OperatingPoint, ...]:
+    def points(self, kind: VariantKind, model: bytes) -> tuple[manifest.OperatingPoint, ...]:
         return spoof_points(self.scores(kind, model, "thresholds"), data=self._describe("thresholds"))
 
     def accuracy_difference(
-        self, kind: Kind, model: bytes, role: str, *thresholds: float
+        self, kind: VariantKind, model: bytes, role: str, *thresholds: float
     ) -> manifest.AccuracyDifference:
         """BPCER at an APCER of 5 % of every species; the EER where the attacks are too few for that."""
         reference, scores = self.scores(REFERENCE, self.graphs.onnx, role), self.scores(kind, model, role)
@@ -99,7 +99,7 @@ class SpoofEvaluator:
             threshold_quantised=found,
         )
 
-    def tested(self, measured: Measured) -> tuple[Table, ...]:
+    def test_tables(self, measured: MeasuredVariant) -> tuple[Table, ...]:
         scores = self.scores(measured.kind, measured.model, "test")
         counts = (scores.presented.subject_count, *(int(np.count_nonzero(each)) for each in scores.classes()))
         found = presentation_attack.bootstrap(
@@ -130,19 +130,19 @@ class SpoofEvaluator:
         made = catalogue.of(self.trained.recipe.modality).golden["spoof"]()
         return {f"golden/{name}": data for name, data in made.items()}
 
-    def golden_score(self, measured: Measured) -> tuple[float, float]:
+    def golden_score(self, measured: MeasuredVariant) -> tuple[float, float]:
         pipeline = self.trained.preset.preprocessing
         modality = modalities.get(self.trained.recipe.modality)
         faces = [compact(pipeline, apply(pipeline, modality.decode(data))) for data in self.golden().values()]
-        score = float(self._judge(measured.kind, measured.model, np.stack(faces)).mean())
+        score = float(self._score_pictures(measured.kind, measured.model, np.stack(faces)).mean())
         spread = float(self._scores(REFERENCE, self.graphs.onnx, "thresholds").std())
         return score, max(GOLDEN_TOLERANCE[measured.kind.precision] * spread, LEAST_TOLERANCE)
 
-    def interface(self) -> Interface:
+    def interface(self) -> TaskInterface:
         engine = load_engine("onnxruntime", self.graphs.onnx, "onnx", threads=1)
         shapes = {tensor.name: tensor.shape[1:] for tensor in engine.outputs}
         engine.close()
-        return Interface(
+        return TaskInterface(
             task="spoof",
             source=self.trained.recipe.source(self.trained.preset, CROP),
             outputs=tuple(
@@ -153,7 +153,7 @@ class SpoofEvaluator:
             files={path: mixture.encode() for path, mixture in self.densities.items()},
         )
 
-    def scores(self, kind: Kind, model: bytes, role: str) -> AttackScores:
+    def scores(self, kind: VariantKind, model: bytes, role: str) -> AttackScores:
         """Scores of the people of a role."""
         samples = self.trained.people(role).samples
         species = [None if sample.genuine else sample.attack or UNNAMED for sample in samples]
@@ -177,14 +177,14 @@ class SpoofEvaluator:
         pictures = prepared(live, self.trained.preset.preprocessing)
         return np.concatenate([tensors[output].reshape(1, -1) for tensors in run(self.graphs.onnx, pictures)])
 
-    def _scores(self, kind: Kind, model: bytes, role: str) -> Array:
+    def _scores(self, kind: VariantKind, model: bytes, role: str) -> Array:
         def compute() -> Array:
             pictures = prepared(self.trained.people(role).samples, self.trained.preset.preprocessing)
-            return self._judge(kind, model, pictures)
+            return self._score_pictures(kind, model, pictures)
 
         return self._outputs.get(model, role, compute)
 
-    def _judge(self, kind: Kind, model: bytes, pictures: NDArray[np.uint8]) -> Array:
+    def _score_pictures(self, kind: VariantKind, model: bytes, pictures: NDArray[np.uint8]) -> Array:
         """``(N,)`` scores of pre-processed pictures ``(N, H, W)``."""
         made = run(model, pictures, engine=kind.engine, format=kind.format)
         return np.concatenate([self.score.score(tensors, self.densities) for tensors in made])

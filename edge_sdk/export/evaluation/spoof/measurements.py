@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_sdk.calibration.metrics import presentation_attack
 from edge_sdk.calibration.metrics.presentation_attack import AttackCurves, AttackScores, AttackStatistic
-from edge_sdk.calibration.metrics.verification import Interval
+from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.calibration.thresholds import TRIALS_PER_ERROR, rate
 from edge_sdk.errors import ScoreError
 from edge_sdk.manifest import Rate

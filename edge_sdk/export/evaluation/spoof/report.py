@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_sdk.calibration.metrics.verification import Interval
+from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.export.evaluation.html import interval, percent, render, unit_interval
 from edge_sdk.export.evaluation.html import write as write_report
 from edge_sdk.export.evaluation.spoof import pictures, plots

@@ -11,14 +11,15 @@ import numpy as np
 from edge_sdk import manifest, modalities
 from edge_sdk.calibration import guardrail
 from edge_sdk.calibration.metrics.pairs import Forgeries, verification_scores
-from edge_sdk.calibration.metrics.verification import Curves, ScoreSet, bootstrap
+from edge_sdk.calibration.metrics.resampling import bootstrap
+from edge_sdk.calibration.metrics.verification import Curves, ScoreSet
 from edge_sdk.calibration.thresholds import operating_points
 from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.cache import compact, prepared
 from edge_sdk.export.data.samples import impostor_kinds
-from edge_sdk.export.evaluation.artifact_protocol import Interface, Measured, interval
+from edge_sdk.export.evaluation.artifact_protocol import MeasuredVariant, TaskInterface, interval
 from edge_sdk.export.evaluation.model_outputs import ModelOutputs
-from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, Kind
+from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, VariantKind
 from edge_sdk.export.formats.float_onnx import OUTPUT
 from edge_sdk.export.formats.inference import Embeddings, embed
 from edge_sdk.export.training.finished import FinishedRun
@@ -40,15 +41,15 @@ class VerificationEvaluator:
     unit: str = "mean cosine distance to float"
     _outputs: ModelOutputs = field(default_factory=ModelOutputs)
 
-    def distance(self, kind: Kind, model: bytes) -> float:
+    def distance(self, kind: VariantKind, model: bytes) -> float:
         expected = self._embed(REFERENCE, self.graphs.onnx, "validation")
         return float(1 - (self._embed(kind, model, "validation") * expected).sum(axis=1).mean())
 
-    def points(self, kind: Kind, model: bytes) -> tuple[manifest.OperatingPoint, ...]:
+    def points(self, kind: VariantKind, model: bytes) -> tuple[manifest.OperatingPoint, ...]:
         return operating_points(self.scores(kind, model, "thresholds"), data=self._describe("thresholds"))
 
     def accuracy_difference(
-        self, kind: Kind, model: bytes, role: str, *thresholds: float
+        self, kind: VariantKind, model: bytes, role: str, *thresholds: float
     ) -> manifest.AccuracyDifference:
         expected, found = thresholds or (None, None)
         return guardrail.compare(
@@ -60,7 +61,7 @@ class VerificationEvaluator:
             threshold_quantised=found,
         )
 
-    def tested(self, measured: Measured) -> tuple[Table, ...]:
+    def test_tables(self, measured: MeasuredVariant) -> tuple[Table, ...]:
         rows = []
         for forgeries in self.impostors:
             scores = self.scores(measured.kind, measured.model, "test", forgeries)
@@ -73,16 +74,16 @@ class VerificationEvaluator:
         made = catalogue.of(self.trained.recipe.modality).golden["verify"]()
         return {f"golden/{name}": data for name, data in made.items()}
 
-    def golden_score(self, measured: Measured) -> tuple[float, float]:
+    def golden_score(self, measured: MeasuredVariant) -> tuple[float, float]:
         kind, pipeline = measured.kind, self.trained.preset.preprocessing
         modality = modalities.get(self.trained.recipe.modality)
         pair = [compact(pipeline, apply(pipeline, modality.decode(data))) for data in self.golden().values()]
         embeddings = embed(measured.model, np.stack(pair), engine=kind.engine, format=kind.format)
         return float(self.score.matrix(embeddings[:1], embeddings[1:])[0, 0]), GOLDEN_TOLERANCE[kind.precision]
 
-    def interface(self) -> Interface:
+    def interface(self) -> TaskInterface:
         size = self.trained.recipe.embedding_size
-        return Interface(
+        return TaskInterface(
             task="verify",
             source=self.trained.recipe.source(self.trained.preset),
             outputs=(manifest.Output(name=OUTPUT, shape=("batch", size), role="embedding"),),
@@ -95,7 +96,7 @@ class VerificationEvaluator:
         """The kinds of impostor comparisons of the run's data, the one that thresholds are for first."""
         return impostor_kinds(self.trained.data.samples)
 
-    def scores(self, kind: Kind, model: bytes, role: str, forgeries: Forgeries | None = None) -> ScoreSet:
+    def scores(self, kind: VariantKind, model: bytes, role: str, forgeries: Forgeries | None = None) -> ScoreSet:
         """Scores of the people of a role with one reference, by default with the first of :attr:`impostors`."""
         samples = self.trained.people(role).samples
         return verification_scores(
@@ -106,7 +107,7 @@ class VerificationEvaluator:
             matrix=self.score.matrix,
         )
 
-    def _embed(self, kind: Kind, model: bytes, role: str) -> Embeddings:
+    def _embed(self, kind: VariantKind, model: bytes, role: str) -> Embeddings:
         """Unit embeddings of a group's images, in their order."""
 
         def compute() -> Embeddings:

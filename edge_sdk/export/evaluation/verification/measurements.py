@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_sdk.calibration.metrics import verification
+from edge_sdk.calibration.metrics import resampling
 from edge_sdk.calibration.metrics.pairs import Forgeries
-from edge_sdk.calibration.metrics.verification import Curves, Floats, Interval, ScoreSet, Statistic
+from edge_sdk.calibration.metrics.resampling import Interval
+from edge_sdk.calibration.metrics.verification import Curves, Floats, ScoreSet, Statistic
 from edge_sdk.calibration.thresholds import FMR_TARGETS, TRIALS_PER_ERROR, rate
 from edge_sdk.manifest import Rate
 
@@ -76,7 +77,7 @@ def measure(
     statistics += [_fnmr_at(target) for target in targets]
     for threshold in points.values():
         statistics += _at_threshold(threshold)
-    found = iter(verification.bootstrap_all(scores, statistics, replicates, seed, thresholds=list(points.values())))
+    found = iter(resampling.bootstrap_all(scores, statistics, replicates, seed, thresholds=list(points.values())))
     return Measurement(
         data=data,
         forgeries=forgeries,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_sdk.calibration.metrics.verification import Interval
+from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.export.evaluation.html import interval, percent, render, unit_interval
 from edge_sdk.export.evaluation.html import write as write_report
 from edge_sdk.export.evaluation.pictures import stages
