@@ -91,6 +91,7 @@ def known_recipes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Recipe]:
     return known
 
 
+@pytest.mark.slow
 def test_one_bundle_holds_both(runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fusion, "fit", lambda scores, _live: (np.array([2.0, 0.5]) + 0 * scores[0], -1.0))
     assert main(["export", *map(str, runs), "--out", str(tmp_path / "both.edge"), "--report-only"]) == 0
@@ -116,6 +117,7 @@ def test_one_bundle_holds_both(runs: list[Path], tmp_path: Path, monkeypatch: py
     assert passed(selftest(tmp_path / "both.edge", engine="onnxruntime"))
 
 
+@pytest.mark.slow
 def test_experts_of_different_attacks(live_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the lowest of the odds that each gives its own attacks."""
     monkeypatch.undo()

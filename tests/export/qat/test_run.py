@@ -50,6 +50,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EMBEDDING)
 def test_every_recipe_goes_on_for_two_steps(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = recipes.get(name)
@@ -69,6 +70,7 @@ def test_every_recipe_goes_on_for_two_steps(name: str, tmp_path: Path, monkeypat
         assert torch.equal(value, before[key]) != (key in parameters), key
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_takes_the_steps_it_would_have_taken(finished: TrainingRun, tmp_path: Path) -> None:
     base = finished.recipe
     often = replace(base, presets={"quick": replace(base.preset("quick"), validate_every=2)})
