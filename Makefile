@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 EXPORT := .venv/.export
 DEV := .venv/.dev
+# in two processes: a file's tests stay in one of them, for what they share, and files are begun in their order, for the
+# long ones are in the middle
+PYTEST := $(BIN)/pytest --ignore=tests/wheel --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-without-vnni check format lint types docs wheel-test clean
 
@@ -10,14 +13,13 @@ DEV := .venv/.dev
 demo: $(EXPORT)
 	$(BIN)/edge-sdk demo
 
-# the built wheel on a bare environment, then everything else in two processes: a file's tests stay in one of them,
-# for what they share, and files are begun in their order, for the long ones are in the middle
+# the built wheel on a bare environment, then everything else
 test: wheel-test
-	$(BIN)/pytest --ignore=tests/wheel --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
 
 # The same as on x86 without VNNI: what edge-sdk asks of engines there, and OpenVINO's and oneDNN's kernels.
 test-without-vnni: $(DEV)
-	EDGE_SDK_INSTRUCTIONS=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest --ignore=tests/wheel
+	EDGE_SDK_INSTRUCTIONS=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST)
 
 wheel-test: $(DEV)
 	$(BIN)/pytest tests/wheel
