@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,12 @@ SHAPE = (1, 150, 180)
 # Miniatures are too small to share: a second thread waits for the first and takes up to seven times the processor time.
 # Read when torch is imported, by this process and by those that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Tests read and write neither the cache nor the settings of the user who runs them. Set before anything is collected,
+# for some modules load made-up data when they are imported.
+_FOLDERS = tempfile.TemporaryDirectory(prefix="edge-sdk-tests-")
+os.environ["EDGE_SDK_CACHE"] = str(Path(_FOLDERS.name, "cache"))
+os.environ["EDGE_SDK_CONFIG"] = str(Path(_FOLDERS.name, "config"))
 
 # A busy machine is no error of the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -96,15 +103,6 @@ def points(threshold: float = 0.9) -> tuple[VerifyPoint | UnsupportedPoint, ...]
         ),
         UnsupportedPoint(name="fmr_1e-3", target=1e-3, reason="100 impostor trials"),
     )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests read and write neither the cache nor the settings of the user who runs them."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("EDGE_SDK_CACHE", str(tmp_path_factory.mktemp("cache")))
-        environment.setenv("EDGE_SDK_CONFIG", str(tmp_path_factory.mktemp("config")))
-        yield
 
 
 @pytest.fixture(autouse=True)
