@@ -26,8 +26,10 @@ def test_the_shipped_bundles(capsys: pytest.CaptureFixture[str]) -> None:
         for variant in bundle["variants"]:
             assert variant["bytes"] > 50_000
             assert set(variant["errors"]) == ({"FMR", "FNMR"} if manifest.task == "verify" else {"APCER", "BPCER"})
-            for rate in variant["errors"].values():
-                assert 0 < rate["low"] <= rate["value"] <= rate["high"] < 0.5
+            points = {point.name: point for point in manifest.variant(variant["id"]).operating_points}
+            for name, rate in variant["errors"].items():
+                assert 0 < rate["low"] <= rate["value"] <= rate["high"] < 1
+                assert rate["value"] == points["eer"].rates[name].value
     assert main(["bundles"]) == 0
     shown = capsys.readouterr().out
     for bundle in listed:
