@@ -46,10 +46,11 @@ class Recording:
             )
         if len(self.values) < 2:
             raise UnsupportedRecordingError(f"a recording has at least 2 rows, not {len(self.values)}")
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
+            object.__setattr__(self, "values", np.asarray(self.values, np.float32))
+            object.__setattr__(self, "times_ms", np.asarray(self.times_ms, np.float64))
         if not (np.isfinite(self.values).all() and np.isfinite(self.times_ms).all()):
             raise UnsupportedRecordingError("a recording holds NaN or infinity")
-        object.__setattr__(self, "values", np.asarray(self.values, np.float32))
-        object.__setattr__(self, "times_ms", np.asarray(self.times_ms, np.float64))
 
     @property
     def channels(self) -> int:
@@ -121,6 +122,6 @@ def _decode(data: bytes, name: str) -> Recording:
         raise RecordingDecodeError(f"{name}: empty, no rows")
     table = np.array(rows, np.float64)
     try:
-        return Recording(table[:, 1:].astype(np.float32), table[:, 0])
+        return Recording(table[:, 1:], table[:, 0])
     except UnsupportedRecordingError as exc:
         raise UnsupportedRecordingError(f"{name}: {exc}") from None

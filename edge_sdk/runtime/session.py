@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+from numbers import Real
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Generic
+
+import numpy as np
 
 from edge_sdk import modalities
 from edge_sdk.bundle import Bundle
@@ -54,11 +57,10 @@ class Session(Generic[Point]):
             raise BundleError(f"{self.bundle.id}: {exc}") from exc
         if threshold is not None and operating_point is not None:
             raise UsageError("a threshold replaces the operating point: give one of them")
-        if threshold is not None and not math.isfinite(threshold):
-            raise UsageError(f"the threshold is {threshold}; it must be finite")
+        own = None if threshold is None else ActiveThreshold(CUSTOM, _finite(threshold))
         choice = choose(self.bundle, engine, precision, threads)
         self.engine, self.variant = choice.engine, choice.variant
-        self._threshold = None if threshold is None else ActiveThreshold(CUSTOM, float(threshold))
+        self._threshold = own
         self._point: Point | None = None
         if self._threshold is None:
             self._point = choose_point(self.variant, operating_point, self.point_kind)
@@ -94,3 +96,16 @@ class Session(Generic[Point]):
             return self._threshold
         point = self.operating_point
         return ActiveThreshold(point.name, point.threshold)
+
+
+def _finite(threshold: object) -> float:
+    """The threshold as a number; a truth value is none, for True would pass as 1."""
+    if isinstance(threshold, (bool, np.bool_)) or not isinstance(threshold, Real):
+        raise UsageError(f"the threshold is {threshold!r}; it must be a number")
+    try:
+        number = float(threshold)
+    except OverflowError:  # an int beyond all floats
+        number = math.inf
+    if not math.isfinite(number):
+        raise UsageError(f"the threshold is {number}; it must be finite")
+    return number

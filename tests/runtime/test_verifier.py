@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -285,6 +286,12 @@ def test_a_threshold_of_ones_own(make_bundle: Maker, tiny_bundle: Bundle, signer
                     _ = verifier.operating_point
     for bad in (np.nan, np.inf, -np.inf):
         with pytest.raises(UsageError, match="finite"):
+            Verifier(tiny_bundle, threshold=bad)
+    with pytest.raises(UsageError, match="finite"):
+        Verifier(tiny_bundle, threshold=10**400)
+    no_number: tuple[Any, ...] = (True, np.True_, "0.5", 1j, np.array([0.5]))
+    for bad in no_number:
+        with pytest.raises(UsageError, match="must be a number"):
             Verifier(tiny_bundle, threshold=bad)
     with pytest.raises(UsageError, match="one of them"):
         Verifier(tiny_bundle, threshold=0.5, operating_point="eer")
