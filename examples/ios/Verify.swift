@@ -8,7 +8,7 @@
 //     let result = try verifier.verify(reference: reference, query: query)  // JPEG or PNG data, as the camera gives it
 //
 // Pods: TensorFlowLiteSwift and OpenCV; the pre-processing is C++, the same for every platform (Preprocess.mm).
-// Artifacts fp32 and int8; not int8-io, because TensorFlow Lite's Swift API has no int8 tensors (its C API has).
+// Variants fp32 and int8; not int8-io, because TensorFlow Lite's Swift API has no int8 tensors (its C API has).
 // Every error is thrown, so nothing is ever accepted by accident. One thread at a time may use a verifier.
 
 import CryptoKit
