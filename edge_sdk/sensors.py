@@ -121,9 +121,8 @@ def _decode(data: bytes, name: str) -> Recording:
     if not rows:
         raise RecordingDecodeError(f"{name}: empty, no rows")
     table = np.array(rows, np.float64)
-    with np.errstate(over="ignore"):  # as in Recording
-        values = table[:, 1:].astype(np.float32)
     try:
-        return Recording(values, table[:, 0])
+        with np.errstate(over="ignore"):  # as in Recording
+            return Recording(table[:, 1:].astype(np.float32), table[:, 0])
     except UnsupportedRecordingError as exc:
         raise UnsupportedRecordingError(f"{name}: {exc}") from None

@@ -146,14 +146,14 @@ def enforce(differences: Sequence[AccuracyDifference], artifacts: Sequence[str] 
         raise GuardrailError("the guardrail measured nothing")
     if not passes(differences):
         raise GuardrailError(
-            "an artifact may cost more accuracy than the budget allows: where undecidable, measure on more people; "
+            "a variant may cost more accuracy than the budget allows: where undecidable, measure on more people; "
             f"where it fails, calibrate with samples like those of the field\n{table(differences, artifacts).plain()}"
         )
 
 
 def table(differences: Sequence[AccuracyDifference], artifacts: Sequence[str] = ()) -> Table:
     """The differences, one a row, in percentage points; artifacts: the id of each one's artifact."""
-    head = ("artifact", "metric", "data", "delta", "upper 90 %", "budget", "verdict")
+    head = ("variant", "metric", "data", "delta", "upper 90 %", "budget", "result")
     rows: list[tuple[str, ...]] = []
     for artifact, difference in zip(artifacts or [""] * len(differences), differences, strict=True):
         verdict = (
@@ -164,7 +164,7 @@ def table(differences: Sequence[AccuracyDifference], artifacts: Sequence[str] = 
         points = (f"{100 * value:+.2f} pp" for value in (difference.delta, difference.upper90, difference.budget))
         rows.append((artifact, difference.metric, difference.data, *points, verdict))
     first = 0 if artifacts else 1
-    return Table(head[first:], [row[first:] for row in rows], text=("artifact", "metric", "data", "verdict"))
+    return Table(head[first:], [row[first:] for row in rows], text=("variant", "metric", "data", "result"))
 
 
 def _statistic(metric: str) -> Statistic:

@@ -65,6 +65,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
             fits = self.source.fits(tensor.shape, bool(self.preprocessing))
             require(fits, f"input {tensor.name}: shape {tensor.shape} does not hold the source {self.source}")
         for point in (point for variant in self.variants for point in variant.operating_points):
+            require(point.name != "custom", "results call a user's own threshold custom: no point has that name")
             require(point.task in (None, self.task), f"operating point {point.name} does not fit task {self.task}")
         for score in self.score.members:
             require(self.task in score.tasks, f"the score {score.kind} is for task {' or '.join(score.tasks)} only")
@@ -146,6 +147,8 @@ def decode(data: bytes) -> Manifest:
             return msgspec.json.decode(data, type=Manifest)
         return msgspec.convert(migrate(msgspec.json.decode(data), version), type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        if b'"artifacts"' in data and b'"graphs"' not in data:  # before 0.1.0 was released
+            raise ManifestError("the manifest is older than 0.1.0, without graphs: export the run again") from error
         kind = type(error.__cause__) if isinstance(error.__cause__, BundleError) else ManifestError
         raise kind(f"bad manifest: {error}") from error
 

@@ -31,8 +31,7 @@ class Resample(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
             raise UnsupportedRecordingError(
                 f"a recording of {recording.channels} channel(s), the model takes {self.channels}"
             )
-        seconds = recording.times_ms / 1000
-        seconds = seconds - seconds[0]  # divided first: the difference of two finite stamps may not be finite
+        seconds = (recording.times_ms - recording.times_ms[0]) / 1000
         latest = np.maximum.accumulate(seconds)
         forward = np.concatenate([[True], seconds[1:] > latest[:-1]])
         wanted = np.arange(self.samples) / self.rate_hz

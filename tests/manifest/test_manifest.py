@@ -712,3 +712,9 @@ def test_structs_are_frozen_and_strict() -> None:
             assert kind.__struct_config__.forbid_unknown_fields, name
     with pytest.raises(TypeError):
         FileEntry("a", "0" * 64, 1)  # type: ignore[misc]  # named arguments only
+
+
+def test_a_manifest_from_before_graphs_says_what_to_do() -> None:
+    old = b'{"schema_version": 1, "name": "old", "inputs": [], "outputs": [], "artifacts": []}'
+    with pytest.raises(ManifestError, match="export the run again"):
+        decode(old)

@@ -139,7 +139,7 @@ class _Maker:
             else:
                 made.append(one)
         if len(made) == 1 and refused:
-            raise GuardrailError("\n".join(["no artifact is left but the float reference", *refused]))
+            raise GuardrailError("\n".join(["no variant is left but the float reference", *refused]))
         return made
 
     def _made(self, kind: VariantKind) -> MeasuredVariant:

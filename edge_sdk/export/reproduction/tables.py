@@ -92,7 +92,7 @@ def size_table(sizes: Sequence[NetworkSize]) -> ResultTable:
 def accuracy_table(protocol: TableProtocol, request: ReproductionRequest, rows: Sequence[ResultRow]) -> ResultTable:
     """Rows of one protocol, those of the paper above ours of the same test and model."""
     head = (
-        *("test", "model", "preset", "steps", "artifact", "writers", "pairs"),
+        *("test", "model", "preset", "steps", "variant", "writers", "pairs"),
         *("accuracy", "precision", "recall", "AUROC", "EER %"),
         *("EER %, 3 references", "5 references", "random: AUROC", "int8 costs, pp of EER"),
     )
@@ -120,7 +120,7 @@ def accuracy_table(protocol: TableProtocol, request: ReproductionRequest, rows: 
             for (test, model), printed in protocol.paper.items()
         ],
     }
-    table = Table(head, lines, text=("test", "model", "preset", "artifact"))
+    table = Table(head, lines, text=("test", "model", "preset", "variant"))
     return ResultTable(protocol.name, protocol.title, table, tuple(notes), facts)
 
 

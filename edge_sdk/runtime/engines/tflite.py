@@ -51,7 +51,7 @@ class _Tensor:
         self._scale, self._zero_point = details["quantization"]
         stored = tuple(int(size) for size in details["shape"])
         if not stored or stored[0] != 1:
-            raise EngineError(f"tensor {self.name} has shape {stored}; TFLite artifacts have a batch of 1")
+            raise EngineError(f"tensor {self.name} has shape {stored}; TFLite variants have a batch of 1")
         if self._dtype != np.float32 and (self._dtype not in (np.int8, np.uint8) or not self._scale):
             raise EngineError(f"tensor {self.name} is {self._dtype} without a scale; it must be float32, int8 or uint8")
         self.shape = to_nchw(np.empty(stored, np.bool_)).shape  # of one picture at the boundary, with its batch of 1

@@ -186,9 +186,7 @@ def test_what_does_not_pass_can_be_left_out(run: Path, tmp_path: Path, monkeypat
             raise UnsupportedModelError("TensorRT cannot read it")
 
     monkeypatch.setattr(build, "check", refused)
-    with pytest.raises(
-        GuardrailError, match=r"(?s)no artifact is left.*int8\.onnx is.*fail.*sym\.onnx is.*cannot read"
-    ):
+    with pytest.raises(GuardrailError, match=r"(?s)no variant is left.*int8\.onnx is.*fail.*sym\.onnx is.*cannot read"):
         export(run, tmp_path / "none.edge", formats=formats, leave_out=True, say=lambda _: None)
 
     def missing(*_args: object) -> None:

@@ -40,7 +40,7 @@ class ComparedOutput:
     @property
     def title(self) -> str:
         """What is compared, for people."""
-        made = f"the error map of {self.output}, as the artifact puts out no latents"
+        made = f"the error map of {self.output}, as the model puts out no latents"
         return made if self.image else f"the output {self.output}"
 
     def point(self, tensors: Tensors) -> NDArray[np.float32]:

@@ -51,7 +51,7 @@ def html(evaluation: SpoofEvaluation) -> str:
     """Tables, curves, distributions, decisions over time, latents, reconstructions and mistakes."""
     report = evaluation.report
     settings = (
-        f"artifact {report.artifact}, engine {report.engine}; default {_default(report)}; pictures are "
+        f"variant {report.artifact}, engine {report.engine}; default {_default(report)}; pictures are "
         f"{'crops of faces' if report.faces == 'cropped' else f'full frames, faces found by {report.faces}'}; 95 % "
         f"intervals from {report.replicates} bootstrap resamples of people, seed {report.seed}"
     )
@@ -80,7 +80,7 @@ def html(evaluation: SpoofEvaluation) -> str:
 def _latents(evaluation: SpoofEvaluation) -> LatentPlot:
     compared, samples = evaluation.compared, [s for s in evaluation.samples if s.scored and s.point is not None]
     if compared is None:
-        return LatentPlot("Left out: the artifact puts out neither latents nor features nor a reconstruction.")
+        return LatentPlot("Left out: the model puts out neither latents nor features nor a reconstruction.")
     points = [sample.point for sample in samples if sample.point is not None]
     found = project(np.stack(points), evaluation.report.seed) if points else None
     if found is None:

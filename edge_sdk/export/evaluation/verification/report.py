@@ -39,7 +39,7 @@ def html(evaluation: VerificationEvaluation) -> str:
     report = evaluation.report
     default = f"threshold {report.threshold:.4f} ({report.operating_point})" if report.threshold is not None else "none"
     settings = (
-        f"artifact {report.artifact}, engine {report.engine}; default {default}; 95 % intervals from "
+        f"variant {report.artifact}, engine {report.engine}; default {default}; 95 % intervals from "
         f"{report.replicates} bootstrap resamples of people, seed {report.seed}"
     )
     return render(

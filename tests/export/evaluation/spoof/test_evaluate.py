@@ -433,7 +433,7 @@ def test_a_head_alone_has_neither_latents_nor_reconstructions(spoof_bundle, data
     head = DecisionHead(output="model.logit", activation="sigmoid", genuine_index=0)
     found = measured(spoof_bundle(point("eer", 0.5), outputs=("logit",), score=head), data, replicates=5)
     page = report.html(found)
-    assert "Left out: the artifact puts out neither latents" in page
+    assert "Left out: the model puts out neither latents" in page
     assert "<h2>Reconstructions</h2>" not in page
 
 
