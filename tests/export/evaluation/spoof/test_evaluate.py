@@ -284,7 +284,7 @@ def test_a_bundle_without_thresholds_is_measured_all_the_same(spoof_bundle, data
     facts = found.report
     assert (facts.threshold, facts.rule, facts.points, facts.mistakes, facts.sessions) == (None, None, (), (), ())
     assert facts.separations
-    assert "The artifact has none." in report.html(replace(found, compared=None))
+    assert "The variant has none." in report.html(replace(found, compared=None))
 
 
 def test_what_cannot_be_measured_is_refused(bundle, data):
