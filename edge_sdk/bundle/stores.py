@@ -8,13 +8,14 @@ What a file holds is compared with its hash by :class:`edge_sdk.bundle.reader.Bu
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from edge_sdk import files
 from edge_sdk.errors import IntegrityError
 from edge_sdk.manifest import check_path
 
@@ -34,15 +35,14 @@ class Store(Protocol):
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open an ordinary file, also through links; a pipe would wait for its other end, and a device act.
-
-    Raises:
-        IntegrityError: It is something else.
-        OSError: The system refuses.
-    """
-    _check_ordinary(path, path.stat())
-    with open(path, "rb", opener=_at_once) as stream:
-        _check_ordinary(path, os.fstat(stream.fileno()))  # it may be another by now
+    """Open an ordinary file as :func:`edge_sdk.files.open_regular`; ``IntegrityError`` where it is something else."""
+    try:
+        stream = files.open_regular(path)
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EISDIR):
+            raise IntegrityError(f"{path} {error.strerror}") from error
+        raise
+    with stream:
         yield stream
 
 
@@ -58,20 +58,19 @@ class Folder:
 
     def size(self, path: str) -> int:
         """As :meth:`Store.size`."""
-        with self._found(path) as full:
-            status = full.stat()
-            _check_ordinary(full, status)
-            return status.st_size
+        with self._opened(path) as stream:
+            return os.fstat(stream.fileno()).st_size
 
     def read(self, path: str, limit: int) -> bytes:
         """As :meth:`Store.read`."""
-        with self._found(path) as full, opened(full) as stream:
+        with self._opened(path) as stream:
             return stream.read(limit)
 
     @contextlib.contextmanager
-    def _found(self, path: str) -> Iterator[Path]:
+    def _opened(self, path: str) -> Iterator[BinaryIO]:
         try:
-            yield self.root / check_path(path)
+            with opened(self.root / check_path(path)) as stream:
+                yield stream
         except (FileNotFoundError, NotADirectoryError) as error:
             raise IntegrityError(f"{self.root}: {path} is missing") from error
 
@@ -99,12 +98,3 @@ class Resources:
             raise IntegrityError(f"{self.root}: {path} is missing")
         with resource.open("rb") as stream:
             yield stream  # type: ignore[misc] # bytes, whatever Traversable says
-
-
-def _check_ordinary(path: Path, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise IntegrityError(f"{path} is no ordinary file")
-
-
-def _at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -116,5 +116,5 @@ def test_what_is_no_ordinary_file_is_never_opened(tmp_path: Path, make, member: 
     target = tmp_path / "tiny" / member if member else tmp_path / "other.edge"
     target.unlink(missing_ok=True)
     make(target)
-    with pytest.raises(IntegrityError, match="missing" if not member and make is Path.mkdir else "no ordinary file"):
+    with pytest.raises(IntegrityError, match="missing" if not member and make is Path.mkdir else "not a file"):
         Bundle.open(tmp_path / "tiny" if member else target)
