@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import ACCEPTED, ERROR, REJECTED, Parser
 from edge_sdk.cli.options import SPOOF_BUNDLE, add_bundle_option, add_engine, add_precision, add_threads, add_threshold
-from edge_sdk.cli.spoof_output import JsonLines, SpoofOutput, Summary, Text
+from edge_sdk.cli.spoof_output import JsonLines, SpoofOutput, Text
+from edge_sdk.cli.spoof_summary import Summary
 from edge_sdk.errors import InputError, UsageError
 from edge_sdk.results import SpoofDecision
 
