@@ -8,6 +8,7 @@ from edge_sdk.errors import UnsafePathError
 from edge_sdk.schema import Strict, require
 
 MANIFEST_PATH = "manifest.json"
+DIGEST_PATH = "manifest.sha256"
 MAX_FILE_BYTES = 512 * 2**20
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -32,6 +33,7 @@ class FileEntry(Strict, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_path(self.path)
-        require(self.path.casefold() != MANIFEST_PATH, f"{MANIFEST_PATH} cannot list itself")
+        own = self.path.casefold() in (MANIFEST_PATH, DIGEST_PATH)
+        require(not own, f"{MANIFEST_PATH} cannot list itself, nor its digest")
         require(bool(_SHA256.fullmatch(self.sha256)), f"{self.path}: bad sha256")
         require(0 <= self.size <= MAX_FILE_BYTES, f"{self.path}: size {self.size} is not in 0..{MAX_FILE_BYTES}")

@@ -8,6 +8,7 @@ import cv2
 import msgspec
 import numpy as np
 
+from edge_sdk.images.arrays import opaque
 from edge_sdk.preprocess.step import Image, Level, Positive, Step, as_image, resized
 
 _INTERPOLATION = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
@@ -19,7 +20,7 @@ class ToGray(Step, frozen=True, tag="to_gray"):
     def __call__(self, image: Image) -> Image:
         if image.ndim == 2:
             return image
-        return as_image(cv2.cvtColor(_opaque(image), cv2.COLOR_BGR2GRAY))
+        return as_image(cv2.cvtColor(opaque(image), cv2.COLOR_BGR2GRAY))
 
 
 class ToColor(Step, frozen=True, tag="to_color"):
@@ -33,8 +34,8 @@ class ToColor(Step, frozen=True, tag="to_color"):
     def __call__(self, image: Image) -> Image:
         if image.ndim == 2:
             return as_image(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
-        opaque = _opaque(image)
-        return opaque if self.order == "bgr" else as_image(cv2.cvtColor(opaque, cv2.COLOR_BGR2RGB))
+        colors = opaque(image)
+        return colors if self.order == "bgr" else as_image(cv2.cvtColor(colors, cv2.COLOR_BGR2RGB))
 
 
 class LimitSize(Step, frozen=True, tag="limit_size"):
@@ -110,12 +111,3 @@ class Fit(Step, frozen=True, tag="fit"):
         frame = np.zeros((self.height, self.width, *image.shape[2:]), np.uint8)
         frame[top : top + new_height, left : left + new_width] = resized(image, new_height, new_width)
         return frame
-
-
-def _opaque(image: Image) -> Image:
-    """BGR of BGR or BGRA, on white paper."""
-    if image.shape[2] == 3:
-        return image
-    alpha = image[:, :, 3:].astype(np.uint16)
-    blended = (image[:, :, :3] * alpha + 255 * (255 - alpha) + 127) // 255
-    return blended.astype(np.uint8)
