@@ -4,8 +4,9 @@ While a command runs (:func:`results_alone`), whatever a library prints, Python'
 Only :func:`show` reaches standard output. It writes at once, so that a full disk or a closed pipe is an error of the
 command and never found when the interpreter ends, where the exit code would be another.
 
-Names come from whoever named the files. Control characters in them, line ends too, are written as ``\x1b`` or ``\n``:
-no name makes a line of its own or moves a terminal's cursor. So is what the stream's encoding lacks.
+Names come from whoever named the files. Control characters in them are written as ``\x1b``, and so is what the stream's
+encoding lacks; a line end is written as ``\n``, or in a message indents what follows. So no name makes a line that begins
+as ours do, or moves a terminal's cursor.
 """
 
 from __future__ import annotations
