@@ -5,8 +5,8 @@ Only :func:`show` reaches standard output. It writes at once, so that a full dis
 command and never found when the interpreter ends, where the exit code would be another.
 
 Names come from whoever named the files. Control characters in them are written as ``\x1b``, and so is what the stream's
-encoding lacks; a line end is written as ``\n``, or in a message indents what follows. So no name makes a line that begins
-as ours do, or moves a terminal's cursor.
+encoding lacks; a line end is written as ``\n``, or in a message indents what follows. So no name makes a line that
+begins as ours do, or moves a terminal's cursor.
 """
 
 from __future__ import annotations
