@@ -45,7 +45,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-_Error = TypeVar("_Error", bound="EdgeSdkError")
+_Raised = TypeVar("_Raised", bound="EdgeSdkError")
 
 
 class EdgeSdkError(Exception):
@@ -219,12 +219,12 @@ class UsageError(EdgeSdkError, ValueError):
     """Arguments that do not go together."""
 
 
-def _restore(kind: type[_Error], args: tuple[Any, ...], attributes: dict[str, Any]) -> _Error:
+def _restore(kind: type[_Raised], args: tuple[Any, ...], attributes: dict[str, Any]) -> _Raised:
     """An error as its constructor left it, without calling it."""
     native: type[Any] = kind
     while native.__module__ != "builtins":
         native = native.__base__  # type: ignore[assignment]
-    error: _Error = native.__new__(kind, *args)
+    error: _Raised = native.__new__(kind, *args)
     super(EdgeSdkError, error).__init__(*args)
     error.__dict__.update(attributes)
     return error
