@@ -46,6 +46,7 @@ from edge_sdk.manifest import (
     Variant,
     encode,
 )
+from edge_sdk.preprocess import Fit, ToGray
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals, links or fork")
 both = pytest.mark.parametrize("name", ["tiny", "tiny.edge"])
@@ -61,7 +62,7 @@ def manifest_of(model: FileEntry, *golden: FileEntry, version: str = "1.0") -> M
         task="verify",
         modality="signature",
         source=Image(),
-        preprocessing=(),
+        preprocessing=(ToGray(), Fit(height=8, width=8, stretch=1.0)),
         graphs=(
             Graph(
                 name="model",
