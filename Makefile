@@ -7,7 +7,7 @@ DEV := .venv/.dev
 # long ones are in the middle
 PYTEST := $(BIN)/pytest --ignore=tests/wheel --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-without-vnni check format lint types docs wheel-test clean
+.PHONY: demo test test-without-vnni check format lint types docs pins wheel-test clean
 
 # train a small model on synthetic signatures, quantise it, verify with it and with the shipped one
 demo: $(EXPORT)
@@ -42,6 +42,10 @@ types: $(DEV)
 # the pages of docs/ and the API reference as a site: build/docs/index.html
 docs: $(DEV)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# digests of the shipped bundles, after one was exported anew or its manifest edited
+pins: $(EXPORT)
+	$(BIN)/python -m edge_sdk.export.packaging.pins
 
 clean:
 	rm -rf .venv runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,6 +24,7 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   └── OperatingPointError (LookupError)  no such operating point, or not enough data for it
     ├── EngineError (RuntimeError)         an inference engine failed
     │   ├── MissingEngineError (ImportError)
+    │   ├── BrokenEngineError (ImportError)    its package is installed but cannot be loaded
     │   ├── EngineVersionError             the installed version of an engine's package is too old
     │   ├── UnsupportedModelError          the engine's parser or builder refuses the model
     │   ├── ForeignEngineError             a compiled engine of another model, version, GPU or driver, or a damaged one
@@ -138,6 +139,10 @@ class MissingEngineError(EngineError, ImportError):
         super().__init__(f'engine "{engine}" is not installed; run: {remedy}{exception}')
         self.engine = engine
         self.extra = extra
+
+
+class BrokenEngineError(EngineError, ImportError):
+    """The package of an inference engine is installed, but it or a library that it needs cannot be loaded."""
 
 
 class EngineVersionError(EngineError):

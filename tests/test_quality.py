@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_sdk import preprocess, quality
+from edge_sdk import images, preprocess, quality
 from edge_sdk.preprocess import INK, PAPER
 
 PIPELINES = pytest.mark.parametrize("pipeline", [PAPER, INK], ids=["paper", "ink"])
@@ -40,6 +40,7 @@ def test_white_and_black_are_empty(pipeline: tuple[preprocess.Operation, ...], l
 @PIPELINES
 def test_an_invisible_signature_is_empty(pipeline: tuple[preprocess.Operation, ...], signature: np.ndarray) -> None:
     transparent = np.dstack([signature, signature, signature, np.zeros_like(signature)])
+    transparent = images.load(cv2.imencode(".png", transparent)[1].tobytes())
     assert "empty" in flags(pipeline, transparent)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from edge_sdk.bundle.reader import SHIPPED, SUFFIX, Bundle, shipped
+from edge_sdk.bundle.finding import SHIPPED, SUFFIX, shipped
+from edge_sdk.bundle.reader import Bundle
 from edge_sdk.bundle.writer import BundleWriter, pack
 
 __all__ = ["SHIPPED", "SUFFIX", "Bundle", "BundleWriter", "pack", "shipped"]

@@ -16,9 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import final
 
-from edge_sdk.bundle.reader import SUFFIX, Bundle, retired
+from edge_sdk.bundle.digests import digest_file
+from edge_sdk.bundle.finding import READY, RETIRED, SUFFIX, is_between_renames, staging_prefix
+from edge_sdk.bundle.reader import Bundle
 from edge_sdk.errors import BundleError
-from edge_sdk.manifest import MANIFEST_PATH, FileEntry, Manifest, encode
+from edge_sdk.manifest import DIGEST_PATH, MANIFEST_PATH, FileEntry, Manifest, encode
 
 if sys.platform != "win32":
     import fcntl
@@ -51,18 +53,16 @@ class BundleWriter:
         self._staging: Path | None = None
 
     def __enter__(self) -> BundleWriter:
-        parent, name = self.destination.parent, self.destination.name
+        parent, prefix = self.destination.parent, staging_prefix(self.destination)
         parent.mkdir(parents=True, exist_ok=True)
-        prefix = f".{name}.new-"
-        _clear_abandoned([path for path in parent.iterdir() if path.name.startswith(prefix)])
+        self._clear_abandoned([path for path in parent.iterdir() if path.name.startswith(prefix)])
         staging = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         self._clean_up.callback(shutil.rmtree, staging, ignore_errors=True)
         self._clean_up.enter_context(_lock(staging))
         self._staging = staging
         try:
-            self._settle(staging)
             self._check_destination()
-            (staging / "bundle").mkdir()
+            (staging / READY).mkdir()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -77,7 +77,7 @@ class BundleWriter:
     def add(self, path: str, data: bytes) -> FileEntry:
         """Write one file and return its entry for the manifest; an unsafe or repeated path raises ``BundleError``."""
         entry = FileEntry(path=path, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
-        target = self._open_staging() / "bundle" / path
+        target = self._open_staging() / READY / path
         if target.exists():
             raise BundleError(f"{path} was added before")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -92,10 +92,12 @@ class BundleWriter:
         if difference:
             names = ", ".join(sorted({entry.path for entry in difference}))
             raise BundleError(f"the manifest and the added files differ in {names}")
-        ready = staging / "bundle"
-        _write(ready / MANIFEST_PATH, encode(manifest))
+        ready, data = staging / READY, encode(manifest)
+        _write(ready / MANIFEST_PATH, data)
+        _write(ready / DIGEST_PATH, digest_file(data))
         if self.destination.suffix == SUFFIX:
-            ready = _write_archive(ready, [MANIFEST_PATH, *(e.path for e in self._entries)], staging / "bundle.edge")
+            paths = [MANIFEST_PATH, DIGEST_PATH, *(entry.path for entry in self._entries)]
+            ready = _write_archive(ready, paths, staging / f"bundle{SUFFIX}")
         staged = Bundle.open(ready)
         for entry in manifest.files:
             staged.read(entry)
@@ -124,26 +126,34 @@ class BundleWriter:
 
     def _publish(self, ready: Path, staging: Path) -> None:
         self._check_destination()
-        old = retired(self.destination)
         if ready.is_file():
             ready.replace(self.destination)
         else:
-            # A folder cannot replace a folder in one step everywhere. Between the two renames the old bundle is found
-            # under its retired name, both by readers and by the next writer.
+            # A folder cannot replace a folder in one step everywhere. Between the two renames both are in the staging
+            # folder, which tells readers and the next writer that the old bundle still counts.
             if self.destination.exists():
-                self.destination.rename(old)
+                self.destination.rename(staging / RETIRED)
             try:
                 ready.rename(self.destination)
-            finally:
-                self._settle(staging)
+            except OSError:
+                self._restore(staging)
+                raise
         _sync(self.destination.parent)
 
-    def _settle(self, staging: Path) -> None:
-        """Bring a retired bundle back if no new one took its place, else throw it away."""
-        old = retired(self.destination)
-        if old.exists():
-            gone = Path(tempfile.mkdtemp(dir=staging)) / "old"
-            old.rename(gone if self.destination.exists() else self.destination)
+    def _restore(self, staging: Path) -> None:
+        """Bring the old bundle back if no new one took its place."""
+        if is_between_renames(staging):
+            taken = self.destination.exists()
+            (staging / RETIRED).rename(staging / "gone" if taken else self.destination)
+
+    def _clear_abandoned(self, folders: list[Path]) -> None:
+        for folder in folders:
+            with contextlib.suppress(OSError):
+                with _lock(folder):
+                    pass
+                (folder / "lock").unlink()  # Windows has no flock, but refuses to unlink what a writer has open
+                self._restore(folder)
+                shutil.rmtree(folder)
 
 
 def pack(bundle: Bundle, destination: str | os.PathLike[str], overwrite: bool = True) -> Bundle:
@@ -177,15 +187,6 @@ def _lock(staging: Path) -> Iterator[None]:
         if sys.platform != "win32":
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-
-
-def _clear_abandoned(folders: list[Path]) -> None:
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            with _lock(folder):
-                pass
-            (folder / "lock").unlink()  # Windows has no flock, but refuses to unlink what a writer has open
-            shutil.rmtree(folder)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -11,7 +11,7 @@ msgspec does so only when it decodes.
 
 from __future__ import annotations
 
-from edge_sdk.manifest.files import MANIFEST_PATH, MAX_FILE_BYTES, FileEntry, check_path
+from edge_sdk.manifest.files import DIGEST_PATH, MANIFEST_PATH, MAX_FILE_BYTES, FileEntry, check_path
 from edge_sdk.manifest.graphs import Graph, GraphInterface, Output
 from edge_sdk.manifest.inputs import SAMPLE, Image, Input, SensorStream, Source
 from edge_sdk.manifest.migrations import MIGRATIONS, SCHEMA_VERSION
@@ -30,9 +30,9 @@ from edge_sdk.scoring.likelihood import LogLikelihoodRatio
 from edge_sdk.scoring.reconstruction import Reconstruction
 
 __all__ = [
-    "MANIFEST_PATH", "MAX_FILE_BYTES", "MIGRATIONS", "SAMPLE", "SCHEMA_VERSION", "AccuracyDifference", "AnyScore",
-    "CalibrationProvenance", "DataLicense", "DecisionHead", "Dimension", "EmbeddingDistance", "FileEntry", "Format",
-    "Fusion", "Golden", "Graph", "GraphInterface", "Image", "Input", "LatentDistance", "LatentLikelihood",
+    "DIGEST_PATH", "MANIFEST_PATH", "MAX_FILE_BYTES", "MIGRATIONS", "SAMPLE", "SCHEMA_VERSION", "AccuracyDifference",
+    "AnyScore", "CalibrationProvenance", "DataLicense", "DecisionHead", "Dimension", "EmbeddingDistance", "FileEntry",
+    "Format", "Fusion", "Golden", "Graph", "GraphInterface", "Image", "Input", "LatentDistance", "LatentLikelihood",
     "LogLikelihoodRatio", "Lowest", "Manifest", "OperatingPoint", "Output", "Precision", "Rate", "Reconstruction",
     "Role", "Score", "SensorStream", "Source", "SpoofPoint", "Task", "ThresholdProvenance", "TrainingProvenance",
     "UnsupportedPoint", "Variant", "VerifyPoint", "check_path", "decode", "embedding_space_id", "encode",

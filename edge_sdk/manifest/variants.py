@@ -39,7 +39,7 @@ class AccuracyDifference(Strict, frozen=True, kw_only=True):
     """
 
     metric: Name
-    budget: Share
+    budget: Difference
     delta: Difference
     upper90: Difference
     subjects: Positive

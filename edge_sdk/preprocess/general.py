@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from edge_sdk.errors import UsageError
+from edge_sdk.images.arrays import opaque
 from edge_sdk.preprocess.step import Form, Image, Level, Side, Step, as_image, resized
 
 _INTERPOLATION = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
@@ -21,7 +22,7 @@ class ToGray(Step, frozen=True, tag="to_gray"):
     def __call__(self, image: Image) -> Image:
         if image.ndim == 2:
             return image
-        return as_image(cv2.cvtColor(_opaque(image), cv2.COLOR_BGR2GRAY))
+        return as_image(cv2.cvtColor(opaque(image), cv2.COLOR_BGR2GRAY))
 
     def after(self, form: Form) -> Form:
         """Gray, of gray or BGR."""
@@ -39,8 +40,8 @@ class ToColor(Step, frozen=True, tag="to_color"):
     def __call__(self, image: Image) -> Image:
         if image.ndim == 2:
             return as_image(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
-        opaque = _opaque(image)
-        return opaque if self.order == "bgr" else as_image(cv2.cvtColor(opaque, cv2.COLOR_BGR2RGB))
+        colors = opaque(image)
+        return colors if self.order == "bgr" else as_image(cv2.cvtColor(colors, cv2.COLOR_BGR2RGB))
 
     def after(self, form: Form) -> Form:
         """The order, of gray or BGR."""
@@ -147,12 +148,3 @@ def _no_rgb(step: Step, form: Form) -> Form:
     if form.color == "rgb":
         raise UsageError(f"{step.op} takes gray or BGR images, not RGB: it comes after to_color")
     return form
-
-
-def _opaque(image: Image) -> Image:
-    """BGR of BGR or BGRA, on white paper."""
-    if image.shape[2] == 3:
-        return image
-    alpha = image[:, :, 3:].astype(np.uint16)
-    blended = (image[:, :, :3] * alpha + 255 * (255 - alpha) + 127) // 255
-    return blended.astype(np.uint8)

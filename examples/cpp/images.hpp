@@ -1,4 +1,4 @@
-// Decode a picture file as edge_sdk/images.py does. Here OpenCV alone decides whether a file is whole.
+// Decode a picture file as edge_sdk/images does. Here OpenCV alone decides whether a file is whole.
 
 #pragma once
 

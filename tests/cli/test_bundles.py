@@ -12,6 +12,8 @@ from edge_sdk.bundle import Bundle, shipped
 from edge_sdk.cli import main
 from edge_sdk.manifest import UnsupportedPoint
 
+from ..bundle.made import pin
+
 Maker = Callable[..., Bundle]
 
 
@@ -40,11 +42,11 @@ def test_the_shipped_bundles(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_bundle_without_thresholds_is_not_measured(
     make_bundle: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("edge_sdk.bundle.reader.SHIPPED", tmp_path)
+    monkeypatch.setattr("edge_sdk.bundle.finding.SHIPPED", tmp_path)
     assert main(["bundles"]) == 0
     assert capsys.readouterr().out == "none\n"
     nothing = (UnsupportedPoint(name="fmr_1e-2", target=0.01, reason="nobody"),)
-    make_bundle(tmp_path / "tiny", operating_points={"fp32": nothing, "int8": nothing})
+    pin(monkeypatch, make_bundle(tmp_path / "tiny", operating_points={"fp32": nothing, "int8": nothing}))
     assert main(["bundles", "--json"]) == 0
     (bundle,) = json.loads(capsys.readouterr().out)["bundles"]
     assert bundle["commercial_use"] is True

@@ -15,6 +15,7 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.cli import main, options
 from edge_sdk.runtime import Verifier
 
+from ..bundle.made import pin
 from ..paths import ROOT
 
 Maker = Callable[..., Bundle]
@@ -71,8 +72,8 @@ def test_wrong_values_are_2(pictures: tuple[str, str], bundle: str) -> None:
 def test_the_default_bundle_is_a_shipped_one(
     pictures: tuple[str, str], make_bundle: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_sdk.bundle.reader.SHIPPED", tmp_path)
-    make_bundle(tmp_path / options.VERIFY_BUNDLE)
+    monkeypatch.setattr("edge_sdk.bundle.finding.SHIPPED", tmp_path)
+    pin(monkeypatch, make_bundle(tmp_path / options.VERIFY_BUNDLE))
     assert main(["verify", pictures[0], pictures[0]]) == 0
 
 

@@ -32,6 +32,7 @@ from edge_sdk.manifest.scores import AnyScore
 from edge_sdk.runtime import Verifier
 from edge_sdk.scoring.base import Comparison, rows
 
+from ..bundle.made import reseal
 from ..fake_engine import FakeModel
 
 pytestmark = pytest.mark.usefixtures("fake_engine")
@@ -92,6 +93,7 @@ def with_score(bundle: Bundle, score: Score, monkeypatch: pytest.MonkeyPatch) ->
     plain = json.loads(path.read_bytes()) | {"score": msgspec.to_builtins(score)}
     plain["graphs"][0]["outputs"][0]["role"] = next(iter(score.roles.values()))
     path.write_text(json.dumps(plain))
+    reseal(bundle.path)
     monkeypatch.setattr(model, "Manifest", ManifestWithToys)
     return Bundle.open(bundle.path)
 

@@ -31,8 +31,10 @@ from edge_sdk.errors import (
     UnsupportedImageError,
     UnusableSampleError,
 )
-from edge_sdk.manifest import MANIFEST_PATH
+from edge_sdk.manifest import DIGEST_PATH, MANIFEST_PATH
 from edge_sdk.runtime import Verifier
+
+from ..bundle.made import reseal
 
 Maker = Callable[..., Bundle]
 
@@ -209,6 +211,7 @@ def edit(old: bytes, new: bytes) -> Callable[[Path], None]:
         text = path.read_bytes()
         assert old in text
         path.write_bytes(text.replace(old, new))
+        reseal(folder)
 
     return change
 
@@ -216,6 +219,7 @@ def edit(old: bytes, new: bytes) -> Callable[[Path], None]:
 DAMAGE = {
     "flipped byte": (flip_model, IntegrityError),
     "missing model": (lambda folder: (folder / "model.int8.onnx").unlink(), IntegrityError),
+    "missing digest": (lambda folder: (folder / DIGEST_PATH).unlink(), IntegrityError),
     "missing manifest": (lambda folder: (folder / MANIFEST_PATH).unlink(), IntegrityError),
     "path outside": (edit(b'"model.int8.onnx"', b'"../model.int8.onnx"'), UnsafePathError),
     "newer schema": (edit(b'"schema_version": 1', b'"schema_version": 2'), SchemaVersionError),

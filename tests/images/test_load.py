@@ -70,8 +70,22 @@ def test_jpeg_is_what_opencv_decodes(picture: np.ndarray, progressive: int) -> N
     np.testing.assert_array_equal(images.load(data), expected)
 
 
-def test_alpha_is_kept() -> None:
-    np.testing.assert_array_equal(images.load(encode(".png", BGRA)), BGRA)
+def on_white(picture: np.ndarray) -> np.ndarray:
+    color, alpha = picture[:, :, :3].astype(int), picture[:, :, 3:].astype(int)
+    return (color * alpha + 255 * (255 - alpha) + 127) // 255
+
+
+def test_transparency_shows_white_paper() -> None:
+    np.testing.assert_array_equal(images.load(encode(".png", BGRA)), on_white(BGRA))
+    np.testing.assert_array_equal(images.load(BGRA), on_white(BGRA))
+
+
+@pytest.mark.parametrize("fourth", [0, 255])
+@pytest.mark.parametrize("full", [255, 65535])
+def test_a_constant_fourth_channel_of_an_array_is_no_transparency(fourth: int, full: int) -> None:
+    scale = full // 255
+    frame = np.dstack([BGR, np.full_like(GRAY, fourth)]).astype(np.uint16 if full > 255 else np.uint8) * scale
+    np.testing.assert_array_equal(images.load(frame.astype(np.uint16 if full > 255 else np.uint8)), BGR)
 
 
 def test_the_unused_byte_of_a_bmp_is_no_alpha() -> None:
@@ -95,7 +109,7 @@ def test_16_bits_are_scaled(suffix: str) -> None:
     assert images.load(np.array([[0, 128, 129, 65535]], np.uint16)).tolist() == [[0, 0, 1, 255]]  # rounds
 
 
-@pytest.mark.parametrize("picture", [GRAY, BGR, BGRA, GRAY[:, :, np.newaxis]], ids=["gray", "bgr", "bgra", "hw1"])
+@pytest.mark.parametrize("picture", [GRAY, BGR, GRAY[:, :, np.newaxis]], ids=["gray", "bgr", "hw1"])
 def test_arrays_come_through_and_are_not_changed(picture: np.ndarray) -> None:
     before = picture.copy()
     picture.setflags(write=False)
@@ -203,11 +217,10 @@ def test_a_huge_array_is_refused() -> None:
         images.load(np.broadcast_to(np.uint8(0), (20_000, 20_000)))
 
 
-def test_a_huge_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_FILE_BYTES", 10)
+def test_a_huge_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "big.png").write_bytes(bytes(11))
     with pytest.raises(ImageTooLargeError, match="10 bytes"):
-        images.load(tmp_path / "big.png")
+        images.load(tmp_path / "big.png", images.Budget(file_bytes=10))
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:

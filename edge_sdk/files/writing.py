@@ -13,13 +13,13 @@ import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO
 
 import platformdirs
 
-CACHE_VARIABLE, CONFIG_VARIABLE = "EDGE_SDK_CACHE", "EDGE_SDK_CONFIG"
+from edge_sdk.files.reading import PathLike
 
-PathLike: TypeAlias = "str | os.PathLike[str]"
+CACHE_VARIABLE, CONFIG_VARIABLE = "EDGE_SDK_CACHE", "EDGE_SDK_CONFIG"
 
 _APPLICATION = "edge-sdk"
 

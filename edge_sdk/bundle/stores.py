@@ -1,0 +1,100 @@
+"""Where a bundle's files lie: in a folder, or among the resources of a package that was imported from a zip.
+
+A third place, one uncompressed zip, is in :mod:`edge_sdk.bundle.archive`. None of them trusts what it reads: a path is
+relative and stays inside the bundle, only ordinary files are opened, and nobody gets more bytes than were asked for.
+What a file holds is compared with its hash by :class:`edge_sdk.bundle.reader.Bundle`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from edge_sdk import files
+from edge_sdk.errors import IntegrityError
+from edge_sdk.manifest import check_path
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+
+class Store(Protocol):
+    """Both methods raise ``IntegrityError`` for a file that is missing, and ``OSError`` where the system refuses."""
+
+    def size(self, path: str) -> int:
+        """Return the size of a file."""
+
+    def read(self, path: str, limit: int) -> bytes:
+        """Return a file, but at most ``limit`` bytes of it."""
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open an ordinary file as :func:`edge_sdk.files.open_regular`; ``IntegrityError`` where it is something else."""
+    try:
+        stream = files.open_regular(path)
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EISDIR):
+            raise IntegrityError(f"{path} {error.strerror}") from error
+        raise
+    with stream:
+        yield stream
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder.
+
+    Links are followed: installers (uv, Bazel, Nix) and container volumes make every file a link. Nothing is lost by it,
+    because what a file holds is compared with its hash before anyone gets it.
+    """
+
+    root: Path
+
+    def size(self, path: str) -> int:
+        """As :meth:`Store.size`."""
+        with self._opened(path) as stream:
+            return os.fstat(stream.fileno()).st_size
+
+    def read(self, path: str, limit: int) -> bytes:
+        """As :meth:`Store.read`."""
+        with self._opened(path) as stream:
+            return stream.read(limit)
+
+    @contextlib.contextmanager
+    def _opened(self, path: str) -> Iterator[BinaryIO]:
+        try:
+            with opened(self.root / check_path(path)) as stream:
+                yield stream
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise IntegrityError(f"{self.root}: {path} is missing") from error
+
+
+@dataclass(frozen=True)
+class Resources:
+    """A folder of a package inside a zip, read through the package's importer."""
+
+    root: Traversable
+
+    def size(self, path: str) -> int:
+        """As :meth:`Store.size`; a compressed file is read for it."""
+        with self._opened(path) as stream:
+            return stream.seek(0, os.SEEK_END)
+
+    def read(self, path: str, limit: int) -> bytes:
+        """As :meth:`Store.read`."""
+        with self._opened(path) as stream:
+            return stream.read(limit)
+
+    @contextlib.contextmanager
+    def _opened(self, path: str) -> Iterator[BinaryIO]:
+        resource = self.root.joinpath(*check_path(path).split("/"))
+        if not resource.is_file():
+            raise IntegrityError(f"{self.root}: {path} is missing")
+        with resource.open("rb") as stream:
+            yield stream  # type: ignore[misc] # bytes, whatever Traversable says

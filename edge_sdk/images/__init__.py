@@ -1,0 +1,100 @@
+"""Decode images from paths, bytes and arrays; everything that is not a whole image is an error.
+
+OpenCV decodes. Before it does, the file is checked here, because a decoder asked for a 20,000 x 20,000 picture
+allocates first, and because decoders hand back half a picture from half a file. Nothing is decoded unless the header
+is within the :class:`Budget` and the file is complete. One module a format: ``png``, ``jpeg``, ``tiff``, ``bmp``.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.errors import ImageDecodeError, ImageNotFoundError, ImageTooLargeError, UnsupportedImageError
+from edge_sdk.images import bmp, jpeg, png, tiff
+from edge_sdk.images.arrays import Image, from_array
+from edge_sdk.images.budget import DEFAULT, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, Budget
+from edge_sdk.images.folders import SUFFIXES, in_folder, natural
+from edge_sdk.images.kinds import HEAD_BYTES, PICTURES, VIDEOS, begins_one, kind_of
+
+__all__ = [
+    "HEAD_BYTES", "MAX_FILE_BYTES", "MAX_PIXELS", "MAX_SIDE", "PICTURES", "SUFFIXES", "VIDEOS", "Budget", "Image",
+    "Source", "begins_one", "in_folder", "kind_of", "load", "natural",
+]  # fmt: skip
+
+Source = str | os.PathLike[str] | bytes | NDArray[np.generic]
+
+_DECODERS: dict[str, Callable[[bytes, str, Budget], NDArray[np.generic]]] = {
+    "PNG": png.decode,
+    "JPEG": jpeg.decode,
+    "BMP": bmp.decode,
+    "TIFF": tiff.decode,
+}
+
+
+def load(source: Source, budget: Budget = DEFAULT) -> Image:
+    """Decode one image.
+
+    Args:
+        source: A path, the bytes of a PNG, JPEG, BMP or TIFF file, or an array of 8 or 16 bits: ``(H, W)`` or
+            ``(H, W, 1)`` gray, ``(H, W, 3)`` BGR, ``(H, W, 4)`` BGRA or BGRx.
+        budget: What the picture may cost at most.
+
+    Returns:
+        ``uint8``, ``(H, W)`` gray or ``(H, W, 3)`` BGR, contiguous. 16 bits are scaled from [0, 65535] to [0, 255].
+        Transparent pixels show white paper. The fourth channel of an array is no transparency where it is 0
+        everywhere or full scale everywhere. The EXIF orientation is applied. An 8-bit array without a fourth channel
+        comes back as it is, not copied and never changed.
+
+    Raises:
+        ImageNotFoundError: There is no such file.
+        ImageDecodeError: A directory, an unreadable, empty or truncated file, or no supported format.
+        ImageTooLargeError: More than the budget; nothing was decoded.
+        UnsupportedImageError: An array of another type or shape; floating point is never guessed at.
+    """
+    if isinstance(source, np.ndarray):
+        return from_array(source, budget)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _decode(bytes(source), "image", budget)
+    if isinstance(source, (str, os.PathLike)):
+        return _decode(_read(Path(source), budget.file_bytes), str(source), budget)
+    raise UnsupportedImageError(f"an image is a path, bytes or an array, not {type(source).__name__}")
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except FileNotFoundError as exc:
+        raise ImageNotFoundError(f"{path}: no such file") from exc
+    except IsADirectoryError as exc:
+        raise ImageDecodeError(f"{path}: a directory, not an image") from exc
+    except (OSError, ValueError) as exc:  # ValueError: a null byte in the path
+        if path.is_dir():  # what Windows calls a permission error
+            raise ImageDecodeError(f"{path}: a directory, not an image") from exc
+        raise ImageDecodeError(f"{path}: {exc}") from exc
+    if len(data) > limit:
+        raise ImageTooLargeError(f"{path}: more than {limit} bytes")
+    return data
+
+
+def _decode(data: bytes, name: str, budget: Budget) -> Image:
+    if not data:
+        raise ImageDecodeError(f"{name}: empty, 0 bytes")
+    kind = kind_of(data[:HEAD_BYTES])
+    if kind not in _DECODERS:
+        found = f"{kind}, " if kind else ""
+        raise ImageDecodeError(f"{name}: {found}not a PNG, JPEG, BMP or TIFF file; save it as one of these")
+    try:
+        decoded = _DECODERS[kind](data, name, budget)
+    except (struct.error, IndexError, KeyError) as exc:
+        raise ImageDecodeError(f"{name}: truncated or damaged header") from exc
+    try:
+        return from_array(decoded, budget)
+    except UnsupportedImageError as exc:
+        raise UnsupportedImageError(f"{name}: {exc}") from None

@@ -1,0 +1,55 @@
+"""Arrays as pictures: which types and shapes are taken, and what becomes of 16 bits and of a fourth channel."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.errors import UnsupportedImageError
+from edge_sdk.images.budget import Budget
+
+Image = NDArray[np.uint8]
+
+
+def from_array(array: NDArray[np.generic], budget: Budget) -> Image:
+    """The picture in an array; see :func:`edge_sdk.images.load`."""
+    if array.dtype.kind == "f":
+        finite = bool(np.isfinite(array).all())
+        found = "floating point" if finite else "floating point with NaN or infinity"
+        raise UnsupportedImageError(f"array is {found} ({array.dtype}); pass uint8 in [0, 255] or uint16 in [0, 65535]")
+    if array.dtype not in (np.uint8, np.uint16):
+        raise UnsupportedImageError(f"array is {array.dtype}; pass uint8 or uint16")
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
+        raise UnsupportedImageError(f"array has shape {array.shape}; pass (H, W), (H, W, 3) BGR or (H, W, 4) BGRA")
+    height, width = array.shape[:2]
+    budget.check(width, height, 8 * array.itemsize * (array.size // (width * height)), "array")
+    return opaque(eight_bits(array))
+
+
+def eight_bits(array: NDArray[np.generic]) -> Image:
+    """Full scale to full scale: [0, 65535] to [0, 255], rounded."""
+    if array.dtype == np.uint16:
+        array = cv2.convertScaleAbs(array.astype(np.uint16, copy=False), alpha=1 / 257)
+    return np.ascontiguousarray(array, dtype=np.uint8)
+
+
+def opaque(image: Image) -> Image:
+    """``(H, W)`` and ``(H, W, 3)`` as they are; of ``(H, W, 4)`` the colours as they look on white paper.
+
+    A fourth channel that is 0 everywhere, or 255 everywhere, holds no transparency: cameras and screens fill the
+    fourth byte of a pixel so. The colours are then taken as they are.
+    """
+    if image.ndim == 2 or image.shape[2] == 3:
+        return image
+    lowest, highest, _, _ = cv2.minMaxLoc(cv2.extractChannel(image, 3))
+    colors = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR), np.uint8)
+    return colors if lowest == highest and lowest in (0, 255) else on_paper(colors, image[:, :, 3])
+
+
+def on_paper(colors: Image, alpha: Image) -> Image:
+    """Compose ``(H, W)`` or ``(H, W, 3)`` onto white: ``(color * alpha + 255 * (255 - alpha)) / 255``, rounded."""
+    weights = alpha if colors.ndim == 2 else cv2.merge([alpha] * colors.shape[2])
+    return np.asarray(cv2.bitwise_not(cv2.multiply(cv2.bitwise_not(colors), weights, scale=1 / 255)), np.uint8)
