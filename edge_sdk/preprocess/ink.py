@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
-import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk.opencv import cv2
 from edge_sdk.preprocess.step import MAX_FRAME, Form, Image, Level, Step, as_image, block_means
 
 Reals = NDArray[np.float64]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import UsageError
+from edge_sdk.opencv import cv2
 from edge_sdk.schema import require_bounds
 
 MAX_FRAME = 2048
