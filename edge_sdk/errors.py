@@ -13,6 +13,7 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   ├── RecordingNotFoundError (FileNotFoundError)
     │   ├── RecordingDecodeError           a sensor's file that is no CSV of numbers, truncated, or empty
     │   ├── UnsupportedRecordingError      a sensor's array of a wrong type or shape, not finite, or too short
+    │   ├── PreprocessingError             an operation of the pre-processing fails on the input
     │   └── UnusableSampleError            a readable image that cannot be enrolled (empty, too small)
     ├── BundleError                        a bundle cannot be used
     │   ├── BundleNotFoundError (FileNotFoundError)
@@ -98,6 +99,10 @@ class RecordingDecodeError(InputError):
 
 class UnsupportedRecordingError(InputError):
     """A recording that is not finite numbers of the wanted channels, or that is too short."""
+
+
+class PreprocessingError(InputError):
+    """An operation of a bundle's pre-processing fails on the input, or lacks the memory for it."""
 
 
 class UnusableSampleError(InputError):
