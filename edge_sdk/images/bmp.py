@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from edge_sdk.errors import ImageDecodeError, ImageTooLargeError, UnsupportedImageError
 from edge_sdk.images.arrays import Image, no_alpha, on_paper
 from edge_sdk.images.budget import Budget
-from edge_sdk.opencv import cv2
 
 _FILE, _CORE, _OS2, _INFO = 14, 12, (16, 64), 40  # bytes of the headers
 _SIZES = {_CORE, *_OS2, _INFO, 52, 56, 108, 124}

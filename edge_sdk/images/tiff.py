@@ -16,7 +16,6 @@ from edge_sdk.images import fax, jpeg_data, jpeg_file, orientation, tiff_codecs,
 from edge_sdk.images import tiff_directory as directory
 from edge_sdk.images.arrays import Image
 from edge_sdk.images.budget import Budget
-from edge_sdk.opencv import cv2
 
 _COMPRESSIONS = {
     1: "none", 2: "runs", 3: "g3", 4: "g4", 5: "lzw", 7: "jpeg", 8: "deflate", 32773: "packbits", 32946: "deflate",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import ImageDecodeError, UnsupportedImageError
 from edge_sdk.images import tiff_directory as directory
 from edge_sdk.images.arrays import Image, composed, eight_bits, no_alpha, on_paper
+from edge_sdk.opencv import cv2
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 _SAMPLES = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, YCBCR: 3}
