@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import UnsupportedImageError
 from edge_sdk.images.budget import Budget
+from edge_sdk.opencv import cv2
 
 Image = NDArray[np.uint8]
 

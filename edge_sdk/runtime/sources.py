@@ -12,11 +12,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from edge_sdk import files, images
 from edge_sdk.errors import CameraError, ImageDecodeError, ImageNotFoundError, VideoDecodeError
+from edge_sdk.opencv import cv2
 
 Stamped = tuple[float, images.Image | None]
 
