@@ -17,6 +17,7 @@ import numpy as np
 
 from edge_sdk import files, images
 from edge_sdk.errors import CameraError, ImageDecodeError, ImageNotFoundError, VideoDecodeError
+from edge_sdk.runtime import containers
 
 Stamped = tuple[float, images.Image | None]
 
@@ -127,37 +128,84 @@ def is_video(head: bytes) -> bool:
 def _decoded(capture: cv2.VideoCapture, path: Path, *, estimated: bool) -> Iterator[Stamped]:
     fps = capture.get(cv2.CAP_PROP_FPS)
     fps = fps if 0 < fps < math.inf else _FALLBACK_FPS
-    announced = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    seen = lost = 0
-    last = -1 / fps
+    count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    clock = _Clock(1 / fps)
+    came = seen = lost = 0  # seen: with those that could not be decoded
     try:
         while lost < _ATTEMPTS:
             decoded, frame = capture.read()
             if not decoded:
                 lost += 1
                 continue
-            now = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            last, now = clock.now, clock.read(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, lost)
             yield from ((last + (now - last) * i / (lost + 1), None) for i in range(1, lost + 1))
             yield now, np.asarray(frame, np.uint8)
-            seen, lost, last = seen + lost + 1, 0, now
+            came, seen, lost = came + 1, seen + lost + 1, 0
     finally:
         capture.release()
     if not seen:
         raise VideoDecodeError(f"{path}: no frame of it can be decoded; record or convert it anew")
-    missing = _missing(announced, seen, last * fps)
-    if not estimated or missing > _ESTIMATED_S * fps:
-        yield from ((last + i / fps, None) for i in range(1, missing + 1))
+    announced = containers.announced(path, clock.latest)
+    times = announced.behind(clock.latest, came, clock.interval) if announced else []
+    if announced is None or (announced.cut and announced.count is None):
+        number = _uncounted(count, seen, clock.latest / clock.interval)
+        if number > len(times) and (announced or not estimated or number * clock.interval > _ESTIMATED_S):
+            times = [clock.latest + i * clock.interval for i in range(1, number + 1)]
+    yield from ((time, None) for time in clock.continued(times))
 
 
-def _missing(announced: float, seen: int, last: float) -> int:
-    """How many frames a container announced behind the last.
+class _Clock:
+    """Makes times of FFmpeg's stamps: seconds since the first frame.
 
-    Not those that it left out on the way, as of a clock that stood still: ``last``, the time of the last frame in
+    A stamp of 0 or less is none, but on the first frame: AVI stores no times of its own, so that frames which B-frames
+    delayed have the time of what was read last, and those behind its end none; and what begins before the time 0 has
+    none until then. Such a frame comes one interval after the one before. All other stamps are kept, backward ones too.
+
+    Attributes:
+        now: The time of the last frame.
+        latest: The latest stamp, in the container's seconds since its first frame.
+        delay: What those are ahead of ``now``.
+    """
+
+    def __init__(self, interval: float) -> None:
+        self.interval = interval
+        self.now = -interval
+        self.latest = self.delay = 0.0
+        self._early = 0.0  # how long before the time 0 the film begins
+        self._begun = False
+
+    def read(self, stamp: float, lost: int) -> float:
+        """The time of the next frame, before which ``lost`` could not be decoded."""
+        expected = self.now + (lost + 1) * self.interval
+        if not self._begun and not lost:
+            self.delay = max(0.0, stamp)
+        if stamp > 0:
+            if self._begun and not self.latest:  # the first stamp behind frames from before the time 0
+                self._early = max(0.0, expected - stamp) if self.now > 0 else 0.0
+            self.latest = max(self.latest, stamp + self._early)
+            self.now = stamp + self._early - self.delay
+        else:
+            self.now = expected
+        self._begun = True
+        return self.now
+
+    def continued(self, times: list[float]) -> list[float]:
+        """The container's times of frames behind the last one, as times that follow ``now``."""
+        behind = [time - self.delay for time in times]
+        if behind and behind[0] <= self.now:
+            return [self.now + i * self.interval for i in range(1, len(behind) + 1)]
+        return behind
+
+
+def _uncounted(count: float, seen: int, last: float) -> int:
+    """How many of ``count`` frames did not come, at the end.
+
+    Not those that were left out on the way, as of a clock that stood still: ``last``, the time of the last frame in
     frames, shows them.
     """
-    if not 0 < announced < _SANE_FRAMES:
+    if not 0 < count < _SANE_FRAMES:
         return 0
-    return max(0, min(int(announced) - seen, int(announced) - 1 - round(last)))
+    return max(0, min(int(count) - seen, int(count) - 1 - round(last)))
 
 
 def _live(capture: cv2.VideoCapture, number: int) -> Iterator[Stamped]:
