@@ -21,11 +21,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import preprocess
+from edge_sdk.opencv import cv2
 
 BLOCKING = ("empty", "too_little_ink", "too_small")
 FLAGS = (*BLOCKING, "clipped")

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from edge_sdk import model_files
 from edge_sdk.bundle import finding
 from edge_sdk.bundle.digests import REMEDY, check_digest, check_pin, digest_file
 from edge_sdk.bundle.stores import Store
-from edge_sdk.errors import BundleError, IntegrityError
+from edge_sdk.errors import BundleError, EngineError, IntegrityError, UnsupportedModelError
 from edge_sdk.manifest import DIGEST_PATH, MANIFEST_PATH, FileEntry, Manifest, decode
 
 MAX_MANIFEST_BYTES = 4 * 2**20
@@ -51,7 +52,7 @@ class Bundle:
             if shipped is not None:
                 check_pin(shipped, data)
             manifest = decode(data)
-            _check_counts(path, manifest.files)
+            _check_files(path, manifest.files)
             for entry in manifest.files:
                 _check_size(path, entry, store.size(entry.path))
         except BundleError:  # one of them is an OSError too
@@ -76,6 +77,20 @@ class Bundle:
         """Return the files of a variant (``int8.onnx``) by the name of the graph, checked as :meth:`read` does."""
         return {name: self.read(entry) for name, entry in self.manifest.variant_files(variant_id).items()}
 
+    def check_models(self) -> None:
+        """Raise ``IntegrityError`` where a model needs files or code that no hash of the manifest covers.
+
+        Engines check what they load in the same way, and whether it is a model at all.
+        """
+        for variant in self.manifest.variants:
+            for entry in self.manifest.variant_files(variant.id).values():
+                try:
+                    model_files.check(self.read(entry), variant.format)
+                except UnsupportedModelError as exc:
+                    raise IntegrityError(f"{self.path}: {entry.path}: {exc}") from exc
+                except EngineError:
+                    continue
+
     def read_model(self, variant_id: str) -> bytes:
         """Return the file of a variant whose model is one graph; ``BundleError`` if there are several."""
         if len(self.manifest.graphs) != 1:
@@ -96,12 +111,16 @@ def _read_manifest(path: Path, store: Store) -> bytes:
     return data
 
 
-def _check_counts(bundle: Path, files: tuple[FileEntry, ...]) -> None:
+def _check_files(bundle: Path, files: tuple[FileEntry, ...]) -> None:
     total = sum(entry.size for entry in files)
     if len(files) > MAX_FILES or total > MAX_TOTAL_BYTES:
         raise IntegrityError(
             f"{bundle} lists {len(files)} files of {total} bytes; at most {MAX_FILES} of {MAX_TOTAL_BYTES} are read"
         )
+    folders = {str(folder).casefold() for entry in files for folder in PurePosixPath(entry.path).parents}
+    for entry in files:
+        if entry.path.casefold() in folders:
+            raise IntegrityError(f"{bundle}: {entry.path} is a file, and a folder of others")
 
 
 def _check_size(bundle: Path, entry: FileEntry, size: int) -> None:

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, cast
 from edge_sdk.cli import output
 from edge_sdk.cli.command import ACCEPTED, ERROR, REJECTED, USAGE, Command, Parser, ShowVersion
 from edge_sdk.errors import EdgeSdkError, UsageError
+from edge_sdk.extras import needs_requirements
 
 if TYPE_CHECKING:
     import argparse
@@ -63,7 +64,8 @@ def _run(words: list[str]) -> int:
         if arguments is None:
             return ACCEPTED
         json = getattr(arguments, "json", False)
-        code: int = arguments.handler(arguments)
+        with needs_requirements():
+            code: int = arguments.handler(arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader, `head` perhaps, has seen enough

@@ -11,13 +11,13 @@ from __future__ import annotations
 import struct
 from functools import cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import ImageDecodeError
 from edge_sdk.images.jpeg_file import EOI, RESTART, SOI, File, Frame, Scan, segment_of
 from edge_sdk.images.opencv import decoded_or_none
+from edge_sdk.opencv import cv2
 
 READ_AHEAD = 8
 """Bytes that libjpeg may ask for behind the last block: it fills a register of 64 bits."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import ImageDecodeError
+from edge_sdk.opencv import cv2
 
 
 def decode(data: bytes, flags: int, name: str) -> NDArray[np.generic]:

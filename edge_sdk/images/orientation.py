@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 
-import cv2
 import numpy as np
 
 from edge_sdk.images.arrays import Image
+from edge_sdk.opencv import cv2
 
 TAG = 274
 _TURNS = {3: cv2.ROTATE_180, 6: cv2.ROTATE_90_CLOCKWISE, 8: cv2.ROTATE_90_COUNTERCLOCKWISE}

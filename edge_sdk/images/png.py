@@ -10,7 +10,6 @@ import struct
 import zlib
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +18,7 @@ from edge_sdk.images import opencv, orientation
 from edge_sdk.images.arrays import Image, composed, eight_bits, on_paper
 from edge_sdk.images.budget import Budget
 from edge_sdk.images.kinds import PNG_START
+from edge_sdk.opencv import cv2
 
 MAX_CHUNKS = 100_000  # of 2 KiB and more in any file within the budget
 _GRAY, _COLOR, _PALETTE, _GRAY_ALPHA, _COLOR_ALPHA = 0, 2, 3, 4, 6

@@ -2,35 +2,27 @@
 
 What they give is what :meth:`~edge_sdk.runtime.detector.SpoofDetector.stream` takes. A frame that is None could not be
 decoded, or the camera gave none. No stamp is corrected: what a backward or sudden step means is the decision's to say.
+A frame of a film that has none gets one (:class:`edge_sdk.runtime.films.Times`).
 """
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from edge_sdk import files, images
 from edge_sdk.errors import CameraError, ImageDecodeError, ImageNotFoundError, VideoDecodeError
-from edge_sdk.runtime import containers
-
-Stamped = tuple[float, images.Image | None]
+from edge_sdk.opencv import cv2
+from edge_sdk.runtime import clock
+from edge_sdk.runtime.films import Stamped, decoded
 
 CAMERA_PATIENCE_S = 3.0
 """How long a camera may give nothing before that is an error."""
 
-# Of a file, OpenCV tells the end and a frame that it cannot decode by the same answer. So it is asked again, as often
-# as a minute of video has frames; behind the end that costs some milliseconds.
-_ATTEMPTS = 1800
-_FALLBACK_FPS = 25.0
-_SANE_FRAMES = 10_000_000  # where a container says nothing, OpenCV may announce anything
-# Matroska's length may be that of the sound, and its frames may come unevenly: less than this is no loss.
-_ESTIMATED_S = 0.5
 _PAUSE_S = 0.05  # before a camera that gave nothing is asked again
 
 _MATROSKA = b"\x1aE\xdf\xa3"
@@ -42,8 +34,10 @@ def video(path: str | os.PathLike[str]) -> Iterator[Stamped]:
     """Open a video file, and return its frames in their order.
 
     The times are those of the container. Frames that FFmpeg refuses are None, evenly spaced between the times of their
-    neighbours, and so are those that the container announces behind the last; Matroska announces only a length, and
-    there up to half a second may be missing unseen. What FFmpeg patches up, such as half a frame, is a frame.
+    neighbours, and so are those that the container has behind the last: by its tables, edit lists and blocks, not by
+    the length that it announces, which may be that of the sound (:mod:`edge_sdk.runtime.containers`). A file that ends
+    within a part of it lacks one frame at least; one that was streamed, and ends between two, is over. What FFmpeg
+    patches up, such as half a frame, is a frame. Phones' videos are turned upright.
 
     Returns:
         ``(seconds, uint8 (H, W, 3) BGR)``; VideoDecodeError when the end comes without a frame that could be decoded.
@@ -67,11 +61,12 @@ def video(path: str | os.PathLike[str]) -> Iterator[Stamped]:
     capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
     if not capture.isOpened():
         raise VideoDecodeError(f"{path}: damaged or cut off, or its codec is not known here; record or convert it anew")
-    return _decoded(capture, path, estimated=head.startswith(_MATROSKA))
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+    return decoded(capture, path, estimated=head.startswith(_MATROSKA))
 
 
 def camera(number: int) -> Iterator[Stamped]:
-    """Open a camera, and return its frames as they come, with the time of this machine's monotonic clock.
+    """Open a camera, and return its frames as they come, with the time of :func:`edge_sdk.runtime.clock.now`.
 
     Args:
         number: From 0, as the system counts its cameras.
@@ -125,95 +120,12 @@ def is_video(head: bytes) -> bool:
     return avi or head.startswith(_MATROSKA) or head[4:8] in _OLD_MOVIES
 
 
-def _decoded(capture: cv2.VideoCapture, path: Path, *, estimated: bool) -> Iterator[Stamped]:
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    fps = fps if 0 < fps < math.inf else _FALLBACK_FPS
-    count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    clock = _Clock(1 / fps)
-    came = seen = lost = 0  # seen: with those that could not be decoded
-    try:
-        while lost < _ATTEMPTS:
-            decoded, frame = capture.read()
-            if not decoded:
-                lost += 1
-                continue
-            last, now = clock.now, clock.read(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, lost)
-            yield from ((last + (now - last) * i / (lost + 1), None) for i in range(1, lost + 1))
-            yield now, np.asarray(frame, np.uint8)
-            came, seen, lost = came + 1, seen + lost + 1, 0
-    finally:
-        capture.release()
-    if not seen:
-        raise VideoDecodeError(f"{path}: no frame of it can be decoded; record or convert it anew")
-    announced = containers.announced(path, clock.latest)
-    times = announced.behind(clock.latest, came, clock.interval) if announced else []
-    if announced is None or (announced.cut and announced.count is None):
-        number = _uncounted(count, seen, clock.latest / clock.interval)
-        if number > len(times) and (announced or not estimated or number * clock.interval > _ESTIMATED_S):
-            times = [clock.latest + i * clock.interval for i in range(1, number + 1)]
-    yield from ((time, None) for time in clock.continued(times))
-
-
-class _Clock:
-    """Makes times of FFmpeg's stamps: seconds since the first frame.
-
-    A stamp of 0 or less is none, but on the first frame: AVI stores no times of its own, so that frames which B-frames
-    delayed have the time of what was read last, and those behind its end none; and what begins before the time 0 has
-    none until then. Such a frame comes one interval after the one before. All other stamps are kept, backward ones too.
-
-    Attributes:
-        now: The time of the last frame.
-        latest: The latest stamp, in the container's seconds since its first frame.
-        delay: What those are ahead of ``now``.
-    """
-
-    def __init__(self, interval: float) -> None:
-        self.interval = interval
-        self.now = -interval
-        self.latest = self.delay = 0.0
-        self._early = 0.0  # how long before the time 0 the film begins
-        self._begun = False
-
-    def read(self, stamp: float, lost: int) -> float:
-        """The time of the next frame, before which ``lost`` could not be decoded."""
-        expected = self.now + (lost + 1) * self.interval
-        if not self._begun and not lost:
-            self.delay = max(0.0, stamp)
-        if stamp > 0:
-            if self._begun and not self.latest:  # the first stamp behind frames from before the time 0
-                self._early = max(0.0, expected - stamp) if self.now > 0 else 0.0
-            self.latest = max(self.latest, stamp + self._early)
-            self.now = stamp + self._early - self.delay
-        else:
-            self.now = expected
-        self._begun = True
-        return self.now
-
-    def continued(self, times: list[float]) -> list[float]:
-        """The container's times of frames behind the last one, as times that follow ``now``."""
-        behind = [time - self.delay for time in times]
-        if behind and behind[0] <= self.now:
-            return [self.now + i * self.interval for i in range(1, len(behind) + 1)]
-        return behind
-
-
-def _uncounted(count: float, seen: int, last: float) -> int:
-    """How many of ``count`` frames did not come, at the end.
-
-    Not those that were left out on the way, as of a clock that stood still: ``last``, the time of the last frame in
-    frames, shows them.
-    """
-    if not 0 < count < _SANE_FRAMES:
-        return 0
-    return max(0, min(int(count) - seen, int(count) - 1 - round(last)))
-
-
 def _live(capture: cv2.VideoCapture, number: int) -> Iterator[Stamped]:
-    heard = time.monotonic()
+    heard = clock.now()
     try:
         while True:
             given, frame = capture.read()
-            now = time.monotonic()
+            now = clock.now()
             if given:
                 heard = now
                 yield now, np.asarray(frame, np.uint8)

@@ -155,7 +155,8 @@ def test_the_error_tree_is_the_one_in_its_docstring() -> None:
         builtin = words[1].strip("()") if len(words) > 1 and words[1].startswith("(") else None
         parents[depth:] = [words[0]]
         drawn[words[0]] = (parents[depth - 1] if depth else "Exception", builtin)
-    classes = {name: value for name, value in vars(errors).items() if isinstance(value, type)}
+    found = {name: value for name, value in vars(errors).items() if isinstance(value, type)}
+    classes = {name: value for name, value in found.items() if value.__module__ == errors.__name__}
     assert set(drawn) == set(classes)
     for name, (parent, builtin) in drawn.items():
         bases = [base.__name__ for base in classes[name].__bases__]

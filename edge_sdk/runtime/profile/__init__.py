@@ -13,13 +13,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 
-import cv2
 import msgspec
 import numpy as np
 
 from edge_sdk._version import __version__
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError, UsageError
+from edge_sdk.opencv import cv2
 from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import check_threads
 from edge_sdk.runtime.profile.power import PowerMeter
