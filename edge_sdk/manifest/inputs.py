@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from edge_sdk.preprocess.crop import FaceCrop
+from edge_sdk.preprocess.region import InkRegion
 from edge_sdk.schema import IDENTIFIER, Dimension, Strict, require, require_finite, require_shape, require_unique
 
 SAMPLE = "sample"
@@ -16,11 +17,13 @@ DataType = Literal["float32", "int8", "uint8"]
 class Image(Strict, frozen=True, kw_only=True, tag_field="kind", tag="image"):
     """A camera image; ``color`` is the channel order that the pre-processing hands to the model.
 
-    ``face`` says how a face is cut out of a frame where the pre-processing expects it cut out already.
+    ``face`` says how a face is cut out of a frame where the pre-processing expects it cut out already, ``region`` how
+    the ink is cut out of a page.
     """
 
     color: Literal["gray", "bgr", "rgb"] = "gray"
     face: FaceCrop | None = None
+    region: InkRegion | None = None
 
     def fits(self, shape: tuple[Dimension, ...], preprocessed: bool) -> bool:
         """Whether a tensor ``(batch, C, H, W)`` has as many channels as the colour order."""
