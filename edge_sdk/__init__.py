@@ -48,7 +48,10 @@ def __getattr__(name: str) -> object:
         return importlib.import_module("edge_sdk.errors")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    from edge_sdk.extras import needs_requirements
+
+    with needs_requirements():
+        return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

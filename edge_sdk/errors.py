@@ -23,6 +23,7 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   └── OperatingPointError (LookupError)  no such operating point, or not enough data for it
     ├── EngineError (RuntimeError)         an inference engine failed
     │   ├── MissingEngineError (ImportError)
+    │   ├── BrokenEngineError (ImportError)    its package is installed but cannot be loaded
     │   ├── EngineVersionError             the installed version of an engine's package is too old
     │   ├── UnsupportedModelError          the engine's parser or builder refuses the model
     │   ├── ForeignEngineError             a compiled engine of another model, version, GPU or driver, or a damaged one
@@ -35,14 +36,28 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     ├── MissingToolError (ImportError)     a package that only the workstation needs is not installed
     ├── ConversionError (RuntimeError)     a network cannot be had in a variant's format
     ├── TrainingError (RuntimeError)       a training run cannot start, continue or converge
+    ├── StorageError (OSError)             a file of edge-sdk's own cannot be read, written or locked
+    ├── InstallationError (ImportError)    a package that edge-sdk needs is missing, broken or does not fit
     └── UsageError (ValueError)            arguments that do not go together
 """
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
+_Raised = TypeVar("_Raised", bound="EdgeSdkError")
+
 
 class EdgeSdkError(Exception):
-    """Root of the tree; catch it to catch everything edge-sdk raises on purpose."""
+    """Root of the tree; catch it to catch everything edge-sdk raises on purpose.
+
+    Every error can be copied and pickled, as a pool of processes does to hand it over, whatever its constructor takes.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Restore from the message and the attributes; Python's own way passes the message to the constructor."""
+        args: tuple[Any, ...] = tuple(super().__reduce__()[1])  # of an OSError with its file, which ``args`` lacks
+        return _restore, (type(self), args, self.__dict__)
 
 
 class InputError(EdgeSdkError, ValueError):
@@ -135,6 +150,10 @@ class MissingEngineError(EngineError, ImportError):
         self.extra = extra
 
 
+class BrokenEngineError(EngineError, ImportError):
+    """The package of an inference engine is installed, but it or a library that it needs cannot be loaded."""
+
+
 class EngineVersionError(EngineError):
     """The installed version of an engine's package is too old; the message says which is needed and where it is."""
 
@@ -188,5 +207,24 @@ class TrainingError(EdgeSdkError, RuntimeError):
     """A training run cannot start, continue or converge."""
 
 
+class StorageError(EdgeSdkError, OSError):
+    """A file or folder of edge-sdk's own cannot be read, written or locked; the message names it and what to do."""
+
+
+class InstallationError(EdgeSdkError, ImportError):
+    """A package that edge-sdk needs is missing, broken or does not fit; the message says how to mend it."""
+
+
 class UsageError(EdgeSdkError, ValueError):
     """Arguments that do not go together."""
+
+
+def _restore(kind: type[_Raised], args: tuple[Any, ...], attributes: dict[str, Any]) -> _Raised:
+    """An error as its constructor left it, without calling it."""
+    native: type[Any] = kind
+    while native.__module__ != "builtins":
+        native = native.__base__  # type: ignore[assignment]
+    error: _Raised = native.__new__(kind, *args)
+    super(EdgeSdkError, error).__init__(*args)
+    error.__dict__.update(attributes)
+    return error

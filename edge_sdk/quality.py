@@ -26,11 +26,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import preprocess
+from edge_sdk.opencv import cv2
 from edge_sdk.preprocess.region import Found, InkRegion
 
 BLOCKING = ("empty", "too_little_ink", "too_small", "several_regions")

@@ -136,6 +136,10 @@ def test_cpp_replays_the_golden_trial_and_decides(
     model.write_bytes(model.read_bytes()[:-1] + b"?")
     code, said = run()
     assert (code, "is damaged" in said) == (3, True), said
+    manifest = folder / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b'"threshold": 0', b'"threshold": 1'))
+    code, said = run("eer", own, own)
+    assert (code, "manifest.json is damaged" in said) == (3, True), said
 
 
 CALL = """

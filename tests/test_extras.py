@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import importlib
+import os
+import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
 from edge_sdk import errors
-from edge_sdk.errors import MissingEngineError, MissingToolError
-from edge_sdk.extras import needs_extra
+from edge_sdk.errors import EdgeSdkError, InstallationError, MissingEngineError, MissingToolError
+from edge_sdk.extras import needs_extra, needs_requirements
+
+from .paths import ROOT
 
 
 def test_a_missing_package_is_named_with_the_extra_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,3 +47,51 @@ def test_errors_that_say_what_is_missing_stay_as_they_are() -> None:
         with pytest.raises(type(error)) as caught, needs_extra("export"):
             raise error
         assert caught.value is error
+
+
+def test_what_every_edge_sdk_needs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "torn.py").write_text("import torn_part")
+    (tmp_path / "paged.py").write_text(
+        "try: import paged.part\n"
+        "except ImportError:\n"
+        "    raise ImportError('a page\\nof advice') from ImportError('no libx.so', name='paged')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name, message in (
+        ("no_such", 'no_such is not installed; run: pip install "no_such"'),
+        ("torn", 'torn_part is not installed; run: pip install "torn_part"'),
+        ("paged", 'paged cannot be loaded (no libx.so); run: pip install --force-reinstall "paged"'),
+    ):
+        with pytest.raises(InstallationError) as caught, needs_requirements():
+            importlib.import_module(name)
+        assert str(caught.value) == message
+
+
+def test_errors_of_edge_sdk_itself_stay() -> None:
+    for name in ("edge_sdk.no_such", "edge_sdk.runtime.no_such"):
+        with pytest.raises(ModuleNotFoundError) as caught, needs_requirements():
+            importlib.import_module(name)
+        assert not isinstance(caught.value, EdgeSdkError)
+    with pytest.raises(MissingToolError), needs_requirements(), needs_extra("export"):
+        importlib.import_module("no_such")
+
+
+@pytest.mark.parametrize("package", ["numpy", "msgspec", "platformdirs"])
+def test_the_package_and_the_command_line_name_what_is_missing(package: str) -> None:
+    code = (
+        f"import sys; sys.modules['{package}'] = None\nimport edge_sdk, edge_sdk.cli\n"
+        "try: edge_sdk.Template\nexcept edge_sdk.errors.InstallationError as exc: print(exc.name)\n"
+        "sys.exit(edge_sdk.cli.main(['verify', 'a.png', 'b.png']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (3, f"{package}\n")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("edge-sdk: InstallationError: ")
+    assert "run: pip install" in line

@@ -55,12 +55,15 @@ def find_shipped(name: str) -> tuple[Path, Store]:
 
 def find(source: str | os.PathLike[str]) -> tuple[Path, Store]:
     """The place of any other bundle and what reads it."""
-    path = Path(source)
-    if not os.fspath(source) or "\0" in os.fspath(source):
-        raise BundleNotFoundError(f"no bundle at {os.fspath(source)!r}")
-    found = path if path.exists() else _retired(Path(os.path.realpath(path)))
+    try:
+        path = Path(source) if os.fspath(source) else None
+        found = path if path is None or path.exists() else _retired(Path(os.path.realpath(path)))
+    except ValueError:  # a null byte, or a character that no name here can hold
+        path = found = None
     if found is None:
-        raise BundleNotFoundError(f"no bundle at {path}; shipped bundles: {', '.join(shipped()) or 'none'}")
+        raise BundleNotFoundError(
+            f"no bundle at {path or repr(os.fspath(source))}; shipped bundles: {', '.join(shipped()) or 'none'}"
+        )
     return _at(found)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from edge_sdk.bundle import finding
 from edge_sdk.bundle.digests import REMEDY, check_digest, check_pin, digest_file
@@ -51,7 +51,7 @@ class Bundle:
             if shipped is not None:
                 check_pin(shipped, data)
             manifest = decode(data)
-            _check_counts(path, manifest.files)
+            _check_files(path, manifest.files)
             for entry in manifest.files:
                 _check_size(path, entry, store.size(entry.path))
         except BundleError:  # one of them is an OSError too
@@ -96,12 +96,16 @@ def _read_manifest(path: Path, store: Store) -> bytes:
     return data
 
 
-def _check_counts(bundle: Path, files: tuple[FileEntry, ...]) -> None:
+def _check_files(bundle: Path, files: tuple[FileEntry, ...]) -> None:
     total = sum(entry.size for entry in files)
     if len(files) > MAX_FILES or total > MAX_TOTAL_BYTES:
         raise IntegrityError(
             f"{bundle} lists {len(files)} files of {total} bytes; at most {MAX_FILES} of {MAX_TOTAL_BYTES} are read"
         )
+    folders = {str(folder).casefold() for entry in files for folder in PurePosixPath(entry.path).parents}
+    for entry in files:
+        if entry.path.casefold() in folders:
+            raise IntegrityError(f"{bundle}: {entry.path} is a file, and a folder of others")
 
 
 def _check_size(bundle: Path, entry: FileEntry, size: int) -> None:

@@ -6,28 +6,31 @@ Exit codes, for every command:
 0     accepted (``verify``), all live (``spoof``), or done
 1     rejected (``verify``), not all live (``spoof``), or the device gives other scores (``selftest``)
 2     wrong usage: nothing was done
-3     an error: an image, a bundle, an engine; nothing was decided
+3     an error: an image, a bundle, an engine, or a result that cannot be written: nothing was decided
+130   interrupted (Ctrl-C)
+141   nobody reads the result any more
 ====  ================================================================================================
 
 With ``--json`` a command prints exactly one JSON object on standard output, also for an error:
-``{"error": {"type": "ImageDecodeError", "message": "..."}}``. ``spoof`` prints one object a line.
+``{"error": {"type": "ImageDecodeError", "message": "..."}}``. ``spoof`` prints one object a line. Standard output holds
+nothing else, whatever a library prints (:mod:`edge_sdk.cli.output`).
 
 Each command is the module of its name here (:class:`edge_sdk.cli.command.Command`); :data:`GROUPS` lists them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import json
-import os
 import sys
 import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from edge_sdk._version import __version__
-from edge_sdk.cli.command import ACCEPTED, ERROR, REJECTED, USAGE, Command, Parser
+from edge_sdk.cli import output
+from edge_sdk.cli.command import ACCEPTED, ERROR, REJECTED, USAGE, Command, Parser, ShowVersion
 from edge_sdk.errors import EdgeSdkError, UsageError
+from edge_sdk.extras import needs_requirements
 
 if TYPE_CHECKING:
     import argparse
@@ -46,54 +49,48 @@ GROUPS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
-    arguments = _parse(sys.argv[1:] if argv is None else list(argv))
-    if isinstance(arguments, int):
-        return arguments
+    """Run one command and return its exit code; of the process's own arguments where none are given."""
     try:
-        code: int = arguments.handler(arguments)
-        sys.stdout.flush()
-    except (KeyboardInterrupt, BrokenPipeError) as exc:
-        return _stopped(exc)
-    except UsageError as exc:
-        return _report(exc, arguments, USAGE)
-    except (EdgeSdkError, OSError) as exc:
-        return _report(exc, arguments, ERROR)
-    except Exception as exc:  # noqa: BLE001 - Python's own exit code for a crash is 1, which means "rejected" here
-        traceback.print_exc()
-        return _report(exc, arguments, ERROR)
+        with output.results_alone(to_the_end=argv is None):
+            return _run(sys.argv[1:] if argv is None else list(argv))
+    except OSError as exc:  # standard output fails as late as when it is closed
+        return _report(exc, ERROR)
+
+
+def _run(words: list[str]) -> int:
+    json = any(len(word) > 2 and "--json".startswith(word) for word in words)
+    try:
+        arguments = _parse(words)
+        if arguments is None:
+            return ACCEPTED
+        json = getattr(arguments, "json", False)
+        with needs_requirements():
+            code: int = arguments.handler(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+        return PIPE_CLOSED
+    except BaseException as exc:  # noqa: BLE001 - Python's own exit code for a crash is 1, which means "rejected" here
+        if not isinstance(exc, (EdgeSdkError, OSError)):
+            output.say(traceback.format_exc().rstrip())
+        return _report(exc, USAGE if isinstance(exc, UsageError) else ERROR, json=json)
     return code
 
 
-def _parse(words: list[str]) -> argparse.Namespace | int:
-    """The arguments, or an exit code where there is nothing to run."""
+def _parse(words: list[str]) -> argparse.Namespace | None:
+    """The arguments; None where help or the version was asked for and is shown."""
     try:
         return _parser().parse_args(words)
-    except SystemExit as exc:  # argparse has printed help or the version
-        return exc.code if isinstance(exc.code, int) else USAGE
-    except UsageError as exc:  # the parser has printed what is wrong
-        if any(len(word) > 2 and "--json".startswith(word) for word in words):
-            _print_error(exc)
-        return USAGE
+    except SystemExit:
+        return None
 
 
-def _stopped(reason: KeyboardInterrupt | BrokenPipeError) -> int:
-    if isinstance(reason, KeyboardInterrupt):
-        return INTERRUPTED
-    # The reader, `head` perhaps, has closed the pipe; what is still buffered must not fail when the interpreter ends.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return PIPE_CLOSED
-
-
-def _report(error: Exception, arguments: argparse.Namespace, code: int) -> int:
-    if getattr(arguments, "json", False):
-        _print_error(error)
-    print(f"edge-sdk: {type(error).__name__}: {error}", file=sys.stderr)
+def _report(error: BaseException, code: int, *, json: bool = False) -> int:
+    if json:
+        with contextlib.suppress(OSError):  # the message on standard error is left
+            output.show_json({"error": output.described(error)})
+    output.say(f"edge-sdk: {type(error).__name__}: {error}")
     return code
-
-
-def _print_error(error: Exception) -> None:
-    print(json.dumps({"error": {"type": type(error).__name__, "message": str(error)}}))
 
 
 def _parser() -> Parser:
@@ -104,7 +101,7 @@ def _parser() -> Parser:
         description="Train, measure and run biometric models on edge devices. `edge-sdk COMMAND --help` says more.",
         epilog="exit codes: 0 accepted or done, 1 rejected, 2 wrong usage, 3 error",
     )
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="show the version and exit")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True, prog="edge-sdk", help="see below")
     for name, command in commands.items():
         child = subparsers.add_parser(name, description=f"{command.SUMMARY} {command.DETAILS}".strip())

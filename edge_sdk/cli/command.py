@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import textwrap
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, Protocol
 
+from edge_sdk._version import __version__
+from edge_sdk.cli import output
 from edge_sdk.errors import UsageError
 
 ACCEPTED, REJECTED, USAGE, ERROR = 0, 1, 2, 3
@@ -54,11 +55,24 @@ class Parser(argparse.ArgumentParser):
             lines += ["", f"{title}:", *(_row(name, text) for name, text in rows())]
         return "\n".join(lines) + "\n"
 
+    def print_help(self, file: Any = None) -> None:
+        """Show it as a result is shown."""
+        del file
+        output.show(self.format_help().rstrip("\n"))
+
     def error(self, message: str) -> NoReturn:
-        """Print the usage and what is wrong with the arguments, and raise ``UsageError``."""
-        self.print_usage(sys.stderr)
-        print(f"{self.prog}: error: {message}", file=sys.stderr)
-        raise UsageError(message)
+        """Print the usage, and raise ``UsageError`` with what is wrong with the arguments."""
+        output.say(self.format_usage().rstrip("\n"))
+        raise UsageError(f"{self.prog}: {message}")
+
+
+class ShowVersion(argparse.Action):
+    """``--version``, shown as a result is shown."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Show it and end parsing."""
+        output.show(__version__)
+        parser.exit()
 
 
 def _row(name: str, text: str) -> str:

@@ -6,6 +6,7 @@ import argparse
 
 from edge_sdk.cli.command import ACCEPTED, Parser
 from edge_sdk.cli.options import print_result
+from edge_sdk.cli.output import printable
 from edge_sdk.cli.verify import add_verifier_options, open_verifier
 
 SUMMARY = "Write a template file of one person's reference pictures."
@@ -34,6 +35,6 @@ def run(arguments: argparse.Namespace) -> int:
         "variant_id": template.variant_id,
         "embedding_space_id": template.embedding_space_id,
     }
-    text = f"{arguments.output}: {template.count} references, {template.variant_id}"
+    text = f"{printable(arguments.output)}: {template.count} references, {template.variant_id}"
     print_result(arguments, values, text)
     return ACCEPTED

@@ -85,10 +85,12 @@ def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
 
 def _chosen_here(bundle: Bundle) -> dict[str, str]:
     """What ``--engine auto`` chooses on this device for one thread, or why it cannot."""
+    from edge_sdk.runtime.engines import import_engine
     from edge_sdk.runtime.selection import choose
 
     try:
         choice = choose(bundle)
+        import_engine(choice.engine)  # one that is installed may still not load
     except EdgeSdkError as exc:
         return {"error": str(exc)}
     return {"engine": choice.engine, "variant": choice.variant.id}

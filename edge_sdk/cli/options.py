@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_sdk.cli import output
 from edge_sdk.cli.command import Parser
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.extras import needs_extra
@@ -198,7 +197,10 @@ def export_extra() -> AbstractContextManager[None]:
 
 def print_result(arguments: argparse.Namespace, values: dict[str, Any], text: str) -> None:
     """Print the values as JSON where ``--json`` was given, else the text."""
-    print(json.dumps(values, allow_nan=False) if arguments.json else text)
+    if arguments.json:
+        output.show_json(values)
+    else:
+        output.show(text)
 
 
 def warn_of_opencv() -> None:
@@ -211,4 +213,4 @@ def warn_of_opencv() -> None:
 
 def report_progress(line: str) -> None:
     """A line on standard error, which leaves standard output to the result."""
-    print(line, file=sys.stderr, flush=True)
+    output.say(line)

@@ -6,6 +6,7 @@ import argparse
 
 from edge_sdk.cli.command import ACCEPTED, Parser
 from edge_sdk.cli.options import add_bundle, add_json, add_out_bundle, print_result
+from edge_sdk.cli.output import printable
 
 SUMMARY = "Copy a bundle with the variants of one format or precision only."
 DETAILS = "Reads BUNDLE and writes a smaller one. Files that stay keep their bytes, so templates stay valid."
@@ -32,5 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     variants = [variant.id for variant in bundle.manifest.variants]
     size = sum(entry.size for entry in bundle.manifest.files)
     values = {"bundle": str(bundle.path), "id": bundle.id, "variants": variants, "bytes": size}
-    print_result(arguments, values, f"{bundle.id} in {bundle.path}: {', '.join(variants)}, {size / 1e6:.3f} MB")
+    print_result(
+        arguments, values, f"{bundle.id} in {printable(bundle.path)}: {', '.join(variants)}, {size / 1e6:.3f} MB"
+    )
     return ACCEPTED

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import ACCEPTED, ERROR, REJECTED, Parser
 from edge_sdk.cli.options import SPOOF_BUNDLE, add_bundle_option, add_engine, add_precision, add_threads, add_threshold
-from edge_sdk.cli.spoof_output import JsonLines, SpoofOutput, Summary, Text
-from edge_sdk.errors import InputError, UsageError
+from edge_sdk.cli.spoof_output import JsonLines, SpoofOutput, Text
+from edge_sdk.cli.spoof_summary import Summary
+from edge_sdk.errors import ImageDecodeError, InputError, UsageError
 from edge_sdk.results import SpoofDecision
 
 if TYPE_CHECKING:
     from edge_sdk.images import Image
     from edge_sdk.runtime.detector import SpoofDetector
+    from edge_sdk.runtime.folders import FolderItem
     from edge_sdk.runtime.temporal import Rule
 
     Frames = Iterator[tuple[float, Image | Path | None]]
@@ -101,15 +103,16 @@ def run(arguments: argparse.Namespace) -> int:
     # The decoders' own messages would break the lines; what comes of them is an error or a flag here.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    pictures, streams = _sources(arguments)  # a missing file is reported before anything is decided
+    sources = _sources(arguments)  # a missing file is reported before anything is decided
     output: SpoofOutput = JsonLines() if arguments.json else Text()
     with _open(arguments) as detector:
         rule = _rule(arguments, detector.threshold)
-        summaries = [_pictures(detector, pictures, output)] if pictures else []
-        summaries += [_stream(detector, stream, rule, output, arguments) for stream in streams]
+        summaries = [_pictures(detector, sources.items, output)] if sources.items else []
+        summaries += [_stream(detector, stream, rule, output, arguments) for stream in sources.streams]
     if any(summary.errors for summary in summaries):
         return ERROR
-    return ACCEPTED if all(summary.decision is SpoofDecision.LIVE for summary in summaries) else REJECTED
+    decided = [summary.decision for summary in summaries if summary.source or summary.frames]
+    return ACCEPTED if all(decision is SpoofDecision.LIVE for decision in decided) else REJECTED
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -151,33 +154,47 @@ def _rule(arguments: argparse.Namespace, threshold: float) -> Rule | None:
     return None
 
 
-def _sources(arguments: argparse.Namespace) -> tuple[list[Path], list[_Stream]]:
-    """The pictures, and the streams."""
-    from edge_sdk.runtime import sources
+@dataclass(frozen=True)
+class _Sources:
+    """What the arguments name. ``items``: pictures, and what else lies in folders beside them."""
 
-    pictures: list[Path] = []
+    items: list[FolderItem]
+    streams: list[_Stream]
+
+
+def _sources(arguments: argparse.Namespace) -> _Sources:
+    from edge_sdk.runtime import folders, sources
+
+    items: list[FolderItem] = []
     streams: list[_Stream] = []
     if arguments.camera is not None:
         streams.append(_Stream(f"camera {arguments.camera}", partial(sources.camera, arguments.camera), live=True))
     for source in arguments.sources:
         path = Path(source)
-        if path.is_dir():
-            if arguments.fps is None:
-                pictures += sources.pictures(path)
-            else:
-                streams.append(_Stream(source, partial(sources.folder, path, arguments.fps)))
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a name is too long
+            found = folders.items(path)
+            if arguments.fps is not None:
+                found = [item for item in found if item.use != "picture"]
+                streams.append(_Stream(source, partial(folders.frames, path, arguments.fps)))
+            items += found
         elif sources.is_picture(path):
-            pictures.append(path)
+            items.append(folders.FolderItem(path, "picture"))
         else:
             streams.append(_Stream(source, partial(sources.video, path)))
-    return pictures, streams
+    return _Sources(items, streams)
 
 
-def _pictures(detector: SpoofDetector, pictures: list[Path], output: SpoofOutput) -> Summary:
+def _pictures(detector: SpoofDetector, items: list[FolderItem], output: SpoofOutput) -> Summary:
     """Decide each picture by itself; one that cannot be read is shown as an error, and the next one follows."""
     summary = Summary()
-    for path in pictures:
+    for path, use, reason in items:
+        if use == "other":
+            summary.skipped += 1
+            output.skipped(str(path), reason)
+            continue
         try:
+            if use == "unjudged":
+                raise ImageDecodeError(f"{path}: {reason}")
             result = detector.detect(path)
         except InputError as exc:
             summary.errors += 1

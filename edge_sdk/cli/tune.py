@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     stored, problem = "", ""
     try:
         stored = str(tuning_store.store(rows(bundle, runs)))
-    except (OSError, RuntimeError) as exc:  # a read-only system; RuntimeError: no home
+    except OSError as exc:  # a read-only system, no home folder, or a file that is not to be overwritten
         problem = str(exc)
     best = [next(one for one in runs if one.threads == count) for count in sorted(set(arguments.threads))]
     best = [one for one in best if one.median_ms is not None]

@@ -1,20 +1,23 @@
 """Files that edge-sdk reads and writes.
 
 Read: ordinary files alone, up to a size (:func:`open_regular`, :func:`read_bytes`). Written: each whole or not at all
-(:func:`atomic_write` and its kin). One cache folder, one folder for settings.
+(:func:`atomic_write` and its kin); where a file is read and changed, under a lock (:func:`locked`). One cache folder,
+one folder for settings.
 """
 
 from __future__ import annotations
 
+from edge_sdk.files.folders import CACHE_VARIABLE as CACHE_VARIABLE
+from edge_sdk.files.folders import CONFIG_VARIABLE as CONFIG_VARIABLE
+from edge_sdk.files.folders import cache_folder as cache_folder
+from edge_sdk.files.folders import config_folder as config_folder
+from edge_sdk.files.folders import named as named
+from edge_sdk.files.locks import locked as locked
 from edge_sdk.files.reading import PathLike as PathLike
 from edge_sdk.files.reading import open_regular as open_regular
 from edge_sdk.files.reading import read_bytes as read_bytes
-from edge_sdk.files.writing import CACHE_VARIABLE as CACHE_VARIABLE
-from edge_sdk.files.writing import CONFIG_VARIABLE as CONFIG_VARIABLE
 from edge_sdk.files.writing import atomic_path as atomic_path
 from edge_sdk.files.writing import atomic_write as atomic_write
-from edge_sdk.files.writing import cache_folder as cache_folder
 from edge_sdk.files.writing import check_writable as check_writable
-from edge_sdk.files.writing import config_folder as config_folder
 from edge_sdk.files.writing import write_bytes as write_bytes
 from edge_sdk.files.writing import write_text as write_text

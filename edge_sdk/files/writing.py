@@ -1,7 +1,11 @@
-"""Files that edge-sdk writes: each whole or not at all; one cache folder, one folder for settings.
+"""Writing a file whole or not at all.
 
-A file is written under another name in the same folder, flushed to the disk and then renamed. A reader, and a process
-that is killed, finds the old file or the new one. Of two processes that write the same file the later one wins.
+It is written under another name in the same folder, ``.NAME.new-RANDOM``, flushed to the disk and renamed, and the
+folder is flushed too. A reader, a process that is killed and a power cut find the old file or the new one. Of two
+processes that write the same file the later one wins.
+
+While it is written the file is locked. One of such a name without a lock belongs to a process that has ended: the next
+write into its folder deletes it.
 """
 
 from __future__ import annotations
@@ -11,39 +15,28 @@ import errno
 import os
 import secrets
 import stat
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import platformdirs
-
+from edge_sdk.files.locks import try_lock
+from edge_sdk.files.ownership import resemble
 from edge_sdk.files.reading import PathLike
 
-CACHE_VARIABLE, CONFIG_VARIABLE = "EDGE_SDK_CACHE", "EDGE_SDK_CONFIG"
+_INFIX = ".new-"
+_RANDOM = 16  # hexadecimal digits
+_LARGE_FOLDER = 1000  # one of more files is searched for what was left behind once a process
+_ABANDONED_S = 3600  # where locks cannot tell, on Windows, a file that nobody has changed for so long
+_TRIES, _PAUSE_S = (40, 0.05) if sys.platform == "win32" else (1, 0.0)  # to rename onto what somebody else is reading
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS)
 
-_APPLICATION = "edge-sdk"
-
-
-def cache_folder() -> Path:
-    """What can be made again: ``$EDGE_SDK_CACHE``, else ``edge-sdk`` in the user's cache folder; it need not exist.
-
-    Raises:
-        FileNotFoundError: The variable is not set and the user has no home folder.
-    """
-    return _folder(CACHE_VARIABLE, platformdirs.user_cache_dir(_APPLICATION, appauthor=False))
-
-
-def config_folder() -> Path:
-    """Settings of this device: ``$EDGE_SDK_CONFIG``, else ``edge-sdk`` in the user's folder for settings.
-
-    Raises:
-        FileNotFoundError: The variable is not set and the user has no home folder.
-    """
-    return _folder(CONFIG_VARIABLE, platformdirs.user_config_dir(_APPLICATION, appauthor=False))
+_searched: set[Path] = set()
 
 
 @contextlib.contextmanager
-def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
+def atomic_write(path: PathLike, *, private: bool = False) -> Iterator[BinaryIO]:
     """Open a binary file that takes the place of ``path`` when the block ends without an exception.
 
     ::
@@ -51,43 +44,42 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
         with atomic_write("report.html") as file:
             file.write(data)
 
-    Missing folders are made. A new file has the permissions that any new file has (the umask), a replaced one keeps
-    its own. A link stays, and the file that it names is replaced. A device or a pipe is written to as it is.
+    Missing folders are made. A new file has the permissions that any new file has (the umask), or with ``private``
+    those for its owner alone. A replaced one keeps its permissions, and its owner, group and access list where this
+    process may give them; if it may not, the new group may do nothing. A link stays, and the file that it names is
+    replaced. Of several hard links only the one that is named gets the new file. A device is written to as it is, and
+    so is a pipe that somebody reads.
 
     Raises:
         IsADirectoryError: ``path`` is a folder.
-        OSError: The disk refuses; the old file stays, and no other file is left.
+        OSError: The disk refuses, or ``path`` may not be written to; the old file stays, and no other file is left.
     """
-    target = _target(path)
-    if target.exists() and not target.is_file():
-        with target.open("wb") as stream:
+    if _is_stream(path):
+        with _open_stream(path) as stream:
             yield stream
         return
-    with _beside(target) as temporary:
-        with temporary.open("xb") as file:
-            _keep_permissions(target, temporary)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
+    target = _target(path)
+    with _beside(target, private) as temporary, temporary.open("rb+") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
-def atomic_path(path: PathLike) -> Iterator[Path]:
+def atomic_path(path: PathLike, *, private: bool = False) -> Iterator[Path]:
     """As :func:`atomic_write`, for a library that opens its file itself: gives the name of a file to write to."""
+    if _is_stream(path):
+        raise OSError(errno.EINVAL, "is no file", os.fspath(path))
     target = _target(path)
-    with _beside(target) as temporary:
-        temporary.touch(exist_ok=False)
-        _keep_permissions(target, temporary)
+    with _beside(target, private) as temporary:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.replace(target)
 
 
-def write_bytes(path: PathLike, data: bytes) -> None:
+def write_bytes(path: PathLike, data: bytes, *, private: bool = False) -> None:
     """Write a file whole or not at all; see :func:`atomic_write`."""
-    with atomic_write(path) as file:
+    with atomic_write(path, private=private) as file:
         file.write(data)
 
 
@@ -98,40 +90,172 @@ def write_text(path: PathLike, text: str) -> None:
 
 def check_writable(path: PathLike) -> None:
     """Raise the ``OSError`` that writing this file would raise; nothing stays on the disk but its folder."""
-    target = _target(path)
-    if not target.exists() or target.is_file():
-        with _beside(target) as temporary:
-            temporary.touch(exist_ok=False)
-            temporary.unlink()
+    if not _is_stream(path):
+        temporary, descriptor = _create(_target(path), private=True)
+        os.close(descriptor)
+        temporary.unlink()
+
+
+def _is_stream(path: PathLike) -> bool:
+    """Whether it is a device, a pipe or a socket, perhaps by a link, as ``/dev/stdout`` is one."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - realpath of a pipe in /dev/fd names nothing
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def _open_stream(path: PathLike) -> BinaryIO:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(errno.ENXIO, "nobody reads from this pipe", os.fspath(path)) from error
+        raise
+    if hasattr(os, "O_NONBLOCK"):
+        os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "wb")
 
 
 def _target(path: PathLike) -> Path:
-    target = Path(os.path.realpath(path))
+    """The file that ``path`` names, through links; its folder is there, and it may be written to."""
+    try:
+        target = Path(os.path.realpath(path))
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"no file can have this name: {error}", os.fspath(path)) from error
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, "is a link that leads to itself", os.fspath(path))
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "cannot be written: it is a folder; name a file", os.fspath(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(target.parent)
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, "may not be written to", os.fspath(path))
     return target
 
 
 @contextlib.contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """A name that nobody else has, in the folder of ``target``; if the block fails, the file of this name goes."""
-    temporary = target.with_name(f".new-{secrets.token_hex(8)}")
+def _beside(target: Path, private: bool) -> Iterator[Path]:
+    """A new file in the folder of ``target``, which takes its place; if the block fails, it goes."""
+    temporary, descriptor = _create(target, private)
     try:
-        yield temporary
-    except BaseException:
+        try:
+            yield temporary
+            if sys.platform != "win32":  # which renames no open file
+                _replace(temporary, target)
+        finally:
+            os.close(descriptor)
+        if sys.platform == "win32":
+            _replace(temporary, target)
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _DISK and error.filename is None:
+            error.filename = os.fspath(target)
         raise
+    _sync(target.parent)
 
 
-def _keep_permissions(target: Path, temporary: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+def _create(target: Path, private: bool) -> tuple[Path, int]:
+    """A locked, empty file that only this process knows, with the permissions and the owner of ``target``."""
+    _clear_abandoned(target.parent)
+    while True:
+        temporary = target.with_name(_temporary_name(target))
+        try:
+            mode = 0o600 if private or target.exists() else 0o666
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+        except OSError as error:
+            message = f"{error.strerror} (a file is written beside its name first)"
+            raise OSError(error.errno, message, os.fspath(target)) from error
+        try:
+            # Between the opening and the locking another process may have taken it for abandoned.
+            if sys.platform == "win32" or (try_lock(descriptor) is not False and temporary.exists()):
+                resemble(temporary, descriptor, target)
+                return temporary, descriptor
+        except BaseException:
+            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        os.close(descriptor)
 
 
-def _folder(variable: str, default: str) -> Path:
-    folder = os.path.expanduser(os.environ.get(variable) or default)  # noqa: PTH111 - Path.expanduser raises
-    if folder.startswith("~"):
-        raise FileNotFoundError(errno.ENOENT, f"the user has no home folder; set {variable} to a folder", folder)
-    return Path(folder)
+def _temporary_name(target: Path) -> str:
+    ending = _INFIX + secrets.token_hex(_RANDOM // 2)
+    greatest = 255
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # AttributeError: Windows
+        greatest = os.pathconf(target.parent, "PC_NAME_MAX")
+    start = os.fsencode(target.name)[: greatest - 1 - len(ending)]
+    return f".{start.decode('utf-8', 'ignore')}{ending}"
+
+
+def _clear_abandoned(folder: Path) -> None:
+    """Delete what processes that were killed while they wrote have left in a folder."""
+    if folder in _searched:
+        return
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        count = 0
+        for count, entry in enumerate(entries, start=1):  # noqa: B007 - used after the loop
+            start, infix, ending = entry.name.rpartition(_INFIX)
+            if infix and start.startswith(".") and len(ending) == _RANDOM and set(ending) <= set("0123456789abcdef"):
+                _delete_if_abandoned(Path(entry))
+        if count > _LARGE_FOLDER:
+            _searched.add(folder)
+
+
+def _delete_if_abandoned(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if sys.platform == "win32":
+            if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                path.unlink()
+            return
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode) and try_lock(descriptor):
+                path.unlink()
+        finally:
+            os.close(descriptor)
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    for left in reversed(range(_TRIES)):
+        try:
+            temporary.replace(target)
+        except PermissionError:
+            if not left:
+                raise
+            time.sleep(_PAUSE_S)
+        except OSError as error:
+            if error.errno == errno.EBUSY:
+                message = "is a mount of its own and cannot be replaced; mount its folder instead"
+                raise OSError(errno.EBUSY, message, os.fspath(target)) from error
+            raise
+        else:
+            return
+
+
+def _make_folder(folder: Path) -> None:
+    """Make it with those above it, each flushed to the disk in the one above."""
+    missing = []
+    while not folder.exists() and folder.parent != folder:
+        missing.append(folder)
+        folder = folder.parent
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+        _sync(one.parent)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "is a file where a folder is needed", os.fspath(folder))
+
+
+def _sync(folder: Path) -> None:
+    """Flush a folder's names to the disk, where the system can: not on Windows, nor without the right to list it."""
+    if sys.platform == "win32":
+        return
+    with contextlib.suppress(PermissionError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+                raise
+        finally:
+            os.close(descriptor)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import UnsupportedImageError
 from edge_sdk.images.budget import Budget
+from edge_sdk.opencv import cv2
 
 Image = NDArray[np.uint8]
 
@@ -50,6 +50,22 @@ def opaque(image: Image) -> Image:
 
 
 def on_paper(colors: Image, alpha: Image) -> Image:
-    """Compose ``(H, W)`` or ``(H, W, 3)`` onto white: ``(color * alpha + 255 * (255 - alpha)) / 255``, rounded."""
+    """``(H, W)`` or ``(H, W, 3)`` as it looks on white paper.
+
+    Where every partly transparent pixel is pure white, an editor has not kept the colours of the edges, which would
+    vanish: they take the darkest opaque colour within two pixels.
+    """
+    partly = (alpha > 0) & (alpha < 255)
+    if partly.any() and (colors[partly] == 255).all():
+        ink = colors.copy()
+        ink[alpha < 255] = 255
+        ink = np.asarray(cv2.erode(ink, np.ones((5, 5), np.uint8)), np.uint8)
+        ink[~partly] = colors[~partly]
+        colors = ink
+    return composed(colors, alpha)
+
+
+def composed(colors: Image, alpha: Image) -> Image:
+    """``(color * alpha + 255 * (255 - alpha)) / 255``, rounded."""
     weights = alpha if colors.ndim == 2 else cv2.merge([alpha] * colors.shape[2])
     return np.asarray(cv2.bitwise_not(cv2.multiply(cv2.bitwise_not(colors), weights, scale=1 / 255)), np.uint8)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import struct
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import ImageDecodeError
 from edge_sdk.images import opencv
 from edge_sdk.images.budget import Budget
+from edge_sdk.opencv import cv2
 
 
 def decode(data: bytes, name: str, budget: Budget) -> NDArray[np.generic]:

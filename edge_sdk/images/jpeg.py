@@ -1,49 +1,17 @@
-"""JPEG files."""
+"""JPEG files: those of cameras, phones, scanners and web pages.
+
+The first picture of the file counts; what follows its end (previews, gain maps, other frames of a phone) is another
+rendering of it, or no picture.
+"""
 
 from __future__ import annotations
 
-import re
-import struct
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from edge_sdk.errors import ImageDecodeError
-from edge_sdk.images import opencv
+from edge_sdk.images import jpeg_data, jpeg_file, orientation
+from edge_sdk.images.arrays import Image, eight_bits
 from edge_sdk.images.budget import Budget
 
-_JPEG_SIZES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}  # SOF0..15
-_JPEG_NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # in entropy-coded data: no stuffing, fill or restart
 
-
-def decode(data: bytes, name: str, budget: Budget) -> NDArray[np.generic]:
+def decode(data: bytes, name: str, budget: Budget) -> Image:
     """Decode a JPEG file; see :func:`edge_sdk.images.load`."""
-    _check_jpeg(data, name, budget)
-    return opencv.decode(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH, name)
-
-
-def _check_jpeg(data: bytes, name: str, budget: Budget) -> None:
-    at, sized = 2, False
-    while True:
-        if data[at] != 0xFF:
-            raise ImageDecodeError(f"{name}: damaged JPEG")
-        marker = data[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-            continue
-        if marker == 0xD9:
-            break
-        (length,) = struct.unpack_from(">H", data, at + 2)
-        if marker in _JPEG_SIZES:
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            budget.check(width, height, 8, name)
-            sized = True
-        at += 2 + length
-        if marker == 0xDA:  # a scan: entropy-coded data until the next marker
-            found = _JPEG_NEXT_MARKER.search(data, at)
-            if found is None:
-                raise ImageDecodeError(f"{name}: truncated JPEG")
-            at = found.start()
-    if not sized:
-        raise ImageDecodeError(f"{name}: JPEG without a picture")
+    file = jpeg_file.read(data, name, budget)
+    return orientation.upright(eight_bits(jpeg_data.decode(file, name)), orientation.in_exif(file.exif))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import ImageDecodeError
+from edge_sdk.opencv import cv2
 
 
 def decode(data: bytes, flags: int, name: str) -> NDArray[np.generic]:
@@ -15,10 +15,15 @@ def decode(data: bytes, flags: int, name: str) -> NDArray[np.generic]:
     Raises:
         ImageDecodeError: It can make nothing of it.
     """
-    try:
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as exc:
-        raise ImageDecodeError(f"{name}: {exc.err}") from exc
+    decoded = decoded_or_none(data, flags)
     if decoded is None:
         raise ImageDecodeError(f"{name}: truncated or damaged")
     return decoded
+
+
+def decoded_or_none(data: bytes, flags: int) -> NDArray[np.generic] | None:
+    """What ``cv2.imdecode`` makes of a file, None where it raises too."""
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        return None

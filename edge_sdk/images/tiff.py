@@ -5,13 +5,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import ImageDecodeError
 from edge_sdk.images import opencv
 from edge_sdk.images.budget import Budget
+from edge_sdk.opencv import cv2
 
 _TIFF_FORMATS = {1: "B", 3: "H", 4: "I"}
 

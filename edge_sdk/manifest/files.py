@@ -12,8 +12,10 @@ DIGEST_PATH = "manifest.sha256"
 MAX_FILE_BYTES = 512 * 2**20
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# A whitelist: no "..", no leading "/", no "\" or ":" (Windows drives), no trailing dot (Windows drops it).
-_SEGMENT = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?"
+# A whitelist: no "..", no leading "/", no "\" or ":" (Windows drives), no trailing dot (Windows drops it), no letter
+# that has two spellings (NFC, NFD), and no name that is a device on Windows, with whatever suffix.
+_DEVICE = r"(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:[./]|\Z)"
+_SEGMENT = rf"(?!{_DEVICE})[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?"
 _PATH = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
 
 

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import cv2
 import msgspec
 
 from edge_sdk.errors import InputError
+from edge_sdk.opencv import cv2
 from edge_sdk.preprocess.step import Image, as_image
 
 

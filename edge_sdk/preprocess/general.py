@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import cv2
 import msgspec
 import numpy as np
 
 from edge_sdk.images.arrays import opaque
+from edge_sdk.opencv import cv2
 from edge_sdk.preprocess.step import Image, Level, Positive, Step, as_image, resized
 
 _INTERPOLATION = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk.opencv import cv2
 from edge_sdk.preprocess.step import Image, Level, Positive, Step, as_image, block_means
 
 Reals = NDArray[np.float64]

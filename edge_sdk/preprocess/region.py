@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk.opencv import cv2
 from edge_sdk.preprocess.crop import Box
 from edge_sdk.preprocess.general import LimitSize, ToGray
 from edge_sdk.preprocess.ink import Binarize, EraseRules, FlattenPaper

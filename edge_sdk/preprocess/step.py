@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from edge_sdk.opencv import cv2
 
 Image = NDArray[np.uint8]
 Level = Annotated[int, msgspec.Meta(ge=0, le=255)]

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import cv2
-
 from edge_sdk.errors import EngineError, UsageError
+from edge_sdk.opencv import cv2
 from edge_sdk.preprocess import Image, LimitSize, ToGray
 from edge_sdk.preprocess.crop import Box
 

@@ -20,9 +20,9 @@ The last four hold for a whole frame as for the crop of a face: a face may be da
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
+from edge_sdk.opencv import cv2
 from edge_sdk.preprocess import Image, ToGray
 
 FLAGS = ("corrupt", "frozen", "too_small", "too_dark", "overexposed", "flat")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError
 from edge_sdk.manifest import SAMPLE, Graph
-from edge_sdk.runtime.engines import Tensors, load_engine
+from edge_sdk.runtime.engines import OwnedEngine, Tensors, load_engine
 from edge_sdk.runtime.selection import Choice
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
@@ -27,7 +27,8 @@ class Model:
     Tensors are called ``graph.tensor``, as in the manifest; inputs are among them.
 
     Raises:
-        EngineError: The engine refuses a graph; ``MissingEngineError`` if it is not installed.
+        EngineError: The engine refuses a graph; ``MissingEngineError`` if it is not installed, ``BrokenEngineError`` if
+            it cannot be loaded.
         BundleError: A file is damaged.
     """
 
@@ -43,7 +44,7 @@ class Model:
             path: GaussianMixture.decode(bundle.read(files[path])) for path in sorted(manifest.score.density_outputs)
         }
         with contextlib.ExitStack() as opened:
-            self._engines = {}
+            self._engines: dict[str, OwnedEngine] = {}
             for name, data in bundle.read_graphs(choice.variant.id).items():
                 self._engines[name] = load_engine(choice.engine, data, choice.variant.format, threads=threads)
                 opened.callback(self._engines[name].close)
@@ -52,6 +53,11 @@ class Model:
     def close(self) -> None:
         """Free the engines; whatever needs them raises ``EngineError`` afterwards."""
         self._opened.close()
+
+    def check_process(self) -> None:
+        """Raise ``EngineError`` in a fork of the process that opened the model."""
+        for engine in self._engines.values():
+            engine.check_process()
 
     def run(self, samples: NDArray[np.float32]) -> Tensors:
         """Run the graphs that look at one sample at a time.

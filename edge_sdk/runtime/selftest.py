@@ -10,6 +10,7 @@ from typing import Literal
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EdgeSdkError, EngineError, MissingEngineError
 from edge_sdk.runtime.detector import SpoofDetector
+from edge_sdk.runtime.engines import check_threads
 from edge_sdk.runtime.selection import ALL, AUTO, candidates, choose
 from edge_sdk.runtime.verifier import Verifier
 
@@ -31,12 +32,14 @@ def selftest(bundle: str | os.PathLike[str] | Bundle, *, engine: str = AUTO, thr
     """Replay the golden trial with every variant that has an expected score.
 
     Each runs on the engine named, with ``"auto"`` on the one that would be chosen for it, with ``"all"`` on every one
-    that is usable here. A variant that none of them runs is skipped; any other error fails it. See :func:`passed`.
+    that is usable here. A variant that none of them runs is skipped; any other error fails it, also an engine that is
+    installed and cannot be loaded. See :func:`passed`.
 
     Raises:
         BundleError: The bundle cannot be opened, or a golden input is damaged.
-        UsageError: No such engine.
+        UsageError: No such engine, or no sensible number of threads.
     """
+    threads = check_threads(threads)
     opened = Bundle.open(bundle)
     golden = opened.manifest.golden
     pictures = [opened.read(entry) for entry in golden.inputs]

@@ -6,7 +6,7 @@ import math
 import os
 from numbers import Real
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Generic
+from typing import TYPE_CHECKING, ClassVar, Generic, NoReturn
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from edge_sdk import modalities
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, OperatingPointError, UsageError
 from edge_sdk.manifest import Task
+from edge_sdk.runtime.engines import check_threads
 from edge_sdk.runtime.model import Model
 from edge_sdk.runtime.operating_point import CUSTOM, ActiveThreshold, Point, choose_point
 from edge_sdk.runtime.selection import choose
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class Session(Generic[Point]):
-    """Base of what an application opens.
+    """Base of what an application opens, for the process that opens it.
+
+    Threads may share one. A process forked from this one may not: there everything raises ``EngineError``, and
+    :meth:`close` lets go.
 
     Attributes:
         bundle: The opened bundle.
@@ -48,6 +52,7 @@ class Session(Generic[Point]):
         threads: int,
         threshold: float | None,
     ) -> None:
+        threads = check_threads(threads)
         self.bundle = Bundle.open(bundle)
         if self.bundle.manifest.task != self.task:
             raise BundleError(f"{self.bundle.id} is for task {self.bundle.manifest.task}, not {self.task}")
@@ -77,6 +82,9 @@ class Session(Generic[Point]):
     def close(self) -> None:
         """Free the engine; whatever needs it raises ``EngineError`` afterwards."""
         self._model.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} cannot be pickled or copied: open the bundle in each process")
 
     @property
     def operating_point(self) -> Point:

@@ -1,4 +1,4 @@
-"""Where frames come from: video files, cameras, and pictures in a folder, each with its time in seconds.
+"""Where frames come from: video files and cameras, each with its time in seconds.
 
 What they give is what :meth:`~edge_sdk.runtime.detector.SpoofDetector.stream` takes. A frame that is None could not be
 decoded, or the camera gave none. No stamp is corrected: what a backward or sudden step means is the decision's to say.
@@ -12,11 +12,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from edge_sdk import images
+from edge_sdk import files, images
 from edge_sdk.errors import CameraError, ImageDecodeError, ImageNotFoundError, VideoDecodeError
+from edge_sdk.opencv import cv2
 
 Stamped = tuple[float, images.Image | None]
 
@@ -53,13 +53,12 @@ def video(path: str | os.PathLike[str]) -> Iterator[Stamped]:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            head = file.read(16)
+        head = head_of(path)
     except FileNotFoundError as exc:
         raise ImageNotFoundError(f"{path}: no such file") from exc
     except OSError as exc:
-        raise VideoDecodeError(f"{path}: {exc}") from exc
-    if not _is_video(head):
+        raise VideoDecodeError(f"{path}: {exc.strerror}{_camera_instead(path)}") from exc
+    if not is_video(head):
         raise VideoDecodeError(
             f"{path}: neither a PNG, JPEG, BMP or TIFF picture nor an AVI, MP4, MOV, MKV or WebM video; convert it"
         )
@@ -89,40 +88,36 @@ def camera(number: int) -> Iterator[Stamped]:
     return _live(capture, number)
 
 
-def folder(path: str | os.PathLike[str], fps: float) -> Iterator[tuple[float, Path]]:
-    """Return the pictures directly in a folder as frames of a video, in the order of the numbers in their names.
-
-    Raises:
-        ImageDecodeError: There are none.
-    """
-    return ((number / fps, picture) for number, picture in enumerate(pictures(path)))
-
-
-def pictures(path: str | os.PathLike[str]) -> list[Path]:
-    """Return the pictures directly in a folder, 2 before 10.
-
-    Raises:
-        ImageDecodeError: There are none.
-    """
-    found = images.in_folder(Path(path))
-    if not found:
-        raise ImageDecodeError(
-            f"{path}: no PNG, JPEG, BMP or TIFF picture here; name each folder below it and each video"
-        )
-    return found
-
-
 def is_picture(path: str | os.PathLike[str]) -> bool:
-    """Whether a file begins as a picture does; ImageNotFoundError if there is none."""
+    """Whether a file begins as a picture does.
+
+    Raises:
+        ImageNotFoundError: There is no such file.
+        ImageDecodeError: It cannot be read, or is no file.
+    """
     try:
-        with Path(path).open("rb") as file:
-            return images.begins_one(file.read(8))
+        return images.begins_one(head_of(path))
     except FileNotFoundError as exc:
         raise ImageNotFoundError(f"{path}: no such file or folder") from exc
+    except OSError as exc:
+        raise ImageDecodeError(f"{path}: {exc.strerror}{_camera_instead(path)}") from exc
 
 
-def _is_video(head: bytes) -> bool:
-    """By the container: FFmpeg by itself would show a text file as a film of letters."""
+def head_of(path: str | os.PathLike[str]) -> bytes:
+    """The first bytes of an ordinary file; OSError where it is none."""
+    with files.open_regular(path) as file:
+        return file.read(images.HEAD_BYTES)
+
+
+def _camera_instead(path: str | os.PathLike[str]) -> str:
+    return "; of a camera give the number: --camera 0" if os.fspath(path).startswith("/dev/video") else ""
+
+
+def is_video(head: bytes) -> bool:
+    """Whether a file that begins so is a film, by its container.
+
+    FFmpeg by itself would show a text file as a film of letters.
+    """
     if head[4:8] == b"ftyp":
         return head[8:12] not in _STILLS
     avi = head.startswith(b"RIFF") and head[8:12] == b"AVI "

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import numpy as np
@@ -33,15 +32,17 @@ MAX_BYTES = 16 * 2**20
 
 _CHECKSUM = 16
 
+Name = Annotated[str, msgspec.Meta(max_length=1000)]
+
 
 class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"):
     """Base of the kinds: what all are bound to, and how they are stored."""
 
-    embedding_space_id: str
-    variant_id: str
-    variant_sha256: str
-    bundle_name: str
-    count: int  #: references that it was made of
+    embedding_space_id: Name
+    variant_id: Name
+    variant_sha256: Name
+    bundle_name: Name
+    count: Annotated[int, msgspec.Meta(ge=1, le=MAX_BYTES)]  #: references that it was made of
 
     @property
     def kind(self) -> str:
@@ -64,8 +65,11 @@ class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return MAGIC + hashlib.sha256(payload).digest()[:_CHECKSUM] + payload
 
     @staticmethod
-    def from_bytes(data: bytes) -> Template:
+    def from_bytes(data: bytes | bytearray | memoryview) -> Template:
         """Decode, whatever the kind; anything but a whole template of this version is a ``TemplateError``."""
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TemplateError(f"a template is decoded from bytes, not {type(data).__name__}")
+        data = bytes(data)
         start = len(MAGIC) + _CHECKSUM
         if not data.startswith(MAGIC):
             newer = data.startswith(_FAMILY)
@@ -74,34 +78,44 @@ class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             raise TemplateError("template is truncated or damaged")
         try:
             found: Template = msgspec.msgpack.decode(data[start:], type=Kinds)
-        except msgspec.MsgspecError as exc:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
             raise TemplateError(f"template is damaged: {exc}") from exc
+        if found.to_bytes() != data:  # a field twice, or a number in more bytes than it needs
+            raise TemplateError("template is damaged: it is not as edge-sdk writes it")
         return found
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to a file, whole or not at all; ``OSError`` if the disk refuses."""
-        files.write_bytes(path, self.to_bytes())
+        """Write to a file, whole or not at all; a new one only its owner may read, an old one keeps who may.
+
+        Raises:
+            TemplateError: It takes more than :data:`MAX_BYTES`, which nothing would load.
+            OSError: The disk refuses; see :func:`edge_sdk.files.atomic_write`.
+        """
+        data = self.to_bytes()
+        if len(data) > MAX_BYTES:
+            raise TemplateError(f"a template takes up to {MAX_BYTES} bytes, not {len(data)}: enroll fewer references")
+        files.write_bytes(path, data, private=True)
 
     @staticmethod
     def is_at(path: str | os.PathLike[str]) -> bool:
         """Return whether the file claims to be a template, sound or not; False if it cannot be read."""
         try:
-            with Path(path).open("rb") as file:
+            with files.open_regular(path) as file:
                 return file.read(len(_FAMILY)) == _FAMILY
-        except (OSError, ValueError):
+        except OSError:
             return False
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Template:
         """Read from a file, whatever the kind; ``TemplateError`` if it cannot be read or holds no template."""
         try:
-            with Path(path).open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
-        except (OSError, ValueError) as exc:
+            data = files.read_bytes(path, MAX_BYTES)
+        except OSError as exc:
             raise TemplateError(f"cannot read template {os.fspath(path)}: {exc}") from exc
-        if len(data) > MAX_BYTES:
-            raise TemplateError(f"{os.fspath(path)}: more than {MAX_BYTES} bytes")
-        return Template.from_bytes(data)
+        try:
+            return Template.from_bytes(data)
+        except TemplateError as exc:
+            raise TemplateError(f"{os.fspath(path)}: {exc}") from exc
 
 
 class EmbeddingTemplate(Template, frozen=True, kw_only=True, tag="embeddings"):

@@ -18,7 +18,7 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, UsageError
 from edge_sdk.manifest import UnsupportedPoint
 from edge_sdk.runtime import device
-from edge_sdk.runtime.engines import version
+from edge_sdk.runtime.engines import check_threads, version
 from edge_sdk.runtime.model import Model
 from edge_sdk.runtime.selection import Choice, candidates
 from edge_sdk.runtime.selftest import replay
@@ -96,14 +96,15 @@ def tune(
         UsageError: No thread, or no time.
         EngineError: Every candidate is excluded; the message says why.
     """
-    if not threads or min(threads) < 1 or not seconds > 0:
+    counts = sorted({check_threads(count) for count in threads})
+    if not counts or not 0 < seconds < math.inf:
         raise UsageError("tuning takes at least one thread, and some time")
     opened = Bundle.open(bundle)
     inputs, pictures = _golden(opened)
     runners: list[_Runner] = []
     excluded: list[TimedRun] = []
     try:
-        for choice, count in itertools.product(candidates(opened), sorted(set(threads))):
+        for choice, count in itertools.product(candidates(opened), counts):
             size = opened.manifest.variant_size(choice.variant.id)
             run = TimedRun(choice.engine, choice.variant.id, count, size)
             if reason := _objection(opened, choice, count, pictures):

@@ -1,20 +1,25 @@
 """What ``edge-sdk tune`` found on this device, kept for ``engine="auto"``.
 
 One JSON file: ``$EDGE_SDK_TUNING``, else ``tuning.json`` in :func:`edge_sdk.files.config_folder`. It can only make
-things faster, so a file that cannot be read or makes no sense is ignored with a warning in the log.
+things faster, so a reader ignores, with a warning in the log, a file that cannot be read or makes no sense. A writer
+refuses it: it may be a newer edge-sdk's, or another program's.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from edge_sdk import files
+from edge_sdk.errors import StorageError
 from edge_sdk.runtime import device
+
+VARIABLE = "EDGE_SDK_TUNING"
+MAX_BYTES = 4 * 2**20  # some ten thousand rows
 
 _LOG = logging.getLogger(__name__)
 _VERSION = 1
@@ -24,12 +29,16 @@ class Tuned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """One engine and variant as measured: ``median_ms`` for one pass of the engine, on this bundle and processor."""
 
     bundle_id: str
-    threads: int
+    threads: Annotated[int, msgspec.Meta(ge=1)]
     engine: str
     engine_version: str
     variant: str
     processor: str
-    median_ms: float
+    median_ms: Annotated[float, msgspec.Meta(gt=0)]
+
+
+class _Version(msgspec.Struct, frozen=True):
+    version: int
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -38,15 +47,18 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 def path() -> Path:
-    """Where the file is, or would be; ``FileNotFoundError`` where the user has no home folder."""
-    if named := os.environ.get("EDGE_SDK_TUNING"):
-        return Path(named)
-    return files.config_folder() / "tuning.json"
+    """Where the file is, or would be; ``StorageError`` where the user has no home folder."""
+    return files.named(VARIABLE) or files.config_folder() / "tuning.json"
 
 
 def recall(bundle_id: str, threads: int) -> tuple[Tuned, ...]:
     """Return what was measured for a bundle with so many threads on this processor, the fastest first."""
-    mine = [row for row in _load() if (row.bundle_id, row.threads) == (bundle_id, threads)]
+    try:
+        found = _load(path())
+    except StorageError as exc:
+        _LOG.warning("ignoring what was tuned: %s", exc)
+        return ()
+    mine = [row for row in found if (row.bundle_id, row.threads) == (bundle_id, threads)]
     if not mine:
         return ()
     here = device.processor()
@@ -54,27 +66,40 @@ def recall(bundle_id: str, threads: int) -> tuple[Tuned, ...]:
 
 
 def store(rows: Sequence[Tuned]) -> Path:
-    """Replace what is stored for the bundles and threads of ``rows``, atomically; ``OSError`` if it cannot be written.
+    """Replace what is stored for the bundles and threads of ``rows``; what others store at the same time is kept.
 
-    Of two processes that store at once, the later wins.
+    Raises:
+        StorageError: There is a file that this version cannot read, which stays as it is, or another process holds
+            its lock for long.
+        OSError: The file cannot be written.
     """
     replaced = {(row.bundle_id, row.threads) for row in rows}
-    kept = [row for row in _load() if (row.bundle_id, row.threads) not in replaced]
-    data = msgspec.json.format(msgspec.json.encode(_File(version=_VERSION, tuned=(*kept, *rows))), indent=1)
     target = path()
-    files.write_bytes(target, data + b"\n")
+    _load(target)  # so that no lock is made beside a device
+    with files.locked(target):
+        kept = [row for row in _load(target) if (row.bundle_id, row.threads) not in replaced]
+        data = msgspec.json.format(msgspec.json.encode(_File(version=_VERSION, tuned=(*kept, *rows))), indent=1)
+        files.write_bytes(target, data + b"\n")
     return target
 
 
-def _load() -> tuple[Tuned, ...]:
+def _load(target: Path) -> tuple[Tuned, ...]:
+    """What is in the file; nothing if there is none."""
     try:
-        found = msgspec.json.decode(path().read_bytes(), type=_File)
+        return _decode(files.read_bytes(target, MAX_BYTES))
     except FileNotFoundError:
         return ()
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as exc:
-        _LOG.warning("ignoring the tuning file: %s", exc)
-        return ()
-    if found.version != _VERSION:
-        _LOG.warning("ignoring %s: it has version %d, not %d", path(), found.version, _VERSION)
-        return ()
-    return found.tuned
+    except OSError as exc:
+        raise StorageError(f"the tuning file cannot be read: {exc}; set {VARIABLE} to a file") from exc
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        raise StorageError(
+            f"{target} is damaged, or no tuning file of this version of edge-sdk ({exc}): install a newer edge-sdk, "
+            f"remove the file, or set {VARIABLE} to another"
+        ) from exc
+
+
+def _decode(data: bytes) -> tuple[Tuned, ...]:
+    version = msgspec.json.decode(data, type=_Version).version
+    if version != _VERSION:
+        raise msgspec.ValidationError(f"it has version {version}, not {_VERSION}")
+    return msgspec.json.decode(data, type=_File).tuned

@@ -46,15 +46,17 @@ class Verifier(Session[VerifyPoint]):
             (``"int8.onnx"``); None prefers int8.
         operating_point: Name of an operating point of the variant; None takes the one of least FMR that accepts at
             least half of the genuine pairs it was measured on, or ``eer``.
-        threads: Threads of the engine.
+        threads: Threads of the engine, from 1 to :data:`edge_sdk.runtime.engines.MAX_THREADS`.
         threshold: A threshold of your own in place of an operating point: finite. No error rate was measured at it;
             results call it ``"custom"``.
 
     Raises:
         BundleError: The bundle cannot be used, or is not one for verification.
         OperatingPointError: The variant has no such operating point, or its data could not support it.
-        EngineError: The engine refuses the variant; ``MissingEngineError`` if none is installed.
-        UsageError: Both an operating point and a threshold, or a threshold that is not finite.
+        EngineError: The engine refuses the variant; ``MissingEngineError`` if none is installed, ``BrokenEngineError``
+            if it is, but cannot be loaded.
+        UsageError: Both an operating point and a threshold, a threshold that is not finite, or no sensible number of
+            threads.
     """
 
     task: ClassVar[Task] = "verify"
@@ -99,6 +101,7 @@ class Verifier(Session[VerifyPoint]):
             TemplateError: The template is of another kind, embedding space or variant.
             EngineError: The engine failed, or gave numbers that are no embedding.
         """
+        self._model.check_process()
         deciding = self._deciding()
         start = time.perf_counter()
         template, sources = None, []
@@ -168,6 +171,7 @@ class Verifier(Session[VerifyPoint]):
         Raises:
             InputError: The picture cannot be decoded.
         """
+        self._model.check_process()
         return self._prepare(self._modality.decode(picture))
 
     def embed(self, pictures: images.Source | Prepared | Sequence[images.Source | Prepared]) -> NDArray[np.float32]:

@@ -37,7 +37,7 @@ data class Result(val accepted: Boolean, val score: Double, val threshold: Doubl
 
 /** [point]: an operating point of the variant (`edge-sdk inspect` lists them); [read] gives a file of the bundle. */
 class SignatureVerifier(point: String, private val read: (String) -> ByteArray) : AutoCloseable {
-    private val manifest = JSONObject(String(read("manifest.json"), Charsets.UTF_8))
+    private val manifest = JSONObject(String(manifest(), Charsets.UTF_8))
     private val variant: JSONObject
     private val operations: String
     private val metric: String
@@ -90,13 +90,23 @@ class SignatureVerifier(point: String, private val read: (String) -> ByteArray) 
         return normalised(restored(embedding, output))
     }
 
+    /** The bytes of the manifest, checked. */
+    private fun manifest(): ByteArray {
+        val data = read("manifest.json")
+        val digest = String(read("manifest.sha256"), Charsets.UTF_8)
+        check(digest == "${sha256(data)}  manifest.json\n") { "manifest.json is damaged" }
+        return data
+    }
+
     /** The bytes of a file entry, checked. */
     private fun checked(file: JSONObject): ByteArray {
         val data = read(file.getString("path"))
-        val digest = MessageDigest.getInstance("SHA-256").digest(data).joinToString("") { "%02x".format(it) }
-        check(digest == file.getString("sha256")) { "${file.getString("path")} is damaged" }
+        check(sha256(data) == file.getString("sha256")) { "${file.getString("path")} is damaged" }
         return data
     }
+
+    private fun sha256(data: ByteArray) =
+        MessageDigest.getInstance("SHA-256").digest(data).joinToString("") { "%02x".format(it) }
 
     private fun similarity(first: DoubleArray, second: DoubleArray): Double {
         val cosine = first.indices.sumOf { first[it] * second[it] }.coerceIn(-1.0, 1.0)

@@ -1,4 +1,4 @@
-// A bundle's folder: the manifest, and files whose bytes are checked against it before anybody uses them.
+// A bundle's folder: the manifest, checked against its digest, and files, checked against the manifest, before use.
 //
 //     edge-sdk slice deepsign --format tflite --precision int8 --out signature-model
 
@@ -30,6 +30,9 @@ class Bundle {
   public:
     explicit Bundle(std::filesystem::path folder) : folder_(std::move(folder)) {
         const Bytes data = load(folder_ / "manifest.json");
+        const Bytes digest = load(folder_ / "manifest.sha256");
+        if (std::string(digest.begin(), digest.end()) != sha256(data) + "  manifest.json\n")
+            throw std::runtime_error("manifest.json is damaged: its SHA-256 is not that in manifest.sha256");
         manifest_ = Json::parse(data.begin(), data.end());
         if (manifest_.at("schema_version") != 1)
             throw std::runtime_error(

@@ -76,6 +76,8 @@ final class SignatureVerifier {
     /// `point` names an operating point of the variant; `edge-sdk inspect` lists them.
     init(folder: URL, point: String) throws {
         let data = try Data(contentsOf: folder.appendingPathComponent("manifest.json"))
+        let digest = try Data(contentsOf: folder.appendingPathComponent("manifest.sha256"))
+        try require(digest == Data("\(sha256(data))  manifest.json\n".utf8), "manifest.json is damaged")
         let manifest = try JSONDecoder().decode(Manifest.self, from: data)
         try require(manifest.schema_version == 1, "a manifest of another version: update the app")
         try require(manifest.score.kind == "embedding_distance", "the bundle does not compare embeddings")
@@ -147,8 +149,7 @@ final class SignatureVerifier {
     /// The bytes of a file entry, checked.
     private static func read(_ file: Manifest.File, in folder: URL) throws -> Data {
         let data = try Data(contentsOf: folder.appendingPathComponent(file.path))
-        let digest = SHA256.hash(data: data).map { String(format: "%02x", $0) }.joined()
-        try require(digest == file.sha256, "\(file.path) is damaged")
+        try require(sha256(data) == file.sha256, "\(file.path) is damaged")
         return data
     }
 
@@ -159,6 +160,11 @@ final class SignatureVerifier {
         else { throw VerifyError(description: "the bundle has no pre-processing") }
         return try JSONSerialization.data(withJSONObject: operations)
     }
+}
+
+/// As 64 lower-case hex digits.
+private func sha256(_ data: Data) -> String {
+    SHA256.hash(data: data).map { String(format: "%02x", $0) }.joined()
 }
 
 private func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {

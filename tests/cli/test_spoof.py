@@ -105,6 +105,7 @@ def test_each_trouble_of_a_video_has_its_status(lenient: str, tmp_path: Path, ca
         "first": {"decision": "live", "seconds": 0.25, "frames": 3},
         "counts": {"live": 4, "spoof": 0, "uncertain": 9, "no_face": 1},
         "errors": 0,
+        "skipped": 0,
         "latency_ms": {"median": sorted(scored)[4], "max": max(scored)},
     }
 
@@ -221,6 +222,41 @@ def test_what_cannot_be_read_is_3_and_the_rest_is_judged(lenient: str, tmp_path:
     assert summaries[1]["latency_ms"] is None
     assert spoof(lenient, tmp_path / "words.avi") == 3
     assert "VideoDecodeError" in capsys.readouterr().err
+
+
+def test_nothing_in_a_folder_is_passed_over_silently(lenient: str, tmp_path: Path, capsys: Capture) -> None:
+    folder = save(tmp_path / "pictures", **{"2": live(0)[0]})
+    (folder / "2.png").rename(folder / "2.jfif")
+    (folder / "3.txt").write_text("notes")
+    assert spoof(lenient, folder, "--json") == 0, "notes show no face"
+    said, summary = lines(capsys)
+    assert [Path(line["source"]).name for line in said] == ["2.jfif", "3.txt"]
+    assert (said[0]["decision"], said[1]["skipped"]) == ("live", "neither a picture nor a video")
+    assert (summary["decision"], summary["frames"], summary["errors"], summary["skipped"]) == ("live", 1, 0, 1)
+    assert spoof(lenient, folder) == 0
+    assert capsys.readouterr().err == f"edge-sdk: skipped {folder / '3.txt'}: neither a picture nor a video\n"
+
+    (folder / "1.webp").write_bytes(cv2.imencode(".webp", live(1)[0])[1].tobytes())
+    (folder / "4.jpg").symlink_to("gone.jpg")
+    (folder / "5").mkdir()
+    film(folder / "6.avi", live(0))
+    assert spoof(lenient, folder, "--json") == 3
+    said, summary = lines(capsys)
+    assert [Path(line["source"]).name for line in said] == ["1.webp", "2.jfif", "3.txt", "4.jpg", "5", "6.avi"]
+    errors = {Path(line["source"]).name: line["error"]["type"] for line in said if "error" in line}
+    assert errors == dict.fromkeys(("1.webp", "4.jpg", "5", "6.avi"), "ImageDecodeError")
+    assert (summary["decision"], summary["frames"], summary["errors"]) == ("uncertain", 1, 4)
+
+
+def test_a_folder_as_a_video_says_what_it_leaves_out(lenient: str, tmp_path: Path, capsys: Capture) -> None:
+    save(tmp_path, **{f"f{number}": picture for number, picture in enumerate(live(*range(8)))})
+    (tmp_path / "list.txt").write_text("f0 f1")
+    assert spoof(lenient, tmp_path, "--fps", 4, "--json") == 0
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert said[0] == {"source": str(tmp_path / "list.txt"), "skipped": "neither a picture nor a video"}
+    film(tmp_path / "all.avi", live(0))
+    assert spoof(lenient, tmp_path, "--fps", 4, "--json") == 3
+    assert "a video" in json.loads(capsys.readouterr().out.splitlines()[0])["error"]["message"]
 
 
 def test_a_folder_as_a_video(lenient: str, tmp_path: Path, capsys: Capture) -> None:

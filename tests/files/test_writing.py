@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import stat
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge_sdk import files
+from edge_sdk.files import writing
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions and links as POSIX has them")
 
@@ -176,40 +178,288 @@ def test_two_processes_may_write_the_same_file(tmp_path: Path) -> None:
     assert names(tmp_path) == ["file"]
 
 
-FOLDERS = [
-    (files.cache_folder, "EDGE_SDK_CACHE", "XDG_CACHE_HOME", ".cache"),
-    (files.config_folder, "EDGE_SDK_CONFIG", "XDG_CONFIG_HOME", ".config"),
-]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere platformdirs knows where")
-@pytest.mark.parametrize(("folder", "own", "xdg", "default"), FOLDERS)
-def test_folders_follow_the_environment(tmp_path: Path, monkeypatch, folder, own: str, xdg: str, default: str) -> None:
-    monkeypatch.delenv(own, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv(xdg, str(tmp_path / "xdg"))
-    assert folder() == tmp_path / "xdg" / "edge-sdk"
-    monkeypatch.delenv(xdg)
-    assert folder() == tmp_path / "home" / default / "edge-sdk"
-    monkeypatch.setenv(own, "")
-    assert folder() == tmp_path / "home" / default / "edge-sdk"
-    monkeypatch.setenv(own, "~/own")
-    assert folder() == tmp_path / "home" / "own"
-    monkeypatch.setenv(own, str(tmp_path / "own"))
-    assert folder() == tmp_path / "own"
-    assert names(tmp_path) == []
-
-
-@pytest.mark.parametrize(("folder", "own", "xdg", "default"), FOLDERS)
-def test_without_a_home_the_variable_is_asked_for(monkeypatch, folder, own: str, xdg: str, default: str) -> None:
-    monkeypatch.delenv(own, raising=False)
-    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: "~/.cache/edge-sdk")
-    monkeypatch.setattr("platformdirs.user_config_dir", lambda *_, **__: "~/.config/edge-sdk")
-    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
-    with pytest.raises(FileNotFoundError, match=own):
-        folder()
-
-
 def test_tests_write_nothing_into_the_users_home() -> None:
     assert not files.cache_folder().is_relative_to(Path.home())
     assert not files.config_folder().is_relative_to(Path.home())
+
+
+# --- what lasts, and what is left behind ---
+
+
+@posix
+@every_writer
+def test_the_file_is_on_the_disk_before_it_is_renamed_and_the_folder_after(tmp_path: Path, monkeypatch, write) -> None:
+    done: list[str] = []
+    sync, replace = os.fsync, Path.replace
+
+    def noted(descriptor: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(Path, "replace", lambda *paths: (done.append("rename"), replace(*paths)))
+    write(tmp_path / "file", b"new")
+    assert done == ["file", "rename", "folder"]
+    done.clear()
+    write(tmp_path / "a" / "b" / "file", b"new")
+    assert done == ["folder", "folder", "file", "rename", "folder"]
+
+
+@posix
+def test_nobody_may_ever_read_more_than_before(tmp_path: Path, monkeypatch) -> None:
+    """The modes that the temporary file has, from its making to its renaming."""
+    found: list[int] = []
+    make = os.open
+
+    def noted(path, flags, mode=0o777, **rest) -> int:
+        descriptor = make(path, flags, mode, **rest)
+        if flags & os.O_EXCL:
+            found.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        return descriptor
+
+    monkeypatch.setattr(os, "open", noted)
+    (tmp_path / "old").write_bytes(b"old")
+    for before in (0o600, 0o640, 0o666):
+        (tmp_path / "old").chmod(before)
+        with files.atomic_path(tmp_path / "old") as temporary:
+            assert mode(temporary) == before
+            assert temporary.name.startswith(".old.new-")
+    files.write_bytes(tmp_path / "private", b"new", private=True)
+    assert found == [0o600] * 4
+    assert mode(tmp_path / "private") == 0o600
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give files away")
+@every_writer
+def test_the_owner_and_the_group_stay(tmp_path: Path, write) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    os.chown(path, 12345, 23456)
+    path.chmod(0o640)
+    write(path, b"new")
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (12345, 23456, 0o640)
+
+
+@posix
+def test_a_group_that_cannot_be_kept_is_not_replaced_by_another_that_may_read(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(0o664)
+    was = path.stat()
+    others = os.stat_result((*was[:4], was.st_uid + 1, was.st_gid + 1, *was[6:]))
+    real = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda self, **rest: others if self == path else real(self, **rest))
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    files.write_bytes(path, b"new")
+    monkeypatch.undo()
+    assert (path.read_bytes(), mode(path)) == (b"new", 0o604)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="extended attributes")
+def test_noted_attributes_stay(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    try:
+        os.setxattr(path, "user.person", b"7")
+    except OSError:
+        pytest.skip("this file system has none")
+    files.write_bytes(path, b"new")
+    assert os.getxattr(path, "user.person") == b"7"
+
+
+def _die_while_writing(path: Path) -> None:
+    with files.atomic_write(path) as file:
+        file.write(b"half")
+        file.flush()
+        os._exit(9)
+
+
+def _killed(path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_die_while_writing, args=(path,))
+    process.start()
+    process.join()
+    assert process.exitcode == 9
+
+
+@posix
+def test_what_a_killed_process_left_goes_with_the_next_write_into_the_folder(tmp_path: Path) -> None:
+    files.write_bytes(tmp_path / "file", b"old")
+    _killed(tmp_path / "file")
+    assert [name.startswith(".file.new-") for name in names(tmp_path)] == [True, False]
+    assert (tmp_path / "file").read_bytes() == b"old"
+    files.write_bytes(tmp_path / "other", b"new")
+    assert names(tmp_path) == ["file", "other"]
+
+
+@posix
+@pytest.mark.parametrize("open_", [files.atomic_write, files.atomic_path])
+def test_what_is_being_written_and_what_others_named_stay(tmp_path: Path, open_) -> None:
+    others = {".file.new-by-hand", "file.new-0123456789abcdef", ".new-0123456789abcde"}
+    for name in others:
+        (tmp_path / name).touch()
+    (tmp_path / ".folder.new-0123456789abcdef").mkdir()
+    os.mkfifo(tmp_path / ".pipe.new-0123456789abcdef")
+    (tmp_path / ".link.new-0123456789abcdef").symlink_to("file.new-0123456789abcdef")
+    before = set(names(tmp_path))
+    with open_(tmp_path / "file"):
+        files.write_bytes(tmp_path / "file", b"other")
+        (temporary,) = set(names(tmp_path)) - before - {"file"}
+        assert temporary.startswith(".file.new-")
+    assert set(names(tmp_path)) == before | {"file"}
+    assert (tmp_path / "file").read_bytes() == b""
+
+
+@posix
+def test_a_file_that_is_taken_for_abandoned_before_it_is_locked_is_made_anew(tmp_path: Path, monkeypatch) -> None:
+    real = writing.try_lock
+    taken: list[Path] = []
+
+    def late(descriptor: int) -> bool | None:
+        if not taken:
+            taken.extend(tmp_path.glob(".file.new-*"))
+            taken[0].unlink()
+        return real(descriptor)
+
+    monkeypatch.setattr(writing, "try_lock", late)
+    files.write_bytes(tmp_path / "file", b"new")
+    assert (names(tmp_path), (tmp_path / "file").read_bytes()) == (["file"], b"new")
+
+
+@posix
+def test_without_locks_nothing_is_taken_for_abandoned(tmp_path: Path, monkeypatch) -> None:
+    _killed(tmp_path / "file")
+    monkeypatch.setattr(writing, "try_lock", lambda _: None)
+    files.write_bytes(tmp_path / "file", b"new")
+    assert len(names(tmp_path)) == 2
+
+
+def test_a_large_folder_is_searched_once(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(writing, "_LARGE_FOLDER", 2)
+    for name in "abc":
+        (tmp_path / name).touch()
+    files.write_bytes(tmp_path / "a", b"new")
+    searched: list[object] = []
+    monkeypatch.setattr(os, "scandir", searched.append)
+    files.write_bytes(tmp_path / "a", b"newer")
+    assert (searched, (tmp_path / "a").read_bytes()) == ([], b"newer")
+
+
+# --- what cannot be replaced ---
+
+
+@posix
+@every_writer
+def test_of_hard_links_the_named_one_is_replaced(tmp_path: Path, write) -> None:
+    (tmp_path / "backup").write_bytes(b"old")
+    os.link(tmp_path / "backup", tmp_path / "file")
+    write(tmp_path / "file", b"new")
+    assert ((tmp_path / "file").read_bytes(), (tmp_path / "backup").read_bytes()) == (b"new", b"old")
+
+
+@posix
+@every_writer
+def test_a_file_that_may_not_be_written_to_is_not_replaced(tmp_path: Path, monkeypatch, write) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    monkeypatch.setattr(os, "access", lambda path, _: False)  # as root may write to anything
+    with pytest.raises(PermissionError, match="may not be written to"):
+        write(tmp_path / "file", b"new")
+    assert (names(tmp_path), (tmp_path / "file").read_bytes()) == (["file"], b"old")
+
+
+@posix
+@every_writer
+def test_a_link_that_leads_to_itself(tmp_path: Path, write) -> None:
+    (tmp_path / "link").symlink_to("link")
+    with pytest.raises(OSError, match="itself"):
+        write(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+
+
+@every_writer
+@pytest.mark.parametrize("name", ["n" * 256, "n" * 10_000, "null\0byte"])
+def test_a_name_that_no_file_can_have(tmp_path: Path, write, name: str) -> None:
+    with pytest.raises(OSError):  # noqa: PT011 - the system's words
+        write(tmp_path / name, b"new")
+    assert names(tmp_path) == []
+
+
+@posix
+@every_writer
+@pytest.mark.parametrize("letter", ["\u00e9", "\u20ac", "\U0001f58a"])
+def test_a_long_name_of_letters_of_several_bytes(tmp_path: Path, write, letter: str) -> None:
+    name = "a" + letter * (254 // len(letter.encode()))
+    write(tmp_path / name, b"new")
+    write(tmp_path / name, b"newer")
+    assert (names(tmp_path), (tmp_path / name).read_bytes()) == ([name], b"newer")
+
+
+@every_writer
+def test_a_full_disk_is_named_with_the_file(tmp_path: Path, monkeypatch, write) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write(tmp_path / "file", b"new")
+    assert caught.value.filename == str((tmp_path / "file").resolve())
+
+
+def test_a_folder_in_which_nothing_can_be_made_is_named_by_the_file(tmp_path: Path, monkeypatch) -> None:
+    def refuse(path, flags, mode=0o777, **_) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(os, "open", refuse)
+    for write in (*WRITERS, lambda path, _: files.check_writable(path)):
+        with pytest.raises(PermissionError, match="beside its name") as caught:
+            write(tmp_path / "file", b"new")
+        assert caught.value.filename == str((tmp_path / "file").resolve())
+
+
+@every_writer
+def test_a_file_that_is_a_mount_says_what_to_mount(tmp_path: Path, monkeypatch, write) -> None:
+    """As a container has a single file that was mounted into it."""
+
+    def busy(*_: object) -> None:
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    monkeypatch.setattr(Path, "replace", busy)
+    with pytest.raises(OSError, match="mount its folder instead"):
+        write(tmp_path / "file", b"new")
+    assert names(tmp_path) == []
+
+
+@every_writer
+def test_where_a_file_that_is_read_cannot_be_renamed_onto_it_is_tried_again(tmp_path, monkeypatch, write) -> None:
+    """As Windows has it."""
+    monkeypatch.setattr(writing, "_TRIES", 3)
+    real, tried = Path.replace, []
+
+    def busy(*paths: Path) -> None:
+        tried.append(paths)
+        if len(tried) < 3:
+            raise PermissionError(errno.EACCES, "used by another process")
+        real(*paths)
+
+    monkeypatch.setattr(Path, "replace", busy)
+    write(tmp_path / "file", b"new")
+    assert (len(tried), (tmp_path / "file").read_bytes()) == (3, b"new")
+
+
+@posix
+def test_a_pipe_that_nobody_reads_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="nobody reads"):
+        files.write_bytes(tmp_path / "pipe", b"new")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    files.write_bytes(tmp_path / "pipe", b"new")
+    assert os.read(reader, 9) == b"new"
+    os.close(reader)
+    for path in (tmp_path / "pipe", "/dev/null"):  # a library would be given a name to open
+        with pytest.raises(OSError, match="is no file"), files.atomic_path(path):
+            pass
+    assert names(tmp_path) == ["pipe"]

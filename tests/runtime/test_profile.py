@@ -8,6 +8,7 @@ import platform
 import sys
 import types
 import xml.etree.ElementTree as ET
+import zipfile
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, MissingEngineError, ScoreError, UsageError
 from edge_sdk.runtime import Verifier, device
+from edge_sdk.runtime import profile as profiling
 from edge_sdk.runtime.engines.placement import NodePlacement, placement
 from edge_sdk.runtime.profile import SINGLE_STREAM_CALLS, profile
 from edge_sdk.runtime.profile import _measure as run_process
@@ -169,6 +171,36 @@ def test_a_process_that_dies_is_a_failure_with_its_last_words(
         assert isinstance(outcome, FailedJob)
         assert expected in outcome.message
         assert "no room" in outcome.message
+
+
+def test_the_worker_finds_what_this_process_finds(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a zip application, whose file is on ``sys.path`` of the process that was started, and in no environment."""
+    application = tmp_path / "application.pyz"
+    said = msgspec.json.encode(FailedJob(error="EngineError", message="found in the zip")).decode()
+    with zipfile.ZipFile(application, "w") as archive:
+        for folder in ("edge_sdk", "edge_sdk/runtime", "edge_sdk/runtime/profile"):
+            archive.writestr(f"{folder}/__init__.py", "")
+        archive.writestr("edge_sdk/runtime/profile/worker.py", f"print({said!r})")
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(application)
+    assert run_process(job(bundle), lambda _: None) == FailedJob(error="EngineError", message="found in the zip")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "value"),
+    [(sys, "frozen", True), (sys, "frozen", "macosx_app"), (profiling, "__compiled__", True), (sys, "executable", "")],
+    ids=["PyInstaller", "py2app", "Nuitka", "embedded"],
+)
+def test_a_frozen_application_is_told_what_to_do(
+    owner: types.ModuleType, name: str, value: object, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_sdk.runtime.profile.subprocess.Popen", lambda *_, **__: pytest.fail("it was started"))
+    monkeypatch.setattr(owner, name, value, raising=False)
+    with pytest.raises(UsageError, match=r"frozen application.*install edge-sdk"):
+        profile(bundle, seconds=0.1)
 
 
 def test_what_is_asked_for(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

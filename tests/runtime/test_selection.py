@@ -135,7 +135,9 @@ def test_the_table_lists_what_the_engines_run() -> None:
 def test_a_device_that_is_there_counts(of: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = of("fp32.onnx", "int8.tflite", "int8-sym.onnx")
     assert pair(bundle) == ("small", "int8.tflite")
-    monkeypatch.setitem(ENGINES, "gpu", _Row(FAKE, ROWS["gpu"].variants, ("numpy",), "gpu-extra", devices=("null",)))
+    monkeypatch.setitem(
+        ENGINES, "gpu", _Row(FAKE, ROWS["gpu"].variants, ("numpy",), "gpu-extra", devices=("dev/null",))
+    )
     assert pair(bundle) == ("gpu", "int8-sym.onnx")
 
 

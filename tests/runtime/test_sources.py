@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -107,14 +108,13 @@ def test_a_video_without_frames_is_an_error(tmp_path: Path) -> None:
         sources.video(tmp_path)
 
 
-def test_a_folder_is_a_video_in_the_order_of_its_numbers(tmp_path: Path) -> None:
-    for name in ("frame10.png", "frame9.PNG", ".hidden.png", "notes.txt"):
-        (tmp_path / name).touch()
-    (tmp_path / "below.png").mkdir()
-    found = list(sources.folder(tmp_path, fps=4))
-    assert found == [(0.0, tmp_path / "frame9.PNG"), (0.25, tmp_path / "frame10.png")]
-    with pytest.raises(ImageDecodeError, match="no PNG"):
-        sources.pictures(tmp_path / "below.png")
+def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/null", "n" * 10_000, "a\0.png", tmp_path):
+        with pytest.raises(ImageDecodeError, match=r"not a file|too long|no file can|directory|folder"):
+            sources.is_picture(path)
+        with pytest.raises(VideoDecodeError, match=r"not a file|too long|no file can|directory|folder"):
+            sources.video(path)
 
 
 def test_what_is_a_picture(tmp_path: Path) -> None:

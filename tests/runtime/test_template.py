@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import sys
 from pathlib import Path
 
 import msgspec
@@ -65,14 +68,101 @@ def test_a_newer_layout_says_so() -> None:
         Template.from_bytes(b"\x89PNG")
 
 
-def test_another_kind_or_field_is_refused() -> None:
-    import hashlib
+def test_the_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "person").write_bytes(template().to_bytes()[:-1])
+    with pytest.raises(TemplateError, match=r"person: template is truncated"):
+        Template.load(tmp_path / "person")
 
+
+def test_another_kind_or_field_is_refused() -> None:
     fields = msgspec.to_builtins(template(), builtin_types=(bytes,))
     for changed in ({**fields, "kind": "gmm"}, {**fields, "extra": 1}, {**fields, "count": "3"}, {**fields, "dim": 5}):
         payload = msgspec.msgpack.encode(changed)
         with pytest.raises(TemplateError):
             Template.from_bytes(MAGIC + hashlib.sha256(payload).digest()[:16] + payload)
+
+
+def sealed(payload: bytes) -> bytes:
+    """A template's file of any payload, with the right checksum."""
+    return MAGIC + hashlib.sha256(payload).digest()[:16] + payload
+
+
+def test_a_right_checksum_over_nonsense_is_refused() -> None:
+    payload = template().to_bytes()[len(MAGIC) + 16 :]
+    assert Template.from_bytes(sealed(payload)) == template()
+    (fields,) = {payload[0] & 0x0F}  # a msgpack map of so many fields
+    for nonsense in (
+        b"",
+        payload.replace(b"tiny", b"t\xffny"),
+        payload.replace(b"count", b"co\xffnt"),
+        payload.replace(b"embeddings", b"embedd\xff\xfes"),
+        bytes([0x80 | fields + 1]) + payload[1:] + msgspec.msgpack.encode("count") + msgspec.msgpack.encode(3),
+        payload + b"\0",
+        payload.replace(b"\xa5count\x03", b"\xa5count\xcd\x00\x03"),  # the number in three bytes
+        b"\x91" * 100_000,
+        b"\x81\xa1x" * 100_000,
+    ):
+        with pytest.raises(TemplateError):
+            Template.from_bytes(sealed(nonsense))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"count": 2**63, "dim": 2**63},
+        {"count": 2**40, "dim": 2**22},
+        {"dim": 10**9},
+        {"bundle_name": "n" * 10**6},
+        {"variant_id": "n" * 1001},
+    ],
+)
+def test_absurd_numbers_and_names_are_refused(changes: dict[str, object]) -> None:
+    for made in (template(), density()):
+        fields = msgspec.to_builtins(made, builtin_types=(bytes,)) | changes
+        with pytest.raises(TemplateError):
+            Template.from_bytes(sealed(msgspec.msgpack.encode(fields)))
+
+
+def test_bytes_of_a_database(tmp_path: Path) -> None:
+    data = template().to_bytes()
+    assert Template.from_bytes(bytearray(data)) == Template.from_bytes(memoryview(data)) == template()
+    for other in (data.hex(), 5, None, [1]):
+        with pytest.raises(TemplateError, match="from bytes, not"):
+            Template.from_bytes(other)  # type: ignore[arg-type]
+
+
+def test_what_nothing_would_load_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_sdk.runtime.template.MAX_BYTES", len(template().to_bytes()))
+    template().save(tmp_path / "person")
+    assert Template.load(tmp_path / "person") == template()
+    with pytest.raises(TemplateError, match="fewer references"):
+        template(bundle_name="tiny+").save(tmp_path / "person")
+    (tmp_path / "person").write_bytes(template(bundle_name="tiny+").to_bytes())
+    with pytest.raises(TemplateError, match="more than"):
+        Template.load(tmp_path / "person")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions as POSIX has them")
+def test_a_new_file_is_its_owners_alone_and_an_old_one_keeps_its_readers(tmp_path: Path) -> None:
+    template().save(tmp_path / "person")
+    assert (tmp_path / "person").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "person").chmod(0o640)
+    template(bundle_name="other").save(tmp_path / "person")
+    assert (tmp_path / "person").stat().st_mode & 0o777 == 0o640
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to("data/person")
+    template().save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert Template.load(tmp_path / "data" / "person") == template()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices with a path")
+def test_pipes_and_devices_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, kind in ((tmp_path / "pipe", "a pipe"), (Path("/dev/zero"), "a device")):
+        assert not Template.is_at(path)
+        with pytest.raises(TemplateError, match=f"is {kind}, not a file"):
+            Template.load(path)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +182,7 @@ def test_values_that_cannot_be_scored_are_refused(changes: dict[str, object]) ->
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "none", "null\0byte"):
+    for path in (tmp_path, tmp_path / "none", "null\0byte", "n" * 10_000, "\ud800"):
         assert not Template.is_at(path)
         with pytest.raises(TemplateError, match="cannot read"):
             Template.load(path)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import multiprocessing
+import os
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +17,7 @@ import numpy as np
 import pytest
 
 from edge_sdk.bundle import Bundle
-from edge_sdk.errors import BundleError, EngineError, MissingEngineError, UsageError
+from edge_sdk.errors import BundleError, EngineError, MissingEngineError, StorageError, UsageError
 from edge_sdk.runtime import Verifier, device, tuning_store
 from edge_sdk.runtime.engines import ENGINES, version
 from edge_sdk.runtime.tune import rows, tune
@@ -119,6 +123,12 @@ def test_what_cannot_be_measured_is_an_error(
 
 # --- the file ---
 
+LOCK = ".tuning.json.lock"
+
+
+def names(file: Path) -> list[str]:
+    return sorted(path.name for path in file.parent.iterdir())
+
 
 def test_store_and_recall(tuning_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "processor", lambda: "made up")
@@ -134,14 +144,33 @@ def test_store_and_recall(tuning_file: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert tuning_store.recall("tiny", 2) == (two,)
     monkeypatch.setattr(device, "processor", lambda: "another board, the same home folder")
     assert tuning_store.recall("tiny", 1) == ()
-    assert [path.name for path in tuning_file.parent.iterdir()] == [tuning_file.name]
+    assert names(tuning_file) == [LOCK, tuning_file.name]
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [b"", b"{", b"\xff", b"[]", b'{"version": 1}', b'{"version": 2, "tuned": []}', b'{"version": 1, "tuned": [{}]}'],
-)
-def test_a_damaged_file_is_ignored_and_replaced(
+ROW_OF_TODAY = msgspec.json.encode(ROW)
+NEWER = [
+    b'{"version": 2, "tuned": []}',
+    b'{"version": 2, "by_bundle": {"tiny": 1}}',
+]
+UNREADABLE = [
+    b"",
+    b"{",
+    b"\xff",
+    b"[]",
+    b"notes of somebody else",
+    b'{"version": 1}',
+    b'{"version": 1, "tuned": [{}]}',
+    b'{"version": 1, "tuned": [], "more": 1}',
+    b'{"version": 1, "tuned": [%s]}' % ROW_OF_TODAY.replace(b'"threads"', b'"power": 1, "threads"'),
+    b'{"version": 1, "tuned": [%s]}' % ROW_OF_TODAY.replace(b"2.0", b"-2.0"),
+    b'{"version": 1, "tuned": [%s]}' % ROW_OF_TODAY.replace(b"tiny", b"t\xffny"),
+    b'{"version": 1, "more": %s' % (b"[" * 100_000),
+    b" " * (tuning_store.MAX_BYTES + 1),
+]
+
+
+@pytest.mark.parametrize("damage", [*NEWER, *UNREADABLE])
+def test_a_file_that_cannot_be_read_is_ignored_and_never_overwritten(
     damage: bytes, tuning_file: Path, caplog: pytest.LogCaptureFixture, tiny_bundle: Bundle
 ) -> None:
     tuning_file.parent.mkdir()
@@ -149,9 +178,54 @@ def test_a_damaged_file_is_ignored_and_replaced(
     with caplog.at_level(logging.WARNING):
         assert tuning_store.recall("tiny", 1) == ()
     assert "ignoring" in caplog.text
+    assert str(tuning_file) in caplog.text
     assert Verifier(tiny_bundle).variant.id == "int8.onnx"
-    tuning_store.store([ROW])
-    assert len(json.loads(tuning_file.read_bytes())["tuned"]) == 1
+    with pytest.raises(StorageError, match=re.escape(str(tuning_file))) as caught:
+        tuning_store.store([ROW])
+    assert "EDGE_SDK_TUNING" in str(caught.value)
+    assert ("it has version 2, not 1" in str(caught.value)) is (damage in NEWER)
+    assert tuning_file.read_bytes() == damage
+    assert names(tuning_file) == [tuning_file.name]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices with a path")
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place, kind in ((tmp_path / "pipe", "a pipe"), (Path("/dev/zero"), "a device"), (tmp_path, "a folder")):
+        monkeypatch.setenv("EDGE_SDK_TUNING", str(place))
+        caplog.clear()
+        assert tuning_store.recall("tiny", 1) == ()
+        assert f"is {kind}, not a file" in caplog.text
+        with pytest.raises(StorageError, match=f"is {kind}, not a file.*set EDGE_SDK_TUNING to a file"):
+            tuning_store.store([ROW])
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_without_a_home_or_with_a_wrong_folder_nothing_is_recalled(tmp_path, monkeypatch, caplog) -> None:
+    monkeypatch.delenv("EDGE_SDK_TUNING", raising=False)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EDGE_SDK_CONFIG", str(tmp_path / "file"))
+    assert tuning_store.recall("tiny", 1) == ()
+    assert "set EDGE_SDK_CONFIG" in caplog.text
+    with pytest.raises(StorageError, match="set EDGE_SDK_CONFIG"):
+        tuning_store.store([ROW])
+
+
+def store_one(path: str, bundle_id: str) -> None:
+    os.environ["EDGE_SDK_TUNING"] = path
+    tuning_store.store([msgspec.structs.replace(ROW, bundle_id=bundle_id)])
+
+
+def test_eight_processes_that_store_at_once_keep_eight_results(tuning_file: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    wanted = [f"bundle-{number}" for number in range(8)]
+    processes = [context.Process(target=store_one, args=(str(tuning_file), name)) for name in wanted]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert sorted(row["bundle_id"] for row in json.loads(tuning_file.read_bytes())["tuned"]) == wanted
+    assert names(tuning_file) == [LOCK, tuning_file.name]
 
 
 def test_a_failed_write_leaves_the_old_file(tuning_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +235,7 @@ def test_a_failed_write_leaves_the_old_file(tuning_file: Path, monkeypatch: pyte
     with pytest.raises(OSError, match="read-only"):
         tuning_store.store([msgspec.structs.replace(ROW, median_ms=1.0)])
     assert tuning_file.read_bytes() == before
-    assert [path.name for path in tuning_file.parent.iterdir()] == [tuning_file.name]
+    assert names(tuning_file) == [LOCK, tuning_file.name]
 
 
 def test_where_the_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,3 +243,6 @@ def test_where_the_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv("EDGE_SDK_TUNING")
     monkeypatch.setenv("EDGE_SDK_CONFIG", str(tmp_path / "own"))
     assert tuning_store.path() == tmp_path / "own" / "tuning.json"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EDGE_SDK_TUNING", "here.json")
+    assert tuning_store.path() == tmp_path / "here.json"

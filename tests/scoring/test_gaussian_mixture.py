@@ -75,6 +75,37 @@ def saved(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def archive() -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, np.ones((1, 3), np.float32))
+    return buffer.getvalue()
+
+
+def test_every_flipped_byte_and_every_truncation_is_a_mixture_or_refused() -> None:
+    data = MIXTURE.encode()
+    for at in range(len(data)):
+        for bit in range(8):
+            damaged = bytearray(data)
+            damaged[at] ^= 1 << bit
+            try:
+                found = GaussianMixture.decode(bytes(damaged))
+            except BundleError:
+                continue
+            assert at >= 128 or found.means.shape == (2, 3)
+        with pytest.raises(BundleError):
+            GaussianMixture.decode(data[:at])
+
+
+def test_a_table_by_columns_is_the_same_mixture() -> None:
+    data = saved(np.asfortranarray(np.load(io.BytesIO(MIXTURE.encode()))))
+    assert b"'fortran_order': True" in data
+    for name in ("weights", "means", "variances"):
+        wanted = getattr(GaussianMixture.decode(MIXTURE.encode()), name)
+        np.testing.assert_array_equal(getattr(GaussianMixture.decode(data), name), wanted)
+    turned = GaussianMixture(MIXTURE.weights, np.asfortranarray(MIXTURE.means), np.asfortranarray(MIXTURE.variances))
+    assert turned.encode() == MIXTURE.encode()
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -87,9 +118,23 @@ def saved(array: np.ndarray) -> bytes:
         saved(np.full((1, 3), np.nan, np.float32)),
         saved(np.array([[1, 0, -1]], np.float32)),
         saved(np.array([[0.5, 0, 1]], np.float32)),
+        MIXTURE.encode() + b"\0",
+        MIXTURE.encode().replace(b"(2, 7)", b"(7, 2)"),
+        MIXTURE.encode().replace(b"(2, 7)", b"(0, 7)"),
+        MIXTURE.encode().replace(b"(2, 7), }         ", b"(999999999, 999999)"),
+        MIXTURE.encode().replace(b"(2, 7), }    ", b"(2, 7, 10), }"),
+        MIXTURE.encode().replace(b"'<f4'", b"'|O4'"),
+        MIXTURE.encode().replace(b"NUMPY\x01", b"NUMPY\x02"),
+        MIXTURE.encode().replace(b"NUMPY\x01\x00v", b"NUMPY\x01\x00u"),
+        MIXTURE.encode().replace(b"{'descr'", b"(((((((("),
+        b"PK\x03\x04" + MIXTURE.encode(),
+        archive(),
     ],
-    ids=["empty", "text", "cut", "even", "flat", "float64", "nan", "variance", "weights"],
-)
+    ids=[
+        "empty", "text", "cut", "even", "flat", "float64", "nan", "variance", "weights", "longer", "turned", "none",
+        "huge", "three", "objects", "version", "length", "token", "zip", "npz",
+    ],
+)  # fmt: skip
 def test_damaged_files_are_refused(data: bytes) -> None:
     with pytest.raises(BundleError, match="damaged density"):
         GaussianMixture.decode(data)

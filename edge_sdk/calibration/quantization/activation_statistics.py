@@ -14,11 +14,14 @@ from typing import TypeAlias
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edge_sdk.calibration.quantization.ranges import Grid, Histogram, choose_range, require_samples
 from edge_sdk.errors import UsageError
 from edge_sdk.runtime.engines import onnxruntime
+from edge_sdk.runtime.engines.telemetry import without_onnxruntime_telemetry
+
+with without_onnxruntime_telemetry():
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _ACTIVATIONS = frozenset({"Relu", "LeakyRelu", "Clip", "Sigmoid"})

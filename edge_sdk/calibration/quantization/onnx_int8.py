@@ -20,9 +20,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType, TensorData, TensorsData
-from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
-from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
 from edge_sdk.calibration.quantization.activation_statistics import (
     WEIGHTED,
@@ -32,6 +29,12 @@ from edge_sdk.calibration.quantization.activation_statistics import (
 )
 from edge_sdk.errors import UsageError
 from edge_sdk.manifest import CalibrationProvenance
+from edge_sdk.runtime.engines.telemetry import without_onnxruntime_telemetry
+
+with without_onnxruntime_telemetry():
+    from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType, TensorData, TensorsData
+    from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
+    from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
 _ON_MAPS = frozenset({"Relu", "LeakyRelu", "Clip", "Concat", "MaxPool", "AveragePool"})
 """Stay int8 behind the last layer with weights: they work on whole feature maps, and lose nothing."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import jinja2
 
 from edge_sdk import files, images
@@ -20,6 +19,7 @@ from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.errors import InputError
 from edge_sdk.manifest import Rate
 from edge_sdk.markup import Html, element
+from edge_sdk.opencv import cv2
 from edge_sdk.preprocess import Image
 
 JSON_NAME, HTML_NAME = "evaluation.json", "report.html"

@@ -17,7 +17,7 @@ from edge_sdk.calibration.quantization.onnx_int8 import OnnxQuantizer
 from edge_sdk.errors import UsageError
 from edge_sdk.export.formats.float_onnx import OUTPUT, to_onnx
 from edge_sdk.manifest import Format, Precision
-from edge_sdk.runtime.engines import installed, usable
+from edge_sdk.runtime.engines import import_engine, installed, usable
 
 if TYPE_CHECKING:
     from edge_sdk.calibration.quantization.tflite_int8 import TfliteStatistics
@@ -80,6 +80,7 @@ def check(kind: VariantKind, model: bytes, say: Callable[[str], None]) -> None:
         require_old_boards(model)
     elif kind.precision == "int8-sym":
         if installed("tensorrt"):
+            import_engine("tensorrt")
             from edge_sdk.runtime.engines.tensorrt import build
 
             build.check(model)

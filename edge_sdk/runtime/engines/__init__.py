@@ -11,47 +11,42 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
+import operator
+import os
+import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Protocol, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edge_sdk.errors import MissingEngineError, UsageError
+from edge_sdk.errors import BrokenEngineError, EdgeSdkError, MissingEngineError, UsageError
 from edge_sdk.runtime import device
+from edge_sdk.runtime.engines.ownership import OwnedEngine
+from edge_sdk.runtime.engines.protocol import Engine, TensorInfo, Tensors
 
-DEVICES = Path("/dev")
+__all__ = [
+    "ENGINES",
+    "MAX_THREADS",
+    "Engine",
+    "OwnedEngine",
+    "TensorInfo",
+    "Tensors",
+    "check_threads",
+    "has_device",
+    "import_engine",
+    "installed",
+    "load_engine",
+    "missing",
+    "usable",
+    "variants",
+    "version",
+]
 
-Tensors = dict[str, NDArray[np.float32]]
+ROOT = Path(os.environ.get("SYSTEMROOT", "C:/Windows")) if sys.platform == "win32" else Path("/")
+"""Where the patterns of devices begin."""
 
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """Name, shape and element type of a tensor; a size that is free (the batch) is a string."""
-
-    name: str
-    shape: tuple[int | str, ...]
-    dtype: str
-
-
-class Engine(Protocol):
-    """A loaded model."""
-
-    @property
-    def inputs(self) -> tuple[TensorInfo, ...]:
-        """Tensors that :meth:`run` takes."""
-
-    @property
-    def outputs(self) -> tuple[TensorInfo, ...]:
-        """Tensors that :meth:`run` gives."""
-
-    def run(self, inputs: Tensors) -> Tensors:
-        """Compute all outputs; every failure is an ``EngineError``."""
-
-    def close(self) -> None:
-        """Free the model; :meth:`run` raises afterwards. Closing twice is harmless."""
+MAX_THREADS = 1024
+"""More than any processor has; vendors take ten times as many, and hang."""
 
 
 class _Module(Protocol):
@@ -65,10 +60,20 @@ class _Row:
     packages: tuple[str, ...]  # any of them will do
     extra: str  # of edge-sdk, that installs the package
     elsewhere: str = ""  # where the package comes another way, and which
-    devices: tuple[str, ...] = ()  # patterns of files in DEVICES; one must be there
+    devices: tuple[str, ...] = ()  # patterns of files below ROOT; one must be there
     oldest: int = 0  # major version of the first package that "auto" takes
     saturating: tuple[str, ...] = ()  # variants that it refuses where int8 kernels saturate (device.int8_saturates)
 
+
+# A PC, a Jetson, WSL2 (where the driver of Windows is mounted, and /dev has no GPU of its own) and Windows.
+_NVIDIA = (
+    "dev/nvidia[0-9]*",
+    "dev/nvhost-gpu",
+    "dev/nvgpu",
+    "usr/lib/wsl/lib/libcuda.so*",
+    "usr/lib/wsl/drivers/*/libcuda.so*",
+    "System32/nvcuda.dll",
+)
 
 _ONNX = ("int8.onnx", "fp32.onnx")
 _TFLITE = ("int8.tflite", "fp32.tflite", "int8-io.tflite")
@@ -83,7 +88,7 @@ ENGINES: dict[str, _Row] = {
         "on a Jetson it comes with JetPack 6.1 or newer: apt install python3-libnvinfer, in a virtual environment made "
         "with --system-site-packages",
         oldest=10,
-        devices=("nvidia[0-9]*", "nvhost-gpu", "nvgpu"),
+        devices=_NVIDIA,
     ),
     "openvino": _Row("edge_sdk.runtime.engines.openvino", _ONNX, ("openvino",), "openvino", saturating=("int8.onnx",)),
     "onnxruntime": _Row("edge_sdk.runtime.engines.onnxruntime", _ONNX, ("onnxruntime",), "onnx"),
@@ -119,7 +124,7 @@ def installed(engine: str) -> bool:
 def has_device(engine: str) -> bool:
     """Whether the device that an engine needs is there; most need none but the processor."""
     patterns = _row(engine).devices
-    return not patterns or any(True for pattern in patterns for _ in DEVICES.glob(pattern))
+    return not patterns or any(True for pattern in patterns for _ in ROOT.glob(pattern))
 
 
 def version(engine: str) -> str:
@@ -134,8 +139,21 @@ def version(engine: str) -> str:
         return metadata.version(names[0]) if names else "unknown"
 
 
-def load_engine(name: str, model: bytes, format: str, *, threads: int = 1) -> Engine:  # noqa: A002 - the manifest's word
-    """Load a model. To choose an engine first, see :mod:`edge_sdk.runtime.selection`.
+def check_threads(threads: object) -> int:
+    """Return a number of threads as an ``int``; ``UsageError`` unless it is a whole number from 1 to MAX_THREADS."""
+    number = 0
+    if not isinstance(threads, bool):
+        try:
+            number = operator.index(threads)  # type: ignore[arg-type]  # numpy's integers too, but no float
+        except TypeError:
+            number = 0
+    if not 1 <= number <= MAX_THREADS:
+        raise UsageError(f"threads must be a whole number from 1 to {MAX_THREADS}, not {threads!r:.60}")
+    return number
+
+
+def load_engine(name: str, model: bytes, format: str, *, threads: int = 1) -> OwnedEngine:  # noqa: A002 - the manifest's word
+    """Load a model, for this process alone. To choose an engine first, see :mod:`edge_sdk.runtime.selection`.
 
     Args:
         name: A key of :data:`ENGINES`.
@@ -144,22 +162,39 @@ def load_engine(name: str, model: bytes, format: str, *, threads: int = 1) -> En
         threads: Threads inside one operator.
 
     Raises:
-        UsageError: No such engine, or one that cannot run ``format``, or no thread.
+        UsageError: No such engine, or one that cannot run ``format``, or no sensible number of threads.
         MissingEngineError: The engine's package is not installed.
-        EngineError: The engine refuses the model.
+        BrokenEngineError: It is installed, but cannot be imported.
+        EngineError: The engine refuses the model; ``UnsupportedModelError`` if it needs other files.
     """
-    if threads < 1:
-        raise UsageError(f"threads must be at least 1, not {threads}")
-    row = _row(name)
-    if not any(variant.endswith(f".{format}") for variant in row.variants):
+    threads = check_threads(threads)
+    if not any(variant.endswith(f".{format}") for variant in _row(name).variants):
         raise UsageError(f'engine "{name}" does not run {format} models')
+    return OwnedEngine(import_engine(name).load(model, threads=threads))
+
+
+def import_engine(name: str) -> _Module:
+    """Import an engine's module, and with it the vendor's package.
+
+    Raises:
+        MissingEngineError: None of the engine's packages is installed.
+        BrokenEngineError: One is, but it or a library that it needs cannot be loaded; the message says why.
+        EngineVersionError: It is too old.
+    """
     try:
-        module = cast("_Module", importlib.import_module(row.module))
-    except ImportError as exc:
-        if (exc.name or "").startswith("edge_sdk"):  # an error of edge-sdk
-            raise
-        raise missing(name) from exc
-    return module.load(model, threads=threads)
+        return cast("_Module", importlib.import_module(_row(name).module))
+    except EdgeSdkError:
+        raise
+    except Exception as exc:  # ImportError, OSError of a missing library, and whatever a vendor's own code raises
+        if isinstance(exc, ImportError):
+            if (exc.name or "").startswith("edge_sdk"):  # an error of edge-sdk
+                raise
+            if not installed(name):
+                raise missing(name) from exc
+        raise BrokenEngineError(
+            f'engine "{name}" is installed but cannot be loaded: {type(exc).__name__}: {exc}. Install what it names, '
+            f'or the package again: pip install --force-reinstall "edge-sdk[{_row(name).extra}]"'
+        ) from exc
 
 
 def _row(name: str) -> _Row:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 
 import numpy as np
-import onnxruntime as ort
 
 from edge_sdk.errors import EngineError
 from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import TensorInfo, Tensors
 from edge_sdk.runtime.engines.checks import require_finite
+from edge_sdk.runtime.engines.telemetry import without_onnxruntime_telemetry
+
+with without_onnxruntime_telemetry():
+    import onnxruntime as ort
 
 _LOG = logging.getLogger(__name__)
 

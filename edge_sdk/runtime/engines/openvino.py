@@ -5,41 +5,21 @@
 * On x86 without VNNI its int8 kernels saturate, it has no switch against that, and the damage is no rounding: on
   AVX-512 the values of DeepSign's embedding, 0.09 on average, came out wrong by up to 0.09 (OpenVINO 2026.4.1, measured
   with ``ONEDNN_MAX_CPU_ISA``). A quantised model is refused there; ONNX Runtime runs it exactly.
-* No model cache is written, and nothing is reported: see :func:`_without_telemetry`.
+* No model cache is written, and nothing is reported: see :mod:`edge_sdk.runtime.engines.telemetry`.
 * Its threads (oneTBB) block when idle; there is no spinning to switch off.
 """
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import threading
-from collections.abc import Iterator
 
 from edge_sdk.errors import EngineError, UnsupportedModelError
 from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import TensorInfo, Tensors
 from edge_sdk.runtime.engines.checks import checked
+from edge_sdk.runtime.engines.telemetry import without_openvino_telemetry
 
-
-@contextlib.contextmanager
-def _without_telemetry() -> Iterator[None]:
-    """Opt out: ``import openvino`` alone writes a client id into the home directory and reports to Google Analytics.
-
-    Without the package ``openvino_telemetry``, OpenVINO takes its own stub instead; so let it find none. An application
-    that imports OpenVINO before us has made that choice itself.
-    """
-    found = sys.modules.get("openvino_telemetry")
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # Python's mark for "cannot be imported"
-    try:
-        yield
-    finally:
-        del sys.modules["openvino_telemetry"]
-        if found is not None:
-            sys.modules["openvino_telemetry"] = found
-
-
-with _without_telemetry():
+with without_openvino_telemetry():
     import openvino as ov
 
 _QUANTISED = "FakeQuantize"  # what OpenVINO reads QuantizeLinear as

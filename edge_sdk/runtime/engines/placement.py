@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_sdk.errors import EngineError
-from edge_sdk.runtime.engines import ENGINES, Tensors
+from edge_sdk.runtime.engines import ENGINES, Tensors, import_engine
 
 _PASSES = 5
 
@@ -37,8 +37,8 @@ def placement(engine: str, model: bytes, inputs: Tensors, *, threads: int) -> tu
     read = _PLACEMENT_READERS.get(engine)
     if read is None:
         return None
+    import_engine(engine)  # it opts out of telemetry before the vendor's import
     try:
-        importlib.import_module(ENGINES[engine].module)  # it opts out of telemetry before the vendor's import
         return _grouped(read(model, inputs, threads))
     except Exception as exc:  # the vendors' exceptions have no common root
         raise EngineError(f"{engine} failed while reporting its nodes: {exc}") from exc

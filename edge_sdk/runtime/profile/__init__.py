@@ -5,6 +5,7 @@ Every configuration runs in a fresh process. Nothing is clipped; what cannot be 
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import subprocess
@@ -12,14 +13,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 
-import cv2
 import msgspec
 import numpy as np
 
 from edge_sdk._version import __version__
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError, UsageError
+from edge_sdk.opencv import cv2
 from edge_sdk.runtime import device
+from edge_sdk.runtime.engines import check_threads
 from edge_sdk.runtime.profile.power import PowerMeter
 from edge_sdk.runtime.profile.records import (
     FailedJob,
@@ -62,16 +64,18 @@ def profile(
         say: Takes lines of progress.
 
     Raises:
-        UsageError: No such engine, no thread, no time.
+        UsageError: No such engine, no sensible number of threads, no time; or a frozen application, in which no process
+            of Python can be started.
         BundleError: The bundle cannot be opened, or has no such variant.
         MissingEngineError: Nothing is installed that runs it.
 
     A configuration that fails is a run with a ``FailedJob`` outcome: nothing is left out silently.
     """
-    if not threads or min(threads) < 1 or not seconds > 0:
+    counts = sorted({check_threads(count) for count in threads})
+    if not counts or not 0 < seconds < math.inf:
         raise UsageError("a profile takes at least one thread, and some time")
+    require_interpreter()
     opened = Bundle.open(bundle)
-    counts = sorted(set(threads))
     chosen = [
         (choice, count)
         for count in counts
@@ -108,10 +112,12 @@ def _run(job: Job, label: str, say: Callable[[str], None]) -> ProfiledJob:
 def _measure(job: Job, say: Callable[[ProfileProgress], None]) -> MeasuredJob | FailedJob:
     """ProfiledJob the job in a fresh process and pass its progress on."""
     command = [sys.executable, "-m", "edge_sdk.runtime.profile.worker", msgspec.json.encode(job).decode()]
+    # A zip application and whoever has changed sys.path are followed.
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     last: MeasuredJob | FailedJob | None = None
     with (
         tempfile.TemporaryFile() as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment) as process,
     ):
         assert process.stdout is not None, "it was asked for"
         try:
@@ -133,6 +139,18 @@ def _measure(job: Job, say: Callable[[ProfileProgress], None]) -> MeasuredJob | 
     return FailedJob(
         error=EngineError.__name__, message=f"the process ended without a result: {reason}. {words[-500:]}"
     )
+
+
+def require_interpreter() -> None:
+    """Raise ``UsageError`` where no process of Python can be started: in a program made by PyInstaller and its like.
+
+    There ``sys.executable`` is the program itself, which would start once more.
+    """
+    if getattr(sys, "frozen", False) or "__compiled__" in globals() or not sys.executable:
+        raise UsageError(
+            "a profile starts processes of Python, which a frozen application has not: on this device install edge-sdk "
+            "into a Python of its own and run edge-sdk profile there"
+        )
 
 
 def _machine() -> Machine:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,14 @@ import numpy.typing as npt
 from edge_sdk.errors import BundleError, ScoreError
 
 Array = npt.NDArray[np.float64]
+
+_PREFIX = 10  # bytes before the header proper: a magic, a version, and the header's length
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00(?P<length>..)\{'descr': '<f4', 'fortran_order': (?P<fortran>True|False), "
+    rb"'shape': \((?P<rows>\d{1,9}), (?P<columns>\d{1,9})\), \} *\n",
+    re.DOTALL,
+)
+"""NumPy file format, version 1.0, as ``numpy.save`` writes a table of little-endian float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,19 +70,37 @@ class GaussianMixture:
 
     def encode(self) -> bytes:
         """A NumPy file of ``float32 (K, 1 + 2 D)``: weight, means and variances, a mode a row."""
+        table = np.hstack([self.weights[:, None], self.means, self.variances])
         buffer = io.BytesIO()
-        np.save(buffer, np.hstack([self.weights[:, None], self.means, self.variances]).astype(np.float32))
+        np.save(buffer, np.ascontiguousarray(table, np.float32))
         return buffer.getvalue()
 
     @classmethod
     def decode(cls, data: bytes) -> GaussianMixture:
-        """Raises BundleError if these are not the bytes of a mixture."""
+        """Raises BundleError if these are not the bytes of a mixture as :meth:`encode` writes them."""
         try:
-            table = np.load(io.BytesIO(data), allow_pickle=False)
-            if table.ndim != 2 or table.shape[1] % 2 == 0 or table.dtype != np.float32:
-                raise ScoreError(f"a table of {table.dtype} {table.shape} is no mixture")
-            columns = np.asarray(table, np.float64)
+            columns = _table(data).astype(np.float64)
             weights, means, variances = np.split(columns, [1, 1 + columns.shape[1] // 2], axis=1)
             return cls(weights[:, 0], means, variances)
-        except (ValueError, EOFError, OSError, AttributeError) as error:
+        except ScoreError as error:
             raise BundleError(f"damaged density: {error}") from error
+
+
+def _table(data: bytes) -> npt.NDArray[np.float32]:
+    """The one kind of NumPy file that a mixture is in.
+
+    ``numpy.load`` takes archives and pickles too, evaluates the header as Python, and makes room for as many values as
+    it announces before it looks whether they are there.
+    """
+    found = _HEADER.match(data)
+    if not found:
+        raise ScoreError("no NumPy file of a table of float32")
+    rows, columns = int(found["rows"]), int(found["columns"])
+    start = _PREFIX + int.from_bytes(found["length"], "little")
+    if columns % 2 == 0 or found.end() != start or len(data) != start + 4 * rows * columns:
+        raise ScoreError(f"a table of {rows} x {columns} values in a file of {len(data)} bytes is no mixture")
+    order: Literal["F", "C"] = "F" if found["fortran"] == b"True" else "C"
+    values = np.frombuffer(data, "<f4", offset=start)
+    if not np.isfinite(values).all():
+        raise ScoreError("a mixture needs finite numbers")
+    return values.reshape(rows, columns, order=order)

@@ -18,7 +18,7 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError, MissingEngineError, UsageError
 from edge_sdk.manifest import Format, Precision
 from edge_sdk.runtime import device
-from edge_sdk.runtime.engines import ENGINES, load_engine, usable, variants, version
+from edge_sdk.runtime.engines import ENGINES, has_device, load_engine, usable, variants, version
 from edge_sdk.runtime.selection import choose
 from edge_sdk.runtime.selftest import selftest
 
@@ -182,12 +182,37 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_engine_without_its_device_is_not_usable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    row = dataclasses.replace(ENGINES["onnxruntime"], devices=("gpu[0-9]", "none"))
+    row = dataclasses.replace(ENGINES["onnxruntime"], devices=("dev/gpu[0-9]", "none"))
     monkeypatch.setitem(ENGINES, "onnxruntime", row)
-    monkeypatch.setattr("edge_sdk.runtime.engines.DEVICES", tmp_path)
+    monkeypatch.setattr("edge_sdk.runtime.engines.ROOT", tmp_path)
     assert not usable("onnxruntime", "fp32.onnx")
-    (tmp_path / "gpu0").touch()
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "gpu0").touch()
     assert usable("onnxruntime", "fp32.onnx")
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("dev/nvidia0", True),
+        ("dev/nvhost-gpu", True),  # Jetson
+        ("usr/lib/wsl/lib/libcuda.so.1", True),  # WSL2: mounted from Windows
+        ("usr/lib/wsl/drivers/nv_dispi.inf_amd64_1/libcuda.so.1.1", True),  # WSL2 in a container
+        ("System32/nvcuda.dll", True),  # Windows
+        ("dev/nvidiactl", False),  # a driver without a GPU
+        ("dev/dxg", False),  # WSL2 on another maker's GPU
+        ("usr/lib/x86_64-linux-gnu/libcuda.so.1", False),  # a driver alone, as in containers without a GPU
+    ],
+)
+def test_a_gpu_is_found_on_every_system(
+    path: str, found: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("edge_sdk.runtime.engines.ROOT", tmp_path)
+    assert not has_device("tensorrt")
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).touch()
+    assert has_device("tensorrt") is found
+    assert has_device("onnxruntime")
 
 
 def test_the_version_is_that_of_the_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:

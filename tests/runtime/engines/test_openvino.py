@@ -19,7 +19,7 @@ pytest.importorskip("openvino", reason="needs edge-sdk[openvino]")
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError, UnsupportedModelError
 from edge_sdk.runtime import Verifier, device
-from edge_sdk.runtime.engines import load_engine, usable
+from edge_sdk.runtime.engines import load_engine, openvino, usable
 
 SHIPPED = Bundle.open("deepsign")
 PICTURES = np.random.default_rng(0).random((3, 1, 150, 180), dtype=np.float32)
@@ -112,8 +112,7 @@ def test_int8_is_refused_where_it_would_saturate(model: bytes, monkeypatch: pyte
 
 def test_precision_and_threads_are_pinned(model: bytes) -> None:
     """Where the processor has bfloat16, OpenVINO would use it for float layers."""
-    engine = load_engine("openvino", model, "onnx", threads=2)
-    (request,) = engine._requests.values()
+    (request,) = openvino.load(model, threads=2)._requests.values()
     compiled = request.get_compiled_model()
     assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 2

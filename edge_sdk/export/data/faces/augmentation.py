@@ -10,12 +10,12 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import UsageError
 from edge_sdk.export.data.augmentation import Change, SampleKind
+from edge_sdk.opencv import cv2
 from edge_sdk.preprocess import Image
 
 Floats = NDArray[np.floating[Any]]

@@ -10,13 +10,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from edge_sdk.errors import DatasetError
 from edge_sdk.export.data import cache
 from edge_sdk.export.data.faces import recapture
 from edge_sdk.export.data.layouts import Entry
+from edge_sdk.opencv import cv2
 from edge_sdk.preprocess.crop import Box, FaceCrop
 from edge_sdk.preprocess.step import Image, as_image
 from edge_sdk.runtime.detector import CROP

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk.opencv import cv2
 from edge_sdk.preprocess import Image
 
 SIDE = 160

@@ -11,9 +11,10 @@ import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from edge_sdk.opencv import cv2
 
 Floats = NDArray[np.floating[Any]]
 

@@ -17,7 +17,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from edge_sdk import images
@@ -25,6 +24,7 @@ from edge_sdk.errors import DatasetError
 from edge_sdk.export.data import cache
 from edge_sdk.export.data.faces.instruments import INSTRUMENTS, AttackInstrument, Floats, NoInstrument
 from edge_sdk.export.data.layouts import Entry
+from edge_sdk.opencv import cv2
 from edge_sdk.preprocess import Image, ToGray
 
 CAMERA = 256

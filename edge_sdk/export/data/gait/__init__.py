@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.export.data.gait.golden import golden_pair
 from edge_sdk.export.data.gait.layouts import SOURCES
 from edge_sdk.export.data.modality_data import ModalityData
+from edge_sdk.opencv import cv2
 from edge_sdk.preprocess import Image
 from edge_sdk.sensors import Recording
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
-
 from edge_sdk.export.data.modality_data import GeneratedSource, Licence, ModalityData, Rendering
 from edge_sdk.export.data.signatures import photographs, synthetic
 from edge_sdk.export.data.signatures.layouts import SOURCES
+from edge_sdk.opencv import cv2
 from edge_sdk.preprocess.step import as_image
 
 GOLDEN_WRITER = 2004

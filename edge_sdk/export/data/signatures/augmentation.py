@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.export.data.augmentation import Change, SampleKind
+from edge_sdk.opencv import cv2
 from edge_sdk.preprocess import Image
 
 Matrix = NDArray[np.float64]

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.export.data import cache
 from edge_sdk.export.data.layouts import Entry
+from edge_sdk.opencv import cv2
 from edge_sdk.preprocess import FlattenPaper, Image, ToGray
 
 WIDTH, HEIGHT = 1024, 768

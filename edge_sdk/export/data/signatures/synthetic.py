@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from edge_sdk import files
@@ -23,6 +22,7 @@ from edge_sdk.errors import UsageError
 from edge_sdk.export.data import cache
 from edge_sdk.export.data.layouts import Entry
 from edge_sdk.export.data.signatures import letterforms
+from edge_sdk.opencv import cv2
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +14,7 @@ from edge_sdk.export.evaluation.pictures import PictureGroup, Stages
 from edge_sdk.export.evaluation.spoof.evaluate import Mistake, SpoofEvaluation
 from edge_sdk.export.evaluation.spoof.samples import ExampleSample
 from edge_sdk.manifest import SAMPLE, Manifest
+from edge_sdk.opencv import cv2
 from edge_sdk.preprocess import Image
 
 FULL_DIFFERENCE = 0.5

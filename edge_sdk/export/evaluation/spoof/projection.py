@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from edge_sdk.manifest import SAMPLE, Manifest
+from edge_sdk.opencv import cv2
 from edge_sdk.runtime.engines import Tensors
 from edge_sdk.scoring.base import Role
 

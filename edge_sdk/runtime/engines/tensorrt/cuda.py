@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from edge_sdk.errors import DeviceMemoryError, DeviceNotFoundError, EngineError
 
 _LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+_WSL_LIBRARY = "/usr/lib/wsl/lib/libcuda.so.1"  # where the linker is not told of it
 _OUT_OF_MEMORY = 2
+_FORKED = 3  # "not initialized", by a driver that was: in the process that this one is a fork of
 _NO_DEVICE = {100: "no GPU", 101: "no such GPU", 803: "a driver that does not fit its library"}
 _MAJOR, _MINOR = 75, 76  # attributes: compute capability
 
@@ -132,6 +134,11 @@ class Cuda:
             )
         if code == _OUT_OF_MEMORY:
             raise DeviceMemoryError(f"{function}: the GPU is out of memory; close other programs that use it")
+        if code == _FORKED and function == "cuInit":
+            raise EngineError(
+                "CUDA cannot be used in a fork of a process that has used it: open bundles after the fork alone, or "
+                "start processes by spawn"
+            )
         raise EngineError(f"{function} failed with CUDA error {code}")
 
 
@@ -139,6 +146,8 @@ def _open() -> ctypes.CDLL:
     try:
         return ctypes.CDLL(_LIBRARY)
     except OSError as exc:
+        with contextlib.suppress(OSError):
+            return ctypes.CDLL(_WSL_LIBRARY)
         raise DeviceNotFoundError(
             f'no NVIDIA driver on this machine ({exc}): install one, or use engine="auto"'
         ) from exc

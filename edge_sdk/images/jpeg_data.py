@@ -1,0 +1,141 @@
+"""Decode a JPEG, and find out whether its coded data are those of all blocks.
+
+libjpeg, with which OpenCV decodes, fills what is missing with gray and tells the terminal alone. But where the data
+end without a marker, it waits for more, and OpenCV returns nothing. So a scan is decoded without the end marker: it
+comes through only if the data suffice. And it must not come through when its last bytes are taken away: data that are
+left over belong to blocks that the decoder did not find, because it lost its place before.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.errors import ImageDecodeError
+from edge_sdk.images.jpeg_file import EOI, RESTART, SOI, File, Frame, Scan, segment_of
+from edge_sdk.images.opencv import decoded_or_none
+from edge_sdk.opencv import cv2
+
+READ_AHEAD = 8
+"""Bytes that libjpeg may ask for behind the last block: it fills a register of 64 bits."""
+SPARE = 8
+"""As many bytes before the end marker may be no data: some cameras write a few."""
+ZEROS = 64
+"""So many zero bytes in a row are a lost block of a disk, if zero bits stand for anything but empty blocks."""
+
+_PAD = bytes(READ_AHEAD)
+_REDUCED = cv2.IMREAD_REDUCED_GRAYSCALE_8  # the cheapest
+_MAX_SIDE = 65_500  # of libjpeg
+_EMPTY_BLOCKS = frozenset({0})  # end of block
+
+
+def decode(file: File, name: str) -> NDArray[np.generic]:
+    """The pixels, 8 bits, ``(H, W)`` or ``(H, W, 3)`` BGR.
+
+    Raises:
+        ImageDecodeError: Data are missing, or are not those of this picture.
+    """
+    stream = SOI + file.color + file.kept
+    if file.frame.progressive:
+        pixels = decoded_or_none(stream + EOI, cv2.IMREAD_ANYCOLOR)
+        whole = pixels is not None
+    elif len(file.scans) == 1:
+        pixels = _decoded(stream + _PAD, cv2.IMREAD_ANYCOLOR)
+        whole = pixels is not None and _last_bytes_count(stream, file.scans[0]) and _intervals_whole(file, pixels)
+    else:
+        pixels = decoded_or_none(stream + EOI, cv2.IMREAD_ANYCOLOR)
+        whole = pixels is not None and all(_scan_whole(file.frame, scan) for scan in file.scans)
+    if pixels is None or not whole:
+        raise ImageDecodeError(f"{name}: damaged JPEG: data are missing, or are not those of this picture")
+    if not file.frame.progressive and any(map(_zeroed, file.scans)):
+        raise ImageDecodeError(f"{name}: damaged JPEG: a part of its data is zero")
+    return pixels
+
+
+def _decoded(stream: bytes, flags: int) -> NDArray[np.generic] | None:
+    """The picture in a stream without an end marker, None if it ends before the last block."""
+    pixels = decoded_or_none(stream, flags)
+    if pixels is None or _waits():
+        return pixels
+    filled = decoded_or_none(stream + EOI, flags)  # rows that no data came for are left as they were, or filled
+    return pixels if filled is not None and np.array_equal(pixels, filled) else None
+
+
+@cache
+def _waits() -> bool:
+    """Whether OpenCV returns nothing where data end early, as it does from 4.11 on."""
+    whole = cv2.imencode(".jpg", np.arange(64 * 64, dtype=np.uint8).reshape(64, 64))[1].tobytes()
+    return decoded_or_none(whole[:-40], cv2.IMREAD_ANYCOLOR) is None
+
+
+def _last_bytes_count(stream: bytes, scan: Scan) -> bool:
+    """Whether the last blocks come from the last bytes. Zero bytes at the end may be a camera's filling."""
+    spare = SPARE + len(scan.data) - len(scan.data.rstrip(b"\0"))
+    return _decoded(stream[:-spare], _REDUCED) is None
+
+
+def _intervals_whole(file: File, pixels: NDArray[np.generic]) -> bool:
+    """Whether every restart interval is whole. The decoder goes on at the next one, so none is missed otherwise.
+
+    Blocks without data are filled with middle gray: an interval that ends so is looked at by itself.
+    """
+    frame, scan = file.frame, file.scans[0]
+    if not scan.interval:
+        return True
+    across, down = frame.unit(scan.numbers)
+    columns, rows = frame.units(scan.numbers)
+    last = np.arange(scan.interval - 1, columns * rows, scan.interval)
+    gray = np.ones(len(last), bool)
+    for inner in (1, 0):  # pixels in the middle of the MCU, which its neighbours' colours do not touch
+        y = np.minimum(last // columns * down + down // 2 - inner, frame.height - 1)
+        x = np.minimum(last % columns * across + across // 2 - inner, frame.width - 1)
+        levels = pixels[y, x].astype(int).reshape(len(last), -1)
+        gray &= (abs(levels - 128) <= 1).all(axis=1)
+    if not gray.any():
+        return True
+    parts = RESTART.split(scan.data)
+    return all(_part_whole(frame, scan, parts[n], scan.interval) for n in np.flatnonzero(gray))
+
+
+def _part_whole(frame: Frame, scan: Scan, data: bytes, units: int) -> bool:
+    """Whether these coded data are enough for so many MCUs: decoded as a picture of their own."""
+    across, down = frame.unit(scan.numbers)
+    columns = next(n for n in range(min(units, _MAX_SIDE // across), 0, -1) if units % n == 0)
+    if units // columns * down > _MAX_SIDE:
+        return False
+    return (
+        _decoded(_picture(frame, scan, columns * across, units // columns * down) + data + _PAD, _REDUCED) is not None
+    )
+
+
+def _scan_whole(frame: Frame, scan: Scan) -> bool:
+    """The same of a scan, one of several of a sequential JPEG, and of each of its intervals."""
+    columns, rows = frame.units(scan.numbers)
+    units, step = columns * rows, scan.interval or columns * rows
+    parts = RESTART.split(scan.data)
+    return all(_part_whole(frame, scan, part, min(step, units - n * step)) for n, part in enumerate(parts))
+
+
+def _picture(frame: Frame, scan: Scan, width: int, height: int) -> bytes:
+    """A sequential JPEG of this scan's components up to its coded data."""
+    parts = [c for c in frame.components if c.number in scan.numbers]
+    alone = len(parts) == 1
+    body = struct.pack(">BHHB", 8, height, width, len(parts))
+    for part in parts:
+        body += bytes((part.number, 0x11 if alone else part.across << 4 | part.down, part.table))
+    huffman = b"".join(segment_of(0xC4, bytes((number,)) + table) for number, table in scan.huffman.items())
+    return SOI + scan.quantization + huffman + segment_of(0xC1, body) + scan.header
+
+
+def _zeroed(scan: Scan) -> bool:
+    """Whether zero bytes take the place of data. All-zero codes that stand for empty blocks make long runs, too."""
+    return bytes(ZEROS) in scan.data and not _EMPTY_BLOCKS.issuperset(_first_symbols(scan))
+
+
+def _first_symbols(scan: Scan) -> set[int]:
+    """What the code of zero bits stands for in the tables of AC coefficients that a scan uses."""
+    used = {0x10 | selector & 15 for selector in scan.selectors}
+    return {table[16] for number, table in scan.huffman.items() if number in used}
