@@ -66,9 +66,11 @@ class SpoofDetector(Session[SpoofPoint]):
         rule: How a stream's scores add up; None is :class:`~edge_sdk.runtime.temporal.KOfN` at the threshold.
         limits: Gap, cooldown and deadline of a stream.
         threshold: As that of the verifier: in place of an operating point, ``"custom"`` in results.
+        selftest: As that of the verifier; the golden pictures are crops of faces, whatever ``faces`` is.
 
     Raises:
-        BundleError: The bundle cannot be used, or is not one for liveness from one picture.
+        BundleError: The bundle cannot be used, or is not one for liveness from one picture; or the golden trial has
+            another score.
         OperatingPointError: The variant has no such operating point, or its data could not support it.
         EngineError: The engine refuses the variant (``MissingEngineError`` if none is installed), or OpenCV has no
             cascade.
@@ -89,6 +91,7 @@ class SpoofDetector(Session[SpoofPoint]):
         rule: Rule | None = None,
         limits: Limits | None = None,
         threshold: float | None = None,
+        selftest: bool = False,
     ) -> None:
         opened = Bundle.open(bundle)
         self._crop = _face_crop(opened)
@@ -103,6 +106,8 @@ class SpoofDetector(Session[SpoofPoint]):
             threads=threads,
             threshold=threshold,
         )
+        if selftest:
+            self._replay_golden()
 
     def detect(self, picture: images.Source) -> SpoofResult:
         """Decide on one picture.
@@ -218,6 +223,10 @@ class SpoofDetector(Session[SpoofPoint]):
             bundle_id=self.bundle.id,
             faces=found.boxes,
         )
+
+    def _golden_score(self, pictures: list[bytes]) -> float:
+        scores = [self._score(self._model.run(self._prepared(images.load(picture)))) for picture in pictures]
+        return sum(scores) / len(scores)
 
     def _prepared(self, face: preprocess.Image) -> NDArray[np.float32]:
         """``(1, C, H, W)``."""

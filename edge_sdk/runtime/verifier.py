@@ -49,9 +49,12 @@ class Verifier(Session[VerifyPoint]):
         threads: Threads of the engine, from 1 to :data:`edge_sdk.runtime.engines.MAX_THREADS`.
         threshold: A threshold of your own in place of an operating point: finite. No error rate was measured at it;
             results call it ``"custom"``.
+        selftest: Whether to replay the bundle's golden trial first, for the time of one :meth:`verify`. It finds a
+            model, pre-processing or score other than the exported ones, whatever the hashes say, and an engine that
+            computes wrongly; not another threshold.
 
     Raises:
-        BundleError: The bundle cannot be used, or is not one for verification.
+        BundleError: The bundle cannot be used, or is not one for verification; or the golden trial has another score.
         OperatingPointError: The variant has no such operating point, or its data could not support it.
         EngineError: The engine refuses the variant; ``MissingEngineError`` if none is installed, ``BrokenEngineError``
             if it is, but cannot be loaded.
@@ -71,6 +74,7 @@ class Verifier(Session[VerifyPoint]):
         operating_point: str | None = None,
         threads: int = 1,
         threshold: float | None = None,
+        selftest: bool = False,
     ) -> None:
         super().__init__(
             bundle,
@@ -82,6 +86,8 @@ class Verifier(Session[VerifyPoint]):
         )
         self._score = self.bundle.manifest.score
         self._embedding = self._score.embedding(self.bundle.manifest.interface)
+        if selftest:
+            self._replay_golden()
 
     def verify(
         self, reference: images.Source | Template | Sequence[images.Source], query: images.Source
@@ -164,6 +170,9 @@ class Verifier(Session[VerifyPoint]):
             bundle_name=self.bundle.manifest.name,
             count=len(sources),
         )
+
+    def _golden_score(self, pictures: list[bytes]) -> float:
+        return self.verify(pictures[:-1], pictures[-1]).score
 
     def prepare(self, picture: images.Source) -> Prepared:
         """Decode and pre-process one picture, for :meth:`embed`, and assess it where its modality has quality flags.
