@@ -81,7 +81,7 @@ class InkRegion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # 0.2 of the picture or more; those of two signatures on a page are 0.05.
     PIECES: ClassVar[int] = 120
     FLAT: ClassVar[int] = 4  # times as long as wide: a stroke, or the dash of a line, but no letter
-    APART: ClassVar[float] = 0.08
+    APART: ClassVar[float] = 0.15
     # What is worth a look: see may_be_page.
     SMALL: ClassVar[int] = 1152  # pixels of the picture's longer side
     FREE: ClassVar[float] = 0.08
