@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk import files
 from edge_sdk.errors import ImageDecodeError, ImageNotFoundError, ImageTooLargeError, UnsupportedImageError
 from edge_sdk.images import bmp, jpeg, png, tiff
 from edge_sdk.images.arrays import Image, from_array, from_bits, given
@@ -74,24 +75,22 @@ def _kind(source: object) -> str:
 
 def _read(path: Path, limit: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        with files.open_regular(path) as file:
             data = file.read(limit + 1)
     except FileNotFoundError as exc:
         raise ImageNotFoundError(f"{path}: no such file") from exc
-    except IsADirectoryError as exc:
-        raise ImageDecodeError(f"{path}: a directory, not an image") from exc
-    except (OSError, ValueError) as exc:  # ValueError: a null byte in the path
-        if path.is_dir():  # what Windows calls a permission error
+    except OSError as exc:
+        if path.is_dir():
             raise ImageDecodeError(f"{path}: a directory, not an image") from exc
-        raise ImageDecodeError(f"{path}: {exc}") from exc
-    if len(data) > limit:
-        raise ImageTooLargeError(f"{path}: more than {limit} bytes")
+        raise ImageDecodeError(f"{path}: {exc.strerror or exc}") from exc
     return data
 
 
 def _decode(data: bytes, name: str, budget: Budget) -> Image:
     if not data:
         raise ImageDecodeError(f"{name}: empty, 0 bytes")
+    if len(data) > budget.file_bytes:
+        raise ImageTooLargeError(f"{name}: more than {budget.file_bytes} bytes")
     kind = kind_of(data[:HEAD_BYTES])
     if kind not in _DECODERS:
         found = f"{kind}, " if kind else ""

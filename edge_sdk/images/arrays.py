@@ -93,9 +93,15 @@ def opaque(image: Image) -> Image:
     """
     if image.ndim == 2 or image.shape[2] == 3:
         return image
-    lowest, highest, _, _ = cv2.minMaxLoc(cv2.extractChannel(image, 3))
     colors = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR), np.uint8)
-    return colors if lowest == highest and lowest in (0, 255) else on_paper(colors, image[:, :, 3])
+    alpha = np.asarray(cv2.extractChannel(image, 3), np.uint8)
+    return colors if no_alpha(alpha) else on_paper(colors, alpha)
+
+
+def no_alpha(channel: Image) -> bool:
+    """Whether a fourth channel is 0 everywhere or 255 everywhere."""
+    lowest, highest, _, _ = cv2.minMaxLoc(channel)
+    return lowest == highest and lowest in (0, 255)
 
 
 def on_paper(colors: Image, alpha: Image) -> Image:
