@@ -8,11 +8,13 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   ├── ImageDecodeError               not an image, truncated, or empty
     │   ├── ImageTooLargeError             the header announces more pixels than allowed
     │   ├── UnsupportedImageError          an array of a wrong type, shape or value range
+    │   │   └── BitDepthError              an array of 16 bits that may hold 8 to 14 bits
     │   ├── VideoDecodeError               not a video, or one without a frame that can be decoded
     │   ├── CameraError                    no such camera, or it gives no pictures
     │   ├── RecordingNotFoundError (FileNotFoundError)
     │   ├── RecordingDecodeError           a sensor's file that is no CSV of numbers, truncated, or empty
     │   ├── UnsupportedRecordingError      a sensor's array of a wrong type or shape, not finite, or too short
+    │   ├── PreprocessingError             an operation of the pre-processing fails on the input
     │   └── UnusableSampleError            a readable image that cannot be enrolled (empty, too small)
     ├── BundleError                        a bundle cannot be used
     │   ├── BundleNotFoundError (FileNotFoundError)
@@ -80,6 +82,10 @@ class UnsupportedImageError(InputError):
     """An array that is not gray, BGR or BGRA of 8 or 16 bits."""
 
 
+class BitDepthError(UnsupportedImageError):
+    """An array of 16 bits that holds 8 to 14 bits, or a very dark picture: its values cannot tell which."""
+
+
 class VideoDecodeError(InputError):
     """The file is no video of a supported format, or holds no frame that can be decoded."""
 
@@ -98,6 +104,10 @@ class RecordingDecodeError(InputError):
 
 class UnsupportedRecordingError(InputError):
     """A recording that is not finite numbers of the wanted channels, or that is too short."""
+
+
+class PreprocessingError(InputError):
+    """An operation of a bundle's pre-processing fails on the input, or lacks the memory for it."""
 
 
 class UnusableSampleError(InputError):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
+
+import msgspec
 
 from edge_sdk.errors import UnsafePathError
 from edge_sdk.schema import Strict, require
@@ -31,11 +34,11 @@ class FileEntry(Strict, frozen=True, kw_only=True):
 
     path: str
     sha256: str
-    size: int
+    size: Annotated[int, msgspec.Meta(ge=0, le=MAX_FILE_BYTES)]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_path(self.path)
         own = self.path.casefold() in (MANIFEST_PATH, DIGEST_PATH)
         require(not own, f"{MANIFEST_PATH} cannot list itself, nor its digest")
         require(bool(_SHA256.fullmatch(self.sha256)), f"{self.path}: bad sha256")
-        require(0 <= self.size <= MAX_FILE_BYTES, f"{self.path}: size {self.size} is not in 0..{MAX_FILE_BYTES}")

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
 
 from edge_sdk.errors import ManifestError
 from edge_sdk.manifest.files import FileEntry
 from edge_sdk.manifest.inputs import SAMPLE, DataType, Input
-from edge_sdk.schema import IDENTIFIER, NAME, Dimension, Strict, require, require_shape, require_unique
+from edge_sdk.schema import IDENTIFIER, NAME, Dimension, Name, Shape, Strict, require, require_shape, require_unique
 from edge_sdk.scoring.base import Role
+
+MAX_TENSORS = 256
+MAX_VARIANTS = 32
 
 
 class Output(Strict, frozen=True, kw_only=True):
     """One named output tensor; ``role`` says what the numbers mean."""
 
-    name: str
-    shape: tuple[Dimension, ...]
+    name: Name
+    shape: Shape
     role: Role
     dtype: DataType = "float32"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_shape(self.shape)
         require(bool(IDENTIFIER.fullmatch(self.name)), f"bad output name {self.name!r}")
 
@@ -31,12 +38,13 @@ class Graph(Strict, frozen=True, kw_only=True):
     A bundle of one graph calls it ``model``. Outside of its graph a tensor is ``graph.tensor``: ``model.embedding``.
     """
 
-    name: str
-    inputs: tuple[Input, ...]
-    outputs: tuple[Output, ...]
-    files: dict[str, FileEntry]
+    name: Name
+    inputs: Annotated[tuple[Input, ...], msgspec.Meta(max_length=MAX_TENSORS)]
+    outputs: Annotated[tuple[Output, ...], msgspec.Meta(max_length=MAX_TENSORS)]
+    files: Annotated[dict[Name, FileEntry], msgspec.Meta(max_length=MAX_VARIANTS)]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         # No dot in a name: "graph.output" is split at the first.
         require(bool(NAME.fullmatch(self.name)), f"bad graph name {self.name!r}")
         require_unique([t.name for t in self.inputs] + [t.name for t in self.outputs], f"tensor of graph {self.name}")

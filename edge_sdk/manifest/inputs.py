@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
+import msgspec
+
+from edge_sdk import preprocess
+from edge_sdk.errors import UsageError
+from edge_sdk.preprocess import Operation
 from edge_sdk.preprocess.crop import FaceCrop
-from edge_sdk.schema import IDENTIFIER, Dimension, Strict, require, require_finite, require_shape, require_unique
+from edge_sdk.preprocess.gait import MAX_CHANNELS, Hertz
+from edge_sdk.preprocess.region import InkRegion
+from edge_sdk.schema import IDENTIFIER, Dimension, Name, Shape, Strict, require, require_shape, require_unique
 
 SAMPLE = "sample"
 """What feeds an input that takes the pre-processed sample itself."""
 
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 DataType = Literal["float32", "int8", "uint8"]
 
 
 class Image(Strict, frozen=True, kw_only=True, tag_field="kind", tag="image"):
     """A camera image; ``color`` is the channel order that the pre-processing hands to the model.
 
-    ``face`` says how a face is cut out of a frame where the pre-processing expects it cut out already.
+    ``face`` says how a face is cut out of a frame where the pre-processing expects it cut out already, ``region`` how
+    the ink is cut out of a page.
     """
 
     color: Literal["gray", "bgr", "rgb"] = "gray"
     face: FaceCrop | None = None
+    region: InkRegion | None = None
 
-    def fits(self, shape: tuple[Dimension, ...], preprocessed: bool) -> bool:
-        """Whether a tensor ``(batch, C, H, W)`` has as many channels as the colour order."""
-        del preprocessed  # which keeps them
-        return len(shape) != 4 or shape[1] == (1 if self.color == "gray" else 3)
+    def check(self, shape: tuple[Dimension, ...], operations: tuple[Operation, ...]) -> None:
+        """Refuse (UsageError) a tensor ``(batch, C, H, W)`` that the pre-processing does not make of every image."""
+        given, color = preprocess.input_shape(operations), preprocess.color_order(operations)
+        if color != self.color:
+            raise UsageError(f"the pre-processing gives {color} images, the source says {self.color}")
+        _check_given(shape, given)
 
 
 class SensorStream(Strict, frozen=True, kw_only=True, tag_field="kind", tag="sensor_stream"):
@@ -34,17 +46,16 @@ class SensorStream(Strict, frozen=True, kw_only=True, tag_field="kind", tag="sen
     ``channels`` gives their names and order. Gravity is part of an accelerometer's signal: at rest it reads 9.81 m/s^2.
     """
 
-    channels: tuple[str, ...]
-    rate_hz: float
-    window_s: float
-    hop_s: float
+    channels: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_CHANNELS)]
+    rate_hz: Hertz
+    window_s: Seconds
+    hop_s: Seconds
     unit: Literal["m/s^2", "g"] = "m/s^2"
 
     def __post_init__(self) -> None:
-        require_finite(self)
+        super().__post_init__()
         require(len(self.channels) > 0, "a sensor stream needs channels")
         require_unique(self.channels, "channel")
-        require(self.rate_hz > 0 and self.window_s > 0 and self.hop_s > 0, "rate_hz, window_s and hop_s are positive")
         require(self.hop_s <= self.window_s, "hop_s beyond window_s skips part of the stream")
 
     @property
@@ -52,14 +63,28 @@ class SensorStream(Strict, frozen=True, kw_only=True, tag_field="kind", tag="sen
         """Samples per channel in one window."""
         return round(self.rate_hz * self.window_s)
 
-    def fits(self, shape: tuple[Dimension, ...], preprocessed: bool) -> bool:
-        """Whether a tensor ``(batch, ...)`` holds a window of all channels; a pre-processing may give another shape."""
-        inner = shape[1:]
-        holds_all = len(self.channels) in inner and any(isinstance(d, str) or d == self.samples for d in inner)
-        return preprocessed or holds_all
+    def check(self, shape: tuple[Dimension, ...], operations: tuple[Operation, ...]) -> None:
+        """Refuse (UsageError) a tensor that does not hold a window: ``(batch, T, C)`` where a pre-processing gives it.
+
+        Without one, whoever prepares the windows may put time and channels in any order.
+        """
+        window = self.samples, len(self.channels)
+        if operations:
+            given = preprocess.input_shape(operations)
+            if given != window:
+                raise UsageError(f"the pre-processing gives {given}, a window of the source is {window}")
+            _check_given(shape, given)
+        elif not (window[1] in shape[1:] and any(isinstance(d, str) or d == window[0] for d in shape[1:])):
+            raise UsageError(f"shape {shape} does not hold a window of the source, {window}")
 
 
 Source = Image | SensorStream
+
+
+def _check_given(shape: tuple[Dimension, ...], given: tuple[int, ...]) -> None:
+    fits = len(shape) == 1 + len(given) and all(d in (size, str(d)) for d, size in zip(shape[1:], given, strict=True))
+    if not fits:
+        raise UsageError(f"shape {shape} does not hold what the pre-processing gives, {given}")
 
 
 class Input(Strict, frozen=True, kw_only=True):
@@ -70,12 +95,13 @@ class Input(Strict, frozen=True, kw_only=True):
     input beside the ``"query"``: the same of another sample.
     """
 
-    name: str
-    shape: tuple[Dimension, ...]
-    feed: str = SAMPLE
+    name: Name
+    shape: Shape
+    feed: Name = SAMPLE
     dtype: DataType = "float32"
     role: Literal["query", "reference"] = "query"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_shape(self.shape)
         require(bool(IDENTIFIER.fullmatch(self.name)), f"bad input name {self.name!r}")

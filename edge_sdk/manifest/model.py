@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+import json
+from collections import Counter
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from edge_sdk.errors import BundleError, ManifestError, SchemaVersionError
+from edge_sdk.errors import BundleError, ManifestError, SchemaVersionError, UsageError
 from edge_sdk.manifest.files import FileEntry
-from edge_sdk.manifest.graphs import Graph, GraphInterface
+from edge_sdk.manifest.graphs import MAX_VARIANTS, Graph, GraphInterface
 from edge_sdk.manifest.inputs import SAMPLE, Input, Source
 from edge_sdk.manifest.migrations import SCHEMA_VERSION, migrate
+from edge_sdk.manifest.operating_points import UnsupportedPoint
 from edge_sdk.manifest.provenance import DataLicense, Golden, ThresholdProvenance, TrainingProvenance
 from edge_sdk.manifest.scores import AnyScore
 from edge_sdk.manifest.variants import Variant
 from edge_sdk.preprocess import Operation, digest
-from edge_sdk.schema import IDENTIFIER, NAME, Dimension, Strict, require, require_unique
+from edge_sdk.schema import IDENTIFIER, NAME, Dimension, Name, Strict, require, require_unique
 from edge_sdk.scoring.base import Role
+
+MAX_OPERATIONS = 64
+MAX_GRAPHS = 16
+MAX_AUXILIARY = 1000
+ROUNDING = 1e-6
+"""How far rounding may take a score out of its range."""
 
 
 def embedding_space_id(preprocessing: tuple[Operation, ...], *weights: bytes) -> str:
@@ -33,43 +42,63 @@ class Manifest(Strict, frozen=True, kw_only=True):
     ``thresholds`` says on whom they were fitted again, None where they are still the exporter's.
     """
 
-    name: str
-    version: str
+    name: Name
+    version: Name
     task: Literal["verify", "spoof"]
-    modality: str
+    modality: Name
     source: Source
-    preprocessing: tuple[Operation, ...]
-    graphs: tuple[Graph, ...]
+    preprocessing: Annotated[tuple[Operation, ...], msgspec.Meta(max_length=MAX_OPERATIONS)]
+    graphs: Annotated[tuple[Graph, ...], msgspec.Meta(max_length=MAX_GRAPHS)]
     score: AnyScore
-    variants: tuple[Variant, ...]
+    variants: Annotated[tuple[Variant, ...], msgspec.Meta(max_length=MAX_VARIANTS)]
     training: TrainingProvenance
     data_license: DataLicense
     golden: Golden
-    embedding_space_id: str | None = None
-    auxiliary: tuple[FileEntry, ...] = ()
+    embedding_space_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
+    auxiliary: Annotated[tuple[FileEntry, ...], msgspec.Meta(max_length=MAX_AUXILIARY)] = ()
     thresholds: ThresholdProvenance | None = None
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.schema_version == SCHEMA_VERSION, f"schema_version is not {SCHEMA_VERSION}")
         require(bool(NAME.fullmatch(self.name)), f"bad bundle name {self.name!r}")
         require(bool(IDENTIFIER.fullmatch(self.version)) and "/" not in self.version, f"bad version {self.version!r}")
         require(bool(NAME.fullmatch(self.modality)), f"bad modality {self.modality!r}")
         self._check_variants()
         self.interface.check_feeds()
-        require(any(True for _ in self._samples()), "no graph takes the sample")
-        for tensor in self._samples():
-            require(
-                tensor.shape == self.sample_shape, f"{tensor.name} takes the sample in another shape than others do"
-            )
-            fits = self.source.fits(tensor.shape, bool(self.preprocessing))
-            require(fits, f"input {tensor.name}: shape {tensor.shape} does not hold the source {self.source}")
-        for point in (point for variant in self.variants for point in variant.operating_points):
-            require(point.name != "custom", "results call a user's own threshold custom: no point has that name")
-            require(point.task in (None, self.task), f"operating point {point.name} does not fit task {self.task}")
         for score in self.score.members:
             require(self.task in score.tasks, f"the score {score.kind} is for task {' or '.join(score.tasks)} only")
             score.check(self.interface, self.task)
+        self._check_samples()
+        self._check_scores()
+
+    def _check_samples(self) -> None:
+        """Whatever a source is, the pre-processing makes of it what the graphs take."""
+        require(bool(self._samples()), "no graph takes the sample")
+        for tensor in self._samples():
+            same = tensor.shape == self.sample_shape
+            require(same, f"{tensor.name} takes the sample in another shape than others do")
+            require(tensor.dtype == "float32", f"{tensor.name} takes the sample, which is float32, as {tensor.dtype}")
+            try:
+                self.source.check(tensor.shape, self.preprocessing)
+            except UsageError as error:
+                raise ManifestError(f"input {tensor.name} and the pre-processing: {error}") from error
+
+    def _check_scores(self) -> None:
+        """Thresholds and golden scores are scores that can come, and no threshold accepts everything."""
+        low, high = self.score.range
+        for variant in self.variants:
+            for point in variant.operating_points:
+                name = f"operating point {point.name} of {variant.id}"
+                require(point.name != "custom", "results call a user's own threshold custom: no point has that name")
+                require(point.task in (None, self.task), f"{name} does not fit task {self.task}")
+                threshold = None if isinstance(point, UnsupportedPoint) else point.threshold
+                accepts = threshold is not None and threshold <= low
+                require(not accepts, f"{name} accepts everything: no score is below {low:g}, its threshold {threshold}")
+        for variant_id, score in self.golden.scores.items():
+            fits = low - ROUNDING <= score <= high + ROUNDING
+            require(fits, f"the golden score of {variant_id} is {score}, not in [{low:g}, {high:g}]")
 
     def _check_variants(self) -> None:
         require(len(self.graphs) > 0, "no graphs")
@@ -143,14 +172,26 @@ def decode(data: bytes) -> Manifest:
             raise SchemaVersionError(
                 f"the bundle has manifest version {version}, this edge-sdk reads up to {SCHEMA_VERSION}: upgrade it"
             )
+        json.loads(data.decode(), object_pairs_hook=_without_duplicates)
         if version == SCHEMA_VERSION:
             return msgspec.json.decode(data, type=Manifest)
         return msgspec.convert(migrate(msgspec.json.decode(data), version), type=Manifest)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except RecursionError as error:
+        raise ManifestError("bad manifest: lists and objects within each other, too deep to be one") from error
+    except (msgspec.MsgspecError, ValueError) as error:
+        if isinstance(error, BundleError):
+            raise
         if b'"artifacts"' in data and b'"graphs"' not in data:  # before 0.1.0 was released
             raise ManifestError("the manifest is older than 0.1.0, without graphs: export the run again") from error
         kind = type(error.__cause__) if isinstance(error.__cause__, BundleError) else ManifestError
         raise kind(f"bad manifest: {error}") from error
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    """Refuse an object with a key twice, of which msgspec would take the last without a word."""
+    keys = Counter(key for key, _ in pairs)
+    twice = [key for key, count in keys.items() if count > 1]
+    require(not twice, f"bad manifest: the keys {', '.join(twice[:10])} are given twice in one object")
 
 
 def encode(manifest: Manifest) -> bytes:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from itertools import groupby, pairwise
+from typing import Annotated, ClassVar
 
-from edge_sdk.schema import Strict, require, require_finite
+import msgspec
+
+from edge_sdk.schema import Count, Name, Strict, Text, require
 from edge_sdk.scoring.base import Task
+
+# A score is rounded to eight decimals; beyond, a float64 has not so many.
+Threshold = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Target = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 
 
 class Rate(Strict, frozen=True, kw_only=True):
@@ -14,15 +24,16 @@ class Rate(Strict, frozen=True, kw_only=True):
     A percentile interval over few subjects need not contain ``value``, so that is not required.
     """
 
-    value: float
-    low: float
-    high: float
-    errors: int
-    trials: int
+    value: Share
+    low: Share
+    high: Share
+    errors: Count
+    trials: Positive
 
     def __post_init__(self) -> None:
-        require(0 <= self.errors <= self.trials and self.trials > 0, "a rate needs 0 <= errors <= trials, trials > 0")
-        require(0 <= self.low <= self.high <= 1, f"interval [{self.low}, {self.high}] is not ordered in [0, 1]")
+        super().__post_init__()
+        require(self.errors <= self.trials, f"{self.errors} errors in {self.trials} trials")
+        require(self.low <= self.high, f"interval [{self.low}, {self.high}] is not ordered")
         require(abs(self.value - self.errors / self.trials) < 1e-6, "value is not errors / trials")
 
 
@@ -31,18 +42,17 @@ class VerifyPoint(Strict, frozen=True, kw_only=True, tag_field="kind", tag="veri
 
     task: ClassVar[Task] = "verify"
 
-    name: str
-    threshold: float
-    target: float | None
+    name: Name
+    threshold: Threshold
+    target: Target | None
     fmr: Rate
     fnmr: Rate
-    data: str
-    subjects: int
+    data: Text
+    subjects: Positive
 
     def __post_init__(self) -> None:
-        require_finite(self)
-        _require_target(self.target)
-        require(self.subjects > 0, "subjects must be positive")
+        super().__post_init__()
+        _require_at_most(self.target, self.fmr, "FMR")
 
     @property
     def rejected(self) -> Rate:
@@ -63,19 +73,19 @@ class SpoofPoint(Strict, frozen=True, kw_only=True, tag_field="kind", tag="spoof
 
     task: ClassVar[Task] = "spoof"
 
-    name: str
-    threshold: float
-    target: float | None
+    name: Name
+    threshold: Threshold
+    target: Target | None
     apcer: Rate
     bpcer: Rate
-    species: dict[str, Rate]
-    data: str
+    species: Annotated[dict[Name, Rate], msgspec.Meta(max_length=1000)]
+    data: Text
 
     def __post_init__(self) -> None:
-        require_finite(self)
-        _require_target(self.target)
+        super().__post_init__()
         worst = max((rate.value for rate in self.species.values()), default=None)
         require(worst == self.apcer.value, "apcer is not the maximum over the attack species")
+        _require_at_most(self.target, self.apcer, "APCER")
 
     @property
     def rejected(self) -> Rate:
@@ -93,16 +103,27 @@ class UnsupportedPoint(Strict, frozen=True, kw_only=True, tag_field="kind", tag=
 
     task: ClassVar[Task | None] = None
 
-    name: str
-    target: float
-    reason: str
-
-    def __post_init__(self) -> None:
-        _require_target(self.target)
+    name: Name
+    target: Target
+    reason: Text
 
 
 OperatingPoint = VerifyPoint | SpoofPoint | UnsupportedPoint
 
 
-def _require_target(target: float | None) -> None:
-    require(target is None or 0 < target < 1, f"target {target} is not in (0, 1)")
+def require_consistent(points: Sequence[OperatingPoint]) -> None:
+    """Of points measured on the same data, the one of the higher threshold accepts no more, of impostors and of others.
+
+    Catches a threshold that was changed, or exchanged with another, while its error rates were kept.
+    """
+    measured = [point for point in points if not isinstance(point, UnsupportedPoint)]
+    for _, same in groupby(sorted(measured, key=lambda point: point.data), key=lambda point: point.data):
+        for lower, higher in pairwise(sorted(same, key=lambda point: point.threshold)):
+            below, above = ([rate.value for rate in point.rates.values()] for point in (lower, higher))
+            ordered = below[0] >= above[0] and below[1] <= above[1]
+            ordered &= lower.threshold < higher.threshold or below == above
+            require(ordered, f"the error rates of {lower.name} and {higher.name} do not go with their thresholds")
+
+
+def _require_at_most(target: float | None, rate: Rate, name: str) -> None:
+    require(target is None or rate.value <= target, f"{name} is {rate.value:g}, above the target {target}")

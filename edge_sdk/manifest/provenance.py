@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import msgspec
 
 from edge_sdk.manifest.files import FileEntry
-from edge_sdk.schema import Strict, require
+from edge_sdk.schema import Count, Name, Strict, Text, require
+
+MAX_GOLDEN = 100
+Texts = Annotated[tuple[Text, ...], msgspec.Meta(max_length=1000)]
+ByVariant = Annotated[dict[Name, float], msgspec.Meta(max_length=MAX_GOLDEN)]
 
 
 class TrainingProvenance(Strict, frozen=True, kw_only=True):
@@ -18,22 +23,22 @@ class TrainingProvenance(Strict, frozen=True, kw_only=True):
     were taken with int8 simulated.
     """
 
-    recipe: str
-    preset: str
-    data: tuple[str, ...]
-    seed: int
-    steps: int
-    commit: str
-    versions: dict[str, str]
-    teachers: tuple[str, ...] = ()
-    quantisation_aware: int = 0
+    recipe: Name
+    preset: Name
+    data: Texts
+    seed: Count
+    steps: Count
+    commit: Name
+    versions: Annotated[dict[Name, Name], msgspec.Meta(max_length=1000)]
+    teachers: Texts = ()
+    quantisation_aware: Count = 0
 
 
 class DataLicense(Strict, frozen=True, kw_only=True):
     """What the licences of the training data allow."""
 
     commercial_use: bool
-    statement: str
+    statement: Text
 
 
 class ThresholdProvenance(Strict, frozen=True, kw_only=True):
@@ -44,15 +49,12 @@ class ThresholdProvenance(Strict, frozen=True, kw_only=True):
     of the edge-sdk that fitted.
     """
 
-    data: str
-    impostors: str
-    subjects: int
-    unusable: int
-    previous_bundle: str
-    version: str
-
-    def __post_init__(self) -> None:
-        require(self.subjects > 0 and self.unusable >= 0, "subjects must be positive and unusable not negative")
+    data: Text
+    impostors: Text
+    subjects: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+    unusable: Count
+    previous_bundle: Text
+    version: Name
 
 
 class Golden(Strict, frozen=True, kw_only=True):
@@ -62,11 +64,12 @@ class Golden(Strict, frozen=True, kw_only=True):
     the score is the mean of theirs.
     """
 
-    inputs: tuple[FileEntry, ...] = ()
-    scores: dict[str, float] = msgspec.field(default_factory=dict)
-    tolerance: dict[str, float] = msgspec.field(default_factory=dict)
+    inputs: Annotated[tuple[FileEntry, ...], msgspec.Meta(max_length=MAX_GOLDEN)] = ()
+    scores: ByVariant = msgspec.field(default_factory=dict)
+    tolerance: ByVariant = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(all(map(math.isfinite, self.scores.values())), "golden scores must be finite")
         require(all(0 <= t < math.inf for t in self.tolerance.values()), "golden tolerances must be finite and >= 0")
         require(self.scores.keys() == self.tolerance.keys(), "golden scores and tolerances name different variants")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from edge_sdk.manifest.operating_points import OperatingPoint
-from edge_sdk.schema import Strict, require, require_finite, require_unique
+import msgspec
+
+from edge_sdk.manifest.operating_points import OperatingPoint, Positive, Share, require_consistent
+from edge_sdk.schema import Count, Name, Strict, Text, require, require_unique
 
 # "int8-io": int8 input and output tensors too; "int8-sym": symmetric ranges (zero points 0).
 Precision = Literal["fp32", "int8", "int8-io", "int8-sym"]
 Format = Literal["onnx", "tflite"]
+MAX_POINTS = 100
+Difference = Annotated[float, msgspec.Meta(ge=-1, le=1)]
 
 
 class CalibrationProvenance(Strict, frozen=True, kw_only=True):
@@ -18,12 +22,12 @@ class CalibrationProvenance(Strict, frozen=True, kw_only=True):
     ``float_nodes`` names the layers that had to stay float, most harmful first.
     """
 
-    data: str
-    count: int
-    digest: str
-    method: str
-    seed: int
-    float_nodes: tuple[str, ...] = ()
+    data: Text
+    count: Count
+    digest: Name
+    method: Name
+    seed: Count
+    float_nodes: Annotated[tuple[Text, ...], msgspec.Meta(max_length=10_000)] = ()
 
 
 class AccuracyDifference(Strict, frozen=True, kw_only=True):
@@ -34,18 +38,18 @@ class AccuracyDifference(Strict, frozen=True, kw_only=True):
     Only ``upper90 <= budget`` may be called a pass.
     """
 
-    metric: str
-    budget: float
-    delta: float
-    upper90: float
-    subjects: int
+    metric: Name
+    budget: Difference
+    delta: Difference
+    upper90: Difference
+    subjects: Positive
     verdict: Literal["pass", "fail", "undecidable"]
-    data: str
-    agreement: float | None = None
+    data: Text
+    agreement: Share | None = None
     agreement_band: float | None = None
 
     def __post_init__(self) -> None:
-        require_finite(self)
+        super().__post_init__()
         require(self.verdict != "pass" or self.upper90 <= self.budget, "a difference over its budget is no pass")
         require(self.agreement is None or 0 <= self.agreement <= 1, "agreement is not in [0, 1]")
 
@@ -55,12 +59,14 @@ class Variant(Strict, frozen=True, kw_only=True):
 
     precision: Precision
     format: Format
-    operating_points: tuple[OperatingPoint, ...]
-    accuracy: tuple[AccuracyDifference, ...] = ()
+    operating_points: Annotated[tuple[OperatingPoint, ...], msgspec.Meta(max_length=MAX_POINTS)]
+    accuracy: Annotated[tuple[AccuracyDifference, ...], msgspec.Meta(max_length=MAX_POINTS)] = ()
     calibration: CalibrationProvenance | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_unique((point.name for point in self.operating_points), "operating point")
+        require_consistent(self.operating_points)
 
     @property
     def id(self) -> str:

@@ -7,6 +7,9 @@ image is ``uint8``: ``(H, W)`` gray, or ``(H, W, 3)`` BGR / ``(H, W, 4)`` BGRA b
 
 A pipeline of recordings of a sensor is one :class:`Resample`; :func:`apply` then ends with ``float32 (T, C)``.
 
+Every parameter has bounds, which constructors and manifests check, and :func:`final_form` follows an image through a
+pipeline without one: what an operation takes is what those before it give, whatever the picture is.
+
 Two pipelines for signatures are named here. :data:`PAPER` is section 4.1 of the DeepSign paper to the letter: it
 assumes white paper, because its threshold is absolute. :data:`INK` measures ink against the paper round it, so gray
 paper and uneven light give the same picture as a clean scan, and it crops to the ink. Both end with ink 1, paper 0.
@@ -25,18 +28,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.errors import UsageError
+from edge_sdk.errors import EdgeSdkError, PreprocessingError, UsageError
 from edge_sdk.preprocess.face import CropSquare, Oval, Standardize
 from edge_sdk.preprocess.gait import Resample
 from edge_sdk.preprocess.general import Fit, Invert, LimitSize, MedianBlur, Resize, Threshold, ToColor, ToGray
 from edge_sdk.preprocess.ink import Binarize, ClearBorder, CropToInk, Despeckle, EraseRules, FlattenPaper
-from edge_sdk.preprocess.step import Image, Step, block_means, resized
+from edge_sdk.preprocess.step import MAX_FRAME, Form, Image, Step, block_means, resized
 
 __all__ = [
-    "FACE", "FACE_OVAL", "GEOMETRY", "INK", "PAPER", "Binarize", "ClearBorder", "CropSquare", "CropToInk",
-    "Despeckle", "EraseRules", "Fit", "FlattenPaper", "Image", "Invert", "LimitSize", "MedianBlur", "Operation",
-    "Oval", "Resample", "Resize", "Standardize", "Step", "Threshold", "ToColor", "ToGray", "apply", "block_means",
-    "color_order", "digest", "framed", "input_shape", "is_recording", "resized", "trace",
+    "FACE", "FACE_OVAL", "GEOMETRY", "INK", "MAX_FRAME", "MAX_PASSES", "PAPER", "Binarize", "ClearBorder",
+    "CropSquare", "CropToInk", "Despeckle", "EraseRules", "Fit", "FlattenPaper", "Form", "Image", "Invert", "LimitSize",
+    "MedianBlur", "Operation", "Oval", "Resample", "Resize", "Standardize", "Step", "Threshold", "ToColor", "ToGray",
+    "apply", "block_means", "color_order", "digest", "final_form", "framed", "input_shape", "is_recording", "resized",
+    "trace",
 ]  # fmt: skip
 
 Operation = (
@@ -59,6 +63,8 @@ Operation = (
     | Standardize
     | Resample
 )
+MAX_PASSES = 64
+"""How often a pipeline may go over its picture: once an operation, a blur once an iteration."""
 GEOMETRY = (Resize, CropToInk, Fit, CropSquare)
 
 # DeepSign paper, section 4.1.1. "Binary interpolation" is read as nearest neighbour, which keeps two values.
@@ -110,10 +116,20 @@ def framed(operations: Sequence[Operation], height: int, width: int) -> tuple[Op
 
 
 def trace(operations: Sequence[Operation], raw: Any) -> Iterator[tuple[Operation, Any]]:
-    """Yield each operation with the image or recording after it."""
+    """Yield each operation with the image or recording after it.
+
+    Raises:
+        InputError: An operation cannot take it; ``PreprocessingError`` where a library says so, or memory is short.
+    """
     call: Any
     for call in operations:
-        raw = call(raw)
+        try:
+            raw = call(raw)
+        except EdgeSdkError:
+            raise
+        except Exception as error:  # whatever OpenCV, numpy or Python find
+            kind = f"an array of {raw.shape}" if isinstance(raw, np.ndarray) else f"a {type(raw).__name__}"
+            raise PreprocessingError(f"{call.op} failed on {kind}: {type(error).__name__}: {error}") from error
         yield call, raw
 
 
@@ -127,11 +143,16 @@ def apply(operations: Sequence[Operation], raw: Any) -> NDArray[np.float32]:
 
     Returns:
         ``float32``, of an image ``(C, H', W')`` in [0, 1], of a recording ``(T, C)``.
+
+    Raises:
+        InputError: As :func:`trace` does.
     """
     for _, stage in trace(operations, raw):
         raw = stage
     if is_recording(operations):
         return np.asarray(raw, np.float32)
+    if not isinstance(raw, np.ndarray):
+        raise PreprocessingError(f"a pipeline of images got a {type(raw).__name__}")
     scaled: NDArray[np.float32] = raw.astype(np.float32) / np.float32(255)
     return scaled[np.newaxis] if scaled.ndim == 2 else np.ascontiguousarray(scaled.transpose(2, 0, 1))
 
@@ -143,29 +164,41 @@ def is_recording(operations: Sequence[Operation]) -> bool:
 
 def color_order(operations: Sequence[Operation]) -> Literal["gray", "bgr", "rgb"]:
     """The channels of the image that a pipeline ends with."""
-    orders = [step.order for step in operations if isinstance(step, ToColor)]
-    return orders[-1] if orders else "gray"
+    return final_form(operations).color or "gray"
+
+
+def final_form(operations: Sequence[Operation]) -> Form:
+    """What a pipeline of images ends with, whatever the picture.
+
+    Raises:
+        UsageError: An operation takes something else than those before it give, or the pipeline is too long.
+    """
+    form = Form()
+    for step in operations:
+        if isinstance(step, Resample):
+            raise UsageError("resample takes recordings of a sensor, not images: it is a pipeline by itself")
+        form = step.after(form)
+    passes = sum(step.passes for step in operations if isinstance(step, Step))
+    if passes > MAX_PASSES:
+        raise UsageError(f"the pre-processing goes over a picture {passes} times; it may {MAX_PASSES} times")
+    return form
 
 
 def input_shape(operations: Sequence[Operation]) -> tuple[int, ...]:
     """``(C, H, W)`` or ``(T, C)``: what :func:`apply` gives, whatever the sample.
 
     Raises:
-        UsageError: The pipeline does not end with a fixed size, mixes operations of images and of recordings, or has
-            one for gray images behind :class:`ToColor`.
+        UsageError: As :func:`final_form` does; or the pipeline does not end with a fixed size and known colours.
     """
-    if is_recording(operations):
-        (first, *others) = operations
-        if others or not isinstance(first, Resample):
-            raise UsageError("a pipeline of recordings is one resample, without operations of images")
-        return first.samples, first.channels
-    frames = [step for step in operations if isinstance(step, Fit | Resize)]
-    if not frames:
-        raise UsageError("the pre-processing does not end with a frame of fixed size")
-    channels = 1 if color_order(operations) == "gray" else 3
-    if channels == 3 and any(isinstance(step, ToGray) or getattr(step, "gray_only", False) for step in operations):
-        raise UsageError("the pre-processing keeps colours, and has an operation for gray images")
-    return channels, frames[-1].height, frames[-1].width
+    match operations:
+        case (Resample() as resample,):
+            return resample.samples, resample.channels
+    form = final_form(operations)
+    if form.color is None:
+        raise UsageError("the pre-processing lacks to_gray or to_color")
+    if form.size is None:
+        raise UsageError("the pre-processing does not end with a fixed size: put fit or resize at its end")
+    return 1 if form.color == "gray" else 3, *form.size
 
 
 def digest(operations: Sequence[Operation]) -> str:

@@ -11,6 +11,10 @@ import msgspec
 from edge_sdk.errors import InputError
 from edge_sdk.opencv import cv2
 from edge_sdk.preprocess.step import Image, as_image
+from edge_sdk.schema import require_bounds
+
+MAX_CROP_PIXELS = 64_000_000
+"""As many as a picture may have."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,9 @@ class FaceCrop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scale: Annotated[float, msgspec.Meta(gt=0, le=4)]
     overflow: Literal["replicate", "black", "shift"]
 
+    def __post_init__(self) -> None:
+        require_bounds(self)
+
     def __call__(self, image: Image, box: Box) -> Image:
         """Return the square, ``(S, S)`` or ``(S, S, C)`` as ``image`` is; InputError if the box is not in the frame."""
         height, width = image.shape[:2]
@@ -61,6 +68,8 @@ class FaceCrop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         side = max(1, _rounded(self.scale * max(box.width, box.height)))
         if self.overflow == "shift":
             side = min(side, height, width)
+        if side**2 > MAX_CROP_PIXELS:
+            raise InputError(f"a crop of {side} x {side} pixels is too large: the face fills too much of the frame")
         left = _rounded(box.left + (box.width - side) / 2)
         top = _rounded(box.top + (box.height - side) / 2)
         if self.overflow == "shift":

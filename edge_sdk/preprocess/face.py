@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.preprocess.step import Image, Step
+from edge_sdk.preprocess.step import MAX_FRAME, Form, Image, Step
 
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
@@ -21,6 +21,10 @@ class CropSquare(Step, frozen=True, tag="crop_square"):
         top, left = ((length - side) // 2 for length in image.shape[:2])
         return image[top : top + side, left : left + side]
 
+    def after(self, form: Form) -> Form:
+        """As wide as high."""
+        return form.framed(min(form.size), min(form.size)) if form.size else form
+
 
 class Oval(Step, frozen=True, tag="oval"):
     """Keep the face and fill what lies round it with the face's mean, so that no background counts for anything.
@@ -30,6 +34,7 @@ class Oval(Step, frozen=True, tag="oval"):
     """
 
     gray_only: ClassVar[bool] = True
+    longest: ClassVar[int | None] = MAX_FRAME
 
     height: Share
     width: Share
@@ -54,6 +59,8 @@ class Standardize(Step, frozen=True, tag="standardize"):
     are rounded to as much before they are stretched. Clipping makes the deviation of the result a little smaller. A
     picture of one level becomes the mean.
     """
+
+    longest: ClassVar[int | None] = MAX_FRAME
 
     mean: Share
     std: Share

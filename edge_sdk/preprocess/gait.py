@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import UnsupportedRecordingError
-from edge_sdk.preprocess.step import Positive
+from edge_sdk.schema import require_bounds
 from edge_sdk.sensors import Recording
 
-PositiveRate = Annotated[float, msgspec.Meta(gt=0)]
+MAX_CHANNELS = 64
+Hertz = Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)]
 
 
 class Resample(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="resample"):
@@ -21,9 +22,17 @@ class Resample(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     Rows whose time stamp is not above all before them are passed over.
     """
 
-    rate_hz: PositiveRate
-    samples: Positive
-    channels: Positive
+    rate_hz: Hertz
+    samples: Annotated[int, msgspec.Meta(ge=1, le=65_536)]
+    channels: Annotated[int, msgspec.Meta(ge=1, le=MAX_CHANNELS)]
+
+    def __post_init__(self) -> None:
+        require_bounds(self)
+
+    @property
+    def op(self) -> str:
+        """The tag in the manifest."""
+        return str(self.__struct_config__.tag)
 
     def __call__(self, recording: Recording) -> NDArray[np.float32]:
         """Raises UnsupportedRecordingError for other channels, or fewer seconds than the samples take."""
@@ -31,7 +40,10 @@ class Resample(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
             raise UnsupportedRecordingError(
                 f"a recording of {recording.channels} channel(s), the model takes {self.channels}"
             )
-        seconds = (recording.times_ms - recording.times_ms[0]) / 1000
+        with np.errstate(over="ignore"):  # refused just below
+            seconds = (recording.times_ms - recording.times_ms[0]) / 1000
+        if not np.isfinite(seconds).all():
+            raise UnsupportedRecordingError("the time stamps of a recording lie too far apart")
         latest = np.maximum.accumulate(seconds)
         forward = np.concatenate([[True], seconds[1:] > latest[:-1]])
         wanted = np.arange(self.samples) / self.rate_hz

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
 
+from edge_sdk.errors import UsageError
 from edge_sdk.images.arrays import opaque
 from edge_sdk.opencv import cv2
-from edge_sdk.preprocess.step import Image, Level, Positive, Step, as_image, resized
+from edge_sdk.preprocess.step import Form, Image, Level, Side, Step, as_image, resized
 
 _INTERPOLATION = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
 
@@ -21,6 +23,10 @@ class ToGray(Step, frozen=True, tag="to_gray"):
         if image.ndim == 2:
             return image
         return as_image(cv2.cvtColor(opaque(image), cv2.COLOR_BGR2GRAY))
+
+    def after(self, form: Form) -> Form:
+        """Gray, of gray or BGR."""
+        return replace(_no_rgb(self, form), color="gray")
 
 
 class ToColor(Step, frozen=True, tag="to_color"):
@@ -37,18 +43,30 @@ class ToColor(Step, frozen=True, tag="to_color"):
         colors = opaque(image)
         return colors if self.order == "bgr" else as_image(cv2.cvtColor(colors, cv2.COLOR_BGR2RGB))
 
+    def after(self, form: Form) -> Form:
+        """The order, of gray or BGR."""
+        return replace(_no_rgb(self, form), color=self.order)
+
 
 class LimitSize(Step, frozen=True, tag="limit_size"):
     """Shrink so that the longer side is at most ``side`` pixels; smaller images pass. As :func:`resized` does it."""
 
-    side: Positive
+    side: Annotated[int, msgspec.Meta(ge=1, le=16_384)]
 
     def __call__(self, image: Image) -> Image:
-        height, width = image.shape[:2]
-        longer = max(height, width)
-        if longer <= self.side:
-            return image
-        return resized(image, max(1, round(height * self.side / longer)), max(1, round(width * self.side / longer)))
+        size = image.shape[0], image.shape[1]
+        limited = self._limited(*size)
+        return image if limited == size else resized(image, *limited)
+
+    def after(self, form: Form) -> Form:
+        """No side above :attr:`side`."""
+        if form.size:
+            return form.framed(*self._limited(*form.size))
+        return replace(form, longest=min(self.side, form.longest or self.side))
+
+    def _limited(self, height: int, width: int) -> tuple[int, int]:
+        longer = max(height, width, self.side)
+        return max(1, round(height * self.side / longer)), max(1, round(width * self.side / longer))
 
 
 class Threshold(Step, frozen=True, tag="threshold"):
@@ -64,23 +82,32 @@ class MedianBlur(Step, frozen=True, tag="median_blur"):
     """Median of ``size`` x ``size`` pixels, ``iterations`` times."""
 
     size: Literal[3, 5, 7]
-    iterations: Positive
+    iterations: Annotated[int, msgspec.Meta(ge=1, le=32)]
 
     def __call__(self, image: Image) -> Image:
         for _ in range(self.iterations):
             image = as_image(cv2.medianBlur(image, self.size))
         return image
 
+    @property
+    def passes(self) -> int:
+        """One an iteration."""
+        return self.iterations
+
 
 class Resize(Step, frozen=True, tag="resize"):
     """Stretch to ``height`` x ``width`` pixels, whatever the aspect ratio was."""
 
-    height: Positive
-    width: Positive
+    height: Side
+    width: Side
     interpolation: Literal["nearest", "linear", "area"]
 
     def __call__(self, image: Image) -> Image:
         return as_image(cv2.resize(image, (self.width, self.height), interpolation=_INTERPOLATION[self.interpolation]))
+
+    def after(self, form: Form) -> Form:
+        """The frame."""
+        return form.framed(self.height, self.width)
 
 
 class Invert(Step, frozen=True, tag="invert"):
@@ -97,9 +124,9 @@ class Fit(Step, frozen=True, tag="fit"):
     :func:`resized`.
     """
 
-    height: Positive
-    width: Positive
-    stretch: Annotated[float, msgspec.Meta(ge=1)]
+    height: Side
+    width: Side
+    stretch: Annotated[float, msgspec.Meta(ge=1, le=16)]
 
     def __call__(self, image: Image) -> Image:
         height, width = image.shape[:2]
@@ -111,3 +138,13 @@ class Fit(Step, frozen=True, tag="fit"):
         frame = np.zeros((self.height, self.width, *image.shape[2:]), np.uint8)
         frame[top : top + new_height, left : left + new_width] = resized(image, new_height, new_width)
         return frame
+
+    def after(self, form: Form) -> Form:
+        """The frame."""
+        return form.framed(self.height, self.width)
+
+
+def _no_rgb(step: Step, form: Form) -> Form:
+    if form.color == "rgb":
+        raise UsageError(f"{step.op} takes gray or BGR images, not RGB: it comes after to_color")
+    return form

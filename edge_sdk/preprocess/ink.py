@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.opencv import cv2
-from edge_sdk.preprocess.step import Image, Level, Positive, Step, as_image, block_means
+from edge_sdk.preprocess.step import MAX_FRAME, Form, Image, Level, Step, as_image, block_means
 
 Reals = NDArray[np.float64]
 
@@ -22,9 +23,10 @@ class FlattenPaper(Step, frozen=True, tag="flatten_paper"):
     """
 
     gray_only: ClassVar[bool] = True
+    longest: ClassVar[int | None] = MAX_FRAME
 
-    window: Positive
-    shrink: Positive = 4
+    window: Annotated[int, msgspec.Meta(ge=1, le=512)]
+    shrink: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
 
     def __call__(self, image: Image) -> Image:
         height, width = image.shape
@@ -82,6 +84,7 @@ class EraseRules(Step, frozen=True, tag="erase_rules"):
     """
 
     gray_only: ClassVar[bool] = True
+    longest: ClassVar[int | None] = 1024  # each line that may be a rule is followed through all columns
 
     STEEPEST: ClassVar[float] = 0.2  # height by width; a page held straighter than that
     THICKEST: ClassVar[float] = 0.01  # of the width; more is the pen's line
@@ -160,6 +163,7 @@ class ClearBorder(Step, frozen=True, tag="clear_border"):
     """
 
     gray_only: ClassVar[bool] = True
+    longest: ClassVar[int | None] = MAX_FRAME
 
     share: Annotated[float, msgspec.Meta(gt=0, lt=1)]
 
@@ -215,6 +219,10 @@ class CropToInk(Step, frozen=True, tag="crop_to_ink"):
             return image
         pad = round(self.margin * max(bottom - top, right - left))
         return image[max(0, top - pad) : bottom + pad, max(0, left - pad) : right + pad]
+
+    def after(self, form: Form) -> Form:
+        """Of another size for each picture."""
+        return replace(super().after(form), size=None)
 
     def _span(self, image: Image, axis: Literal[0, 1]) -> tuple[int, int]:
         ink = cv2.reduce(image, 1 if axis == 1 else 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel().cumsum(dtype=np.int64)

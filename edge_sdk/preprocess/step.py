@@ -2,31 +2,85 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk.errors import UsageError
 from edge_sdk.opencv import cv2
+from edge_sdk.schema import require_bounds
+
+MAX_FRAME = 2048
+"""Pixels a side that a frame may have, and pictures for operations that need several times their memory."""
 
 Image = NDArray[np.uint8]
 Level = Annotated[int, msgspec.Meta(ge=0, le=255)]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+Side = Annotated[int, msgspec.Meta(ge=1, le=MAX_FRAME)]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What is known of an image between two operations, whatever the picture was.
+
+    Attributes:
+        color: ``None`` is gray or BGR, as the picture is.
+        size: ``(height, width)``; ``None`` is another one for each picture.
+        longest: Pixels that no side exceeds; ``None`` is no limit.
+    """
+
+    color: Literal["gray", "bgr", "rgb"] | None = None
+    size: tuple[int, int] | None = None
+    longest: int | None = None
+
+    def framed(self, height: int, width: int) -> Form:
+        """The same colours in a fixed size."""
+        return Form(self.color, (height, width), max(height, width))
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="op"):
-    """One operation of a pipeline of images.
+    """One operation of a pipeline of images, with parameters within their annotated bounds.
 
     Attributes:
         gray_only: Whether it takes ``(H, W)`` alone.
+        longest: Pixels a side of the largest picture that it takes; ``None`` for any.
     """
 
     gray_only: ClassVar[bool] = False
+    longest: ClassVar[int | None] = None
+
+    def __post_init__(self) -> None:
+        require_bounds(self)
 
     def __call__(self, image: Image) -> Image:
         """Return a new image; ``image`` is left as it is."""
         raise TypeError(f"{type(self).__name__} is no operation of its own, so it has no result for {image.shape}")
+
+    @property
+    def op(self) -> str:
+        """The tag in the manifest."""
+        return str(self.__struct_config__.tag)
+
+    @property
+    def passes(self) -> int:
+        """How often it goes over the picture."""
+        return 1
+
+    def after(self, form: Form) -> Form:
+        """What an image is after the operation.
+
+        Raises:
+            UsageError: The operation takes no such image.
+        """
+        if self.gray_only and form.color != "gray":
+            raise UsageError(f"{self.op} takes gray images: put to_gray before it")
+        if self.longest is not None and (form.longest is None or form.longest > self.longest):
+            raise UsageError(
+                f"{self.op} takes images of up to {self.longest} pixels a side: put limit_size, fit or resize before it"
+            )
+        return form
 
 
 def resized(image: Image, height: int, width: int) -> Image:

@@ -10,6 +10,7 @@ To add a score: one file beside this one, with its struct, and a line in the uni
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -30,6 +31,8 @@ Task = Literal["verify", "spoof"]
 Role = Literal["embedding", "reconstruction", "latent", "features", "logit", "log_likelihood"]
 Rule = Literal["mean_score", "max_score", "mean_embedding"]
 Rename = Callable[[str], str]
+Range = tuple[float, float]
+"""The lowest and the highest score that can come; either may be infinite."""
 
 DIGITS = 8
 """Scores are rounded. A matrix product differs in its last bits with the shape of the batch, and int8 outputs tie
@@ -93,6 +96,11 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
     def kind(self) -> str:
         """The tag in the manifest."""
         return str(self.__struct_config__.tag)
+
+    @property
+    def range(self) -> Range:
+        """The scores that can come: a threshold at the lower end or below accepts everything."""
+        return -math.inf, math.inf
 
     @property
     def members(self) -> tuple[Score, ...]:

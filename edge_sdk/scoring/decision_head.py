@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.errors import ScoreError
-from edge_sdk.schema import require
+from edge_sdk.schema import MAX_ELEMENTS, Name, require
 from edge_sdk.scoring.base import (
     DIGITS,
     Array,
     Comparison,
     ComparisonModel,
     ModelInterface,
+    Range,
     Rename,
     Role,
     Score,
@@ -42,9 +43,14 @@ class DecisionHead(Score, frozen=True, kw_only=True, tag="decision_head"):
     tasks: ClassVar[tuple[Task, ...]] = ("verify", "spoof")
     template_kind: ClassVar[str] = "embeddings"
 
-    output: str
+    output: Name
     activation: Literal["sigmoid", "softmax", "identity"]
-    genuine_index: int = 0
+    genuine_index: Annotated[int, msgspec.Meta(ge=0, le=MAX_ELEMENTS)] = 0
+
+    @property
+    def range(self) -> Range:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return super().range if self.activation == "identity" else (0.0, 1.0)
 
     @property
     def roles(self) -> Mapping[str, Role]:

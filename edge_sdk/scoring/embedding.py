@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.errors import ScoreError
-from edge_sdk.schema import require
-from edge_sdk.scoring.base import Comparison, ComparisonModel, ModelInterface, Rename, Role, Rule, Score, Task
+from edge_sdk.schema import Name, require
+from edge_sdk.scoring.base import Comparison, ComparisonModel, ModelInterface, Range, Rename, Role, Rule, Score, Task
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,9 +31,14 @@ class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distanc
     tasks: ClassVar[tuple[Task, ...]] = ("verify",)
     template_kind: ClassVar[str] = "embeddings"
 
-    output: str
+    output: Name
     metric: Metric
     references: Rule = "mean_score"
+
+    @property
+    def range(self) -> Range:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return 0.0, 1.0
 
     @property
     def roles(self) -> Mapping[str, Role]:

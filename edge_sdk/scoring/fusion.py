@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import msgspec
 import numpy as np
 
-from edge_sdk.schema import require, require_finite
-from edge_sdk.scoring.base import Array, ModelInterface, Rename, Role, Score, Task, Tensors
+from edge_sdk.schema import require
+from edge_sdk.scoring.base import Array, ModelInterface, Range, Rename, Role, Score, Task, Tensors
 from edge_sdk.scoring.decision_head import DecisionHead
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 from edge_sdk.scoring.latent import LatentDistance, LatentLikelihood
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 Single = DecisionHead | Reconstruction | LatentDistance | LatentLikelihood
 """The scores of one sample, which can be fused."""
+
+Weight = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
+Members = Annotated[tuple[Single, ...], msgspec.Meta(max_length=64)]
+Weights = Annotated[tuple[Weight, ...], msgspec.Meta(max_length=64)]
 
 
 class _Fused(Score, frozen=True, kw_only=True):
@@ -53,14 +57,20 @@ class _Fused(Score, frozen=True, kw_only=True):
 class Fusion(_Fused, frozen=True, kw_only=True, tag="fusion"):
     """``bias + sum(weights[i] * members[i])``."""
 
-    members: tuple[Single, ...]
-    weights: tuple[float, ...]
-    bias: float = 0.0
+    members: Members
+    weights: Weights
+    bias: Weight = 0.0
 
     def __post_init__(self) -> None:
-        require_finite(self)
+        super().__post_init__()
         require(len(self.members) == len(self.weights) > 0, "a fusion needs one weight per member")
         require(all(map(math.isfinite, self.weights)) and any(self.weights), "weights must be finite and not all zero")
+
+    @property
+    def range(self) -> Range:
+        """The sum of the members' ranges, each as its weight stretches and turns it."""
+        ranges = [_weighted(one, weight) for one, weight in zip(self.members, self.weights, strict=True)]
+        return self.bias + sum(low for low, _ in ranges), self.bias + sum(high for _, high in ranges)
 
     def _score(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> Array:
         found: Array = self.bias + np.asarray(self.weights) @ self._columns(tensors, densities)
@@ -70,17 +80,31 @@ class Fusion(_Fused, frozen=True, kw_only=True, tag="fusion"):
 class Lowest(_Fused, frozen=True, kw_only=True, tag="lowest"):
     """``min(weights[i] * members[i] + biases[i])``: of experts of different attacks, each must call a picture live."""
 
-    members: tuple[Single, ...]
-    weights: tuple[float, ...]
-    biases: tuple[float, ...]
+    members: Members
+    weights: Weights
+    biases: Weights
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         counts = len(self.members), len(self.weights), len(self.biases)
         require(min(counts) == max(counts) > 1, "the lowest takes two members or more, and a weight and bias of each")
         require(all(map(math.isfinite, self.biases)), "biases must be finite")
         require(all(0 < weight < math.inf for weight in self.weights), "weights must be finite and positive")
 
+    @property
+    def range(self) -> Range:
+        """The lowest of the members' lower ends, and of their upper ones."""
+        ranges = [_weighted(one, weight) for one, weight in zip(self.members, self.weights, strict=True)]
+        moved = [(low + bias, high + bias) for (low, high), bias in zip(ranges, self.biases, strict=True)]
+        return min(low for low, _ in moved), min(high for _, high in moved)
+
     def _score(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> Array:
         odds = self._columns(tensors, densities).T * self.weights + self.biases
         found: Array = odds.min(axis=1)
         return found
+
+
+def _weighted(score: Single, weight: float) -> Range:
+    """The range of a score times a weight; 0 times infinity is 0."""
+    low, high = sorted(weight * end if weight else 0.0 for end in score.range)
+    return low, high

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
@@ -9,8 +10,8 @@ import msgspec
 import numpy as np
 
 from edge_sdk.errors import ScoreError
-from edge_sdk.schema import require
-from edge_sdk.scoring.base import Array, ModelInterface, Rename, Role, Score, Task, Tensors, difference, rows
+from edge_sdk.schema import Name, require
+from edge_sdk.scoring.base import Array, ModelInterface, Range, Rename, Role, Score, Task, Tensors, difference, rows
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 if TYPE_CHECKING:
@@ -25,8 +26,13 @@ class LatentDistance(Score, frozen=True, kw_only=True, tag="latent_distance"):
 
     tasks: ClassVar[tuple[Task, ...]] = ("spoof",)
 
-    first: str
-    second: str
+    first: Name
+    second: Name
+
+    @property
+    def range(self) -> Range:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return -math.inf, 0.0
 
     @property
     def roles(self) -> Mapping[str, Role]:
@@ -58,8 +64,8 @@ class LatentLikelihood(Score, frozen=True, kw_only=True, tag="latent_likelihood"
 
     tasks: ClassVar[tuple[Task, ...]] = ("spoof",)
 
-    output: str
-    density: str
+    output: Name
+    density: Name
 
     @property
     def roles(self) -> Mapping[str, Role]:

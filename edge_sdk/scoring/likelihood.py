@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.errors import ScoreError, UsageError
-from edge_sdk.schema import require
+from edge_sdk.schema import Name, require
 from edge_sdk.scoring.base import DIGITS, Comparison, ComparisonModel, ModelInterface, Rename, Role, Score, Task
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
@@ -28,8 +28,8 @@ class LogLikelihoodRatio(Score, frozen=True, kw_only=True, tag="log_likelihood_r
     tasks: ClassVar[tuple[Task, ...]] = ("verify",)
     template_kind: ClassVar[str] = "gaussian_mixture"
 
-    output: str
-    background: str
+    output: Name
+    background: Name
     adaptation: Literal["map", "flow"]
 
     @property

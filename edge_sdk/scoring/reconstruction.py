@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 import numpy as np
 
-from edge_sdk.schema import require
-from edge_sdk.scoring.base import Array, ModelInterface, Rename, Role, Score, Task, Tensors, difference
+from edge_sdk.schema import Name, require
+from edge_sdk.scoring.base import Array, ModelInterface, Range, Rename, Role, Score, Task, Tensors, difference
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 if TYPE_CHECKING:
@@ -26,9 +27,14 @@ class Reconstruction(Score, frozen=True, kw_only=True, tag="reconstruction"):
 
     tasks: ClassVar[tuple[Task, ...]] = ("spoof",)
 
-    input: str
-    output: str
+    input: Name
+    output: Name
     norm: Literal["l2", "l1"]
+
+    @property
+    def range(self) -> Range:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return -math.inf, 0.0
 
     @property
     def roles(self) -> Mapping[str, Role]:

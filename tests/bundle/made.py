@@ -27,6 +27,7 @@ from edge_sdk.manifest import (
     Variant,
     encode,
 )
+from edge_sdk.preprocess import Fit, ToGray
 
 MODEL = bytes(range(256)) * 40
 GOLDEN = b"not really a picture"
@@ -39,7 +40,7 @@ def manifest_of(model: FileEntry, *golden: FileEntry, version: str = "1.0") -> M
         task="verify",
         modality="signature",
         source=Image(),
-        preprocessing=(),
+        preprocessing=(ToGray(), Fit(height=8, width=8, stretch=1.0)),
         graphs=(
             Graph(
                 name="model",

@@ -39,7 +39,7 @@ from edge_sdk.manifest import (
     embedding_space_id,
     encode,
 )
-from edge_sdk.preprocess import PAPER
+from edge_sdk.preprocess import PAPER, Fit, MedianBlur, Resample, ToColor
 
 
 def entry(path: str) -> FileEntry:
@@ -108,15 +108,15 @@ def with_graph(manifest: Manifest, **changes: Any) -> dict[str, Any]:
     return {"graphs": (replace(manifest.graphs[0], **changes),)}
 
 
-def golden(*paths: str) -> Golden:
+def golden(*paths: str, score: float = 0.8) -> Golden:
     return Golden(
         inputs=tuple(map(entry, paths)),
-        scores={"fp32.onnx": 0.8, "int8.onnx": 0.79},
+        scores={"fp32.onnx": score, "int8.onnx": score - 0.01},
         tolerance={"fp32.onnx": 1e-5, "int8.onnx": 0.02},
     )
 
 
-PIXELS = ("batch", 1, 190, 300)
+PIXELS = ("batch", 1, 300, 360)
 
 # Embedding distance over signatures, with a pre-processing.
 SIGNATURE = Manifest(
@@ -138,13 +138,14 @@ SIGNATURE = Manifest(
     **COMMON,
 )
 FACE = ("batch", 3, 64, 64)
+FACE_RGB = (ToColor(order="rgb"), Fit(height=64, width=64, stretch=1.0))
 # GANomaly: reconstruction and distance of two latents, fused.
 FUSED_SPOOF = Manifest(
     name="ganomaly",
     task="spoof",
     modality="face",
     source=Image(color="rgb"),
-    preprocessing=(),
+    preprocessing=FACE_RGB,
     graphs=(
         graph(
             (Input(name="face", shape=FACE),),
@@ -166,7 +167,7 @@ FUSED_SPOOF = Manifest(
         bias=0.1,
     ),
     variants=variants(SPOOF_POINT),
-    golden=golden("golden/face.png"),
+    golden=golden("golden/face.png", score=-0.1),
     **COMMON,
 )
 # A variational autoencoder with a Gaussian mixture over its latent space.
@@ -190,7 +191,7 @@ TWO_IMAGES = Manifest(
     task="verify",
     modality="face",
     source=Image(color="bgr"),
-    preprocessing=(),
+    preprocessing=(ToColor(order="bgr"), FACE_RGB[1]),
     graphs=(
         graph(
             (Input(name="enrolled", shape=FACE, role="reference"), Input(name="presented", shape=FACE)),
@@ -224,6 +225,8 @@ SPOOF_HEAD = replace(
     FUSED_SPOOF,
     **with_graph(FUSED_SPOOF, outputs=HEAD.outputs),
     score=DecisionHead(output="model.classes", activation="softmax", genuine_index=1),
+    variants=variants(replace(SPOOF_POINT, threshold=0.6)),
+    golden=golden("golden/face.png"),
 )
 # Experts of different attacks.
 EXPERT_LOGITS = ("prints.logit", "screens.logit")
@@ -241,6 +244,7 @@ EXPERTS_SPOOF = replace(
 )
 # Gait: features of accelerometer windows against a background model, adapted per person.
 WALK = SensorStream(channels=("x", "y", "z"), rate_hz=50.0, window_s=2.56, hop_s=1.28)
+STEPS = Resample(rate_hz=50.0, samples=128, channels=3)
 GAIT_MAP = Manifest(
     name="gait",
     task="verify",
@@ -530,9 +534,10 @@ def test_wrong_types_do_not_reach_the_disk() -> None:
         ({"errors": 1001}, "errors"),
         ({"errors": 0, "trials": 0}, "trials"),
         ({"low": 0.9, "high": 0.1}, "interval"),
-        ({"low": -0.1}, "interval"),
-        ({"high": 1.1}, "interval"),
-        ({"high": float("nan")}, "interval"),
+        ({"low": -0.1}, "low is -0.1; it must be at least 0 and at most 1"),
+        ({"high": 1.1}, "high is 1.1"),
+        ({"high": float("nan")}, "finite"),
+        ({"trials": 2**53 + 1}, "trials is 9007199254740993; it must be at least 1 and at most"),
     ],
 )
 def test_impossible_rates_are_refused(changes: dict[str, float], message: str) -> None:
@@ -586,7 +591,15 @@ def test_no_pass_over_the_budget() -> None:
             {"variants": variants(VERIFY_POINT)[:1], **with_graph(SIGNATURE, files={"fp32.onnx": entry("m")})},
             "unknown variants: int8",
         ),
-        (SIGNATURE, {"source": Image(color="rgb")}, "does not hold the source"),
+        (SIGNATURE, {"source": Image(color="rgb")}, "gives gray images, the source says rgb"),
+        (SIGNATURE, {"preprocessing": ()}, "to_gray"),
+        (SIGNATURE, {"preprocessing": PAPER[:-2]}, "fixed size"),
+        (SIGNATURE, {"preprocessing": (*PAPER, Fit(height=300, width=361, stretch=1.0))}, r"\(1, 300, 361\)"),
+        (SIGNATURE, {"preprocessing": (ToColor(order="rgb"), *PAPER)}, "to_gray takes gray or BGR"),
+        (SIGNATURE, {"preprocessing": (MedianBlur(size=3, iterations=32),) * 2 + PAPER}, "84 times"),
+        (SIGNATURE, {"preprocessing": (STEPS, *PAPER)}, "pipeline by itself"),
+        (SIGNATURE, {"preprocessing": (STEPS,)}, "pipeline by itself"),
+        (SIGNATURE, with_graph(SIGNATURE, inputs=(Input(name="image", shape=PIXELS, dtype="uint8"),)), "is float32"),
         (SIGNATURE, {"schema_version": 2}, "schema_version"),
         (SIGNATURE, {"auxiliary": (entry("model.fp32.onnx"),)}, "given twice"),
         (FUSED_SPOOF, {"variants": variants(VERIFY_POINT)}, "does not fit task"),
@@ -664,6 +677,9 @@ def test_no_pass_over_the_budget() -> None:
         (GAIT_MAP, {"embedding_space_id": None}, "space id"),
         (GAIT_MAP, with_graph(GAIT_MAP, inputs=(Input(name="x", shape=("batch", 3, 100)),)), "does not hold"),
         (GAIT_MAP, with_graph(GAIT_MAP, inputs=(Input(name="x", shape=("batch", 2, 128)),)), "does not hold"),
+        (GAIT_MAP, {"preprocessing": (STEPS,)}, "does not hold what the pre-processing gives"),
+        (GAIT_MAP, {"preprocessing": (replace(STEPS, samples=64),)}, "a window of the source is"),
+        (GAIT_MAP, {"preprocessing": (STEPS, STEPS)}, "pipeline by itself"),
     ],
 )
 def test_cross_checks(base: Manifest, changes: dict[str, Any], message: str) -> None:
@@ -692,7 +708,7 @@ def test_cross_checks(base: Manifest, changes: dict[str, Any], message: str) -> 
         (lambda: replace(HEAD, inputs=(HEAD.inputs[0], replace(HEAD.inputs[1], feed="sample"))), "different things"),
         (lambda: replace(HEAD, inputs=(HEAD.inputs[0], replace(HEAD.inputs[1], name="classes"))), "given twice"),
         (lambda: replace(WALK, channels=("x", "x", "y")), "given twice"),
-        (lambda: replace(WALK, rate_hz=0.0), "positive"),
+        (lambda: replace(WALK, rate_hz=0.0), "rate_hz is 0.0; it must be at least 0.001"),
         (lambda: replace(WALK, hop_s=3.0), "skips"),
         (lambda: replace(SIGNATURE.variants[0], operating_points=(VERIFY_POINT,) * 2), "given twice"),
         (lambda: replace(golden("a.png"), tolerance={}), "different variants"),

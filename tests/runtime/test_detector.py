@@ -48,7 +48,7 @@ STEP = 0.125
 
 
 def point(threshold: float, name: str = "apcer_5e-2", target: float | None = 0.05, bpcer: int = 1) -> SpoofPoint:
-    few = Rate(value=0.01, low=0.0, high=0.02, errors=1, trials=100)
+    few = Rate(value=0.001, low=0.0, high=0.02, errors=1, trials=1000)
     lost = Rate(value=bpcer / 100, low=0.0, high=1.0, errors=bpcer, trials=100)
     return SpoofPoint(
         name=name, threshold=threshold, target=target, apcer=few, bpcer=lost, species={"print": few}, data="made up"

@@ -102,7 +102,7 @@ def prepared(
     tensors = []
     for done, sample in enumerate(samples):
         try:
-            tensors.append(compact(operations, preprocess.apply(operations, sample.read())))
+            tensors.append(compact(operations, sample.prepared(operations)))
         except InputError as error:
             raise DatasetError(f"{sample.path}: {error}") from error
         progress(done + 1, len(samples))
