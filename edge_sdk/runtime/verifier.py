@@ -117,7 +117,7 @@ class Verifier(Session[VerifyPoint]):
             sources = _as_list(reference)
         pictures = [self._modality.decode(source) for source in (*sources, query)]
         decoded = time.perf_counter()
-        prepared = [self._modality.prepare(self.bundle.manifest.preprocessing, picture) for picture in pictures]
+        prepared = [self._prepare(picture) for picture in pictures]
         ready = time.perf_counter()
         named = tuple(flag for flag in self._modality.flags if any(flag in one.flags for one in prepared))
         if any(one.blocking for one in prepared):
@@ -181,7 +181,7 @@ class Verifier(Session[VerifyPoint]):
             InputError: The picture cannot be decoded.
         """
         self._model.check_process()
-        return self._modality.prepare(self.bundle.manifest.preprocessing, self._modality.decode(picture))
+        return self._prepare(self._modality.decode(picture))
 
     def embed(self, pictures: images.Source | Prepared | Sequence[images.Source | Prepared]) -> NDArray[np.float32]:
         """Embed pictures, whatever their quality: for evaluation and for those who know what they do.
@@ -220,6 +220,10 @@ class Verifier(Session[VerifyPoint]):
                 f'measured for the mix; enroll again, or open the bundle with precision "{template.variant_id}"'
             )
         return template
+
+    def _prepare(self, raw: Any) -> Prepared:
+        manifest = self.bundle.manifest
+        return self._modality.prepare(manifest.preprocessing, raw, manifest.source)
 
     def _run(self, prepared: Sequence[Prepared]) -> NDArray[np.float32]:
         """What a comparison needs of each picture, ``(N, ...)``."""
