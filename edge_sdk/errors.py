@@ -8,6 +8,7 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   ├── ImageDecodeError               not an image, truncated, or empty
     │   ├── ImageTooLargeError             the header announces more pixels than allowed
     │   ├── UnsupportedImageError          an array of a wrong type, shape or value range
+    │   │   └── BitDepthError              an array of 16 bits that may hold 8 to 14 bits
     │   ├── VideoDecodeError               not a video, or one without a frame that can be decoded
     │   ├── CameraError                    no such camera, or it gives no pictures
     │   ├── RecordingNotFoundError (FileNotFoundError)
@@ -79,6 +80,10 @@ class ImageTooLargeError(InputError):
 
 class UnsupportedImageError(InputError):
     """An array that is not gray, BGR or BGRA of 8 or 16 bits."""
+
+
+class BitDepthError(UnsupportedImageError):
+    """An array of 16 bits that holds 8 to 14 bits, or a very dark picture: its values cannot tell which."""
 
 
 class VideoDecodeError(InputError):

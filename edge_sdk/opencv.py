@@ -4,13 +4,15 @@ Four packages own the module ``cv2``, and only one of them may be there. pip let
 one installed last wins, and uninstalling either leaves a broken ``cv2``.
 
 Raises:
-    InstallationError: When it is imported: ``cv2`` is missing, empty, or cannot be loaded.
+    InstallationError: When it is imported: ``cv2`` is missing, empty, or cannot be loaded, or an environment variable
+        would end the process there.
 """
 
 from __future__ import annotations
 
 from importlib import metadata
 
+from edge_sdk import opencv_environment
 from edge_sdk.errors import InstallationError
 
 __all__ = ["PACKAGES", "advice", "cv2", "installed"]
@@ -66,6 +68,9 @@ def _one_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0] if lines else 'without a reason'}"
 
+
+if problem := opencv_environment.problem():
+    raise InstallationError(f"OpenCV would end the process: {problem}", name="cv2")
 
 try:
     import cv2

@@ -8,13 +8,18 @@ Flags (:data:`FLAGS`):
     Fewer than 300 ink pixels: a dot or a short line.
 ``too_small``
     The picture has fewer than 32 pixels on a side, or the ink's box fewer than 48 on its longer side.
+``several_regions``
+    A page with ink in places far apart, such as two signatures, or with printed text: nobody knows which ink is meant.
 ``clipped``
     Ink runs into the border: part of the signature is probably outside.
+``thin_strokes``
+    Most strokes are thinner than two pixels where the pipeline looks at them: some have probably vanished.
 
-Pixels are those of the picture, or of one shrunk to 640 pixels on its longer side if it is larger, whatever size a
-pipeline works at.
+Where a region was cut out of a page (:class:`edge_sdk.preprocess.region.InkRegion`), it is the picture that is
+assessed. Pixels are those of the picture, or of one shrunk to 640 pixels on its longer side if it is larger, whatever
+size a pipeline works at; only ``thin_strokes`` counts the pipeline's own.
 
-The first three are :data:`BLOCKING`: such a picture is never accepted and cannot be enrolled.
+The first four are :data:`BLOCKING`: such a picture is never accepted and cannot be enrolled.
 """
 
 from __future__ import annotations
@@ -26,9 +31,10 @@ from numpy.typing import NDArray
 
 from edge_sdk import preprocess
 from edge_sdk.opencv import cv2
+from edge_sdk.preprocess.region import Found, InkRegion
 
-BLOCKING = ("empty", "too_little_ink", "too_small")
-FLAGS = (*BLOCKING, "clipped")
+BLOCKING = ("empty", "too_little_ink", "too_small", "several_regions")
+FLAGS = (*BLOCKING, "clipped", "thin_strokes")
 
 # Against 240 scans of CEDAR, SigComp2011 and SVC2004: ink never covered more than 0.25 of a picture, never fewer than
 # 2,400 pixels, and its box was never below 190 pixels. The limits leave room for scans of half that resolution.
@@ -38,36 +44,50 @@ MIN_INK = 300
 MIN_SIDE = 32
 MIN_INK_SIDE = 48
 MAX_BORDER_INK = 4  # pixels; more than dust
+MIN_THICK = 0.5  # of the ink, in strokes of two pixels or more; of the same scans' at least 0.79
+
+Sides = tuple[bool, bool, bool, bool]
+"""Top, bottom, left, right."""
 
 
 def prepare(
-    operations: Sequence[preprocess.Operation], image: preprocess.Image
+    operations: Sequence[preprocess.Operation], image: preprocess.Image, region: InkRegion | None = None
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Pre-process an image and assess it on the way, where the ink is found and before anything is cut or stretched.
 
     Args:
         operations: The pipeline of the manifest's input.
         image: ``uint8`` as :func:`edge_sdk.images.load` gives it; not changed.
+        region: How the ink is cut out of a page before, as the manifest's source says.
 
     Returns:
         What :func:`edge_sdk.preprocess.apply` returns, and the flags.
     """
-    cut = next((i for i, step in enumerate(operations) if isinstance(step, preprocess.GEOMETRY)), len(operations))
-    ink = image
-    for _, stage in preprocess.trace(operations[:cut], image):
-        ink = stage
-    tensor = preprocess.apply(operations[cut:], ink)
-    if any(isinstance(step, preprocess.Invert) for step in operations[cut:]):
-        ink = preprocess.Invert()(ink)
-    return tensor, assess(preprocess.ToGray()(ink), image)
+    at = next((i for i, step in enumerate(operations) if isinstance(step, preprocess.GEOMETRY)), len(operations))
+    first, rest = operations[:at], operations[at:]
+    found, ink = Found(), None
+    if region is not None and max(image.shape[:2]) <= region.SMALL:
+        ink = _run(first, image)
+        searched = region.may_be_page(_bright(rest, ink))
+    else:
+        searched = region is not None
+    if region is not None and searched:
+        found = region.find(image)
+    seen = found.cut(image)
+    if ink is None or seen is not image:
+        ink = _run(first, seen)
+    flags = assess(_bright(rest, ink), seen, found.at_border(image))
+    raised = {"empty": found.empty, "several_regions": found.several}
+    return preprocess.apply(rest, ink), tuple(flag for flag in FLAGS if flag in flags or raised.get(flag))
 
 
-def assess(ink: preprocess.Image, image: preprocess.Image) -> tuple[str, ...]:
+def assess(ink: preprocess.Image, image: preprocess.Image, at_border: Sides = (True,) * 4) -> tuple[str, ...]:
     """Return the flags of a picture, none if all is well.
 
     Args:
         ink: ``uint8 (H, W)``, ink above 127, uncut: the picture's own borders.
         image: The picture that it was found in, which may be larger.
+        at_border: Where a picture's border is that of what was photographed or scanned, so that ink there is clipped.
     """
     mask = (ink > 127).view(np.uint8)
     scale = min(SIDE, max(image.shape[:2])) / max(mask.shape)
@@ -79,7 +99,22 @@ def assess(ink: preprocess.Image, image: preprocess.Image) -> tuple[str, ...]:
         flags.append("too_little_ink")
     if min(image.shape[:2]) < MIN_SIDE or max(cv2.boundingRect(mask)[2:]) * scale < MIN_INK_SIDE:
         flags.append("too_small")
-    border = int(mask[0].sum() + mask[-1].sum() + mask[:, 0].sum() + mask[:, -1].sum())
-    if border > MAX_BORDER_INK:
+    sides = mask[0], mask[-1], mask[:, 0], mask[:, -1]
+    if sum(int(side.sum()) for side, real in zip(sides, at_border, strict=True) if real) > MAX_BORDER_INK:
         flags.append("clipped")
+    thick = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    if cv2.countNonZero(thick) < MIN_THICK * amount:
+        flags.append("thin_strokes")
     return tuple(flags)
+
+
+def _run(operations: Sequence[preprocess.Operation], image: preprocess.Image) -> preprocess.Image:
+    for _, stage in preprocess.trace(operations, image):
+        image = stage
+    return image
+
+
+def _bright(rest: Sequence[preprocess.Operation], ink: preprocess.Image) -> preprocess.Image:
+    """The ink as gray, brighter than paper, where a pipeline inverts it only in the rest of its operations."""
+    inverts = any(isinstance(step, preprocess.Invert) for step in rest)
+    return preprocess.ToGray()(preprocess.Invert()(ink) if inverts else ink)

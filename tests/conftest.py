@@ -34,6 +34,7 @@ from edge_sdk.manifest import (
     VerifyPoint,
     embedding_space_id,
 )
+from edge_sdk.preprocess.region import InkRegion
 from edge_sdk.runtime.engines import ENGINES
 
 from . import fake_engine as fake
@@ -161,7 +162,7 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
                 "version": "1.0",
                 "task": "verify",
                 "modality": "signature",
-                "source": Image(),
+                "source": Image(region=InkRegion()),
                 "preprocessing": preprocess.INK,
                 "graphs": (graph,),
                 "score": EmbeddingDistance(output="model.embedding", metric="euclidean"),

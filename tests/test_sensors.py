@@ -93,9 +93,11 @@ def test_gait_refuses_other_channels_and_short_recordings() -> None:
     gait = get("gait")
     recording = gait.decode(ROWS)
     for rate, samples, channels in ((25.0, 3, 2), (25.0, 4, 3)):
+        other = (preprocess.Resample(rate_hz=rate, samples=samples, channels=channels),)
         with pytest.raises(UnsupportedRecordingError):
-            gait.prepare((preprocess.Resample(rate_hz=rate, samples=samples, channels=channels),), recording)
-    prepared = gait.prepare((preprocess.Resample(rate_hz=25.0, samples=3, channels=3),), recording)
+            gait.prepare(other, recording, gait.source(other, None))
+    operations = (preprocess.Resample(rate_hz=25.0, samples=3, channels=3),)
+    prepared = gait.prepare(operations, recording, gait.source(operations, None))
     np.testing.assert_allclose(prepared.tensor, recording.values, rtol=1e-6)
     assert prepared.flags == prepared.blocking == ()
 

@@ -11,10 +11,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from edge_sdk import model_files
 from edge_sdk.bundle import finding
 from edge_sdk.bundle.digests import REMEDY, check_digest, check_pin, digest_file
 from edge_sdk.bundle.stores import Store
-from edge_sdk.errors import BundleError, IntegrityError
+from edge_sdk.errors import BundleError, EngineError, IntegrityError, UnsupportedModelError
 from edge_sdk.manifest import DIGEST_PATH, MANIFEST_PATH, FileEntry, Manifest, decode
 
 MAX_MANIFEST_BYTES = 4 * 2**20
@@ -75,6 +76,20 @@ class Bundle:
     def read_graphs(self, variant_id: str) -> dict[str, bytes]:
         """Return the files of a variant (``int8.onnx``) by the name of the graph, checked as :meth:`read` does."""
         return {name: self.read(entry) for name, entry in self.manifest.variant_files(variant_id).items()}
+
+    def check_models(self) -> None:
+        """Raise ``IntegrityError`` where a model needs files or code that no hash of the manifest covers.
+
+        Engines check what they load in the same way, and whether it is a model at all.
+        """
+        for variant in self.manifest.variants:
+            for entry in self.manifest.variant_files(variant.id).values():
+                try:
+                    model_files.check(self.read(entry), variant.format)
+                except UnsupportedModelError as exc:
+                    raise IntegrityError(f"{self.path}: {entry.path}: {exc}") from exc
+                except EngineError:
+                    continue
 
     def read_model(self, variant_id: str) -> bytes:
         """Return the file of a variant whose model is one graph; ``BundleError`` if there are several."""

@@ -86,7 +86,10 @@ class BundleWriter:
         return entry
 
     def finish(self, manifest: Manifest) -> Bundle:
-        """Put the bundle in its place and open it; ``manifest`` must list exactly the files that were added."""
+        """Put the bundle in its place and open it; ``manifest`` must list exactly the files that were added.
+
+        ``IntegrityError`` if a model takes weights from other files.
+        """
         staging = self._open_staging()
         difference = set(manifest.files) ^ set(self._entries)
         if difference:
@@ -101,6 +104,7 @@ class BundleWriter:
         staged = Bundle.open(ready)
         for entry in manifest.files:
             staged.read(entry)
+        staged.check_models()
         _sync_folders(staging)
         self._publish(ready, staging)
         self.__exit__(None, None, None)

@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     bundle = Bundle.open(arguments.bundle)
     for entry in bundle.manifest.files:
         bundle.read(entry)  # a damaged file is found here, not on the device
+    bundle.check_models()
     here = _chosen_here(bundle)
     values = {
         "id": bundle.id,

@@ -15,16 +15,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk import files
 from edge_sdk.errors import ImageDecodeError, ImageNotFoundError, ImageTooLargeError, UnsupportedImageError
 from edge_sdk.images import bmp, jpeg, png, tiff
-from edge_sdk.images.arrays import Image, from_array
+from edge_sdk.images.arrays import Image, from_array, from_bits, given
 from edge_sdk.images.budget import DEFAULT, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, Budget
 from edge_sdk.images.folders import SUFFIXES, in_folder, natural
 from edge_sdk.images.kinds import HEAD_BYTES, PICTURES, VIDEOS, begins_one, kind_of
 
 __all__ = [
     "HEAD_BYTES", "MAX_FILE_BYTES", "MAX_PIXELS", "MAX_SIDE", "PICTURES", "SUFFIXES", "VIDEOS", "Budget", "Image",
-    "Source", "begins_one", "in_folder", "kind_of", "load", "natural",
+    "Source", "begins_one", "from_bits", "in_folder", "kind_of", "load", "natural",
 ]  # fmt: skip
 
 Source = str | os.PathLike[str] | bytes | NDArray[np.generic]
@@ -56,36 +57,40 @@ def load(source: Source, budget: Budget = DEFAULT) -> Image:
         ImageDecodeError: A directory, an unreadable, empty or truncated file, or no supported format.
         ImageTooLargeError: More than the budget; nothing was decoded.
         UnsupportedImageError: An array of another type or shape; floating point is never guessed at.
+        BitDepthError: An array of 16 bits whose values are all below 16,384: see :func:`from_bits`.
     """
     if isinstance(source, np.ndarray):
-        return from_array(source, budget)
+        return given(source, budget)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _decode(bytes(source), "image", budget)
     if isinstance(source, (str, os.PathLike)):
         return _decode(_read(Path(source), budget.file_bytes), str(source), budget)
-    raise UnsupportedImageError(f"an image is a path, bytes or an array, not {type(source).__name__}")
+    raise UnsupportedImageError(f"an image is a path, bytes or an array, not {_kind(source)}")
+
+
+def _kind(source: object) -> str:
+    hint = ": pass numpy.asarray(it), with colours in the order BGR" if hasattr(source, "__array__") else ""
+    return f"{type(source).__name__}{hint}"
 
 
 def _read(path: Path, limit: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        with files.open_regular(path) as file:
             data = file.read(limit + 1)
     except FileNotFoundError as exc:
         raise ImageNotFoundError(f"{path}: no such file") from exc
-    except IsADirectoryError as exc:
-        raise ImageDecodeError(f"{path}: a directory, not an image") from exc
-    except (OSError, ValueError) as exc:  # ValueError: a null byte in the path
-        if path.is_dir():  # what Windows calls a permission error
+    except OSError as exc:
+        if path.is_dir():
             raise ImageDecodeError(f"{path}: a directory, not an image") from exc
-        raise ImageDecodeError(f"{path}: {exc}") from exc
-    if len(data) > limit:
-        raise ImageTooLargeError(f"{path}: more than {limit} bytes")
+        raise ImageDecodeError(f"{path}: {exc.strerror or exc}") from exc
     return data
 
 
 def _decode(data: bytes, name: str, budget: Budget) -> Image:
     if not data:
         raise ImageDecodeError(f"{name}: empty, 0 bytes")
+    if len(data) > budget.file_bytes:
+        raise ImageTooLargeError(f"{name}: more than {budget.file_bytes} bytes")
     kind = kind_of(data[:HEAD_BYTES])
     if kind not in _DECODERS:
         found = f"{kind}, " if kind else ""

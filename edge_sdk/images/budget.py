@@ -17,6 +17,7 @@ class Budget:
         file_bytes: Bytes of the file.
         decoded_bytes: Bytes as stored in the file, uncompressed: 8 bytes a pixel with 16 bits of red, green, blue and
             alpha.
+        codes: Code words of a TIFF with LZW, PackBits or fax compression, which are read one by one.
         scans: Scans of a JPEG. A progressive one is decoded anew for each; encoders write 4 to 20.
     """
 
@@ -24,6 +25,7 @@ class Budget:
     side: int = 16_384
     file_bytes: int = 256 * 2**20
     decoded_bytes: int = 256 * 2**20
+    codes: int = 16_000_000
     scans: int = 64
 
     def check(self, width: int, height: int, bits: int, name: str) -> None:

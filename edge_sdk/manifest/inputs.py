@@ -11,6 +11,7 @@ from edge_sdk.errors import UsageError
 from edge_sdk.preprocess import Operation
 from edge_sdk.preprocess.crop import FaceCrop
 from edge_sdk.preprocess.gait import MAX_CHANNELS, Hertz
+from edge_sdk.preprocess.region import InkRegion
 from edge_sdk.schema import IDENTIFIER, Dimension, Name, Shape, Strict, require, require_shape, require_unique
 
 SAMPLE = "sample"
@@ -23,11 +24,13 @@ DataType = Literal["float32", "int8", "uint8"]
 class Image(Strict, frozen=True, kw_only=True, tag_field="kind", tag="image"):
     """A camera image; ``color`` is the channel order that the pre-processing hands to the model.
 
-    ``face`` says how a face is cut out of a frame where the pre-processing expects it cut out already.
+    ``face`` says how a face is cut out of a frame where the pre-processing expects it cut out already, ``region`` how
+    the ink is cut out of a page.
     """
 
     color: Literal["gray", "bgr", "rgb"] = "gray"
     face: FaceCrop | None = None
+    region: InkRegion | None = None
 
     def check(self, shape: tuple[Dimension, ...], operations: tuple[Operation, ...]) -> None:
         """Refuse (UsageError) a tensor ``(batch, C, H, W)`` that the pre-processing does not make of every image."""

@@ -68,6 +68,12 @@ class Modality(Protocol):
         """The raw sample of a path, bytes or what else a source may be. Raises ``InputError`` if it cannot be had."""
         ...
 
-    def prepare(self, operations: Sequence[preprocess.Operation], raw: Any) -> Prepared:
-        """Pre-process a raw sample, which is left as it is, and assess it. Raises ``InputError`` if it cannot be."""
+    def prepare(self, operations: Sequence[preprocess.Operation], raw: Any, source: Any) -> Prepared:
+        """Pre-process a raw sample, which is left as it is, and assess it. Raises ``InputError`` if it cannot be.
+
+        Args:
+            operations: The pipeline.
+            raw: What :meth:`decode` gave.
+            source: The manifest's, of the kind that :meth:`source` gives.
+        """
         ...

@@ -32,8 +32,9 @@ class Face:
         """See :func:`edge_sdk.images.load`."""
         return images.load(source)
 
-    def prepare(self, operations: Sequence[preprocess.Operation], raw: preprocess.Image) -> Prepared:
+    def prepare(self, operations: Sequence[preprocess.Operation], raw: preprocess.Image, source: Image) -> Prepared:
         """The pipeline's result, without flags."""
+        del source
         return Prepared(preprocess.apply(operations, raw))
 
 

@@ -41,12 +41,15 @@ class Gait:
         """See :func:`edge_sdk.sensors.load`."""
         return sensors.load(source)
 
-    def prepare(self, operations: Sequence[preprocess.Operation], raw: sensors.Recording) -> Prepared:
+    def prepare(
+        self, operations: Sequence[preprocess.Operation], raw: sensors.Recording, source: SensorStream
+    ) -> Prepared:
         """The pipeline's result, without flags.
 
         Raises:
             UnsupportedRecordingError: Other channels than the pipeline takes, or too short for it.
         """
+        del source
         return Prepared(preprocess.apply(operations, raw))
 
 

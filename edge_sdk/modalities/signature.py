@@ -12,6 +12,7 @@ from edge_sdk import images, preprocess, quality
 from edge_sdk.manifest import Image
 from edge_sdk.modalities.base import Prepared
 from edge_sdk.preprocess.crop import FaceCrop
+from edge_sdk.preprocess.region import InkRegion
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,16 @@ class Signature:
     blocking: tuple[str, ...] = quality.BLOCKING
 
     def source(self, operations: Sequence[preprocess.Operation], crop: FaceCrop | None) -> Image:
-        """Images of the pipeline's colours."""
-        return Image(color=preprocess.color_order(operations), face=crop)
+        """Images of the pipeline's colours, from which the ink is cut out where they are pages."""
+        return Image(color=preprocess.color_order(operations), face=crop, region=InkRegion())
 
     def decode(self, source: images.Source) -> preprocess.Image:
         """See :func:`edge_sdk.images.load`."""
         return images.load(source)
 
-    def prepare(self, operations: Sequence[preprocess.Operation], raw: preprocess.Image) -> Prepared:
-        """Pre-process, and assess the ink on the way: where it is found, and before anything is cut or stretched."""
-        tensor, flags = quality.prepare(operations, raw)
+    def prepare(self, operations: Sequence[preprocess.Operation], raw: preprocess.Image, source: Image) -> Prepared:
+        """Cut the ink out of a page, pre-process, and assess the ink on the way, before it is cropped or stretched."""
+        tensor, flags = quality.prepare(operations, raw, source.region)
         return Prepared(tensor, flags, tuple(flag for flag in flags if flag in self.blocking))
 
 

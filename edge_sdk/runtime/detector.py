@@ -22,13 +22,14 @@ from numpy.typing import NDArray
 
 from edge_sdk import images, preprocess
 from edge_sdk.bundle import Bundle
-from edge_sdk.errors import BundleError, EngineError, InputError, ScoreError
+from edge_sdk.errors import BundleError, EngineError, ScoreError
 from edge_sdk.manifest import Image, SpoofPoint, Task
 from edge_sdk.preprocess.crop import Box, FaceCrop
 from edge_sdk.results import SpoofDecision, SpoofResult, StreamResult, Timings
-from edge_sdk.runtime import frames
+from edge_sdk.runtime import arrivals, clock, frames
 from edge_sdk.runtime.engines import Tensors
-from edge_sdk.runtime.faces import Cascade, FaceLocator, Tracker
+from edge_sdk.runtime.faces import Cascade, FaceLocator, TakingTurns, Tracker
+from edge_sdk.runtime.freeze import Freeze
 from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.temporal import KOfN, Limits, Observation, Rule, TemporalDecision
 
@@ -48,7 +49,10 @@ class SpoofDetector(Session[SpoofPoint]):
             for result in detector.stream(frames):
                 print(result.decision, result.reasons, result.frame.score)
 
-    Pictures are anything that :func:`edge_sdk.images.load` takes.
+    Pictures are anything that :func:`edge_sdk.images.load` takes. An array is copied before it is looked at, so that a
+    camera may write the next frame into it once the call, or the stream's step, is over.
+
+    Threads may share a detector; each has streams of its own.
 
     Args:
         bundle: Name of a shipped bundle, path of a folder or ``.edge`` file, or an opened bundle.
@@ -58,13 +62,15 @@ class SpoofDetector(Session[SpoofPoint]):
         operating_point: Name of an operating point of the variant; None takes the one of least APCER that accepts at
             least 7 in 10 of the live captures it was measured on, as ``rule`` asks of a live face's frames, or ``eer``.
         faces: ``"cascade"`` finds the face in a full frame with OpenCV's; ``"cropped"`` says that pictures are crops of
-            one face each already; or a locator of one's own.
+            one face each already; or a locator of one's own, which one thread at a time calls.
         rule: How a stream's scores add up; None is :class:`~edge_sdk.runtime.temporal.KOfN` at the threshold.
         limits: Gap, cooldown and deadline of a stream.
         threshold: As that of the verifier: in place of an operating point, ``"custom"`` in results.
+        selftest: As that of the verifier; the golden pictures are crops of faces, whatever ``faces`` is.
 
     Raises:
-        BundleError: The bundle cannot be used, or is not one for liveness from one picture.
+        BundleError: The bundle cannot be used, or is not one for liveness from one picture; or the golden trial has
+            another score.
         OperatingPointError: The variant has no such operating point, or its data could not support it.
         EngineError: The engine refuses the variant (``MissingEngineError`` if none is installed), or OpenCV has no
             cascade.
@@ -85,10 +91,11 @@ class SpoofDetector(Session[SpoofPoint]):
         rule: Rule | None = None,
         limits: Limits | None = None,
         threshold: float | None = None,
+        selftest: bool = False,
     ) -> None:
         opened = Bundle.open(bundle)
         self._crop = _face_crop(opened)
-        self._locate = Cascade() if faces == "cascade" else None if faces == "cropped" else faces
+        self._locate = _locator(faces)
         self._rule = rule
         self._limits = limits or Limits()
         super().__init__(
@@ -99,6 +106,8 @@ class SpoofDetector(Session[SpoofPoint]):
             threads=threads,
             threshold=threshold,
         )
+        if selftest:
+            self._replay_golden()
 
     def detect(self, picture: images.Source) -> SpoofResult:
         """Decide on one picture.
@@ -108,12 +117,13 @@ class SpoofDetector(Session[SpoofPoint]):
 
         Raises:
             InputError: The picture cannot be decoded, or the locator gave a box outside it.
+            UsageError: The locator gave no boxes.
             EngineError: The engine failed, or gave numbers that cannot be scored.
         """
         start = time.perf_counter()
-        image = images.load(picture)
+        taken = arrivals.taken(picture)
         decoded = time.perf_counter()
-        return self._decide(self._find(image), start, decoded)
+        return self._decide(self._find(taken), start, decoded)
 
     def examine(self, picture: images.Source) -> Scored:
         """What one picture shows, before any threshold: for evaluation, and for operating points still to be measured.
@@ -121,60 +131,69 @@ class SpoofDetector(Session[SpoofPoint]):
         Raises:
             InputError, EngineError: As :meth:`detect`.
         """
-        found = self._find(images.load(picture))
+        found = self._find(arrivals.taken(picture))
         if found.face is None or found.flags:
             return Scored(found.boxes, found.flags, found.face)
         tensors = self._model.run(self._prepared(found.face))
         return Scored(found.boxes, found.flags, found.face, self._score(tensors), tensors)
 
-    def stream(
-        self,
-        pictures: Iterable[images.Source | tuple[float, images.Source | None] | None],
-        rule: Rule | None = None,
-    ) -> Iterator[StreamResult]:
+    def stream(self, pictures: Iterable[arrivals.Arrival], rule: Rule | None = None) -> Iterator[StreamResult]:
         """Decide on the frames of one camera, one result a frame; every call is a stream of its own.
+
+        One thread at a time may take results of a stream; for another one it is a ValueError meanwhile.
 
         Args:
             pictures: Frames, stamped when they arrive, or ``(time, frame)`` with the camera's time in seconds
-                (:mod:`edge_sdk.runtime.sources`). What cannot be decoded, None too, is a frame with the flag
-                ``corrupt``.
+                (:mod:`edge_sdk.runtime.sources`). What is damaged, None too, is a frame with the flag ``corrupt``.
             rule: Of this stream; None is the detector's.
 
         Raises:
-            EngineError: The engine failed, or gave numbers that cannot be scored; the stream ends.
-            InputError: The locator gave a box outside the frame; the stream ends.
+            UsageError: At once, if ``pictures`` are no frames; at a frame, if it is neither a picture nor ``(time,
+                frame)``, or the locator gave no boxes. After this and every other error the stream has ended.
+            InputError: A frame of a type, shape or format that no camera's trouble explains, or a file that is not
+                there; or the locator gave a box outside the frame.
+            EngineError: The engine failed, or gave numbers that cannot be scored.
         """
-        tracker, frozen = Tracker(gap_s=self._limits.gap_s), frames.Freeze()
+        return self._stream(arrivals.opened(pictures), rule)
+
+    def _stream(self, pictures: Iterator[arrivals.Arrival], rule: Rule | None) -> Iterator[StreamResult]:
+        tracker, freeze = Tracker(gap_s=self._limits.gap_s), Freeze()
         decision = TemporalDecision(rule or self._rule or KOfN(threshold=self.threshold), self._limits)
-        for item in pictures:
-            stamp, picture = item if isinstance(item, tuple) else (time.monotonic(), item)
+        slept, before = 0.0, clock.suspended()
+        for arrival in pictures:
+            stamp, picture = arrivals.stamped(arrival)
+            if clock.suspended() - before > self._limits.gap_s:  # which a camera's clock need not show
+                slept, before = slept + clock.suspended() - before, clock.suspended()
             start = time.perf_counter()
-            try:
-                image = images.load(picture)  # type: ignore[arg-type] # None is what it refuses
-            except InputError:
-                decoded = time.perf_counter()
-                found = _FoundFace(flags=("corrupt",))
-            else:
-                decoded = time.perf_counter()
-                found = self._find(image, ("frozen",) if frozen(image) else ())
+            taken = arrivals.decoded(picture)
+            decoded = time.perf_counter()
+            found = self._find(taken, freeze)
             result = self._decide(found, start, decoded)
-            tracks = tracker.update(stamp, found.boxes)
+            tracks = tracker.update(stamp + slept, found.boxes)
             track = tracks[0] if len(tracks) == 1 else None
-            over_time = decision.update(Observation(stamp, track, result.score, result.quality))
+            over_time = decision.update(Observation(stamp + slept, track, result.score, result.quality))
             yield StreamResult(over_time.decision, over_time.reasons, stamp, track, result)
 
-    def _find(self, image: preprocess.Image, flags: tuple[str, ...] = ()) -> _FoundFace:
-        """Find the face to score in a frame that already has these flags."""
+    def _find(self, taken: arrivals.Taken, freeze: Freeze | None = None) -> _FoundFace:
+        """Find the face to score; in a stream, ``freeze`` has seen the frames before."""
+        self._model.check_process()
+        image, flags = taken
+        if image is None:
+            return _FoundFace(flags=flags)
+        repeats = freeze.look(image) if freeze else None
+        flags = ("frozen",) if repeats and repeats.whole else ()
         flags += frames.assess(image)
         if flags:
             return _FoundFace(flags=flags)
         if self._locate is None:
-            return _FoundFace((Box(0, 0, image.shape[1], image.shape[0]),), face=image)
-        boxes = tuple(self._locate(image))
+            boxes: tuple[Box, ...] = (Box(0, 0, image.shape[1], image.shape[0]),)
+        else:
+            boxes = tuple(self._locate(image))
         if len(boxes) != 1:
             return _FoundFace(boxes, ("several_faces",) if boxes else ())
-        face = self._crop(image, boxes[0])
-        return _FoundFace(boxes, frames.assess(face), face)
+        face = image if self._locate is None else self._crop(image, boxes[0])
+        flags = ("frozen",) if repeats and repeats.face(boxes[0]) else ()
+        return _FoundFace(boxes, flags + frames.assess(face), face)
 
     def _decide(self, found: _FoundFace, start: float, decoded: float) -> SpoofResult:
         deciding = self._deciding()
@@ -205,6 +224,10 @@ class SpoofDetector(Session[SpoofPoint]):
             bundle_id=self.bundle.id,
             faces=found.boxes,
         )
+
+    def _golden_score(self, pictures: list[bytes]) -> float:
+        scores = [self._score(self._model.run(self._prepared(images.load(picture)))) for picture in pictures]
+        return sum(scores) / len(scores)
 
     def _prepared(self, face: preprocess.Image) -> NDArray[np.float32]:
         """``(1, C, H, W)``."""
@@ -246,6 +269,14 @@ class _FoundFace:
     boxes: tuple[Box, ...] = ()
     flags: tuple[str, ...] = ()
     face: preprocess.Image | None = None
+
+
+def _locator(faces: FaceLocator | Literal["cascade", "cropped"]) -> FaceLocator | None:
+    if faces == "cropped":
+        return None
+    if faces == "cascade":
+        return Cascade()
+    return faces if isinstance(faces, Cascade) else TakingTurns(faces)
 
 
 def _face_crop(bundle: Bundle) -> FaceCrop:

@@ -5,7 +5,11 @@ Flags (:data:`FLAGS`), each of which forbids a decision:
 ``corrupt``
     No picture at all: it cannot be decoded, or the camera gave none.
 ``frozen``
-    Every pixel is that of the frame before. A sensor has noise, so the camera hangs or somebody repeats a frame.
+    It was shown before, as a whole or where the face is (:mod:`edge_sdk.runtime.freeze`). A sensor has noise, so the
+    camera hangs, or somebody repeats frames.
+``bit_depth``
+    An array of 16 bits whose values are all below 16,384: 8 to 14 bits that nobody scaled, or a very dark frame. Scale
+    it first: :func:`edge_sdk.images.from_bits`.
 ``too_small``
     Fewer than 32 pixels on a side.
 ``too_dark``
@@ -25,7 +29,7 @@ import numpy as np
 from edge_sdk.opencv import cv2
 from edge_sdk.preprocess import Image, ToGray
 
-FLAGS = ("corrupt", "frozen", "too_small", "too_dark", "overexposed", "flat")
+FLAGS = ("corrupt", "frozen", "bit_depth", "too_small", "too_dark", "overexposed", "flat")
 
 # Of 1,600 crops of NUAA, LFW and CFP, the darkest reached 52 with 5 % of its pixels, the flattest spanned 29 levels
 # with 90 %, and live faces had at most 0.43 of their pixels at 250 or above. A driver's face at night may fill only
@@ -57,17 +61,3 @@ def assess(image: Image) -> tuple[str, ...]:
     if high - low < MIN_RANGE:
         flags.append("flat")
     return tuple(flags)
-
-
-class Freeze:
-    """Finds frames that repeat the one before."""
-
-    def __init__(self) -> None:
-        self._last: Image | None = None
-
-    def __call__(self, image: Image) -> bool:
-        """Whether ``image``, ``uint8`` of any shape, equals the one of the last call. It may be overwritten later."""
-        same = self._last is not None and np.array_equal(image, self._last)
-        if not same:
-            self._last = image.copy()
-        return same

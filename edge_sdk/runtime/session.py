@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+from abc import abstractmethod
 from numbers import Real
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Generic, NoReturn
@@ -81,6 +83,25 @@ class Session(Generic[Point]):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def _replay_golden(self) -> None:
+        """Close, and raise, unless the bundle's golden trial has its score here."""
+        golden, variant = self.bundle.manifest.golden, self.variant.id
+        with contextlib.ExitStack() as failed:
+            failed.callback(self.close)
+            if variant not in golden.scores:
+                raise BundleError(f"{self.bundle.id} has no golden trial for {variant}: open it without selftest")
+            score = self._golden_score([self.bundle.read(entry) for entry in golden.inputs])
+            if not abs(score - golden.scores[variant]) <= golden.tolerance[variant]:
+                raise BundleError(
+                    f"the golden trial of {self.bundle.id} scores {score:.6g} with {variant} on {self.engine}, not "
+                    f"{golden.scores[variant]:.6g}: the bundle was changed, or this device computes it wrongly"
+                )
+            failed.pop_all()
+
+    @abstractmethod
+    def _golden_score(self, pictures: list[bytes]) -> float:
+        """The score of the golden trial, as :class:`edge_sdk.manifest.Golden` has it."""
 
     def close(self) -> None:
         """Free the engine; whatever needs it raises ``EngineError`` afterwards."""

@@ -17,6 +17,7 @@ import numpy as np
 from edge_sdk import files, images
 from edge_sdk.errors import CameraError, ImageDecodeError, ImageNotFoundError, VideoDecodeError
 from edge_sdk.opencv import cv2
+from edge_sdk.runtime import clock
 
 Stamped = tuple[float, images.Image | None]
 
@@ -70,7 +71,7 @@ def video(path: str | os.PathLike[str]) -> Iterator[Stamped]:
 
 
 def camera(number: int) -> Iterator[Stamped]:
-    """Open a camera, and return its frames as they come, with the time of this machine's monotonic clock.
+    """Open a camera, and return its frames as they come, with the time of :func:`edge_sdk.runtime.clock.now`.
 
     Args:
         number: From 0, as the system counts its cameras.
@@ -161,11 +162,11 @@ def _missing(announced: float, seen: int, last: float) -> int:
 
 
 def _live(capture: cv2.VideoCapture, number: int) -> Iterator[Stamped]:
-    heard = time.monotonic()
+    heard = clock.now()
     try:
         while True:
             given, frame = capture.read()
-            now = time.monotonic()
+            now = clock.now()
             if given:
                 heard = now
                 yield now, np.asarray(frame, np.uint8)

@@ -11,6 +11,7 @@ enough such frames of one track. Whatever is wrong with a frame is a reason not 
 from __future__ import annotations
 
 import math
+import threading
 from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
@@ -205,10 +206,13 @@ class TemporalDecision:
     ``stale``
         The time of the frame before: the same frame again.
     ``time_jump``
-        A time that is not finite, runs backwards, or jumps by more than :attr:`Limits.gap_s`. Everything starts anew,
-        except that a cooldown lasts: time that nobody watched does not count.
+        A time that is not finite, runs backwards, or jumps by more than :attr:`Limits.gap_s`; in a stream also a
+        machine that was suspended for as long. Everything starts anew, except that a cooldown lasts: time that nobody
+        watched does not count.
 
     A frame with a flag or one of the last four reasons does not count.
+
+    It follows one camera. Calls from several threads take turns, and count in the order in which they come.
     """
 
     def __init__(self, rule: Rule, limits: Limits | None = None) -> None:
@@ -220,9 +224,14 @@ class TemporalDecision:
         self._cooldown = 0.0  # seconds left
         self._waited = 0.0  # seconds without a decision
         self._unscored = 0.0  # seconds since the last frame that counted
+        self._lock = threading.Lock()
 
     def update(self, seen: Observation) -> StreamDecision:
         """Take in one frame, in the order of time."""
+        with self._lock:
+            return self._update(seen)
+
+    def _update(self, seen: Observation) -> StreamDecision:
         objections = self._advance(seen)
         absent = "no_face" in objections
         reasons = objections + self._follow(seen.track, absent=absent)

@@ -147,7 +147,9 @@ def _golden(bundle: Bundle) -> tuple[list[NDArray[np.float32]], list[bytes]]:
     pictures = [bundle.read(entry) for entry in manifest.golden.inputs]
     if not pictures:
         raise BundleError(f"{bundle.id} has no golden inputs to measure with")
-    prepared = (modality.prepare(manifest.preprocessing, modality.decode(picture)) for picture in pictures)
+    prepared = (
+        modality.prepare(manifest.preprocessing, modality.decode(picture), manifest.source) for picture in pictures
+    )
     return [one.tensor[None] for one in prepared], pictures
 
 

@@ -49,9 +49,12 @@ class Verifier(Session[VerifyPoint]):
         threads: Threads of the engine, from 1 to :data:`edge_sdk.runtime.engines.MAX_THREADS`.
         threshold: A threshold of your own in place of an operating point: a score that can come, but not the lowest.
             No error rate was measured at it; results call it ``"custom"``.
+        selftest: Whether to replay the bundle's golden trial first, for the time of one :meth:`verify`. It finds a
+            model, pre-processing or score other than the exported ones, whatever the hashes say, and an engine that
+            computes wrongly; not another threshold.
 
     Raises:
-        BundleError: The bundle cannot be used, or is not one for verification.
+        BundleError: The bundle cannot be used, or is not one for verification; or the golden trial has another score.
         OperatingPointError: The variant has no such operating point, or its data could not support it.
         EngineError: The engine refuses the variant; ``MissingEngineError`` if none is installed, ``BrokenEngineError``
             if it is, but cannot be loaded.
@@ -71,6 +74,7 @@ class Verifier(Session[VerifyPoint]):
         operating_point: str | None = None,
         threads: int = 1,
         threshold: float | None = None,
+        selftest: bool = False,
     ) -> None:
         super().__init__(
             bundle,
@@ -82,6 +86,8 @@ class Verifier(Session[VerifyPoint]):
         )
         self._score = self.bundle.manifest.score
         self._embedding = self._score.embedding(self.bundle.manifest.interface)
+        if selftest:
+            self._replay_golden()
 
     def verify(
         self, reference: images.Source | Template | Sequence[images.Source], query: images.Source
@@ -111,7 +117,7 @@ class Verifier(Session[VerifyPoint]):
             sources = _as_list(reference)
         pictures = [self._modality.decode(source) for source in (*sources, query)]
         decoded = time.perf_counter()
-        prepared = [self._modality.prepare(self.bundle.manifest.preprocessing, picture) for picture in pictures]
+        prepared = [self._prepare(picture) for picture in pictures]
         ready = time.perf_counter()
         named = tuple(flag for flag in self._modality.flags if any(flag in one.flags for one in prepared))
         if any(one.blocking for one in prepared):
@@ -165,6 +171,9 @@ class Verifier(Session[VerifyPoint]):
             count=len(sources),
         )
 
+    def _golden_score(self, pictures: list[bytes]) -> float:
+        return self.verify(pictures[:-1], pictures[-1]).score
+
     def prepare(self, picture: images.Source) -> Prepared:
         """Decode and pre-process one picture, for :meth:`embed`, and assess it where its modality has quality flags.
 
@@ -172,7 +181,7 @@ class Verifier(Session[VerifyPoint]):
             InputError: The picture cannot be decoded.
         """
         self._model.check_process()
-        return self._modality.prepare(self.bundle.manifest.preprocessing, self._modality.decode(picture))
+        return self._prepare(self._modality.decode(picture))
 
     def embed(self, pictures: images.Source | Prepared | Sequence[images.Source | Prepared]) -> NDArray[np.float32]:
         """Embed pictures, whatever their quality: for evaluation and for those who know what they do.
@@ -211,6 +220,10 @@ class Verifier(Session[VerifyPoint]):
                 f'measured for the mix; enroll again, or open the bundle with precision "{template.variant_id}"'
             )
         return template
+
+    def _prepare(self, raw: Any) -> Prepared:
+        manifest = self.bundle.manifest
+        return self._modality.prepare(manifest.preprocessing, raw, manifest.source)
 
     def _run(self, prepared: Sequence[Prepared]) -> NDArray[np.float32]:
         """What a comparison needs of each picture, ``(N, ...)``."""

@@ -66,7 +66,7 @@ class Emblem:
             raise ImageDecodeError("no emblem: an empty or uneven one")
         return np.stack([colors >> shift & 255 for shift in (0, 8, 16)], axis=2).astype(np.uint8)
 
-    def prepare(self, operations: Sequence[preprocess.Operation], raw: np.ndarray) -> Prepared:
+    def prepare(self, operations: Sequence[preprocess.Operation], raw: np.ndarray, source: manifest.Image) -> Prepared:
         flags = self.flags if len(np.unique(raw.reshape(-1, 3), axis=0)) == 1 else ()
         return Prepared(preprocess.apply(operations, raw), flags, flags)
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_sdk.runtime.frames import Freeze, assess
+from edge_sdk.runtime.frames import assess
 
 from .drawn import frame
 
@@ -51,11 +51,3 @@ def test_where_flat_and_small_start() -> None:
     assert assess(halves) == ()
     assert assess(SHADES[:32, :32]) == ()
     assert assess(SHADES[:, 5:36]) == ("too_small",)
-
-
-def test_a_frame_again_is_frozen() -> None:
-    frozen = Freeze()
-    buffer = SHADES.copy()  # a camera writes every frame into the same memory
-    assert [frozen(buffer), frozen(buffer)] == [False, True]
-    buffer[3, 3] ^= 1
-    assert [frozen(buffer), frozen(buffer), frozen(buffer[1:]), frozen(SHADES)] == [False, True, False, False]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge_sdk.bundle import Bundle
-from edge_sdk.errors import IntegrityError, UsageError
-from edge_sdk.runtime import Verifier
+from edge_sdk.errors import BundleError, EngineError, IntegrityError, UsageError
+from edge_sdk.runtime import SpoofDetector, Verifier
 from edge_sdk.runtime.engines import ENGINES
 from edge_sdk.runtime.selftest import passed, selftest
+
+from ..bundle.made import edit_manifest
 
 Maker = Callable[..., Bundle]
 
@@ -99,3 +103,54 @@ def test_a_damaged_golden_input_is_an_error(make_bundle: Maker, expected: dict[s
     path.write_bytes(data)
     with pytest.raises(IntegrityError):
         selftest(bundle.path)
+
+
+# --- at opening ---
+
+
+def test_at_opening_the_right_score_is_needed(make_bundle: Maker, expected: dict[str, float]) -> None:
+    with Verifier(make_bundle(golden=expected), precision="fp32", selftest=True) as verifier:
+        assert verifier.variant.id == "fp32.onnx"
+    wrong = make_bundle(golden=expected | {"fp32.onnx": expected["fp32.onnx"] + 2e-4})
+    with pytest.raises(BundleError, match=r"scores 0\.\d+ with fp32\.onnx on onnxruntime, not 0\."):
+        Verifier(wrong, precision="fp32", engine="onnxruntime", selftest=True)
+    Verifier(wrong, precision="fp32").close()
+
+
+def test_at_opening_nothing_replayed_is_not_passed(tiny_bundle: Bundle) -> None:
+    with pytest.raises(BundleError, match=r"no golden trial for .*\.onnx: open it without selftest"):
+        Verifier(tiny_bundle, selftest=True)
+
+
+def test_at_opening_a_failed_trial_closes_the_engine(
+    make_bundle: Maker, expected: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Verifier] = []
+    close = Verifier.close
+    monkeypatch.setattr(Verifier, "close", lambda self: (closed.append(self), close(self)))
+    with pytest.raises(BundleError):
+        Verifier(make_bundle(golden=dict.fromkeys(expected, 0.0)), selftest=True)
+    with pytest.raises(EngineError):
+        closed[0].embed(np.full((380, 600), 255, np.uint8))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_swapped_metric_is_noticed_whatever_the_hashes_say(tmp_path: Path, precision: str) -> None:
+    shutil.copytree(Bundle.open("deepsign_nano").path, tmp_path / "edited")
+    assert Bundle.open("deepsign_nano").manifest.score.metric == "euclidean"  # type: ignore[union-attr]
+    edit_manifest(tmp_path / "edited", "score", "metric", value="cosine")
+    with pytest.raises(BundleError, match="the bundle was changed"):
+        Verifier(tmp_path / "edited", precision=precision, engine="onnxruntime", selftest=True)
+
+
+@pytest.mark.parametrize("name", ["liveness", "ganomaly_lite"])
+def test_a_detector_replays_its_crops(tmp_path: Path, name: str) -> None:
+    bundle = Bundle.open(name)
+    with SpoofDetector(bundle, precision="fp32", engine="onnxruntime", selftest=True):
+        pass
+    shutil.copytree(bundle.path, tmp_path / "edited")
+    edit_manifest(
+        tmp_path / "edited", "golden", "scores", "fp32.onnx", value=bundle.manifest.golden.scores["fp32.onnx"] * 0.9
+    )
+    with pytest.raises(BundleError, match="the golden trial of"):
+        SpoofDetector(tmp_path / "edited", precision="fp32", engine="onnxruntime", selftest=True)

@@ -154,7 +154,11 @@ def test_a_blocking_flag_is_never_accepted_or_enrolled(
     white = np.full((380, 600), 255, np.uint8)
     short = white.copy()
     short[190:194, 100:160] = 0
-    bad = {"empty": white, "too_little_ink": short, "too_small": signature[:20]}[flag]
+    page = np.full((1754, 1240), 255, np.uint8)  # A4 at 150 dpi
+    for top, left in ((200, 100), (1100, 600)):
+        page[top : top + 380, left : left + 600] = signature
+    pictures = {"empty": white, "too_little_ink": short, "too_small": signature[:20], "several_regions": page}
+    bad = pictures[flag]
     generous = make_bundle(operating_points=with_threshold(1e-9, tiny_bundle))  # accepts every score there is
     with Verifier(generous) as verifier:
         assert verifier.verify(signature, signature)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk import modalities
+from edge_sdk import modalities, preprocess
 from edge_sdk.calibration.metrics.pairs import Forgeries
 from edge_sdk.errors import DatasetError
 from edge_sdk.export.data.layouts import Pose
@@ -61,6 +61,15 @@ class Sample:
             InputError: the file cannot be decoded.
         """
         return modalities.get(self.modality).decode(self.path)
+
+    def prepared(self, operations: Sequence[preprocess.Operation]) -> NDArray[np.float32]:
+        """The sample through a pipeline, as the device takes it: the ink is cut out of a page first.
+
+        Raises:
+            InputError: the file cannot be decoded.
+        """
+        modality = modalities.get(self.modality)
+        return modality.prepare(operations, self.read(), modality.source(operations, None)).tensor
 
 
 @dataclass(frozen=True)

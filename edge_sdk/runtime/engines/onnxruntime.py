@@ -6,7 +6,8 @@ import logging
 
 import numpy as np
 
-from edge_sdk.errors import EngineError
+from edge_sdk import model_files
+from edge_sdk.errors import EdgeSdkError, EngineError
 from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import TensorInfo, Tensors
 from edge_sdk.runtime.engines.checks import require_finite
@@ -33,6 +34,8 @@ class OnnxRuntimeEngine:
     def __init__(self, model: bytes, threads: int) -> None:
         try:
             self._session: ort.InferenceSession | None = open_session(model, threads)
+        except EdgeSdkError:
+            raise
         except Exception as exc:  # its exceptions have no common root
             raise EngineError(f"ONNX Runtime refuses the model: {exc}") from exc
         self.inputs = tuple(_info(tensor) for tensor in self._session.get_inputs())
@@ -65,7 +68,12 @@ def open_session(model: bytes, threads: int, *, profile: str = "") -> ort.Infere
 
     Where the fast kernels saturate, exact ones are asked for. Nowhere else: VNNI's are exact already, and ONNX Runtime
     would swap them all the same, for 1.8 times the processor time (DeepSign int8, one thread, ONNX Runtime 1.31.1).
+
+    Raises:
+        EngineError: The bytes are no ONNX model; ``UnsupportedModelError`` if they need other files.
+        Exception: ONNX Runtime's, of many kinds.
     """
+    model_files.check(model, "onnx")
 
     def opened(*switches: str) -> ort.InferenceSession:
         options = ort.SessionOptions()

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import threading
 
-from edge_sdk.errors import EngineError, UnsupportedModelError
+from edge_sdk import model_files
+from edge_sdk.errors import EdgeSdkError, EngineError, UnsupportedModelError
 from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import TensorInfo, Tensors
 from edge_sdk.runtime.engines.checks import checked
@@ -46,10 +47,12 @@ class OpenVinoEngine:
         self._lock = threading.Lock()
         try:
             self._core: ov.Core | None = ov.Core()
-            self._model = self._core.read_model(model, b"")
+            self._model = read_model(self._core, model)
             self.inputs = tuple(_info(port) for port in self._model.inputs)
             self.outputs = tuple(_info(port) for port in self._model.outputs)
             levels = [n.get_attributes()["levels"] for n in self._model.get_ops() if n.get_type_name() == _QUANTISED]
+        except EdgeSdkError:
+            raise
         except Exception as exc:  # its exceptions are plain RuntimeErrors
             raise EngineError(f"OpenVINO refuses the model: {exc}") from exc
         if any(count > _MOST_LEVELS for count in levels):
@@ -103,6 +106,17 @@ class OpenVinoEngine:
 def load(model: bytes, *, threads: int) -> OpenVinoEngine:
     """Load an ONNX model."""
     return OpenVinoEngine(model, threads)
+
+
+def read_model(core: ov.Core, model: bytes) -> ov.Model:
+    """Read an ONNX model, which OpenVINO would look for further files of in the working folder.
+
+    Raises:
+        EngineError: The bytes are no ONNX model; ``UnsupportedModelError`` if they need other files.
+        RuntimeError: OpenVINO refuses them.
+    """
+    model_files.check(model, "onnx")
+    return core.read_model(model, b"")
 
 
 def _info(port: ov.Output) -> TensorInfo:

@@ -59,9 +59,10 @@ def _onnxruntime(model: bytes, inputs: Tensors, threads: int) -> list[_Event]:
 
 
 def _openvino(model: bytes, inputs: Tensors, threads: int) -> list[_Event]:
-    core = importlib.import_module("openvino").Core()
+    engine = importlib.import_module(ENGINES["openvino"].module)
+    core = engine.ov.Core()
     settings = {"INFERENCE_NUM_THREADS": threads, "PERF_COUNT": True, "INFERENCE_PRECISION_HINT": "f32"}
-    request = core.compile_model(core.read_model(model, b""), "CPU", settings).create_infer_request()
+    request = core.compile_model(engine.read_model(core, model), "CPU", settings).create_infer_request()
     for _ in range(_PASSES):
         request.infer(inputs)
     return [

@@ -15,8 +15,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk import model_files
 from edge_sdk.errors import EngineError
-from edge_sdk.runtime.engines import TensorInfo, Tensors, flatbuffer
+from edge_sdk.runtime.engines import TensorInfo, Tensors
 from edge_sdk.runtime.engines.checks import require_finite
 
 
@@ -85,7 +86,7 @@ class TFLiteEngine:
     def __init__(self, model: bytes, make: Callable[[], Interpreter], vendor: str) -> None:
         self._vendor = vendor
         self._lock = threading.Lock()
-        flatbuffer.check(model)
+        model_files.check(model, "tflite")
         try:
             self._interpreter: Interpreter | None = make()
             self._interpreter.allocate_tensors()

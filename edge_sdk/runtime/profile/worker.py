@@ -161,7 +161,7 @@ def _nodes(bundle: Bundle, job: Job, picture: bytes) -> tuple[NodePlacement, ...
 
 def _prepared(bundle: Bundle, sample: bytes) -> NDArray[np.float32]:
     modality = modalities.get(bundle.manifest.modality)
-    return modality.prepare(bundle.manifest.preprocessing, modality.decode(sample)).tensor[None]
+    return modality.prepare(bundle.manifest.preprocessing, modality.decode(sample), bundle.manifest.source).tensor[None]
 
 
 def main(argument: str) -> None:

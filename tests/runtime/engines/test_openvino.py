@@ -90,8 +90,16 @@ def test_wrong_inputs_are_engine_errors(model: bytes, wrong: dict[str, np.ndarra
 
 @pytest.mark.parametrize("damage", [b"", b"no model", b"{}"])
 def test_no_model_is_an_engine_error(damage: bytes) -> None:
-    with pytest.raises(EngineError, match="OpenVINO") as caught:
+    with pytest.raises(EngineError, match="no ONNX model"):
         load_engine("openvino", damage, "onnx")
+
+
+def test_a_model_that_openvino_refuses_is_an_engine_error() -> None:
+    node = helper.make_node("NoSuchOperator", ["image"], ["embedding"])
+    image, made = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("image", "embedding"))
+    refused = helper.make_model(helper.make_graph([node], "g", [image], [made]))
+    with pytest.raises(EngineError, match="OpenVINO refuses the model") as caught:
+        load_engine("openvino", refused.SerializeToString(), "onnx")
     assert caught.value.__cause__ is not None
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import struct
 import sys
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
 import pytest
 
-from edge_sdk.errors import EngineError, MissingEngineError
+from edge_sdk import model_files
+from edge_sdk.errors import EngineError, MissingEngineError, UnsupportedModelError
 from edge_sdk.runtime.engines import ENGINES, load_engine
 from edge_sdk.runtime.engines.tflite import TFLiteEngine
 
@@ -152,6 +154,36 @@ def test_a_damaged_model_never_meets_an_interpreter(damage: bytes) -> None:
 def test_a_truncated_model_never_meets_an_interpreter(tflite_models) -> None:
     for size in (9, 40, len(tflite_models.int8) // 2, len(tflite_models.int8) - 16):
         refuse(tflite_models.int8[:size], "damaged or cut off")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model, schema: setattr(model.subgraphs[0].tensors[0], "externalBuffer", 1),
+        lambda model, schema: setattr(model, "externalBuffers", [schema.ExternalBufferT()]),
+        lambda model, schema: setattr(model, "externalBufferGroups", [schema.ExternalBufferGroupT()]),
+        lambda model, schema: setattr(model.buffers[1], "offset", 2**32),
+        lambda model, schema: setattr(model.subgraphs[0].operators[0], "largeCustomOptionsOffset", 4096),
+    ],
+    ids=["tensor", "buffer", "file", "behind the structure", "options"],
+)
+def test_weights_in_other_places_never_meet_an_interpreter(tflite_models, change: Callable[..., None]) -> None:
+    pytest.importorskip("ai_edge_litert", reason="needs edge-sdk[tflite]")
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    def packed(changed: bool) -> bytes:
+        model = schema.ModelT.InitFromPackedBuf(tflite_models.fp32, 0)
+        if changed:
+            change(model, schema)
+        builder = flatbuffers.Builder(0)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    model_files.check(packed(changed=False), "tflite")
+    with pytest.raises(UnsupportedModelError, match="outside of its buffers"):
+        model_files.check(packed(changed=True), "tflite")
+    refuse(packed(changed=True), "outside of its buffers")
 
 
 def test_litert_runs_every_precision(tflite_models) -> None:

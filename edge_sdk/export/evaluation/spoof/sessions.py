@@ -21,6 +21,7 @@ from edge_sdk.export.evaluation.spoof.samples import ScoredSample
 from edge_sdk.manifest import Rate
 from edge_sdk.results import SpoofDecision, StreamDecision
 from edge_sdk.runtime.faces import Tracker
+from edge_sdk.runtime.freeze import REMEMBERED
 from edge_sdk.runtime.temporal import Limits, Observation, Rule, TemporalDecision
 
 
@@ -72,14 +73,21 @@ class SessionSummary:
 
 
 def replay(frames: Sequence[ScoredSample], rule: Rule, limits: Limits, frame_rate: float) -> Iterator[StreamDecision]:
-    """The decision after each frame of a stream of `frame_rate` frames a second."""
+    """The decision after each frame of a stream of `frame_rate` frames a second.
+
+    Of repeated frames only those that repeat as a whole are noticed.
+    """
     tracker, decision = Tracker(gap_s=limits.gap_s), TemporalDecision(rule, limits)
-    last: bytes | None = None
+    seen: dict[bytes, None] = {}
     for number, frame in enumerate(frames):
         time, flags, boxes = number / frame_rate, frame.flags, frame.boxes
-        if frame.digest is not None and frame.digest == last:
+        if frame.digest in seen:
             flags, boxes = ("frozen", *flags), ()
-        last = frame.digest or last
+            del seen[frame.digest]
+        if frame.digest is not None:
+            seen[frame.digest] = None
+        if len(seen) > REMEMBERED:
+            del seen[next(iter(seen))]
         tracks = tracker.update(time, boxes)
         yield decision.update(Observation(time, tracks[0] if len(tracks) == 1 else None, frame.score, flags))
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edge_sdk import model_files
 from edge_sdk.errors import (
     DeviceMemoryError,
     EdgeSdkError,
@@ -140,11 +141,12 @@ def build(
         The serialised engine, and the timing cache (empty where there is none).
 
     Raises:
-        UnsupportedModelError: The parser or builder refuses the model; the message names the node.
+        UnsupportedModelError: The model needs other files, or the parser or builder refuses it and names the node.
         UsageError: An option that the installed TensorRT or this device does not have.
         DeviceMemoryError: The GPU is out of memory.
         EngineError: Any other failure.
     """
+    model_files.check(model, "onnx")
     log, options = Log(), options or BuildOptions()
     try:
         return _build(model, options, log, progress, timings)

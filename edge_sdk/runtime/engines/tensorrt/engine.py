@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from edge_sdk import model_files
 from edge_sdk.errors import EngineError
 from edge_sdk.runtime.engines import TensorInfo, Tensors
 from edge_sdk.runtime.engines.checks import checked
@@ -111,6 +112,7 @@ def load(
             :func:`edge_sdk.runtime.engines.tensorrt.build.build`.
     """
     del threads
+    model_files.check(model, "onnx")  # also where the cache has it
     options = BuildOptions.from_environment() if options is None else options
     cache = Cache() if cache is None else cache
     cuda = Cuda()
