@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 import sys
 import time
@@ -21,18 +20,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from edge_sdk.files.abandoned import clear_abandoned, temporary_name
 from edge_sdk.files.locks import try_lock
 from edge_sdk.files.ownership import resemble
 from edge_sdk.files.reading import PathLike
 
-_INFIX = ".new-"
-_RANDOM = 16  # hexadecimal digits
-_LARGE_FOLDER = 1000  # one of more files is searched for what was left behind once a process
-_ABANDONED_S = 3600  # where locks cannot tell, on Windows, a file that nobody has changed for so long
 _TRIES, _PAUSE_S = (40, 0.05) if sys.platform == "win32" else (1, 0.0)  # to rename onto what somebody else is reading
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS)
-
-_searched: set[Path] = set()
 
 
 @contextlib.contextmanager
@@ -63,18 +57,6 @@ def atomic_write(path: PathLike, *, private: bool = False) -> Iterator[BinaryIO]
         yield file
         file.flush()
         os.fsync(file.fileno())
-
-
-@contextlib.contextmanager
-def atomic_path(path: PathLike, *, private: bool = False) -> Iterator[Path]:
-    """As :func:`atomic_write`, for a library that opens its file itself: gives the name of a file to write to."""
-    if _is_stream(path):
-        raise OSError(errno.EINVAL, "is no file", os.fspath(path))
-    target = _target(path)
-    with _beside(target, private) as temporary:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
 
 
 def write_bytes(path: PathLike, data: bytes, *, private: bool = False) -> None:
@@ -127,7 +109,7 @@ def _target(path: PathLike) -> Path:
         raise OSError(errno.ELOOP, "is a link that leads to itself", os.fspath(path))
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "cannot be written: it is a folder; name a file", os.fspath(path))
-    _make_folder(target.parent)
+    make_folder(target.parent)
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, "may not be written to", os.fspath(path))
     return target
@@ -157,9 +139,9 @@ def _beside(target: Path, private: bool) -> Iterator[Path]:
 
 def _create(target: Path, private: bool) -> tuple[Path, int]:
     """A locked, empty file that only this process knows, with the permissions and the owner of ``target``."""
-    _clear_abandoned(target.parent)
+    clear_abandoned(target.parent)
     while True:
-        temporary = target.with_name(_temporary_name(target))
+        temporary = target.with_name(temporary_name(target))
         try:
             mode = 0o600 if private or target.exists() else 0o666
             descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
@@ -179,43 +161,6 @@ def _create(target: Path, private: bool) -> tuple[Path, int]:
         os.close(descriptor)
 
 
-def _temporary_name(target: Path) -> str:
-    ending = _INFIX + secrets.token_hex(_RANDOM // 2)
-    greatest = 255
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # AttributeError: Windows
-        greatest = os.pathconf(target.parent, "PC_NAME_MAX")
-    start = os.fsencode(target.name)[: greatest - 1 - len(ending)]
-    return f".{start.decode('utf-8', 'ignore')}{ending}"
-
-
-def _clear_abandoned(folder: Path) -> None:
-    """Delete what processes that were killed while they wrote have left in a folder."""
-    if folder in _searched:
-        return
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        count = 0
-        for count, entry in enumerate(entries, start=1):  # noqa: B007 - used after the loop
-            start, infix, ending = entry.name.rpartition(_INFIX)
-            if infix and start.startswith(".") and len(ending) == _RANDOM and set(ending) <= set("0123456789abcdef"):
-                _delete_if_abandoned(Path(entry))
-        if count > _LARGE_FOLDER:
-            _searched.add(folder)
-
-
-def _delete_if_abandoned(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        if sys.platform == "win32":
-            if time.time() - path.stat().st_mtime > _ABANDONED_S:
-                path.unlink()
-            return
-        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode) and try_lock(descriptor):
-                path.unlink()
-        finally:
-            os.close(descriptor)
-
-
 def _replace(temporary: Path, target: Path) -> None:
     for left in reversed(range(_TRIES)):
         try:
@@ -233,7 +178,7 @@ def _replace(temporary: Path, target: Path) -> None:
             return
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make it with those above it, each flushed to the disk in the one above."""
     missing = []
     while not folder.exists() and folder.parent != folder:
@@ -256,6 +201,7 @@ def _sync(folder: Path) -> None:
             os.fsync(descriptor)
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+                error.filename = os.fspath(folder)
                 raise
         finally:
             os.close(descriptor)

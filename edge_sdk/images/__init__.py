@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import files
-from edge_sdk.errors import ImageDecodeError, ImageNotFoundError, ImageTooLargeError, UnsupportedImageError
+from edge_sdk.errors import ImageDecodeError, ImageNotFoundError, ImageTooLargeError, InputError, UnsupportedImageError
 from edge_sdk.images import bmp, jpeg, png, tiff
 from edge_sdk.images.arrays import Image, from_array, from_bits, given
 from edge_sdk.images.budget import DEFAULT, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, Budget
@@ -97,7 +97,9 @@ def _decode(data: bytes, name: str, budget: Budget) -> Image:
         raise ImageDecodeError(f"{name}: {found}not a PNG, JPEG, BMP or TIFF file; save it as one of these")
     try:
         decoded = _DECODERS[kind](data, name, budget)
-    except (struct.error, IndexError, KeyError) as exc:
+    except InputError:
+        raise
+    except (struct.error, IndexError, KeyError, ValueError, OverflowError) as exc:
         raise ImageDecodeError(f"{name}: truncated or damaged header") from exc
     try:
         return from_array(decoded, budget)

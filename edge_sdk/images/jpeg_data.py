@@ -132,7 +132,7 @@ def _picture(frame: Frame, scan: Scan, width: int, height: int) -> bytes:
 
 def _zeroed(scan: Scan) -> bool:
     """Whether zero bytes take the place of data. All-zero codes that stand for empty blocks make long runs, too."""
-    return bytes(ZEROS) in scan.data and not _EMPTY_BLOCKS.issuperset(_first_symbols(scan))
+    return bytes(ZEROS) in scan.data.rstrip(b"\0") and not _EMPTY_BLOCKS.issuperset(_first_symbols(scan))
 
 
 def _first_symbols(scan: Scan) -> set[int]:

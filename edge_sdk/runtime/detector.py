@@ -176,6 +176,7 @@ class SpoofDetector(Session[SpoofPoint]):
 
     def _find(self, taken: arrivals.Taken, freeze: Freeze | None = None) -> _FoundFace:
         """Find the face to score; in a stream, ``freeze`` has seen the frames before."""
+        self._model.check_process()
         image, flags = taken
         if image is None:
             return _FoundFace(flags=flags)

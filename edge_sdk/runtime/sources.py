@@ -2,11 +2,11 @@
 
 What they give is what :meth:`~edge_sdk.runtime.detector.SpoofDetector.stream` takes. A frame that is None could not be
 decoded, or the camera gave none. No stamp is corrected: what a backward or sudden step means is the decision's to say.
+A frame of a film that has none gets one (:class:`edge_sdk.runtime.films.Times`).
 """
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Iterator
@@ -18,19 +18,11 @@ from edge_sdk import files, images
 from edge_sdk.errors import CameraError, ImageDecodeError, ImageNotFoundError, VideoDecodeError
 from edge_sdk.opencv import cv2
 from edge_sdk.runtime import clock
-
-Stamped = tuple[float, images.Image | None]
+from edge_sdk.runtime.films import Stamped, decoded
 
 CAMERA_PATIENCE_S = 3.0
 """How long a camera may give nothing before that is an error."""
 
-# Of a file, OpenCV tells the end and a frame that it cannot decode by the same answer. So it is asked again, as often
-# as a minute of video has frames; behind the end that costs some milliseconds.
-_ATTEMPTS = 1800
-_FALLBACK_FPS = 25.0
-_SANE_FRAMES = 10_000_000  # where a container says nothing, OpenCV may announce anything
-# Matroska's length may be that of the sound, and its frames may come unevenly: less than this is no loss.
-_ESTIMATED_S = 0.5
 _PAUSE_S = 0.05  # before a camera that gave nothing is asked again
 
 _MATROSKA = b"\x1aE\xdf\xa3"
@@ -42,8 +34,10 @@ def video(path: str | os.PathLike[str]) -> Iterator[Stamped]:
     """Open a video file, and return its frames in their order.
 
     The times are those of the container. Frames that FFmpeg refuses are None, evenly spaced between the times of their
-    neighbours, and so are those that the container announces behind the last; Matroska announces only a length, and
-    there up to half a second may be missing unseen. What FFmpeg patches up, such as half a frame, is a frame.
+    neighbours, and so are those that the container has behind the last: by its tables, edit lists and blocks, not by
+    the length that it announces, which may be that of the sound (:mod:`edge_sdk.runtime.containers`). A file that ends
+    within a part of it lacks one frame at least; one that was streamed, and ends between two, is over. What FFmpeg
+    patches up, such as half a frame, is a frame. Phones' videos are turned upright.
 
     Returns:
         ``(seconds, uint8 (H, W, 3) BGR)``; VideoDecodeError when the end comes without a frame that could be decoded.
@@ -67,7 +61,8 @@ def video(path: str | os.PathLike[str]) -> Iterator[Stamped]:
     capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
     if not capture.isOpened():
         raise VideoDecodeError(f"{path}: damaged or cut off, or its codec is not known here; record or convert it anew")
-    return _decoded(capture, path, estimated=head.startswith(_MATROSKA))
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+    return decoded(capture, path, estimated=head.startswith(_MATROSKA))
 
 
 def camera(number: int) -> Iterator[Stamped]:
@@ -123,42 +118,6 @@ def is_video(head: bytes) -> bool:
         return head[8:12] not in _STILLS
     avi = head.startswith(b"RIFF") and head[8:12] == b"AVI "
     return avi or head.startswith(_MATROSKA) or head[4:8] in _OLD_MOVIES
-
-
-def _decoded(capture: cv2.VideoCapture, path: Path, *, estimated: bool) -> Iterator[Stamped]:
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    fps = fps if 0 < fps < math.inf else _FALLBACK_FPS
-    announced = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    seen = lost = 0
-    last = -1 / fps
-    try:
-        while lost < _ATTEMPTS:
-            decoded, frame = capture.read()
-            if not decoded:
-                lost += 1
-                continue
-            now = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            yield from ((last + (now - last) * i / (lost + 1), None) for i in range(1, lost + 1))
-            yield now, np.asarray(frame, np.uint8)
-            seen, lost, last = seen + lost + 1, 0, now
-    finally:
-        capture.release()
-    if not seen:
-        raise VideoDecodeError(f"{path}: no frame of it can be decoded; record or convert it anew")
-    missing = _missing(announced, seen, last * fps)
-    if not estimated or missing > _ESTIMATED_S * fps:
-        yield from ((last + i / fps, None) for i in range(1, missing + 1))
-
-
-def _missing(announced: float, seen: int, last: float) -> int:
-    """How many frames a container announced behind the last.
-
-    Not those that it left out on the way, as of a clock that stood still: ``last``, the time of the last frame in
-    frames, shows them.
-    """
-    if not 0 < announced < _SANE_FRAMES:
-        return 0
-    return max(0, min(int(announced) - seen, int(announced) - 1 - round(last)))
 
 
 def _live(capture: cv2.VideoCapture, number: int) -> Iterator[Stamped]:

@@ -22,6 +22,7 @@ from edge_sdk.runtime import sources
 from ..paths import DATA
 from ..runtime.drawn import frame
 from ..runtime.filmed import Camera, cut, delay, film, spoil
+from ..runtime.filmed_mp4 import edit, film_mp4
 from ..runtime.test_detector import point, spoof_bundle
 
 Maker = Callable[..., Bundle]
@@ -132,6 +133,15 @@ def test_a_video_that_breaks_off_is_not_live(lenient: str, tmp_path: Path, capsy
     frames, summary = lines(capsys)
     assert [line["reasons"] for line in frames[8:]] == [["evidence"], ["corrupt"]]
     assert (summary["decision"], summary["frames"], summary["counts"]["live"]) == ("uncertain", 10, 3)
+
+
+def test_a_trimmed_video_ends_as_it_shows(lenient: str, tmp_path: Path, capsys: Capture) -> None:
+    video = film_mp4(tmp_path / "a.mp4", [frame((200 + 4 * step, 100, 200), seed=step) for step in range(12)])
+    edit(video, (1.0, 0.25))
+    assert spoof(lenient, video, "--json") == 0
+    frames, summary = lines(capsys)
+    assert (summary["decision"], summary["frames"]) == ("live", 8)
+    assert [line["time"] for line in frames] == [number / 8 for number in range(8)]
 
 
 def test_once_spoof_a_stream_is_spoof(strict: str, tmp_path: Path, capsys: Capture) -> None:

@@ -11,17 +11,18 @@ from pathlib import Path
 import pytest
 
 from edge_sdk import files
-from edge_sdk.files import writing
+from edge_sdk.files import abandoned, scratch, writing
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions and links as POSIX has them")
 
 
-def fill(path: Path, data: bytes = b"new") -> None:
-    with files.atomic_path(path) as temporary:
-        temporary.write_bytes(data)
+def write_in_pieces(path: Path, data: bytes = b"new") -> None:
+    with files.atomic_write(path) as file:
+        for letter in data:
+            file.write(bytes([letter]))
 
 
-WRITERS: list[Callable[[Path, bytes], None]] = [files.write_bytes, fill]
+WRITERS: list[Callable[[Path, bytes], None]] = [files.write_bytes, write_in_pieces]
 every_writer = pytest.mark.parametrize("write", WRITERS)
 
 
@@ -90,15 +91,13 @@ def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path, write) -> None:
 
 
 @pytest.mark.parametrize("reason", [ValueError, KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize("open_", [files.atomic_write, files.atomic_path])
-def test_after_an_error_or_an_interrupt_there_is_the_old_file_alone(tmp_path: Path, open_, reason) -> None:
+def test_after_an_error_or_an_interrupt_there_is_the_old_file_alone(tmp_path: Path, reason) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
 
     def fail() -> None:
-        with open_(path) as opened:
-            if open_ is files.atomic_write:
-                opened.write(b"half")
+        with files.atomic_write(path) as opened:
+            opened.write(b"half")
             raise reason
 
     with pytest.raises(reason):
@@ -221,9 +220,9 @@ def test_nobody_may_ever_read_more_than_before(tmp_path: Path, monkeypatch) -> N
     (tmp_path / "old").write_bytes(b"old")
     for before in (0o600, 0o640, 0o666):
         (tmp_path / "old").chmod(before)
-        with files.atomic_path(tmp_path / "old") as temporary:
+        with files.atomic_write(tmp_path / "old"):
+            (temporary,) = tmp_path.glob(".old.new-*")
             assert mode(temporary) == before
-            assert temporary.name.startswith(".old.new-")
     files.write_bytes(tmp_path / "private", b"new", private=True)
     assert found == [0o600] * 4
     assert mode(tmp_path / "private") == 0o600
@@ -297,8 +296,7 @@ def test_what_a_killed_process_left_goes_with_the_next_write_into_the_folder(tmp
 
 
 @posix
-@pytest.mark.parametrize("open_", [files.atomic_write, files.atomic_path])
-def test_what_is_being_written_and_what_others_named_stay(tmp_path: Path, open_) -> None:
+def test_what_is_being_written_and_what_others_named_stay(tmp_path: Path) -> None:
     others = {".file.new-by-hand", "file.new-0123456789abcdef", ".new-0123456789abcde"}
     for name in others:
         (tmp_path / name).touch()
@@ -306,7 +304,7 @@ def test_what_is_being_written_and_what_others_named_stay(tmp_path: Path, open_)
     os.mkfifo(tmp_path / ".pipe.new-0123456789abcdef")
     (tmp_path / ".link.new-0123456789abcdef").symlink_to("file.new-0123456789abcdef")
     before = set(names(tmp_path))
-    with open_(tmp_path / "file"):
+    with files.atomic_write(tmp_path / "file"):
         files.write_bytes(tmp_path / "file", b"other")
         (temporary,) = set(names(tmp_path)) - before - {"file"}
         assert temporary.startswith(".file.new-")
@@ -334,12 +332,13 @@ def test_a_file_that_is_taken_for_abandoned_before_it_is_locked_is_made_anew(tmp
 def test_without_locks_nothing_is_taken_for_abandoned(tmp_path: Path, monkeypatch) -> None:
     _killed(tmp_path / "file")
     monkeypatch.setattr(writing, "try_lock", lambda _: None)
+    monkeypatch.setattr(abandoned, "try_lock", lambda _: None)
     files.write_bytes(tmp_path / "file", b"new")
     assert len(names(tmp_path)) == 2
 
 
 def test_a_large_folder_is_searched_once(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(writing, "_LARGE_FOLDER", 2)
+    monkeypatch.setattr(abandoned, "_LARGE_FOLDER", 2)
     for name in "abc":
         (tmp_path / name).touch()
     files.write_bytes(tmp_path / "a", b"new")
@@ -347,6 +346,56 @@ def test_a_large_folder_is_searched_once(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(os, "scandir", searched.append)
     files.write_bytes(tmp_path / "a", b"newer")
     assert (searched, (tmp_path / "a").read_bytes()) == ([], b"newer")
+
+
+# --- folders that appear as a whole ---
+
+
+def test_a_scratch_folder_goes_after_the_block(tmp_path: Path) -> None:
+    with files.scratch_folder(tmp_path / "a" / "writer") as folder:
+        assert folder.name.startswith(".writer.new-")
+        (folder / "new").mkdir()
+        (folder / "new" / "file").write_bytes(b"new")
+        (folder / "new").rename(tmp_path / "a" / "writer")
+    assert names(tmp_path / "a") == ["writer"]
+    with pytest.raises(KeyError), files.scratch_folder(tmp_path / "a" / "writer"):
+        raise KeyError
+    assert names(tmp_path / "a") == ["writer"]
+
+
+def _die_with_a_scratch_folder(path: Path) -> None:
+    with files.scratch_folder(path) as folder:
+        (folder / "half").mkdir()
+        (folder / "half" / "file").write_bytes(b"half")
+        os._exit(9)
+
+
+@posix
+def test_a_scratch_folder_of_a_killed_process_goes_and_one_in_use_stays(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_die_with_a_scratch_folder, args=(tmp_path / "w",))
+    process.start()
+    process.join()
+    (left,) = names(tmp_path)
+    assert left.startswith(".w.new-")
+    with files.scratch_folder(tmp_path / "w") as one, files.scratch_folder(tmp_path / "v") as other:
+        assert sorted([one.name, other.name]) == names(tmp_path)
+        files.write_bytes(tmp_path / "file", b"new")
+        assert sorted([one.name, other.name, "file"]) == names(tmp_path)
+    assert names(tmp_path) == ["file"]
+
+
+@posix
+def test_a_scratch_folder_that_is_taken_for_abandoned_is_made_anew(tmp_path: Path, monkeypatch) -> None:
+    real, seen = scratch.try_lock, []
+
+    def late(descriptor: int) -> bool | None:
+        seen.append(descriptor)
+        return real(descriptor) if len(seen) > 1 else False
+
+    monkeypatch.setattr(scratch, "try_lock", late)
+    with files.scratch_folder(tmp_path / "w") as folder:
+        assert (folder / "lock").exists()
+    assert len(seen) == 2
 
 
 # --- what cannot be replaced ---
@@ -459,7 +508,4 @@ def test_a_pipe_that_nobody_reads_is_not_waited_for(tmp_path: Path) -> None:
     files.write_bytes(tmp_path / "pipe", b"new")
     assert os.read(reader, 9) == b"new"
     os.close(reader)
-    for path in (tmp_path / "pipe", "/dev/null"):  # a library would be given a name to open
-        with pytest.raises(OSError, match="is no file"), files.atomic_path(path):
-            pass
     assert names(tmp_path) == ["pipe"]

@@ -14,6 +14,7 @@ from edge_sdk.runtime import sources
 
 from .drawn import frame
 from .filmed import Camera, cut, delay, film, spoil
+from .filmed_mp4 import film_mp4, turn
 
 PICTURES = [frame(seed=seed) for seed in range(6)]
 TIMES = [0.0, 0.125, 0.25, 0.375, 0.5, 0.625]
@@ -43,6 +44,16 @@ def test_other_codecs(tmp_path: Path) -> None:
     assert read(tmp_path / "a.mp4") == (TIMES, [])
 
 
+def test_a_phone_held_upright(tmp_path: Path) -> None:
+    path = film_mp4(tmp_path / "a.mp4", PICTURES[:1])
+    ((_, lying),) = sources.video(path)
+    turn(path)
+    ((_, upright),) = sources.video(path)
+    assert lying is not None
+    assert upright is not None
+    np.testing.assert_array_equal(upright, cv2.rotate(lying, cv2.ROTATE_90_CLOCKWISE))
+
+
 @pytest.mark.parametrize("name", ["a.avi", "a.mkv"])
 @pytest.mark.parametrize("spoiled", [(2,), (0, 1), (1, 3, 4)])
 def test_frames_that_cannot_be_decoded_keep_their_places(name: str, spoiled: tuple[int, ...], tmp_path: Path) -> None:
@@ -61,9 +72,9 @@ def test_no_end_is_silent(tmp_path: Path) -> None:
         assert lost == [4, 5]
 
 
-def test_matroska_does_not_count_its_frames_but_a_long_loss_shows(tmp_path: Path) -> None:
+def test_matroska_that_is_cut_off_misses_what_its_length_announces(tmp_path: Path) -> None:
     cut(film(tmp_path / "short.mkv", PICTURES), 4)
-    assert read(tmp_path / "short.mkv") == (TIMES[:4], [])
+    assert read(tmp_path / "short.mkv") == (TIMES, [4, 5])
     cut(film(tmp_path / "long.mkv", PICTURES * 2), 4)
     times, lost = read(tmp_path / "long.mkv")
     assert times == pytest.approx([number / 8 for number in range(12)])

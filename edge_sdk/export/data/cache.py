@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import files, images, preprocess
-from edge_sdk.errors import DatasetError, InputError
+from edge_sdk.errors import DatasetError, InputError, StorageError
 from edge_sdk.export.data.layouts import Entry
 from edge_sdk.export.data.samples import Sample
 
@@ -37,9 +38,40 @@ def key(samples: Sequence[Sample], purpose: str) -> str:
 
 
 def store(path: Path, array: NDArray[Any]) -> None:
-    """Write a ``.npy`` file so that it appears whole or not at all; other processes may do the same."""
-    with files.atomic_write(path) as file:
+    """Write a ``.npy`` file so that it appears whole or not at all; other processes may do the same.
+
+    Raises:
+        StorageError: The disk refuses.
+    """
+    with _caching(), files.atomic_write(path) as file:
         np.save(file, array)
+
+
+def stored(path: Path) -> NDArray[Any] | None:
+    """The array of a ``.npy`` file, mapped; None if there is none, or it is damaged and to be made again.
+
+    Raises:
+        StorageError: Something else than a file is there, or it cannot be read.
+    """
+    try:
+        files.open_regular(path).close()
+        return np.lib.format.open_memmap(path, mode="r")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"the cache cannot be read: {error}; delete that, or set {files.CACHE_VARIABLE}") from error
+    except Exception:  # noqa: BLE001 - a damaged header is evaluated as Python, and fails as that may
+        return None
+
+
+@contextlib.contextmanager
+def _caching() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"the cache cannot be written: {error}; make room, or set {files.CACHE_VARIABLE} to another folder"
+        ) from error
 
 
 def prepared(
@@ -59,12 +91,14 @@ def prepared(
 
     Raises:
         DatasetError: No samples, or one that cannot be read; the message names the file.
+        StorageError: The cache cannot be read or written.
     """
     if not samples:
         raise DatasetError("there are no images to prepare")
     path = files.cache_folder() / "prepared-v2" / f"{key(samples, preprocess.digest(operations))[:32]}.npy"
-    if path.exists():
-        return np.asarray(np.load(path, mmap_mode="r"))
+    found = stored(path)
+    if found is not None and len(found) == len(samples) and found.dtype in (np.uint8, np.float32):
+        return np.asarray(found)
     tensors = []
     for done, sample in enumerate(samples):
         try:
@@ -104,10 +138,14 @@ def rendered(
 
     Raises:
         DatasetError: A source cannot be read; the message names it.
+        StorageError: The disk refuses what was made.
     """
 
     def made(source: Path) -> Path:
-        data = source.read_bytes()
+        try:
+            data = files.read_bytes(source, images.MAX_FILE_BYTES)
+        except OSError as error:
+            raise DatasetError(f"{source} cannot be {verb}: {error}; remove it or fetch it again") from error
         digest = hashlib.sha256(data).digest()
         name = Path(*source.resolve().with_suffix(suffix).parts[-3:])
         path = files.cache_folder() / group / digest.hex()[:16] / name
@@ -117,7 +155,8 @@ def rendered(
                 content = render(images.load(data), rng)
             except InputError as error:
                 raise DatasetError(f"{source} cannot be {verb}: {error}; remove it or fetch it again") from error
-            files.write_bytes(path, content)
+            with _caching():
+                files.write_bytes(path, content)
         return path
 
     with ThreadPoolExecutor() as pool:

@@ -19,6 +19,7 @@ from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.people import dataset_of, datasets_of
 from edge_sdk.export.data.samples import Dataset
 
+MAX_BYTES = 256 * 2**20
 FRACTIONS = {"train": 0.62, "validation": 0.06, "thresholds": 0.11, "guardrail": 0.11, "test": 0.10}
 
 
@@ -72,8 +73,8 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def read(cls, path: Path) -> Split:
         """Raises DatasetError if the file is missing or no split."""
         try:
-            return msgspec.json.decode(path.read_bytes(), type=cls)
-        except (OSError, msgspec.MsgspecError) as error:
+            return msgspec.json.decode(files.read_bytes(path, MAX_BYTES), type=cls)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise DatasetError(f"{path} holds no split of subjects: {error}") from error
 
     def measuring(self, people: frozenset[str]) -> dict[str, list[str]]:

@@ -8,27 +8,32 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as encode
 from torch import nn
 
 from edge_sdk import files
 from edge_sdk.errors import TrainingError
+from edge_sdk.export.training.writing import writing
 
 
 def save(path: Path, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
-    """Write tensors and JSON-able facts so that at any moment ``path`` holds the old file or the new one, whole."""
+    """Write tensors and JSON-able facts so that at any moment ``path`` holds the old file or the new one, whole.
+
+    Raises:
+        TrainingError: The disk refuses.
+    """
     copies = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-    with files.atomic_path(path) as temporary:
-        save_file(copies, temporary, {"facts": json.dumps(facts)})
+    with writing(path):
+        files.write_bytes(path, encode(copies, {"facts": json.dumps(facts)}))
 
 
 def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Raises TrainingError if the file is missing or damaged."""
     try:
-        with safe_open(path, "pt") as file:
+        with files.open_regular(path), safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            return tensors, json.loads((file.metadata() or {})["facts"])
-    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
+            return tensors, dict(json.loads((file.metadata() or {})["facts"]))
+    except (OSError, SafetensorError, LookupError, ValueError, TypeError, RecursionError) as error:
         raise TrainingError(f"{path} is no checkpoint of edge-sdk: {error}") from error
 
 

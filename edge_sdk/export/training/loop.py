@@ -37,6 +37,7 @@ from edge_sdk.export.training.optimization import build_optimizer, learning_rate
 from edge_sdk.export.training.progress import ProgressDisplay
 from edge_sdk.export.training.records import RunConfig, RunRecord
 from edge_sdk.export.training.run import TrainingResult, TrainingRun, world_size
+from edge_sdk.export.training.writing import writing
 
 VALIDATION_BATCH = 32
 
@@ -61,7 +62,8 @@ def train(run: TrainingRun, *, quiet: bool = False) -> TrainingResult:
         precision=numerical_precision(run.preset),
     )
     fabric.launch()
-    run.folder.mkdir(parents=True, exist_ok=True)
+    with writing(run.folder):
+        run.folder.mkdir(parents=True, exist_ok=True)
     progress = ProgressDisplay(quiet=quiet or not fabric.is_global_zero)
     with progress:
         return _Loop(run, fabric, progress).run_to_end()
@@ -222,11 +224,19 @@ class _Loop:
                 self._record(config).write(self.run.folder)
             return
         tensors, facts = checkpoint.load(path)
-        state = facts.pop("state")
         if different := config.differences(facts):
             raise TrainingError(
                 f"{self.run.folder} holds another run (its {', '.join(different)} differ); choose another folder"
             )
+        try:
+            self._restore(tensors, facts["state"])
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise TrainingError(f"{path} is no checkpoint of this run: {error}; choose another folder") from error
+        if self.fabric.is_global_zero:
+            log.rewind(self.run.folder, self.step)
+        self.progress.say(f"resuming at step {self.step}")
+
+    def _restore(self, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
         self.network.load_state_dict(checkpoint.section("model", tensors))
         self.average.module.load_state_dict(checkpoint.section("average", tensors))
         self.average.n_averaged.copy_(tensors["averaged"])
@@ -235,7 +245,6 @@ class _Loop:
         self.step, self.stale, self.seconds = (state[key] for key in ("step", "stale", "seconds"))
         best = dict(state["best"])
         self.best = BestWeights(step=best.pop("step"), metrics=ValidationMetrics.from_dict(best))
-        self.progress.say(f"resuming at step {self.step}")
 
     def _record(self, config: RunConfig) -> RunRecord:
         return RunRecord.of(

@@ -10,8 +10,10 @@ import msgspec
 
 from edge_sdk import files
 from edge_sdk.errors import TrainingError
+from edge_sdk.export.training.writing import writing
 
 NAME = "run.json"
+MAX_BYTES = 256 * 2**20
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -167,14 +169,15 @@ class RunRecord(RunConfig, frozen=True, kw_only=True):
         """Of a run's folder. Raises TrainingError if there is none, or it is not a record of this version."""
         path = run / NAME
         try:
-            return msgspec.json.decode(path.read_bytes(), type=cls)
+            return msgspec.json.decode(files.read_bytes(path, MAX_BYTES), type=cls)
         except OSError as error:
             raise TrainingError(f"{path} describes no training run: {error}") from error
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise TrainingError(
                 f"{path} describes no training run of this version of edge-sdk: {error}; train into another folder"
             ) from error
 
     def write(self, run: Path) -> None:
-        """Into a run's folder, whole or not at all."""
-        files.write_bytes(run / NAME, msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+        """Into a run's folder, whole or not at all. Raises TrainingError if the disk refuses."""
+        with writing(run / NAME):
+            files.write_bytes(run / NAME, msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")

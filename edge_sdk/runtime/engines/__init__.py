@@ -200,7 +200,7 @@ def import_engine(name: str) -> _Module:
 def _row(name: str) -> _Row:
     try:
         return ENGINES[name]
-    except KeyError:
+    except (KeyError, TypeError):  # TypeError: what cannot be a name at all
         raise UsageError(f'no engine "{name}"; there are: auto, {", ".join(ENGINES)}') from None
 
 

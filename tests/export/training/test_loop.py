@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -183,6 +185,113 @@ def test_a_damaged_checkpoint_is_a_clear_error(run: TrainingRun) -> None:
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(TrainingError, match=r"last\.safetensors"):
         train(replace(run, steps=3), quiet=True)
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch, name: str, after: int = 0) -> None:
+    """Let the disk be full when a file of this name is written, but for the first ``after`` times."""
+    written: list[Path] = []
+    real = Path.replace
+
+    def replace_(self: Path, target: Path) -> Path:
+        if target.name == name:
+            written.append(target)
+            if len(written) > after:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace_)
+
+
+@pytest.mark.parametrize("name", ["last.safetensors", "log.jsonl", "run.json"])
+def test_a_full_disk_is_one_error_and_the_same_command_goes_on(
+    run: TrainingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    preset = replace(run.preset, validate_every=2, keep="last")
+    run = replace(run, recipe=replace(run.recipe, presets={"quick": preset}), steps=4)
+    train(replace(run, folder=tmp_path / "whole"), quiet=True)
+    with monkeypatch.context() as patched:
+        full_disk(patched, name, after=0 if name == "run.json" else 1)
+        with pytest.raises(TrainingError, match=rf"{name} cannot be written: .*No space left on device") as caught:
+            train(run, quiet=True)
+    assert str(run.folder) in str(caught.value)
+    assert not list(run.folder.glob(".*.new-*"))
+    if name != "run.json":
+        _, facts = checkpoint.load(run.folder / "last.safetensors")
+        assert facts["state"]["step"] == 2
+    assert train(run, quiet=True).steps == 4
+    for file in ("last.safetensors", "best.safetensors"):
+        found, wanted = checkpoint.load(run.folder / file)[0], checkpoint.load(tmp_path / "whole" / file)[0]
+        assert found.keys() == wanted.keys()
+        assert all(torch.equal(found[key], wanted[key]) for key in wanted)
+    assert noted(run.folder) == noted(tmp_path / "whole") == [2, 4]
+
+
+def noted(folder: Path) -> list[int]:
+    return [json.loads(line)["step"] for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    "left",
+    ['{"step": 2, "loss": 1.0}\n{"step": 4, "lo', '[]\n\n4\n{"step": 1}\n' + "\x00" * 9],
+)
+def test_what_a_killed_process_noted_too_much_is_left_out(run: TrainingRun, left: str) -> None:
+    preset = replace(run.preset, validate_every=2)
+    run = replace(run, recipe=replace(run.recipe, presets={"quick": preset}), steps=4)
+    real = checkpoint.save
+
+    def killed(path: Path, *rest: object) -> None:
+        if path.name == "last.safetensors" and path.exists():
+            raise KeyboardInterrupt
+        real(path, *rest)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(checkpoint, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(run, quiet=True)
+    assert noted(run.folder) == [2, 4]  # and the checkpoint is of step 2
+    with (run.folder / "log.jsonl").open("a") as file:
+        file.write(left)
+    train(run, quiet=True)
+    assert noted(run.folder) == [2, 4]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a path")
+@pytest.mark.parametrize("name", ["last.safetensors", "log.jsonl"])
+def test_a_pipe_in_the_folder_is_not_waited_for(run: TrainingRun, name: str) -> None:
+    run = replace(run, steps=1)
+    train(run, quiet=True)
+    (run.folder / name).unlink()
+    os.mkfifo(run.folder / name)
+    with pytest.raises(TrainingError, match=f"{name} is no .* is a pipe, not a file"):
+        train(run, quiet=True)
+
+
+@pytest.mark.parametrize("damage", ["state", "tensors"])
+def test_a_checkpoint_that_lacks_something_is_a_clear_error(run: TrainingRun, damage: str) -> None:
+    run = replace(run, steps=1)
+    train(run, quiet=True)
+    path = run.folder / "last.safetensors"
+    tensors, facts = checkpoint.load(path)
+    if damage == "state":
+        checkpoint.save(path, tensors, {**facts, "state": {"step": 1}})
+    else:
+        checkpoint.save(path, {name: tensors[name] for name in tensors if name != "averaged"}, facts)
+    with pytest.raises(TrainingError, match=r"last\.safetensors is no checkpoint of this run"):
+        train(run, quiet=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions as POSIX has them")
+def test_checkpoints_have_the_permissions_of_any_file_and_keep_them(tmp_path: Path) -> None:
+    """safetensors 0.8 would make them their owner's alone, each time."""
+    path = tmp_path / "last.safetensors"
+    checkpoint.save(path, {"a": torch.ones(2)}, {})
+    (tmp_path / "ordinary").touch()
+    assert path.stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+    path.chmod(0o664)
+    checkpoint.save(path, {"a": torch.zeros(2)}, {"step": 1})
+    assert path.stat().st_mode & 0o777 == 0o664
+    tensors, facts = checkpoint.load(path)
+    assert (tensors["a"].tolist(), facts) == ([0, 0], {"step": 1})
 
 
 @pytest.mark.slow

@@ -224,7 +224,15 @@ def test_the_version_is_that_of_the_installed_package(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(
     ("name", "file_format", "threads"),
-    [("nonesuch", "onnx", 1), ("onnxruntime", "tflite", 1), ("litert", "onnx", 1), ("onnxruntime", "onnx", 0)],
+    [
+        ("nonesuch", "onnx", 1),
+        ("", "onnx", 1),
+        (None, "onnx", 1),
+        (["onnxruntime"], "onnx", 1),
+        ("onnxruntime", "tflite", 1),
+        ("litert", "onnx", 1),
+        ("onnxruntime", "onnx", 0),
+    ],
 )
 def test_impossible_requests_are_usage_errors(name: str, file_format: str, threads: int) -> None:
     with pytest.raises(UsageError):

@@ -87,8 +87,73 @@ def test_a_child_lets_go_of_the_models_that_would_hang_it(engine: str, threads: 
     _fork(engine, threads, CHILD[what])
 
 
+DETECTOR = """
+import os, signal, sys
+import numpy as np
+from edge_sdk import SpoofDetector
+from edge_sdk.errors import EngineError
+
+plain = np.full((240, 320, 3), 128, np.uint8)  # no face in it, so that no engine is asked
+detector = SpoofDetector("liveness")
+before = detector.detect(plain).decision
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    for call in (detector.detect, detector.examine, lambda frame: next(detector.stream([frame]))):
+        try:
+            call(plain)
+        except EngineError as error:
+            assert "fork" in str(error), error
+        else:
+            raise AssertionError("not refused")
+    with SpoofDetector("liveness") as own:
+        assert own.detect(plain).decision is before
+    sys.exit(0)
+_, status = os.waitpid(child, 0)
+assert status == 0, f"the child ended with {status}"
+"""
+
+
+@needs_fork
+def test_a_detector_belongs_to_one_process() -> None:
+    _run(DETECTOR)
+
+
+POOL = """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+import numpy as np
+from edge_sdk import Verifier
+from edge_sdk.errors import EngineError
+
+page = np.full((380, 600), 255, np.uint8)
+page[150:160, 100:500] = page[100:300, 200:208] = page[120:280, 350:358] = 20
+verifier = Verifier("deepsign_nano")
+
+def use(_):
+    return verifier.verify(page, page).score
+
+with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
+    for work, error in ((use, EngineError), (verifier.enroll, TypeError)):
+        try:
+            list(pool.map(work, [page] * 3, timeout=60))
+        except error as raised:
+            assert "open the bundle in each process" in str(raised), raised
+        else:
+            raise AssertionError("not refused")
+"""
+
+
+@needs_fork
+def test_a_pool_of_forks_gets_the_error() -> None:
+    _run(POOL)
+
+
 def _fork(engine: str, threads: int, child: str) -> None:
-    code = FORK.format(engine=engine, threads=threads, child=child.format(threads=threads))
+    _run(FORK.format(engine=engine, threads=threads, child=child.format(threads=threads)))
+
+
+def _run(code: str) -> None:
     subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         env=os.environ | {"PYTHONPATH": str(ROOT)},

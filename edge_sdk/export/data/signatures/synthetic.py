@@ -9,7 +9,6 @@ even speed, tremor, pauses and lifts, an own pen.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -190,9 +189,8 @@ def render(spec: str, progress: cache.Count = cache.uncounted) -> list[Entry]:
 
 
 def _store(writer: SyntheticWriter, folder: Path) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as scratch:
-        new = Path(scratch, folder.name)
+    with files.scratch_folder(folder) as scratch:
+        new = scratch / "writer"
         for kind, draw in (("genuine", writer.genuine), ("forged", writer.forged)):
             (new / kind).mkdir(parents=True)
             for k in range(PER_WRITER):

@@ -41,9 +41,27 @@ def test_it_says_which_gpu_this_is() -> None:
 
 def test_no_driver_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LIBRARY", "no-such-library.so")
+    monkeypatch.setattr(module, "_WSL_LIBRARY", "/no/such/library.so")
     with pytest.raises(DeviceNotFoundError, match=r'no NVIDIA driver.*engine="auto"') as caught:
         Cuda()
     assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_the_driver_of_wsl2_is_found_where_the_linker_is_not_told_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = FakeDriver()
+
+    def load(name: str) -> FakeDriver:
+        if name != "/usr/lib/wsl/lib/libcuda.so.1":
+            raise OSError(f"{name}: cannot open shared object file")
+        return driver
+
+    monkeypatch.setattr(module.ctypes, "CDLL", load)
+    assert Cuda()._library is driver
+
+
+def test_cuda_in_a_fork_says_what_to_do() -> None:
+    with pytest.raises(EngineError, match=r"in a fork of a process that has used it.*spawn"):
+        Cuda(library=FakeDriver(cuInit=3))
 
 
 @pytest.mark.parametrize(("function", "code"), [("cuInit", 100), ("cuDeviceGet", 101), ("cuInit", 803)])
