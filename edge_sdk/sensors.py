@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk import files
 from edge_sdk.errors import RecordingDecodeError, RecordingNotFoundError, UnsupportedRecordingError
 
 MAX_FILE_BYTES = 64 * 2**20
@@ -88,15 +89,11 @@ def _kind(value: object) -> str:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+        return files.read_bytes(path, MAX_FILE_BYTES)
     except FileNotFoundError as exc:
         raise RecordingNotFoundError(f"{path}: no such file") from exc
-    except (OSError, ValueError) as exc:  # ValueError: a null byte in the path
+    except OSError as exc:
         raise RecordingDecodeError(f"{path}: {exc}") from exc
-    if len(data) > MAX_FILE_BYTES:
-        raise RecordingDecodeError(f"{path}: more than {MAX_FILE_BYTES} bytes")
-    return data
 
 
 def _decode(data: bytes, name: str) -> Recording:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,7 @@ def test_colour_is_kept_in_order_and_transparency_is_white() -> None:
     assert rgb.shape == (3, 4, 6)
     np.testing.assert_allclose(rgb[:, 0, 0] * 255, [200, 0, 10], atol=1e-4)
     clear = np.dstack([bgr, np.zeros((4, 6), np.uint8)])
+    clear[0, 0] = 255, 255, 255, 1  # for where it is 0 everywhere it is no transparency
     assert (preprocess.apply((preprocess.ToColor(order="bgr"), frame), clear) == 1).all()
     gray = preprocess.apply((preprocess.ToColor(order="rgb"), frame), bgr[..., 2])
     assert (gray[0] == gray[2]).all()
@@ -129,3 +131,14 @@ def test_colour_is_kept_in_order_and_transparency_is_white() -> None:
 def test_an_unknown_modality_is_refused() -> None:
     with pytest.raises(UsageError, match="signature, face, gait"):
         get("iris")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes and devices with a path")
+def test_pipes_and_devices_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path, kind in ((tmp_path / "pipe.csv", "a pipe"), (Path("/dev/zero"), "a device")):
+        with pytest.raises(RecordingDecodeError, match=f"is {kind}, not a file"):
+            sensors.load(path)
+    for name in ("null\0byte", "n" * 10_000):
+        with pytest.raises(RecordingDecodeError):
+            sensors.load(name)

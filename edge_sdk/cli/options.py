@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 VERIFY_BUNDLE, SPOOF_BUNDLE = "deepsign", "liveness"
 """Shipped bundles that commands take where none is named."""
 
+MAX_LIST_BYTES = 64 * 2**20
+
 _BUNDLE = "a shipped bundle's name (see `edge-sdk bundles`), a folder, or a .edge file"
 
 
@@ -173,12 +175,14 @@ def load_data(arguments: argparse.Namespace, bundle: Bundle, progress: ProgressD
 
 def read_subjects(path: Path) -> list[str]:
     """Names of people, one a line; of a run's ``split.json`` its test people. DatasetError if there are none."""
+    from edge_sdk import files
+
     if path.suffix == ".json":
         from edge_sdk.export.data.splits import Split
 
         return list(Split.read(path).test)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = files.read_bytes(path, MAX_LIST_BYTES).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path} holds no list of people: {error}") from error
     people = [line.strip() for line in lines if line.strip() and not line.startswith("#")]

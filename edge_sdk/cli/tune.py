@@ -46,11 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     bundle = Bundle.open(arguments.bundle)
     runs = tune(bundle, threads=arguments.threads, seconds=arguments.seconds, say=report_progress)
-    stored, problem = "", ""
-    try:
-        stored = str(tuning_store.store(rows(bundle, runs)))
-    except OSError as exc:  # a read-only system, no home folder, or a file that is not to be overwritten
-        problem = str(exc)
+    problem = tuning_store.store(rows(bundle, runs))
+    stored = "" if problem else str(tuning_store.path())
     best = [next(one for one in runs if one.threads == count) for count in sorted(set(arguments.threads))]
     best = [one for one in best if one.median_ms is not None]
     values = {

@@ -9,6 +9,7 @@ from typing import BinaryIO, TypeAlias
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
+_PIECE = 2**20
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -50,8 +51,11 @@ def read_bytes(path: PathLike, limit: int) -> bytes:
         OSError: See :func:`open_regular`; or the file is larger, of which at most ``limit + 1`` bytes were read.
     """
     with open_regular(path) as file:
-        if os.fstat(file.fileno()).st_size <= limit:
-            data = file.read(limit + 1)
+        size = os.fstat(file.fileno()).st_size
+        if size <= limit:
+            data = file.read(size + 1)
+            while size < len(data) <= limit and (more := file.read(min(_PIECE, limit + 1 - len(data)))):
+                data += more  # it grows, or is one of /proc, of size 0 and full
             if len(data) <= limit:
                 return data
     raise OSError(errno.EFBIG, f"holds more than {limit} bytes", os.fspath(path))

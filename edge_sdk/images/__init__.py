@@ -16,16 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import files
-from edge_sdk.errors import ImageDecodeError, ImageNotFoundError, ImageTooLargeError, UnsupportedImageError
+from edge_sdk.errors import ImageDecodeError, ImageNotFoundError, ImageTooLargeError, InputError, UnsupportedImageError
 from edge_sdk.images import bmp, jpeg, png, tiff
 from edge_sdk.images.arrays import Image, from_array, from_bits, given
 from edge_sdk.images.budget import DEFAULT, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, Budget
-from edge_sdk.images.folders import SUFFIXES, in_folder, natural
+from edge_sdk.images.folders import LEFT_BY_SYSTEMS, PICTURE_SUFFIXES, SUFFIXES, natural
 from edge_sdk.images.kinds import HEAD_BYTES, PICTURES, VIDEOS, begins_one, kind_of
 
 __all__ = [
-    "HEAD_BYTES", "MAX_FILE_BYTES", "MAX_PIXELS", "MAX_SIDE", "PICTURES", "SUFFIXES", "VIDEOS", "Budget", "Image",
-    "Source", "begins_one", "from_bits", "in_folder", "kind_of", "load", "natural",
+    "HEAD_BYTES", "LEFT_BY_SYSTEMS", "MAX_FILE_BYTES", "MAX_PIXELS", "MAX_SIDE", "PICTURES", "PICTURE_SUFFIXES",
+    "SUFFIXES", "VIDEOS", "Budget", "Image", "Source", "begins_one", "from_bits", "kind_of", "load", "natural",
 ]  # fmt: skip
 
 Source = str | os.PathLike[str] | bytes | NDArray[np.generic]
@@ -80,7 +80,7 @@ def _read(path: Path, limit: int) -> bytes:
     except FileNotFoundError as exc:
         raise ImageNotFoundError(f"{path}: no such file") from exc
     except OSError as exc:
-        if path.is_dir():
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a name is too long
             raise ImageDecodeError(f"{path}: a directory, not an image") from exc
         raise ImageDecodeError(f"{path}: {exc.strerror or exc}") from exc
     return data
@@ -97,7 +97,9 @@ def _decode(data: bytes, name: str, budget: Budget) -> Image:
         raise ImageDecodeError(f"{name}: {found}not a PNG, JPEG, BMP or TIFF file; save it as one of these")
     try:
         decoded = _DECODERS[kind](data, name, budget)
-    except (struct.error, IndexError, KeyError) as exc:
+    except InputError:
+        raise
+    except (struct.error, IndexError, KeyError, ValueError, OverflowError) as exc:
         raise ImageDecodeError(f"{name}: truncated or damaged header") from exc
     try:
         return from_array(decoded, budget)

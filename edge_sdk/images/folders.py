@@ -1,21 +1,20 @@
-"""The pictures of a folder, in the order in which a person counts."""
+"""Names of files in folders: which end as pictures do, which systems leave there, and their order for people."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 """What names of image files end in, in lower case."""
 
+PICTURE_SUFFIXES = SUFFIXES | {
+    ".jfif", ".jpe", ".jif", ".dib", ".webp", ".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl", ".dng", ".cr2", ".cr3",
+    ".nef", ".arw", ".raf", ".orf", ".rw2",
+}  # fmt: skip
+"""As :data:`SUFFIXES`, with those of names that pictures rarely have, or that are of formats which are not decoded."""
 
-def in_folder(folder: Path) -> list[Path]:
-    """Return the image files directly in a folder, by the ending of their names; 2 stands before 10.
-
-    Hidden files are passed over.
-    """
-    named = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
-    return sorted(filter(Path.is_file, named), key=lambda path: natural(path.name))
+LEFT_BY_SYSTEMS = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "__macosx"})
+"""Names, in lower case, of what systems leave in folders of pictures."""
 
 
 def natural(text: str) -> list[tuple[int, str]]:

@@ -119,7 +119,7 @@ def _colors(pixels: NDArray[np.generic], header: _Header, chunks: dict[bytes, by
 
 def _from_palette(levels: Image, depth: int, palette: bytes, alpha: bytes, name: str) -> Image:
     """Look up BGR on paper."""
-    colors = np.frombuffer(palette[: len(palette) // 3 * 3], np.uint8).reshape(-1, 3)[:256, ::-1]
+    colors = np.frombuffer(palette[: len(palette) // 3 * 3], np.uint8).reshape(-1, 3)[: 1 << depth, ::-1]
     step = 255 // ((1 << depth) - 1)  # between neighbouring indices
     if not len(colors) or int(levels.max()) // step >= len(colors):
         raise ImageDecodeError(f"{name}: PNG with colours that its palette has not; damaged")

@@ -36,6 +36,10 @@ _MODEL: dict[int, _Kind] = {
 }
 
 
+MAX_TABLES = 2**18
+"""Tables and vectors that are followed: offsets may all lead to the same few, which are looked at for each."""
+
+
 def check(model: bytes) -> None:
     """Raise EngineError if the file is none, or cut off, or its structure damaged; weights are not looked at.
 
@@ -44,44 +48,52 @@ def check(model: bytes) -> None:
     if model[4:8] != IDENTIFIER:
         raise EngineError("not a TFLite model")
     try:
-        _follow(model, 0, _MODEL)
+        _Reader(model).follow(0, _MODEL)
     except (struct.error, ValueError) as exc:
-        raise EngineError("the TFLite model is damaged or cut off") from exc
+        raise EngineError(f"the TFLite model is damaged or cut off: {exc}") from exc
 
 
-def _follow(data: bytes, place: int, kind: _Kind) -> None:
-    """Check what the offset at ``place`` leads to. Raises ValueError or struct.error where it leads out."""
-    if isinstance(kind, str):
-        if _read(kind, data, place):
-            raise UnsupportedModelError("the TFLite model keeps weights or options outside of its buffers")
-        return
-    target = place + _read("<I", data, place)
-    if isinstance(kind, dict):
-        _table(data, target, kind)
-        return
-    size = 4 if isinstance(kind, list) else kind
-    count = _read("<I", data, target)
-    if target + 4 + count * size > len(data):
-        raise ValueError("a vector leads out of the file")
-    if isinstance(kind, list):
-        for number in range(count):
-            _follow(data, target + 4 + 4 * number, kind[0])
+class _Reader:
+    """Checks offsets; all methods raise ValueError or struct.error where one leads out of the file."""
 
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._left = MAX_TABLES
 
-def _table(data: bytes, table: int, fields: dict[int, _Kind]) -> None:
-    layout = table - _read("<i", data, table)
-    layout_size, size = _read("<H", data, layout), _read("<H", data, layout + 2)
-    if layout + layout_size > len(data) or table + size > len(data):
-        raise ValueError("a table leads out of the file")
-    places = [_read("<H", data, layout + 4 + 2 * number) for number in range(layout_size // 2 - 2)]
-    if any(place >= size for place in places):
-        raise ValueError("a field leads out of its table")
-    for number, place in enumerate(places):
-        if place and number in fields:
-            _follow(data, table + place, fields[number])
+    def follow(self, place: int, kind: _Kind) -> None:
+        """Check what the offset at ``place`` leads to."""
+        if isinstance(kind, str):
+            if self._read(kind, place):
+                raise UnsupportedModelError("the TFLite model keeps weights or options outside of its buffers")
+            return
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError(f"more than {MAX_TABLES} tables")
+        target = place + self._read("<I", place)
+        if isinstance(kind, dict):
+            self._table(target, kind)
+            return
+        size = 4 if isinstance(kind, list) else kind
+        count = self._read("<I", target)
+        if target + 4 + count * size > len(self._data):
+            raise ValueError("a vector leads out of the file")
+        if isinstance(kind, list):
+            for number in range(count):
+                self.follow(target + 4 + 4 * number, kind[0])
 
+    def _table(self, table: int, fields: dict[int, _Kind]) -> None:
+        layout = table - self._read("<i", table)
+        layout_size, size = self._read("<H", layout), self._read("<H", layout + 2)
+        if layout + layout_size > len(self._data) or table + size > len(self._data):
+            raise ValueError("a table leads out of the file")
+        places = struct.unpack_from(f"<{max(0, layout_size // 2 - 2)}H", self._data, layout + 4)
+        if any(place >= size for place in places):
+            raise ValueError("a field leads out of its table")
+        for number, kind in fields.items():
+            if number < len(places) and places[number]:
+                self.follow(table + places[number], kind)
 
-def _read(form: str, data: bytes, place: int) -> int:
-    if place < 0:
-        raise ValueError("an offset leads before the file")
-    return int(struct.unpack_from(form, data, place)[0])
+    def _read(self, form: str, place: int) -> int:
+        if place < 0:
+            raise ValueError("an offset leads before the file")
+        return int(struct.unpack_from(form, self._data, place)[0])

@@ -63,8 +63,8 @@ Operation = (
     | Standardize
     | Resample
 )
-MAX_PASSES = 64
-"""How often a pipeline may go over its picture: once an operation, a blur once an iteration."""
+MAX_PASSES = 32
+"""How often a pipeline may go over its picture: once an operation, a blur once an iteration or more."""
 GEOMETRY = (Resize, CropToInk, Fit, CropSquare)
 
 # DeepSign paper, section 4.1.1. "Binary interpolation" is read as nearest neighbour, which keeps two values.

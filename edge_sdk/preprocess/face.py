@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.preprocess.step import MAX_FRAME, Form, Image, Step
 
-Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+Share = Annotated[float, msgspec.Meta(ge=0.01, le=1)]
 
 
 class CropSquare(Step, frozen=True, tag="crop_square"):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.opencv import cv2
 from edge_sdk.preprocess.step import MAX_FRAME, Form, Image, Level, Step, as_image, block_means
+from edge_sdk.schema import require
 
 Reals = NDArray[np.float64]
 
@@ -27,6 +28,11 @@ class FlattenPaper(Step, frozen=True, tag="flatten_paper"):
 
     window: Annotated[int, msgspec.Meta(ge=1, le=512)]
     shrink: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        cells = self.window // self.shrink
+        require(cells <= 64, f"a window of {self.window} holds {cells} cells of {self.shrink} pixels; 64 at most")
 
     def __call__(self, image: Image) -> Image:
         height, width = image.shape

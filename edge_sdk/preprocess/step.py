@@ -65,7 +65,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="o
 
     @property
     def passes(self) -> int:
-        """How often it goes over the picture."""
+        """How often it goes over the picture, or what takes as long."""
         return 1
 
     def after(self, form: Form) -> Form:
@@ -76,9 +76,12 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="o
         """
         if self.gray_only and form.color != "gray":
             raise UsageError(f"{self.op} takes gray images: put to_gray before it")
-        if self.longest is not None and (form.longest is None or form.longest > self.longest):
+        return form if self.longest is None else self._limited(form, self.longest)
+
+    def _limited(self, form: Form, longest: int) -> Form:
+        if form.longest is None or form.longest > longest:
             raise UsageError(
-                f"{self.op} takes images of up to {self.longest} pixels a side: put limit_size, fit or resize before it"
+                f"{self.op} takes images of up to {longest} pixels a side: put limit_size, fit or resize before it"
             )
         return form
 

@@ -14,12 +14,7 @@ from edge_sdk.runtime import sources
 Use = Literal["picture", "unjudged", "other"]
 
 _NO_PICTURE = "no PNG, JPEG, BMP or TIFF picture here; name each folder below it and each video"
-_LEFT_BY_SYSTEMS = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "__macosx"})
-# Damaged files show by their names that they should be judged.
-_PICTURE_SUFFIXES = images.SUFFIXES | {
-    ".jfif", ".jpe", ".jif", ".jp2", ".jxl", ".dib", ".webp", ".heic", ".heif", ".avif", ".gif", ".dng", ".cr2", ".cr3",
-    ".nef", ".arw", ".raf", ".orf", ".rw2",
-}  # fmt: skip
+# A damaged file shows by its name that it should be judged.
 _VIDEO_SUFFIXES = frozenset({
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".3gp", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".flv", ".ogv",
 })  # fmt: skip
@@ -61,7 +56,7 @@ def items(path: str | os.PathLike[str]) -> list[FolderItem]:
         paths = list(Path(path).iterdir())
     except (OSError, ValueError) as exc:
         raise ImageDecodeError(f"{path}: the folder cannot be read: {exc}") from exc
-    seen = (one for one in paths if not one.name.startswith(".") and one.name.lower() not in _LEFT_BY_SYSTEMS)
+    seen = (one for one in paths if not one.name.startswith(".") and one.name.lower() not in images.LEFT_BY_SYSTEMS)
     found = [_item(one) for one in sorted(seen, key=lambda one: images.natural(one.name))]
     if all(item.use == "other" for item in found):
         raise ImageDecodeError(f"{path}: {_NO_PICTURE}")
@@ -85,7 +80,7 @@ def _use(head: bytes, suffix: str) -> tuple[Use, str]:
     kind = images.kind_of(head)
     if kind in images.VIDEOS or sources.is_video(head):
         return "unjudged", "a video: name it too, by itself"
-    if kind or suffix in _PICTURE_SUFFIXES:
+    if kind or suffix in images.PICTURE_SUFFIXES:
         return "picture", ""
     if suffix in _VIDEO_SUFFIXES:
         return "unjudged", "damaged, or no video although it is named so"

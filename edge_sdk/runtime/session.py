@@ -20,6 +20,7 @@ from edge_sdk.runtime.engines import check_threads
 from edge_sdk.runtime.model import Model
 from edge_sdk.runtime.operating_point import CUSTOM, ActiveThreshold, Point, choose_point
 from edge_sdk.runtime.selection import choose
+from edge_sdk.scoring.base import Range
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -64,7 +65,9 @@ class Session(Generic[Point]):
             raise BundleError(f"{self.bundle.id}: {exc}") from exc
         if threshold is not None and operating_point is not None:
             raise UsageError("a threshold replaces the operating point: give one of them")
-        own = None if threshold is None else ActiveThreshold(CUSTOM, _finite(threshold))
+        own = None
+        if threshold is not None:
+            own = ActiveThreshold(CUSTOM, _decisive(threshold, self.bundle.manifest.score.range))
         choice = choose(self.bundle, engine, precision, threads)
         self.engine, self.variant = choice.engine, choice.variant
         self._threshold = own
@@ -127,8 +130,8 @@ class Session(Generic[Point]):
         return ActiveThreshold(point.name, point.threshold)
 
 
-def _finite(threshold: object) -> float:
-    """The threshold as a number; a truth value is none, for True would pass as 1."""
+def _decisive(threshold: object, scores: Range) -> float:
+    """The threshold as a number that some scores reach and others do not; no truth value, for True would pass as 1."""
     if isinstance(threshold, (bool, np.bool_)) or not isinstance(threshold, Real):
         raise UsageError(f"the threshold is {threshold!r}; it must be a number")
     try:
@@ -137,4 +140,8 @@ def _finite(threshold: object) -> float:
         number = math.inf
     if not math.isfinite(number):
         raise UsageError(f"the threshold is {number}; it must be finite")
+    low, high = scores
+    if not low < number <= high:
+        what = "accepts everything" if number <= low else "rejects everything"
+        raise UsageError(f"a threshold of {number:g} {what}: scores of this bundle lie between {low:g} and {high:g}")
     return number

@@ -65,22 +65,24 @@ def recall(bundle_id: str, threads: int) -> tuple[Tuned, ...]:
     return tuple(sorted((row for row in mine if row.processor == here), key=lambda row: row.median_ms))
 
 
-def store(rows: Sequence[Tuned]) -> Path:
+def store(rows: Sequence[Tuned]) -> str:
     """Replace what is stored for the bundles and threads of ``rows``; what others store at the same time is kept.
 
-    Raises:
-        StorageError: There is a file that this version cannot read, which stays as it is, or another process holds
-            its lock for long.
-        OSError: The file cannot be written.
+    Returns:
+        Why nothing is stored, empty if it is: the disk refuses, there is a file that this version cannot read, which
+        stays as it is, or another process holds its lock for long. What was measured is worth as much without.
     """
     replaced = {(row.bundle_id, row.threads) for row in rows}
-    target = path()
-    _load(target)  # so that no lock is made beside a device
-    with files.locked(target):
-        kept = [row for row in _load(target) if (row.bundle_id, row.threads) not in replaced]
-        data = msgspec.json.format(msgspec.json.encode(_File(version=_VERSION, tuned=(*kept, *rows))), indent=1)
-        files.write_bytes(target, data + b"\n")
-    return target
+    try:
+        target = path()
+        _load(target)  # so that no lock is made beside a device
+        with files.locked(target):
+            kept = [row for row in _load(target) if (row.bundle_id, row.threads) not in replaced]
+            data = msgspec.json.format(msgspec.json.encode(_File(version=_VERSION, tuned=(*kept, *rows))), indent=1)
+            files.write_bytes(target, data + b"\n")
+    except OSError as exc:
+        return str(exc)
+    return ""
 
 
 def _load(target: Path) -> tuple[Tuned, ...]:

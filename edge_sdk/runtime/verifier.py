@@ -47,8 +47,8 @@ class Verifier(Session[VerifyPoint]):
         operating_point: Name of an operating point of the variant; None takes the one of least FMR that accepts at
             least half of the genuine pairs it was measured on, or ``eer``.
         threads: Threads of the engine, from 1 to :data:`edge_sdk.runtime.engines.MAX_THREADS`.
-        threshold: A threshold of your own in place of an operating point: finite. No error rate was measured at it;
-            results call it ``"custom"``.
+        threshold: A threshold of your own in place of an operating point: a score that can come, but not the lowest.
+            No error rate was measured at it; results call it ``"custom"``.
         selftest: Whether to replay the bundle's golden trial first, for the time of one :meth:`verify`. It finds a
             model, pre-processing or score other than the exported ones, whatever the hashes say, and an engine that
             computes wrongly; not another threshold.
@@ -58,8 +58,8 @@ class Verifier(Session[VerifyPoint]):
         OperatingPointError: The variant has no such operating point, or its data could not support it.
         EngineError: The engine refuses the variant; ``MissingEngineError`` if none is installed, ``BrokenEngineError``
             if it is, but cannot be loaded.
-        UsageError: Both an operating point and a threshold, a threshold that is not finite, or no sensible number of
-            threads.
+        UsageError: Both an operating point and a threshold, a threshold that every score reaches or none, or no
+            sensible number of threads.
     """
 
     task: ClassVar[Task] = "verify"

@@ -284,12 +284,13 @@ def test_a_threshold_of_ones_own(lenient: str, tmp_path: Path, capsys: Capture) 
     folder = save(tmp_path, a=live(0)[0])
     spoof(lenient, folder, "--json")
     score = lines(capsys)[0][0]["score"]
-    for threshold, code, decision in ((score, 0, "live"), (score + 1, 1, "spoof")):
+    for threshold, code, decision in ((score, 0, "live"), (score / 2, 1, "spoof")):
         assert spoof(lenient, folder, f"--threshold={threshold}", "--json") == code
         (picture,), summary = lines(capsys)
         assert (picture["threshold"], picture["operating_point"]) == (threshold, "custom")
         assert summary["decision"] == decision
     assert spoof(lenient, folder, "--threshold", "inf") == 2
+    assert spoof(lenient, folder, "--threshold", "0.5") == 2, "no reconstruction error is below 0"
 
 
 # --- a camera ---

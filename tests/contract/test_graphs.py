@@ -325,7 +325,7 @@ def test_logits_that_are_not_finite_are_an_error(tmp_path: Path) -> None:
         "embedder": ((IMAGE,), (EMBEDDING,), {"fp32.onnx": embedder(np.nan)}),
         "head": (pair(("batch", DIM), "embedder.embedding"), (LOGIT,), {"fp32.onnx": head()}),
     }
-    with Verifier(write(tmp_path / "nan", graphs, PAIRED), engine="onnxruntime", threshold=0.0) as verifier:
+    with Verifier(write(tmp_path / "nan", graphs, PAIRED), engine="onnxruntime", threshold=0.5) as verifier:
         for call in (
             lambda: verifier.verify(PICTURES[0], PICTURES[1]),
             lambda: verifier.enroll(PICTURES[0]),

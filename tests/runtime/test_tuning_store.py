@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from edge_sdk.bundle import Bundle
-from edge_sdk.errors import BundleError, EngineError, MissingEngineError, StorageError, UsageError
+from edge_sdk.errors import BundleError, EngineError, MissingEngineError, UsageError
 from edge_sdk.runtime import Verifier, device, tuning_store
 from edge_sdk.runtime.engines import ENGINES, version
 from edge_sdk.runtime.tune import rows, tune
@@ -135,7 +135,7 @@ def test_store_and_recall(tuning_file: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert tuning_store.recall("tiny", 1) == ()
     slow, fast = ROW, msgspec.structs.replace(ROW, variant="int8.onnx", median_ms=1.0)
     two = msgspec.structs.replace(ROW, threads=2)
-    assert tuning_store.store([slow, fast, two]) == tuning_file
+    assert tuning_store.store([slow, fast, two]) == ""
     assert tuning_store.recall("tiny", 1) == (fast, slow)
     assert tuning_store.recall("tiny", 2) == (two,)
     assert tuning_store.recall("other", 1) == tuning_store.recall("tiny", 3) == ()
@@ -180,10 +180,10 @@ def test_a_file_that_cannot_be_read_is_ignored_and_never_overwritten(
     assert "ignoring" in caplog.text
     assert str(tuning_file) in caplog.text
     assert Verifier(tiny_bundle).variant.id == "int8.onnx"
-    with pytest.raises(StorageError, match=re.escape(str(tuning_file))) as caught:
-        tuning_store.store([ROW])
-    assert "EDGE_SDK_TUNING" in str(caught.value)
-    assert ("it has version 2, not 1" in str(caught.value)) is (damage in NEWER)
+    problem = tuning_store.store([ROW])
+    assert str(tuning_file) in problem
+    assert "EDGE_SDK_TUNING" in problem
+    assert ("it has version 2, not 1" in problem) is (damage in NEWER)
     assert tuning_file.read_bytes() == damage
     assert names(tuning_file) == [tuning_file.name]
 
@@ -196,8 +196,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.M
         caplog.clear()
         assert tuning_store.recall("tiny", 1) == ()
         assert f"is {kind}, not a file" in caplog.text
-        with pytest.raises(StorageError, match=f"is {kind}, not a file.*set EDGE_SDK_TUNING to a file"):
-            tuning_store.store([ROW])
+        assert re.search(f"is {kind}, not a file.*set EDGE_SDK_TUNING to a file", tuning_store.store([ROW]))
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
@@ -207,8 +206,7 @@ def test_without_a_home_or_with_a_wrong_folder_nothing_is_recalled(tmp_path, mon
     monkeypatch.setenv("EDGE_SDK_CONFIG", str(tmp_path / "file"))
     assert tuning_store.recall("tiny", 1) == ()
     assert "set EDGE_SDK_CONFIG" in caplog.text
-    with pytest.raises(StorageError, match="set EDGE_SDK_CONFIG"):
-        tuning_store.store([ROW])
+    assert "set EDGE_SDK_CONFIG" in tuning_store.store([ROW])
 
 
 def store_one(path: str, bundle_id: str) -> None:
@@ -232,8 +230,7 @@ def test_a_failed_write_leaves_the_old_file(tuning_file: Path, monkeypatch: pyte
     tuning_store.store([ROW])
     before = tuning_file.read_bytes()
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(30, "read-only")))
-    with pytest.raises(OSError, match="read-only"):
-        tuning_store.store([msgspec.structs.replace(ROW, median_ms=1.0)])
+    assert "read-only" in tuning_store.store([msgspec.structs.replace(ROW, median_ms=1.0)])
     assert tuning_file.read_bytes() == before
     assert names(tuning_file) == [LOCK, tuning_file.name]
 

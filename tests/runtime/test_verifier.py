@@ -281,7 +281,7 @@ def test_a_threshold_of_ones_own(make_bundle: Maker, tiny_bundle: Bundle, signer
         score = verifier.verify(signer(1), signer(2)).score
     none = make_bundle(operating_points={"fp32": (), "int8": ()})
     for bundle in (tiny_bundle, none):
-        for threshold, accepted in ((score, True), (float(np.nextafter(score, 2)), False), (0, True)):
+        for threshold, accepted in ((score, True), (float(np.nextafter(score, 2)), False), (1, False)):
             with Verifier(bundle, threshold=threshold) as verifier:
                 result = verifier.verify(signer(1), signer(2))
                 assert (result.decision, result.threshold, result.operating_point) == (accepted, threshold, "custom")
@@ -293,6 +293,9 @@ def test_a_threshold_of_ones_own(make_bundle: Maker, tiny_bundle: Bundle, signer
             Verifier(tiny_bundle, threshold=bad)
     with pytest.raises(UsageError, match="finite"):
         Verifier(tiny_bundle, threshold=10**400)
+    for bad, what in ((0.0, "accepts"), (-1e308, "accepts"), (1.5, "rejects"), (95, "rejects")):
+        with pytest.raises(UsageError, match=f"{what} everything: scores of this bundle lie between 0 and 1"):
+            Verifier(tiny_bundle, threshold=bad)
     no_number: tuple[Any, ...] = (True, np.True_, "0.5", 1j, np.array([0.5]))
     for bad in no_number:
         with pytest.raises(UsageError, match="must be a number"):

@@ -151,6 +151,23 @@ def test_a_damaged_model_never_meets_an_interpreter(damage: bytes) -> None:
     refuse(damage, "damaged or cut off")
 
 
+def test_offsets_that_all_lead_to_the_same_table_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred subgraphs of a hundred tensors each, in 900 bytes: a file of a megabyte may ask for 10**10 looks."""
+    many = 100
+    offsets = (4 * (many - number) for number in range(many))  # all to what follows the vector
+    vector = struct.pack(f"<{many + 1}I", many, *offsets)
+    data = struct.pack("<I4s", 24, b"TFL3") + struct.pack("<5H", 10, 8, 0, 0, 4)  # layout of the model: field 2
+    data += struct.pack("<3H", 6, 8, 4)  # of subgraphs and tensors: field 0
+    data += struct.pack("<iI", len(data) - 8, 4)  # the model
+    for _ in range(2):  # subgraphs, tensors
+        data += vector
+        data += struct.pack("<iI", len(data) - 18, 4)
+    data += struct.pack("<I", 0)  # the shape of the tensors
+    model_files.check(data, "tflite")
+    monkeypatch.setattr("edge_sdk.model_files.tflite.MAX_TABLES", 10**3)
+    refuse(data, "more than 1000 tables")
+
+
 def test_a_truncated_model_never_meets_an_interpreter(tflite_models) -> None:
     for size in (9, 40, len(tflite_models.int8) // 2, len(tflite_models.int8) - 16):
         refuse(tflite_models.int8[:size], "damaged or cut off")

@@ -19,6 +19,7 @@ from edge_sdk.errors import ForeignEngineError
 
 _MAGIC = b"edge-sdk compiled engine 1\n"
 _MAX_HEADER = 64 * 1024
+MAX_BYTES = 8 * 2**30
 _LOG = logging.getLogger(__name__)
 
 
@@ -97,7 +98,7 @@ def read(path: Path, key: EngineKey) -> bytes:
         OSError: The file cannot be read; ``FileNotFoundError`` if there is none.
         ForeignEngineError: It was built for something else, which the message names, or is damaged.
     """
-    data = path.read_bytes()
+    data = files.read_bytes(path, MAX_BYTES)
     start = len(_MAGIC) + 4
     length = int.from_bytes(data[len(_MAGIC) : start], "little")
     if not data.startswith(_MAGIC) or not 0 < length <= _MAX_HEADER:
