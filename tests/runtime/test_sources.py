@@ -113,7 +113,9 @@ def test_frames_of_another_size_are_scaled_to_that_of_the_first(tmp_path: Path) 
     path = film(tmp_path / "a.avi", PICTURES)
     data = bytearray(path.read_bytes())
     starts = [match.start() for match in re.finditer(rb"\xff\xd8\xff", data)]
-    small = cv2.imencode(".jpg", cv2.resize(PICTURES[3], (320, 240), interpolation=cv2.INTER_AREA))[1].tobytes()
+    shrunk = cv2.resize(PICTURES[3], (320, 240), interpolation=cv2.INTER_AREA)
+    small = cv2.imencode(".jpg", shrunk, [cv2.IMWRITE_JPEG_QUALITY, 40])[1].tobytes()
+    assert len(small) < starts[4] - starts[3] - 8, "it has to fit into its place"
     data[starts[3] : starts[3] + len(small)] = small
     path.write_bytes(data)
     found = [picture for _, picture in sources.video(path)]
