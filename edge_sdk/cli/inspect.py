@@ -41,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     here = _chosen_here(bundle)
     values = {
         "id": bundle.id,
+        "sha256": bundle.sha256,
         "auto": here,
         "instruction_set": device.instruction_set(),
         "manifest": msgspec.to_builtins(bundle.manifest),
@@ -56,6 +57,7 @@ def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
     lines = [
         f"{bundle.id}   {manifest.modality}, {manifest.task}",
         f"path             {bundle.path}",
+        f"sha256           {bundle.sha256}",
         f"runs here as     {here.get('error') or '{variant} on {engine}'.format(**here)}",
         f"instruction set  {device.instruction_set()}",
     ]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import ImageDecodeError
+from edge_sdk.images import jpeg_progressive
 from edge_sdk.images.jpeg_file import EOI, RESTART, SOI, File, Frame, Scan, segment_of
 from edge_sdk.images.opencv import decoded_or_none
 from edge_sdk.opencv import cv2
@@ -32,14 +33,16 @@ _MAX_SIDE = 65_500  # of libjpeg
 _EMPTY_BLOCKS = frozenset({0})  # end of block
 
 
-def decode(file: File, name: str) -> NDArray[np.generic]:
+def decode(file: File, name: str, codes: int) -> NDArray[np.generic]:
     """The pixels, 8 bits, ``(H, W)`` or ``(H, W, 3)`` BGR.
 
     Raises:
         ImageDecodeError: Data are missing, or are not those of this picture.
+        ImageTooLargeError: A progressive picture of more than so many code words.
     """
     stream = SOI + file.color + file.kept
     if file.frame.progressive:
+        jpeg_progressive.check(file.frame, file.scans, codes, name)
         pixels = decoded_or_none(stream + EOI, cv2.IMREAD_ANYCOLOR)
         whole = pixels is not None
     elif len(file.scans) == 1:

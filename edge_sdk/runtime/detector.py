@@ -116,7 +116,8 @@ class SpoofDetector(Session[SpoofPoint]):
             LIVE or SPOOF by the score of the only face; NO_FACE; or UNCERTAIN with at least one of :data:`FLAGS`.
 
         Raises:
-            InputError: The picture cannot be decoded, or the locator gave a box outside it.
+            InputError: The picture cannot be decoded, an array has transparent pixels, or the locator gave a box
+                outside it.
             UsageError: The locator gave no boxes.
             EngineError: The engine failed, or gave numbers that cannot be scored.
         """
@@ -162,8 +163,9 @@ class SpoofDetector(Session[SpoofPoint]):
         slept, before = 0.0, clock.suspended()
         for arrival in pictures:
             stamp, picture = arrivals.stamped(arrival)
-            if clock.suspended() - before > self._limits.gap_s:  # which a camera's clock need not show
-                slept, before = slept + clock.suspended() - before, clock.suspended()
+            asleep = clock.suspended()
+            if asleep - before > self._limits.gap_s:  # which a camera's clock need not show
+                slept, before = slept + asleep - before, asleep
             start = time.perf_counter()
             taken = arrivals.decoded(picture)
             decoded = time.perf_counter()
@@ -176,7 +178,7 @@ class SpoofDetector(Session[SpoofPoint]):
 
     def _find(self, taken: arrivals.Taken, freeze: Freeze | None = None) -> _FoundFace:
         """Find the face to score; in a stream, ``freeze`` has seen the frames before."""
-        self._model.check_process()
+        self._model.check_process()  # first: in a fork the search for faces may hang, as an engine may
         image, flags = taken
         if image is None:
             return _FoundFace(flags=flags)

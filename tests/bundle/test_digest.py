@@ -80,6 +80,19 @@ def test_who_edits_and_seals_again_gets_another_id(tmp_path: Path) -> None:
     assert Bundle.open(tmp_path / "tiny").id != bundle.id
 
 
+@pytest.mark.parametrize("name", ["tiny", "tiny.edge"])
+def test_the_bundle_of_one_digest_alone(tmp_path: Path, name: str) -> None:
+    bundle = write(tmp_path / name)
+    digest = (write(tmp_path / "folder").path / "manifest.sha256").read_text().split()[0]
+    assert bundle.sha256 == digest
+    assert bundle.id == f"tiny-1.0-{digest[:12]}"
+    for source in (tmp_path / name, bundle):
+        assert Bundle.open(source, sha256=digest).sha256 == digest
+        for other in ("0" * 64, digest[:12], ""):
+            with pytest.raises(IntegrityError, match=f"its manifest has the SHA-256 {digest}, not"):
+                Bundle.open(source, sha256=other)
+
+
 @pytest.mark.parametrize("path", ["manifest.sha256", "Manifest.SHA256"])
 def test_no_file_may_take_the_digests_place(path: str) -> None:
     with pytest.raises(ManifestError, match="digest"):

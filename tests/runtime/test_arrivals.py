@@ -185,6 +185,20 @@ def test_a_fourth_byte_of_no_meaning(lenient: Bundle, fourth: int) -> None:
         assert opened.detect(four).score == opened.detect(WITH_FACE).score
 
 
+@pytest.mark.parametrize("fourth", ["another number", "any numbers", "16 bits"])
+def test_a_fourth_byte_of_some_meaning_is_refused(lenient: Bundle, fourth: str) -> None:
+    channel = np.full(WITH_FACE.shape[:2], 128, np.uint8)
+    if fourth == "any numbers":
+        channel[:] = np.random.default_rng(0).integers(0, 256, channel.shape)
+    four = np.dstack([WITH_FACE, channel])
+    if fourth == "16 bits":
+        four = four.astype(np.uint16) * 257
+    with detector(lenient) as opened:
+        for call in (opened.detect, opened.examine, lambda picture: list(opened.stream([picture]))):
+            with pytest.raises(UnsupportedImageError, match="pass array"):
+                call(four)
+
+
 def test_a_camera_may_write_into_its_buffer_meanwhile(lenient: Bundle) -> None:
     buffer = WITH_FACE.copy()
 
@@ -200,7 +214,10 @@ def test_a_camera_may_write_into_its_buffer_meanwhile(lenient: Bundle) -> None:
         assert next(opened.stream([buffer])).frame.score == expected
 
 
-@pytest.mark.parametrize("given", [None, 3, [(220, 120, 160, 160)], np.zeros((1, 4)), iter(())])
+@pytest.mark.parametrize(
+    "given",
+    [None, 3, [(220, 120, 160, 160)], [Box(220.5, 120, 160, 160)], np.zeros((1, 4)), iter(())],  # type: ignore[arg-type]
+)
 def test_a_locator_that_gives_no_boxes(lenient: Bundle, given: object) -> None:
     with detector(lenient, faces=lambda _: given) as opened:
         for call in (opened.detect, opened.examine, lambda picture: list(opened.stream([picture]))):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ import pytest
 
 from edge_sdk import SpoofDetector, Verifier
 from edge_sdk.bundle import Bundle
+from edge_sdk.errors import EngineError
 from edge_sdk.preprocess.crop import Box
 from edge_sdk.runtime.faces import Cascade, Tracker
 from edge_sdk.runtime.freeze import Freeze
@@ -83,6 +85,20 @@ def test_a_locator_of_ones_own_is_called_by_one_thread_at_a_time(lenient: Bundle
     with detector(lenient, faces=locate) as opened:
         results = together([lambda: opened.detect(WITH_FACE)] * THREADS)
     assert [result.faces for result in results] == [(FACE,)] * THREADS
+
+
+def test_a_fork_is_told_before_anything_of_it_may_hang(lenient: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(_: np.ndarray) -> tuple[Box, ...]:
+        raise AssertionError("searched")
+
+    with detector(lenient, faces=never) as opened:
+        with monkeypatch.context() as forked:
+            forked.setattr(os, "getpid", lambda: 0)
+            for call in (opened.detect, opened.examine, lambda picture: list(opened.stream([picture]))):
+                with pytest.raises(EngineError, match="fork"):
+                    call(WITH_FACE)
+        with pytest.raises(AssertionError, match="searched"):
+            opened.detect(WITH_FACE)
 
 
 def test_streams_of_one_detector_know_nothing_of_each_other(lenient: Bundle) -> None:
