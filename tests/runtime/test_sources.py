@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_sdk.errors import CameraError, ImageDecodeError, ImageNotFoundError, VideoDecodeError
+from edge_sdk import images
+from edge_sdk.errors import CameraError, ImageDecodeError, ImageNotFoundError, ImageTooLargeError, VideoDecodeError
 from edge_sdk.runtime import sources
 
 from .drawn import frame
@@ -105,6 +106,26 @@ def test_what_is_no_video_is_refused(content: bytes, message: str, tmp_path: Pat
     (tmp_path / "clip.txt").write_bytes(content)
     with pytest.raises(VideoDecodeError, match=f"clip.txt: {message}"):
         sources.video(tmp_path / "clip.txt")
+
+
+def test_a_video_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    """OpenCV would end the process."""
+    path = film(tmp_path / "a.avi", PICTURES).rename(tmp_path / "a\udcff.avi")
+    with pytest.raises(VideoDecodeError, match="not text in UTF-8; rename it"):
+        sources.video(path)
+
+
+def test_a_video_larger_than_pictures_may_be_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = film(tmp_path / "a.avi", PICTURES)
+    monkeypatch.setattr(images, "MAX_PIXELS", 640 * 480 - 1)
+    with pytest.raises(ImageTooLargeError, match="frames of 640 x 480 pixels"):
+        sources.video(path)
+
+
+def test_names_that_mean_something_to_ffmpeg(tmp_path: Path) -> None:
+    for name in ("a%03d.avi", "concat:a.avi", "a\nb.avi", "-i.avi"):
+        path = film(tmp_path / "a.avi", PICTURES).rename(tmp_path / name)
+        assert read(path) == (TIMES, [])
 
 
 def test_a_video_without_frames_is_an_error(tmp_path: Path) -> None:
