@@ -173,7 +173,7 @@ def _refined_ac(bits: _Bits, table: list[int], band: tuple[int, int], filled: li
             at += (before >> k & (1 << last + 1 - k) - 1).bit_count()
             covered -= 1
         filled[block] |= seen
-    bits.at, bits.codes, bits.run = at, codes, covered
+    bits.at, bits.codes, bits.run = at, codes + len(units), covered
 
 
 def _passed(before: int, k: int, last: int, run: int) -> tuple[int, int]:
