@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import cv2
@@ -106,6 +107,22 @@ def test_what_is_no_video_is_refused(content: bytes, message: str, tmp_path: Pat
     (tmp_path / "clip.txt").write_bytes(content)
     with pytest.raises(VideoDecodeError, match=f"clip.txt: {message}"):
         sources.video(tmp_path / "clip.txt")
+
+
+def test_frames_of_another_size_are_scaled_to_that_of_the_first(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.avi", PICTURES)
+    data = bytearray(path.read_bytes())
+    starts = [match.start() for match in re.finditer(rb"\xff\xd8\xff", data)]
+    shrunk = cv2.resize(PICTURES[3], (320, 240), interpolation=cv2.INTER_AREA)
+    small = cv2.imencode(".jpg", shrunk, [cv2.IMWRITE_JPEG_QUALITY, 40])[1].tobytes()
+    assert len(small) < starts[4] - starts[3] - 8, "it has to fit into its place"
+    data[starts[3] : starts[3] + len(small)] = small
+    path.write_bytes(data)
+    found = [picture for _, picture in sources.video(path)]
+    assert found[3] is not None
+    assert found[3].shape == (480, 640, 3)
+    blurred = cv2.blur(PICTURES[3], (9, 9)).astype(int)
+    assert np.abs(cv2.blur(found[3], (9, 9)).astype(int) - blurred).mean() < 4
 
 
 def test_a_video_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
