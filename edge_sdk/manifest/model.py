@@ -164,17 +164,21 @@ class _Version(msgspec.Struct):
     schema_version: int
 
 
+# Made once, at import: see edge_sdk.schema.
+_VERSION_DECODER, _DECODER = msgspec.json.Decoder(_Version), msgspec.json.Decoder(Manifest)
+
+
 def decode(data: bytes) -> Manifest:
     """Decode and check ``manifest.json``; see the package's page for the errors."""
     try:
-        version = msgspec.json.decode(data, type=_Version).schema_version
+        version = _VERSION_DECODER.decode(data).schema_version
         if version > SCHEMA_VERSION:
             raise SchemaVersionError(
                 f"the bundle has manifest version {version}, this edge-sdk reads up to {SCHEMA_VERSION}: upgrade it"
             )
         json.loads(data.decode(), object_pairs_hook=_without_duplicates)
         if version == SCHEMA_VERSION:
-            return msgspec.json.decode(data, type=Manifest)
+            return _DECODER.decode(data)
         return msgspec.convert(migrate(msgspec.json.decode(data), version), type=Manifest)
     except RecursionError as error:
         raise ManifestError("bad manifest: lists and objects within each other, too deep to be one") from error
