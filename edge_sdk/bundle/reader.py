@@ -51,8 +51,8 @@ class Bundle:
         ``UnsafePathError``, or ``BundleError`` where the operating system refuses.
         """
         opened = source if isinstance(source, Bundle) else cls._read(source)
-        if sha256 is not None and opened.sha256 != sha256.lower():
-            raise IntegrityError(f"{opened.path}: its manifest has the SHA-256 {opened.sha256}, not {sha256[:100]}")
+        if sha256 is not None and opened.sha256 != str(sha256).lower():
+            raise IntegrityError(f"{opened.path}: its manifest has the SHA-256 {opened.sha256}, not {sha256!s:.100}")
         return opened
 
     @classmethod

@@ -30,6 +30,7 @@ ZEROS = 64
 _PAD = bytes(READ_AHEAD)
 _REDUCED = cv2.IMREAD_REDUCED_GRAYSCALE_8  # the cheapest
 _MAX_SIDE = 65_500  # of libjpeg
+_SHORT = 8  # MCUs of a restart interval
 _EMPTY_BLOCKS = frozenset({0})  # end of block
 
 
@@ -83,11 +84,23 @@ def _last_bytes_count(stream: bytes, scan: Scan) -> bool:
 def _intervals_whole(file: File, pixels: NDArray[np.generic]) -> bool:
     """Whether every restart interval is whole. The decoder goes on at the next one, so none is missed otherwise.
 
-    Blocks without data are filled with middle gray: an interval that ends so is looked at by itself.
+    Blocks without data are filled with middle gray: an interval that ends so is looked at by itself. None may have data
+    left; very short ones, whose number is large, are not asked.
     """
     frame, scan = file.frame, file.scans[0]
     if not scan.interval:
         return True
+    parts = RESTART.split(scan.data)
+    filled = _end_gray(frame, scan, pixels)
+    if not all(_part_whole(frame, scan, parts[n], scan.interval) for n in np.flatnonzero(filled)):
+        return False
+    if scan.interval < _SHORT:
+        return True
+    return not any(_part_whole(frame, scan, part[:-1], scan.interval, spare=b"") for part in parts[:-1])
+
+
+def _end_gray(frame: Frame, scan: Scan, pixels: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Of each restart interval whether its last MCU is middle gray."""
     across, down = frame.unit(scan.numbers)
     columns, rows = frame.units(scan.numbers)
     last = np.arange(scan.interval - 1, columns * rows, scan.interval)
@@ -97,20 +110,17 @@ def _intervals_whole(file: File, pixels: NDArray[np.generic]) -> bool:
         x = np.minimum(last % columns * across + across // 2 - inner, frame.width - 1)
         levels = pixels[y, x].astype(int).reshape(len(last), -1)
         gray &= (abs(levels - 128) <= 1).all(axis=1)
-    if not gray.any():
-        return True
-    parts = RESTART.split(scan.data)
-    return all(_part_whole(frame, scan, parts[n], scan.interval) for n in np.flatnonzero(gray))
+    return gray
 
 
-def _part_whole(frame: Frame, scan: Scan, data: bytes, units: int) -> bool:
+def _part_whole(frame: Frame, scan: Scan, data: bytes, units: int, spare: bytes = _PAD) -> bool:
     """Whether these coded data are enough for so many MCUs: decoded as a picture of their own."""
     across, down = frame.unit(scan.numbers)
     columns = next(n for n in range(min(units, _MAX_SIDE // across), 0, -1) if units % n == 0)
     if units // columns * down > _MAX_SIDE:
         return False
     return (
-        _decoded(_picture(frame, scan, columns * across, units // columns * down) + data + _PAD, _REDUCED) is not None
+        _decoded(_picture(frame, scan, columns * across, units // columns * down) + data + spare, _REDUCED) is not None
     )
 
 

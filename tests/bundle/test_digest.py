@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edge_sdk.bundle import SHIPPED, Bundle, finding, shipped
-from edge_sdk.bundle.digests import digest_file
+from edge_sdk.bundle.digests import check_digest, digest_file
 from edge_sdk.bundle.pins import PINS
 from edge_sdk.errors import BundleError, IntegrityError, ManifestError
 from edge_sdk.export.packaging import pins as writing
@@ -33,13 +33,17 @@ def test_the_digest_is_what_sha256sum_writes_and_checks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", ["manifest.json", "manifest.sha256"])
 def test_no_flipped_bit_of_a_folder_opens(tmp_path: Path, file: str) -> None:
     path = write(tmp_path / "tiny").path / file
-    whole = path.read_bytes()
+    whole, beside = path.read_bytes(), {one.name: one.read_bytes() for one in path.parent.glob("manifest.*")}
     for bit in range(len(whole) * 8):
         damaged = bytearray(whole)
         damaged[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(damaged)
+        read = beside | {file: bytes(damaged)}
         with pytest.raises(IntegrityError):
-            Bundle.open(tmp_path / "tiny")
+            check_digest("tiny", read["manifest.json"], read["manifest.sha256"])
+        if bit % 41 == 0:  # the same through files, which takes longer
+            path.write_bytes(damaged)
+            with pytest.raises(IntegrityError):
+                Bundle.open(tmp_path / "tiny")
     path.write_bytes(whole)
     Bundle.open(tmp_path / "tiny")
 
