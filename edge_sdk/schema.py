@@ -1,4 +1,8 @@
-"""The base of every record of a manifest: strict, frozen msgspec structs, and the checks that they share."""
+"""The base of every record of a manifest: strict, frozen msgspec structs, and the checks that they share.
+
+msgspec learns a struct's fields when the first of its kind is decoded, and two threads that do so at once may end the
+process (msgspec 0.22.0). So whoever decodes makes a decoder when its module is imported, in one thread at a time.
+"""
 
 from __future__ import annotations
 

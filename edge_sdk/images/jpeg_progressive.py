@@ -162,8 +162,11 @@ def _refined_ac(bits: _Bits, table: list[int], band: tuple[int, int], filled: li
                 covered = (1 << run) + ((words[at >> 3] << (at & 7) & 0xFFFFFFFF) >> 32 - run)
                 at += run
                 break
-            k, bits_before = _passed(before, k, last, run)
-            at += bits_before
+            if before >> k & (2 << run) - 1:
+                k, others = _passed(before, k, last, run)
+                at += others
+            else:
+                k += run
             if k > last:
                 raise IndexError
             if size:

@@ -166,6 +166,10 @@ class _Version(msgspec.Struct):
     schema_version: int
 
 
+# Made once, at import: see edge_sdk.schema.
+_VERSION_DECODER, _DECODER = msgspec.json.Decoder(_Version), msgspec.json.Decoder(Manifest)
+
+
 def decode(data: bytes) -> Manifest:
     """Decode and check ``manifest.json``; see the package's page for the errors."""
     try:
@@ -182,13 +186,13 @@ def decode(data: bytes) -> Manifest:
 
 
 def _decoded(data: bytes) -> Manifest:
-    version = msgspec.json.decode(data, type=_Version).schema_version
+    version = _VERSION_DECODER.decode(data).schema_version
     if version > SCHEMA_VERSION:
         raise SchemaVersionError(
             f"the bundle has manifest version {version}, this edge-sdk reads up to {SCHEMA_VERSION}: upgrade it"
         )
     if version == SCHEMA_VERSION:
-        manifest = msgspec.json.decode(data, type=Manifest)
+        manifest = _DECODER.decode(data)
     else:
         manifest = msgspec.convert(migrate(msgspec.json.decode(data), version), type=Manifest)
     # Last, when every count is known to be within its bounds.

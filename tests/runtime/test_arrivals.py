@@ -66,6 +66,14 @@ def test_what_gives_no_frames_is_refused_at_once(lenient: Bundle, pictures: obje
         opened.stream(pictures)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("rule", [0.5, 0, "k of n"])
+def test_what_is_no_rule_is_refused_at_once(lenient: Bundle, rule: object) -> None:
+    with detector(lenient) as opened, pytest.raises(UsageError, match="the rule is"):
+        opened.stream([WITH_FACE], rule)  # type: ignore[arg-type]
+    with detector(lenient, rule=rule) as opened, pytest.raises(UsageError, match="the rule is"):
+        opened.stream([WITH_FACE])
+
+
 @pytest.mark.parametrize(
     ("item", "error", "words"),
     [
@@ -163,6 +171,15 @@ def test_what_frames_and_times_may_be(lenient: Bundle, tmp_path: Path) -> None:
         for time in (float("nan"), float("inf"), 10**400):
             assert next(opened.stream([(time, WITH_FACE)])).reasons == ("time_jump",)
         assert [result.frame.decision for result in opened.stream(batch)] == [SpoofDecision.LIVE] * 3
+
+
+def test_times_in_another_unit_are_told(lenient: Bundle) -> None:
+    pictures = [frame((200, 100, 200), seed=seed) for seed in range(6)]
+    for times, reason in (([1040 * n for n in range(6)], "time_jump"), ([0.0] * 6, "stale")):
+        with detector(lenient) as opened:
+            results = list(opened.stream(zip(times, pictures, strict=True)))
+        assert {result.decision for result in results} == {SpoofDecision.UNCERTAIN}
+        assert {result.reasons for result in results[1:]} == {(reason,)}
 
 
 def test_bits_that_cannot_be_told_are_a_flag(lenient: Bundle) -> None:
