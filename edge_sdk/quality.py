@@ -12,6 +12,8 @@ Flags (:data:`FLAGS`):
     A page with ink in places far apart, such as two signatures, or with printed text: nobody knows which ink is meant.
 ``clipped``
     Ink runs into the border: part of the signature is probably outside.
+``printed_lines``
+    A straight line, of a form or to sign on, is cut out of a page with the ink, and is ink to the pipeline.
 ``thin_strokes``
     Most strokes are thinner than two pixels where the pipeline looks at them: some have probably vanished.
 
@@ -34,7 +36,7 @@ from edge_sdk.opencv import cv2
 from edge_sdk.preprocess.region import Found, InkRegion
 
 BLOCKING = ("empty", "too_little_ink", "too_small", "several_regions")
-FLAGS = (*BLOCKING, "clipped", "thin_strokes")
+FLAGS = (*BLOCKING, "clipped", "printed_lines", "thin_strokes")
 
 # Against 240 scans of CEDAR, SigComp2011 and SVC2004: ink never covered more than 0.25 of a picture, never fewer than
 # 2,400 pixels, and its box was never below 190 pixels. The limits leave room for scans of half that resolution.
@@ -77,7 +79,7 @@ def prepare(
     if ink is None or seen is not image:
         ink = _run(first, seen)
     flags = assess(_bright(rest, ink), seen, found.at_border(image))
-    raised = {"empty": found.empty, "several_regions": found.several}
+    raised = {"empty": found.empty, "several_regions": found.several, "printed_lines": found.lined}
     return preprocess.apply(rest, ink), tuple(flag for flag in FLAGS if flag in flags or raised.get(flag))
 
 

@@ -99,7 +99,7 @@ class Archive:
             if stat.S_ISLNK(info.external_attr >> 16):
                 raise UnsafePathError(f"{self._path}: {name} is a link")
             if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
-                raise IntegrityError(f"{self._path}: {name} is compressed; members are stored")
+                raise IntegrityError(f"{self._path}: {name} is compressed; members are stored (zip -0)")
             if info.flag_bits & _ENCRYPTED:
                 raise IntegrityError(f"{self._path}: {name} is encrypted")
             if info.flag_bits & _SIZES_BEHIND:

@@ -57,7 +57,7 @@ def find(source: str | os.PathLike[str]) -> tuple[Path, Store]:
     """The place of any other bundle and what reads it."""
     try:
         path = Path(source) if os.fspath(source) else None
-        found = path if path is None or path.exists() else _retired(Path(os.path.realpath(path)))
+        found = path and _existing(path)
     except ValueError:  # a null byte, or a character that no name here can hold
         path = found = None
     if found is None:
@@ -75,6 +75,13 @@ def staging_prefix(destination: Path) -> str:
 def is_between_renames(staging: Path) -> bool:
     """Whether a writer has moved the old bundle away and not yet put the new one, which is ready, in its place."""
     return (staging / RETIRED).exists() and (staging / READY).exists()
+
+
+def _existing(path: Path) -> Path | None:
+    if path.exists():
+        return path
+    retired = _retired(Path(os.path.realpath(path)))
+    return retired or (path if path.exists() else None)  # by now a writer may have put it there
 
 
 def _retired(destination: Path) -> Path | None:

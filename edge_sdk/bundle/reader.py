@@ -29,22 +29,34 @@ class Bundle:
 
     path: Path
     manifest: Manifest
-    id: str  #: ``name-version-`` and 12 hex digits of the manifest's SHA-256
+    sha256: str  #: of the manifest, 64 hex digits: what :meth:`open` compares
     _store: Store
 
+    @property
+    def id(self) -> str:
+        """Name, version and the first 12 digits of the SHA-256: to tell bundles apart, too short to trust one."""
+        return f"{self.manifest.name}-{self.manifest.version}-{self.sha256[:12]}"
+
     @classmethod
-    def open(cls, source: str | os.PathLike[str] | Bundle) -> Bundle:
+    def open(cls, source: str | os.PathLike[str] | Bundle, sha256: str | None = None) -> Bundle:
         """Open a bundle by the name of a shipped one, or by the path of a folder or ``.edge`` file.
 
         A plain name means the shipped bundle even where a folder of that name exists; write ``./name`` for the folder.
         A shipped bundle must be the very one that this version of the package ships. The manifest is compared with its
         digest, and every file must be there in its stated size; hashes of files are checked when they are read.
 
+        With ``sha256`` only the bundle whose manifest has this digest is opened, whoever wrote the files.
+
         Raises ``BundleNotFoundError``, ``ManifestError`` (``SchemaVersionError``), ``IntegrityError``,
         ``UnsafePathError``, or ``BundleError`` where the operating system refuses.
         """
-        if isinstance(source, Bundle):
-            return source
+        opened = source if isinstance(source, Bundle) else cls._read(source)
+        if sha256 is not None and opened.sha256 != str(sha256).lower():
+            raise IntegrityError(f"{opened.path}: its manifest has the SHA-256 {opened.sha256}, not {sha256!s:.100}")
+        return opened
+
+    @classmethod
+    def _read(cls, source: str | os.PathLike[str]) -> Bundle:
         try:
             shipped = finding.shipped_name(source)
             path, store = finding.find(source) if shipped is None else finding.find_shipped(shipped)
@@ -59,8 +71,7 @@ class Bundle:
             raise
         except OSError as error:
             raise BundleError(f"cannot read {str(source)[:200]}: {error.strerror or error}") from error
-        identity = f"{manifest.name}-{manifest.version}-{hashlib.sha256(data).hexdigest()[:12]}"
-        return cls(path, manifest, identity, store)
+        return cls(path, manifest, hashlib.sha256(data).hexdigest(), store)
 
     def read(self, entry: FileEntry) -> bytes:
         """Return a file of the bundle, checked against size and SHA-256 of ``entry``; else ``IntegrityError``."""

@@ -55,17 +55,18 @@ class BundleWriter:
     def __enter__(self) -> BundleWriter:
         parent, prefix = self.destination.parent, staging_prefix(self.destination)
         parent.mkdir(parents=True, exist_ok=True)
-        self._clear_abandoned([path for path in parent.iterdir() if path.name.startswith(prefix)])
-        staging = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        self._clean_up.callback(shutil.rmtree, staging, ignore_errors=True)
-        self._clean_up.enter_context(_lock(staging))
+        with _alone(parent):  # until the folder is locked, others would take it for abandoned
+            self._clear_abandoned([path for path in parent.iterdir() if path.name.startswith(prefix)])
+            staging = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+            self._clean_up.callback(shutil.rmtree, staging, ignore_errors=True)
+            self._clean_up.enter_context(_lock(staging))
+            try:
+                self._check_destination()
+                (staging / READY).mkdir()
+            except BaseException:
+                self._clean_up.close()
+                raise
         self._staging = staging
-        try:
-            self._check_destination()
-            (staging / READY).mkdir()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
         return self
 
     def __exit__(
@@ -106,9 +107,11 @@ class BundleWriter:
             staged.read(entry)
         staged.check_models()
         _sync_folders(staging)
-        self._publish(ready, staging)
+        with _alone(self.destination.parent):
+            self._publish(ready, staging)
+            published = Bundle.open(self.destination)
         self.__exit__(None, None, None)
-        return Bundle.open(self.destination)
+        return published
 
     def _open_staging(self) -> Path:
         if self._staging is None:
@@ -182,6 +185,21 @@ def _write_archive(folder: Path, paths: list[str], target: Path) -> Path:
         stream.flush()
         os.fsync(stream.fileno())
     return target
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one writer at a time rename in a folder; they wait for each other, where there are locks."""
+    if sys.platform == "win32":
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network shares have none
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ import ctypes
 import errno
 import json
 import os
+import select
 import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
@@ -54,9 +55,10 @@ class _Descriptor:
         left = memoryview(text.replace("\n", os.linesep).encode(self._encoding, "backslashreplace"))
         while left:
             written = self._file.write(left)
-            if written is None:
-                raise BlockingIOError(errno.EAGAIN, "it does not block, and its reader is slow")
-            left = left[written:]
+            if written is None:  # somebody let it not block, and its reader is slow
+                select.select([], [self._file], [])
+            else:
+                left = left[written:]
 
     def close(self) -> None:
         self._file.close()

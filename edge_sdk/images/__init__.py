@@ -1,8 +1,9 @@
 """Decode images from paths, bytes and arrays; everything that is not a whole image is an error.
 
-OpenCV decodes. Before it does, the file is checked here, because a decoder asked for a 20,000 x 20,000 picture
-allocates first, and because decoders hand back half a picture from half a file. Nothing is decoded unless the header
-is within the :class:`Budget` and the file is complete. One module a format: ``png``, ``jpeg``, ``tiff``, ``bmp``.
+A decoder that is asked for a 20,000 x 20,000 picture allocates first, and most hand back half a picture from half a
+file. So nothing is decoded unless the header is within the :class:`Budget`, and a file must be whole to the last byte.
+OpenCV decodes the pixels of PNG and JPEG; TIFF and BMP are read here. One module a format: ``png``, ``jpeg``, ``tiff``,
+``bmp``.
 """
 
 from __future__ import annotations

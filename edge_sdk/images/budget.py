@@ -17,7 +17,8 @@ class Budget:
         file_bytes: Bytes of the file.
         decoded_bytes: Bytes as stored in the file, uncompressed: 8 bytes a pixel with 16 bits of red, green, blue and
             alpha.
-        codes: Code words of a TIFF with LZW, PackBits or fax compression, which are read one by one.
+        codes: Code words that are read one by one: of a TIFF with LZW, PackBits or fax compression, of a run-length
+            coded BMP, of a progressive JPEG.
         scans: Scans of a JPEG. A progressive one is decoded anew for each; encoders write 4 to 20.
     """
 

@@ -14,4 +14,4 @@ from edge_sdk.images.budget import Budget
 def decode(data: bytes, name: str, budget: Budget) -> Image:
     """Decode a JPEG file; see :func:`edge_sdk.images.load`."""
     file = jpeg_file.read(data, name, budget)
-    return orientation.upright(eight_bits(jpeg_data.decode(file, name)), orientation.in_exif(file.exif))
+    return orientation.upright(eight_bits(jpeg_data.decode(file, name, budget.codes)), orientation.in_exif(file.exif))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
 from collections.abc import Callable
@@ -249,15 +250,27 @@ def _whole(reading: _Reading, name: str) -> File:
     """Check that the scans hold every coefficient of every component."""
     if reading.frame is None or not reading.scans:
         raise ImageDecodeError(f"{name}: JPEG without a picture")
-    missing = {(c.number, k): -1 for c in reading.frame.components for k in range(64)}  # -1: nothing yet
-    for scan in reading.scans:
-        for number in scan.numbers:
-            first, last = scan.band if reading.frame.progressive else (0, 63)
-            for k in range(first, last + 1):
-                before = missing.get((number, k))
-                if before != (scan.high or -1):
-                    raise ImageDecodeError(f"{name}: damaged JPEG: a scan is missing or comes twice")
-                missing[number, k] = scan.low if reading.frame.progressive else 0
-    if any(missing.values()):
-        raise ImageDecodeError(f"{name}: truncated JPEG: scans are missing")
+    complete = _all_bits(reading) if reading.frame.progressive else _all_components(reading)
+    if not complete:
+        raise ImageDecodeError(f"{name}: truncated JPEG: scans are missing, or come twice")
     return File(reading.frame, reading.exif, reading.color, b"".join(reading.kept), reading.scans)
+
+
+def _all_components(reading: _Reading) -> bool:
+    """Whether each component has its scan."""
+    frame = reading.frame
+    return frame is not None and sorted(n for scan in reading.scans for n in scan.numbers) == sorted(
+        c.number for c in frame.components
+    )
+
+
+def _all_bits(reading: _Reading) -> bool:
+    """Whether each coefficient gets its first bits once, and then one by one the others."""
+    lowest: dict[tuple[int, int], int] = {}
+    for scan in reading.scans:
+        for place in itertools.product(scan.numbers, range(scan.band[0], scan.band[1] + 1)):
+            if lowest.get(place, 0) != scan.high or (place in lowest) != bool(scan.high):
+                return False
+            lowest[place] = scan.low
+    components = reading.frame.components if reading.frame else ()
+    return len(lowest) == 64 * len(components) and not any(lowest.values())

@@ -144,7 +144,7 @@ def _samples(
     if layout.tiled:
         rows = height
     if layout.scheme == "jpeg":
-        return _jpeg(block, tags, layout, rows)
+        return _jpeg(block, tags, layout, rows, codes)
     if layout.scheme in ("runs", "g3", "g3-2d", "g4"):
         return fax.decode(block, width, rows, layout.scheme, codes)[..., np.newaxis]
     stride = (width * layout.samples * layout.bits + 7) // 8
@@ -178,7 +178,9 @@ def _unpacked(block: bytes, scheme: str, least: int, most: int, codes: tiff_code
     return block[:least]
 
 
-def _jpeg(block: bytes, tags: directory.Tags, layout: Layout, rows: int) -> NDArray[np.generic]:
+def _jpeg(
+    block: bytes, tags: directory.Tags, layout: Layout, rows: int, codes: tiff_codecs.Codes
+) -> NDArray[np.generic]:
     """A JPEG of its own, whose tables may stand in the directory; which colours it holds, the directory says."""
     tables = bytes(tags.all(directory.JPEG_TABLES))[2:-2]
     file = jpeg_file.read(jpeg_file.SOI + tables + block[2:], "JPEG", Budget())
@@ -188,5 +190,5 @@ def _jpeg(block: bytes, tags: directory.Tags, layout: Layout, rows: int) -> NDAr
         raise ImageDecodeError("a JPEG of another height")
     transform = tags.one(directory.PHOTOMETRIC, 0) == tiff_colors.YCBCR
     file.color = jpeg_file.segment_of(0xEE, _ADOBE + bytes((transform,))) if layout.samples > 1 else b""
-    pixels = jpeg_data.decode(file, "JPEG")
+    pixels = jpeg_data.decode(file, "JPEG", codes.left)
     return pixels[..., np.newaxis] if layout.samples == 1 else pixels[..., ::-1]

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from edge_sdk.errors import EngineError, UnsupportedModelError
 
 MAX_DEPTH = 100  # protobuf's own limit
-MAX_FIELDS = 2**21  # a network of 100,000 nodes has about as many; walked in a few seconds
+MAX_FIELDS = 2**20  # more than networks of 50,000 nodes have; walked in two seconds
 
 _DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}  # what ONNX Runtime's and OpenVINO's packages bring
 _COMPILED = "EPContext"  # a node with code for an accelerator, in the file or in another one

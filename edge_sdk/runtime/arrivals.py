@@ -14,6 +14,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_sdk import images
 from edge_sdk.errors import (
@@ -84,14 +85,28 @@ def taken(picture: images.Source) -> Taken:
     """The picture, ``uint8 (H, W)`` or ``(H, W, 3)`` and this process' own, or a flag that stands in its place.
 
     Raises:
-        InputError: It cannot be decoded.
+        InputError: It cannot be decoded, or is an array with transparent pixels, which no camera has.
     """
+    if isinstance(picture, np.ndarray) and picture.ndim == 3 and picture.shape[2] == 4 and picture.dtype.kind == "u":
+        _require_opaque(picture[:, :, 3])
     try:
         image = images.load(picture)
     except BitDepthError:
         return None, ("bit_depth",)
     own = not isinstance(picture, np.ndarray) or not np.may_share_memory(image, picture)
     return (image if own else image.copy()), ()
+
+
+def _require_opaque(fourth: NDArray[Any]) -> None:
+    if not fourth.size:
+        return
+    fourth = np.ascontiguousarray(fourth)
+    lowest, highest = int(fourth.min()), int(fourth.max())
+    if lowest != highest or lowest not in (0, np.iinfo(fourth.dtype).max):
+        raise UnsupportedImageError(
+            f"the fourth channel has values from {lowest} to {highest}: a camera has no transparent pixels, and "
+            "of BGRx the fourth byte means nothing; pass array[:, :, :3]"
+        )
 
 
 def decoded(picture: images.Source | None) -> Taken:

@@ -116,7 +116,8 @@ class SpoofDetector(Session[SpoofPoint]):
             LIVE or SPOOF by the score of the only face; NO_FACE; or UNCERTAIN with at least one of :data:`FLAGS`.
 
         Raises:
-            InputError: The picture cannot be decoded, or the locator gave a box outside it.
+            InputError: The picture cannot be decoded, an array has transparent pixels, or the locator gave a box
+                outside it.
             UsageError: The locator gave no boxes.
             EngineError: The engine failed, or gave numbers that cannot be scored.
         """
@@ -148,22 +149,25 @@ class SpoofDetector(Session[SpoofPoint]):
             rule: Of this stream; None is the detector's.
 
         Raises:
-            UsageError: At once, if ``pictures`` are no frames; at a frame, if it is neither a picture nor ``(time,
-                frame)``, or the locator gave no boxes. After this and every other error the stream has ended.
+            UsageError: At once, if ``pictures`` are no frames or the rule is none; at a frame, if it is neither a
+                picture nor ``(time, frame)``, or the locator gave no boxes. After this and every other error the
+                stream has ended.
             InputError: A frame of a type, shape or format that no camera's trouble explains, or a file that is not
                 there; or the locator gave a box outside the frame.
             EngineError: The engine failed, or gave numbers that cannot be scored.
         """
-        return self._stream(arrivals.opened(pictures), rule)
+        rule = self._rule if rule is None else rule
+        decision = TemporalDecision(KOfN(self.threshold) if rule is None else rule, self._limits)
+        return self._stream(arrivals.opened(pictures), decision)
 
-    def _stream(self, pictures: Iterator[arrivals.Arrival], rule: Rule | None) -> Iterator[StreamResult]:
+    def _stream(self, pictures: Iterator[arrivals.Arrival], decision: TemporalDecision) -> Iterator[StreamResult]:
         tracker, freeze = Tracker(gap_s=self._limits.gap_s), Freeze()
-        decision = TemporalDecision(rule or self._rule or KOfN(threshold=self.threshold), self._limits)
         slept, before = 0.0, clock.suspended()
         for arrival in pictures:
             stamp, picture = arrivals.stamped(arrival)
-            if clock.suspended() - before > self._limits.gap_s:  # which a camera's clock need not show
-                slept, before = slept + clock.suspended() - before, clock.suspended()
+            asleep = clock.suspended()
+            if asleep - before > self._limits.gap_s:  # which a camera's clock need not show
+                slept, before = slept + asleep - before, asleep
             start = time.perf_counter()
             taken = arrivals.decoded(picture)
             decoded = time.perf_counter()
@@ -176,7 +180,7 @@ class SpoofDetector(Session[SpoofPoint]):
 
     def _find(self, taken: arrivals.Taken, freeze: Freeze | None = None) -> _FoundFace:
         """Find the face to score; in a stream, ``freeze`` has seen the frames before."""
-        self._model.check_process()
+        self._model.check_process()  # first: in a fork the search for faces may hang, as an engine may
         image, flags = taken
         if image is None:
             return _FoundFace(flags=flags)

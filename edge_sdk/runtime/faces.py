@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from edge_sdk.errors import EngineError, UsageError
 from edge_sdk.opencv import cv2
 from edge_sdk.preprocess import Image, LimitSize, ToGray
@@ -42,11 +44,18 @@ class TakingTurns:
         """Return the locator's boxes; UsageError if they are none."""
         with self._lock:
             found: object = self._locator(image)
-        if not isinstance(found, Sequence) or not all(isinstance(box, Box) for box in found):
+        if not isinstance(found, Sequence) or not all(map(_is_box, found)):
             raise UsageError(
-                f"the locator gave {found!r}: it must return a list of edge_sdk.preprocess.crop.Box, one for each face"
+                f"the locator gave {found!r}: it must return a list of edge_sdk.preprocess.crop.Box in whole pixels, "
+                "one for each face"
             )
         return tuple(found)
+
+
+def _is_box(value: object) -> bool:
+    return isinstance(value, Box) and all(
+        isinstance(number, (int, np.integer)) for number in (value.left, value.top, value.width, value.height)
+    )
 
 
 @dataclass(frozen=True)

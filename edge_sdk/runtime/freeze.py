@@ -9,8 +9,8 @@ little happens, so a few frames of a calm face repeat too. Of a person drifting 
 in 100 did, and 4 in succession, in H.264, MPEG-4, VP9 and Motion JPEG at usual qualities; at H.264's CRF 40, which
 leaves little of a face, 61 in 100 and 20 in succession, less than a second.
 
-Not found: a still whose brightness flickers or that is shifted, more frames in rotation than are remembered, and a
-loop that is compressed anew.
+Not found: a still whose brightness flickers or that is shifted, more frames in rotation than are remembered, and what
+hangs before an encoder that makes a little of each frame different.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_sdk import files, images
-from edge_sdk.errors import CameraError, ImageDecodeError, ImageNotFoundError, VideoDecodeError
+from edge_sdk.errors import CameraError, ImageDecodeError, ImageNotFoundError, ImageTooLargeError, VideoDecodeError
 from edge_sdk.opencv import cv2
 from edge_sdk.runtime import clock
 from edge_sdk.runtime.films import Stamped, decoded
@@ -44,7 +44,8 @@ def video(path: str | os.PathLike[str]) -> Iterator[Stamped]:
 
     Raises:
         ImageNotFoundError: There is no such file.
-        VideoDecodeError: Not an AVI, MP4, MOV, MKV or WebM file, or a damaged one.
+        VideoDecodeError: Not an AVI, MP4, MOV, MKV or WebM file, or a damaged one; or OpenCV cannot take its name.
+        ImageTooLargeError: Its frames have more pixels than a picture may have.
     """
     path = Path(path)
     try:
@@ -58,9 +59,21 @@ def video(path: str | os.PathLike[str]) -> Iterator[Stamped]:
             f"{path}: neither a PNG, JPEG, BMP or TIFF picture nor an AVI, MP4, MOV, MKV or WebM video; convert it"
         )
     # The whole path: a relative one that looks like a protocol would be opened as such.
-    capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
-    if not capture.isOpened():
+    whole = str(path.resolve())
+    try:
+        whole.encode()
+    except UnicodeEncodeError as exc:  # OpenCV would end the process
+        raise VideoDecodeError(f"{path}: OpenCV takes no path that is not text in UTF-8; rename it") from exc
+    capture = _opened(whole, cv2.CAP_FFMPEG)
+    if capture is None:
         raise VideoDecodeError(f"{path}: damaged or cut off, or its codec is not known here; record or convert it anew")
+    width, height = (int(capture.get(size)) for size in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    if max(width, height) > images.MAX_SIDE or width * height > images.MAX_PIXELS:
+        capture.release()
+        raise ImageTooLargeError(
+            f"{path}: frames of {width} x {height} pixels; "
+            f"at most {images.MAX_SIDE} a side and {images.MAX_PIXELS} in all"
+        )
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
     return decoded(capture, path, estimated=head.startswith(_MATROSKA))
 
@@ -77,8 +90,8 @@ def camera(number: int) -> Iterator[Stamped]:
     Raises:
         CameraError: There is no such camera, or it is in use.
     """
-    capture = cv2.VideoCapture(number)
-    if not capture.isOpened():
+    capture = _opened(number, cv2.CAP_ANY)
+    if capture is None:
         raise CameraError(f"camera {number} cannot be opened: is it plugged in, yours to read, and in use by nobody?")
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # a late frame rather than an old one; some drivers refuse
     return _live(capture, number)
@@ -118,6 +131,15 @@ def is_video(head: bytes) -> bool:
         return head[8:12] not in _STILLS
     avi = head.startswith(b"RIFF") and head[8:12] == b"AVI "
     return avi or head.startswith(_MATROSKA) or head[4:8] in _OLD_MOVIES
+
+
+def _opened(source: str | int, backend: int) -> cv2.VideoCapture | None:
+    """A film or a camera; None if OpenCV cannot open it."""
+    try:
+        capture = cv2.VideoCapture(source, backend)
+    except (cv2.error, SystemError):  # SystemError: what becomes of an exception within
+        return None
+    return capture if capture.isOpened() else None
 
 
 def _live(capture: cv2.VideoCapture, number: int) -> Iterator[Stamped]:

@@ -24,6 +24,8 @@ inline std::string assess(const cv::Mat& ink, const cv::Mat& image) {
     if (amount == 0 || amount > 0.5 * static_cast<double>(mask.total())) return "empty";
     if (amount * scale * scale < 300) return "too_little_ink";
     if (std::min(image.rows, image.cols) < 32 || std::max(box.width, box.height) * scale < 48) return "too_small";
+    // edge-sdk finds the ink on a page (the manifest's source.region); this program takes what is cut out already.
+    if (std::max(box.width, box.height) < 0.4 * std::max(mask.rows, mask.cols)) return "page: cut the signature out";
     return "";
 }
 

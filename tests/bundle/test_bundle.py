@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -449,6 +450,19 @@ def test_a_bundle_that_was_being_replaced_is_the_old_one(tmp_path: Path) -> None
     with BundleWriter(tmp_path / "tiny"):
         pass
     assert Bundle.open(tmp_path / "tiny").read_model("fp32.onnx") == b"new"
+
+
+@posix
+@both
+def test_many_writers_of_one_bundle_take_turns(tmp_path: Path, name: str) -> None:
+    def many(number: int) -> list[str]:
+        return [write(tmp_path / name, MODEL, f"{number}.{turn}").manifest.version for turn in range(8)]
+
+    with ThreadPoolExecutor(4) as pool:
+        for number, versions in enumerate(pool.map(many, range(4))):
+            assert versions == [f"{number}.{turn}" for turn in range(8)], "each opened what it had written"
+    check_whole(Bundle.open(tmp_path / name))
+    assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
 # --- kill -9 ---------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edge_sdk.bundle import SHIPPED, Bundle, finding, shipped
-from edge_sdk.bundle.digests import digest_file
+from edge_sdk.bundle.digests import check_digest, digest_file
 from edge_sdk.bundle.pins import PINS
 from edge_sdk.errors import BundleError, IntegrityError, ManifestError
 from edge_sdk.export.packaging import pins as writing
@@ -33,13 +33,17 @@ def test_the_digest_is_what_sha256sum_writes_and_checks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", ["manifest.json", "manifest.sha256"])
 def test_no_flipped_bit_of_a_folder_opens(tmp_path: Path, file: str) -> None:
     path = write(tmp_path / "tiny").path / file
-    whole = path.read_bytes()
+    whole, beside = path.read_bytes(), {one.name: one.read_bytes() for one in path.parent.glob("manifest.*")}
     for bit in range(len(whole) * 8):
         damaged = bytearray(whole)
         damaged[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(damaged)
+        read = beside | {file: bytes(damaged)}
         with pytest.raises(IntegrityError):
-            Bundle.open(tmp_path / "tiny")
+            check_digest("tiny", read["manifest.json"], read["manifest.sha256"])
+        if bit % 41 == 0:  # the same through files, which takes longer
+            path.write_bytes(damaged)
+            with pytest.raises(IntegrityError):
+                Bundle.open(tmp_path / "tiny")
     path.write_bytes(whole)
     Bundle.open(tmp_path / "tiny")
 
@@ -78,6 +82,19 @@ def test_who_edits_and_seals_again_gets_another_id(tmp_path: Path) -> None:
     bundle = write(tmp_path / "tiny")
     edit_manifest(tmp_path / "tiny", "score", "metric", value="euclidean")
     assert Bundle.open(tmp_path / "tiny").id != bundle.id
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny.edge"])
+def test_the_bundle_of_one_digest_alone(tmp_path: Path, name: str) -> None:
+    bundle = write(tmp_path / name)
+    digest = (write(tmp_path / "folder").path / "manifest.sha256").read_text().split()[0]
+    assert bundle.sha256 == digest
+    assert bundle.id == f"tiny-1.0-{digest[:12]}"
+    for source in (tmp_path / name, bundle):
+        assert Bundle.open(source, sha256=digest).sha256 == digest
+        for other in ("0" * 64, digest[:12], ""):
+            with pytest.raises(IntegrityError, match=f"its manifest has the SHA-256 {digest}, not"):
+                Bundle.open(source, sha256=other)
 
 
 @pytest.mark.parametrize("path", ["manifest.sha256", "Manifest.SHA256"])

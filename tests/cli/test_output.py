@@ -72,6 +72,22 @@ def test_a_result_that_cannot_be_written_is_3(accepted: tuple[str, ...]) -> None
         assert run("verify", "one.png", "two.png", stdout=full, stderr=full).returncode == 3
 
 
+def test_a_slow_reader_loses_nothing() -> None:
+    """Of a pipe that does not block, as some programs leave it."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    code = "from edge_sdk.cli import output\nwith output.results_alone(to_the_end=True): output.show('a' * 300_000)\n"
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdout=writer, env=os.environ | {"PYTHONPATH": str(ROOT)}
+        ) as process,
+        os.fdopen(reader, "rb") as file,
+    ):
+        os.close(writer)
+        assert file.read() == b"a" * 300_000 + os.linesep.encode()
+    assert process.returncode == 0
+
+
 @pytest.mark.parametrize(("closed", "code"), [((0,), 0), ((1,), 3), ((2,), 0), ((0, 1, 2), 3)])
 def test_closed_standard_streams(closed: tuple[int, ...], code: int, accepted: tuple[str, ...], tmp_path: Path) -> None:
     def close() -> None:

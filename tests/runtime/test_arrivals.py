@@ -66,6 +66,14 @@ def test_what_gives_no_frames_is_refused_at_once(lenient: Bundle, pictures: obje
         opened.stream(pictures)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("rule", [0.5, 0, "k of n"])
+def test_what_is_no_rule_is_refused_at_once(lenient: Bundle, rule: object) -> None:
+    with detector(lenient) as opened, pytest.raises(UsageError, match="the rule is"):
+        opened.stream([WITH_FACE], rule)  # type: ignore[arg-type]
+    with detector(lenient, rule=rule) as opened, pytest.raises(UsageError, match="the rule is"):
+        opened.stream([WITH_FACE])
+
+
 @pytest.mark.parametrize(
     ("item", "error", "words"),
     [
@@ -165,6 +173,15 @@ def test_what_frames_and_times_may_be(lenient: Bundle, tmp_path: Path) -> None:
         assert [result.frame.decision for result in opened.stream(batch)] == [SpoofDecision.LIVE] * 3
 
 
+def test_times_in_another_unit_are_told(lenient: Bundle) -> None:
+    pictures = [frame((200, 100, 200), seed=seed) for seed in range(6)]
+    for times, reason in (([1040 * n for n in range(6)], "time_jump"), ([0.0] * 6, "stale")):
+        with detector(lenient) as opened:
+            results = list(opened.stream(zip(times, pictures, strict=True)))
+        assert {result.decision for result in results} == {SpoofDecision.UNCERTAIN}
+        assert {result.reasons for result in results[1:]} == {(reason,)}
+
+
 def test_bits_that_cannot_be_told_are_a_flag(lenient: Bundle) -> None:
     deep = WITH_FACE.astype(np.uint16) * 257 >> 6
     with detector(lenient) as opened:
@@ -185,6 +202,20 @@ def test_a_fourth_byte_of_no_meaning(lenient: Bundle, fourth: int) -> None:
         assert opened.detect(four).score == opened.detect(WITH_FACE).score
 
 
+@pytest.mark.parametrize("fourth", ["another number", "any numbers", "16 bits"])
+def test_a_fourth_byte_of_some_meaning_is_refused(lenient: Bundle, fourth: str) -> None:
+    channel = np.full(WITH_FACE.shape[:2], 128, np.uint8)
+    if fourth == "any numbers":
+        channel[:] = np.random.default_rng(0).integers(0, 256, channel.shape)
+    four = np.dstack([WITH_FACE, channel])
+    if fourth == "16 bits":
+        four = four.astype(np.uint16) * 257
+    with detector(lenient) as opened:
+        for call in (opened.detect, opened.examine, lambda picture: list(opened.stream([picture]))):
+            with pytest.raises(UnsupportedImageError, match="pass array"):
+                call(four)
+
+
 def test_a_camera_may_write_into_its_buffer_meanwhile(lenient: Bundle) -> None:
     buffer = WITH_FACE.copy()
 
@@ -200,7 +231,10 @@ def test_a_camera_may_write_into_its_buffer_meanwhile(lenient: Bundle) -> None:
         assert next(opened.stream([buffer])).frame.score == expected
 
 
-@pytest.mark.parametrize("given", [None, 3, [(220, 120, 160, 160)], np.zeros((1, 4)), iter(())])
+@pytest.mark.parametrize(
+    "given",
+    [None, 3, [(220, 120, 160, 160)], [Box(220.5, 120, 160, 160)], np.zeros((1, 4)), iter(())],  # type: ignore[arg-type]
+)
 def test_a_locator_that_gives_no_boxes(lenient: Bundle, given: object) -> None:
     with detector(lenient, faces=lambda _: given) as opened:
         for call in (opened.detect, opened.examine, lambda picture: list(opened.stream([picture]))):

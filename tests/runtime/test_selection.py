@@ -230,7 +230,7 @@ def test_the_verifier_says_what_was_chosen(make_bundle: Maker, signature: np.nda
 
 def tuned(engine: str, variant: str, median_ms: float) -> Tuned:
     return Tuned(
-        bundle_id="made-up",
+        bundle_id="tiny-1.0-made-up",
         threads=1,
         engine=engine,
         engine_version=version(engine),

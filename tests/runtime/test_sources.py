@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from edge_sdk.errors import CameraError, ImageDecodeError, ImageNotFoundError, VideoDecodeError
+from edge_sdk import images
+from edge_sdk.errors import CameraError, ImageDecodeError, ImageNotFoundError, ImageTooLargeError, VideoDecodeError
 from edge_sdk.runtime import sources
 
 from .drawn import frame
@@ -105,6 +107,42 @@ def test_what_is_no_video_is_refused(content: bytes, message: str, tmp_path: Pat
     (tmp_path / "clip.txt").write_bytes(content)
     with pytest.raises(VideoDecodeError, match=f"clip.txt: {message}"):
         sources.video(tmp_path / "clip.txt")
+
+
+def test_frames_of_another_size_are_scaled_to_that_of_the_first(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.avi", PICTURES)
+    data = bytearray(path.read_bytes())
+    starts = [match.start() for match in re.finditer(rb"\xff\xd8\xff", data)]
+    shrunk = cv2.resize(PICTURES[3], (320, 240), interpolation=cv2.INTER_AREA)
+    small = cv2.imencode(".jpg", shrunk, [cv2.IMWRITE_JPEG_QUALITY, 40])[1].tobytes()
+    assert len(small) < starts[4] - starts[3] - 8, "it has to fit into its place"
+    data[starts[3] : starts[3] + len(small)] = small
+    path.write_bytes(data)
+    found = [picture for _, picture in sources.video(path)]
+    assert found[3] is not None
+    assert found[3].shape == (480, 640, 3)
+    blurred = cv2.blur(PICTURES[3], (9, 9)).astype(int)
+    assert np.abs(cv2.blur(found[3], (9, 9)).astype(int) - blurred).mean() < 4
+
+
+def test_a_video_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    """OpenCV would end the process."""
+    path = film(tmp_path / "a.avi", PICTURES).rename(tmp_path / "a\udcff.avi")
+    with pytest.raises(VideoDecodeError, match="not text in UTF-8; rename it"):
+        sources.video(path)
+
+
+def test_a_video_larger_than_pictures_may_be_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = film(tmp_path / "a.avi", PICTURES)
+    monkeypatch.setattr(images, "MAX_PIXELS", 640 * 480 - 1)
+    with pytest.raises(ImageTooLargeError, match="frames of 640 x 480 pixels"):
+        sources.video(path)
+
+
+def test_names_that_mean_something_to_ffmpeg(tmp_path: Path) -> None:
+    for name in ("a%03d.avi", "concat:a.avi", "a\nb.avi", "-i.avi"):
+        path = film(tmp_path / "a.avi", PICTURES).rename(tmp_path / name)
+        assert read(path) == (TIMES, [])
 
 
 def test_a_video_without_frames_is_an_error(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,11 +17,13 @@ import pytest
 
 from edge_sdk import SpoofDetector, Verifier
 from edge_sdk.bundle import Bundle
+from edge_sdk.errors import EngineError
 from edge_sdk.preprocess.crop import Box
 from edge_sdk.runtime.faces import Cascade, Tracker
 from edge_sdk.runtime.freeze import Freeze
 from edge_sdk.runtime.temporal import KOfN, Observation, TemporalDecision
 
+from ..paths import ROOT
 from .drawn import frame
 from .test_detector import FACE, WITH_FACE, detector, live_frames, locator, spoof_bundle, stamped
 
@@ -62,6 +67,31 @@ def test_each_thread_finds_the_faces_of_its_own_frame(lenient: Bundle) -> None:
         assert together([lambda turn=turn: seen(opened, turn) for turn in range(THREADS)]) == [alone] * THREADS
 
 
+OPEN = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from edge_sdk.bundle import Bundle
+
+together = threading.Barrier(8)
+
+def opened(_):
+    together.wait()
+    return Bundle.open("liveness").id
+
+with ThreadPoolExecutor(8) as pool:
+    (name,) = set(pool.map(opened, range(8)))
+assert name.startswith("liveness"), name
+"""
+
+
+def test_the_first_bundle_of_a_process_may_be_opened_by_many_threads() -> None:
+    for _ in range(2):
+        ended = subprocess.run(
+            [sys.executable, "-c", OPEN], check=False, cwd=ROOT, capture_output=True, text=True, timeout=120
+        )
+        assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_a_cascade_keeps_no_more_classifiers_than_ran_at_once() -> None:
     cascade, picture = Cascade(), frame(PLACES[0])
     expected = cascade(picture)
@@ -83,6 +113,20 @@ def test_a_locator_of_ones_own_is_called_by_one_thread_at_a_time(lenient: Bundle
     with detector(lenient, faces=locate) as opened:
         results = together([lambda: opened.detect(WITH_FACE)] * THREADS)
     assert [result.faces for result in results] == [(FACE,)] * THREADS
+
+
+def test_a_fork_is_told_before_anything_of_it_may_hang(lenient: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(_: np.ndarray) -> tuple[Box, ...]:
+        raise AssertionError("searched")
+
+    with detector(lenient, faces=never) as opened:
+        with monkeypatch.context() as forked:
+            forked.setattr(os, "getpid", lambda: 0)
+            for call in (opened.detect, opened.examine, lambda picture: list(opened.stream([picture]))):
+                with pytest.raises(EngineError, match="fork"):
+                    call(WITH_FACE)
+        with pytest.raises(AssertionError, match="searched"):
+            opened.detect(WITH_FACE)
 
 
 def test_streams_of_one_detector_know_nothing_of_each_other(lenient: Bundle) -> None:

@@ -127,7 +127,7 @@ def matched(
         DatasetError: no folder, no samples, samples whose names do not fit, empty files, or images of other formats.
     """
     what = "images" if suffixes is SUFFIXES else "recordings"
-    if not root.is_dir():
+    if not os.path.isdir(root):  # noqa: PTH112 - Path.is_dir raises where a name is too long
         raise DatasetError(f"{root}: no such folder; expected {description}")
     kinds = [re.compile(pattern, re.IGNORECASE) for pattern in patterns]
     found: list[tuple[re.Match[str], Path]] = []

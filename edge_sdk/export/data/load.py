@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -137,7 +138,7 @@ def _sample(dataset: str, people: str, modality: str, entry: Entry) -> Sample:
 
 def _load_files(root: Path, modality: str) -> Dataset:
     root = root.expanduser()
-    if not root.is_dir():
+    if not os.path.isdir(root):  # noqa: PTH112 - Path.is_dir raises where a name is too long
         raise DatasetError(f"{root}: no such folder; expected a folder of samples, or a data set such as cedar:PATH")
     suffixes = modalities.get(modality).suffixes
     paths = sorted(images(root, suffixes))

@@ -206,8 +206,15 @@ def _row(name: str) -> _Row:
 
 def _package(engine: str) -> str | None:
     row = _row(engine)
-    found = (package for package in row.packages if importlib.util.find_spec(package))
+    found = (package for package in row.packages if _found(package))
     return next((package for package in found if package != row.packages[0] or _major(package) >= row.oldest), None)
+
+
+def _found(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # it was put into sys.modules by hand
+        return True
 
 
 def _major(package: str) -> float:

@@ -16,6 +16,9 @@ from edge_sdk.runtime.engines.telemetry import without_onnxruntime_telemetry
 with without_onnxruntime_telemetry():
     import onnxruntime as ort
 
+# What is left of a package that another one of the same module has replaced can be imported, and is empty.
+_NEEDED = (ort.InferenceSession, ort.SessionOptions)
+
 _LOG = logging.getLogger(__name__)
 
 # ONNX Runtime's switch for exact int8 kernels, what it says to a graph in which two layers share a weight (1.31.1),

@@ -23,6 +23,7 @@ from edge_sdk.runtime.engines.telemetry import without_openvino_telemetry
 with without_openvino_telemetry():
     import openvino as ov
 
+_NEEDED = ov.Core  # what is left of a package that was uninstalled by halves can be imported, and is empty
 _QUANTISED = "FakeQuantize"  # what OpenVINO reads QuantizeLinear as
 _MOST_LEVELS = 256  # at 65,536 it drops the step, clipping included (findings/openvino_16_bit_clipping.sh)
 

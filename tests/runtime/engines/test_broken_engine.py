@@ -6,6 +6,7 @@ import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -27,6 +28,9 @@ FAULTS = {
     f"raise AttributeError({WHY!r})": "AttributeError",  # such as one built for another numpy
     f"raise ModuleNotFoundError({WHY!r}, name='numpy._core.libfoo')": "ModuleNotFoundError",
 }
+
+
+EMPTY = "module 'onnxruntime' has no attribute 'InferenceSession'"
 
 
 @pytest.fixture
@@ -60,6 +64,17 @@ def test_the_reason_of_the_loader_is_told(code: str, kind: str, broken: Callable
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
     with pytest.raises(BrokenEngineError):
         placement("onnxruntime", b"", {}, threads=1)
+
+
+def test_what_is_left_of_an_uninstalled_package_is_broken(broken: Callable[[str], None]) -> None:
+    broken("")  # as where one of onnxruntime and onnxruntime-gpu was uninstalled
+    with pytest.raises(BrokenEngineError, match=EMPTY):
+        load_engine("onnxruntime", b"", "onnx")
+
+
+def test_a_module_without_a_specification_counts_as_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", ModuleType("onnxruntime"))
+    assert installed("onnxruntime")
 
 
 def test_auto_does_not_pass_over_it_and_selftest_fails(

@@ -8,6 +8,7 @@ the species; and ``session``, the recording that an image is a frame of.
 from __future__ import annotations
 
 import csv
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ class Nuaa:
     _LINE = re.compile(r"(?P<person>\d{4})[\\/](?P=person)_(?P<session>\d\d_\d\d_\d\d)_\d+\.bmp", re.IGNORECASE)
 
     def entries(self, root: Path) -> list[Entry]:
-        if not root.is_dir():
+        if not os.path.isdir(root):  # noqa: PTH112 - Path.is_dir raises where a name is too long
             raise DatasetError(f"{root}: no such folder; expected {self.description}")
         found = [entry for part in self.parts for entry in self._listed(root, part)]
         if self.new:
