@@ -71,7 +71,8 @@ def load(source: Source, budget: Budget = DEFAULT) -> Image:
 
 
 def _kind(source: object) -> str:
-    hint = ": pass numpy.asarray(it), with colours in the order BGR" if hasattr(source, "__array__") else ""
+    convertible = hasattr(source, "__array__") or hasattr(source, "__array_interface__")
+    hint = ": pass numpy.asarray(it), with colours in the order BGR" if convertible else ""
     return f"{type(source).__name__}{hint}"
 
 
