@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import os
 from collections import namedtuple
 from collections.abc import Callable
@@ -33,11 +34,17 @@ pytestmark = pytest.mark.usefixtures("fake_engine")
 PNG = cv2.imencode(".png", WITH_FACE)[1].tobytes()
 
 
-class Pillow:
-    """As Pillow's images and torch's tensors: no array, but one can be had."""
+class Tensor:
+    """As torch's: no array, but one can be had."""
 
     def __array__(self) -> np.ndarray:
         return WITH_FACE
+
+
+class Pillow:
+    """As Pillow's images, of which one can be had another way."""
+
+    __array_interface__ = WITH_FACE.__array_interface__
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +62,12 @@ def lenient(make_bundle: Callable[..., Bundle]) -> Bundle:
         (cv2.VideoCapture(), "list or a generator"),
         ({0.0: WITH_FACE}, "dict"),
         ({1, 2}, "set"),
+        (io.BytesIO(b"one line\nand another"), "BytesIO"),
         (PNG, "one picture"),
         (WITH_FACE, "one picture"),
         (WITH_FACE[:, :, 0], "one picture"),
     ],
-    ids=["name", "path", "number", "None", "capture", "dict", "set", "bytes", "colour", "gray"],
+    ids=["name", "path", "number", "None", "capture", "dict", "set", "open file", "bytes", "colour", "gray"],
 )
 def test_what_gives_no_frames_is_refused_at_once(lenient: Bundle, pictures: object, words: str) -> None:
     with detector(lenient) as opened, pytest.raises(UsageError, match=words):
@@ -101,6 +109,7 @@ def test_what_is_no_rule_is_refused_at_once(lenient: Bundle, rule: object) -> No
         (np.array(None), UnsupportedImageError, "object"),
         (np.broadcast_to(np.uint8(0), (20_000, 20_000)), ImageTooLargeError, "20000"),
         (Pillow(), UnsupportedImageError, "asarray"),
+        (Tensor(), UnsupportedImageError, "asarray"),
         (memoryview(WITH_FACE), UnsupportedImageError, "asarray"),
         (7, UnsupportedImageError, "int"),
         ("none.png", ImageNotFoundError, "none.png"),
