@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.errors import ImageDecodeError
+from edge_sdk.errors import ImageDecodeError, ImageTooLargeError
 from edge_sdk.images import jpeg_progressive
 from edge_sdk.images.jpeg_file import EOI, RESTART, SOI, File, Frame, Scan, segment_of
 from edge_sdk.images.opencv import decoded_or_none
@@ -31,6 +31,7 @@ _PAD = bytes(READ_AHEAD)
 _REDUCED = cv2.IMREAD_REDUCED_GRAYSCALE_8  # the cheapest
 _MAX_SIDE = 65_500  # of libjpeg
 _SHORT = 8  # MCUs of a restart interval
+_MOST = 100_000
 _EMPTY_BLOCKS = frozenset({0})  # end of block
 
 
@@ -96,8 +97,10 @@ def _intervals_whole(file: File, pixels: NDArray[np.generic]) -> bool:
     if not scan.interval:
         return True
     parts = RESTART.split(scan.data)
-    filled = _end_gray(frame, scan, pixels)
-    if not all(_part_whole(frame, scan, parts[n], scan.interval) for n in np.flatnonzero(filled)):
+    filled = np.flatnonzero(_end_gray(frame, scan, pixels))
+    if len(filled) > _MOST:
+        raise ImageTooLargeError("a JPEG of too many restart intervals that end gray; save it without restart markers")
+    if not all(_part_whole(frame, scan, parts[n], scan.interval) for n in filled):
         return False
     if scan.interval < _SHORT:
         return True

@@ -25,6 +25,7 @@ _OTHERS = {
     34661: "JBIG", 34676: "SGI LogLuv", 34677: "SGI LogLuv", 34712: "JPEG 2000", 34887: "LERC", 34892: "lossy JPEG",
     34925: "LZMA", 50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL",
 }  # fmt: skip
+_PER_BLOCK = 200  # code words whose time setting up a strip or tile takes
 _REVERSED = bytes(int(f"{n:08b}"[::-1], 2) for n in range(256))
 _ADOBE = b"Adobe\0\x64\0\0\0\0"  # and the transform: 1 YCbCr, 0 as they are
 
@@ -64,6 +65,7 @@ def decode(data: bytes, name: str, budget: Budget) -> Image:
         plane, place = divmod(number, layout.grid[0] * layout.grid[1])
         top, left = place // layout.grid[1] * layout.block[0], place % layout.grid[1] * layout.block[1]
         rows = min(layout.block[0], layout.height - top)
+        codes.spend(_PER_BLOCK)
         try:
             samples = _samples(block, tags, layout, rows, codes)
         except ImageDecodeError as exc:
