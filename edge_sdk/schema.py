@@ -1,4 +1,8 @@
-"""The base of every record of a manifest: strict, frozen msgspec structs, and the checks that they share."""
+"""The base of every record of a manifest: strict, frozen msgspec structs, and the checks that they share.
+
+msgspec learns a struct's fields when the first of its kind is decoded, and two threads that do so at once may end the
+process (msgspec 0.22.0). So whoever decodes makes a decoder when its module is imported, in one thread at a time.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +46,9 @@ def require(condition: bool, message: str) -> None:
         raise ManifestError(message)
 
 
+_SIZED = (str, tuple, dict)
+
+
 def require_bounds(struct: msgspec.Struct) -> None:
     """Refuse inf and NaN, which msgspec would write as null, and what the ``msgspec.Meta`` of a field does not allow.
 
@@ -49,15 +56,17 @@ def require_bounds(struct: msgspec.Struct) -> None:
     """
     for field in struct.__struct_fields__:
         value = getattr(struct, field)
-        require(not isinstance(value, float) or math.isfinite(value), f"{field} is {value}; it must be finite")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ManifestError(f"{field} is {value}; it must be finite")
     for field, bounds in _bounds(type(struct)):
         value = getattr(struct, field)
-        if isinstance(value, int | float):
+        if isinstance(value, (int, float)):
             least = (bounds.ge is None or value >= bounds.ge) and (bounds.gt is None or value > bounds.gt)
             most = (bounds.le is None or value <= bounds.le) and (bounds.lt is None or value < bounds.lt)
-            require(least and most, f"{field} is {value}; it must be {_in_words(bounds)}")
-        elif isinstance(value, str | tuple | dict) and bounds.max_length is not None:
-            require(len(value) <= bounds.max_length, f"{field} has a length above {bounds.max_length}")
+            if not (least and most):
+                raise ManifestError(f"{field} is {value}; it must be {_in_words(bounds)}")
+        elif bounds.max_length is not None and isinstance(value, _SIZED) and len(value) > bounds.max_length:
+            raise ManifestError(f"{field} has a length above {bounds.max_length}")
 
 
 @cache

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_sdk.cli.command import ACCEPTED, Parser
 from edge_sdk.cli.options import add_json, print_result
+from edge_sdk.cli.output import printable
 
 if TYPE_CHECKING:
     from edge_sdk.bundle import Bundle
@@ -76,4 +77,4 @@ def _text(bundle: dict[str, Any]) -> str:
         measured = "   ".join(rates) or "not measured"
         lines.append(f"  {variant['id']:<16} {variant['bytes'] / 1e6:>8.3f} MB   {measured}")
     data = sorted({variant["data"] for variant in bundle["variants"] if variant["data"]})
-    return "\n".join([*lines, *(f"  measured on {name}" for name in data)])
+    return "\n".join(map(printable, [*lines, *(f"  measured on {name}" for name in data)]))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import ACCEPTED, Parser
 from edge_sdk.cli.options import VERIFY_BUNDLE, add_bundle, add_json, print_result, warn_of_opencv
+from edge_sdk.cli.output import printable
 from edge_sdk.errors import EdgeSdkError
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
         "instruction_set": device.instruction_set(),
         "manifest": msgspec.to_builtins(bundle.manifest),
     }
-    print_result(arguments, values, "\n".join(_lines(bundle, here)))
+    print_result(
+        arguments, values, "\n".join(map(printable, _lines(bundle, here)))
+    )  # no text of a bundle makes a line of its own
     return ACCEPTED
 
 
@@ -100,7 +103,7 @@ def _chosen_here(bundle: Bundle) -> dict[str, str]:
 
 
 def _variant_lines(variant: Variant, size: int) -> list[str]:
-    lines = [f"\n{variant.id}   {size / 1e6:.3f} MB"]
+    lines = ["", f"{variant.id}   {size / 1e6:.3f} MB"]
     if variant.calibration:
         calibration = variant.calibration
         lines.append(f"  calibrated with {calibration.count} samples of {calibration.data}, {calibration.method}")

@@ -49,11 +49,11 @@ def atomic_write(path: PathLike, *, private: bool = False) -> Iterator[BinaryIO]
         OSError: The disk refuses, or ``path`` may not be written to; the old file stays, and no other file is left.
     """
     if _is_stream(path):
-        with _open_stream(path) as stream:
+        with _naming(path), _open_stream(path) as stream:
             yield stream
         return
     target = _target(path)
-    with _beside(target, private) as temporary, temporary.open("rb+") as file:
+    with _naming(target), _beside(target, private) as temporary, temporary.open("rb+") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
@@ -128,13 +128,22 @@ def _beside(target: Path, private: bool) -> Iterator[Path]:
             os.close(descriptor)
         if sys.platform == "win32":
             _replace(temporary, target)
-    except BaseException as error:
+    except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in _DISK and error.filename is None:
-            error.filename = os.fspath(target)
         raise
     _sync(target.parent)
+
+
+@contextlib.contextmanager
+def _naming(path: PathLike) -> Iterator[None]:
+    """Add the file to errors of the disk, which come without where an open file is written to."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _DISK and error.filename is None:
+            error.filename = os.fspath(path)
+        raise
 
 
 def _create(target: Path, private: bool) -> tuple[Path, int]:

@@ -55,9 +55,10 @@ def load(source: Source, budget: Budget = DEFAULT) -> Image:
 
     Raises:
         ImageNotFoundError: There is no such file.
-        ImageDecodeError: A directory, an unreadable, empty or truncated file, or no supported format.
-        ImageTooLargeError: More than the budget; nothing was decoded.
-        UnsupportedImageError: An array of another type or shape; floating point is never guessed at.
+        ImageDecodeError: A directory, an unreadable, empty, truncated or damaged file, or no supported format.
+        ImageTooLargeError: More than the budget; for pixels and bytes nothing was decoded.
+        UnsupportedImageError: An array of another type or shape, floating point among them; a file of several pages, or
+            of a kind that the formats have but is not decoded, such as CMYK.
         BitDepthError: An array of 16 bits whose values are all below 16,384: see :func:`from_bits`.
     """
     if isinstance(source, np.ndarray):
@@ -70,7 +71,8 @@ def load(source: Source, budget: Budget = DEFAULT) -> Image:
 
 
 def _kind(source: object) -> str:
-    hint = ": pass numpy.asarray(it), with colours in the order BGR" if hasattr(source, "__array__") else ""
+    convertible = hasattr(source, "__array__") or hasattr(source, "__array_interface__")
+    hint = ": pass numpy.asarray(it), with colours in the order BGR" if convertible else ""
     return f"{type(source).__name__}{hint}"
 
 

@@ -77,12 +77,12 @@ _MODE = _table(_MODES)
 class _Bits:
     """A strip's bits; ``words[n]`` holds the 24 from byte n on."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, codes: Codes) -> None:
         self.data, self.end = data, 8 * len(data)
         padded = np.frombuffer(data + bytes(4), np.uint8).astype(np.uint32)
         self.words: list[int] = (padded[:-2] << 16 | padded[1:-1] << 8 | padded[2:]).tolist()
         self.at = 0
-        self.codes = 0
+        self.codes = codes
 
     def peek(self) -> int:
         """The next 13 bits, zeros behind the end."""
@@ -100,7 +100,7 @@ class _Bits:
             if not bits:
                 raise ImageDecodeError("a code that no run of pixels has")
             self.at += bits
-            self.codes += 1
+            self.codes.spend(1)
             length += value
             if value < 64:
                 return length
@@ -141,7 +141,7 @@ def decode(data: bytes, width: int, rows: int, scheme: str, codes: Codes) -> NDA
     Raises:
         ImageDecodeError: A row is damaged or missing, or data are left over.
     """
-    bits = _Bits(data)
+    bits = _Bits(data, codes)
     above: list[int] = []
     changes: list[int] = []
     for row in range(rows):
@@ -157,9 +157,6 @@ def decode(data: bytes, width: int, rows: int, scheme: str, codes: Codes) -> NDA
                     raise ImageDecodeError("a row does not begin where it must")
         above = _row_by_row_above(bits, above, width) if two else _row(bits, width)
         changes += [row * width + x for x in above]
-        if bits.codes > codes.left:
-            break
-    codes.spend(bits.codes)
     while bits.skip_end_of_line():
         bits.at += scheme == "g3-2d"
     if bits.at > bits.end or bits.first_one() != bits.end:
@@ -199,7 +196,7 @@ def _row_by_row_above(bits: _Bits, above: list[int], width: int) -> list[int]:
         if not length:
             raise ImageDecodeError("a code that no row has")
         bits.at += length
-        bits.codes += 1
+        bits.codes.spend(1)
         if mode == _PASS:
             at = above[n + 1]
         elif mode == _HORIZONTAL:

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.errors import ImageDecodeError
+from edge_sdk.errors import ImageDecodeError, ImageTooLargeError
 from edge_sdk.images import jpeg_progressive
 from edge_sdk.images.jpeg_file import EOI, RESTART, SOI, File, Frame, Scan, segment_of
 from edge_sdk.images.opencv import decoded_or_none
@@ -31,6 +31,7 @@ _PAD = bytes(READ_AHEAD)
 _REDUCED = cv2.IMREAD_REDUCED_GRAYSCALE_8  # the cheapest
 _MAX_SIDE = 65_500  # of libjpeg
 _SHORT = 8  # MCUs of a restart interval
+_MOST = 100_000
 _EMPTY_BLOCKS = frozenset({0})  # end of block
 
 
@@ -47,7 +48,7 @@ def decode(file: File, name: str, codes: int) -> NDArray[np.generic]:
         pixels = decoded_or_none(stream + EOI, cv2.IMREAD_ANYCOLOR)
         whole = pixels is not None
     elif len(file.scans) == 1:
-        pixels = _decoded(stream + _PAD, cv2.IMREAD_ANYCOLOR)
+        pixels = _decoded(stream, cv2.IMREAD_ANYCOLOR)
         whole = pixels is not None and _last_bytes_count(stream, file.scans[0]) and _intervals_whole(file, pixels)
     else:
         pixels = decoded_or_none(stream + EOI, cv2.IMREAD_ANYCOLOR)
@@ -61,11 +62,16 @@ def decode(file: File, name: str, codes: int) -> NDArray[np.generic]:
 
 def _decoded(stream: bytes, flags: int) -> NDArray[np.generic] | None:
     """The picture in a stream without an end marker, None if it ends before the last block."""
-    pixels = decoded_or_none(stream, flags)
+    pixels = decoded_or_none(stream + _PAD, flags)
     if pixels is None or _waits():
         return pixels
     filled = decoded_or_none(stream + EOI, flags)  # rows that no data came for are left as they were, or filled
     return pixels if filled is not None and np.array_equal(pixels, filled) else None
+
+
+def _too_short(stream: bytes) -> bool:
+    """Whether a stream without its last bytes lacks them; OpenCV 4.10 cannot tell."""
+    return not _waits() or decoded_or_none(stream, _REDUCED) is None
 
 
 @cache
@@ -78,7 +84,7 @@ def _waits() -> bool:
 def _last_bytes_count(stream: bytes, scan: Scan) -> bool:
     """Whether the last blocks come from the last bytes. Zero bytes at the end may be a camera's filling."""
     spare = SPARE + len(scan.data) - len(scan.data.rstrip(b"\0"))
-    return _decoded(stream[:-spare], _REDUCED) is None
+    return _too_short(stream[:-spare])
 
 
 def _intervals_whole(file: File, pixels: NDArray[np.generic]) -> bool:
@@ -91,12 +97,15 @@ def _intervals_whole(file: File, pixels: NDArray[np.generic]) -> bool:
     if not scan.interval:
         return True
     parts = RESTART.split(scan.data)
-    filled = _end_gray(frame, scan, pixels)
-    if not all(_part_whole(frame, scan, parts[n], scan.interval) for n in np.flatnonzero(filled)):
+    filled = np.flatnonzero(_end_gray(frame, scan, pixels))
+    if len(filled) > _MOST:
+        raise ImageTooLargeError("a JPEG of too many restart intervals that end gray; save it without restart markers")
+    if not all(_part_whole(frame, scan, parts[n], scan.interval) for n in filled):
         return False
     if scan.interval < _SHORT:
         return True
-    return not any(_part_whole(frame, scan, part[:-1], scan.interval, spare=b"") for part in parts[:-1])
+    start = _picture(frame, scan, scan.interval)
+    return all(_too_short(start + part[:-1]) for part in parts[:-1])
 
 
 def _end_gray(frame: Frame, scan: Scan, pixels: NDArray[np.generic]) -> NDArray[np.bool_]:
@@ -113,15 +122,9 @@ def _end_gray(frame: Frame, scan: Scan, pixels: NDArray[np.generic]) -> NDArray[
     return gray
 
 
-def _part_whole(frame: Frame, scan: Scan, data: bytes, units: int, spare: bytes = _PAD) -> bool:
+def _part_whole(frame: Frame, scan: Scan, data: bytes, units: int) -> bool:
     """Whether these coded data are enough for so many MCUs: decoded as a picture of their own."""
-    across, down = frame.unit(scan.numbers)
-    columns = next(n for n in range(min(units, _MAX_SIDE // across), 0, -1) if units % n == 0)
-    if units // columns * down > _MAX_SIDE:
-        return False
-    return (
-        _decoded(_picture(frame, scan, columns * across, units // columns * down) + data + spare, _REDUCED) is not None
-    )
+    return _decoded(_picture(frame, scan, units) + data, _REDUCED) is not None
 
 
 def _scan_whole(frame: Frame, scan: Scan) -> bool:
@@ -132,8 +135,13 @@ def _scan_whole(frame: Frame, scan: Scan) -> bool:
     return all(_part_whole(frame, scan, part, min(step, units - n * step)) for n, part in enumerate(parts))
 
 
-def _picture(frame: Frame, scan: Scan, width: int, height: int) -> bytes:
-    """A sequential JPEG of this scan's components up to its coded data."""
+def _picture(frame: Frame, scan: Scan, units: int) -> bytes:
+    """A sequential JPEG of so many MCUs of this scan's components, up to its coded data."""
+    across, down = frame.unit(scan.numbers)
+    columns = next(n for n in range(min(units, _MAX_SIDE // across), 0, -1) if units % n == 0)
+    width, height = columns * across, units // columns * down
+    if height > _MAX_SIDE:  # as long a restart interval as no other number divides
+        raise ImageDecodeError("a JPEG with a restart interval that cannot be checked")
     parts = [c for c in frame.components if c.number in scan.numbers]
     alone = len(parts) == 1
     body = struct.pack(">BHHB", 8, height, width, len(parts))

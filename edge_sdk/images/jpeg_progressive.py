@@ -6,7 +6,7 @@ code words are counted here, without computing what they stand for.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -88,16 +88,18 @@ def _tables(scan: Scan, kind: int) -> list[list[int]]:
     return [_lookup(scan.huffman[kind | selector >> shift & 15]) for selector in scan.selectors]
 
 
-@cache
+@lru_cache(maxsize=16)  # of half a megabyte each; a picture has about ten
 def _lookup(table: bytes) -> list[int]:
     """By the next 16 bits: 256 times the length of the code word there plus its symbol; 0 where there is none."""
     found: list[int] = []
     at = 16
     for length, count in enumerate(table[:16], 1):
-        for symbol in table[at : at + count]:
+        for symbol in table[at : at + count] if count <= 1 << length else b"":
             found += [length << 8 | symbol] * (1 << _LOOK - length)
         at += count
-    return found[: 1 << _LOOK] + [0] * ((1 << _LOOK) - len(found))
+        if len(found) > 1 << _LOOK:
+            raise IndexError
+    return found + [0] * ((1 << _LOOK) - len(found))
 
 
 def _first_dc(bits: _Bits, order: list[list[int]], count: int) -> None:
@@ -162,8 +164,11 @@ def _refined_ac(bits: _Bits, table: list[int], band: tuple[int, int], filled: li
                 covered = (1 << run) + ((words[at >> 3] << (at & 7) & 0xFFFFFFFF) >> 32 - run)
                 at += run
                 break
-            k, bits_before = _passed(before, k, last, run)
-            at += bits_before
+            if before >> k & (2 << run) - 1:
+                k, others = _passed(before, k, last, run)
+                at += others
+            else:
+                k += run
             if k > last:
                 raise IndexError
             if size:

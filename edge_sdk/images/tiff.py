@@ -25,12 +25,13 @@ _OTHERS = {
     34661: "JBIG", 34676: "SGI LogLuv", 34677: "SGI LogLuv", 34712: "JPEG 2000", 34887: "LERC", 34892: "lossy JPEG",
     34925: "LZMA", 50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL",
 }  # fmt: skip
+_PER_BLOCK = 200  # code words whose time setting up a strip or tile takes
 _REVERSED = bytes(int(f"{n:08b}"[::-1], 2) for n in range(256))
 _ADOBE = b"Adobe\0\x64\0\0\0\0"  # and the transform: 1 YCbCr, 0 as they are
 
 
 @dataclass(frozen=True)
-class Layout:
+class PixelLayout:
     """How the samples lie in the file.
 
     Attributes:
@@ -64,6 +65,7 @@ def decode(data: bytes, name: str, budget: Budget) -> Image:
         plane, place = divmod(number, layout.grid[0] * layout.grid[1])
         top, left = place // layout.grid[1] * layout.block[0], place % layout.grid[1] * layout.block[1]
         rows = min(layout.block[0], layout.height - top)
+        codes.spend(_PER_BLOCK)
         try:
             samples = _samples(block, tags, layout, rows, codes)
         except ImageDecodeError as exc:
@@ -81,7 +83,7 @@ def _upright(tags: directory.Tags) -> int:
     return found if 1 <= found <= 8 else 1
 
 
-def _layout(tags: directory.Tags, name: str, budget: Budget) -> Layout:
+def _layout(tags: directory.Tags, name: str, budget: Budget) -> PixelLayout:
     width, height = tags.one(directory.WIDTH, 0), tags.one(directory.HEIGHT, 0)
     samples = tags.one(directory.SAMPLES, 1)
     depths = set(tags.all(directory.BITS, (1,)))
@@ -103,7 +105,7 @@ def _layout(tags: directory.Tags, name: str, budget: Budget) -> Layout:
     planes = samples if tags.one(directory.PLANAR, 1) == 2 else 1
     if not (0 < block[0] <= budget.side and 0 < block[1] <= budget.side):
         raise ImageDecodeError(f"{name}: damaged TIFF: strips or tiles of {block[1]} x {block[0]} pixels")
-    return Layout(
+    return PixelLayout(
         width=width,
         height=height,
         bits=depths.pop(),
@@ -116,7 +118,7 @@ def _layout(tags: directory.Tags, name: str, budget: Budget) -> Layout:
     )
 
 
-def _blocks(data: bytes, tags: directory.Tags, layout: Layout, name: str) -> list[bytes]:
+def _blocks(data: bytes, tags: directory.Tags, layout: PixelLayout, name: str) -> list[bytes]:
     """The coded data of each strip or tile."""
     at = tags.all(directory.TILES if layout.tiled else directory.STRIPS)
     sizes = tags.all(directory.TILE_BYTES if layout.tiled else directory.STRIP_BYTES)
@@ -137,7 +139,7 @@ def _blocks(data: bytes, tags: directory.Tags, layout: Layout, name: str) -> lis
 
 
 def _samples(
-    block: bytes, tags: directory.Tags, layout: Layout, rows: int, codes: tiff_codecs.Codes
+    block: bytes, tags: directory.Tags, layout: PixelLayout, rows: int, codes: tiff_codecs.Codes
 ) -> NDArray[np.generic]:
     """``(rows or more, width, samples)`` of a strip or tile, 0 to the largest value of the bits."""
     height, width = layout.block
@@ -179,7 +181,7 @@ def _unpacked(block: bytes, scheme: str, least: int, most: int, codes: tiff_code
 
 
 def _jpeg(
-    block: bytes, tags: directory.Tags, layout: Layout, rows: int, codes: tiff_codecs.Codes
+    block: bytes, tags: directory.Tags, layout: PixelLayout, rows: int, codes: tiff_codecs.Codes
 ) -> NDArray[np.generic]:
     """A JPEG of its own, whose tables may stand in the directory; which colours it holds, the directory says."""
     tables = bytes(tags.all(directory.JPEG_TABLES))[2:-2]

@@ -82,8 +82,8 @@ Source = Image | SensorStream
 
 
 def _check_given(shape: tuple[Dimension, ...], given: tuple[int, ...]) -> None:
-    fits = len(shape) == 1 + len(given) and all(d in (size, str(d)) for d, size in zip(shape[1:], given, strict=True))
-    if not fits:
+    same = (isinstance(d, str) or d == size for d, size in zip(shape[1:], given, strict=False))
+    if len(shape) != 1 + len(given) or not all(same):
         raise UsageError(f"shape {shape} does not hold what the pre-processing gives, {given}")
 
 

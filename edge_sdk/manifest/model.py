@@ -96,6 +96,8 @@ class Manifest(Strict, frozen=True, kw_only=True):
                 threshold = None if isinstance(point, UnsupportedPoint) else point.threshold
                 accepts = threshold is not None and threshold <= low
                 require(not accepts, f"{name} accepts everything: no score is below {low:g}, its threshold {threshold}")
+        pair = self.task == "spoof" or len(self.golden.inputs) != 1
+        require(pair, "the golden trial of a comparison takes references and a query")
         for variant_id, score in self.golden.scores.items():
             fits = low - ROUNDING <= score <= high + ROUNDING
             require(fits, f"the golden score of {variant_id} is {score}, not in [{low:g}, {high:g}]")
@@ -164,18 +166,14 @@ class _Version(msgspec.Struct):
     schema_version: int
 
 
+# Made once, at import: see edge_sdk.schema.
+_VERSION_DECODER, _DECODER = msgspec.json.Decoder(_Version), msgspec.json.Decoder(Manifest)
+
+
 def decode(data: bytes) -> Manifest:
     """Decode and check ``manifest.json``; see the package's page for the errors."""
     try:
-        version = msgspec.json.decode(data, type=_Version).schema_version
-        if version > SCHEMA_VERSION:
-            raise SchemaVersionError(
-                f"the bundle has manifest version {version}, this edge-sdk reads up to {SCHEMA_VERSION}: upgrade it"
-            )
-        json.loads(data.decode(), object_pairs_hook=_without_duplicates)
-        if version == SCHEMA_VERSION:
-            return msgspec.json.decode(data, type=Manifest)
-        return msgspec.convert(migrate(msgspec.json.decode(data), version), type=Manifest)
+        return _decoded(data)
     except RecursionError as error:
         raise ManifestError("bad manifest: lists and objects within each other, too deep to be one") from error
     except (msgspec.MsgspecError, ValueError) as error:
@@ -187,11 +185,27 @@ def decode(data: bytes) -> Manifest:
         raise kind(f"bad manifest: {error}") from error
 
 
+def _decoded(data: bytes) -> Manifest:
+    version = _VERSION_DECODER.decode(data).schema_version
+    if version > SCHEMA_VERSION:
+        raise SchemaVersionError(
+            f"the bundle has manifest version {version}, this edge-sdk reads up to {SCHEMA_VERSION}: upgrade it"
+        )
+    if version == SCHEMA_VERSION:
+        manifest = _DECODER.decode(data)
+    else:
+        manifest = msgspec.convert(migrate(msgspec.json.decode(data), version), type=Manifest)
+    # Last, when every count is known to be within its bounds.
+    json.loads(data.decode(), object_pairs_hook=_without_duplicates)
+    return manifest
+
+
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> None:
     """Refuse an object with a key twice, of which msgspec would take the last without a word."""
-    keys = Counter(key for key, _ in pairs)
-    twice = [key for key, count in keys.items() if count > 1]
-    require(not twice, f"bad manifest: the keys {', '.join(twice[:10])} are given twice in one object")
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) != len(keys):
+        twice = sorted(key for key, count in Counter(keys).items() if count > 1)
+        raise ManifestError(f"bad manifest: the keys {', '.join(twice)} are given twice in one object")
 
 
 def encode(manifest: Manifest) -> bytes:

@@ -63,6 +63,9 @@ Operation = (
     | Standardize
     | Resample
 )
+# Made once, at import: see edge_sdk.schema.
+_DECODER = msgspec.json.Decoder(tuple[Operation, ...])
+
 MAX_PASSES = 32
 """How often a pipeline may go over its picture: once an operation, a blur once an iteration or more."""
 GEOMETRY = (Resize, CropToInk, Fit, CropSquare)
@@ -208,5 +211,5 @@ def input_shape(operations: Sequence[Operation]) -> tuple[int, ...]:
 def digest(operations: Sequence[Operation]) -> str:
     """SHA-256 over the canonical JSON of the operations: equal exactly when every parameter is."""
     # Decoded once, so that a 75 given for a 75.0 counts as what it will be in the manifest.
-    decoded = msgspec.json.decode(msgspec.json.encode(tuple(operations)), type=tuple[Operation, ...])
+    decoded = _DECODER.decode(msgspec.json.encode(tuple(operations)))
     return hashlib.sha256(msgspec.json.encode(decoded, order="deterministic")).hexdigest()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from io import IOBase
 from numbers import Real
 from typing import Any
 
@@ -49,7 +50,7 @@ def opened(pictures: Any) -> Iterator[Arrival]:
         isinstance(pictures, np.ndarray) and (pictures.ndim < 3 or (pictures.ndim == 3 and pictures.shape[2] <= 4))
     ):
         raise UsageError("a stream takes frames, this is one picture: pass it to detect(), or [picture]")
-    if isinstance(pictures, (Mapping, set, frozenset)) or not isinstance(pictures, Iterable):
+    if isinstance(pictures, (Mapping, set, frozenset, IOBase)) or not isinstance(pictures, Iterable):
         raise UsageError(
             f"a stream takes frames in their order, not {_kind(pictures)}: pass a list or a generator of pictures or "
             "of (seconds, picture); edge_sdk.runtime.sources.camera(number) gives those of a camera"
@@ -70,7 +71,12 @@ def stamped(arrival: Any) -> tuple[float, images.Source | None]:
     if len(arrival) != 2:
         raise UsageError(f"a frame is a tuple of {len(arrival)}: pass (seconds, picture), or the picture alone")
     time, picture = arrival
-    if isinstance(time, (bool, np.bool_)) or not isinstance(time, Real):
+    if isinstance(time, (bool, np.bool_)):
+        raise UsageError(
+            "the time of a frame is a bool, as OpenCV's read() gives: pass the picture alone, or take the frames of "
+            "edge_sdk.runtime.sources.camera(number) or video(path)"
+        )
+    if not isinstance(time, Real):
         raise UsageError(
             f"the time of a frame is {_kind(time)}: pass (seconds, picture) with a number, such as time.monotonic(), "
             "or the picture alone, which then gets the time at which it arrives"

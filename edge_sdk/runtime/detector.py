@@ -149,17 +149,19 @@ class SpoofDetector(Session[SpoofPoint]):
             rule: Of this stream; None is the detector's.
 
         Raises:
-            UsageError: At once, if ``pictures`` are no frames; at a frame, if it is neither a picture nor ``(time,
-                frame)``, or the locator gave no boxes. After this and every other error the stream has ended.
+            UsageError: At once, if ``pictures`` are no frames or the rule is none; at a frame, if it is neither a
+                picture nor ``(time, frame)``, or the locator gave no boxes. After this and every other error the
+                stream has ended.
             InputError: A frame of a type, shape or format that no camera's trouble explains, or a file that is not
                 there; or the locator gave a box outside the frame.
             EngineError: The engine failed, or gave numbers that cannot be scored.
         """
-        return self._stream(arrivals.opened(pictures), rule)
+        rule = self._rule if rule is None else rule
+        decision = TemporalDecision(KOfN(self.threshold) if rule is None else rule, self._limits)
+        return self._stream(arrivals.opened(pictures), decision)
 
-    def _stream(self, pictures: Iterator[arrivals.Arrival], rule: Rule | None) -> Iterator[StreamResult]:
+    def _stream(self, pictures: Iterator[arrivals.Arrival], decision: TemporalDecision) -> Iterator[StreamResult]:
         tracker, freeze = Tracker(gap_s=self._limits.gap_s), Freeze()
-        decision = TemporalDecision(rule or self._rule or KOfN(threshold=self.threshold), self._limits)
         slept, before = 0.0, clock.suspended()
         for arrival in pictures:
             stamp, picture = arrivals.stamped(arrival)

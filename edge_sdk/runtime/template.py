@@ -77,7 +77,7 @@ class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         if hashlib.sha256(data[start:]).digest()[:_CHECKSUM] != data[len(MAGIC) : start]:
             raise TemplateError("template is truncated or damaged")
         try:
-            found: Template = msgspec.msgpack.decode(data[start:], type=Kinds)
+            found: Template = _DECODER.decode(data[start:])
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
             raise TemplateError(f"template is damaged: {exc}") from exc
         if found.to_bytes() != data:  # a field twice, or a number in more bytes than it needs
@@ -179,6 +179,8 @@ class GaussianMixtureTemplate(Template, frozen=True, kw_only=True, tag="gaussian
 
 
 Kinds = EmbeddingTemplate | GaussianMixtureTemplate
+# Made once, at import: see edge_sdk.schema.
+_DECODER: msgspec.msgpack.Decoder[Template] = msgspec.msgpack.Decoder(Kinds)
 KINDS: dict[str, type[Template]] = {
     str(kind.__struct_config__.tag): kind for kind in (EmbeddingTemplate, GaussianMixtureTemplate)
 }

@@ -216,6 +216,7 @@ class TemporalDecision:
     """
 
     def __init__(self, rule: Rule, limits: Limits | None = None) -> None:
+        _require(hasattr(rule, "start"), f"the rule is {rule!r}; pass KOfN, SequentialTest or another Rule")
         self._rule = rule
         self._limits = limits or Limits()
         self._time: float | None = None

@@ -46,6 +46,10 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     tuned: tuple[Tuned, ...]
 
 
+# Made once, at import: see edge_sdk.schema.
+_VERSION_DECODER, _DECODER = msgspec.json.Decoder(_Version), msgspec.json.Decoder(_File)
+
+
 def path() -> Path:
     """Where the file is, or would be; ``StorageError`` where the user has no home folder."""
     return files.named(VARIABLE) or files.config_folder() / "tuning.json"
@@ -101,7 +105,7 @@ def _load(target: Path) -> tuple[Tuned, ...]:
 
 
 def _decode(data: bytes) -> tuple[Tuned, ...]:
-    version = msgspec.json.decode(data, type=_Version).version
+    version = _VERSION_DECODER.decode(data).version
     if version != _VERSION:
         raise msgspec.ValidationError(f"it has version {version}, not {_VERSION}")
-    return msgspec.json.decode(data, type=_File).tuned
+    return _DECODER.decode(data).tuned

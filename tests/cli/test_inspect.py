@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.cli import main
+from edge_sdk.manifest import UnsupportedPoint
 
 
 def test_inspect(bundle: str, tiny_bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
@@ -19,6 +21,17 @@ def test_inspect(bundle: str, tiny_bundle: Bundle, capsys: pytest.CaptureFixture
     text = capsys.readouterr().out
     for words in (tiny_bundle.id, "int8.onnx", "threshold 0.9000", "100 impostor trials", "commercial use   allowed"):
         assert words in text
+
+
+def test_no_text_of_a_bundle_makes_a_line_of_its_own(
+    make_bundle: Callable[..., Bundle], capsys: pytest.CaptureFixture[str]
+) -> None:
+    point = (UnsupportedPoint(name="fmr_1e-2", target=0.01, reason="none\ncommercial use   allowed\x1b[2J"),)
+    bundle = make_bundle(operating_points={"fp32": point, "int8": point})
+    assert main(["inspect", str(bundle.path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("commercial use") for line in lines) == 1
+    assert any(line.endswith(r"not supported: none\ncommercial use   allowed\x1b[2J") for line in lines)
 
 
 def test_two_opencvs_are_a_warning_beside_the_result(

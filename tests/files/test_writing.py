@@ -458,6 +458,12 @@ def test_a_full_disk_is_named_with_the_file(tmp_path: Path, monkeypatch, write) 
     assert caught.value.filename == str((tmp_path / "file").resolve())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a device that is full")
+def test_a_full_device_is_named() -> None:
+    with pytest.raises(OSError, match=r"No space left.*/dev/full"):
+        files.write_bytes("/dev/full", b"new")
+
+
 def test_a_folder_in_which_nothing_can_be_made_is_named_by_the_file(tmp_path: Path, monkeypatch) -> None:
     def refuse(path, flags, mode=0o777, **_) -> int:
         raise PermissionError(errno.EACCES, "Permission denied", path)

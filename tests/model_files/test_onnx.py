@@ -16,7 +16,7 @@ from edge_sdk.bundle import Bundle, BundleWriter, pack
 from edge_sdk.cli import main
 from edge_sdk.errors import EngineError, IntegrityError, UnsupportedModelError
 from edge_sdk.manifest import FileEntry
-from edge_sdk.model_files.onnx import MAX_DEPTH
+from edge_sdk.model_files.onnx import _FIELDS, MAX_DEPTH
 from edge_sdk.runtime import Verifier
 from edge_sdk.runtime.engines import ENGINES, installed, load_engine
 from edge_sdk.runtime.engines.placement import placement
@@ -129,6 +129,38 @@ def test_external_data_is_found_everywhere(place: str, tensor: Callable[[], Tens
     check(PLACES[place](inside()).SerializeToString())
     with pytest.raises(UnsupportedModelError, match=r"tensor 'w' lie in another file.*external_data=False"):
         check(PLACES[place](tensor()).SerializeToString())
+
+
+def test_every_way_to_a_tensor_is_followed() -> None:
+    """By the schema of the installed ``onnx``, which a newer version may extend."""
+    kinds = {
+        "ModelProto": "model",
+        "TrainingInfoProto": "training information",
+        "FunctionProto": "function",
+        "GraphProto": "graph",
+        "NodeProto": "node",
+        "AttributeProto": "attribute",
+        "SparseTensorProto": "sparse tensor",
+        "TensorProto": "tensor",
+    }
+
+    def leads(message, seen: frozenset[str] = frozenset()) -> bool:
+        """Whether a tensor may lie in the message."""
+        if message.name == "TensorProto":
+            return True
+        parts = (one.message_type for one in message.fields if one.message_type and one.message_type.name not in seen)
+        return any(leads(part, seen | {message.name}) for part in parts)
+
+    wanted: dict[str, dict[int, str]] = {}
+    todo = [onnx.ModelProto.DESCRIPTOR]
+    while todo:
+        message = todo.pop()
+        if kinds[message.name] in wanted:
+            continue
+        following = [one for one in message.fields if one.message_type and leads(one.message_type)]
+        wanted[kinds[message.name]] = {one.number: kinds[one.message_type.name] for one in following}
+        todo += [one.message_type for one in following]
+    assert wanted == _FIELDS
 
 
 def field(number: int, data: bytes | int) -> bytes:

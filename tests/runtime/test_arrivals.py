@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import os
 from collections import namedtuple
 from collections.abc import Callable
@@ -33,11 +34,17 @@ pytestmark = pytest.mark.usefixtures("fake_engine")
 PNG = cv2.imencode(".png", WITH_FACE)[1].tobytes()
 
 
-class Pillow:
-    """As Pillow's images and torch's tensors: no array, but one can be had."""
+class Tensor:
+    """As torch's: no array, but one can be had."""
 
     def __array__(self) -> np.ndarray:
         return WITH_FACE
+
+
+class Pillow:
+    """As Pillow's images, of which one can be had another way."""
+
+    __array_interface__ = WITH_FACE.__array_interface__
 
 
 @pytest.fixture(scope="module")
@@ -55,15 +62,24 @@ def lenient(make_bundle: Callable[..., Bundle]) -> Bundle:
         (cv2.VideoCapture(), "list or a generator"),
         ({0.0: WITH_FACE}, "dict"),
         ({1, 2}, "set"),
+        (io.BytesIO(b"one line\nand another"), "BytesIO"),
         (PNG, "one picture"),
         (WITH_FACE, "one picture"),
         (WITH_FACE[:, :, 0], "one picture"),
     ],
-    ids=["name", "path", "number", "None", "capture", "dict", "set", "bytes", "colour", "gray"],
+    ids=["name", "path", "number", "None", "capture", "dict", "set", "open file", "bytes", "colour", "gray"],
 )
 def test_what_gives_no_frames_is_refused_at_once(lenient: Bundle, pictures: object, words: str) -> None:
     with detector(lenient) as opened, pytest.raises(UsageError, match=words):
         opened.stream(pictures)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rule", [0.5, 0, "k of n"])
+def test_what_is_no_rule_is_refused_at_once(lenient: Bundle, rule: object) -> None:
+    with detector(lenient) as opened, pytest.raises(UsageError, match="the rule is"):
+        opened.stream([WITH_FACE], rule)  # type: ignore[arg-type]
+    with detector(lenient, rule=rule) as opened, pytest.raises(UsageError, match="the rule is"):
+        opened.stream([WITH_FACE])
 
 
 @pytest.mark.parametrize(
@@ -93,6 +109,7 @@ def test_what_gives_no_frames_is_refused_at_once(lenient: Bundle, pictures: obje
         (np.array(None), UnsupportedImageError, "object"),
         (np.broadcast_to(np.uint8(0), (20_000, 20_000)), ImageTooLargeError, "20000"),
         (Pillow(), UnsupportedImageError, "asarray"),
+        (Tensor(), UnsupportedImageError, "asarray"),
         (memoryview(WITH_FACE), UnsupportedImageError, "asarray"),
         (7, UnsupportedImageError, "int"),
         ("none.png", ImageNotFoundError, "none.png"),
@@ -163,6 +180,15 @@ def test_what_frames_and_times_may_be(lenient: Bundle, tmp_path: Path) -> None:
         for time in (float("nan"), float("inf"), 10**400):
             assert next(opened.stream([(time, WITH_FACE)])).reasons == ("time_jump",)
         assert [result.frame.decision for result in opened.stream(batch)] == [SpoofDecision.LIVE] * 3
+
+
+def test_times_in_another_unit_are_told(lenient: Bundle) -> None:
+    pictures = [frame((200, 100, 200), seed=seed) for seed in range(6)]
+    for times, reason in (([1040 * n for n in range(6)], "time_jump"), ([0.0] * 6, "stale")):
+        with detector(lenient) as opened:
+            results = list(opened.stream(zip(times, pictures, strict=True)))
+        assert {result.decision for result in results} == {SpoofDecision.UNCERTAIN}
+        assert {result.reasons for result in results[1:]} == {(reason,)}
 
 
 def test_bits_that_cannot_be_told_are_a_flag(lenient: Bundle) -> None:

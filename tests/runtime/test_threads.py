@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +23,7 @@ from edge_sdk.runtime.faces import Cascade, Tracker
 from edge_sdk.runtime.freeze import Freeze
 from edge_sdk.runtime.temporal import KOfN, Observation, TemporalDecision
 
+from ..paths import ROOT
 from .drawn import frame
 from .test_detector import FACE, WITH_FACE, detector, live_frames, locator, spoof_bundle, stamped
 
@@ -62,6 +65,31 @@ def test_each_thread_finds_the_faces_of_its_own_frame(lenient: Bundle) -> None:
         alone = seen(opened, 0)
         assert [len(faces) for _, _, faces, _ in alone] == [0, 1, 2, 0, 1, 2]
         assert together([lambda turn=turn: seen(opened, turn) for turn in range(THREADS)]) == [alone] * THREADS
+
+
+OPEN = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from edge_sdk.bundle import Bundle
+
+together = threading.Barrier(8)
+
+def opened(_):
+    together.wait()
+    return Bundle.open("liveness").id
+
+with ThreadPoolExecutor(8) as pool:
+    (name,) = set(pool.map(opened, range(8)))
+assert name.startswith("liveness"), name
+"""
+
+
+def test_the_first_bundle_of_a_process_may_be_opened_by_many_threads() -> None:
+    for _ in range(2):
+        ended = subprocess.run(
+            [sys.executable, "-c", OPEN], check=False, cwd=ROOT, capture_output=True, text=True, timeout=120
+        )
+        assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_a_cascade_keeps_no_more_classifiers_than_ran_at_once() -> None:

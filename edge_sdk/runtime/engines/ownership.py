@@ -18,12 +18,16 @@ _keep_for_ever = ctypes.pythonapi.Py_IncRef
 _keep_for_ever.argtypes = [ctypes.py_object]
 _keep_for_ever.restype = None
 
+_forks: list[None] = []  # one for each fork that led to this process; numbers of processes are used again
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=lambda: _forks.append(None))
+
 
 class OwnedEngine:
     """An engine that another process than its own cannot use: there :meth:`run` raises and :meth:`close` lets go."""
 
     def __init__(self, engine: Engine) -> None:
-        self._owner = os.getpid()
+        self._owner = _process()
         self._engine: Engine | None = engine
         self.inputs: tuple[TensorInfo, ...] = engine.inputs
         self.outputs: tuple[TensorInfo, ...] = engine.outputs
@@ -45,10 +49,10 @@ class OwnedEngine:
 
     def check_process(self) -> None:
         """Raise ``EngineError`` in a process that the one that loaded the model has forked."""
-        if os.getpid() != self._owner:
+        if _process() != self._owner:
             raise EngineError(
-                f"the model was loaded by process {self._owner}, of which this one ({os.getpid()}) is a fork: open the "
-                "bundle in each process after the fork, or start processes by spawn"
+                f"the model was loaded by process {self._owner[0]}, of which this one ({os.getpid()}) is a fork: "
+                "open the bundle in each process after the fork, or start processes by spawn"
             )
 
     def __del__(self) -> None:
@@ -59,9 +63,13 @@ class OwnedEngine:
 
     def _abandoned(self) -> bool:
         """Whether this is a fork, which never frees the model: its vendor's destructors would wait for ever."""
-        if os.getpid() == self._owner:
+        if _process() == self._owner:
             return False
         engine, self._engine = self._engine, None
         if engine is not None:
             _keep_for_ever(engine)
         return True
+
+
+def _process() -> tuple[int, int]:
+    return os.getpid(), len(_forks)

@@ -30,7 +30,7 @@ def without_onnxruntime_telemetry() -> Iterator[None]:
         yield
     finally:
         if before is None:
-            del os.environ[_SWITCH]
+            os.environ.pop(_SWITCH, None)
         else:
             os.environ[_SWITCH] = before
 
@@ -46,6 +46,6 @@ def without_openvino_telemetry() -> Iterator[None]:
     try:
         yield
     finally:
-        del sys.modules["openvino_telemetry"]
+        sys.modules.pop("openvino_telemetry", None)
         if found is not None:
             sys.modules["openvino_telemetry"] = found

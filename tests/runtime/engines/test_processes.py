@@ -145,6 +145,12 @@ with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as p
 
 
 @needs_fork
+def test_a_number_of_a_process_that_is_used_again() -> None:
+    own = "os.getpid = lambda number=os.getppid(): number"
+    _fork("onnxruntime", 2, "; ".join([own, CHILD["uses"], CHILD["closes"]]))
+
+
+@needs_fork
 def test_a_pool_of_forks_gets_the_error() -> None:
     _run(POOL)
 

@@ -40,6 +40,10 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
+# Made once, at import: see edge_sdk.schema.
+_DECODER = msgspec.json.Decoder(_Header)
+
+
 @dataclass(frozen=True)
 class Cache:
     """A folder of compiled engines, by default ``tensorrt`` in the cache folder; need not exist, nor be writable."""
@@ -104,7 +108,7 @@ def read(path: Path, key: EngineKey) -> bytes:
     if not data.startswith(_MAGIC) or not 0 < length <= _MAX_HEADER:
         raise ForeignEngineError(f"{path} is no compiled engine of edge-sdk: delete it, or build it here")
     try:
-        header = msgspec.json.decode(data[start : start + length], type=_Header)
+        header = _DECODER.decode(data[start : start + length])
     except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
         raise ForeignEngineError(f"{path} is damaged ({exc}): build it here") from exc
     if header.key != key:
