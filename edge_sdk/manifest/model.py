@@ -101,6 +101,8 @@ class Manifest(Strict, frozen=True, kw_only=True):
         for variant_id, score in self.golden.scores.items():
             fits = low - ROUNDING <= score <= high + ROUNDING
             require(fits, f"the golden score of {variant_id} is {score}, not in [{low:g}, {high:g}]")
+            tolerance = self.golden.tolerance[variant_id]
+            require(tolerance <= high - low, f"within {tolerance:g} of the golden score of {variant_id} is every score")
 
     def _check_variants(self) -> None:
         require(len(self.graphs) > 0, "no graphs")

@@ -18,6 +18,7 @@ Stamped = tuple[float, Image | None]
 # Of a file, OpenCV tells the end and a frame that it cannot decode by the same answer. So it is asked again, as often
 # as a minute of video has frames; behind the end that costs some milliseconds.
 _ATTEMPTS = 1800
+_MOST_MISSING = 1800  # behind the last frame no more are shown as missing: they tell nothing new, and may be millions
 _FALLBACK_FPS = 25.0
 _SANE_FRAMES = 10_000_000  # where a container says nothing, OpenCV may announce anything
 # Matroska's length may be that of the sound, and its frames may come unevenly: less than this is no loss.
@@ -104,11 +105,11 @@ def _missing(path: Path, times: Times, came: int, seen: int, count: float, *, es
     announced = containers.announced(path, times.latest)
     missing = announced.behind(times.latest, came, times.interval) if announced else []
     if announced is not None and not (announced.cut and announced.count is None):
-        return missing
+        return missing[:_MOST_MISSING]
     number = _uncounted(count, seen, times.latest / times.interval)
     if number > len(missing) and (announced or not estimated or number * times.interval > _ESTIMATED_S):
-        return [times.latest + i * times.interval for i in range(1, number + 1)]
-    return missing
+        return [times.latest + i * times.interval for i in range(1, min(number, _MOST_MISSING) + 1)]
+    return missing[:_MOST_MISSING]
 
 
 def _uncounted(count: float, seen: int, last: float) -> int:

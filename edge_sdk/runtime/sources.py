@@ -36,8 +36,9 @@ def video(path: str | os.PathLike[str]) -> Iterator[Stamped]:
     The times are those of the container. Frames that FFmpeg refuses are None, evenly spaced between the times of their
     neighbours, and so are those that the container has behind the last: by its tables, edit lists and blocks, not by
     the length that it announces, which may be that of the sound (:mod:`edge_sdk.runtime.containers`). A file that ends
-    within a part of it lacks one frame at least; one that was streamed, and ends between two, is over. What FFmpeg
-    patches up, such as half a frame, is a frame. Phones' videos are turned upright.
+    within a part of it lacks one frame at least; one that was streamed, and ends between two, is over. No more than
+    1,800 are shown as missing behind the last. What FFmpeg patches up, such as half a frame, is a frame. Phones' videos
+    are turned upright.
 
     Returns:
         ``(seconds, uint8 (H, W, 3) BGR)``; VideoDecodeError when the end comes without a frame that could be decoded.

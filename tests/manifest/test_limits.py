@@ -185,6 +185,11 @@ def test_golden_scores_lie_in_the_range(score: float) -> None:
         decode(changed("deepsign", lambda m: m["golden"]["scores"].update({"fp32.onnx": score})))
 
 
+def test_a_golden_tolerance_leaves_something_to_find() -> None:
+    with pytest.raises(ManifestError, match=r"within 1\.1 of the golden score of fp32\.onnx is every score"):
+        decode(changed("deepsign", lambda m: m["golden"]["tolerance"].update({"fp32.onnx": 1.1})))
+
+
 # --- error rates and their thresholds ---
 
 

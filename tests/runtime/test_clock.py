@@ -105,7 +105,7 @@ def test_a_clock_that_the_system_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_camera_is_stamped_by_it(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources.cv2, "VideoCapture", lambda _: Camera(*[np.zeros((4, 4, 3), np.uint8)] * 2))
+    monkeypatch.setattr(sources.cv2, "VideoCapture", lambda *_: Camera(*[np.zeros((4, 4, 3), np.uint8)] * 2))
     frames = sources.camera(0)
     first, _ = next(frames)
     machine.asleep += 3600

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from edge_sdk.runtime import containers, sources
-from edge_sdk.runtime.containers import MOST_FRAMES, Announced
+from edge_sdk.runtime.containers import MOST_FRAMES, Announced, avi, matroska, mp4
 from edge_sdk.runtime.films import Times
 
 from .drawn import frame
-from .filmed import film, spoil
+from .filmed import cut, film, spoil
 from .filmed_mp4 import begin_with_tables, edit, film_mp4, fragment
 
 PICTURES = [frame(seed=seed) for seed in range(8)]
@@ -156,6 +156,30 @@ def test_tables_that_announce_too_much_are_not_believed(tmp_path: Path) -> None:
         path.write_bytes(changed)
         assert containers.announced(path, 0.0) is None
     assert MOST_FRAMES < 0xFFFFFFF0
+
+
+def test_no_more_than_a_minute_of_missing_frames_is_shown(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mkv", PICTURES * 2)
+    announce_seconds(path, 1000)
+    cut(path, 12)
+    times, lost = read(path)
+    assert (times[:12], lost[0], len(lost)) == (list(range(12)), 12, 1800)
+
+
+def test_tables_that_cost_too_much_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = film_mp4(tmp_path / "a.mp4", PICTURES)
+    edit(path, *[(0.125, 0.0)] * 1001)
+    assert containers.announced(path, 0.0) is None
+    nested = b""
+    for _ in range(2000):
+        nested = struct.pack(">I4s", 8 + len(nested), b"moov") + nested
+    path.write_bytes(b"\0\0\0\x10ftypisom\0\0\0\0" + nested)
+    assert containers.announced(path, 0.0) is None
+    for module, name in ((mp4, "a.mp4"), (avi, "a.avi"), (matroska, "a.mkv")):
+        film_mp4(path, PICTURES) if name == "a.mp4" else film(tmp_path / name, PICTURES)
+        assert containers.announced(tmp_path / name, 0.0) is not None
+        monkeypatch.setattr(module, "MOST_PARTS", 1)
+        assert containers.announced(tmp_path / name, 0.0) is None
 
 
 @pytest.mark.parametrize("make", [lambda path: film(path.with_suffix(".avi"), PICTURES), None], ids=["avi", "mp4"])

@@ -34,5 +34,5 @@ def announced(path: Path, after: float) -> Announced | None:
             if head.startswith(b"RIFF"):
                 return avi.announced(file, size)
             return mp4.announced(file, size)
-    except (OSError, ValueError, IndexError, KeyError, struct.error):  # damaged tables
+    except (OSError, ValueError, LookupError, ArithmeticError, struct.error):  # damaged tables
         return None

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 MOST_FRAMES = 4_000_000
 """More are not believed: 38 hours at 30 frames a second."""
 
+MOST_PARTS = 1_000_000
+"""Of a film no more boxes, chunks or elements are looked at."""
+
 
 _ROUNDING_S = 0.005  # Matroska counts milliseconds
 

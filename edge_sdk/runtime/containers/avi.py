@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from edge_sdk.runtime.containers.announced import MOST_FRAMES, Announced
+from edge_sdk.runtime.containers.announced import MOST_FRAMES, MOST_PARTS, Announced
 
 _ENTRY = 16
 _STREAMED = (0, 0xFFFFFFFF)  # sizes of a list whose writer could not go back
@@ -19,8 +19,11 @@ def announced(file: BinaryIO, size: int) -> Announced | None:
     """Read which frames the first video stream has; None without an index."""
     stream, interval = -1, 0.0
     cut = False
-    at = 12
+    at, parts = 12, 0
     while at + 8 <= size:
+        parts += 1
+        if parts > MOST_PARTS:
+            return None
         file.seek(at)
         kind, length = struct.unpack("<4sI", file.read(8))
         name = file.read(4) if kind == b"LIST" else b""

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from edge_sdk.runtime.containers.announced import Announced
+from edge_sdk.runtime.containers.announced import MOST_PARTS, Announced
 
 START = b"\x1aE\xdf\xa3"
 
@@ -18,14 +18,13 @@ _TICK, _TRACK, _NUMBER, _TYPE = 0x2AD7B1, 0xAE, 0xD7, 0x83
 _TIME, _GROUP, _BLOCK, _SIMPLE_BLOCK = 0xE7, 0xA0, 0xA1, 0xA3
 _VIDEO = 1
 _FARTHEST = 1 << 15  # a block's time is 16 bits from its cluster's
-_MOST_ELEMENTS = 1_000_000
 _MOST_HEADER = 2**20
 
 
 def announced(file: BinaryIO, size: int, after: float) -> Announced | None:
     """Read the times of the blocks later than ``after`` seconds after the first; None without a video track."""
     film, at = _Film(file, after), 0
-    for _ in range(_MOST_ELEMENTS):
+    for _ in range(MOST_PARTS):
         if at + 2 > size:
             break
         file.seek(at)
@@ -111,7 +110,7 @@ def _elements(content: bytes) -> Iterator[tuple[int, bytes]]:
     """The elements in one."""
     at = 0
     while at + 2 <= len(content):
-        name, begin, length = _element(content[at:])
+        name, begin, length = _element(content[at : at + 12])
         if length is None:
             return
         yield name, content[at + begin : at + begin + length]

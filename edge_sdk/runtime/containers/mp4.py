@@ -10,9 +10,11 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.runtime.containers.announced import MOST_FRAMES, Announced
+from edge_sdk.runtime.containers.announced import MOST_FRAMES, MOST_PARTS, Announced
 
 _MOST_BYTES = 64 * 2**20  # of one box with tables: those of MOST_FRAMES samples take less
+_MOST_EDITS = 1000
+_DEEPEST = 8  # boxes in boxes; the tables lie five deep
 _DATA = (b"mdat", b"moof", b"moov")
 _CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"mvex", b"moof", b"traf")
 
@@ -21,8 +23,11 @@ def announced(file: BinaryIO, size: int) -> Announced | None:
     """Read which frames the first video track shows; None if there is none."""
     movie: _Movie | None = None
     cut = False
-    at = 0
+    at = parts = 0
     while at + 8 <= size:
+        parts += 1
+        if parts > MOST_PARTS:
+            return None
         file.seek(at)
         length, kind = struct.unpack(">I4s", file.read(8))
         header = 8
@@ -41,7 +46,7 @@ def announced(file: BinaryIO, size: int) -> Announced | None:
             elif movie is not None:
                 _add_fragment(movie, body)
         at += length
-    if movie is None or movie.samples > MOST_FRAMES:
+    if movie is None:
         return None
     times = _presented(movie)
     return Announced(times - times[:1], len(times), cut) if len(times) else None
@@ -66,6 +71,8 @@ class _Movie:
 
     def add(self, durations: NDArray[np.int64], offsets: NDArray[np.int64]) -> None:
         self.samples += len(durations)
+        if self.samples > MOST_FRAMES:
+            raise ValueError("too many samples")
         starts = self.ends + np.cumsum(durations) - durations
         self.shown.append(starts + offsets)
         self.durations.append(durations)
@@ -74,22 +81,25 @@ class _Movie:
 
 def _boxes(body: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The boxes in a box."""
-    at = 0
+    at = parts = 0
     while at + 8 <= len(body):
+        parts += 1
         length, kind = struct.unpack_from(">I4s", body, at)
         if length == 0:
             length = len(body) - at
-        if length < 8:
-            return
+        if length < 8 or parts > MOST_PARTS // 10:
+            raise ValueError("too many boxes, or one that holds less than nothing")
         yield kind, body[at + 8 : at + length]
         at += length
 
 
-def _flat(body: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _flat(body: bytes, depth: int = 0) -> Iterator[tuple[bytes, bytes]]:
     """All boxes below one that hold no others, in their order."""
+    if depth > _DEEPEST:
+        raise ValueError("boxes lie too deep")
     for kind, content in _boxes(body):
         if kind in _CONTAINERS:
-            yield from _flat(content)
+            yield from _flat(content, depth + 1)
         else:
             yield kind, content
 
@@ -149,6 +159,8 @@ def _edits(table: bytes, ticks: float) -> Iterator[tuple[float, int]]:
         return
     layout = struct.Struct(">Qqi" if table[0] else ">Iii")
     (count,) = struct.unpack_from(">I", table, 4)
+    if count > _MOST_EDITS:
+        raise ValueError("too many edits")
     for number in range(min(count, len(table) // layout.size)):
         length, start, _ = layout.unpack_from(table, 8 + number * layout.size)
         yield length * ticks, start
