@@ -39,8 +39,8 @@ __all__ = [
     "FACE", "FACE_OVAL", "GEOMETRY", "INK", "MAX_FRAME", "MAX_PASSES", "PAPER", "Binarize", "ClearBorder",
     "CropSquare", "CropToInk", "Despeckle", "EraseRules", "Fit", "FlattenPaper", "Form", "Image", "Invert", "LimitSize",
     "MedianBlur", "Operation", "Oval", "Resample", "Resize", "Standardize", "Step", "Threshold", "ToColor", "ToGray",
-    "apply", "block_means", "checked", "color_order", "digest", "final_form", "framed", "input_shape", "is_recording", "resized",
-    "trace",
+    "apply", "block_means", "checked", "color_order", "digest", "final_form", "framed", "input_shape", "is_recording",
+    "resized", "trace",
 ]  # fmt: skip
 
 Operation = (
@@ -130,7 +130,7 @@ def trace(operations: Sequence[Operation], raw: Any) -> Iterator[tuple[Operation
 
 
 def checked(name: str, call: Any, raw: Any) -> Any:
-    """``call(raw)``; whatever OpenCV, numpy or Python find wrong is a ``PreprocessingError`` that names the operation."""
+    """``call(raw)``; whatever OpenCV, numpy or Python find wrong is a ``PreprocessingError`` with the name."""
     try:
         return call(raw)
     except EdgeSdkError:

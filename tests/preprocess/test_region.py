@@ -228,7 +228,9 @@ def test_what_a_library_finds_wrong_is_a_typed_error(signature: np.ndarray, monk
         raise MemoryError("too little")
 
     monkeypatch.setattr(InkRegion, "_pieces", short_of_memory)
-    with pytest.raises(PreprocessingError, match=r"region failed on an array of \(3508, 2480\): MemoryError: too little"):
+    with pytest.raises(
+        PreprocessingError, match=r"region failed on an array of \(3508, 2480\): MemoryError: too little"
+    ):
         quality.prepare(INK, page(signature), REGION)
 
 
