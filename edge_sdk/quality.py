@@ -64,6 +64,9 @@ def prepare(
 
     Returns:
         What :func:`edge_sdk.preprocess.apply` returns, and the flags.
+
+    Raises:
+        InputError: As :func:`edge_sdk.preprocess.trace` does.
     """
     at = next((i for i, step in enumerate(operations) if isinstance(step, preprocess.GEOMETRY)), len(operations))
     first, rest = operations[:at], operations[at:]
@@ -74,7 +77,7 @@ def prepare(
     else:
         searched = region is not None
     if region is not None and searched:
-        found = region.find(image)
+        found = preprocess.checked("region", region.find, image)
     seen = found.cut(image)
     if ink is None or seen is not image:
         ink = _run(first, seen)

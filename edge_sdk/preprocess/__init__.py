@@ -39,8 +39,8 @@ __all__ = [
     "FACE", "FACE_OVAL", "GEOMETRY", "INK", "MAX_FRAME", "MAX_PASSES", "PAPER", "Binarize", "ClearBorder",
     "CropSquare", "CropToInk", "Despeckle", "EraseRules", "Fit", "FlattenPaper", "Form", "Image", "Invert", "LimitSize",
     "MedianBlur", "Operation", "Oval", "Resample", "Resize", "Standardize", "Step", "Threshold", "ToColor", "ToGray",
-    "apply", "block_means", "color_order", "digest", "final_form", "framed", "input_shape", "is_recording", "resized",
-    "trace",
+    "apply", "block_means", "checked", "color_order", "digest", "final_form", "framed", "input_shape", "is_recording",
+    "resized", "trace",
 ]  # fmt: skip
 
 Operation = (
@@ -124,16 +124,20 @@ def trace(operations: Sequence[Operation], raw: Any) -> Iterator[tuple[Operation
     Raises:
         InputError: An operation cannot take it; ``PreprocessingError`` where a library says so, or memory is short.
     """
-    call: Any
     for call in operations:
-        try:
-            raw = call(raw)
-        except EdgeSdkError:
-            raise
-        except Exception as error:  # whatever OpenCV, numpy or Python find
-            kind = f"an array of {raw.shape}" if isinstance(raw, np.ndarray) else f"a {type(raw).__name__}"
-            raise PreprocessingError(f"{call.op} failed on {kind}: {type(error).__name__}: {error}") from error
+        raw = checked(call.op, call, raw)
         yield call, raw
+
+
+def checked(name: str, call: Any, raw: Any) -> Any:
+    """``call(raw)``; whatever OpenCV, numpy or Python find wrong is a ``PreprocessingError`` with the name."""
+    try:
+        return call(raw)
+    except EdgeSdkError:
+        raise
+    except Exception as error:
+        kind = f"an array of {raw.shape}" if isinstance(raw, np.ndarray) else f"a {type(raw).__name__}"
+        raise PreprocessingError(f"{name} failed on {kind}: {type(error).__name__}: {error}") from error
 
 
 def apply(operations: Sequence[Operation], raw: Any) -> NDArray[np.float32]:

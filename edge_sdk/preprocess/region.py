@@ -78,7 +78,8 @@ class InkRegion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # Shares of the page's longer side.
     DUST: ClassVar[float] = 1 / 200  # 1.5 mm of A4
     NEAR: ClassVar[float] = 1 / 16  # 19 mm of A4: closer pieces are one region, however small
-    RUN: ClassVar[float] = 1 / 24  # a straight run of a line, from end to end in one row or column
+    RUN: ClassVar[float] = 1 / 40  # how far a line goes in one row or column at least, tilted by up to 3 degrees
+    TILT: ClassVar[float] = 0.06
     LINE: ClassVar[float] = 1 / 8  # 37 mm of A4: a shorter line may be the pen's
     THIN: ClassVar[float] = 1 / 64
     HOLE: ClassVar[float] = 1 / 100  # 3 mm of A4
@@ -147,7 +148,7 @@ class InkRegion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return np.where(wide > 0, np.uint8(255), gray)
 
     def _lines(self, ink: Image) -> Image:
-        """Straight level and upright lines, of a form or a frame."""
+        """Straight lines, level or upright as far as a page is held so, of a form or a frame."""
         page = max(ink.shape)
         run, least = max(2, int(self.RUN * page)), self.LINE * page
         found = np.zeros_like(ink)
@@ -157,7 +158,8 @@ class InkRegion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 continue
             joined = cv2.dilate(straight, np.ones((3, 3), np.uint8))
             _, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-            long = (stats[:, 2:4].max(axis=1) >= least) & (stats[:, 2:4].min(axis=1) <= self.THIN * page)
+            length, across = stats[:, 2:4].max(axis=1), stats[:, 2:4].min(axis=1)
+            long = (length >= least) & (across <= self.THIN * page + self.TILT * length)
             long[0] = False
             found |= np.where(long[labels], np.uint8(255), np.uint8(0))
         return found

@@ -192,6 +192,7 @@ def tables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(modalities.MODALITIES, "emblem", Emblem())
     monkeypatch.setitem(catalogue.DATA, "emblem", DATA)
     monkeypatch.setattr(manifest_model, "Manifest", ToyManifest)
+    monkeypatch.setattr(manifest_model, "_DECODER", msgspec.json.Decoder(ToyManifest))
     monkeypatch.setattr(manifest, "Manifest", ToyManifest)
     module = ModuleType("edge_sdk.export.recipes.emblem_net")
     module.RECIPE = RECIPE  # type: ignore[attr-defined]

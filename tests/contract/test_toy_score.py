@@ -95,6 +95,7 @@ def with_score(bundle: Bundle, score: Score, monkeypatch: pytest.MonkeyPatch) ->
     path.write_text(json.dumps(plain))
     reseal(bundle.path)
     monkeypatch.setattr(model, "Manifest", ManifestWithToys)
+    monkeypatch.setattr(model, "_DECODER", msgspec.json.Decoder(ManifestWithToys))
     return Bundle.open(bundle.path)
 
 

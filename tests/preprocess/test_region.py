@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edge_sdk import Verifier, modalities, preprocess, quality
+from edge_sdk.errors import PreprocessingError
 from edge_sdk.manifest import Image
 from edge_sdk.preprocess import INK, PAPER
 from edge_sdk.preprocess.region import Found, InkRegion
@@ -118,9 +119,10 @@ def test_other_resolutions(signature: np.ndarray, factor: float) -> None:
     assert box.width < 1.3 * width + 16
 
 
-def test_a_line_to_sign_on_is_a_flag(signature: np.ndarray) -> None:
+@pytest.mark.parametrize("tilt", [0, 45], ids=["level", "tilted by 2 degrees"])
+def test_a_line_to_sign_on_is_a_flag(signature: np.ndarray, tilt: int) -> None:
     paper = page(signature)
-    paper[TOP + 230 : TOP + 233, LEFT - 300 : LEFT + 900] = 0
+    cv2.line(paper, (LEFT - 350, TOP + 230 - tilt // 2), (LEFT + 950, TOP + 230 + tilt // 2), 0, 3)
     found = REGION.find(paper)
     assert found.lined
     assert_cut_round(found, ink_box(signature))
@@ -219,6 +221,17 @@ def test_without_a_region_the_strokes_of_a_page_are_flagged(signature: np.ndarra
     paper = page(signature)
     assert "thin_strokes" in quality.prepare(INK, paper)[1]
     assert "thin_strokes" not in quality.prepare(INK, paper, REGION)[1]
+
+
+def test_what_a_library_finds_wrong_is_a_typed_error(signature: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    def short_of_memory(*_: object) -> None:
+        raise MemoryError("too little")
+
+    monkeypatch.setattr(InkRegion, "_pieces", short_of_memory)
+    with pytest.raises(
+        PreprocessingError, match=r"region failed on an array of \(3508, 2480\): MemoryError: too little"
+    ):
+        quality.prepare(INK, page(signature), REGION)
 
 
 def test_the_picture_is_not_changed(signature: np.ndarray) -> None:
