@@ -64,11 +64,15 @@ def manifest_of(model: FileEntry, *golden: FileEntry, version: str = "1.0") -> M
     )
 
 
+def fill(writer: BundleWriter, model: bytes = MODEL) -> list[FileEntry]:
+    """Add the model, and a reference and a query for the golden trial."""
+    contents = {"model.fp32.onnx": model, "golden/a.png": GOLDEN, "golden/b.png": GOLDEN}
+    return [writer.add(path, content) for path, content in contents.items()]
+
+
 def write(destination: Path, model: bytes = MODEL, version: str = "1.0") -> Bundle:
     with BundleWriter(destination) as writer:
-        entry = writer.add("model.fp32.onnx", model)
-        golden = writer.add("golden/a.png", GOLDEN)
-        return writer.finish(manifest_of(entry, golden, version=version))
+        return writer.finish(manifest_of(*fill(writer, model), version=version))
 
 
 def check_whole(bundle: Bundle) -> None:

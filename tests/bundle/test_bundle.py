@@ -30,7 +30,7 @@ from edge_sdk.errors import (
 )
 from edge_sdk.manifest import SCHEMA_VERSION, FileEntry
 
-from .made import GOLDEN, MODEL, check_whole, edit_manifest, manifest_of, pin, write
+from .made import GOLDEN, MODEL, check_whole, edit_manifest, fill, manifest_of, pin, write
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals, links or fork")
 both = pytest.mark.parametrize("name", ["tiny", "tiny.edge"])
@@ -89,7 +89,8 @@ def test_members_are_stored_at_page_boundaries(tmp_path: Path) -> None:
         members = archive.infolist()
         assert archive.testzip() is None
         manifest = archive.read("manifest.json")
-    assert [m.filename for m in members] == ["manifest.json", "manifest.sha256", "model.fp32.onnx", "golden/a.png"]
+    paths = ["manifest.json", "manifest.sha256", "model.fp32.onnx", "golden/a.png", "golden/b.png"]
+    assert [m.filename for m in members] == paths
     for member in members:
         # The local header by hand: name and extra lengths at 26 and 28, data behind them.
         name, extra = struct.unpack_from("<2H", data, member.header_offset + 26)
@@ -278,7 +279,7 @@ def test_files_are_counted_before_any_is_read(
 ) -> None:
     write(tmp_path / "tiny")
     monkeypatch.setattr(reader, limit, value)
-    with pytest.raises(IntegrityError, match="lists 2 files of 10260 bytes; at most"):
+    with pytest.raises(IntegrityError, match="lists 3 files of 10280 bytes; at most"):
         Bundle.open(tmp_path / "tiny")
 
 
@@ -303,7 +304,7 @@ def test_a_swap_while_open_is_noticed(tmp_path: Path) -> None:
 @both
 def test_a_bundle_is_replaced_as_a_whole(tmp_path: Path, name: str) -> None:
     with BundleWriter(tmp_path / name) as writer:
-        entries = [writer.add(path, path.encode()) for path in ("model.fp32.onnx", "golden/old.png")]
+        entries = [writer.add(path, path.encode()) for path in ("model.fp32.onnx", "golden/old.png", "golden/b.png")]
         writer.finish(manifest_of(*entries))
     new = write(tmp_path / name, version="2.0")
     check_whole(new)
@@ -331,14 +332,14 @@ def test_an_unfinished_or_failed_writer_changes_nothing(tmp_path: Path, name: st
 
 def test_manifest_and_files_must_agree(tmp_path: Path) -> None:
     with BundleWriter(tmp_path / "tiny") as writer:
-        model, golden = writer.add("model.fp32.onnx", MODEL), writer.add("golden/a.png", GOLDEN)
+        entries = fill(writer)
         writer.add("golden/unlisted.png", b"")
         with pytest.raises(BundleError, match=r"golden/unlisted\.png"):
-            writer.finish(manifest_of(model, golden))
+            writer.finish(manifest_of(*entries))
     with BundleWriter(tmp_path / "tiny") as writer:
-        model, golden = writer.add("model.fp32.onnx", MODEL), writer.add("golden/a.png", GOLDEN)
+        model, *golden = fill(writer)
         with pytest.raises(BundleError, match=r"model\.fp32\.onnx"):
-            writer.finish(manifest_of(replace(model, sha256="0" * 64), golden))
+            writer.finish(manifest_of(replace(model, sha256="0" * 64), *golden))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -359,7 +360,7 @@ def test_a_writer_works_once_inside_its_with_statement(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="with"):
         writer.add("a", b"")
     with writer:
-        entries = [writer.add("model.fp32.onnx", MODEL), writer.add("golden/a.png", GOLDEN)]
+        entries = fill(writer)
         writer.finish(manifest_of(*entries))
         with pytest.raises(BundleError, match="once"):
             writer.add("a", b"")
@@ -413,7 +414,7 @@ def test_a_failed_second_rename_brings_the_old_bundle_back(tmp_path: Path, monke
 
 def test_two_writers_at_once_do_not_clear_each_other(tmp_path: Path) -> None:
     with BundleWriter(tmp_path / "tiny") as first:
-        entries = [first.add("model.fp32.onnx", b"first"), first.add("golden/a.png", GOLDEN)]
+        entries = fill(first, b"first")
         write(tmp_path / "tiny", b"second")
         assert first.finish(manifest_of(*entries)).read_model("fp32.onnx") == b"first"
     assert [p.name for p in tmp_path.iterdir()] == ["tiny"]
