@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -46,8 +48,26 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         yield stream
 
 
+class _Opening(ABC):
+    """A store that opens a file to tell its size and to read it."""
+
+    def size(self, path: str) -> int:
+        """As :meth:`Store.size`; a compressed file is read for it."""
+        with self._opened(path) as stream:
+            return stream.seek(0, os.SEEK_END)
+
+    def read(self, path: str, limit: int) -> bytes:
+        """As :meth:`Store.read`."""
+        with self._opened(path) as stream:
+            return stream.read(limit)
+
+    @abstractmethod
+    def _opened(self, path: str) -> AbstractContextManager[BinaryIO]:
+        """A file, open in the block."""
+
+
 @dataclass(frozen=True)
-class Folder:
+class Folder(_Opening):
     """A folder.
 
     Links are followed: installers (uv, Bazel, Nix) and container volumes make every file a link. Nothing is lost by it,
@@ -55,16 +75,6 @@ class Folder:
     """
 
     root: Path
-
-    def size(self, path: str) -> int:
-        """As :meth:`Store.size`."""
-        with self._opened(path) as stream:
-            return os.fstat(stream.fileno()).st_size
-
-    def read(self, path: str, limit: int) -> bytes:
-        """As :meth:`Store.read`."""
-        with self._opened(path) as stream:
-            return stream.read(limit)
 
     @contextlib.contextmanager
     def _opened(self, path: str) -> Iterator[BinaryIO]:
@@ -76,20 +86,10 @@ class Folder:
 
 
 @dataclass(frozen=True)
-class Resources:
+class Resources(_Opening):
     """A folder of a package inside a zip, read through the package's importer."""
 
     root: Traversable
-
-    def size(self, path: str) -> int:
-        """As :meth:`Store.size`; a compressed file is read for it."""
-        with self._opened(path) as stream:
-            return stream.seek(0, os.SEEK_END)
-
-    def read(self, path: str, limit: int) -> bytes:
-        """As :meth:`Store.read`."""
-        with self._opened(path) as stream:
-            return stream.read(limit)
 
     @contextlib.contextmanager
     def _opened(self, path: str) -> Iterator[BinaryIO]:

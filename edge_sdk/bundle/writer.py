@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import final
 
+from edge_sdk import files
 from edge_sdk.bundle.digests import digest_file
 from edge_sdk.bundle.finding import READY, RETIRED, SUFFIX, is_between_renames, staging_prefix
 from edge_sdk.bundle.reader import Bundle
@@ -145,7 +146,7 @@ class BundleWriter:
             except OSError:
                 self._restore(staging)
                 raise
-        _sync(self.destination.parent)
+        files.sync_folder(self.destination.parent)
 
     def _restore(self, staging: Path) -> None:
         """Bring the old bundle back if no new one took its place."""
@@ -156,9 +157,10 @@ class BundleWriter:
     def _clear_abandoned(self, folders: list[Path]) -> None:
         for folder in folders:
             with contextlib.suppress(OSError):
-                with _lock(folder):
-                    pass
-                (folder / "lock").unlink()  # Windows has no flock, but refuses to unlink what a writer has open
+                with _lock(folder) as nobodys:
+                    if not nobodys:
+                        continue
+                (folder / "lock").unlink()  # which Windows refuses while a writer has it open
                 self._restore(folder)
                 shutil.rmtree(folder)
 
@@ -203,12 +205,10 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _lock(staging: Path) -> Iterator[None]:
-    """Hold a staging folder; the lock dies with its process, however that ends. ``BlockingIOError`` if it is held."""
+def _lock(staging: Path) -> Iterator[bool | None]:
+    """Hold a staging folder, or see whether somebody does: :func:`edge_sdk.files.try_lock`."""
     with (staging / "lock").open("ab") as stream:
-        if sys.platform != "win32":
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+        yield files.try_lock(stream.fileno())
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -220,13 +220,4 @@ def _write(path: Path, data: bytes) -> None:
 
 def _sync_folders(root: Path) -> None:
     for folder, _, _ in os.walk(root):
-        _sync(Path(folder))
-
-
-def _sync(folder: Path) -> None:
-    if sys.platform != "win32":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        files.sync_folder(Path(folder))

@@ -112,7 +112,8 @@ def run(arguments: argparse.Namespace) -> int:
     if any(summary.errors for summary in summaries):
         return ERROR
     decided = [summary.decision for summary in summaries if summary.source or summary.frames]
-    return ACCEPTED if all(decision is SpoofDecision.LIVE for decision in decided) else REJECTED
+    live = bool(decided) and all(decision is SpoofDecision.LIVE for decision in decided)
+    return ACCEPTED if live else REJECTED
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -13,11 +13,13 @@ from edge_sdk.files.folders import cache_folder as cache_folder
 from edge_sdk.files.folders import config_folder as config_folder
 from edge_sdk.files.folders import named as named
 from edge_sdk.files.locks import locked as locked
+from edge_sdk.files.locks import try_lock as try_lock
 from edge_sdk.files.reading import PathLike as PathLike
 from edge_sdk.files.reading import open_regular as open_regular
 from edge_sdk.files.reading import read_bytes as read_bytes
 from edge_sdk.files.scratch import scratch_folder as scratch_folder
 from edge_sdk.files.writing import atomic_write as atomic_write
 from edge_sdk.files.writing import check_writable as check_writable
+from edge_sdk.files.writing import sync_folder as sync_folder
 from edge_sdk.files.writing import write_bytes as write_bytes
 from edge_sdk.files.writing import write_text as write_text

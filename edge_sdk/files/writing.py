@@ -132,7 +132,7 @@ def _beside(target: Path, private: bool) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    _sync(target.parent)
+    sync_folder(target.parent)
 
 
 @contextlib.contextmanager
@@ -195,12 +195,12 @@ def make_folder(folder: Path) -> None:
         folder = folder.parent
     for one in reversed(missing):
         one.mkdir(exist_ok=True)
-        _sync(one.parent)
+        sync_folder(one.parent)
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "is a file where a folder is needed", os.fspath(folder))
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Flush a folder's names to the disk, where the system can: not on Windows, nor without the right to list it."""
     if sys.platform == "win32":
         return

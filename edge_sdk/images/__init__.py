@@ -21,8 +21,8 @@ from edge_sdk.errors import ImageDecodeError, ImageNotFoundError, ImageTooLargeE
 from edge_sdk.images import bmp, jpeg, png, tiff
 from edge_sdk.images.arrays import Image, from_array, from_bits, given
 from edge_sdk.images.budget import DEFAULT, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, Budget
-from edge_sdk.images.folders import LEFT_BY_SYSTEMS, PICTURE_SUFFIXES, SUFFIXES, natural
 from edge_sdk.images.kinds import HEAD_BYTES, PICTURES, VIDEOS, begins_one, kind_of
+from edge_sdk.images.names import LEFT_BY_SYSTEMS, PICTURE_SUFFIXES, SUFFIXES, natural
 
 __all__ = [
     "HEAD_BYTES", "LEFT_BY_SYSTEMS", "MAX_FILE_BYTES", "MAX_PIXELS", "MAX_SIDE", "PICTURES", "PICTURE_SUFFIXES",

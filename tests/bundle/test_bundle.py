@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import random
@@ -434,6 +435,21 @@ def test_a_deleted_bundle_stays_deleted(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == [".tiny.old", "tiny"], "the next writer cleared the folder"
 
 
+@posix
+def test_without_locks_bundles_are_written_and_nothing_is_taken_for_abandoned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on some network shares, where nobody can tell whether another writer still runs."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks here")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    (tmp_path / ".tiny.new-other").mkdir()
+    check_whole(write(tmp_path / "tiny"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".tiny.new-other", "tiny"]
+
+
 def test_a_bundle_that_was_being_replaced_is_the_old_one(tmp_path: Path) -> None:
     """As a writer leaves it that is killed between its two renames; a bundle that came since counts more."""
     write(tmp_path / ".tiny.new-killed" / "old", b"old")
@@ -476,6 +492,7 @@ KILLER = """
     from edge_sdk.bundle import Bundle
     from made import check_whole, write
 
+    os.fsync = lambda _: None  # slow, and only a power cut loses what is not flushed
     EVENTS = ("open", "os.", "shutil.", "tempfile.", "fcntl.")
     destination, old = Path(sys.argv[1]), b"old" * 5000
     write(destination, old, version="old")
@@ -532,10 +549,11 @@ def test_killed_at_every_step_the_old_or_the_new_bundle_is_whole(tmp_path: Path,
 
 
 WRITE_FOREVER = """
-    import sys
+    import os, sys
     from pathlib import Path
     from made import write
 
+    os.fsync = lambda _: None  # as above
     turn = 0
     while True:
         turn += 1
