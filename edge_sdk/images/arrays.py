@@ -72,7 +72,10 @@ def from_array(array: NDArray[np.generic], budget: Budget) -> Image:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
-        raise UnsupportedImageError(f"array has shape {array.shape}; pass (H, W), (H, W, 3) BGR or (H, W, 4) BGRA")
+        hint = "; of an encoded picture array.tobytes()" if array.ndim == 1 else ""
+        raise UnsupportedImageError(
+            f"array has shape {array.shape}; pass (H, W), (H, W, 3) BGR or (H, W, 4) BGRA{hint}"
+        )
     height, width = array.shape[:2]
     budget.check(width, height, 8 * array.itemsize * (array.size // (width * height)), "array")
     return opaque(eight_bits(array))
