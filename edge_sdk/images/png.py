@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.errors import ImageDecodeError, UnsupportedImageError
 from edge_sdk.images import opencv, orientation
-from edge_sdk.images.arrays import Image, composed, eight_bits, on_paper
+from edge_sdk.images.arrays import Image, composed, eight_bits, on_paper, split
 from edge_sdk.images.budget import Budget
 from edge_sdk.images.kinds import PNG_START
 from edge_sdk.opencv import cv2
@@ -103,9 +103,8 @@ def _colors(pixels: NDArray[np.generic], header: _Header, chunks: dict[bytes, by
     if header.color == _PALETTE:
         return _from_palette(eight_bits(pixels), header.depth, chunks.get(b"PLTE", b""), transparent, name)
     if header.color in (_GRAY_ALPHA, _COLOR_ALPHA):
-        image = eight_bits(pixels)
-        colors = image[:, :, 0] if header.color == _GRAY_ALPHA else image[:, :, :3]
-        return on_paper(np.ascontiguousarray(colors), image[:, :, 3])
+        colors, alpha = split(eight_bits(pixels))
+        return on_paper(np.ascontiguousarray(colors[..., 0]) if header.color == _GRAY_ALPHA else colors, alpha)
     image = eight_bits(pixels)
     if transparent:  # one gray level or one colour stands for transparent pixels
         key = np.array(struct.unpack_from(f">{_SAMPLES[header.color]}H", transparent)) & ((1 << header.depth) - 1)

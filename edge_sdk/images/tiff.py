@@ -59,6 +59,8 @@ def decode(data: bytes, name: str, budget: Budget) -> Image:
     colors = tiff_colors.check(tags, layout.bits, layout.samples * layout.planes, layout.scheme, name)
     blocks = _blocks(data, tags, layout, name)
     codes = tiff_codecs.Codes(budget.codes, name)
+    if layout.scheme == "lzw":
+        codes.foresee(sum(map(len, blocks)) * 8 // tiff_codecs.WIDEST)
     depth = np.uint16 if layout.bits == 16 else np.uint8
     pixels = np.empty((layout.height, layout.width, layout.samples * layout.planes), depth)
     for number, block in enumerate(blocks):

@@ -40,11 +40,11 @@ WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 
 STRIPS, ORIENTATION, SAMPLES, ROWS, STRIP_BYTES, PLANAR = 273, 274, 277, 278, 279, 284
 FAX3, PREDICTOR, PALETTE, TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES = 292, 317, 320, 322, 323, 324, 325
 EXTRA, FORMAT, JPEG_TABLES = 338, 339, 347
-_SUBFILE, _OLD_SUBFILE = 254, 255
+_SUBFILE, _OLD_SUBFILE, _WITHIN = 254, 255, 330
 _NEEDED = {
     WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, STRIPS, ORIENTATION, SAMPLES, ROWS, STRIP_BYTES, PLANAR,
     FAX3, PREDICTOR, PALETTE, TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES, EXTRA, FORMAT, JPEG_TABLES, _SUBFILE,
-    _OLD_SUBFILE, *_RAW_CAMERA,
+    _OLD_SUBFILE, _WITHIN, *_RAW_CAMERA,
 }  # fmt: skip
 
 
@@ -65,6 +65,8 @@ def page(data: bytes, name: str) -> Tags:
     pages = directories if len(directories) == 1 else [tags for tags in directories if not _reduced(tags)]
     if len(pages) != 1:
         raise UnsupportedImageError(f"{name}: a TIFF of {len(pages)} pages; save the page that counts by itself")
+    if _reduced(pages[0]) and _WITHIN in pages[0].values:  # as Nikon's raw files have it
+        raise UnsupportedImageError(f"{name}: a TIFF that shows a thumbnail first and hides its picture; save it anew")
     return pages[0]
 
 
@@ -93,7 +95,7 @@ def _read(data: bytes, at: int, entries: int, order: str, name: str) -> dict[int
         tag, kind, count, where = struct.unpack_from(order + "HHII", data, entry)
         if tag not in _NEEDED or tag in values:
             continue
-        if tag in _RAW_CAMERA:
+        if tag in _RAW_CAMERA or tag == _WITHIN:
             values[tag] = ()
             continue
         if kind not in _TYPES or not 0 < count <= MAX_VALUES:
