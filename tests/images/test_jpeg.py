@@ -185,6 +185,7 @@ def test_scans_are_limited() -> None:
     ("marker", "edit", "words"),
     [
         (0xC3, None, "lossless"),
+        (0xC5, None, "hierarchical"),
         (0xC9, None, "arithmetic"),
         (0xC1, (4, 12), "12 bits"),
         (0xC0, (9, 2), "2-component"),
