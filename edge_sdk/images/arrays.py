@@ -93,9 +93,14 @@ def opaque(image: Image) -> Image:
     """
     if image.ndim == 2 or image.shape[2] == 3:
         return image
-    colors = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR), np.uint8)
-    alpha = np.asarray(cv2.extractChannel(image, 3), np.uint8)
+    colors, alpha = split(image)
     return colors if no_alpha(alpha) else on_paper(colors, alpha)
+
+
+def split(image: Image) -> tuple[Image, Image]:
+    """``(H, W, 3)`` colours and ``(H, W)`` alpha of ``(H, W, 4)``."""
+    colors = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR), np.uint8)
+    return colors, np.asarray(cv2.extractChannel(image, 3), np.uint8)
 
 
 def no_alpha(channel: Image) -> bool:
@@ -110,14 +115,20 @@ def on_paper(colors: Image, alpha: Image) -> Image:
     Where every partly transparent pixel is pure white, an editor has not kept the colours of the edges, which would
     vanish: they take the darkest opaque colour within two pixels.
     """
-    partly = (alpha > 0) & (alpha < 255)
-    if partly.any() and (colors[partly] == 255).all():
+    partly = cv2.inRange(alpha, 1, 254)
+    if cv2.countNonZero(partly) and _white(colors, partly):
         ink = colors.copy()
         ink[alpha < 255] = 255
         ink = np.asarray(cv2.erode(ink, np.ones((5, 5), np.uint8)), np.uint8)
-        ink[~partly] = colors[~partly]
+        ink[partly == 0] = colors[partly == 0]
         colors = ink
     return composed(colors, alpha)
+
+
+def _white(colors: Image, mask: cv2.typing.MatLike) -> bool:
+    """Whether all pixels in a mask are pure white."""
+    channels = [colors] if colors.ndim == 2 else (cv2.extractChannel(colors, n) for n in range(3))
+    return all(cv2.minMaxLoc(channel, mask)[0] == 255 for channel in channels)
 
 
 def composed(colors: Image, alpha: Image) -> Image:

@@ -42,9 +42,7 @@ def decode(data: bytes, name: str, budget: Budget) -> Image:
     if header.compression in (_RLE8, _RLE4):
         image = _colors(data, header, _runs(data, header, budget.codes, name), name)
     elif header.bits <= 8:
-        bits = np.unpackbits(_lines(data, header, name), axis=1).reshape(header.height, -1, header.bits)
-        indices = np.packbits(bits, axis=2)[:, : header.width, 0] >> (8 - header.bits)
-        image = _colors(data, header, indices.astype(np.uint8), name)
+        image = _colors(data, header, _indices(_lines(data, header, name), header), name)
     elif header.bits == 24:
         image = _lines(data, header, name)[:, : 3 * header.width].reshape(header.height, header.width, 3)
     else:
@@ -78,6 +76,16 @@ def _lines(data: bytes, header: _Header, name: str) -> NDArray[np.uint8]:
         raise ImageDecodeError(f"{name}: truncated BMP")
     lines = np.frombuffer(data, np.uint8, stride * header.height, header.offset)
     return lines.reshape(header.height, stride)
+
+
+def _indices(lines: NDArray[np.uint8], header: _Header) -> NDArray[np.uint8]:
+    """Unpack 8, 4, 2 or 1 pixels of a byte, the first in the highest bits."""
+    if header.bits == 1:
+        return np.unpackbits(lines, axis=1, count=header.width)
+    if header.bits < 8:
+        parts = [lines >> shift & (1 << header.bits) - 1 for shift in range(8 - header.bits, -1, -header.bits)]
+        lines = np.stack(parts, axis=2).reshape(len(lines), -1)
+    return lines[:, : header.width]
 
 
 def _colors(data: bytes, header: _Header, indices: NDArray[np.uint8], name: str) -> Image:
@@ -114,6 +122,8 @@ def _sample(values: NDArray[np.unsignedinteger], mask: int, name: str) -> Image:
     largest = mask >> max(shift, 0)
     if not mask or largest & (largest + 1) or largest > 0xFFFF:
         raise ImageDecodeError(f"{name}: damaged BMP: a mask {mask:#x}")
+    if largest == 0xFF and shift % 8 == 0:
+        return np.ascontiguousarray(values.view(np.uint8).reshape(*values.shape, -1)[..., shift // 8])
     levels = (np.arange(largest + 1) * 255 + largest // 2) // largest
     return np.asarray(levels.astype(np.uint8)[(values & np.uint32(mask)) >> np.uint32(shift)], np.uint8)
 

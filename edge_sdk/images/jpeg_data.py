@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.errors import ImageDecodeError, ImageTooLargeError
+from edge_sdk.errors import ImageDecodeError, ImageTooLargeError, UnsupportedImageError
 from edge_sdk.images import jpeg_progressive
 from edge_sdk.images.jpeg_file import EOI, RESTART, SOI, File, Frame, Scan, segment_of
 from edge_sdk.images.opencv import decoded_or_none
@@ -41,7 +41,10 @@ def decode(file: File, name: str, codes: int) -> NDArray[np.generic]:
     Raises:
         ImageDecodeError: Data are missing, or are not those of this picture.
         ImageTooLargeError: A progressive picture of more than so many code words.
+        UnsupportedImageError: A sequential picture with a scan of two of its components.
     """
+    if not file.frame.progressive and any(len(scan.numbers) == 2 for scan in file.scans):  # no picture of its own
+        raise UnsupportedImageError(f"{name}: a JPEG with a scan of two components; save it as baseline JPEG")
     stream = SOI + file.color + file.kept
     if file.frame.progressive:
         jpeg_progressive.check(file.frame, file.scans, codes, name)
@@ -94,9 +97,9 @@ def _intervals_whole(file: File, pixels: NDArray[np.generic]) -> bool:
     left; very short ones, whose number is large, are not asked.
     """
     frame, scan = file.frame, file.scans[0]
-    if not scan.interval:
-        return True
     parts = RESTART.split(scan.data)
+    if len(parts) == 1:  # an interval may be longer than the picture
+        return True
     filled = np.flatnonzero(_end_gray(frame, scan, pixels))
     if len(filled) > _MOST:
         raise ImageTooLargeError("a JPEG of too many restart intervals that end gray; save it without restart markers")
@@ -137,13 +140,13 @@ def _scan_whole(frame: Frame, scan: Scan) -> bool:
 
 def _picture(frame: Frame, scan: Scan, units: int) -> bytes:
     """A sequential JPEG of so many MCUs of this scan's components, up to its coded data."""
-    across, down = frame.unit(scan.numbers)
+    parts = [c for c in frame.components if c.number in scan.numbers]
+    alone = len(parts) == 1  # an MCU is one block, however many pixels of the picture it covers
+    across, down = (8, 8) if alone else frame.unit(scan.numbers)
     columns = next(n for n in range(min(units, _MAX_SIDE // across), 0, -1) if units % n == 0)
     width, height = columns * across, units // columns * down
     if height > _MAX_SIDE:  # as long a restart interval as no other number divides
         raise ImageDecodeError("a JPEG with a restart interval that cannot be checked")
-    parts = [c for c in frame.components if c.number in scan.numbers]
-    alone = len(parts) == 1
     body = struct.pack(">BHHB", 8, height, width, len(parts))
     for part in parts:
         body += bytes((part.number, 0x11 if alone else part.across << 4 | part.down, part.table))

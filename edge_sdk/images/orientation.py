@@ -10,12 +10,14 @@ from edge_sdk.images.arrays import Image
 from edge_sdk.opencv import cv2
 
 TAG = 274
+JPEG_PREFIX = b"Exif\0\0"
 _TURNS = {3: cv2.ROTATE_180, 6: cv2.ROTATE_90_CLOCKWISE, 8: cv2.ROTATE_90_COUNTERCLOCKWISE}
 _READ = {1: "B", 3: "H", 4: "I"}
 
 
 def in_exif(exif: bytes) -> int:
     """The orientation, 1 to 8, that the first directory of an EXIF block says; 1 if it says none or is damaged."""
+    exif = exif.removeprefix(JPEG_PREFIX)  # some writers keep it elsewhere too
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     try:
         if order:

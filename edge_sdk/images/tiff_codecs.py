@@ -12,6 +12,7 @@ import numpy as np
 from edge_sdk.errors import ImageDecodeError, ImageTooLargeError
 
 CLEAR, END = 256, 257
+WIDEST = 12  # bits of a code of LZW
 # Bits of the codes behind a clear code: a wider one as soon as the table holds 511, 1023 and 2047 strings.
 _WIDTHS = np.repeat(np.arange(9, 13), (254, 512, 1024, 2050)).astype(np.uint32)
 _PLACES = np.concatenate([[0], np.cumsum(_WIDTHS)[:-1]]).astype(np.int64)
@@ -27,7 +28,11 @@ class Codes:
     def spend(self, count: int) -> None:
         """Raise ImageTooLargeError if there were more than may be."""
         self.left -= count
-        if self.left < 0:
+        self.foresee(0)
+
+    def foresee(self, count: int) -> None:
+        """Raise ImageTooLargeError if there will be more than may be, of which none is read yet."""
+        if self.left < count:
             raise ImageTooLargeError(
                 f"{self.name}: a TIFF of too many code words; save it as PNG, or with deflate or no compression"
             )

@@ -279,6 +279,10 @@ def test_a_folder_as_a_video_says_what_it_leaves_out(lenient: str, tmp_path: Pat
     assert spoof(lenient, tmp_path, "--fps", 4, "--json") == 0
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert said[0] == {"source": str(tmp_path / "list.txt"), "skipped": "neither a picture nor a video"}
+    (tmp_path / "f3.png").write_bytes(b"damaged")
+    spoof(lenient, tmp_path, "--fps", 4, "--json")
+    frames = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["reasons"] for one in frames if one.get("index") == 3] == [["corrupt"]]
     film(tmp_path / "all.avi", live(0))
     assert spoof(lenient, tmp_path, "--fps", 4, "--json") == 3
     assert "a video" in json.loads(capsys.readouterr().out.splitlines()[0])["error"]["message"]

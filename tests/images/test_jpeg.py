@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -123,6 +125,50 @@ def test_data_that_are_missing_in_any_scan_are_found(restarts: int) -> None:
                 images.load(damaged)
 
 
+def in_scans(*scans: tuple[tuple[int, ...], bytes]) -> bytes:
+    """A sequential picture of 330 x 240 with halved colours; of each scan, the components and the coded data."""
+    gray = KINDS["gray"]
+    at, start = gray.index(b"\xff\xc0"), gray.index(b"\xff\xda")
+    parts = bytes((1, 0x22, 0, 2, 0x11, 0, 3, 0x11, 0))
+    out = gray[:at] + segment(0xC0, struct.pack(">BHHB", 8, 240, 330, 3) + parts) + gray[at + 13 : start]
+    for numbers, data in scans:
+        components = b"".join(bytes((n, 0)) for n in numbers)
+        out += segment(0xDA, bytes((len(numbers),)) + components + bytes((0, 63, 0))) + data
+    return out + b"\xff\xd9"
+
+
+def test_a_scan_for_each_component() -> None:
+    """As scanners and web pages of the nineties wrote them; the coded data of gray pictures are those of one."""
+    planes = [SCENE[:, :, 0], *(cv2.resize(SCENE[:, :, n], (165, 120)) for n in (1, 2))]
+    coded_planes = [jpeg(plane) for plane in planes]
+    parts = [((n,), data[slice(*coded(data))]) for n, data in enumerate(coded_planes, 1)]
+    data = in_scans(*parts)
+    loaded = images.load(data)
+    np.testing.assert_array_equal(loaded, cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
+    y = cv2.cvtColor(loaded, cv2.COLOR_BGR2YCrCb)[:, :, 0].astype(int)
+    assert np.median(abs(y - planes[0])) < 4
+    for n, (numbers, part) in enumerate(parts):
+        short = [*parts[:n], (numbers, part[: len(part) // 2]), *parts[n + 1 :]]
+        with pytest.raises(ImageDecodeError, match="JPEG"):
+            images.load(in_scans(*short))
+
+
+def test_a_scan_of_two_components_is_refused() -> None:
+    """Both colours in one: 21 x 15 times two blocks without difference (00) and without coefficients (1010)."""
+    flat = int("001010" * 2 * 21 * 15 + "1111", 2).to_bytes(473, "big")
+    luminance = KINDS["gray"][slice(*coded(KINDS["gray"]))]
+    with pytest.raises(UnsupportedImageError, match="two components"):
+        images.load(in_scans(((1,), luminance), ((2, 3), flat)))
+
+
+@pytest.mark.parametrize("kind", ["colour", "gray", "progressive"])
+@pytest.mark.parametrize("interval", [1302, 5000, 65535])
+def test_a_restart_interval_may_be_longer_than_the_picture(kind: str, interval: int) -> None:
+    data = KINDS[kind]
+    longer = data[:2] + segment(0xDD, struct.pack(">H", interval)) + data[2:]
+    np.testing.assert_array_equal(images.load(longer), images.load(data))
+
+
 def test_code_words_of_progressive_pictures_are_limited() -> None:
     with pytest.raises(ImageTooLargeError, match="code words"):
         images.load(KINDS["progressive"], images.Budget(codes=1000))
@@ -139,6 +185,7 @@ def test_scans_are_limited() -> None:
     ("marker", "edit", "words"),
     [
         (0xC3, None, "lossless"),
+        (0xC5, None, "hierarchical"),
         (0xC9, None, "arithmetic"),
         (0xC1, (4, 12), "12 bits"),
         (0xC0, (9, 2), "2-component"),

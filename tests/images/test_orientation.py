@@ -40,6 +40,12 @@ def test_png_jpeg_and_tiff_are_turned_alike(orientation: int, picture: np.ndarra
         np.testing.assert_array_equal(images.load(data), turned(plain, orientation))
 
 
+def test_a_block_of_exif_may_begin_as_in_jpeg() -> None:
+    for block in (exif(6), b"Exif\0\0" + exif(6)):
+        data = png((61, 40, 8, 0), lines(GRAY), chunk(b"eXIf", block))
+        np.testing.assert_array_equal(images.load(data), turned(GRAY, 6))
+
+
 @pytest.mark.parametrize("block", [exif(0), exif(9), exif(6)[:12], b"II*\0\xff\xff\xff\xff", b"hello", b""])
 def test_what_is_no_orientation_leaves_a_picture_as_it_is(block: bytes) -> None:
     np.testing.assert_array_equal(images.load(tagged_jpeg(GRAY, block)), images.load(jpeg(GRAY)))

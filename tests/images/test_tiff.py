@@ -11,6 +11,7 @@ import pytest
 
 from edge_sdk import images
 from edge_sdk.errors import ImageDecodeError, ImageTooLargeError, InputError, UnsupportedImageError
+from edge_sdk.images import tiff_codecs
 
 from .made import ALPHA, GRAY, RNG, SOFT, coded, jpeg, on_white, page, tiff
 
@@ -219,6 +220,15 @@ def test_the_page_is_taken_and_its_thumbnail_not() -> None:
     assert images.load(tiff(small)).shape == (4, 6)
 
 
+def test_a_thumbnail_is_not_taken_for_the_picture_within_it() -> None:
+    """Raw files of cameras begin with one; its directory says where the picture's lies."""
+    small = tiff(page(8, 5, [bytes(40)], t254=1))
+    assert images.load(small).shape == (5, 8)
+    with pytest.raises(UnsupportedImageError, match="thumbnail"):
+        images.load(tiff(page(8, 5, [bytes(40)], t254=1, t330=8)))
+    assert images.load(tiff(page(8, 5, [bytes(40)], t330=8))).shape == (5, 8)
+
+
 def test_a_second_page_is_never_dropped() -> None:
     full = page(61, 40, [GRAY.tobytes()])
     with pytest.raises(UnsupportedImageError, match="2 pages"):
@@ -299,6 +309,14 @@ def test_code_words_are_limited(scheme: int | tuple[int, int]) -> None:
     else:
         data = tiff(page(61, 40, [PACKERS[scheme](GRAY.tobytes())], t259=scheme))
     images.load(data)
+    with pytest.raises(ImageTooLargeError, match="code words"):
+        images.load(data, images.Budget(codes=220))
+
+
+def test_code_words_are_foreseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is decoded where even the longest codes would be too many."""
+    data = tiff(page(61, 40, [PACKERS[5](GRAY.tobytes())], t259=5))
+    monkeypatch.setattr(tiff_codecs, "lzw", None)
     with pytest.raises(ImageTooLargeError, match="code words"):
         images.load(data, images.Budget(codes=220))
 
