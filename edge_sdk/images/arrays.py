@@ -49,8 +49,8 @@ def from_bits(array: NDArray[np.generic], bits: int) -> Image:
         UnsupportedImageError: Another type, or a value of more bits.
         UsageError: No such number of bits.
     """
-    if bits not in range(1, 17):
-        raise UsageError(f"bits is {bits!r}; a camera's picture has 1 to 16")
+    if isinstance(bits, bool) or not hasattr(bits, "__index__") or bits not in range(1, 17):
+        raise UsageError(f"bits is {bits!r}; a camera's picture has 1 to 16, a whole number")
     array = np.asarray(array)
     if array.dtype.kind != "u" or array.dtype.itemsize > 2:
         raise UnsupportedImageError(f"array is {array.dtype}; pass uint8 or uint16")
