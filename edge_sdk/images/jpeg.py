@@ -6,7 +6,7 @@ rendering of it, or no picture.
 
 from __future__ import annotations
 
-from edge_sdk.images import jpeg_data, jpeg_file, orientation
+from edge_sdk.images import aspect, jpeg_data, jpeg_file, orientation
 from edge_sdk.images.arrays import Image, eight_bits
 from edge_sdk.images.budget import Budget
 
@@ -14,4 +14,5 @@ from edge_sdk.images.budget import Budget
 def decode(data: bytes, name: str, budget: Budget) -> Image:
     """Decode a JPEG file; see :func:`edge_sdk.images.load`."""
     file = jpeg_file.read(data, name, budget)
-    return orientation.upright(eight_bits(jpeg_data.decode(file, name, budget.codes)), orientation.in_exif(file.exif))
+    image = aspect.square(eight_bits(jpeg_data.decode(file, name, budget.codes)), *file.density, budget, name)
+    return orientation.upright(image, orientation.in_exif(file.exif))

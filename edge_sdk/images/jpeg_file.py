@@ -92,6 +92,15 @@ class File:
     kept: bytes
     scans: list[Scan]
 
+    @property
+    def density(self) -> tuple[int, int]:
+        """Pixels across and down to some length, by JFIF; 0, 0 if it says none."""
+        at = self.color.find(b"JFIF\0")
+        if at < 0 or len(self.color) < at + 12:
+            return 0, 0
+        across, down = struct.unpack_from(">HH", self.color, at + 8)
+        return int(across), int(down)
+
 
 @dataclass
 class _Reading:

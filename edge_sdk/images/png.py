@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import ImageDecodeError, UnsupportedImageError
-from edge_sdk.images import opencv, orientation
+from edge_sdk.images import aspect, opencv, orientation
 from edge_sdk.images.arrays import Image, composed, eight_bits, on_paper, split
 from edge_sdk.images.budget import Budget
 from edge_sdk.images.kinds import PNG_START
@@ -49,7 +49,8 @@ def decode(data: bytes, name: str, budget: Budget) -> Image:
     budget.check(header.width, header.height, header.depth * _SAMPLES[header.color], name)
     file = _chunks(data, name)
     pixels = opencv.decode(_bare(header, file.data), cv2.IMREAD_UNCHANGED, name)
-    image = _colors(pixels, header, file.chunks, name)
+    across, down = struct.unpack_from(">II", file.chunks.get(b"pHYs", b"").ljust(8, b"\0"))
+    image = aspect.square(_colors(pixels, header, file.chunks, name), across, down, budget, name)
     return orientation.upright(image, orientation.in_exif(file.chunks.get(b"eXIf", b"")))
 
 
@@ -78,7 +79,7 @@ def _chunks(data: bytes, name: str) -> _File:
             break
         if kind == b"IDAT":
             file.data.append(view[at : at + 12 + length])
-        elif kind in (b"PLTE", b"tRNS", b"eXIf", b"acTL"):
+        elif kind in (b"PLTE", b"tRNS", b"pHYs", b"eXIf", b"acTL"):
             file.chunks.setdefault(kind, data[at + 8 : at + 8 + length])
         elif kind[:1].isupper() and kind != b"IHDR":
             raise ImageDecodeError(f"{name}: PNG with a chunk {kind!r} that no decoder knows; save it as plain PNG")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import ImageDecodeError, UnsupportedImageError
-from edge_sdk.images import fax, jpeg_data, jpeg_file, orientation, tiff_codecs, tiff_colors
+from edge_sdk.images import aspect, fax, jpeg_data, jpeg_file, orientation, tiff_codecs, tiff_colors
 from edge_sdk.images import tiff_directory as directory
 from edge_sdk.images.arrays import Image
 from edge_sdk.images.budget import Budget
@@ -77,7 +77,9 @@ def decode(data: bytes, name: str, budget: Budget) -> Image:
             ..., : layout.samples
         ]
         target[:] = samples[:rows, : target.shape[1]]
-    return orientation.upright(tiff_colors.to_bgr(pixels, colors), _upright(tags))
+    across, down = tags.fraction(directory.ACROSS), tags.fraction(directory.DOWN)
+    image = aspect.square(tiff_colors.to_bgr(pixels, colors), across, down, budget, name)
+    return orientation.upright(image, _upright(tags))
 
 
 def _upright(tags: directory.Tags) -> int:

@@ -15,6 +15,7 @@ MAX_TAGS = 1000  # a directory of a camera has fewer than 100
 MAX_VALUES = 300_000  # strips or tiles of a picture within the budget, and the largest palette
 
 _TYPES = {1: "u1", 3: "u2", 4: "u4", 7: "u1"}
+_RATIONAL = 5
 _REDUCED, _MASK = 1, 4
 _RAW_CAMERA = {33421: "raw camera", 50706: "DNG"}
 
@@ -35,16 +36,22 @@ class Tags:
         """All values."""
         return self.values.get(tag, default)
 
+    def fraction(self, tag: int) -> float:
+        """The value of a resolution, 0 where there is none."""
+        above, below = self.values.get(tag, (0, 1))
+        return above / below if below else 0.0
+
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 STRIPS, ORIENTATION, SAMPLES, ROWS, STRIP_BYTES, PLANAR = 273, 274, 277, 278, 279, 284
 FAX3, PREDICTOR, PALETTE, TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES = 292, 317, 320, 322, 323, 324, 325
 EXTRA, FORMAT, JPEG_TABLES = 338, 339, 347
+RESOLUTIONS = ACROSS, DOWN = 282, 283
 _SUBFILE, _OLD_SUBFILE, _WITHIN = 254, 255, 330
 _NEEDED = {
     WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, STRIPS, ORIENTATION, SAMPLES, ROWS, STRIP_BYTES, PLANAR,
     FAX3, PREDICTOR, PALETTE, TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES, EXTRA, FORMAT, JPEG_TABLES, _SUBFILE,
-    _OLD_SUBFILE, _WITHIN, *_RAW_CAMERA,
+    _OLD_SUBFILE, _WITHIN, *RESOLUTIONS, *_RAW_CAMERA,
 }  # fmt: skip
 
 
@@ -97,6 +104,10 @@ def _read(data: bytes, at: int, entries: int, order: str, name: str) -> dict[int
             continue
         if tag in _RAW_CAMERA or tag == _WITHIN:
             values[tag] = ()
+            continue
+        if tag in RESOLUTIONS:  # a fraction; none is worth a refusal
+            if kind == _RATIONAL and where + 8 <= len(data):
+                values[tag] = struct.unpack_from(order + "II", data, where)
             continue
         if kind not in _TYPES or not 0 < count <= MAX_VALUES:
             raise ImageDecodeError(f"{name}: damaged TIFF: tag {tag} with {count} values of type {kind}")

@@ -100,7 +100,9 @@ def tiff(*pages: tuple[Directory, list[bytes]], order: str = "<") -> bytes:
         later, start = bytearray(), len(out) + 2 + 12 * len(full) + 4
         out += struct.pack(order + "H", len(full))
         for tag, (kind, values) in sorted(full.items()):
-            data = b"".join(struct.pack(order + {1: "B", 3: "H", 4: "I", 7: "B"}[kind], value) for value in values)
+            data = b"".join(
+                struct.pack(order + {1: "B", 3: "H", 4: "I", 5: "I", 7: "B"}[kind], value) for value in values
+            )
             where = data.ljust(4, b"\0") if len(data) <= 4 else struct.pack(order + "I", start + len(later))
             out += struct.pack(order + "HHI", tag, kind, len(values)) + where
             later += data if len(data) > 4 else b""
