@@ -211,7 +211,7 @@ def _stream(
     detector: SpoofDetector, stream: _Stream, rule: Rule | None, output: SpoofOutput, arguments: argparse.Namespace
 ) -> Summary:
     """Decide a stream to its end, its limit, an error, or Ctrl-C."""
-    summary = Summary(stream.source)
+    summary = Summary(stream.source, arguments.gap)
     try:
         frames = _limited(stream.open(), arguments.seconds, arguments.frames)
         for result in detector.stream(frames, rule):

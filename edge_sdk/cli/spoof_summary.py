@@ -57,17 +57,18 @@ class Latencies:
 class Summary:
     """Counts the results of one stream, or of pictures that were scored one by one.
 
-    ``source``: the stream's name, None of pictures. ``errors``: what could not be read, or ended the stream.
-    ``skipped``: files in folders that are neither pictures nor videos.
+    ``source``: the stream's name, None of pictures. ``gap_s``: as that of the stream's limits. ``errors``: what could
+    not be read, or ended the stream. ``skipped``: files in folders that are neither pictures nor videos.
     """
 
     source: str | None = None
+    gap_s: float = 0.0
     errors: int = 0
     skipped: int = 0
     counts: Counter[SpoofDecision] = field(default_factory=Counter, init=False)
     first: FirstDecision | None = field(default=None, init=False)
     _begin: float | None = field(default=None, init=False)
-    _last: SpoofDecision | None = field(default=None, init=False)
+    _last: StreamResult | None = field(default=None, init=False)
     _latencies: Latencies = field(default_factory=Latencies, init=False)
 
     def add(self, result: SpoofResult | StreamResult) -> None:
@@ -78,9 +79,16 @@ class Summary:
             self._begin = result.time if self._begin is None else self._begin
             if self.first is None and result.decision in DECIDED:
                 self.first = FirstDecision(result.decision, result.time - self._begin, self.frames)
-            self._last = result.decision
+            if not self._only_repeats(result):
+                self._last = result
         if not math.isnan(frame.score):  # a frame without a score costs next to nothing
             self._latencies.add(frame.timings.total_ms)
+
+    def _only_repeats(self, result: StreamResult) -> bool:
+        """Whether a frame repeats while what was known before still counts, as at the end of compressed video."""
+        if self._last is None or result.reasons != ("frozen",):
+            return False
+        return 0 <= result.time - self._last.time <= self.gap_s
 
     @property
     def frames(self) -> int:
@@ -96,14 +104,17 @@ class Summary:
     def decision(self) -> SpoofDecision:
         """The decision on all of it: SPOOF if anything was; UNCERTAIN if anything could not be read.
 
-        Else that of a stream's last frame; of pictures the one that all of them share, or UNCERTAIN.
+        Else that of a stream's last frame, of which those do not count that are only ``frozen`` and follow within
+        ``gap_s``; of pictures the one that all of them share, or UNCERTAIN.
         """
         if self.counts[SpoofDecision.SPOOF]:
             return SpoofDecision.SPOOF
         if self.errors or not self.frames:
             return SpoofDecision.UNCERTAIN
         (most, count), *_ = self.counts.most_common()
-        return self._last or (most if count == self.frames else SpoofDecision.UNCERTAIN)
+        if self._last is not None:
+            return self._last.decision
+        return most if count == self.frames else SpoofDecision.UNCERTAIN
 
     @property
     def latency_ms(self) -> tuple[float, float] | None:

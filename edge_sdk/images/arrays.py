@@ -49,8 +49,8 @@ def from_bits(array: NDArray[np.generic], bits: int) -> Image:
         UnsupportedImageError: Another type, or a value of more bits.
         UsageError: No such number of bits.
     """
-    if bits not in range(1, 17):
-        raise UsageError(f"bits is {bits!r}; a camera's picture has 1 to 16")
+    if isinstance(bits, bool) or not hasattr(bits, "__index__") or bits not in range(1, 17):
+        raise UsageError(f"bits is {bits!r}; a camera's picture has 1 to 16, a whole number")
     array = np.asarray(array)
     if array.dtype.kind != "u" or array.dtype.itemsize > 2:
         raise UnsupportedImageError(f"array is {array.dtype}; pass uint8 or uint16")
@@ -72,7 +72,10 @@ def from_array(array: NDArray[np.generic], budget: Budget) -> Image:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
-        raise UnsupportedImageError(f"array has shape {array.shape}; pass (H, W), (H, W, 3) BGR or (H, W, 4) BGRA")
+        hint = "; of an encoded picture array.tobytes()" if array.ndim == 1 else ""
+        raise UnsupportedImageError(
+            f"array has shape {array.shape}; pass (H, W), (H, W, 3) BGR or (H, W, 4) BGRA{hint}"
+        )
     height, width = array.shape[:2]
     budget.check(width, height, 8 * array.itemsize * (array.size // (width * height)), "array")
     return opaque(eight_bits(array))

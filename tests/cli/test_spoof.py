@@ -144,6 +144,21 @@ def test_a_trimmed_video_ends_as_it_shows(lenient: str, tmp_path: Path, capsys: 
     assert [line["time"] for line in frames] == [number / 8 for number in range(8)]
 
 
+@pytest.mark.parametrize(("again", "decision"), [(1, "live"), (8, "live"), (9, "uncertain"), (20, "uncertain")])
+def test_repeated_frames_at_the_end_change_nothing_for_a_second(
+    again: int, decision: str, lenient: str, tmp_path: Path, capsys: Capture
+) -> None:
+    """What a compressed video of a calm face, or one with doubled frames, may end with; a camera that hangs ends so."""
+    path = film(tmp_path / "still.avi", [*live(*range(12)), *live(11) * again])
+    assert spoof(lenient, "--json", path) == (0 if decision == "live" else 1)
+    frames, summary = lines(capsys)
+    assert [frame["reasons"] for frame in frames[12:]] == [["frozen"]] * again
+    assert {frame["decision"] for frame in frames[12:]} == {"uncertain"}
+    assert summary["decision"] == decision
+    assert spoof(lenient, "--json", "--gap", 0.5, "--frames", 12 + min(again, 4), path) == 0
+    assert spoof(lenient, "--json", film(tmp_path / "hung.avi", live(0) * 9)) == 1, "nothing was known before"
+
+
 def test_once_spoof_a_stream_is_spoof(strict: str, tmp_path: Path, capsys: Capture) -> None:
     video = film(tmp_path / "a.avi", [*live(0, 1), *[frame(seed=seed) for seed in range(10, 13)]])
     assert spoof(strict, video, "--json", "--votes", 2, 1, 2, "--cooldown", 0.2) == 1

@@ -99,6 +99,6 @@ def test_bits_are_scaled_from_full_scale_to_full_scale() -> None:
         images.from_bits(np.array([[1024]], np.uint16), 10)
     with pytest.raises(UnsupportedImageError, match="int16"):
         images.from_bits(np.array([[1]], np.int16), 10)
-    for bits in (0, 17, None, "10", 2.5):
+    for bits in (0, 17, None, "10", 2.5, 8.0, True):
         with pytest.raises(UsageError, match="bits"):
             images.from_bits(GRAY, bits)  # type: ignore[arg-type]
