@@ -48,12 +48,13 @@ MIN_INK_SIDE = 48
 MAX_BORDER_INK = 4  # pixels; more than dust
 MIN_THICK = 0.5  # of the ink, in strokes of two pixels or more; of the same scans' at least 0.79
 
+Operations = Sequence[preprocess.Operation]
 Sides = tuple[bool, bool, bool, bool]
 """Top, bottom, left, right."""
 
 
 def prepare(
-    operations: Sequence[preprocess.Operation], image: preprocess.Image, region: InkRegion | None = None
+    operations: Operations, image: preprocess.Image, region: InkRegion | None = None
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Pre-process an image and assess it on the way, where the ink is found and before anything is cut or stretched.
 
@@ -68,22 +69,19 @@ def prepare(
     Raises:
         InputError: As :func:`edge_sdk.preprocess.trace` does.
     """
-    at = next((i for i, step in enumerate(operations) if isinstance(step, preprocess.GEOMETRY)), len(operations))
-    first, rest = operations[:at], operations[at:]
-    found, ink = Found(), None
-    if region is not None and max(image.shape[:2]) <= region.SMALL:
-        ink = _run(first, image)
-        searched = region.may_be_page(_bright(rest, ink))
-    else:
-        searched = region is not None
-    if region is not None and searched:
-        found = preprocess.checked("region", region.find, image)
-    seen = found.cut(image)
-    if ink is None or seen is not image:
-        ink = _run(first, seen)
-    flags = assess(_bright(rest, ink), seen, found.at_border(image))
+    first, rest = _at_geometry(operations)
+    found, ink = _search(first, rest, image, region)
+    part = found.cut(image)
+    if ink is None or part is not image:
+        ink = _run(first, part)
+    flags = assess(_bright(rest, ink), part, found.at_border(image))
     raised = {"empty": found.empty, "several_regions": found.several, "printed_lines": found.lined}
     return preprocess.apply(rest, ink), tuple(flag for flag in FLAGS if flag in flags or raised.get(flag))
+
+
+def seen(operations: Operations, image: preprocess.Image, region: InkRegion | None) -> preprocess.Image:
+    """What of a picture :func:`prepare` looks at: the ink cut out of a page, otherwise the same array."""
+    return _search(*_at_geometry(operations), image, region)[0].cut(image)
 
 
 def assess(ink: preprocess.Image, image: preprocess.Image, at_border: Sides = (True,) * 4) -> tuple[str, ...]:
@@ -113,13 +111,33 @@ def assess(ink: preprocess.Image, image: preprocess.Image, at_border: Sides = (T
     return tuple(flags)
 
 
-def _run(operations: Sequence[preprocess.Operation], image: preprocess.Image) -> preprocess.Image:
+def _at_geometry(operations: Operations) -> tuple[Operations, Operations]:
+    """The operations before anything is cut or stretched, and the rest."""
+    at = next((i for i, step in enumerate(operations) if isinstance(step, preprocess.GEOMETRY)), len(operations))
+    return operations[:at], operations[at:]
+
+
+def _search(
+    first: Operations, rest: Operations, image: preprocess.Image, region: InkRegion | None
+) -> tuple[Found, preprocess.Image | None]:
+    """Where the ink is, and what the first operations made of all of the picture, if they ran."""
+    if region is None:
+        return Found(), None
+    ink = None
+    if max(image.shape[:2]) <= region.SMALL:
+        ink = _run(first, image)
+        if not region.may_be_page(_bright(rest, ink)):
+            return Found(), ink
+    return preprocess.checked("region", region.find, image), ink
+
+
+def _run(operations: Operations, image: preprocess.Image) -> preprocess.Image:
     for _, stage in preprocess.trace(operations, image):
         image = stage
     return image
 
 
-def _bright(rest: Sequence[preprocess.Operation], ink: preprocess.Image) -> preprocess.Image:
+def _bright(rest: Operations, ink: preprocess.Image) -> preprocess.Image:
     """The ink as gray, brighter than paper, where a pipeline inverts it only in the rest of its operations."""
     inverts = any(isinstance(step, preprocess.Invert) for step in rest)
     return preprocess.ToGray()(preprocess.Invert()(ink) if inverts else ink)

@@ -30,8 +30,9 @@ from edge_sdk.export.evaluation.verification.samples import (
     embed,
     summary,
 )
-from edge_sdk.manifest import VerifyPoint
+from edge_sdk.manifest import Image, VerifyPoint
 from edge_sdk.preprocess import Operation
+from edge_sdk.preprocess.region import InkRegion
 from edge_sdk.runtime import Verifier
 
 ALL = "all"
@@ -86,13 +87,15 @@ class VerificationReport:
 class VerificationEvaluation:
     """A report, the scores behind each of its measurements (for curves), and a few samples of each data set.
 
-    ``operations`` are the bundle's pre-processing, through which the samples went.
+    ``operations`` are the bundle's pre-processing, through which the samples went, and ``region`` how the ink was cut
+    out of those that are pages.
     """
 
     report: VerificationReport
     scores: tuple[ScoreSet, ...]
     operations: tuple[Operation, ...]
     examples: tuple[Sample, ...]
+    region: InkRegion | None = None
 
 
 def evaluate(
@@ -168,11 +171,13 @@ def evaluate(
         wrong_pairs=_closest(wrong, wrong_pairs),
         failures=embedded.failures,
     )
+    source = opened.manifest.source
     return VerificationEvaluation(
         report=report,
         scores=tuple(scores for _, scores in measurements),
         operations=opened.manifest.preprocessing,
         examples=tuple(itertools.chain.from_iterable(_examples(embedded.of(name).samples) for name in names)),
+        region=source.region if isinstance(source, Image) else None,
     )
 
 

@@ -51,7 +51,7 @@ def html(evaluation: VerificationEvaluation) -> str:
         points=_points(report),
         curves=plots.curves(evaluation),
         histograms=plots.histograms(evaluation),
-        stages=stages(evaluation.operations, evaluation.examples),
+        stages=stages(evaluation.operations, evaluation.examples, region=evaluation.region),
         wrong=wrong_pairs(report, evaluation.examples[0].modality),
         failures=_failures(report),
     )
