@@ -35,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         "variant_id": template.variant_id,
         "embedding_space_id": template.embedding_space_id,
     }
-    text = f"{printable(arguments.output)}: {template.count} references, {template.variant_id}"
+    references = f"{template.count} reference{'' if template.count == 1 else 's'}"
+    text = f"{printable(arguments.output)}: {references}, {template.variant_id}"
     print_result(arguments, values, text)
     return ACCEPTED

@@ -113,7 +113,8 @@ def _variant_lines(variant: Variant, size: int) -> list[str]:
         lines.append(
             f"  against float: {cost.metric} {delta} points, at most {bound} (90 %), budget {budget}: {verdict}"
         )
-    return lines + [f"  {point.name:<14} {_describe(point)}" for point in variant.operating_points]
+    width = max((len(point.name) for point in variant.operating_points), default=0)
+    return lines + [f"  {point.name:<{width}}   {_describe(point)}" for point in variant.operating_points]
 
 
 def _describe(point: OperatingPoint) -> str:

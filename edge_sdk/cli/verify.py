@@ -74,6 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     (first, *others), query = arguments.reference, arguments.query
     if others and (template := next(filter(Template.is_at, arguments.reference), None)):
         raise TemplateError(f"{template} is a template: it stands for all references and takes none beside it")
+    if Template.is_at(query):
+        raise TemplateError(f"{query} is a template: name it first, and last the picture to compare with it")
     reference = Template.load(first) if not others and Template.is_at(first) else [first, *others]
     with open_verifier(arguments, arguments.operating_point, arguments.threshold) as verifier:
         result = verifier.verify(reference, query)

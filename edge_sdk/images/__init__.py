@@ -71,8 +71,11 @@ def load(source: Source, budget: Budget = DEFAULT) -> Image:
 
 
 def _kind(source: object) -> str:
-    convertible = hasattr(source, "__array__") or hasattr(source, "__array_interface__")
-    hint = ": pass numpy.asarray(it), with colours in the order BGR" if convertible else ""
+    hint = ""
+    if hasattr(source, "__array__") or hasattr(source, "__array_interface__"):
+        hint = ": pass numpy.asarray(it), with colours in the order BGR"
+    elif hasattr(source, "read"):
+        hint = ": pass the bytes that its read() gives"
     return f"{type(source).__name__}{hint}"
 
 
@@ -103,7 +106,7 @@ def _decode(data: bytes, name: str, budget: Budget) -> Image:
     except InputError:
         raise
     except (struct.error, IndexError, KeyError, ValueError, OverflowError) as exc:
-        raise ImageDecodeError(f"{name}: truncated or damaged header") from exc
+        raise ImageDecodeError(f"{name}: damaged or cut off") from exc
     try:
         return from_array(decoded, budget)
     except UnsupportedImageError as exc:

@@ -12,6 +12,7 @@ from edge_sdk.opencv import cv2
 Image = NDArray[np.uint8]
 
 
+_BAND = 256  # rows
 DEEP = 1 << 14
 """Below this all values of a 16-bit array may as well be of 8 to 14 bits."""
 
@@ -72,7 +73,10 @@ def from_array(array: NDArray[np.generic], budget: Budget) -> Image:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
-        raise UnsupportedImageError(f"array has shape {array.shape}; pass (H, W), (H, W, 3) BGR or (H, W, 4) BGRA")
+        hint = "; of an encoded picture array.tobytes()" if array.ndim == 1 else ""
+        raise UnsupportedImageError(
+            f"array has shape {array.shape}; pass (H, W), (H, W, 3) BGR or (H, W, 4) BGRA{hint}"
+        )
     height, width = array.shape[:2]
     budget.check(width, height, 8 * array.itemsize * (array.size // (width * height)), "array")
     return opaque(eight_bits(array))
@@ -133,5 +137,9 @@ def _white(colors: Image, mask: cv2.typing.MatLike) -> bool:
 
 def composed(colors: Image, alpha: Image) -> Image:
     """``(color * alpha + 255 * (255 - alpha)) / 255``, rounded."""
-    weights = alpha if colors.ndim == 2 else cv2.merge([alpha] * colors.shape[2])
-    return np.asarray(cv2.bitwise_not(cv2.multiply(cv2.bitwise_not(colors), weights, scale=1 / 255)), np.uint8)
+    out = np.empty_like(colors)
+    for top in range(0, len(out), _BAND):  # or a large picture would lie in memory five times
+        rows = slice(top, top + _BAND)
+        weights = alpha[rows] if colors.ndim == 2 else cv2.merge([alpha[rows]] * colors.shape[2])
+        out[rows] = cv2.bitwise_not(cv2.multiply(cv2.bitwise_not(colors[rows]), weights, scale=1 / 255))
+    return out

@@ -158,9 +158,12 @@ class Verifier(Session[VerifyPoint]):
             raise UsageError(f"{self.bundle.id} compares pictures themselves: keep the references, not a template")
         sources = _as_list(references)
         prepared = [self.prepare(source) for source in sources]
-        for number, one in enumerate(prepared, start=1):
+        for number, (source, one) in enumerate(zip(sources, prepared, strict=True), start=1):
             if one.blocking:
-                raise UnusableSampleError(f"reference {number} of {len(sources)}: {', '.join(one.flags)}")
+                name = f" ({os.fspath(source)})" if isinstance(source, (str, os.PathLike)) else ""
+                raise UnusableSampleError(
+                    f"reference {number} of {len(sources)}{name}: {', '.join(one.flags)}; enroll another picture"
+                )
         kind = KINDS[self._score.template_kind]
         return kind.of(
             self._score.enroll(self._run(prepared), self._model),

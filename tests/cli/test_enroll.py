@@ -18,6 +18,9 @@ def test_enroll_then_verify(
     assert main(["enroll", *pictures, "--output", template, "--bundle", bundle, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["count"], said["template"], said["variant_id"]) == (2, template, "int8.onnx")
+    one = str(tmp_path / "one.template")
+    assert main(["enroll", pictures[0], "--output", one, "--bundle", bundle]) == 0
+    assert capsys.readouterr().out == f"{one}: 1 reference, int8.onnx\n"
     assert Template.load(template).count == 2
     main(["verify", template, pictures[0], "--bundle", bundle, "--json"])
     by_template = json.loads(capsys.readouterr().out)
@@ -34,6 +37,7 @@ def test_a_damaged_or_misplaced_template_is_an_error(
     assert main(["verify", pictures[0], str(template), pictures[0], "--bundle", bundle]) == 3
     assert f"{template} is a template" in capsys.readouterr().err
     assert main(["verify", pictures[0], str(template), "--bundle", bundle]) == 3
+    assert f"{template} is a template: name it first" in capsys.readouterr().err
     assert main(["verify", str(template), pictures[0], "--bundle", bundle, "--precision", "fp32"]) == 3
     template.write_bytes(template.read_bytes()[:-1])
     capsys.readouterr()

@@ -23,6 +23,17 @@ def test_inspect(bundle: str, tiny_bundle: Bundle, capsys: pytest.CaptureFixture
         assert words in text
 
 
+def test_operating_points_stand_in_columns(
+    make_bundle: Callable[..., Bundle], capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("fmr_1e-2", "a_name_that_is_rather_long")
+    points = tuple(UnsupportedPoint(name=name, target=0.01, reason="few") for name in names)
+    bundle = make_bundle(operating_points={"fp32": points, "int8": points})
+    assert main(["inspect", str(bundle.path)]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "not supported" in line]
+    assert len({line.index("not supported") for line in lines}) == 1
+
+
 def test_no_text_of_a_bundle_makes_a_line_of_its_own(
     make_bundle: Callable[..., Bundle], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -133,7 +134,7 @@ def test_a_view_with_strides_becomes_contiguous() -> None:
         (np.zeros((9, 9), bool), "bool"),
         (np.zeros((9, 9, 2), np.uint8), "shape"),
         (np.zeros((0, 9), np.uint8), "shape"),
-        (np.zeros(9, np.uint8), "shape"),
+        (np.zeros(9, np.uint8), "of an encoded picture array.tobytes"),
         (np.zeros((2, 9, 9, 3), np.uint8), "shape"),
         (np.array([["a"]]), "pass uint8"),
     ],
@@ -141,6 +142,11 @@ def test_a_view_with_strides_becomes_contiguous() -> None:
 def test_other_arrays_are_refused(array: np.ndarray, words: str) -> None:
     with pytest.raises(UnsupportedImageError, match=words):
         images.load(array)
+
+
+def test_an_open_file_is_refused_with_the_way_out() -> None:
+    with pytest.raises(UnsupportedImageError, match="not BytesIO: pass the bytes that its read"):
+        images.load(io.BytesIO(encode(".png", BGR)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("source", [None, 3, [1, 2], {"a": 1}])

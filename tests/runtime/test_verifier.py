@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import msgspec
 import numpy as np
 import pytest
@@ -172,8 +173,16 @@ def test_a_blocking_flag_is_never_accepted_or_enrolled(
             assert result.decision is False
             assert (result.score, result.raw_score) == (0.0, 2.0)
             assert flag in result.quality
-        with pytest.raises(UnusableSampleError, match=f"reference 2 of 2.*{flag}"):
+        with pytest.raises(UnusableSampleError, match=f"reference 2 of 2: .*{flag}.*; enroll another picture"):
             verifier.enroll([signature, bad])
+
+
+def test_the_file_that_cannot_be_enrolled_is_named(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "blank.png"
+    assert cv2.imwrite(str(path), np.full((200, 300), 255, np.uint8))
+    with Verifier(tiny_bundle) as verifier, pytest.raises(UnusableSampleError) as caught:
+        verifier.enroll(path)
+    assert str(caught.value).startswith(f"reference 1 of 1 ({path}): empty")
 
 
 def test_clipped_is_reported_and_does_not_block(tiny_bundle: Bundle, signature: np.ndarray) -> None:

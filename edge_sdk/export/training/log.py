@@ -47,6 +47,7 @@ def draw_curves(folder: Path) -> None:
                 [line["step"] for line in lines], [line.get(name, math.nan) for line in lines], marker=".", label=name
             )
         axes.set_xlabel("step")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend()
         axes.grid(alpha=0.3)
     path = folder / "curves.png"
