@@ -17,7 +17,8 @@ _NO_PICTURE = "no PNG, JPEG, BMP or TIFF picture here; name each folder below it
 # A damaged file shows by its name that it should be judged.
 _VIDEO_SUFFIXES = frozenset({
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".3gp", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".flv", ".ogv",
-    ".asf", ".dv", ".f4v", ".mxf", ".vob", ".3g2", ".h264", ".264", ".h265", ".265", ".hevc", ".ivf", ".y4m", ".mjpeg", ".mjpg",
+    ".asf", ".dv", ".f4v", ".mxf", ".vob", ".3g2", ".h264", ".264", ".h265", ".265", ".hevc", ".ivf", ".y4m", ".mjpeg",
+    ".mjpg",
 })  # fmt: skip
 
 
