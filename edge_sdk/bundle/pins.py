@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 PINS = {
-    "deepsign": "050e8f217718ced0f4c0923f22d0eb011c54f6e6f03b0ab099d0545b12c1a221",
-    "deepsign_nano": "7cbab18a860ebcd95ceb0f670a53b67ef9233ab6dfb5a4d524a1a384ba1fc729",
+    "deepsign": "07f7b1d372e0090b43dc360b846b0a4f1fca770f7833188fb95d1a8c0cf331da",
+    "deepsign_nano": "34e62aaefe9d6527ac818d7d3cea84c4b79102c2f653c9619273d7cddee0571e",
     "ganomaly_lite": "294bba8cde0f66ecc0d7b8726cc2b18672a25a4bbbab790894a7ae985819c78d",
     "liveness": "e27cbb738df7217023dddaf0d05416ba072d7581766f714f28a4b6166f832d0b",
-    "mobilenetv2": "e0c8259980edb7cecab04377c6091c9a7255c5666f17ca562b67837cd2f72282",
+    "mobilenetv2": "4eac2e98bf38be6c87058c4ab33e4b9fc5d683360a9ad22c9245ffb3b26c188d",
 }

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import ImageDecodeError, ImageTooLargeError, UnsupportedImageError
+from edge_sdk.images import aspect
 from edge_sdk.images.arrays import Image, no_alpha, on_paper
 from edge_sdk.images.budget import Budget
 
@@ -34,6 +35,8 @@ class _Header:
     bits: int
     compression: int
     colors: int
+    across: int  # pixels a metre
+    down: int
 
 
 def decode(data: bytes, name: str, budget: Budget) -> Image:
@@ -47,26 +50,27 @@ def decode(data: bytes, name: str, budget: Budget) -> Image:
         image = _lines(data, header, name)[:, : 3 * header.width].reshape(header.height, header.width, 3)
     else:
         image = _by_masks(data, header, name)
-    return np.ascontiguousarray(image if header.from_top else image[::-1])
+    image = np.ascontiguousarray(image if header.from_top else image[::-1])
+    return aspect.square(image, header.across, header.down, budget, name)
 
 
 def _header(data: bytes, name: str, budget: Budget) -> _Header:
     offset, size = struct.unpack_from("<II", data, 10)
     if size not in _SIZES:
         raise ImageDecodeError(f"{name}: damaged BMP: a header of {size} bytes")
-    compression = colors = 0
+    compression = colors = across = down = 0
     if size == _CORE:
         width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
     else:
         width, height, _, bits = struct.unpack_from("<iiHH", data, 18)
         if size >= _INFO:
-            compression, _, _, _, colors = struct.unpack_from("<IIIII", data, 30)
+            compression, _, across, down, colors = struct.unpack_from("<IIiiI", data, 30)
     budget.check(width, abs(height), bits, name)
     if bits not in _DEPTHS.get(compression, ()) or (size in _OS2 and compression > _RLE4):
         raise UnsupportedImageError(f"{name}: a BMP of {bits} bits with compression {compression}; save it as PNG")
     if offset < _FILE + size:
         raise ImageDecodeError(f"{name}: damaged BMP: pixels within the header")
-    return _Header(offset, size, width, abs(height), height < 0, bits, compression, colors)
+    return _Header(offset, size, width, abs(height), height < 0, bits, compression, colors, across, down)
 
 
 def _lines(data: bytes, header: _Header, name: str) -> NDArray[np.uint8]:

@@ -52,7 +52,7 @@ def decode(file: File, name: str, codes: int) -> NDArray[np.generic]:
         whole = pixels is not None
     elif len(file.scans) == 1:
         pixels = _decoded(stream, cv2.IMREAD_ANYCOLOR)
-        whole = pixels is not None and _last_bytes_count(stream, file.scans[0]) and _intervals_whole(file, pixels)
+        whole = pixels is not None and _last_bytes_count(stream, file.scans[0]) and _intervals_whole(file, pixels, name)
     else:
         pixels = decoded_or_none(stream + EOI, cv2.IMREAD_ANYCOLOR)
         whole = pixels is not None and all(_scan_whole(file.frame, scan) for scan in file.scans)
@@ -90,7 +90,7 @@ def _last_bytes_count(stream: bytes, scan: Scan) -> bool:
     return _too_short(stream[:-spare])
 
 
-def _intervals_whole(file: File, pixels: NDArray[np.generic]) -> bool:
+def _intervals_whole(file: File, pixels: NDArray[np.generic], name: str) -> bool:
     """Whether every restart interval is whole. The decoder goes on at the next one, so none is missed otherwise.
 
     Blocks without data are filled with middle gray: an interval that ends so is looked at by itself. None may have data
@@ -102,7 +102,9 @@ def _intervals_whole(file: File, pixels: NDArray[np.generic]) -> bool:
         return True
     filled = np.flatnonzero(_end_gray(frame, scan, pixels))
     if len(filled) > _MOST:
-        raise ImageTooLargeError("a JPEG of too many restart intervals that end gray; save it without restart markers")
+        raise ImageTooLargeError(
+            f"{name}: a JPEG of too many restart intervals that end gray; save it without restart markers"
+        )
     if not all(_part_whole(frame, scan, parts[n], scan.interval) for n in filled):
         return False
     if scan.interval < _SHORT:
@@ -135,7 +137,9 @@ def _scan_whole(frame: Frame, scan: Scan) -> bool:
     columns, rows = frame.units(scan.numbers)
     units, step = columns * rows, scan.interval or columns * rows
     parts = RESTART.split(scan.data)
-    return all(_part_whole(frame, scan, part, min(step, units - n * step)) for n, part in enumerate(parts))
+    if not all(_part_whole(frame, scan, part, min(step, units - n * step)) for n, part in enumerate(parts)):
+        return False
+    return len(parts) > 1 or _too_short(_picture(frame, scan, units) + scan.data[:-SPARE])
 
 
 def _picture(frame: Frame, scan: Scan, units: int) -> bytes:

@@ -12,7 +12,7 @@ import pytest
 from edge_sdk import images
 from edge_sdk.errors import ImageTooLargeError
 
-from .made import GRAY, chunk, exif, jpeg, lines, page, png, segment, tiff, turned
+from .made import GRAY, bmp, chunk, exif, jpeg, lines, page, png, segment, tiff, turned
 
 HEIGHT, WIDTH = GRAY.shape
 
@@ -33,7 +33,15 @@ def in_jpeg(across: int, down: int) -> bytes:
     return bytes(data)
 
 
-each = pytest.mark.parametrize("made", [in_tiff, in_png, in_jpeg])
+def in_bmp(across: int, down: int) -> bytes:
+    tables = bytes(value for level in range(256) for value in (level, level, level, 0))
+    pixels = np.pad(GRAY[::-1], ((0, 0), (0, -WIDTH % 4)))
+    data = bytearray(bmp(WIDTH, HEIGHT, 8, pixels.tobytes(), tables=tables))
+    struct.pack_into("<ii", data, 38, across, down)
+    return bytes(data)
+
+
+each = pytest.mark.parametrize("made", [in_tiff, in_png, in_jpeg, in_bmp])
 
 
 @each

@@ -10,6 +10,7 @@ import pytest
 
 from edge_sdk import images
 from edge_sdk.errors import ImageDecodeError, ImageTooLargeError, InputError, UnsupportedImageError
+from edge_sdk.images import jpeg_data
 
 from .made import RNG, coded, jpeg, segment
 
@@ -151,6 +152,10 @@ def test_a_scan_for_each_component() -> None:
         short = [*parts[:n], (numbers, part[: len(part) // 2]), *parts[n + 1 :]]
         with pytest.raises(ImageDecodeError, match="JPEG"):
             images.load(in_scans(*short))
+        if not cv2.__version__.startswith("4.10."):  # which decodes on where data end
+            longer = [*parts[:n], (numbers, part + b"\x5a\xa5" * 40), *parts[n + 1 :]]
+            with pytest.raises(ImageDecodeError, match="JPEG"):
+                images.load(in_scans(*longer))
 
 
 def test_a_scan_of_two_components_is_refused() -> None:
@@ -172,6 +177,13 @@ def test_a_restart_interval_may_be_longer_than_the_picture(kind: str, interval: 
 def test_code_words_of_progressive_pictures_are_limited() -> None:
     with pytest.raises(ImageTooLargeError, match="code words"):
         images.load(KINDS["progressive"], images.Budget(codes=1000))
+
+
+def test_restart_intervals_that_end_gray_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    images.load(KINDS["middle gray"])
+    monkeypatch.setattr(jpeg_data, "_MOST", 10)
+    with pytest.raises(ImageTooLargeError, match="image: a JPEG of too many restart intervals"):
+        images.load(KINDS["middle gray"])
 
 
 def test_scans_are_limited() -> None:
