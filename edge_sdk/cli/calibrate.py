@@ -138,18 +138,19 @@ def _text(found: Recalibrated) -> str:
         f"thresholds fitted on {provenance.data}: {first.subjects} people, {first.impostors}{named(first.unusable)}",
     ]
     for one in found.fitted:
-        lines += [f"\n{one.variant} on {one.engine}", *(_point(point) for point in one.points)]
+        width = max(len(point.name) for point in one.points)
+        lines += [f"\n{one.variant} on {one.engine}", *(_point(point, width) for point in one.points)]
     lines += [f"left out: {one.variant}: {one.reason}" for one in found.left_out]
     return "\n".join(lines)
 
 
-def _point(point: OperatingPoint) -> str:
+def _point(point: OperatingPoint, width: int) -> str:
     from edge_sdk.manifest import UnsupportedPoint
 
     if isinstance(point, UnsupportedPoint):
-        return f"  {point.name:<14} no threshold: {point.reason}"
+        return f"  {point.name:<{width}}   no threshold: {point.reason}"
     rates = (
         f"{name} {100 * rate.value:.2f} % [{100 * rate.low:.2f}, {100 * rate.high:.2f}]"
         for name, rate in point.rates.items()
     )
-    return f"  {point.name:<14} threshold {point.threshold:#.4g}   {'   '.join(rates)}"
+    return f"  {point.name:<{width}}   threshold {point.threshold:#.4g}   {'   '.join(rates)}"

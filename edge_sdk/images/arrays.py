@@ -12,6 +12,7 @@ from edge_sdk.opencv import cv2
 Image = NDArray[np.uint8]
 
 
+_BAND = 256  # rows
 DEEP = 1 << 14
 """Below this all values of a 16-bit array may as well be of 8 to 14 bits."""
 
@@ -136,5 +137,9 @@ def _white(colors: Image, mask: cv2.typing.MatLike) -> bool:
 
 def composed(colors: Image, alpha: Image) -> Image:
     """``(color * alpha + 255 * (255 - alpha)) / 255``, rounded."""
-    weights = alpha if colors.ndim == 2 else cv2.merge([alpha] * colors.shape[2])
-    return np.asarray(cv2.bitwise_not(cv2.multiply(cv2.bitwise_not(colors), weights, scale=1 / 255)), np.uint8)
+    out = np.empty_like(colors)
+    for top in range(0, len(out), _BAND):  # or a large picture would lie in memory five times
+        rows = slice(top, top + _BAND)
+        weights = alpha[rows] if colors.ndim == 2 else cv2.merge([alpha[rows]] * colors.shape[2])
+        out[rows] = cv2.bitwise_not(cv2.multiply(cv2.bitwise_not(colors[rows]), weights, scale=1 / 255))
+    return out

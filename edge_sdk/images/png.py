@@ -49,7 +49,8 @@ def decode(data: bytes, name: str, budget: Budget) -> Image:
     budget.check(header.width, header.height, header.depth * _SAMPLES[header.color], name)
     file = _chunks(data, name)
     pixels = opencv.decode(_bare(header, file.data), cv2.IMREAD_UNCHANGED, name)
-    across, down = struct.unpack_from(">II", file.chunks.get(b"pHYs", b"").ljust(8, b"\0"))
+    density = file.chunks.get(b"pHYs", b"")
+    across, down = struct.unpack_from(">II", density) if len(density) >= 8 else (0, 0)
     image = aspect.square(_colors(pixels, header, file.chunks, name), across, down, budget, name)
     return orientation.upright(image, orientation.in_exif(file.chunks.get(b"eXIf", b"")))
 

@@ -131,6 +131,8 @@ class _Reader:
             place += size
 
     def _varint(self, place: int, end: int) -> tuple[int, int]:
+        if place < end and self._data[place] < 128:  # nearly all of them
+            return self._data[place], place + 1
         value = 0
         for shift in range(0, 70, 7):
             if place >= end:

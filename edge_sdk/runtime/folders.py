@@ -17,6 +17,8 @@ _NO_PICTURE = "no PNG, JPEG, BMP or TIFF picture here; name each folder below it
 # A damaged file shows by its name that it should be judged.
 _VIDEO_SUFFIXES = frozenset({
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".3gp", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".flv", ".ogv",
+    ".asf", ".dv", ".f4v", ".mxf", ".vob", ".3g2", ".h264", ".264", ".h265", ".265", ".hevc", ".ivf", ".y4m", ".mjpeg",
+    ".mjpg",
 })  # fmt: skip
 
 
@@ -83,5 +85,5 @@ def _use(head: bytes, suffix: str) -> tuple[Use, str]:
     if kind or suffix in images.PICTURE_SUFFIXES:
         return "picture", ""
     if suffix in _VIDEO_SUFFIXES:
-        return "unjudged", "damaged, or no video although it is named so"
+        return "unjudged", "a video by its name, but damaged, or of another container than AVI, MP4, MOV, MKV and WebM"
     return "other", "neither a picture nor a video" if head else "empty, 0 bytes"

@@ -265,12 +265,21 @@ def test_nothing_in_a_folder_is_passed_over_silently(lenient: str, tmp_path: Pat
     (folder / "4.jpg").symlink_to("gone.jpg")
     (folder / "5").mkdir()
     film(folder / "6.avi", live(0))
+    (folder / "7.H264").write_bytes(b"\0\0\0\1\x67" + bytes(60))  # a bare stream, without a container
     assert spoof(lenient, folder, "--json") == 3
     said, summary = lines(capsys)
-    assert [Path(line["source"]).name for line in said] == ["1.webp", "2.jfif", "3.txt", "4.jpg", "5", "6.avi"]
+    assert [Path(line["source"]).name for line in said] == [
+        "1.webp",
+        "2.jfif",
+        "3.txt",
+        "4.jpg",
+        "5",
+        "6.avi",
+        "7.H264",
+    ]
     errors = {Path(line["source"]).name: line["error"]["type"] for line in said if "error" in line}
-    assert errors == dict.fromkeys(("1.webp", "4.jpg", "5", "6.avi"), "ImageDecodeError")
-    assert (summary["decision"], summary["frames"], summary["errors"]) == ("uncertain", 1, 4)
+    assert errors == dict.fromkeys(("1.webp", "4.jpg", "5", "6.avi", "7.H264"), "ImageDecodeError")
+    assert (summary["decision"], summary["frames"], summary["errors"]) == ("uncertain", 1, 5)
 
 
 def test_a_folder_as_a_video_says_what_it_leaves_out(lenient: str, tmp_path: Path, capsys: Capture) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_sdk.errors import VideoDecodeError
 from edge_sdk.runtime import containers, sources
 from edge_sdk.runtime.containers import MOST_FRAMES, Announced, avi, matroska, mp4
 from edge_sdk.runtime.films import Times
@@ -112,6 +113,14 @@ def test_a_film_that_is_cut_off_never_ends_well(name: str, tmp_path: Path) -> No
         path.write_bytes(data[: int(len(data) * share)])
         times, lost = read(path)
         assert lost[-1] == len(times) - 1
+
+
+def test_a_film_whose_tables_at_the_end_are_cut_off_is_an_error(tmp_path: Path) -> None:
+    path = film_mp4(tmp_path / "a.mp4", PICTURES)
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(b"moov") - 4])
+    with pytest.raises(VideoDecodeError, match="damaged or cut off"):
+        read(path)
 
 
 def test_frames_that_b_frames_delay_have_times(tmp_path: Path) -> None:

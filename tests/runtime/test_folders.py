@@ -49,7 +49,10 @@ def test_the_content_of_files_in_a_folder_says_what_they_are(tmp_path: Path) -> 
     judged = {name for name, (use, _) in found.items() if use == "picture"}
     assert judged == {"1.jfif", "2.JPE", "3", "4.txt", "5.webp", "6.png", "7.heic", "8.gif", "16.jpg"}
     assert found["9.avi"] == ("unjudged", "a video: name it too, by itself")
-    assert found["10.mov"] == ("unjudged", "damaged, or no video although it is named so")
+    assert found["10.mov"] == (
+        "unjudged",
+        "a video by its name, but damaged, or of another container than AVI, MP4, MOV, MKV and WebM",
+    )
     assert found["12.csv"] == ("other", "neither a picture nor a video")
     assert found["13"] == ("other", "empty, 0 bytes")
     assert found["14.jpg"] == ("unjudged", "a link to a file that is not there")
