@@ -76,5 +76,9 @@ def _line(text: bytes) -> dict[str, Any] | None:
 
 
 def _write(folder: Path, lines: list[dict[str, Any]]) -> None:
-    with writing(folder / NAME):
-        files.write_text(folder / NAME, "".join(json.dumps(line) + "\n" for line in lines))
+    """Write these lines; a file that holds just them is left alone."""
+    path, data = folder / NAME, "".join(json.dumps(line) + "\n" for line in lines).encode()
+    if path.is_file() and path.read_bytes() == data:
+        return
+    with writing(path):
+        files.write_bytes(path, data)
