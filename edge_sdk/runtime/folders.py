@@ -82,6 +82,8 @@ def _use(head: bytes, suffix: str) -> tuple[Use, str]:
     kind = images.kind_of(head)
     if kind in images.VIDEOS or sources.is_video(head):
         return "unjudged", "a video: name it too, by itself"
+    if kind and kind not in images.PICTURES:
+        return "unjudged", f"{kind}: save it as PNG, JPEG, BMP or TIFF"
     if kind or suffix in images.PICTURE_SUFFIXES:
         return "picture", ""
     if suffix in _VIDEO_SUFFIXES:

@@ -295,6 +295,12 @@ def test_a_folder_as_a_video_says_what_it_leaves_out(lenient: str, tmp_path: Pat
     film(tmp_path / "all.avi", live(0))
     assert spoof(lenient, tmp_path, "--fps", 4, "--json") == 3
     assert "a video" in json.loads(capsys.readouterr().out.splitlines()[0])["error"]["message"]
+    (tmp_path / "all.avi").unlink()
+    (tmp_path / "f3.webp").write_bytes(cv2.imencode(".webp", live(3)[0])[1].tobytes())
+    assert spoof(lenient, tmp_path, "--fps", 4, "--json") == 3
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert "WebP" in said[0]["error"]["message"]
+    assert [one["index"] for one in said if "index" in one] == list(range(8)), "the others are judged all the same"
 
 
 def test_a_folder_as_a_video(lenient: str, tmp_path: Path, capsys: Capture) -> None:
