@@ -7,7 +7,7 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   ├── ImageNotFoundError (FileNotFoundError)
     │   ├── ImageDecodeError               not an image, truncated, or empty
     │   ├── ImageTooLargeError             the header announces more pixels than allowed
-    │   ├── UnsupportedImageError          an array of a wrong type or shape, or several pages
+    │   ├── UnsupportedImageError          an array of a wrong type or shape, another format, or several pages
     │   │   └── BitDepthError              an array of 16 bits that may hold 8 to 14 bits
     │   ├── VideoDecodeError               not a video, or one without a frame that can be decoded
     │   ├── CameraError                    no such camera, or it gives no pictures
@@ -79,7 +79,7 @@ class ImageTooLargeError(InputError):
 
 
 class UnsupportedImageError(InputError):
-    """An array that is not gray, BGR or BGRA of 8 or 16 bits, or a file of several pages or of an unusual kind."""
+    """An array that is not gray, BGR or BGRA of 8 or 16 bits; a file of another format, several pages, a rare kind."""
 
 
 class BitDepthError(UnsupportedImageError):

@@ -16,7 +16,7 @@ from edge_sdk.cli.command import ACCEPTED, ERROR, REJECTED, Parser
 from edge_sdk.cli.options import SPOOF_BUNDLE, add_bundle_option, add_engine, add_precision, add_threads, add_threshold
 from edge_sdk.cli.spoof_output import JsonLines, SpoofOutput, Text
 from edge_sdk.cli.spoof_summary import Summary
-from edge_sdk.errors import ImageDecodeError, InputError, UsageError
+from edge_sdk.errors import ImageDecodeError, InputError, UnsupportedImageError, UsageError
 from edge_sdk.results import SpoofDecision
 
 if TYPE_CHECKING:
@@ -194,7 +194,9 @@ def _pictures(detector: SpoofDetector, items: list[FolderItem], output: SpoofOut
             output.skipped(str(path), reason)
             continue
         try:
-            if use == "unjudged":
+            if use == "unsupported":
+                raise UnsupportedImageError(f"{path}: {reason}")
+            if use == "unreadable":
                 raise ImageDecodeError(f"{path}: {reason}")
             result = detector.detect(path)
         except InputError as exc:

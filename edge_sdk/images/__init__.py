@@ -55,10 +55,10 @@ def load(source: Source, budget: Budget = DEFAULT) -> Image:
 
     Raises:
         ImageNotFoundError: There is no such file.
-        ImageDecodeError: A directory, an unreadable, empty, truncated or damaged file, or no supported format.
+        ImageDecodeError: A directory, an unreadable, empty, truncated or damaged file, or no picture at all.
         ImageTooLargeError: More than the budget; for pixels and bytes nothing was decoded.
-        UnsupportedImageError: An array of another type or shape, floating point among them; a file of several pages, or
-            of a kind that the formats have but is not decoded, such as CMYK.
+        UnsupportedImageError: An array of another type or shape, floating point among them; a file of another format,
+            of several pages, or of a kind that the formats have but is not decoded, such as CMYK.
         BitDepthError: An array of 16 bits whose values are all below 16,384: see :func:`from_bits`.
     """
     if isinstance(source, np.ndarray):
@@ -99,8 +99,9 @@ def _decode(data: bytes, name: str, budget: Budget) -> Image:
         raise ImageTooLargeError(f"{name}: more than {budget.file_bytes} bytes")
     kind = kind_of(data[:HEAD_BYTES])
     if kind not in _DECODERS:
+        error = UnsupportedImageError if kind else ImageDecodeError
         found = f"{kind}, " if kind else ""
-        raise ImageDecodeError(f"{name}: {found}not a PNG, JPEG, BMP or TIFF file; save it as one of these")
+        raise error(f"{name}: {found}not a PNG, JPEG, BMP or TIFF file; save it as one of these")
     try:
         decoded = _DECODERS[kind](data, name, budget)
     except InputError:

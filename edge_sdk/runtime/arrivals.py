@@ -126,29 +126,23 @@ def decoded(picture: images.Source | None) -> Taken:
     """
     if picture is None:
         return CORRUPT
-    head = _head(picture)
+    _require_there(picture)
     try:
         return taken(picture)
-    except (ImageDecodeError, ImageTooLargeError) as exc:
-        kind = images.kind_of(head)
+    except (ImageDecodeError, ImageTooLargeError):
         if isinstance(picture, np.ndarray):
             raise
-        if kind is not None and kind not in images.PICTURES:
-            raise UnsupportedImageError(str(exc)) from exc
         return CORRUPT
 
 
-def _head(picture: Any) -> bytes:
-    """The first bytes of a file or of what was one; a file that is not there is raised."""
+def _require_there(picture: Any) -> None:
+    """Raise unless a file can be read: a wrong path is no damage."""
     if isinstance(picture, memoryview) and (picture.ndim != 1 or picture.itemsize != 1):
         raise UnsupportedImageError("a frame is a memoryview that is no string of bytes: pass numpy.asarray(view)")
-    if isinstance(picture, (bytes, bytearray, memoryview)):
-        return bytes(picture[: images.HEAD_BYTES])
     if not isinstance(picture, (str, os.PathLike)):
-        return b""
+        return
     try:
-        with open_regular(picture) as file:
-            return file.read(images.HEAD_BYTES)
+        open_regular(picture).close()
     except (FileNotFoundError, NotADirectoryError) as exc:
         raise ImageNotFoundError(f"{picture}: no such file") from exc
     except OSError as exc:

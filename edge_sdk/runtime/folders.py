@@ -11,7 +11,7 @@ from edge_sdk import images
 from edge_sdk.errors import ImageDecodeError
 from edge_sdk.runtime import sources
 
-Use = Literal["picture", "unjudged", "other"]
+Use = Literal["picture", "unsupported", "unreadable", "other"]
 
 _NO_PICTURE = "no PNG, JPEG, BMP or TIFF picture here; name each folder below it and each video"
 # A damaged file shows by its name that it should be judged.
@@ -25,8 +25,8 @@ _VIDEO_SUFFIXES = frozenset({
 class FolderItem(NamedTuple):
     """One thing in a folder.
 
-    ``use``: a ``picture`` to be judged, which :func:`edge_sdk.images.load` may still refuse; something ``unjudged``
-    that may show a face; or ``other``. ``reason``: why it is no picture to be judged.
+    ``use``: a ``picture`` to be judged, which :func:`edge_sdk.images.load` may still refuse; something that may show a
+    face, but is ``unsupported`` here or ``unreadable``; or ``other``. ``reason``: why it is no picture to be judged.
     """
 
     path: Path
@@ -69,11 +69,11 @@ def _item(path: Path) -> FolderItem:
     try:
         head = sources.head_of(path)
     except IsADirectoryError:
-        return FolderItem(path, "unjudged", "a folder in a folder is not searched: name it too")
+        return FolderItem(path, "unsupported", "a folder in a folder is not searched: name it too")
     except FileNotFoundError:
-        return FolderItem(path, "unjudged", "a link to a file that is not there")
+        return FolderItem(path, "unreadable", "a link to a file that is not there")
     except OSError as exc:
-        return FolderItem(path, "unjudged", exc.strerror or str(exc))
+        return FolderItem(path, "unreadable", exc.strerror or str(exc))
     return FolderItem(path, *_use(head, path.suffix.lower()))
 
 
@@ -81,11 +81,14 @@ def _use(head: bytes, suffix: str) -> tuple[Use, str]:
     """What a file is for, by its first bytes, and where they tell nothing by the end of its name."""
     kind = images.kind_of(head)
     if kind in images.VIDEOS or sources.is_video(head):
-        return "unjudged", "a video: name it too, by itself"
+        return "unsupported", "a video: name it too, by itself"
     if kind and kind not in images.PICTURES:
-        return "unjudged", f"{kind}: save it as PNG, JPEG, BMP or TIFF"
+        return "unsupported", f"{kind}: save it as PNG, JPEG, BMP or TIFF"
     if kind or suffix in images.PICTURE_SUFFIXES:
         return "picture", ""
     if suffix in _VIDEO_SUFFIXES:
-        return "unjudged", "a video by its name, but damaged, or of another container than AVI, MP4, MOV, MKV and WebM"
+        return (
+            "unsupported",
+            "a video by its name, but damaged, or of another container than AVI, MP4, MOV, MKV and WebM",
+        )
     return "other", "neither a picture nor a video" if head else "empty, 0 bytes"

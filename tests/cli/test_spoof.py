@@ -278,7 +278,8 @@ def test_nothing_in_a_folder_is_passed_over_silently(lenient: str, tmp_path: Pat
         "7.H264",
     ]
     errors = {Path(line["source"]).name: line["error"]["type"] for line in said if "error" in line}
-    assert errors == dict.fromkeys(("1.webp", "4.jpg", "5", "6.avi", "7.H264"), "ImageDecodeError")
+    unsupported = dict.fromkeys(("1.webp", "5", "6.avi", "7.H264"), "UnsupportedImageError")
+    assert errors == {**unsupported, "4.jpg": "ImageDecodeError"}
     assert (summary["decision"], summary["frames"], summary["errors"]) == ("uncertain", 1, 5)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge_sdk import images
-from edge_sdk.errors import ImageDecodeError
+from edge_sdk.errors import UnsupportedImageError
 
 HEADS = {
     "GIF": b"GIF89a\1\0",
@@ -37,7 +37,7 @@ def test_other_formats_are_refused_by_name(kind: str) -> None:
     assert images.kind_of(head) == kind
     assert not images.begins_one(head)
     assert (kind in images.VIDEOS) == (kind in FILMS)
-    with pytest.raises(ImageDecodeError, match=f"{kind}, not a PNG, JPEG, BMP or TIFF file; save it as"):
+    with pytest.raises(UnsupportedImageError, match=f"{kind}, not a PNG, JPEG, BMP or TIFF file; save it as"):
         images.load(head + bytes(100))
 
 

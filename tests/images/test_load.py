@@ -192,8 +192,8 @@ def test_damage_never_escapes_the_error_tree(suffix: str) -> None:
             assert images.load(bytes(damaged)).dtype == np.uint8
 
 
-@pytest.mark.parametrize("data", [b"GIF89a" + bytes(60), b"RIFF" + bytes(60), b"hello", bytes(100)])
-def test_other_formats_are_named_as_unsupported(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"RIFF" + bytes(60), b"hello", bytes(100)])
+def test_what_is_no_picture_is_refused(data: bytes) -> None:
     with pytest.raises(ImageDecodeError, match="not a PNG, JPEG, BMP or TIFF"):
         images.load(data)
 

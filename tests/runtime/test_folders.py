@@ -48,15 +48,15 @@ def test_the_content_of_files_in_a_folder_says_what_they_are(tmp_path: Path) -> 
     ]  # fmt: skip
     judged = {name for name, (use, _) in found.items() if use == "picture"}
     assert judged == {"1.jfif", "2.JPE", "3", "4.txt", "6.png", "7.heic", "16.jpg"}
-    assert found["5.webp"] == ("unjudged", "WebP: save it as PNG, JPEG, BMP or TIFF")
-    assert found["8.gif"] == ("unjudged", "GIF: save it as PNG, JPEG, BMP or TIFF")
-    assert found["9.avi"] == ("unjudged", "a video: name it too, by itself")
+    assert found["5.webp"] == ("unsupported", "WebP: save it as PNG, JPEG, BMP or TIFF")
+    assert found["8.gif"] == ("unsupported", "GIF: save it as PNG, JPEG, BMP or TIFF")
+    assert found["9.avi"] == ("unsupported", "a video: name it too, by itself")
     assert found["10.mov"] == (
-        "unjudged",
+        "unsupported",
         "a video by its name, but damaged, or of another container than AVI, MP4, MOV, MKV and WebM",
     )
     assert found["12.csv"] == ("other", "neither a picture nor a video")
     assert found["13"] == ("other", "empty, 0 bytes")
-    assert found["14.jpg"] == ("unjudged", "a link to a file that is not there")
-    assert found["15.jpg"] == ("unjudged", "a folder in a folder is not searched: name it too")
-    assert found["17.jpg"] == ("unjudged", "is a pipe, not a file")
+    assert found["14.jpg"] == ("unreadable", "a link to a file that is not there")
+    assert found["15.jpg"] == ("unsupported", "a folder in a folder is not searched: name it too")
+    assert found["17.jpg"] == ("unreadable", "is a pipe, not a file")
