@@ -87,7 +87,7 @@ class Cascade:
     many are kept (0.3 MB, 10 ms to load) as searches ever ran at the same time.
 
     Raises:
-        EngineError: This OpenCV has no cascades.
+        EngineError: This OpenCV has no cascades, or fails in a search.
     """
 
     def __init__(self, settings: CascadeSettings | None = None) -> None:
@@ -103,9 +103,12 @@ class Cascade:
             classifier = self._idle.pop()
         except IndexError:
             classifier = _classifier()
-        found = classifier.detectMultiScale(
-            gray, scaleFactor=settings.step, minNeighbors=settings.neighbours, minSize=(shortest, shortest)
-        )
+        try:
+            found = classifier.detectMultiScale(
+                gray, scaleFactor=settings.step, minNeighbors=settings.neighbours, minSize=(shortest, shortest)
+            )
+        except (cv2.error, MemoryError) as exc:
+            raise EngineError(f"OpenCV's face cascade failed: {exc}") from exc
         self._idle.append(classifier)
         rows, columns = image.shape[0] / gray.shape[0], image.shape[1] / gray.shape[1]
         boxes = []

@@ -13,10 +13,21 @@ from hypothesis import strategies as st
 from edge_sdk import images
 from edge_sdk.errors import EngineError, UsageError
 from edge_sdk.preprocess.crop import Box
+from edge_sdk.runtime import faces
 from edge_sdk.runtime.faces import Cascade, CascadeSettings, Tracker
 
 from ..paths import DATA
 from .drawn import frame
+
+
+def test_what_opencv_raises_in_a_search_is_a_typed_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing:
+        def detectMultiScale(self, *arguments: object, **settings: object) -> None:  # noqa: N802 - as OpenCV has it
+            raise cv2.error("insufficient memory")
+
+    monkeypatch.setattr(faces, "_classifier", Failing)
+    with pytest.raises(EngineError, match="face cascade failed: insufficient memory"):
+        Cascade()(frame())
 
 
 def test_the_cascade_finds_each_face_in_its_place() -> None:
