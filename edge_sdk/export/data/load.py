@@ -132,6 +132,7 @@ def _sample(dataset: str, people: str, modality: str, entry: Entry) -> Sample:
         entry.attack,
         entry.session,
         entry.pose,
+        entry.faces,
         modality=modality,
     )
 
