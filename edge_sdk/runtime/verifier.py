@@ -174,8 +174,10 @@ class Verifier(Session[VerifyPoint]):
             count=len(sources),
         )
 
-    def _golden_score(self, pictures: list[bytes]) -> float:
-        return self.verify(pictures[:-1], pictures[-1]).score
+    def golden_trial(self, pictures: list[bytes]) -> tuple[float, tuple[str, ...]]:
+        """See :class:`~edge_sdk.runtime.session.Session`."""
+        result = self.verify(pictures[:-1], pictures[-1])
+        return result.score, result.quality
 
     def prepare(self, picture: images.Source) -> Prepared:
         """Decode and pre-process one picture, for :meth:`embed`, and assess it where its modality has quality flags.
