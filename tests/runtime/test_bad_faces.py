@@ -25,7 +25,7 @@ from edge_sdk.errors import (
 from edge_sdk.preprocess.crop import LocatedFace
 
 from .drawn import frame
-from .located import Knowing, aligning, located, textured
+from .known_faces import Knowing, aligning, located, textured
 
 Maker = Callable[..., Bundle]
 pytestmark = pytest.mark.usefixtures("fake_engine")

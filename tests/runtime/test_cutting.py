@@ -19,7 +19,7 @@ from edge_sdk.preprocess.region import InkRegion
 from edge_sdk.runtime import cutting
 
 from .drawn import frame
-from .located import ALIGNED, Knowing, aligning, located, textured
+from .known_faces import ALIGNED, Knowing, aligning, located, textured
 
 Maker = Callable[..., Bundle]
 pytestmark = pytest.mark.usefixtures("fake_engine")
