@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,15 +12,18 @@ import pytest
 
 from edge_sdk import Verifier, preprocess
 from edge_sdk.bundle import Bundle
-from edge_sdk.errors import BundleError, UnusableSampleError, UsageError
+from edge_sdk.errors import BundleError, BundleNotFoundError, EngineError, UnusableSampleError, UsageError
 from edge_sdk.manifest import Image, SensorStream
 from edge_sdk.preprocess.align import FaceAlignment
 from edge_sdk.preprocess.crop import Box, FaceCrop, LocatedFace
 from edge_sdk.preprocess.region import InkRegion
 from edge_sdk.runtime import cutting
 
+from ..bundle.made import pin
 from .drawn import frame
 from .known_faces import ALIGNED, Knowing, aligning, located, textured
+from .located import frame as cells
+from .located import locator_bundle
 
 Maker = Callable[..., Bundle]
 pytestmark = pytest.mark.usefixtures("fake_engine")
@@ -154,8 +158,34 @@ def test_the_golden_trial_needs_no_locator(make_bundle: Maker) -> None:
         score = verifier.verify(*pictures).score
         assert score < 1
         encoded = [cv2.imencode(".png", one)[1].tobytes() for one in pictures]
-        assert verifier._golden_score(encoded) == score
+        assert verifier.golden_trial(encoded) == (score, ())
     with Verifier(bundle, engine="fake", faces=Knowing()) as verifier:
-        assert verifier._golden_score(encoded) == score
+        assert verifier.golden_trial(encoded) == (score, ())
     with pytest.raises(BundleError, match="no golden trial"):
         Verifier(bundle, engine="fake", faces=Knowing(), selftest=True)
+
+
+def test_the_shipped_locator_is_opened_used_and_freed(
+    make_bundle: Maker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With a made-up locator in its place: each white cell of 8 pixels of its input is a face of three cells."""
+    monkeypatch.setattr("edge_sdk.bundle.finding.SHIPPED", tmp_path)
+    pin(monkeypatch, locator_bundle(make_bundle, destination=tmp_path / "face_locator"))
+    bundle = aligning(make_bundle)
+    nobody, one, two = (textured(np.maximum(cells(*at), 60)) for at in ((), ((8, 10),), ((4, 4), (10, 15))))
+    with Verifier(bundle, engine="fake", threshold=1e-9) as verifier:
+        assert verifier.prepare(one).tensor.shape == (1, 112, 112)
+        assert verifier.prepare(two).blocking == ("several_faces",)
+        assert verifier.verify(nobody, nobody).quality == ("no_face",)
+    with pytest.raises(EngineError, match="closed"):
+        verifier.prepare(one)
+
+
+def test_without_the_shipped_locator_the_verifier_does_not_open(
+    make_bundle: Maker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("edge_sdk.bundle.finding.SHIPPED", tmp_path)
+    bundle = aligning(make_bundle)
+    with pytest.raises(BundleNotFoundError, match="face_locator"):
+        Verifier(bundle, engine="fake")
+    Verifier(bundle, engine="fake", faces="aligned").close()
