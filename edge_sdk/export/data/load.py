@@ -110,7 +110,7 @@ def _load_one(spec: str, progress: ReportProgress) -> Dataset:
         entries = data.crops[kind.crop].make(entries, kind.rendering, report)
     elif kind.rendering:
         entries = data.renderings[kind.rendering].make(entries, report)
-    samples = tuple(_sample(dataset, people, data.modality, entry) for entry in entries)
+    samples = tuple(sample_of(dataset, people, data.modality, entry) for entry in entries)
     return Dataset(shown, samples, frozenset({people}) if source.own else frozenset())
 
 
@@ -123,7 +123,8 @@ def _unknown(spec: str) -> str:
     return f'"{spec}" names no data set; expected {"; ".join(expected)}'
 
 
-def _sample(dataset: str, people: str, modality: str, entry: Entry) -> Sample:
+def sample_of(dataset: str, people: str, modality: str, entry: Entry) -> Sample:
+    """An entry as a sample of a data set, of the people that are called ``people``."""
     return Sample(
         dataset,
         person_id(people, entry.person),
@@ -132,6 +133,7 @@ def _sample(dataset: str, people: str, modality: str, entry: Entry) -> Sample:
         entry.attack,
         entry.session,
         entry.pose,
+        entry.faces,
         modality=modality,
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from edge_sdk.calibration.metrics.pairs import Forgeries
 from edge_sdk.export.data.cache import Count
@@ -136,6 +136,38 @@ class Crop:
     description: str
 
 
+class PublishedPair(NamedTuple):
+    """One line of a list."""
+
+    fold: int
+    first: Entry
+    second: Entry
+    mated: bool
+
+
+class PairReader(Protocol):
+    """Reads the lists of one data set."""
+
+    def __call__(self, root: Path) -> list[PublishedPair]:
+        """Every pair, in order; DatasetError if a list or a picture is missing, or a line cannot be read."""
+        ...
+
+
+@dataclass(frozen=True)
+class PairSource:
+    """One row: what stands before the colon of ``cfp-ff:PATH``.
+
+    Attributes:
+        read: Its lists.
+        people: The data set whose people they are of.
+        description: The files below the folder, for help and error messages.
+    """
+
+    read: PairReader
+    people: str
+    description: str
+
+
 @dataclass(frozen=True)
 class ModalityData:
     """The data of one modality.
@@ -148,6 +180,7 @@ class ModalityData:
         golden: By task (``verify``: reference, then query; ``spoof``), makes the golden trial's raw files by name.
         limits: By task, what a model card says a model must not be used for, as Markdown.
         view: A raw sample as a picture, for reports.
+        pairs: Its published lists of pairs, by the name before the colon.
     """
 
     modality: str
@@ -158,3 +191,4 @@ class ModalityData:
     view: Callable[[Any], Image]
     renderings: Mapping[str, Rendering] = field(default_factory=dict)
     crops: Mapping[str, Crop] = field(default_factory=dict)
+    pairs: Mapping[str, PairSource] = field(default_factory=dict)

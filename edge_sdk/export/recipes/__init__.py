@@ -7,6 +7,7 @@ loop, the exporter and the CLI know no model by name.
 from __future__ import annotations
 
 import importlib
+import math
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from edge_sdk.export.networks.network import Network
 from edge_sdk.manifest import Precision, Source
 from edge_sdk.preprocess import Operation, input_shape
 from edge_sdk.preprocess.crop import FaceCrop
-from edge_sdk.scoring.base import Score
+from edge_sdk.scoring.base import Score, Task
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,14 @@ class Preset:
         extra: Data sets that are trained on beside the user's, such as ``synthetic:60``: further people where people
             are few. Nothing is measured on them.
         filter: What is left out of all that is trained on, and of nothing that is measured on.
-        optimizer: ``rmsprop`` keeps 0.9 of its mean square a step, as Keras does.
+        optimizer: ``rmsprop`` keeps 0.9 of its mean square a step, as Keras does; ``sgd`` has a momentum of 0.9, and
+            ``nesterov`` is the same with Nesterov's look ahead.
         betas: Adam's and AdamW's decays of the mean gradient and its square; ``None`` is torch's 0.9 and 0.999.
         weight_decay: The optimiser's own, on all parameters.
         penalty: L2 in the loss, by parameter; see :func:`edge_sdk.export.losses.metric.l2`.
         schedule: ``constant`` learning rate; ``one_cycle``: linear warm-up over the first tenth of the steps, then a
             cosine to a hundredth of the rate; or ``decay``: constant for half of the steps, then linear to 0.
+        decay: Keras' ``decay`` d: beside the schedule, the rate of step t, counted from 0, is divided by 1 + d t.
         average: Decay per step of the exponential moving average of the weights; 0 takes the weights as they are.
         keep: The weights for export: those of the ``best`` validation (its AUROC, or the live images' mean score where
             there is no attack), or the ``last``, which is less a matter of
@@ -59,11 +62,12 @@ class Preset:
     augmentation: Augmentation | None = None
     extra: tuple[str, ...] = ()
     filter: Filter | None = None
-    optimizer: Literal["adam", "adamw", "rmsprop"] = "adamw"
+    optimizer: Literal["adam", "adamw", "rmsprop", "sgd", "nesterov"] = "adamw"
     betas: tuple[float, float] | None = None
     weight_decay: float = 0.0
     penalty: Mapping[str, float] = field(default_factory=dict)
     schedule: Literal["constant", "one_cycle", "decay"] = "constant"
+    decay: float = 0.0
     average: float = 0.0
     keep: Literal["best", "last"] = "best"
     validate_every: int = 200
@@ -75,8 +79,10 @@ class Preset:
             raise UsageError(
                 f"a preset needs steps and a positive learning rate, not {self.steps}, {self.learning_rate}"
             )
-        if self.betas is not None and self.optimizer == "rmsprop":
-            raise UsageError("betas are Adam's; rmsprop has none")
+        if self.betas is not None and self.optimizer not in ("adam", "adamw"):
+            raise UsageError(f"betas are Adam's; {self.optimizer} has none")
+        if not 0 <= self.decay < math.inf:
+            raise UsageError(f"a rate decays by at least 0 a step, not by {self.decay}")
         kind = sample_kind(self.input_shape)
         if self.augmentation is not None and kind not in self.augmentation.kinds:
             raise UsageError(
@@ -99,7 +105,8 @@ class Recipe:
     """One model.
 
     Attributes:
-        task: ``verify``: are two samples of one person; or ``spoof``: is a sample live.
+        task: ``verify``: are two samples of one person; ``spoof``: is a sample live; or
+            ``locate``: where are the faces.
         modality: A name of :data:`edge_sdk.modalities.MODALITIES`.
         network: Builds the network from a preset's ``network`` options. It takes ``(N, C, H, W)`` in [0, 1], or
             ``(N, T, C)`` of recordings.
@@ -114,7 +121,7 @@ class Recipe:
     """
 
     name: str
-    task: Literal["verify", "spoof"]
+    task: Task
     modality: str
     network: Callable[..., Network]
     tiny: Callable[..., Network]

@@ -15,6 +15,8 @@ OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "rmsprop": partial(torch.optim.RMSprop, alpha=0.9),
+    "sgd": partial(torch.optim.SGD, momentum=0.9),
+    "nesterov": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
 }
 
 
@@ -26,7 +28,7 @@ def build_optimizer(preset: Preset, parameters: Iterable[torch.nn.Parameter]) ->
 
 def learning_rate(preset: Preset, step: int) -> float:
     """The rate of a step, 0 to ``preset.steps - 1``."""
-    return preset.learning_rate * schedule_factor(preset.schedule, step, preset.steps)
+    return preset.learning_rate * schedule_factor(preset.schedule, step, preset.steps) / (1 + preset.decay * step)
 
 
 def schedule_factor(schedule: str, step: int, steps: int) -> float:

@@ -8,6 +8,7 @@ from functools import partial
 from edge_sdk.export.data.cache import Count
 from edge_sdk.export.data.faces import crops, golden, recapture
 from edge_sdk.export.data.faces.layouts import SOURCES
+from edge_sdk.export.data.faces.pair_lists import PAIRS
 from edge_sdk.export.data.layouts import Entry
 from edge_sdk.export.data.modality_data import Crop, ModalityData, Rendering
 from edge_sdk.preprocess.step import as_image
@@ -48,5 +49,6 @@ DATA = ModalityData(
             ("camera", "the live faces themselves before the same camera"),
         )
     },
+    pairs=PAIRS,
     crops={"crop": Crop(crops.cropped, "the faces cut out as a device does it")},
 )
