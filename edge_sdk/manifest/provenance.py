@@ -61,7 +61,8 @@ class Golden(Strict, frozen=True, kw_only=True):
     """One trial to replay on the device: raw input files, and the score and tolerance expected of each variant.
 
     ``inputs`` are in the order reference, query for a comparison. For task ``spoof`` each is the crop of a face, and
-    the score is the mean of theirs.
+    the score is the mean of theirs. For task ``locate`` each is a picture, and the score is the mean over the surest
+    face's confidence, edges and points (:func:`edge_sdk.runtime.locator.golden_score`).
     """
 
     inputs: Annotated[tuple[FileEntry, ...], msgspec.Meta(max_length=MAX_GOLDEN)] = ()

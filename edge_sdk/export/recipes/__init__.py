@@ -25,7 +25,7 @@ from edge_sdk.export.networks.network import Network
 from edge_sdk.manifest import Precision, Source
 from edge_sdk.preprocess import Operation, input_shape
 from edge_sdk.preprocess.crop import FaceCrop
-from edge_sdk.scoring.base import Score
+from edge_sdk.scoring.base import Score, Task
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,8 @@ class Recipe:
     """One model.
 
     Attributes:
-        task: ``verify``: are two samples of one person; or ``spoof``: is a sample live.
+        task: ``verify``: are two samples of one person; ``spoof``: is a sample live; or
+            ``locate``: where are the faces.
         modality: A name of :data:`edge_sdk.modalities.MODALITIES`.
         network: Builds the network from a preset's ``network`` options. It takes ``(N, C, H, W)`` in [0, 1], or
             ``(N, T, C)`` of recordings.
@@ -122,7 +123,7 @@ class Recipe:
     """
 
     name: str
-    task: Literal["verify", "spoof"]
+    task: Task
     modality: str
     network: Callable[..., Network]
     tiny: Callable[..., Network]
