@@ -88,7 +88,7 @@ class Body(nn.Module):
             value.copy_(found.reshape(value.shape))
 
 
-class Bottleneck(nn.Module):
+class ProjectedBottleneck(nn.Module):
     """ResNet's block: 1 x 1, 3 x 3 in ``groups``, 1 x 1, and the input added to the result, projected where it differs.
 
     The stride is that of the 3 x 3, as in torchvision ("v1.5").
@@ -136,7 +136,7 @@ def resnet(width: float = 1.0, *, blocks: tuple[int, ...], groups: int = 1, grou
         outputs = 4 * _scaled(count, width)
         for repeat in range(repeats):
             stride = 2 if repeat == 0 and count > STAGES[0] else 1
-            layers.append(Bottleneck(inputs, inner, outputs, stride=stride, groups=groups))
+            layers.append(ProjectedBottleneck(inputs, inner, outputs, stride=stride, groups=groups))
             inputs = outputs
     return Body(nn.Sequential(*layers), inputs, side=None, outputs=_scaled(CLASSES, width))
 
