@@ -19,8 +19,8 @@ class TrainingProvenance(Strict, frozen=True, kw_only=True):
     """How the float weights came about.
 
     ``teachers`` are what a distilled model learned from beside its labels: recipe, preset and start of the weights'
-    SHA-256; ``data`` holds their data sets too. ``quantisation_aware`` is how many of the ``steps``, the last ones,
-    were taken with int8 simulated.
+    SHA-256, of a published network also whom it has learned from; ``data`` holds their data sets too.
+    ``quantisation_aware`` is how many of the ``steps``, the last ones, were taken with int8 simulated.
     """
 
     recipe: Name
