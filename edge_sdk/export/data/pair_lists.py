@@ -17,7 +17,7 @@ from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.layouts import Entry, order, require_content, some
 from edge_sdk.export.data.load import sample_of
-from edge_sdk.export.data.modality_data import PublishedPair
+from edge_sdk.export.data.modality_data import Holdout, PublishedPair
 from edge_sdk.export.data.samples import Dataset, Indices, ReportProgress, unreported
 
 IDENTICAL = "the same file twice"
@@ -45,6 +45,7 @@ class PairList:
         mated: ``bool (P,)``, whether both are of one person.
         folds: ``int64 (P,)``, the published number of the pair's fold, from 1.
         left_out: Published pairs that are not among them.
+        holdout: The use of its folds; None where each is tested once, with the threshold chosen on the others.
 
     Raises:
         DatasetError: There is no pair, or a person is in two folds, so that a fold would test who another fits on.
@@ -57,6 +58,7 @@ class PairList:
     mated: NDArray[np.bool_]
     folds: Indices
     left_out: tuple[LeftOut, ...] = ()
+    holdout: Holdout | None = None
 
     def __post_init__(self) -> None:
         if not self.folds.size:
@@ -109,6 +111,7 @@ class PairList:
             self.mated[chosen],
             self.folds[chosen],
             tuple(pair for pair in self.left_out if pair.fold in folds),
+            self.holdout,
         )
 
 
@@ -151,6 +154,7 @@ def load_pairs(spec: str, progress: ReportProgress = unreported) -> PairList:
         np.array([pair.mated for pair in kept], np.bool_),
         np.array([pair.fold for pair in kept], np.int64),
         tuple(left_out),
+        source.holdout,
     )
 
 
