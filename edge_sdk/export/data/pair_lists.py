@@ -33,6 +33,11 @@ class LeftOut(NamedTuple):
     mated: bool
     reason: str
 
+    @property
+    def identical(self) -> bool:
+        """Whether its two pictures are one file."""
+        return self.reason == IDENTICAL
+
 
 @dataclass(frozen=True, eq=False)
 class PairList:

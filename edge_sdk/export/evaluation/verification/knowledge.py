@@ -59,10 +59,6 @@ class Knowledge:
         return tuple(sorted(dataset_of(name) for name in self.learned if name == unknown_person(dataset_of(name))))
 
 
-STRANGERS = Knowledge(frozenset(), frozenset())
-"""Of a bundle whose run is not given: everybody is taken for new, and a note says so."""
-
-
 def notes(bundle: Bundle, datasets: Collection[str], known: Knowledge | None) -> tuple[str, ...]:
     """What has to be said of a bundle's figures on people of these data sets."""
     training = bundle.manifest.training
@@ -78,8 +74,8 @@ def notes(bundle: Bundle, datasets: Collection[str], known: Knowledge | None) ->
             found.append(f"{bundle.id} was taught by {', '.join(training.teachers)}: those whom they know count too")
     elif known.unknown:
         found.append(
-            f"{bundle.id} learned from {', '.join(known.unknown)}, whose people are not known: those tested here may be "
-            "among them"
+            f"{bundle.id} learned from {', '.join(known.unknown)}, whose people are not known: those tested here may "
+            "be among them"
         )
     return tuple(found)
 
