@@ -72,7 +72,7 @@ def _score(
 ) -> tuple[float, tuple[str, ...]]:
     """The score of the golden trial, as :class:`edge_sdk.manifest.Golden` has it, and flags of its pictures."""
     if bundle.manifest.task == "verify":
-        with Verifier(bundle, engine=engine, precision=variant_id, threads=threads) as verifier:
+        with Verifier(bundle, engine=engine, precision=variant_id, threads=threads, faces="aligned") as verifier:
             result = verifier.verify(pictures[:-1], pictures[-1])
         return result.score, result.quality
     with SpoofDetector(bundle, engine=engine, precision=variant_id, threads=threads, faces="cropped") as detector:

@@ -11,7 +11,7 @@ To add a score: one file beside this one, with its struct, and a line in the uni
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -79,6 +79,13 @@ class ComparisonModel(Protocol):
 
     def pair(self, references: npt.NDArray[Any], queries: npt.NDArray[Any]) -> Tensors:
         """What the graph with two inputs makes of N references and N queries, by ``graph.output``."""
+
+
+class Stacked(Protocol):
+    """Many people's templates in one."""
+
+    def scores(self, values: npt.NDArray[Any]) -> Array:
+        """Everybody's score for a sample's embedding ``(1, ...)``, ``float64 (N,)``: nearly that of ``compare``."""
 
 
 class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
@@ -182,6 +189,18 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
             ScoreError: These cannot be compared, or give no finite number.
         """
         raise self._unable(f"compares nobody: not {reference} with {values.shape} by {model}")
+
+    def stacked(self, contents: Sequence[Any]) -> Stacked | None:
+        """What many templates hold, made ready to be scored at once; None where each is compared by itself.
+
+        Args:
+            contents: As :meth:`enroll` gives them, one a person.
+
+        Raises:
+            ScoreError: These cannot be compared with one sample.
+        """
+        del contents
+        return None
 
     @property
     def rule(self) -> Rule:

@@ -100,7 +100,7 @@ def measure(job: Job, say: Callable[[ProfileProgress], None] = lambda _: None) -
 def _open(job: Job) -> Verifier | SpoofDetector:
     bundle = Bundle.open(job.bundle)
     if bundle.manifest.task == "verify":
-        return Verifier(bundle, engine=job.engine, precision=job.variant, threads=job.threads)
+        return Verifier(bundle, engine=job.engine, precision=job.variant, threads=job.threads, faces="aligned")
     return SpoofDetector(bundle, engine=job.engine, precision=job.variant, threads=job.threads, faces="cropped")
 
 
