@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from edge_sdk.preprocess.crop import Box
+    from edge_sdk.preprocess.crop import Box, LocatedFace
 
 Decision = TypeVar("Decision")
 
@@ -122,6 +122,24 @@ class SpoofResult(_Result[SpoofDecision]):
     def __bool__(self) -> bool:
         """Return whether the capture is live; UNCERTAIN and NO_FACE are not."""
         return self.decision is SpoofDecision.LIVE
+
+
+@dataclass(frozen=True)
+class LocateResult(_Result[bool]):
+    """The faces of a picture, the largest first; ``decision`` is whether there is one.
+
+    ``score`` is the highest confidence in the picture, also where it is below the threshold or the face too small.
+    """
+
+    faces: tuple[LocatedFace, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.decision is not bool(self.faces) or (self.decision and not self.score >= self.threshold):
+            raise ValueError(f"{len(self.faces)} faces with score {self.score}, threshold {self.threshold}")
+
+    def __bool__(self) -> bool:
+        """Return whether there is a face."""
+        return self.decision
 
 
 @dataclass(frozen=True)

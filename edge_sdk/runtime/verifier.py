@@ -262,13 +262,15 @@ class Verifier(Session[VerifyPoint]):
             count=len(prepared),
         )
 
-    def _golden_score(self, pictures: list[bytes]) -> float:
+    def golden_trial(self, pictures: list[bytes]) -> tuple[float, tuple[str, ...]]:
+        """See :class:`~edge_sdk.runtime.session.Session`; pictures of faces are aligned, wherever others come from."""
         cut_out = Acquisition(self.bundle, self._modality, cutting.of(self.bundle.manifest.source, "aligned"))
         prepared = [cut_out.prepare(cut_out.decode(picture)) for picture in pictures]
+        named = cut_out.flags(prepared)
         if any(one.blocking for one in prepared):
-            return self._score.worst.score
+            return self._score.worst.score, named
         values = self._run(prepared)
-        return self._compare(self._enrolled(values[:-1]), values[-1:]).score
+        return self._compare(self._enrolled(values[:-1]), values[-1:]).score, named
 
     def prepare(self, picture: images.Source) -> Prepared:
         """Decode one picture, cut out its face, pre-process, and assess it where there are quality flags: for `embed`.

@@ -1,8 +1,8 @@
 """What every score is: a record of the manifest that also does its arithmetic (numpy only).
 
-A score of task ``spoof`` gives one number a sample (:meth:`Score.score`); one of task ``verify`` compares a sample
-with what a template holds (:meth:`Score.compare`). Both are oriented *higher = more genuine*, and depend on nothing
-but the sample: a threshold means the same for every one.
+A score of task ``spoof`` or ``locate`` gives one number a sample (:meth:`Score.score`); one of task ``verify`` compares
+a sample with what a template holds (:meth:`Score.compare`). All are oriented *higher = more genuine*, or *more surely a
+face*, and depend on nothing but the sample: a threshold means the same for every one.
 
 To add a score: one file beside this one, with its struct, and a line in the union of :mod:`edge_sdk.manifest.scores`
 (or in :data:`edge_sdk.scoring.fusion.Single`, if it can be fused).
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 Tensors = Mapping[str, npt.NDArray[Any]]
-Task = Literal["verify", "spoof"]
-Role = Literal["embedding", "reconstruction", "latent", "features", "logit", "log_likelihood"]
+Task = Literal["verify", "spoof", "locate"]
+Role = Literal["embedding", "reconstruction", "latent", "features", "logit", "log_likelihood", "geometry"]
 Rule = Literal["mean_score", "max_score", "mean_embedding"]
 Rename = Callable[[str], str]
 Range = tuple[float, float]
@@ -142,7 +142,7 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         return self
 
     def score(self, tensors: Tensors, densities: Mapping[str, GaussianMixture] | None = None) -> Array:
-        """Score samples (task ``spoof``).
+        """Score samples (tasks ``spoof`` and ``locate``).
 
         Args:
             tensors: By name, the model's inputs (pre-processed) and outputs that the score names, ``(N, ...)`` each.

@@ -24,7 +24,7 @@ IDENTICAL = "the same file twice"
 NO_PICTURE = "one of its pictures was left out when the faces were cut out"
 
 
-class LeftOut(NamedTuple):
+class LeftOutPair(NamedTuple):
     """A published pair that is not compared, and why."""
 
     fold: int
@@ -62,7 +62,7 @@ class PairList:
     second: Indices
     mated: NDArray[np.bool_]
     folds: Indices
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[LeftOutPair, ...] = ()
     holdout: Holdout | None = None
 
     def __post_init__(self) -> None:
@@ -170,14 +170,14 @@ def rows() -> Iterable[tuple[str, str]]:
 
 def _sort_out(
     published: Sequence[PublishedPair], shown: dict[tuple[str, ...], Entry]
-) -> tuple[list[PublishedPair], list[LeftOut]]:
+) -> tuple[list[PublishedPair], list[LeftOutPair]]:
     kept, left_out = [], []
     for pair in published:
         first, second = pair.first.path, pair.second.path
         if not {_picture(pair.first), _picture(pair.second)} <= shown.keys():
-            left_out.append(LeftOut(pair.fold, first, second, pair.mated, NO_PICTURE))
+            left_out.append(LeftOutPair(pair.fold, first, second, pair.mated, NO_PICTURE))
         elif filecmp.cmp(first, second, shallow=False):  # looks at the sizes first
-            left_out.append(LeftOut(pair.fold, first, second, pair.mated, IDENTICAL))
+            left_out.append(LeftOutPair(pair.fold, first, second, pair.mated, IDENTICAL))
         else:
             kept.append(pair)
     return kept, left_out

@@ -30,14 +30,24 @@ class TeacherRecord(Record, frozen=True, kw_only=True):
     """What tells a teacher from others.
 
     Attributes:
+        recipe: The name of a published network, if it is one.
+        preset: ``published`` for such.
         preprocessing: Digest of its pre-processing.
         weights: SHA-256 of its weights' file.
+        learned: From whom a published network did, in words.
     """
 
     recipe: str
     preset: str
     preprocessing: str
     weights: str
+    learned: str = ""
+
+    @property
+    def described(self) -> str:
+        """For provenance and model cards, such as ``deepsign (best) 0123456789abcdef``."""
+        of = f", which has learned from {self.learned}" if self.learned else ""
+        return f"{self.recipe} ({self.preset}) {self.weights[:16]}{of}"
 
 
 class DistillationRecord(Record, frozen=True, kw_only=True):

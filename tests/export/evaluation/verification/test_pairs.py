@@ -13,7 +13,7 @@ from edge_sdk import Verifier
 from edge_sdk.cli import main
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.modality_data import Holdout
-from edge_sdk.export.data.pair_lists import IDENTICAL, LeftOut, PairList
+from edge_sdk.export.data.pair_lists import IDENTICAL, LeftOutPair, PairList
 from edge_sdk.export.data.same_people import SamePeople
 from edge_sdk.export.data.samples import Dataset, Sample
 from edge_sdk.export.evaluation.verification import pair_report
@@ -40,7 +40,7 @@ def pairs(tmp_path_factory, signer) -> PairList:
         rows += [(fold, first, first + 1, True), (fold, first + 1, first + 2, True)]
         rows += [(fold, first, other, False), (fold, first + 2, other + 1, False)]
     folds, one, two, mated = (np.array(column) for column in zip(*rows, strict=True))
-    gone = LeftOut(2, samples[0].path, samples[0].path, True, IDENTICAL)
+    gone = LeftOutPair(2, samples[0].path, samples[0].path, True, IDENTICAL)
     return PairList("drawn", Dataset("drawn", tuple(samples)), one, two, mated.astype(bool), folds, (gone,))
 
 
