@@ -349,7 +349,8 @@ def test_people_are_identified_among_others(tmp_path, make_bundle, signer):
         folder = tmp_path / "people" / f"w{person:02d}"
         folder.mkdir(parents=True)
         for picture in range(2):
-            cv2.imwrite(str(folder / f"{picture}.png"), np.roll(signer(person if person % 4 else 0), picture + 2 * person, axis=1))
+            drawn = signer(person if person % 4 else 0)
+            cv2.imwrite(str(folder / f"{picture}.png"), np.roll(drawn, picture + 2 * person, axis=1))
     bundle = make_bundle()
     data = load(f"genuine:{tmp_path / 'people'}")
 
