@@ -7,6 +7,7 @@ passengers do behind a driver; that is a warning, and forbids to enrol, where no
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -19,6 +20,7 @@ from edge_sdk.preprocess.crop import Box, FaceCrop, LocatedFace
 from edge_sdk.runtime import face_quality, frames
 from edge_sdk.runtime.face_quality import Geometry
 from edge_sdk.runtime.faces import FaceLocator, TakingTurns
+from edge_sdk.runtime.locator import Locator
 
 CLEARLY = 2.0
 
@@ -56,6 +58,9 @@ class Cutter(Protocol):
         """Cut out of a raw sample, which is left as it is, what the pre-processing starts from."""
         ...
 
+    def close(self) -> None:
+        """Free what it opened."""
+
 
 class Nothing:
     """The pre-processing starts from the sample as it is."""
@@ -65,6 +70,9 @@ class Nothing:
     def __call__(self, raw: Any) -> Cut:
         """The sample."""
         return Cut(raw)
+
+    def close(self) -> None:
+        """Nothing was opened."""
 
 
 class CutOutFace:
@@ -79,6 +87,9 @@ class CutOutFace:
         """The picture."""
         return _judged(raw, self._cut_out)
 
+    def close(self) -> None:
+        """Nothing was opened."""
+
 
 class OneFace:
     """Finds the faces of a frame, and cuts out the only one, or the one that is clearly the largest.
@@ -86,13 +97,17 @@ class OneFace:
     Args:
         locate: Finds faces.
         cut_out: How the manifest cuts a face out of a frame.
+        close: Frees the locator, where it is this one's own.
     """
 
     flags = face_quality.FLAGS
 
-    def __init__(self, locate: FaceLocator, cut_out: FaceAlignment | FaceCrop) -> None:
+    def __init__(
+        self, locate: FaceLocator, cut_out: FaceAlignment | FaceCrop, close: Callable[[], None] = lambda: None
+    ) -> None:
         self._locate = locate
         self._cut_out = cut_out
+        self.close = close
 
     def __call__(self, raw: preprocess.Image) -> Cut:
         """The face.
@@ -124,12 +139,16 @@ class OneFace:
         return _judged(face, self._cut_out, geometry, others=others)
 
 
-def of(source: Source, faces: Faces) -> Cutter:
+def of(source: Source, faces: Faces, threads: int = 1) -> Cutter:
     """What a manifest asks for.
 
     Args:
         source: The manifest's.
-        faces: As that of :class:`edge_sdk.runtime.verifier.Verifier`.
+        faces, threads: As those of :class:`edge_sdk.runtime.verifier.Verifier`.
+
+    Raises:
+        BundleError, EngineError: The shipped locator cannot be opened.
+        UsageError: ``faces`` is no locator.
     """
     cut_out = (source.alignment or source.face) if isinstance(source, Image) else None
     if cut_out is None:
@@ -137,9 +156,8 @@ def of(source: Source, faces: Faces) -> Cutter:
     if faces == "aligned":
         return CutOutFace(cut_out)
     if faces == "locator":
-        raise UsageError(
-            'there is no face_locator here yet: pass a locator of your own, or aligned pictures with faces="aligned"'
-        )
+        locator = Locator(threads=threads)
+        return OneFace(locator, cut_out, locator.close)
     return OneFace(TakingTurns(faces), cut_out)
 
 

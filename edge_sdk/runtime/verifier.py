@@ -98,15 +98,21 @@ class Verifier(Session[VerifyPoint]):
             threads=threads,
             threshold=threshold,
         )
+        self._cutter: cutting.Cutter = cutting.Nothing()
         with contextlib.ExitStack() as failed:
             failed.callback(self.close)
-            cutter = cutting.of(self.bundle.manifest.source, faces)
+            self._cutter = cutting.of(self.bundle.manifest.source, faces, threads)
             failed.pop_all()
-        self._acquisition = Acquisition(self.bundle, self._modality, cutter)
+        self._acquisition = Acquisition(self.bundle, self._modality, self._cutter)
         self._score = self.bundle.manifest.score
         self._embedding = self._score.embedding(self.bundle.manifest.interface)
         if selftest:
             self._replay_golden()
+
+    def close(self) -> None:
+        """See :class:`~edge_sdk.runtime.session.Session`; a locator that the verifier opened is freed, too."""
+        super().close()
+        self._cutter.close()
 
     def verify(
         self, reference: Sample | Template | Sequence[Sample], query: Sample | Sequence[images.Source]
@@ -296,6 +302,14 @@ class Verifier(Session[VerifyPoint]):
         # One at a time: a data set does not fit into memory.
         each = (one if isinstance(one, Prepared) else self.prepare(one) for one in _as_list(pictures))
         return np.concatenate([self._run([prepared]) for prepared in each])
+
+    def compare(self, references: NDArray[np.float32], query: NDArray[np.float32]) -> Comparison:
+        """Compare one query ``(1, D)`` with references ``(N, D)``, as :meth:`embed` gives them: for evaluation.
+
+        Raises:
+            EngineError: They cannot be compared, or the engine failed.
+        """
+        return self._compare(references, query)
 
     @property
     def _space(self) -> str:

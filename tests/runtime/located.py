@@ -15,7 +15,7 @@ from edge_sdk.manifest import FaceBoxes, Image, Input, LocatePoint, OperatingPoi
 from edge_sdk.scoring.face_boxes import GEOMETRY, FaceLevel
 
 HEIGHT, WIDTH, STRIDE = 128, 160, 8
-PIPELINE = (preprocess.ToGray(), preprocess.Fit(height=HEIGHT, width=WIDTH, stretch=1))
+PIPELINE = (preprocess.ToGray(), preprocess.Fit(height=HEIGHT, width=WIDTH, stretch=1.0))
 SCORE = FaceBoxes(
     levels=(FaceLevel(stride=STRIDE, confidence="model.confidence8", geometry="model.geometry8"),), overlap=0.4
 )
