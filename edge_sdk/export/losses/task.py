@@ -82,10 +82,11 @@ class StepTarget(Protocol):
     """What one step learns from beside its labels, such as a teacher's outputs."""
 
     @property
-    def images(self) -> NDArray[Any] | None:
+    def images(self) -> NDArray[Any] | torch.Tensor | None:
         """``(B + U, ...)``: the batch's samples as the step shall show them, then samples without labels.
 
-        None where the step shows the samples that it has without a hook.
+        A tensor of views, not yet degraded, where the preset changes pictures in batches; an array elsewhere. None
+        where the step shows the samples that it has without a hook.
         """
         ...
 
