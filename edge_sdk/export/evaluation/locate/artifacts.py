@@ -47,7 +47,7 @@ class LocateEvaluator:
     """Looks for faces in each picture of a group once with each model.
 
     Raises:
-        DatasetError: A group of people has no pictures with faces, or not all say where these are.
+        DatasetError: A group of people has no pictures with faces of which is known where they are.
         UsageError: The score does not locate faces, or the pre-processing does not end with ``fit``.
     """
 
@@ -60,7 +60,11 @@ class LocateEvaluator:
 
     def __post_init__(self) -> None:
         for role in MEASURING:
-            _require_faces(self.trained.people(role).samples, role)
+            if not any(sample.faces for sample in self._samples(role)):
+                raise DatasetError(
+                    f"the {role} people of {self.trained.data.name} have no picture with faces of which is known where "
+                    "they are, so that nothing can be measured"
+                )
         if not isinstance(self.score, FaceBoxes) or not isinstance(self.trained.preset.preprocessing[-1], Fit):
             raise UsageError(
                 f"{self.trained.recipe.name}: faces are located by face_boxes, in pictures that end with fit"
@@ -159,7 +163,7 @@ class LocateEvaluator:
         return fit
 
     def _outcomes(self, kind: VariantKind, model: bytes, role: str) -> list[PictureOutcome]:
-        samples = self.trained.people(role).samples
+        samples = self._samples(role)
         found = self._found(kind, model, role)
         return [match(*one) for one in zip(samples, self._sizes(role), found, strict=True)]
 
@@ -167,7 +171,7 @@ class LocateEvaluator:
         """The boxes in each picture of a group, from a low confidence on."""
 
         def compute() -> NDArray[Any]:
-            pictures = prepared(self.trained.people(role).samples, self.trained.preset.preprocessing)
+            pictures = prepared(self._samples(role), self.trained.preset.preprocessing)
             made = run(model, pictures, engine=kind.engine, format=kind.format)
             rows = np.empty(len(pictures), object)
             rows[:] = [self._located(*one) for one in zip(made, self._sizes(role), strict=True)]
@@ -179,10 +183,14 @@ class LocateEvaluator:
         height, width = shape[:2]
         return located(self._boxes.candidates(tensors, FLOOR), self._fit.place(height, width), height, width)
 
+    def _samples(self, role: str) -> list[Sample]:
+        """Those of a group whose faces are known; others may be there to learn from."""
+        return [sample for sample in self.trained.people(role).samples if sample.faces is not None]
+
     def _sizes(self, role: str) -> list[Shape]:
         """The shape of each picture of a group."""
         if role not in self._shapes:
-            self._shapes[role] = [sample.read().shape for sample in self.trained.people(role).samples]
+            self._shapes[role] = [sample.read().shape for sample in self._samples(role)]
         return self._shapes[role]
 
     def _describe(self, role: str) -> str:
@@ -208,11 +216,3 @@ def _rates(outcomes: Sequence[PictureOutcome], threshold: float) -> Iterator[str
         yield interval(rate(wrong[chosen], scores.subjects[chosen]))
     count = sum(confidence >= threshold for outcome in outcomes for confidence in outcome.false)
     yield f"{count / len(outcomes):.3f} ({count})"
-
-
-def _require_faces(samples: Sequence[Sample], role: str) -> None:
-    unknown = next((sample for sample in samples if sample.faces is None), None)
-    if unknown is not None:
-        raise DatasetError(f"{unknown.path}: nothing says where its faces are; give data sets that do")
-    if not any(sample.faces for sample in samples):
-        raise DatasetError(f"the {role} people have no picture with a face, so that nothing can be measured")
