@@ -20,7 +20,9 @@ class TrainingProvenance(Strict, frozen=True, kw_only=True):
 
     ``teachers`` are what a distilled model learned from beside its labels: recipe, preset and start of the weights'
     SHA-256, of a published network also whom it has learned from; ``data`` holds their data sets too.
-    ``quantisation_aware`` is how many of the ``steps``, the last ones, were taken with int8 simulated.
+    ``quantisation_aware`` is how many of the ``steps``, the last ones, were taken with int8 simulated. ``people`` is
+    the SHA-256 of the names of everybody whom the weights were learned from or chosen on, by which the run of a bundle
+    is known again; empty of bundles of before.
     """
 
     recipe: Name
@@ -32,6 +34,7 @@ class TrainingProvenance(Strict, frozen=True, kw_only=True):
     versions: Annotated[dict[Name, Name], msgspec.Meta(max_length=1000)]
     teachers: Texts = ()
     quantisation_aware: Count = 0
+    people: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
 class DataLicense(Strict, frozen=True, kw_only=True):

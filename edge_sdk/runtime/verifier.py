@@ -303,6 +303,14 @@ class Verifier(Session[VerifyPoint]):
         each = (one if isinstance(one, Prepared) else self.prepare(one) for one in _as_list(pictures))
         return np.concatenate([self._run([prepared]) for prepared in each])
 
+    def compare(self, references: NDArray[np.float32], query: NDArray[np.float32]) -> Comparison:
+        """Compare one query ``(1, D)`` with references ``(N, D)``, as :meth:`embed` gives them: for evaluation.
+
+        Raises:
+            EngineError: They cannot be compared, or the engine failed.
+        """
+        return self._compare(references, query)
+
     @property
     def _space(self) -> str:
         space = self.bundle.manifest.embedding_space_id

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_sdk.errors import ScoreError
 from edge_sdk.schema import Dimension, Name, Strict, require
@@ -65,13 +66,16 @@ class FaceBoxes(Score, frozen=True, kw_only=True, tag="face_boxes"):
     """Faces from grids; the score of a picture is the confidence of its surest cell.
 
     A cell shows a face if its confidence, the sigmoid of its logit, is at least the threshold. Of boxes that overlap by
-    more than ``overlap`` (intersection over union) the surest stays.
+    more than ``overlap`` (intersection over union) the surest stays. Its box and points are the mean, weighted by
+    confidence, of its own and those of the boxes that it replaces, as far as they are at least ``blend`` times as sure:
+    several cells see each face, and their errors differ (BlazeFace: Bazarevsky et al., 2019, section 3.4).
     """
 
     tasks: ClassVar[tuple[Task, ...]] = ("locate",)
 
     levels: Annotated[tuple[FaceLevel, ...], msgspec.Meta(max_length=8)]
     overlap: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.4
+    blend: Annotated[float, msgspec.Meta(ge=0.1, le=1)] = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -116,20 +120,28 @@ class FaceBoxes(Score, frozen=True, kw_only=True, tag="face_boxes"):
         Raises:
             ScoreError: An output is missing, of a wrong shape or not finite.
         """
-        found = [self._cells(level, tensors, threshold) for level in self.levels]
-        confidences = np.concatenate([confidence for confidence, _, _ in found])
+        # Cells that are less sure than the threshold still have a say in the boxes of those that are surer, so that a
+        # face lies where it lies whatever the threshold.
+        found = [self._cells(level, tensors, threshold * self.blend) for level in self.levels]
+        confidences = np.concatenate([confidence for confidence, _ in found])
         order = np.argsort(-confidences, kind="stable")[:MOST]
-        boxes, points = (np.concatenate([one[part] for one in found])[order] for part in (1, 2))
-        kept = suppressed(boxes, self.overlap)
-        return Candidates(boxes[kept], points[kept].reshape(-1, 5, 2), confidences[order][kept])
+        confidences, shapes = confidences[order], np.concatenate([shape for _, shape in found])[order]
+        groups = [group for group in grouped(shapes[:, :4], self.overlap) if confidences[group[0]] >= threshold]
+        blended = np.empty((len(groups), GEOMETRY))
+        for row, group in enumerate(groups):
+            used = group[confidences[group] >= self.blend * confidences[group[0]]]
+            weights = np.maximum(confidences[used], np.finfo(float).tiny)
+            blended[row] = weights @ shapes[used] / weights.sum()
+        surest = np.array([confidences[group[0]] for group in groups])
+        return Candidates(blended[:, :4], blended[:, 4:].reshape(-1, 5, 2), surest)
 
     def _score(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> Array:
         del densities
         best = [_finite(tensors, level.confidence, 1).max(axis=(1, 2, 3)) for level in self.levels]
         return _confidence(np.max(best, axis=0))
 
-    def _cells(self, level: FaceLevel, tensors: Tensors, threshold: float) -> tuple[Array, Array, Array]:
-        """Confidence, box and points of the cells that show a face, with a box that holds something."""
+    def _cells(self, level: FaceLevel, tensors: Tensors, threshold: float) -> tuple[Array, Array]:
+        """Confidence ``(K,)``, and box and points ``(K, 14)``, of the cells whose box holds something."""
         confidence = _confidence(_finite(tensors, level.confidence, 1)[0, 0])
         geometry = _finite(tensors, level.geometry, GEOMETRY)[0]
         if geometry.shape[1:] != confidence.shape:
@@ -137,24 +149,32 @@ class FaceBoxes(Score, frozen=True, kw_only=True, tag="face_boxes"):
         rows, columns = np.nonzero(confidence >= threshold)
         centre = np.stack([columns + 0.5, rows + 0.5], axis=1) * level.stride
         shifts = geometry[:, rows, columns].T * level.stride
-        boxes = np.concatenate([centre - shifts[:, :2], centre + shifts[:, 2:4]], axis=1)
-        points = np.tile(centre, 5) + shifts[:, 4:]
-        whole = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        return confidence[rows, columns][whole], boxes[whole], points[whole]
+        shapes = np.concatenate(
+            [centre - shifts[:, :2], centre + shifts[:, 2:4], np.tile(centre, 5) + shifts[:, 4:]], axis=1
+        )
+        whole = (shapes[:, 2:4] > shapes[:, :2]).all(axis=1)
+        return confidence[rows, columns][whole], shapes[whole]
 
 
-def suppressed(boxes: Array, overlap: float) -> list[int]:
-    """Which of the boxes ``(K, 4)`` stay: each that overlaps none before it that stays by more than ``overlap``."""
+def grouped(boxes: Array, overlap: float) -> list[NDArray[np.intp]]:
+    """Greedy non-maximum suppression of boxes ``(K, 4)``, the surest first.
+
+    Returns:
+        For each box that overlaps none before it that stays by more than ``overlap``: its index, then those of the
+        boxes that it replaces.
+    """
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    kept: list[int] = []
+    groups = []
     left = np.arange(len(boxes))
     while left.size:
-        best, left = left[0], left[1:]
-        kept.append(int(best))
+        best = left[0]
         sides = np.minimum(boxes[left, 2:], boxes[best, 2:]) - np.maximum(boxes[left, :2], boxes[best, :2])
         common = sides.clip(min=0).prod(axis=1)
-        left = left[common <= overlap * (areas[left] + areas[best] - common)]
-    return kept
+        same = common > overlap * (areas[left] + areas[best] - common)
+        same[0] = True
+        groups.append(left[same])
+        left = left[~same]
+    return groups
 
 
 def _confidence(logits: Array) -> Array:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from edge_sdk.errors import ManifestError, ScoreError
 from edge_sdk.manifest import FaceBoxes, FaceLevel, Graph, GraphInterface, Input, Output
-from edge_sdk.scoring.face_boxes import GEOMETRY, MOST, levels, suppressed
+from edge_sdk.scoring.face_boxes import GEOMETRY, MOST, grouped, levels
 
 SCORE = FaceBoxes(levels=levels((4, 8)), overlap=0.4)
+PLAIN = FaceBoxes(levels=levels((4, 8)), overlap=0.4, blend=1.0)
 GRIDS = {4: (6, 8), 8: (3, 4)}
 
 
@@ -35,10 +36,11 @@ def _intersection_over_union(a: list[float], b: list[float]) -> float:
     return width * height / (sum(areas) - width * height)
 
 
-def _by_loops(
-    tensors: dict[str, NDArray[np.float32]], threshold: float
-) -> list[tuple[float, list[float], list[float]]]:
-    """Confidence, box and points, decoded cell by cell and suppressed pair by pair."""
+Cell = tuple[float, list[float]]
+
+
+def _cells(tensors: dict[str, NDArray[np.float32]]) -> list[Cell]:
+    """Confidence, and box and points, of every cell whose box has an area, the surest first."""
     cells = []
     for stride, (rows, columns) in GRIDS.items():
         for row in range(rows):
@@ -48,26 +50,43 @@ def _by_loops(
                 x, y = (column + 0.5) * stride, (row + 0.5) * stride
                 box = [x - g[0], y - g[1], x + g[2], y + g[3]]
                 points = [(x, y)[i % 2] + g[4 + i] for i in range(10)]
-                if confidence >= threshold and box[2] > box[0] and box[3] > box[1]:
-                    cells.append((confidence, box, points))
-    cells.sort(key=lambda cell: -cell[0])
-    kept: list[tuple[float, list[float], list[float]]] = []
-    for cell in cells:
-        if all(_intersection_over_union(cell[1], other[1]) <= 0.4 for other in kept):
-            kept.append(cell)
-    return kept
+                if box[2] > box[0] and box[3] > box[1]:
+                    cells.append((confidence, box + points))
+    return sorted(cells, key=lambda cell: -cell[0])
+
+
+def _by_loops(tensors: dict[str, NDArray[np.float32]], threshold: float, blend: float) -> list[Cell]:
+    """Suppressed pair by pair, and averaged number by number."""
+    groups: list[list[Cell]] = []
+    for cell in _cells(tensors):
+        for group in groups:
+            if _intersection_over_union(cell[1], group[0][1]) > 0.4:
+                group.append(cell)
+                break
+        else:
+            groups.append([cell])
+    faces = []
+    for group in groups:
+        surest = group[0][0]
+        used = [cell for cell in group if cell[0] >= blend * surest]
+        total = sum(cell[0] for cell in used)
+        mean = [sum(cell[0] * cell[1][i] for cell in used) / total for i in range(14)]
+        if surest >= threshold:
+            faces.append((surest, mean if blend < 1 else group[0][1]))
+    return faces
 
 
 @settings(max_examples=30)
-@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.3, 0.7, 0.999]))
-def test_faces_are_those_of_explicit_loops(seed: int, threshold: float) -> None:
+@given(st.integers(0, 10_000), st.sampled_from([0.01, 0.3, 0.7, 0.999]), st.sampled_from([SCORE, PLAIN]))
+def test_faces_are_those_of_explicit_loops(seed: int, threshold: float, score: FaceBoxes) -> None:
     tensors = _outputs(seed)
-    found = SCORE.candidates(tensors, threshold)
-    expected = _by_loops(tensors, threshold)
-    assert found.confidences.tolist() == [confidence for confidence, _, _ in expected]
+    found = score.candidates(tensors, threshold)
+    expected = _by_loops(tensors, threshold, score.blend)
+    assert found.confidences.tolist() == [confidence for confidence, _ in expected]
     if expected:
-        np.testing.assert_allclose(found.boxes, [box for _, box, _ in expected], atol=1e-9)
-        np.testing.assert_allclose(found.points.reshape(-1, 10), [points for _, _, points in expected], atol=1e-9)
+        shapes = np.array([shape for _, shape in expected])
+        np.testing.assert_allclose(found.boxes, shapes[:, :4], atol=1e-9)
+        np.testing.assert_allclose(found.points.reshape(-1, 10), shapes[:, 4:], atol=1e-9)
     assert found.boxes.shape == (len(expected), 4)
     assert found.points.shape == (len(expected), 5, 2)
 
@@ -79,6 +98,7 @@ def test_a_higher_threshold_takes_faces_away_and_changes_none(seed: int, thresho
     every, few = SCORE.candidates(tensors, 0.0), SCORE.candidates(tensors, threshold)
     stay = every.confidences >= threshold
     np.testing.assert_array_equal(every.boxes[stay], few.boxes)
+    np.testing.assert_array_equal(every.points[stay], few.points)
     np.testing.assert_array_equal(every.confidences[stay], few.confidences)
 
 
@@ -107,7 +127,7 @@ def test_a_box_without_area_is_no_face() -> None:
 
 
 def test_no_picture_takes_longer_than_the_surest_cells() -> None:
-    score = FaceBoxes(levels=levels((1,)), overlap=1.0)
+    score = FaceBoxes(levels=levels((1,)), overlap=1.0, blend=1.0)
     logits = np.random.default_rng(0).normal(size=(1, 1, 30, 30)).astype(np.float32)
     geometry = np.ones((1, GEOMETRY, 30, 30), np.float32)
     found = score.candidates({"confidence1": logits, "geometry1": geometry}, 0.0)
@@ -116,11 +136,15 @@ def test_no_picture_takes_longer_than_the_surest_cells() -> None:
 
 
 def test_suppression_follows_the_order() -> None:
+    def groups(boxes: list[tuple[float, ...]], overlap: float) -> list[list[int]]:
+        return [group.tolist() for group in grouped(np.array(boxes).reshape(-1, 4), overlap)]
+
     a, b, c = (0.0, 0.0, 10.0, 10.0), (3.0, 0.0, 13.0, 10.0), (6.0, 0.0, 16.0, 10.0)  # 7/13, 7/13 and 4/16 in common
-    assert suppressed(np.array([a, b, c]), 0.4) == [0, 2]
-    assert suppressed(np.array([b, a, c]), 0.4) == [0]
-    assert suppressed(np.array([b, a, c]), 0.55) == [0, 1, 2]
-    assert suppressed(np.empty((0, 4)), 0.4) == []
+    assert groups([a, b, c], 0.4) == [[0, 1], [2]]
+    assert groups([b, a, c], 0.4) == [[0, 1, 2]]
+    assert groups([b, a, c], 0.55) == [[0], [1], [2]]
+    assert groups([a, a], 1.0) == [[0], [1]]
+    assert groups([], 0.4) == []
 
 
 @pytest.mark.parametrize(
@@ -180,7 +204,12 @@ def test_the_manifest_must_have_such_grids() -> None:
 
 def test_bounds() -> None:
     level = FaceLevel(stride=8, confidence="a", geometry="b")
-    for bad in ({"levels": ()}, {"levels": (level, level)}, {"levels": (level,), "overlap": 0.0}):
+    for bad in (
+        {"levels": ()},
+        {"levels": (level, level)},
+        {"levels": (level,), "overlap": 0.0},
+        {"levels": (level,), "blend": 0.0},
+    ):
         with pytest.raises(ManifestError):
             FaceBoxes(**bad)  # type: ignore[arg-type]
     with pytest.raises(ManifestError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,12 @@ class RunRecord(RunConfig, frozen=True, kw_only=True):
     def second_hand(self) -> frozenset[str]:
         """Everyone the run has learned from through its teachers or the run that it continues."""
         return frozenset(person for source in self._sources for person in source.people)
+
+    @property
+    def people_digest(self) -> str:
+        """SHA-256 of the names of everybody whom the weights were learned from or chosen on."""
+        groups = (sorted(self.train), sorted(self.validation), sorted(self.second_hand))
+        return hashlib.sha256(json.dumps(groups).encode()).hexdigest()
 
     @property
     def all_own_data(self) -> frozenset[str]:
