@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -129,6 +129,22 @@ class TrainingTask(Protocol):
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
         """The inverse of :meth:`state`."""
+        ...
+
+
+@runtime_checkable
+class RenderingTask(Protocol):
+    """A task whose steps show pictures that are rendered anew, with targets of their own."""
+
+    def rendering(
+        self, prepared: NDArray[Any], device: torch.device
+    ) -> Callable[[Indices, np.random.Generator], StepTarget]:
+        """What gives each step its pictures and targets, by its batch and randomness.
+
+        Args:
+            prepared: ``uint8 (N, C, H, W)``: the training samples.
+            device: Where pictures may be rendered.
+        """
         ...
 
 

@@ -28,10 +28,10 @@ from edge_sdk.export.data.faces.filters import Filtered
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import Dataset, Labels, joined
 from edge_sdk.export.losses.metric import l2
-from edge_sdk.export.losses.task import ValidationMetrics, format_metrics
+from edge_sdk.export.losses.task import RenderingTask, ValidationMetrics, format_metrics
 from edge_sdk.export.networks.memory_format import batch, channels_last
 from edge_sdk.export.training import checkpoint, log
-from edge_sdk.export.training.hooks import Student
+from edge_sdk.export.training.hooks import StepTargets, Student
 from edge_sdk.export.training.optimization import build_optimizer, learning_rate, numerical_precision
 from edge_sdk.export.training.pictures import step_pictures
 from edge_sdk.export.training.progress import ProgressDisplay
@@ -109,7 +109,11 @@ class _Loop:
         self.step, self.stale, self.seconds = 0, 0, 0.0
         self._resume()
         student = Student(run.folder, run.recipe, self.preset, run.seed, learned)
-        self.targets = run.hook.prepare(student, fabric, progress) if run.hook else None
+        self.targets: StepTargets | None = None
+        if run.hook:
+            self.targets = run.hook.prepare(student, fabric, progress)
+        elif isinstance(self.task, RenderingTask):
+            self.targets = self.task.rendering(self.images, fabric.device)
 
     def _learned(self) -> tuple[Dataset, Filtered | None]:
         """All that is trained on: the run's people and the preset's further ones, as its filter leaves them."""
