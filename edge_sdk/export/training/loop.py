@@ -113,7 +113,8 @@ class _Loop:
         if run.hook:
             self.targets = run.hook.prepare(student, fabric, progress)
         elif isinstance(self.task, RenderingTask):
-            self.targets = self.task.rendering(self.images, fabric.device)
+            rendered = self.task.rendering(self.pictures.prepared, fabric.device)
+            self.targets = lambda indices, rng, _views: rendered(indices, rng)
 
     def _learned(self) -> tuple[Dataset, Filtered | None]:
         """All that is trained on: the run's people and the preset's further ones, as its filter leaves them."""

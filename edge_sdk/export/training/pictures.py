@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from edge_sdk.export.data.augmentation import Augmentation, change_sample
 from edge_sdk.export.data.batch_augmentation import BatchViews
-from edge_sdk.export.data.cache import Count, prepared
+from edge_sdk.export.data.cache import Count
+from edge_sdk.export.data.cache import prepared as prepare
 from edge_sdk.export.data.samples import Indices, Labels, Sample
 from edge_sdk.export.networks.memory_format import batch
 from edge_sdk.export.recipes import Preset
@@ -23,6 +24,11 @@ Chosen = NDArray[Any] | torch.Tensor | None
 
 class StepPictures(Protocol):
     """The training set, as steps see it."""
+
+    @property
+    def prepared(self) -> NDArray[Any]:
+        """All samples as they were prepared, images ``uint8 (N, C, H, W)``."""
+        ...
 
     def views(self, indices: Indices) -> torch.Tensor | None:
         """Views of these samples on the device; None where samples are changed one by one."""
@@ -39,13 +45,13 @@ def step_pictures(
     """Prepare a training set; DatasetError if a sample cannot be read."""
     if preset.views is not None:
         return _InBatches(BatchViews.of(samples, preset.preprocessing, preset.views, device, progress=progress))
-    images = prepared(samples, preset.preprocessing, progress=progress)
+    images = prepare(samples, preset.preprocessing, progress=progress)
     return _OneByOne(images, labels, preset.augmentation, device)
 
 
 @dataclass(frozen=True, eq=False)
 class _OneByOne:
-    images: NDArray[Any]
+    prepared: NDArray[Any]
     labels: Labels
     augmentation: Augmentation | None
     device: torch.device
@@ -58,7 +64,7 @@ class _OneByOne:
         return batch(self._changed(indices, rng) if chosen is None else chosen, self.device)
 
     def _changed(self, indices: Indices, rng: np.random.Generator) -> NDArray[Any]:
-        images = np.asarray(self.images[indices])
+        images = np.asarray(self.prepared[indices])
         if self.augmentation is None:
             return images
         subjects = self.labels.subject[indices]
@@ -71,6 +77,10 @@ class _OneByOne:
 @dataclass(frozen=True, eq=False)
 class _InBatches:
     pictures: BatchViews
+
+    @property
+    def prepared(self) -> NDArray[Any]:
+        return self.pictures.pictures.cpu().numpy()
 
     def views(self, indices: Indices) -> torch.Tensor:
         return self.pictures(indices)
