@@ -17,7 +17,9 @@ from edge_sdk.scoring.face_boxes import GEOMETRY, FaceLevel
 HEIGHT, WIDTH, STRIDE = 128, 160, 8
 PIPELINE = (preprocess.ToGray(), preprocess.Fit(height=HEIGHT, width=WIDTH, stretch=1.0))
 SCORE = FaceBoxes(
-    levels=(FaceLevel(stride=STRIDE, confidence="model.confidence8", geometry="model.geometry8"),), overlap=0.4
+    levels=(FaceLevel(stride=STRIDE, confidence="model.confidence8", geometry="model.geometry8"),),
+    overlap=0.4,
+    blend=1.0,
 )
 EDGES = (1.5, 1.5, 1.5, 1.5)
 POINTS = ((-0.5, -0.5), (0.5, -0.5), (0.0, 0.0), (-0.25, 0.5), (0.25, 0.5))  # in cells, from the centre
