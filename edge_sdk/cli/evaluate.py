@@ -49,9 +49,9 @@ def add_arguments(parser: Parser) -> None:
     add_threads(parser)
     parser.add_argument(
         "--faces",
-        choices=("cropped", "cascade"),
-        help="spoof detection: every picture is the crop of one face (default), or a full frame that OpenCV's cascade "
-        "searches for faces",
+        choices=("cropped", "cascade", "locator"),
+        help="spoof detection: every picture is the crop of one face (default), or a full frame in which OpenCV's "
+        "cascade, or the bundle face_locator, finds faces",
     )
     parser.add_argument(
         "--frame-rate",
