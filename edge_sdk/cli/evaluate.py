@@ -34,8 +34,8 @@ DETAILS = (
     "Scores every picture once with the bundle's own runtime, prints error rates with intervals at the bundle's "
     "thresholds, and writes them as JSON and as an HTML report. A bundle for verification compares pairs of pictures; "
     "one for spoof detection decides live faces and attacks; one that "
-    "locates faces searches pictures of which is known where faces are. Published pairs are decided fold by fold, with thresholds "
-    "chosen on other folds."
+    "locates faces searches pictures of which is known where faces are. Published pairs are decided fold by fold, with "
+    "thresholds chosen on other folds."
 )
 
 FACES = {"spoof": ("cropped", "cascade", "locator"), "verify": ("aligned", "locator")}
@@ -56,8 +56,8 @@ def add_arguments(parser: Parser) -> None:
         choices=sorted({choice for choices in FACES.values() for choice in choices}),
         help="spoof detection: every picture is the crop of one face (cropped, the default), or a full frame that "
         "OpenCV's cascade (cascade) or the bundle face_locator (locator) searches; verification: the face is cut out "
-        "as the bundle says, where the locator finds it (locator, the default with --pairs), or every picture is that cut "
-        "already (aligned, the default with --data)",
+        "as the bundle says, where the locator finds it (locator, the default with --pairs), or every picture is that "
+        "cut already (aligned, the default with --data)",
     )
     parser.add_argument(
         "--frame-rate",
