@@ -170,7 +170,7 @@ def test_the_device_scales_no_residual() -> None:
 
 
 @pytest.mark.parametrize("build", [NN2, InceptionResNetV2])
-def test_the_statistics_follow_as_fast_as_asked(build: type[NN2] | type[InceptionResNetV2]) -> None:
+def test_the_statistics_follow_as_fast_as_asked(build: type[NN2 | InceptionResNetV2]) -> None:
     for options, momentum in (({}, 0.005), ({"momentum": 0.1}, 0.1)):
         network = build(width=0.02, **options)
         assert {m.momentum for m in network.modules() if isinstance(m, nn.BatchNorm2d)} == {momentum}
