@@ -50,6 +50,21 @@ def add_training_options(parser: Parser) -> None:
         help="leave out part K of N of all people, who become the run's test people (see `export --folds`)",
     )
     parser.add_argument(
+        "--published-folds",
+        nargs="+",
+        default=[],
+        metavar="SPEC",
+        help="with --fold: keep the folds of these published lists of pairs whole, such as cfp-ff:PATH, and deal them "
+        "to the N parts in order; people in none of them train",
+    )
+    parser.add_argument(
+        "--same-people",
+        type=Path,
+        metavar="FILE",
+        help="with --fold: CSV file, a line for each person who is in several data sets, with all names "
+        "(lfw/George_Clooney,cfp/012); who tests under one of them trains under none",
+    )
+    parser.add_argument(
         "--steps",
         type=int,
         metavar="N",
@@ -84,7 +99,9 @@ def train(arguments: argparse.Namespace, hook: Callable[[Split], TrainingHook | 
     with export_extra():
         from edge_sdk.export import recipes
         from edge_sdk.export.data.load import load
-        from edge_sdk.export.data.splits import Split
+        from edge_sdk.export.data.pair_lists import load_pairs
+        from edge_sdk.export.data.same_people import SamePeople
+        from edge_sdk.export.data.splits import DIFFERENT_PEOPLE, Split
         from edge_sdk.export.losses.task import format_metrics
         from edge_sdk.export.qat.run import QuantisationAware
         from edge_sdk.export.training.loop import train as train_run
@@ -93,6 +110,8 @@ def train(arguments: argparse.Namespace, hook: Callable[[Split], TrainingHook | 
     source, steps = arguments.source, arguments.steps
     if (source is None) == arguments.qat:
         raise UsageError("--from RUN and --qat go together: a finished run is continued with int8 simulated")
+    if not arguments.fold and (arguments.published_folds or arguments.same_people):
+        raise UsageError("--published-folds and --same-people say how --fold K/N deals people, which is missing")
     recipe = recipes.get(arguments.recipe)
     recipe.preset(arguments.preset)  # a wrong name is known before data sets are drawn
     with ProgressDisplay(quiet=process_rank() > 0) as progress:
@@ -100,7 +119,12 @@ def train(arguments: argparse.Namespace, hook: Callable[[Split], TrainingHook | 
     split = Split.read(arguments.split) if arguments.split else None
     if arguments.fold:
         number, count = arguments.fold
-        split = Split.draw_fold(data, number, count, arguments.seed)
+        same = SamePeople.read(arguments.same_people) if arguments.same_people else DIFFERENT_PEOPLE
+        if arguments.published_folds:
+            published = [load_pairs(spec) for spec in arguments.published_folds]
+            split = Split.draw_published_fold(data, number, count, arguments.seed, published, same=same)
+        else:
+            split = Split.draw_fold(data, number, count, arguments.seed, same=same)
     qat = QuantisationAware.read(source, split, **({} if steps is None else {"steps": steps})) if source else None
     split = qat.split if qat else split or Split.draw(data, arguments.seed)
     data = data.select(split.everybody)  # now, for the export would miss them only after the training

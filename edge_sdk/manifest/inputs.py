@@ -9,6 +9,7 @@ import msgspec
 from edge_sdk import preprocess
 from edge_sdk.errors import UsageError
 from edge_sdk.preprocess import Operation
+from edge_sdk.preprocess.align import FaceAlignment
 from edge_sdk.preprocess.crop import FaceCrop
 from edge_sdk.preprocess.gait import MAX_CHANNELS, Hertz
 from edge_sdk.preprocess.region import InkRegion
@@ -24,13 +25,20 @@ DataType = Literal["float32", "int8", "uint8"]
 class Image(Strict, frozen=True, kw_only=True, tag_field="kind", tag="image"):
     """A camera image; ``color`` is the channel order that the pre-processing hands to the model.
 
-    ``face`` says how a face is cut out of a frame where the pre-processing expects it cut out already, ``region`` how
-    the ink is cut out of a page.
+    ``face`` says how a face is cut out of a frame where the pre-processing expects it cut out already, ``alignment``
+    how it is aligned where the pre-processing expects that, and ``region`` how the ink is cut out of a page: one of
+    them, or none.
     """
 
     color: Literal["gray", "bgr", "rgb"] = "gray"
     face: FaceCrop | None = None
     region: InkRegion | None = None
+    alignment: FaceAlignment | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        cuts = [cut for cut in (self.face, self.region, self.alignment) if cut is not None]
+        require(len(cuts) <= 1, "an image is cut out by one of face, region and alignment")
 
     def check(self, shape: tuple[Dimension, ...], operations: tuple[Operation, ...]) -> None:
         """Refuse (UsageError) a tensor ``(batch, C, H, W)`` that the pre-processing does not make of every image."""

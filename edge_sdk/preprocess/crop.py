@@ -16,6 +16,9 @@ from edge_sdk.schema import require_bounds
 MAX_CROP_PIXELS = 64_000_000
 """As many as a picture may have."""
 
+Point = tuple[float, float]
+"""x and y in pixels: pixel k reaches from k to k + 1."""
+
 
 @dataclass(frozen=True)
 class Box:
@@ -45,6 +48,28 @@ class Box:
         height = min(self.top + self.height, other.top + other.height) - max(self.top, other.top)
         common = max(0, width) * max(0, height)
         return common / (self.area + other.area - common)
+
+
+@dataclass(frozen=True)
+class LocatedFace(Box):
+    """A face in a frame: its box, five points, and how sure the locator is.
+
+    Attributes:
+        points: In the frame's pixels, and perhaps outside it: the person's right eye (left in the picture), left eye,
+            tip of the nose, right and left corner of the mouth.
+        confidence: In [0, 1]; higher is surer.
+    """
+
+    points: tuple[Point, ...]
+    confidence: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        pairs = list(map(len, self.points)) == [2] * 5
+        if not pairs or not all(math.isfinite(value) for point in self.points for value in point):
+            raise InputError(f"a located face has five points, each x and y and finite, not {self.points}")
+        if not 0 <= self.confidence <= 1:
+            raise InputError(f"the confidence of a located face is {self.confidence}, not in [0, 1]")
 
 
 class FaceCrop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -37,3 +37,10 @@ def test_a_split_with_somebody_who_is_not_in_the_data(tmp_path: Path, capsys: py
     assert code == 3
     assert "synthetic/nobody" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("option", ["--published-folds", "--same-people"])
+def test_how_folds_are_dealt_needs_a_fold(tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["deepsign", "--data", "synthetic:18", "--out", str(tmp_path / "run"), option, "lfw:PATH"]
+    assert main(["train", *arguments]) == 2
+    assert "--fold K/N" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge_sdk.errors import InputError
 from edge_sdk.manifest import Image
-from edge_sdk.preprocess.crop import Box, FaceCrop
+from edge_sdk.preprocess.crop import Box, FaceCrop, LocatedFace
 
 PICTURE = np.arange(1, 31, dtype=np.uint8).reshape(5, 6)
 OVERFLOWS = st.sampled_from(["replicate", "black", "shift"])
@@ -89,3 +89,25 @@ def test_the_rule_is_a_record_of_the_manifest() -> None:
     for bad in (b'{"scale": 0, "overflow": "black"}', b'{"scale": 1, "overflow": "wrap"}', b'{"scale": 1}'):
         with pytest.raises(msgspec.ValidationError):
             msgspec.json.decode(bad, type=FaceCrop)
+
+
+def test_a_located_face_is_a_box_with_points() -> None:
+    points = ((1.0, 2.0), (3.0, 2.0), (2.0, 3.0), (1.0, 4.0), (3.0, -4.5))
+    face = LocatedFace(1, 2, 3, 3, points, 0.75)
+    assert FaceCrop(scale=1.0, overflow="black")(PICTURE, face).tolist() == PICTURE[2:5, 1:4].tolist()
+    assert face.overlap(Box(1, 2, 3, 3)) == 1
+
+
+@pytest.mark.parametrize(
+    ("points", "confidence"),
+    [
+        (((1.0, 2.0),) * 4, 0.5),
+        (((1.0, float("nan")),) * 5, 0.5),
+        (((1.0, 2.0, 3.0),) * 5, 0.5),
+        (((1.0, 2.0),) * 5, 1.5),
+        (((1.0, 2.0),) * 5, float("nan")),
+    ],
+)
+def test_a_located_face_needs_five_points_and_a_confidence(points: object, confidence: float) -> None:
+    with pytest.raises(InputError, match="located face"):
+        LocatedFace(1, 2, 3, 3, points, confidence)  # type: ignore[arg-type]

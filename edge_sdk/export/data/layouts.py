@@ -20,6 +20,7 @@ from edge_sdk.images import (
     kind_of,
     natural,
 )
+from edge_sdk.preprocess.crop import LocatedFace
 
 _SHOWN = 5
 _DOCUMENTS = frozenset({"PDF", "PostScript", "SVG", "ICO", "Windows metafile", "DjVu"})
@@ -46,6 +47,7 @@ class Entry(NamedTuple):
     attack: str | None = None
     session: str | None = None
     pose: Pose | None = None
+    faces: tuple[LocatedFace, ...] | None = None
 
 
 def samples(root: Path, suffixes: Collection[str] = SUFFIXES) -> Iterator[tuple[Path, str]]:

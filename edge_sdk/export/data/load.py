@@ -133,6 +133,7 @@ def sample_of(dataset: str, people: str, modality: str, entry: Entry) -> Sample:
         entry.attack,
         entry.session,
         entry.pose,
+        entry.faces,
         modality=modality,
     )
 

@@ -16,6 +16,7 @@ from edge_sdk.calibration.metrics.pairs import Forgeries
 from edge_sdk.errors import DatasetError
 from edge_sdk.export.data.layouts import Pose
 from edge_sdk.export.data.people import dataset_of
+from edge_sdk.preprocess.crop import LocatedFace
 
 ReportProgress = Callable[[str, int, int], None]
 """Called with what is slow (``rendering print+lfw``), how much of it is done, and all of it."""
@@ -37,6 +38,7 @@ class Sample:
         attack: Species of a presentation attack, such as ``print`` or ``screen``; None for live faces and signatures.
         session: The recording, among those of the same subject and attack, that it is a frame of; None if of none.
         pose: Of the head, where it is known.
+        faces: All faces in the image, where they are known; empty where there is none.
         modality: A name of :data:`edge_sdk.modalities.MODALITIES`.
     """
 
@@ -47,6 +49,7 @@ class Sample:
     attack: str | None = None
     session: str | None = None
     pose: Pose | None = None
+    faces: tuple[LocatedFace, ...] | None = None
     modality: str = field(kw_only=True)
 
     @property

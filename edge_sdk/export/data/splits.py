@@ -7,7 +7,7 @@ and the guardrail's result each come from people of their own, and the test peop
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,11 +16,15 @@ from numpy.typing import NDArray
 
 from edge_sdk import files
 from edge_sdk.errors import DatasetError, UsageError
+from edge_sdk.export.data.pair_lists import PairList
 from edge_sdk.export.data.people import dataset_of, datasets_of
+from edge_sdk.export.data.same_people import SamePeople
 from edge_sdk.export.data.samples import Dataset
 
 MAX_BYTES = 256 * 2**20
 FRACTIONS = {"train": 0.62, "validation": 0.06, "thresholds": 0.11, "guardrail": 0.11, "test": 0.10}
+
+DIFFERENT_PEOPLE = SamePeople()
 
 
 class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,19 +59,64 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return cls(*split_subjects(dataset, tuple(FRACTIONS.values()), seed))
 
     @classmethod
-    def draw_fold(cls, dataset: Dataset, number: int, count: int, seed: int) -> Split:
+    def draw_fold(
+        cls, dataset: Dataset, number: int, count: int, seed: int, *, same: SamePeople = DIFFERENT_PEOPLE
+    ) -> Split:
         """Fold ``number`` of ``count``, from 1: its people test, a tenth of all others validate, the rest trains.
+
+        Args:
+            same: Who is somebody else of the data too. Whoever tests under one name is in no group under another, and
+                whoever validates does not train.
 
         Raises:
             UsageError: There is no such fold.
             DatasetError: There are too few people.
         """
-        if not 1 <= number <= count:
-            raise UsageError(f"there is no fold {number} of {count}; folds are counted from 1")
+        _require_fold(number, count)
         test = folds(dataset, count, seed)[number - 1]
-        others = dataset.select(set(dataset.subjects).difference(test))
+        others = dataset.select(set(dataset.subjects).difference(test, same.others(test)))
         train, validation = split_subjects(others, (0.9, 0.1), seed)
-        return cls(train, validation, (), (), test)
+        return cls(_without(train, same.others(validation)), validation, (), (), test)
+
+    @classmethod
+    def draw_published_fold(
+        cls,
+        dataset: Dataset,
+        number: int,
+        count: int,
+        seed: int,
+        published: Sequence[PairList],
+        *,
+        same: SamePeople = DIFFERENT_PEOPLE,
+    ) -> Split:
+        """The same with the folds of published lists kept whole: each list's are dealt to ``count`` parts in order.
+
+        The people of part ``number`` of every list measure: a half of them test, a quarter fits thresholds, a quarter
+        is for the guardrail. A tenth of the people of the other parts validates; the rest trains, and so does whoever
+        is in no fold.
+
+        Raises:
+            UsageError: There is no such part.
+            DatasetError: A list has fewer folds than parts, or there are too few people.
+        """
+        _require_fold(number, count)
+        measuring: set[str] = set()
+        others: set[str] = set()
+        for pairs in published:
+            if len(pairs.numbers) < count:
+                raise DatasetError(f"{pairs.name}: {len(pairs.numbers)} folds are too few for {count} parts")
+            parts = [pairs.people(part.tolist()) for part in np.array_split(pairs.numbers, count)]
+            measuring |= parts[number - 1]
+            others |= frozenset().union(*parts)
+        everybody = set(dataset.subjects)
+        measuring &= everybody
+        others = (others & everybody) - measuring - same.others(measuring)
+        if not measuring or not others:
+            raise DatasetError(f"{dataset.name}: nobody is in the folds of part {number}, or nobody in the others")
+        test, thresholds, guardrail = split_subjects(dataset.select(measuring), (0.5, 0.25, 0.25), seed)
+        _, validation = split_subjects(dataset.select(others), (0.9, 0.1), seed)
+        left = everybody - measuring - set(validation) - same.others(measuring) - same.others(validation)
+        return cls(tuple(sorted(left)), validation, thresholds, guardrail, test)
 
     @classmethod
     def read(cls, path: Path) -> Split:
@@ -124,6 +173,15 @@ def folds(dataset: Dataset, n: int, seed: int = 0) -> tuple[tuple[str, ...], ...
         raise UsageError(f"cross-validation needs at least 2 folds, not {n}")
     order = [subject for subjects in _shuffled(dataset, seed) for subject in subjects.tolist()]
     return _complete(dataset, [order[i::n] for i in range(n)])
+
+
+def _require_fold(number: int, count: int) -> None:
+    if not 1 <= number <= count:
+        raise UsageError(f"there is no fold {number} of {count}; folds are counted from 1")
+
+
+def _without(people: Sequence[str], others: Collection[str]) -> tuple[str, ...]:
+    return tuple(person for person in people if person not in others)
 
 
 def _shuffled(dataset: Dataset, seed: int) -> list[NDArray[np.str_]]:
