@@ -13,12 +13,19 @@ if TYPE_CHECKING:
     from edge_sdk import errors as errors
     from edge_sdk.bundle import Bundle as Bundle
     from edge_sdk.errors import EdgeSdkError as EdgeSdkError
+    from edge_sdk.preprocess.crop import LocatedFace as LocatedFace
+    from edge_sdk.results import Candidate as Candidate
+    from edge_sdk.results import IdentifyResult as IdentifyResult
+    from edge_sdk.results import LocateResult as LocateResult
     from edge_sdk.results import SpoofDecision as SpoofDecision
     from edge_sdk.results import SpoofResult as SpoofResult
     from edge_sdk.results import StreamResult as StreamResult
     from edge_sdk.results import Timings as Timings
     from edge_sdk.results import VerifyResult as VerifyResult
     from edge_sdk.runtime.detector import SpoofDetector as SpoofDetector
+    from edge_sdk.runtime.gallery import Gallery as Gallery
+    from edge_sdk.runtime.locator import Locator as Locator
+    from edge_sdk.runtime.shots import Shots as Shots
     from edge_sdk.runtime.template import Template as Template
     from edge_sdk.runtime.verifier import Verifier as Verifier
 
@@ -26,7 +33,14 @@ from edge_sdk._version import __version__
 
 _HOMES = {
     "Bundle": "edge_sdk.bundle",
+    "Candidate": "edge_sdk.results",
     "EdgeSdkError": "edge_sdk.errors",
+    "LocateResult": "edge_sdk.results",
+    "LocatedFace": "edge_sdk.preprocess.crop",
+    "Locator": "edge_sdk.runtime.locator",
+    "Gallery": "edge_sdk.runtime.gallery",
+    "IdentifyResult": "edge_sdk.results",
+    "Shots": "edge_sdk.runtime.shots",
     "SpoofDecision": "edge_sdk.results",
     "SpoofDetector": "edge_sdk.runtime.detector",
     "SpoofResult": "edge_sdk.results",
@@ -38,8 +52,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "Bundle", "EdgeSdkError", "SpoofDecision", "SpoofDetector", "SpoofResult", "StreamResult", "Template", "Timings",
-    "Verifier", "VerifyResult", "__version__", "errors",
+    "Bundle", "Candidate", "EdgeSdkError", "Gallery", "IdentifyResult", "LocateResult", "LocatedFace", "Locator",
+    "Shots", "SpoofDecision", "SpoofDetector", "SpoofResult", "StreamResult", "Template", "Timings", "Verifier",
+    "VerifyResult", "__version__", "errors",
 ]  # fmt: skip
 
 

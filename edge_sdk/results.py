@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from edge_sdk.preprocess.crop import Box
+    from edge_sdk.preprocess.crop import Box, LocatedFace
 
 Decision = TypeVar("Decision")
 
@@ -74,6 +74,39 @@ class VerifyResult(_Result[bool]):
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """One enrolled person of a candidate list (ISO/IEC 19795-1), with the score that ``verify`` would give."""
+
+    name: str
+    score: float
+    raw_score: float
+
+
+@dataclass(frozen=True)
+class IdentifyResult(_Result[bool]):
+    """Who of the enrolled people it is, if any: ``decision`` is whether somebody was identified.
+
+    ``score`` and ``raw_score`` are those of the best candidate. ``identity`` is that candidate's name where its score
+    reaches the threshold, else None; ``candidates`` are the best of the ``enrolled`` people, the best first, and none
+    if a quality flag stood in the way.
+    """
+
+    identity: str | None = None
+    candidates: tuple[Candidate, ...] = ()
+    enrolled: int = 0
+
+    def __post_init__(self) -> None:
+        if self.decision and not self.score >= self.threshold:
+            raise ValueError(f"identified with score {self.score} below threshold {self.threshold}")
+        if self.decision != (self.identity is not None):
+            raise ValueError(f"decision {self.decision} with identity {self.identity!r}")
+
+    def __bool__(self) -> bool:
+        """Return whether somebody was identified."""
+        return self.decision
+
+
+@dataclass(frozen=True)
 class SpoofResult(_Result[SpoofDecision]):
     """Live or not: true in a condition only when LIVE. The scores of UNCERTAIN and NO_FACE are NaN.
 
@@ -89,6 +122,24 @@ class SpoofResult(_Result[SpoofDecision]):
     def __bool__(self) -> bool:
         """Return whether the capture is live; UNCERTAIN and NO_FACE are not."""
         return self.decision is SpoofDecision.LIVE
+
+
+@dataclass(frozen=True)
+class LocateResult(_Result[bool]):
+    """The faces of a picture, the largest first; ``decision`` is whether there is one.
+
+    ``score`` is the highest confidence in the picture, also where it is below the threshold or the face too small.
+    """
+
+    faces: tuple[LocatedFace, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.decision is not bool(self.faces) or (self.decision and not self.score >= self.threshold):
+            raise ValueError(f"{len(self.faces)} faces with score {self.score}, threshold {self.threshold}")
+
+    def __bool__(self) -> bool:
+        """Return whether there is a face."""
+        return self.decision
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from edge_sdk.calibration.metrics import resampling, verification
 from edge_sdk.calibration.metrics.presentation_attack import AttackScores
 from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.errors import ScoreError
-from edge_sdk.manifest import Rate, SpoofPoint, UnsupportedPoint, VerifyPoint
+from edge_sdk.manifest import LocatePoint, Rate, SpoofPoint, UnsupportedPoint, VerifyPoint
 
 FMR_TARGETS = (1e-1, 1e-2, 1e-3)
 APCER_TARGETS = (1e-1, 5e-2, 1e-2)
+FALSE_BOX_TARGETS = (1e-1, 5e-2, 1e-2)
 TRIALS_PER_ERROR = 10
 """Impostor comparisons, or attacks, must number 10 / target, so that the threshold rests on ten errors, not on one."""
 MIN_SUBJECTS = 5
@@ -107,6 +108,54 @@ def spoof_points(
         return point(name, float(curves.worst.threshold_at_fmr(target)), target)
 
     return (*(for_target(target) for target in targets), point("eer", curves.worst.threshold_at_eer(), None))
+
+
+def locate_points(
+    scores: ScoreSet,
+    *,
+    data: str,
+    targets: Sequence[float] = FALSE_BOX_TARGETS,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> tuple[LocatePoint | UnsupportedPoint, ...]:
+    """Points ``false_1e-1``... for each target, then ``eer``.
+
+    Mated scores are those of true faces, the confidence with which each was found, impostor ones those of pictures,
+    their surest false box; 0 where there is none. The threshold for a target is the lowest where at most this share of
+    the pictures has a false box. A target that the data cannot support comes out as an UnsupportedPoint with the
+    reason. Raises ScoreError if a class is empty or there are fewer than 2 people.
+    """
+    scores.require_both()
+    if scores.subject_count < 2:
+        raise ScoreError("operating points need at least 2 people")
+
+    def point(name: str, threshold: float, target: float | None) -> LocatePoint:
+        wrong = (scores.scores >= threshold) != scores.mated
+        false_boxes, missed = (
+            rate(wrong[chosen], scores.subjects[chosen], replicates=replicates, seed=seed)
+            for chosen in (~scores.mated, scores.mated)
+        )
+        return LocatePoint(
+            name=name,
+            threshold=threshold,
+            target=target,
+            false_boxes=false_boxes,
+            missed=missed,
+            data=data,
+            subjects=scores.subject_count,
+        )
+
+    def for_target(target: float) -> LocatePoint | UnsupportedPoint:
+        name, needed = _name("false", target), _trials(target)
+        if scores.impostor_count < needed:
+            reason = f"{scores.impostor_count} pictures; a share of {target:g} with a false box needs {needed}"
+            return UnsupportedPoint(name=name, target=target, reason=reason)
+        if scores.subject_count < MIN_SUBJECTS:
+            reason = f"{scores.subject_count} people; a share of pictures needs {MIN_SUBJECTS}"
+            return UnsupportedPoint(name=name, target=target, reason=reason)
+        return point(name, verification.threshold_at_fmr(scores, target), target)
+
+    return (*(for_target(target) for target in targets), point("eer", verification.eer(scores).threshold, None))
 
 
 def fmr_name(target: float) -> str:

@@ -7,7 +7,7 @@ import argparse
 from edge_sdk.cli.command import ACCEPTED, Parser
 from edge_sdk.cli.options import print_result
 from edge_sdk.cli.output import printable
-from edge_sdk.cli.verify import add_verifier_options, open_verifier
+from edge_sdk.cli.verify import add_verifier_options, open_verifier, sample
 
 SUMMARY = "Write a template file of one person's reference pictures."
 DETAILS = (
@@ -26,7 +26,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the template."""
     with open_verifier(arguments) as verifier:
-        template = verifier.enroll(arguments.images)
+        template = verifier.enroll([sample(path) for path in arguments.images])
     template.save(arguments.output)
     values = {
         "template": arguments.output,

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from edge_sdk.cli.command import ACCEPTED, Parser
 from edge_sdk.cli.options import (
-    add_bundle,
+    add_bundles,
     add_data,
     add_engine,
     add_json,
+    add_pairs,
     add_precision,
+    add_same_people,
     add_seed,
     add_subjects_file,
     add_threads,
@@ -26,7 +30,8 @@ SUMMARY = "Measure a bundle's error rates on data sets."
 DETAILS = (
     "Scores every picture once with the bundle's own runtime, prints error rates with intervals at the bundle's "
     "thresholds, and writes them as JSON and as an HTML report. A bundle for verification compares pairs of pictures; "
-    "one for spoof detection decides live faces and attacks."
+    "one for spoof detection decides live faces and attacks. Published pairs are decided fold by fold, with thresholds "
+    "chosen on other folds."
 )
 
 SPOOF = ("faces", "frame_rate")
@@ -35,8 +40,9 @@ SPOOF = ("faces", "frame_rate")
 
 def add_arguments(parser: Parser) -> None:
     """Say what the command takes."""
-    add_bundle(parser)
-    add_data(parser)
+    add_bundles(parser)
+    add_data(parser, required=False)
+    add_pairs(parser)
     add_subjects_file(parser)
     add_engine(parser)
     add_precision(parser)
@@ -53,6 +59,16 @@ def add_arguments(parser: Parser) -> None:
         metavar="HZ",
         help="spoof detection: frames a second of a recording, for decisions over time; default: 20",
     )
+    parser.add_argument(
+        "--runs",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="RUN",
+        help="with --pairs: the run that each bundle was exported from, in the same order; a bundle decides only folds "
+        "whose people are new to its run, so that several bundles share a list",
+    )
+    add_same_people(parser, "with --runs: ")
     add_seed(parser, "drawn pairs and bootstrap samples")
     parser.add_argument(
         "--out",
@@ -66,11 +82,17 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the reports."""
+    if bool(arguments.data) == bool(arguments.pairs):
+        raise UsageError("give what to measure on: either --data, or --pairs")
+    options = {name: value for name in SPOOF if (value := getattr(arguments, name)) is not None}
+    if arguments.pairs:
+        return _decide_pairs(arguments, options)
     from edge_sdk.bundle import Bundle
 
-    bundle = Bundle.open(arguments.bundle)
+    if len(arguments.bundle) > 1 or arguments.runs or arguments.same_people:
+        raise UsageError("several bundles, --runs and --same-people are for --pairs")
+    bundle = Bundle.open(arguments.bundle[0])
     spoof = bundle.manifest.task == "spoof"
-    options = {name: value for name in SPOOF if (value := getattr(arguments, name)) is not None}
     if options and not spoof:
         raise UsageError(f"{bundle.id} compares people: --faces and --frame-rate are for bundles of task spoof")
     with export_extra():
@@ -82,16 +104,39 @@ def run(arguments: argparse.Namespace) -> int:
         data = load_data(arguments, bundle, progress)
         task = progress.bar("scoring", len(data.samples))
         found = evaluation.evaluate(
-            bundle,
-            data,
-            engine=arguments.engine,
-            precision=arguments.precision,
-            threads=arguments.threads,
-            seed=arguments.seed,
-            progress=lambda done, _: task.update(done),
-            **options,
+            bundle, data, progress=lambda done, _: task.update(done), **_settings(arguments), **options
         )
         task.finish()
+    return _show(arguments, reports, found)
+
+
+def _decide_pairs(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
+    if options or arguments.subjects_file:
+        raise UsageError("--faces, --frame-rate and --subjects-file are for --data")
+    with export_extra():
+        from edge_sdk.export.data.pair_lists import load_pairs
+        from edge_sdk.export.data.same_people import SamePeople
+        from edge_sdk.export.evaluation.verification import pair_report
+        from edge_sdk.export.evaluation.verification.pairs import evaluate_pairs
+        from edge_sdk.export.training.progress import ProgressDisplay
+    with ProgressDisplay(quiet=arguments.json) as progress:
+        lists = [load_pairs(spec, progress.report) for spec in arguments.pairs]
+        found = evaluate_pairs(
+            arguments.bundle,
+            lists,
+            runs=arguments.runs,
+            same=SamePeople.read(arguments.same_people) if arguments.same_people else None,
+            progress=partial(progress.report, "scoring"),
+            **_settings(arguments),
+        )
+    return _show(arguments, pair_report, found)
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(arguments, name) for name in ("engine", "precision", "threads", "seed")}
+
+
+def _show(arguments: argparse.Namespace, reports: Any, found: Any) -> int:
     paths = reports.write(found, arguments.out)
     written = "\n\nwritten: " + ", ".join(map(str, paths))
     values = {**found.report.as_dict(), "files": [str(path) for path in paths]}

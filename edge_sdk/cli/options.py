@@ -44,6 +44,34 @@ def add_bundle_option(parser: Parser, default: str) -> None:
     parser.add_argument("--bundle", default=default, metavar="BUNDLE", help=f"{_BUNDLE}; default: {default}")
 
 
+def add_bundles(parser: Parser) -> None:
+    """``BUNDLE...``, one or several."""
+    parser.add_argument("bundle", nargs="+", metavar="BUNDLE", help=_BUNDLE)
+
+
+def add_pairs(parser: Parser) -> None:
+    """``--pairs SPEC...``; the end of the help lists the kinds of lists."""
+    parser.add_argument(
+        "--pairs",
+        nargs="+",
+        default=[],
+        metavar="SPEC",
+        help="published lists of pairs to decide, each as KIND:PATH, in place of --data; the kinds are listed below",
+    )
+    parser.add_section("published pairs", _pair_lists)
+
+
+def add_same_people(parser: argparse._ActionsContainer, when: str) -> None:
+    """``--same-people FILE``."""
+    parser.add_argument(
+        "--same-people",
+        type=Path,
+        metavar="FILE",
+        help=f"{when}CSV file, a line for each person who is in several data sets, with all names "
+        "(lfw/George_Clooney,cfp/012); nobody tests under one of them who trains under another",
+    )
+
+
 def add_out_bundle(parser: argparse._ActionsContainer, *, required: bool = True) -> None:
     """``--out BUNDLE``."""
     parser.add_argument(
@@ -160,6 +188,12 @@ def _rendered_sets() -> Iterable[tuple[str, str]]:
     from edge_sdk.export.data import catalogue
 
     yield from ((f"{name}KIND:PATH", f"{modality}: {text}") for name, modality, text in catalogue.prefixes())
+
+
+def _pair_lists() -> Iterable[tuple[str, str]]:
+    from edge_sdk.export.data import pair_lists
+
+    yield from ((f"{name}:PATH", description) for name, description in pair_lists.rows())
 
 
 def load_data(arguments: argparse.Namespace, bundle: Bundle, progress: ProgressDisplay) -> Dataset:

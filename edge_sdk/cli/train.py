@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import ACCEPTED, Parser
-from edge_sdk.cli.options import add_data, add_json, add_seed, export_extra, print_result
+from edge_sdk.cli.options import add_data, add_json, add_same_people, add_seed, export_extra, print_result
 from edge_sdk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,13 +57,7 @@ def add_training_options(parser: Parser) -> None:
         help="with --fold: keep the folds of these published lists of pairs whole, such as cfp-ff:PATH, and deal them "
         "to the N parts in order; people in none of them train",
     )
-    parser.add_argument(
-        "--same-people",
-        type=Path,
-        metavar="FILE",
-        help="with --fold: CSV file, a line for each person who is in several data sets, with all names "
-        "(lfw/George_Clooney,cfp/012); who tests under one of them trains under none",
-    )
+    add_same_people(parser, "with --fold: ")
     parser.add_argument(
         "--steps",
         type=int,

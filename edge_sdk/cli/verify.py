@@ -20,11 +20,12 @@ from edge_sdk.errors import TemplateError
 
 if TYPE_CHECKING:
     from edge_sdk.runtime import Verifier
+    from edge_sdk.runtime.acquisition import Sample
 
 SUMMARY = "Decide whether two pictures are of the same person."
 DETAILS = (
     "Reads one or more reference pictures, or one template that `edge-sdk enroll` wrote, and compares the last "
-    "picture with them. Exit code 0: accepted, 1: rejected."
+    "picture with them. A video stands for its best frames. Exit code 0: accepted, 1: rejected."
 )
 
 
@@ -48,7 +49,25 @@ def add_verifier_options(parser: Parser) -> None:
     add_precision(parser)
     add_engine(parser)
     add_threads(parser)
+    parser.add_argument(
+        "--faces",
+        choices=("locator", "aligned"),
+        default="locator",
+        help="locator: find the face in the whole picture, where the bundle asks for it; aligned: every picture is cut "
+        "out and aligned already (default: locator)",
+    )
     add_json(parser)
+
+
+def sample(path: str) -> Sample:
+    """The frames of a video, or the path of what is none."""
+    from edge_sdk.runtime import sources
+    from edge_sdk.runtime.shots import Shots
+
+    try:
+        return Shots(path) if sources.is_video(sources.head_of(path)) else path
+    except OSError:  # whoever reads the picture says what is wrong
+        return path
 
 
 def open_verifier(
@@ -64,6 +83,7 @@ def open_verifier(
         operating_point=operating_point,
         threshold=threshold,
         threads=arguments.threads,
+        faces=arguments.faces,
     )
 
 
@@ -76,9 +96,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise TemplateError(f"{template} is a template: it stands for all references and takes none beside it")
     if Template.is_at(query):
         raise TemplateError(f"{query} is a template: name it first, and last the picture to compare with it")
-    reference = Template.load(first) if not others and Template.is_at(first) else [first, *others]
     with open_verifier(arguments, arguments.operating_point, arguments.threshold) as verifier:
-        result = verifier.verify(reference, query)
+        if not others and Template.is_at(first):
+            result = verifier.verify(Template.load(first), sample(query))
+        else:
+            result = verifier.verify([sample(path) for path in arguments.reference], sample(query))
     decision = "ACCEPTED" if result else "REJECTED"
     lines = [
         f"{decision}   score {result.score:.4f}, accepted from {result.threshold:.4f} ({result.operating_point})",

@@ -16,7 +16,14 @@ from edge_sdk.manifest.graphs import Graph, GraphInterface, Output
 from edge_sdk.manifest.inputs import SAMPLE, Image, Input, SensorStream, Source
 from edge_sdk.manifest.migrations import MIGRATIONS, SCHEMA_VERSION
 from edge_sdk.manifest.model import Manifest, decode, embedding_space_id, encode
-from edge_sdk.manifest.operating_points import OperatingPoint, Rate, SpoofPoint, UnsupportedPoint, VerifyPoint
+from edge_sdk.manifest.operating_points import (
+    LocatePoint,
+    OperatingPoint,
+    Rate,
+    SpoofPoint,
+    UnsupportedPoint,
+    VerifyPoint,
+)
 from edge_sdk.manifest.provenance import DataLicense, Golden, ThresholdProvenance, TrainingProvenance
 from edge_sdk.manifest.scores import AnyScore
 from edge_sdk.manifest.variants import AccuracyDifference, CalibrationProvenance, Format, Precision, Variant
@@ -24,6 +31,7 @@ from edge_sdk.schema import Dimension
 from edge_sdk.scoring.base import Role, Score, Task
 from edge_sdk.scoring.decision_head import DecisionHead
 from edge_sdk.scoring.embedding import EmbeddingDistance
+from edge_sdk.scoring.face_boxes import FaceBoxes, FaceLevel
 from edge_sdk.scoring.fusion import Fusion, Lowest
 from edge_sdk.scoring.latent import LatentDistance, LatentLikelihood
 from edge_sdk.scoring.likelihood import LogLikelihoodRatio
@@ -31,9 +39,10 @@ from edge_sdk.scoring.reconstruction import Reconstruction
 
 __all__ = [
     "DIGEST_PATH", "MANIFEST_PATH", "MAX_FILE_BYTES", "MIGRATIONS", "SAMPLE", "SCHEMA_VERSION", "AccuracyDifference",
-    "AnyScore", "CalibrationProvenance", "DataLicense", "DecisionHead", "Dimension", "EmbeddingDistance", "FileEntry",
-    "Format", "Fusion", "Golden", "Graph", "GraphInterface", "Image", "Input", "LatentDistance", "LatentLikelihood",
-    "LogLikelihoodRatio", "Lowest", "Manifest", "OperatingPoint", "Output", "Precision", "Rate", "Reconstruction",
-    "Role", "Score", "SensorStream", "Source", "SpoofPoint", "Task", "ThresholdProvenance", "TrainingProvenance",
-    "UnsupportedPoint", "Variant", "VerifyPoint", "check_path", "decode", "embedding_space_id", "encode",
+    "AnyScore", "CalibrationProvenance", "DataLicense", "DecisionHead", "Dimension", "EmbeddingDistance", "FaceBoxes",
+    "FaceLevel", "FileEntry", "Format", "Fusion", "Golden", "Graph", "GraphInterface", "Image", "Input",
+    "LatentDistance", "LatentLikelihood", "LocatePoint", "LogLikelihoodRatio", "Lowest", "Manifest", "OperatingPoint",
+    "Output", "Precision", "Rate", "Reconstruction", "Role", "Score", "SensorStream", "Source", "SpoofPoint", "Task",
+    "ThresholdProvenance", "TrainingProvenance", "UnsupportedPoint", "Variant", "VerifyPoint", "check_path", "decode",
+    "embedding_space_id", "encode",
 ]  # fmt: skip

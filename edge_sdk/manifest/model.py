@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
@@ -20,7 +20,7 @@ from edge_sdk.manifest.scores import AnyScore
 from edge_sdk.manifest.variants import Variant
 from edge_sdk.preprocess import Operation, digest
 from edge_sdk.schema import IDENTIFIER, NAME, Dimension, Name, Strict, require, require_unique
-from edge_sdk.scoring.base import Role
+from edge_sdk.scoring.base import Role, Task
 
 MAX_OPERATIONS = 64
 MAX_GRAPHS = 16
@@ -44,7 +44,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
 
     name: Name
     version: Name
-    task: Literal["verify", "spoof"]
+    task: Task
     modality: Name
     source: Source
     preprocessing: Annotated[tuple[Operation, ...], msgspec.Meta(max_length=MAX_OPERATIONS)]
@@ -96,7 +96,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
                 threshold = None if isinstance(point, UnsupportedPoint) else point.threshold
                 accepts = threshold is not None and threshold <= low
                 require(not accepts, f"{name} accepts everything: no score is below {low:g}, its threshold {threshold}")
-        pair = self.task == "spoof" or len(self.golden.inputs) != 1
+        pair = self.task != "verify" or len(self.golden.inputs) != 1
         require(pair, "the golden trial of a comparison takes references and a query")
         for variant_id, score in self.golden.scores.items():
             fits = low - ROUNDING <= score <= high + ROUNDING

@@ -98,6 +98,38 @@ class SpoofPoint(Strict, frozen=True, kw_only=True, tag_field="kind", tag="spoof
         return {"APCER": self.apcer, "BPCER": self.bpcer}
 
 
+class LocatePoint(Strict, frozen=True, kw_only=True, tag_field="kind", tag="locate"):
+    """A threshold with what a locator finds at it; ``target`` is the share of ``false_boxes`` asked for.
+
+    ``false_boxes`` are the pictures in which something is called a face that is none, ``missed`` the true faces without
+    a box that overlaps them enough.
+    """
+
+    task: ClassVar[Task] = "locate"
+
+    name: Name
+    threshold: Threshold
+    target: Target | None
+    false_boxes: Rate
+    missed: Rate
+    data: Text
+    subjects: Positive
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_at_most(self.target, self.false_boxes, "the share of pictures with a false box")
+
+    @property
+    def rejected(self) -> Rate:
+        """The share of faces that are missed."""
+        return self.missed
+
+    @property
+    def rates(self) -> dict[str, Rate]:
+        """What is wrong, by name: the first falls with the threshold, the second rises."""
+        return {"pictures with a false box": self.false_boxes, "missed faces": self.missed}
+
+
 class UnsupportedPoint(Strict, frozen=True, kw_only=True, tag_field="kind", tag="unsupported"):
     """An operating point that the data could not support, and why: it has no threshold, so nobody can use it."""
 
@@ -108,7 +140,7 @@ class UnsupportedPoint(Strict, frozen=True, kw_only=True, tag_field="kind", tag=
     reason: Text
 
 
-OperatingPoint = VerifyPoint | SpoofPoint | UnsupportedPoint
+OperatingPoint = VerifyPoint | SpoofPoint | LocatePoint | UnsupportedPoint
 
 
 def require_consistent(points: Sequence[OperatingPoint]) -> None:

@@ -19,8 +19,10 @@ class TrainingProvenance(Strict, frozen=True, kw_only=True):
     """How the float weights came about.
 
     ``teachers`` are what a distilled model learned from beside its labels: recipe, preset and start of the weights'
-    SHA-256; ``data`` holds their data sets too. ``quantisation_aware`` is how many of the ``steps``, the last ones,
-    were taken with int8 simulated.
+    SHA-256, of a published network also whom it has learned from; ``data`` holds their data sets too.
+    ``quantisation_aware`` is how many of the ``steps``, the last ones, were taken with int8 simulated. ``people`` is
+    the SHA-256 of the names of everybody whom the weights were learned from or chosen on, by which the run of a bundle
+    is known again; empty of bundles of before.
     """
 
     recipe: Name
@@ -32,6 +34,7 @@ class TrainingProvenance(Strict, frozen=True, kw_only=True):
     versions: Annotated[dict[Name, Name], msgspec.Meta(max_length=1000)]
     teachers: Texts = ()
     quantisation_aware: Count = 0
+    people: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
 class DataLicense(Strict, frozen=True, kw_only=True):
@@ -61,7 +64,8 @@ class Golden(Strict, frozen=True, kw_only=True):
     """One trial to replay on the device: raw input files, and the score and tolerance expected of each variant.
 
     ``inputs`` are in the order reference, query for a comparison. For task ``spoof`` each is the crop of a face, and
-    the score is the mean of theirs.
+    the score is the mean of theirs. For task ``locate`` each is a picture, and the score is the mean over the surest
+    face's confidence, edges and points (:func:`edge_sdk.runtime.locator.golden_score`).
     """
 
     inputs: Annotated[tuple[FileEntry, ...], msgspec.Meta(max_length=MAX_GOLDEN)] = ()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from edge_sdk.scoring.embedding import EmbeddingDistance
+from edge_sdk.scoring.face_boxes import FaceBoxes
 from edge_sdk.scoring.fusion import Fusion, Lowest, Single
 from edge_sdk.scoring.likelihood import LogLikelihoodRatio
 
-AnyScore = EmbeddingDistance | LogLikelihoodRatio | Single | Fusion | Lowest
+AnyScore = EmbeddingDistance | LogLikelihoodRatio | Single | Fusion | Lowest | FaceBoxes

@@ -19,14 +19,19 @@ class Prepared:
     """A sample as the network takes it.
 
     Attributes:
-        tensor: ``float32 (C, H, W)`` in [0, 1] of an image, ``float32 (T, C)`` of a recording.
+        tensor: ``float32 (C, H, W)`` in [0, 1] of an image, ``float32 (T, C)`` of a recording; of no values where
+            there is nothing to look at, such as no face.
         flags: Quality flags, none if all is well.
         blocking: Those of them that forbid to use the sample.
+        not_enrolled: Those of them that forbid only to enrol it.
+        quality: In [0, 1], to rank samples of one person: the higher, the better suited.
     """
 
     tensor: NDArray[np.float32]
     flags: tuple[str, ...] = ()
     blocking: tuple[str, ...] = ()
+    not_enrolled: tuple[str, ...] = ()
+    quality: float = 1.0
 
 
 class Modality(Protocol):

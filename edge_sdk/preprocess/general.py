@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_sdk.errors import UsageError
 from edge_sdk.images.arrays import opaque
 from edge_sdk.opencv import cv2
-from edge_sdk.preprocess.step import MAX_FRAME, Form, Image, Level, Side, Step, as_image, resized
+from edge_sdk.preprocess.step import MAX_FRAME, Form, Image, Level, Side, Step, as_image, covered, resized
 
 _INTERPOLATION = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
 
@@ -121,6 +122,27 @@ class Invert(Step, frozen=True, tag="invert"):
         return as_image(cv2.bitwise_not(image))
 
 
+@dataclass(frozen=True)
+class Placement:
+    """Where a picture lies in a frame: columns ``left`` to ``left + width - 1``, rows ``top`` to ``top + height - 1``.
+
+    Attributes:
+        scale_x, scale_y: Pixels of the picture for one of the frame.
+    """
+
+    left: int
+    top: int
+    width: int
+    height: int
+    scale_x: float
+    scale_y: float
+
+    def back(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The picture's points for the frame's, ``(..., 2)`` as x and y; pixel k reaches from k to k + 1."""
+        moved: NDArray[np.float64] = (points - (self.left, self.top)) * (self.scale_x, self.scale_y)
+        return moved
+
+
 class Fit(Step, frozen=True, tag="fit"):
     """Scale into ``height`` x ``width`` pixels and centre on 0.
 
@@ -133,15 +155,26 @@ class Fit(Step, frozen=True, tag="fit"):
     stretch: Annotated[float, msgspec.Meta(ge=1, le=16)]
 
     def __call__(self, image: Image) -> Image:
-        height, width = image.shape[:2]
+        place = self.place(*image.shape[:2])
+        frame = np.zeros((self.height, self.width, *image.shape[2:]), np.uint8)
+        shown = frame[place.top : place.top + place.height, place.left : place.left + place.width]
+        shown[:] = resized(image, place.height, place.width)
+        return frame
+
+    def place(self, height: int, width: int) -> Placement:
+        """Where a picture of ``height`` x ``width`` pixels comes to lie."""
         scale_y, scale_x = self.height / height, self.width / width
         scale_y, scale_x = min(scale_y, scale_x * self.stretch), min(scale_x, scale_y * self.stretch)
         new_height = min(self.height, max(1, round(height * scale_y)))
         new_width = min(self.width, max(1, round(width * scale_x)))
-        top, left = (self.height - new_height) // 2, (self.width - new_width) // 2
-        frame = np.zeros((self.height, self.width, *image.shape[2:]), np.uint8)
-        frame[top : top + new_height, left : left + new_width] = resized(image, new_height, new_width)
-        return frame
+        return Placement(
+            left=(self.width - new_width) // 2,
+            top=(self.height - new_height) // 2,
+            width=new_width,
+            height=new_height,
+            scale_x=covered(width, new_width) / new_width,
+            scale_y=covered(height, new_height) / new_height,
+        )
 
     def after(self, form: Form) -> Form:
         """The frame."""

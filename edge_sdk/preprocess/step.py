@@ -94,9 +94,15 @@ def resized(image: Image, height: int, width: int) -> Image:
     """
     rows, columns = max(1, image.shape[0] // height), max(1, image.shape[1] // width)
     if (rows, columns) != (1, 1):
-        whole = image[: image.shape[0] // rows * rows, : image.shape[1] // columns * columns]
+        whole = image[: covered(image.shape[0], height), : covered(image.shape[1], width)]
         image = block_means(whole, rows, columns)
     return as_image(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def covered(length: int, scaled: int) -> int:
+    """How many of ``length`` pixels :func:`resized` shows in ``scaled`` ones: those in whole blocks."""
+    block = max(1, length // scaled)
+    return length // block * block
 
 
 def block_means(image: Image, rows: int, columns: int) -> Image:

@@ -36,7 +36,9 @@ class TakingTurns:
 
     def __init__(self, locator: FaceLocator) -> None:
         if not callable(locator):
-            raise UsageError(f'faces is "cascade", "cropped" or a function of a picture, not {locator!r}')
+            raise UsageError(
+                f"faces is a name that the documentation lists, or a function of a picture, not {locator!r}"
+            )
         self._locator = locator
         self._lock = threading.RLock()
 

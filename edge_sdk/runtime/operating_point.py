@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from edge_sdk.errors import OperatingPointError
-from edge_sdk.manifest import SpoofPoint, UnsupportedPoint, Variant, VerifyPoint
+from edge_sdk.manifest import LocatePoint, SpoofPoint, UnsupportedPoint, Variant, VerifyPoint
 
-MAX_REJECTED = {VerifyPoint: 0.5, SpoofPoint: 0.3}
+MAX_REJECTED = {VerifyPoint: 0.5, SpoofPoint: 0.3, LocatePoint: 0.1}
 """Share that a default may wrongly reject: half, for one that rejects more of those it is for helps nobody; 3 in 10 of
-live pictures, for the default rule over time asks 7 in 10 of a face's frames."""
+live pictures, for the default rule over time asks 7 in 10 of a face's frames; 1 in 10 faces of a locator's."""
 
 CUSTOM = "custom"
 """What results call a threshold that the application chose itself."""
 
-Point = TypeVar("Point", VerifyPoint, SpoofPoint)
+Point = TypeVar("Point", VerifyPoint, SpoofPoint, LocatePoint)
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EdgeSdkError, EngineError, MissingEngineError
-from edge_sdk.runtime.detector import SpoofDetector
 from edge_sdk.runtime.engines import check_threads
 from edge_sdk.runtime.selection import ALL, AUTO, candidates, choose
-from edge_sdk.runtime.verifier import Verifier
+from edge_sdk.runtime.tasks import open_session
 
 
 @dataclass(frozen=True)
@@ -58,30 +56,14 @@ def replay(bundle: Bundle, variant_id: str, engine: str, pictures: list[bytes], 
     """Replay the golden trial, whose inputs are ``pictures``, with one variant on one engine."""
     start = _expected(bundle, variant_id, engine)
     try:
-        score, flags = _score(bundle, variant_id, engine, pictures, threads)
+        with open_session(bundle, engine=engine, variant=variant_id, threads=threads) as session:
+            score, flags = session.golden_trial(pictures)
     except MissingEngineError as exc:
         return replace(start, status="skipped", detail=str(exc))
     except EdgeSdkError as exc:
         return replace(start, detail=f"{type(exc).__name__}: {exc}")
     close = abs(score - start.expected) <= start.tolerance
     return replace(start, status="pass" if close else "fail", score=score, detail=", ".join(flags))
-
-
-def _score(
-    bundle: Bundle, variant_id: str, engine: str, pictures: list[bytes], threads: int
-) -> tuple[float, tuple[str, ...]]:
-    """The score of the golden trial, as :class:`edge_sdk.manifest.Golden` has it, and flags of its pictures."""
-    if bundle.manifest.task == "verify":
-        with Verifier(bundle, engine=engine, precision=variant_id, threads=threads) as verifier:
-            result = verifier.verify(pictures[:-1], pictures[-1])
-        return result.score, result.quality
-    with SpoofDetector(bundle, engine=engine, precision=variant_id, threads=threads, faces="cropped") as detector:
-        results = [detector.detect(picture) for picture in pictures]
-    score = sum(result.score for result in results) / len(results)
-    if math.isnan(score):
-        flags = sorted({flag for result in results for flag in result.quality})
-        raise BundleError(f"a golden picture never reaches the engine: {', '.join(flags)}")
-    return score, ()
 
 
 def _engines(bundle: Bundle, variant_id: str, engine: str, threads: int) -> list[str]:

@@ -91,7 +91,7 @@ class Session(Generic[Point]):
             failed.callback(self.close)
             if variant not in golden.scores:
                 raise BundleError(f"{self.bundle.id} has no golden trial for {variant}: open it without selftest")
-            score = self._golden_score([self.bundle.read(entry) for entry in golden.inputs])
+            score, _ = self.golden_trial([self.bundle.read(entry) for entry in golden.inputs])
             if not abs(score - golden.scores[variant]) <= golden.tolerance[variant]:
                 raise BundleError(
                     f"the golden trial of {self.bundle.id} scores {score:.6g} with {variant} on {self.engine}, not "
@@ -100,8 +100,12 @@ class Session(Generic[Point]):
             failed.pop_all()
 
     @abstractmethod
-    def _golden_score(self, pictures: list[bytes]) -> float:
-        """The score of the golden trial, as :class:`edge_sdk.manifest.Golden` has it."""
+    def golden_trial(self, pictures: list[bytes]) -> tuple[float, tuple[str, ...]]:
+        """The score of the golden trial, as :class:`edge_sdk.manifest.Golden` has it, and flags of its pictures.
+
+        Raises:
+            BundleError: A picture never reaches the engine.
+        """
 
     def close(self) -> None:
         """Free the engine; whatever needs it raises ``EngineError`` afterwards."""

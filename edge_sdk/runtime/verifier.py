@@ -6,10 +6,11 @@ rejected without asking the network, and a score that is not finite is an error.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,10 +21,15 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError, ScoreError, TemplateError, UnusableSampleError, UsageError
 from edge_sdk.manifest import SAMPLE, Task, VerifyPoint
 from edge_sdk.modalities import Prepared
-from edge_sdk.results import Timings, VerifyResult
+from edge_sdk.results import Candidate, IdentifyResult, VerifyResult
+from edge_sdk.runtime import cutting
+from edge_sdk.runtime.acquisition import Acquisition, Sample
+from edge_sdk.runtime.gallery import Gallery
 from edge_sdk.runtime.session import Session
+from edge_sdk.runtime.shots import Shots
+from edge_sdk.runtime.stopwatch import Stopwatch
 from edge_sdk.runtime.template import KINDS, Template
-from edge_sdk.scoring.base import Comparison
+from edge_sdk.scoring.base import DIGITS, Comparison
 
 
 class Verifier(Session[VerifyPoint]):
@@ -35,8 +41,11 @@ class Verifier(Session[VerifyPoint]):
             result = verifier.verify("reference.png", "query.png")
             template = verifier.enroll(["first.png", "second.png"])
             result = verifier.verify(template, frame)
+            result = verifier.verify(template, Shots("clip.mp4"))
+            result = verifier.identify(frame, {"anna": template, "ben": other})
 
-    Pictures are anything that :func:`edge_sdk.images.load` takes.
+    Pictures are anything that :func:`edge_sdk.images.load` takes. Where the bundle's manifest says how a face is cut
+    out of a frame, it is found, assessed (:mod:`edge_sdk.runtime.face_quality`) and cut out before the pre-processing.
 
     Args:
         bundle: Name of a shipped bundle, path of a folder or ``.edge`` file, or an opened bundle.
@@ -49,9 +58,13 @@ class Verifier(Session[VerifyPoint]):
         threads: Threads of the engine, from 1 to :data:`edge_sdk.runtime.engines.MAX_THREADS`.
         threshold: A threshold of your own in place of an operating point: a score that can come, but not the lowest.
             No error rate was measured at it; results call it ``"custom"``.
+        faces: How faces are found, where the manifest says how they are cut out of frames. ``"locator"``: by the
+            shipped bundle ``face_locator``. ``"aligned"``: not at all, pictures are cut out (and aligned) already. Or a
+            locator of one's own, which one thread at a time calls; to be aligned, faces need their five points
+            (:class:`edge_sdk.preprocess.crop.LocatedFace`).
         selftest: Whether to replay the bundle's golden trial first, for the time of one :meth:`verify`. It finds a
             model, pre-processing or score other than the exported ones, whatever the hashes say, and an engine that
-            computes wrongly; not another threshold.
+            computes wrongly; not another threshold. The golden pictures are cut out already, whatever ``faces`` is.
 
     Raises:
         BundleError: The bundle cannot be used, or is not one for verification; or the golden trial has another score.
@@ -74,6 +87,7 @@ class Verifier(Session[VerifyPoint]):
         operating_point: str | None = None,
         threads: int = 1,
         threshold: float | None = None,
+        faces: cutting.Faces = "locator",
         selftest: bool = False,
     ) -> None:
         super().__init__(
@@ -84,23 +98,35 @@ class Verifier(Session[VerifyPoint]):
             threads=threads,
             threshold=threshold,
         )
+        self._cutter: cutting.Cutter = cutting.Nothing()
+        with contextlib.ExitStack() as failed:
+            failed.callback(self.close)
+            self._cutter = cutting.of(self.bundle.manifest.source, faces, threads)
+            failed.pop_all()
+        self._acquisition = Acquisition(self.bundle, self._modality, self._cutter)
         self._score = self.bundle.manifest.score
         self._embedding = self._score.embedding(self.bundle.manifest.interface)
         if selftest:
             self._replay_golden()
 
+    def close(self) -> None:
+        """See :class:`~edge_sdk.runtime.session.Session`; a locator that the verifier opened is freed, too."""
+        super().close()
+        self._cutter.close()
+
     def verify(
-        self, reference: images.Source | Template | Sequence[images.Source], query: images.Source
+        self, reference: Sample | Template | Sequence[Sample], query: Sample | Sequence[images.Source]
     ) -> VerifyResult:
         """Decide whether ``query`` is by the person of ``reference``.
 
         Args:
-            reference: One picture, several in a list or tuple, or a template.
-            query: One picture.
+            reference: One picture, several in a list or tuple, a template, or :class:`~edge_sdk.runtime.shots.Shots`.
+            query: One picture, or frames of one person: ``Shots``, or a list of pictures, which stands for
+                ``Shots(list)``. The scores of the best frames are averaged.
 
         Returns:
-            The result, with the quality flags of all pictures together. With a flag of
-            :data:`edge_sdk.quality.BLOCKING` the decision is False, the score 0 and the raw score the worst.
+            The result, with the quality flags of all pictures that count. With a flag that blocks, or frames of which
+            none can be used, the decision is False, the score 0 and the raw score the worst.
 
         Raises:
             InputError: A picture cannot be decoded.
@@ -109,61 +135,129 @@ class Verifier(Session[VerifyPoint]):
         """
         self._model.check_process()
         deciding = self._deciding()
-        start = time.perf_counter()
-        template, sources = None, []
+        watch = Stopwatch()
+        template, references = None, list[Prepared]()
         if isinstance(reference, Template):
             template = self._check(reference)
         else:
-            sources = _as_list(reference)
-        pictures = [self._modality.decode(source) for source in (*sources, query)]
-        decoded = time.perf_counter()
-        prepared = [self._prepare(picture) for picture in pictures]
-        ready = time.perf_counter()
-        named = tuple(flag for flag in self._modality.flags if any(flag in one.flags for one in prepared))
+            references = [one for source in _as_list(reference) for one in self._acquisition.acquire(source, watch)]
+        queries = self._acquisition.acquire(_as_shots(query), watch)
+        prepared = [*references, *queries]
         if any(one.blocking for one in prepared):
-            inferred = ready
             compared, accepted = self._score.worst, False
         else:
             values = self._run(prepared)
-            inferred = time.perf_counter()
-            compared = self._compare(values[:-1] if template is None else template, values[-1:])
+            watch.lap("inference")
+            count = len(references)
+            enrolled = self._enrolled(values[:count]) if template is None else template.content
+            compared = self._compare(enrolled, values[count:])
             accepted = compared.score >= deciding.value
-        end = time.perf_counter()
+        watch.lap("postprocess")
         return VerifyResult(
             decision=accepted,
             score=compared.score,
             raw_score=compared.raw,
             threshold=deciding.value,
             operating_point=deciding.name,
-            quality=named,
-            timings=Timings(
-                decode_ms=(decoded - start) * 1e3,
-                preprocess_ms=(ready - decoded) * 1e3,
-                inference_ms=(inferred - ready) * 1e3,
-                postprocess_ms=(end - inferred) * 1e3,
-                total_ms=(end - start) * 1e3,
-            ),
+            quality=self._acquisition.flags(prepared),
+            timings=watch.timings(),
             bundle_id=self.bundle.id,
         )
 
-    def enroll(self, references: images.Source | Sequence[images.Source]) -> Template:
+    def identify(
+        self, probe: Sample | Sequence[images.Source], templates: Gallery | Mapping[str, Template], *, count: int = 5
+    ) -> IdentifyResult:
+        """Search a person among the enrolled ones, who need not be among them (open set, ISO/IEC 19795-1).
+
+        The best candidate is identified if its score reaches the threshold. The threshold is that of one comparison;
+        with N people enrolled somebody reaches it wrongly about ``1 - (1 - FMR) ** N`` of the time
+        (:func:`edge_sdk.runtime.gallery.expected_fpir`). Choose an operating point of an FMR well below 1 / N, and
+        measure the false-positive identification rate (FPIR) on people like your own.
+
+        Args:
+            probe: As the query of :meth:`verify`.
+            templates: Whom to search among: a gallery, which is made once and searched often, or templates by name.
+            count: How many candidates to return, from 1.
+
+        Returns:
+            The result. With a quality flag that blocks, nobody is identified and there are no candidates.
+
+        Raises:
+            InputError, TemplateError, EngineError: As :meth:`verify`.
+            UsageError: No templates, or ``count`` below 1.
+        """
+        if count < 1:
+            raise UsageError(f"count is {count}; it must be at least 1")
+        self._model.check_process()
+        deciding = self._deciding()
+        gallery = templates if isinstance(templates, Gallery) else self.gallery(templates)
+        self._check(gallery.example)
+        watch = Stopwatch()
+        prepared = self._acquisition.acquire(_as_shots(probe), watch)
+        candidates: tuple[Candidate, ...] = ()
+        best, identity = self._score.worst, None
+        if not any(one.blocking for one in prepared):
+            values = self._run(prepared)
+            watch.lap("inference")
+            found = gallery.best(values, count, self._compare)
+            candidates = tuple(Candidate(name, one.score, one.raw) for name, one in found)
+            (name, best), *_ = found
+            identity = name if best.score >= deciding.value else None
+        watch.lap("postprocess")
+        return IdentifyResult(
+            decision=identity is not None,
+            score=best.score,
+            raw_score=best.raw,
+            threshold=deciding.value,
+            operating_point=deciding.name,
+            quality=self._acquisition.flags(prepared),
+            timings=watch.timings(),
+            bundle_id=self.bundle.id,
+            identity=identity,
+            candidates=candidates,
+            enrolled=len(gallery),
+        )
+
+    def gallery(self, templates: Mapping[str, Template]) -> Gallery:
+        """Make templates ready to be searched by :meth:`identify`, once for many searches.
+
+        Raises:
+            TemplateError: One is of another kind, embedding space or variant.
+            UsageError: There are none.
+        """
+        for name, template in templates.items():
+            try:
+                self._check(template)
+            except TemplateError as exc:
+                raise TemplateError(f"{name}: {exc}") from exc
+        return Gallery(templates, self._score)
+
+    def enroll(self, references: Sample | Sequence[Sample]) -> Template:
         """Make a template of one person's references, so that later calls of :meth:`verify` embed the query only.
+
+        Args:
+            references: Pictures, each of which must be fit to be enrolled, or
+                :class:`~edge_sdk.runtime.shots.Shots`, of which the best are enrolled.
 
         Raises:
             UsageError: The model compares pictures themselves, so that there is nothing to keep but them.
-            UnusableSampleError: A picture has a flag of :data:`edge_sdk.quality.BLOCKING`, or there is no picture.
+            UnusableSampleError: A picture has a flag that blocks or must not be enrolled, or there is no picture.
             InputError: A picture cannot be decoded.
         """
         if self._embedding == SAMPLE:
             raise UsageError(f"{self.bundle.id} compares pictures themselves: keep the references, not a template")
+        self._model.check_process()
         sources = _as_list(references)
-        prepared = [self.prepare(source) for source in sources]
-        for number, (source, one) in enumerate(zip(sources, prepared, strict=True), start=1):
-            if one.blocking:
+        prepared: list[Prepared] = []
+        for number, source in enumerate(sources, start=1):
+            found = self._acquisition.acquire(source, Stopwatch(), enrolling=True)
+            if any(one.blocking or one.not_enrolled for one in found):
                 name = f" ({os.fspath(source)})" if isinstance(source, (str, os.PathLike)) else ""
+                flags = ", ".join(self._acquisition.flags(found))
                 raise UnusableSampleError(
-                    f"reference {number} of {len(sources)}{name}: {', '.join(one.flags)}; enroll another picture"
+                    f"reference {number} of {len(sources)}{name}: {flags}; enroll another picture"
                 )
+            prepared += found
         kind = KINDS[self._score.template_kind]
         return kind.of(
             self._score.enroll(self._run(prepared), self._model),
@@ -171,20 +265,27 @@ class Verifier(Session[VerifyPoint]):
             variant_id=self.variant.id,
             variant_sha256=self._variant_sha256,
             bundle_name=self.bundle.manifest.name,
-            count=len(sources),
+            count=len(prepared),
         )
 
-    def _golden_score(self, pictures: list[bytes]) -> float:
-        return self.verify(pictures[:-1], pictures[-1]).score
+    def golden_trial(self, pictures: list[bytes]) -> tuple[float, tuple[str, ...]]:
+        """See :class:`~edge_sdk.runtime.session.Session`; pictures of faces are aligned, wherever others come from."""
+        cut_out = Acquisition(self.bundle, self._modality, cutting.of(self.bundle.manifest.source, "aligned"))
+        prepared = [cut_out.prepare(cut_out.decode(picture)) for picture in pictures]
+        named = cut_out.flags(prepared)
+        if any(one.blocking for one in prepared):
+            return self._score.worst.score, named
+        values = self._run(prepared)
+        return self._compare(self._enrolled(values[:-1]), values[-1:]).score, named
 
     def prepare(self, picture: images.Source) -> Prepared:
-        """Decode and pre-process one picture, for :meth:`embed`, and assess it where its modality has quality flags.
+        """Decode one picture, cut out its face, pre-process, and assess it where there are quality flags: for `embed`.
 
         Raises:
             InputError: The picture cannot be decoded.
         """
         self._model.check_process()
-        return self._prepare(self._modality.decode(picture))
+        return self._acquisition.prepare(self._acquisition.decode(picture))
 
     def embed(self, pictures: images.Source | Prepared | Sequence[images.Source | Prepared]) -> NDArray[np.float32]:
         """Embed pictures, whatever their quality: for evaluation and for those who know what they do.
@@ -194,10 +295,21 @@ class Verifier(Session[VerifyPoint]):
 
         Returns:
             The engine's output, ``float32 (N, D)``: finite, no row all zero, not yet normalised.
+
+        Raises:
+            UnusableSampleError: There is nothing to embed, such as no face, or no picture.
         """
         # One at a time: a data set does not fit into memory.
         each = (one if isinstance(one, Prepared) else self.prepare(one) for one in _as_list(pictures))
         return np.concatenate([self._run([prepared]) for prepared in each])
+
+    def compare(self, references: NDArray[np.float32], query: NDArray[np.float32]) -> Comparison:
+        """Compare one query ``(1, D)`` with references ``(N, D)``, as :meth:`embed` gives them: for evaluation.
+
+        Raises:
+            EngineError: They cannot be compared, or the engine failed.
+        """
+        return self._compare(references, query)
 
     @property
     def _space(self) -> str:
@@ -224,12 +336,11 @@ class Verifier(Session[VerifyPoint]):
             )
         return template
 
-    def _prepare(self, raw: Any) -> Prepared:
-        manifest = self.bundle.manifest
-        return self._modality.prepare(manifest.preprocessing, raw, manifest.source)
-
     def _run(self, prepared: Sequence[Prepared]) -> NDArray[np.float32]:
         """What a comparison needs of each picture, ``(N, ...)``."""
+        if not all(one.tensor.size for one in prepared):
+            flags = ", ".join(self._acquisition.flags(prepared))
+            raise UnusableSampleError(f"there is nothing to look at in a picture: {flags}")
         samples = np.stack([one.tensor for one in prepared])
         values = samples if self._embedding == SAMPLE else self._model.run(samples)[self._embedding]
         try:
@@ -237,18 +348,25 @@ class Verifier(Session[VerifyPoint]):
         except ScoreError as exc:
             raise EngineError(f"{self.variant.id} gave numbers that are no embedding: {exc}") from exc
 
-    def _compare(self, reference: Template | NDArray[np.float32], query: NDArray[np.float32]) -> Comparison:
-        """Compare one query with all references."""
+    def _enrolled(self, values: NDArray[np.float32]) -> Any:
+        """What a template of the references would hold."""
         try:
-            content: Any = (
-                reference.content if isinstance(reference, Template) else self._score.enroll(reference, self._model)
-            )
-            compared = self._score.compare(content, query, self._model)
+            return self._score.enroll(values, self._model)
+        except ScoreError as exc:
+            raise EngineError(f"{self.variant.id} gave an embedding that cannot be enrolled: {exc}") from exc
+
+    def _compare(self, enrolled: Any, queries: NDArray[np.float32]) -> Comparison:
+        """Compare what a template holds with one query, or with several of one person: the mean of their scores."""
+        try:
+            each = [self._score.compare(enrolled, queries[i : i + 1], self._model) for i in range(len(queries))]
         except ScoreError as exc:
             raise EngineError(f"{self.variant.id} gave an embedding that cannot be scored: {exc}") from exc
-        if not math.isfinite(compared.score):
+        if not all(math.isfinite(one.score) for one in each):
             raise EngineError(f"{self.variant.id} gave a score that is not finite")
-        return compared
+        if len(each) == 1:
+            return each[0]
+        score, raw = (round(float(np.mean(numbers)), DIGITS) for numbers in zip(*map(astuple, each), strict=True))
+        return Comparison(score, raw)
 
 
 def _as_list(sources: Any) -> list[Any]:  # a str is a sequence too, so that types cannot tell one from several
@@ -257,3 +375,10 @@ def _as_list(sources: Any) -> list[Any]:  # a str is a sequence too, so that typ
     if not sources:
         raise UnusableSampleError("no picture")
     return list(sources)
+
+
+def _as_shots(query: Any) -> Any:
+    """A list of frames as shots; anything else as it is."""
+    if not isinstance(query, (list, tuple)):
+        return query
+    return Shots(_as_list(query))

@@ -1,8 +1,8 @@
 """What every score is: a record of the manifest that also does its arithmetic (numpy only).
 
-A score of task ``spoof`` gives one number a sample (:meth:`Score.score`); one of task ``verify`` compares a sample
-with what a template holds (:meth:`Score.compare`). Both are oriented *higher = more genuine*, and depend on nothing
-but the sample: a threshold means the same for every one.
+A score of task ``spoof`` or ``locate`` gives one number a sample (:meth:`Score.score`); one of task ``verify`` compares
+a sample with what a template holds (:meth:`Score.compare`). All are oriented *higher = more genuine*, or *more surely a
+face*, and depend on nothing but the sample: a threshold means the same for every one.
 
 To add a score: one file beside this one, with its struct, and a line in the union of :mod:`edge_sdk.manifest.scores`
 (or in :data:`edge_sdk.scoring.fusion.Single`, if it can be fused).
@@ -11,7 +11,7 @@ To add a score: one file beside this one, with its struct, and a line in the uni
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 Tensors = Mapping[str, npt.NDArray[Any]]
-Task = Literal["verify", "spoof"]
-Role = Literal["embedding", "reconstruction", "latent", "features", "logit", "log_likelihood"]
+Task = Literal["verify", "spoof", "locate"]
+Role = Literal["embedding", "reconstruction", "latent", "features", "logit", "log_likelihood", "geometry"]
 Rule = Literal["mean_score", "max_score", "mean_embedding"]
 Rename = Callable[[str], str]
 Range = tuple[float, float]
@@ -79,6 +79,13 @@ class ComparisonModel(Protocol):
 
     def pair(self, references: npt.NDArray[Any], queries: npt.NDArray[Any]) -> Tensors:
         """What the graph with two inputs makes of N references and N queries, by ``graph.output``."""
+
+
+class Stacked(Protocol):
+    """Many people's templates in one."""
+
+    def scores(self, values: npt.NDArray[Any]) -> Array:
+        """Everybody's score for a sample's embedding ``(1, ...)``, ``float64 (N,)``: nearly that of ``compare``."""
 
 
 class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
@@ -135,7 +142,7 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         return self
 
     def score(self, tensors: Tensors, densities: Mapping[str, GaussianMixture] | None = None) -> Array:
-        """Score samples (task ``spoof``).
+        """Score samples (tasks ``spoof`` and ``locate``).
 
         Args:
             tensors: By name, the model's inputs (pre-processed) and outputs that the score names, ``(N, ...)`` each.
@@ -182,6 +189,18 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
             ScoreError: These cannot be compared, or give no finite number.
         """
         raise self._unable(f"compares nobody: not {reference} with {values.shape} by {model}")
+
+    def stacked(self, contents: Sequence[Any]) -> Stacked | None:
+        """What many templates hold, made ready to be scored at once; None where each is compared by itself.
+
+        Args:
+            contents: As :meth:`enroll` gives them, one a person.
+
+        Raises:
+            ScoreError: These cannot be compared with one sample.
+        """
+        del contents
+        return None
 
     @property
     def rule(self) -> Rule:

@@ -92,7 +92,7 @@ def _require_share(target: float) -> None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Gallery:
+class GallerySplit:
     """Who is enrolled together, and who is searched for; all by index of their samples.
 
     references: (N,), one sample a person. mated: (M,), other samples of these people. non_mated: (K,), of others.
@@ -103,7 +103,7 @@ class Gallery:
     non_mated: NDArray[np.intp]
 
 
-def draw_galleries(subjects: ArrayLike, size: int, *, seed: int = 0) -> tuple[Gallery, ...]:
+def draw_galleries(subjects: ArrayLike, size: int, *, seed: int = 0) -> tuple[GallerySplit, ...]:
     """Galleries of `size` people, at random, which share nobody.
 
     subjects: (S,) the person of each sample. A person with several samples is enrolled with the first of them, in one
@@ -129,13 +129,13 @@ def draw_galleries(subjects: ArrayLike, size: int, *, seed: int = 0) -> tuple[Ga
     # Elsewhere: the next gallery for those who are enrolled, every gallery in turn for the others.
     elsewhere = np.where(gallery >= 0, (gallery + 1) % total, np.arange(probes.size) % total)
     return tuple(
-        Gallery(first[home == number], probes[gallery == number], probes[elsewhere == number])
+        GallerySplit(first[home == number], probes[gallery == number], probes[elsewhere == number])
         for number in range(total)
     )
 
 
 def search_galleries(
-    galleries: Sequence[Gallery],
+    galleries: Sequence[GallerySplit],
     embeddings: NDArray[np.floating],
     subjects: ArrayLike,
     matrix: ScoreMatrix,

@@ -13,8 +13,13 @@ from edge_sdk.export.data.load import original
 from edge_sdk.export.data.modality_data import OWN, Licence, research
 from edge_sdk.manifest import DataLicense
 
-PRETRAINED = {"imagenet": research("ImageNet (pretrained weights)")}
-"""Of the data sets behind weights of others that networks start from (``Network.pretrained_on``)."""
+PRETRAINED = {
+    "imagenet": research("ImageNet (pretrained weights)"),
+    "dlib": Licence(commercial_use=False, statement="dlib's face network: in the public domain, its pictures are not"),
+    "faceplugin": Licence(commercial_use=False, statement="Faceplugin's face network: MIT, its pictures are not named"),
+    "sface": Licence(commercial_use=False, statement="OpenCV Zoo's SFace: Apache-2.0, its pictures are not named"),
+}
+"""Of what is behind weights of others that networks start from (``Network.pretrained_on``) or learn from."""
 
 
 def data_license(datasets: Iterable[str], own: Collection[str] = ()) -> DataLicense:

@@ -154,6 +154,15 @@ class PairReader(Protocol):
 
 
 @dataclass(frozen=True)
+class Holdout:
+    """Folds by their use, where each has one: the threshold is chosen on ``validation``."""
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    test: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class PairSource:
     """One row: what stands before the colon of ``cfp-ff:PATH``.
 
@@ -161,11 +170,13 @@ class PairSource:
         read: Its lists.
         people: The data set whose people they are of.
         description: The files below the folder, for help and error messages.
+        holdout: The use of its folds; None where each is tested once, with the threshold chosen on the others.
     """
 
     read: PairReader
     people: str
     description: str
+    holdout: Holdout | None = None
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.layouts import Entry, order, require_content, some
 from edge_sdk.export.data.load import sample_of
-from edge_sdk.export.data.modality_data import PublishedPair
+from edge_sdk.export.data.modality_data import Holdout, PublishedPair
 from edge_sdk.export.data.samples import Dataset, Indices, ReportProgress, unreported
 
 IDENTICAL = "the same file twice"
 NO_PICTURE = "one of its pictures was left out when the faces were cut out"
 
 
-class LeftOut(NamedTuple):
+class LeftOutPair(NamedTuple):
     """A published pair that is not compared, and why."""
 
     fold: int
@@ -32,6 +32,11 @@ class LeftOut(NamedTuple):
     second: Path
     mated: bool
     reason: str
+
+    @property
+    def identical(self) -> bool:
+        """Whether its two pictures are one file."""
+        return self.reason == IDENTICAL
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +50,7 @@ class PairList:
         mated: ``bool (P,)``, whether both are of one person.
         folds: ``int64 (P,)``, the published number of the pair's fold, from 1.
         left_out: Published pairs that are not among them.
+        holdout: The use of its folds; None where each is tested once, with the threshold chosen on the others.
 
     Raises:
         DatasetError: There is no pair, or a person is in two folds, so that a fold would test who another fits on.
@@ -56,7 +62,8 @@ class PairList:
     second: Indices
     mated: NDArray[np.bool_]
     folds: Indices
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[LeftOutPair, ...] = ()
+    holdout: Holdout | None = None
 
     def __post_init__(self) -> None:
         if not self.folds.size:
@@ -109,6 +116,7 @@ class PairList:
             self.mated[chosen],
             self.folds[chosen],
             tuple(pair for pair in self.left_out if pair.fold in folds),
+            self.holdout,
         )
 
 
@@ -151,6 +159,7 @@ def load_pairs(spec: str, progress: ReportProgress = unreported) -> PairList:
         np.array([pair.mated for pair in kept], np.bool_),
         np.array([pair.fold for pair in kept], np.int64),
         tuple(left_out),
+        source.holdout,
     )
 
 
@@ -161,14 +170,14 @@ def rows() -> Iterable[tuple[str, str]]:
 
 def _sort_out(
     published: Sequence[PublishedPair], shown: dict[tuple[str, ...], Entry]
-) -> tuple[list[PublishedPair], list[LeftOut]]:
+) -> tuple[list[PublishedPair], list[LeftOutPair]]:
     kept, left_out = [], []
     for pair in published:
         first, second = pair.first.path, pair.second.path
         if not {_picture(pair.first), _picture(pair.second)} <= shown.keys():
-            left_out.append(LeftOut(pair.fold, first, second, pair.mated, NO_PICTURE))
+            left_out.append(LeftOutPair(pair.fold, first, second, pair.mated, NO_PICTURE))
         elif filecmp.cmp(first, second, shallow=False):  # looks at the sizes first
-            left_out.append(LeftOut(pair.fold, first, second, pair.mated, IDENTICAL))
+            left_out.append(LeftOutPair(pair.fold, first, second, pair.mated, IDENTICAL))
         else:
             kept.append(pair)
     return kept, left_out

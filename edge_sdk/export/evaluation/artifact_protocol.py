@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 from edge_sdk import manifest
 from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.export.formats.artifacts import VariantKind
 from edge_sdk.manifest import Rate
-from edge_sdk.scoring.base import Score
+from edge_sdk.scoring.base import Score, Task
 from edge_sdk.tables import Table
 
 
@@ -39,7 +39,7 @@ class TaskInterface:
         files: Auxiliary files that the score names, by path.
     """
 
-    task: Literal["verify", "spoof"]
+    task: Task
     source: manifest.Source
     outputs: tuple[manifest.Output, ...]
     score: Score

@@ -1,8 +1,9 @@
 """What the exporter leaves to a run's task: how artifacts are scored on people, and what the bundle says of it.
 
 Making artifacts, choosing calibration methods and layers to keep float, and writing are the same for people told apart
-(:mod:`~edge_sdk.export.evaluation.verification.artifacts`) and for live faces told from attacks
-(:mod:`~edge_sdk.export.evaluation.spoof.artifacts`).
+(:mod:`~edge_sdk.export.evaluation.verification.artifacts`), for live faces told from attacks
+(:mod:`~edge_sdk.export.evaluation.spoof.artifacts`) and for faces found in pictures
+(:mod:`~edge_sdk.export.evaluation.locate.artifacts`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Protocol
 
 from edge_sdk.errors import UsageError
 from edge_sdk.export.evaluation.artifact_protocol import ArtifactEvaluator, MeasuredVariant, TaskInterface
+from edge_sdk.export.evaluation.locate.artifacts import LocateEvaluator
 from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
 from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
 from edge_sdk.export.formats.artifacts import Graphs
@@ -29,7 +31,11 @@ class EvaluatorFactory(Protocol):
         ...
 
 
-EVALUATORS: Mapping[Task, EvaluatorFactory] = {"verify": VerificationEvaluator, "spoof": SpoofEvaluator}
+EVALUATORS: Mapping[Task, EvaluatorFactory] = {
+    "verify": VerificationEvaluator,
+    "spoof": SpoofEvaluator,
+    "locate": LocateEvaluator,
+}
 
 
 def build_evaluator(trained: FinishedRun, graphs: Graphs) -> ArtifactEvaluator:

@@ -28,8 +28,12 @@ class ValidationMetrics(
         auroc, eer: Of genuine against impostor comparisons, or of live samples against attacks.
         bpcer_at_apcer_5: BPCER where the APCER of the worst species is 5 %.
         live_score: Mean score of the live samples.
+        accuracy: Share of the pairs that are decided rightly.
+        validation_loss: Of the pairs.
     """
 
+    validation_loss: float | None = None
+    accuracy: float | None = None
     auroc: float | None = None
     eer: float | None = None
     bpcer_at_apcer_5: float | None = None
@@ -37,8 +41,13 @@ class ValidationMetrics(
 
     @property
     def selection_metric(self) -> float:
-        """What the best weights have most of: the AUROC, or the live samples' score where there is no attack."""
-        found = self.live_score if self.auroc is None else self.auroc
+        """What the best weights have most of.
+
+        Of pairs, minus their loss, or the accuracy; else the AUROC, or the live samples' score without attacks.
+        """
+        if self.validation_loss is not None:
+            return -self.validation_loss
+        found = next((one for one in (self.accuracy, self.auroc, self.live_score) if one is not None), None)
         assert found is not None, "a task measures one of them"
         return found
 
@@ -53,7 +62,14 @@ class ValidationMetrics(
         return msgspec.convert(values, cls)
 
 
-_LABELS = {"auroc": "AUROC", "eer": "EER", "bpcer_at_apcer_5": "BPCER@APCER 5 %", "live_score": "score"}
+_LABELS = {
+    "validation_loss": "loss",
+    "accuracy": "accuracy",
+    "auroc": "AUROC",
+    "eer": "EER",
+    "bpcer_at_apcer_5": "BPCER@APCER 5 %",
+    "live_score": "score",
+}
 
 
 def format_metrics(metrics: ValidationMetrics) -> list[str]:
@@ -98,8 +114,12 @@ class TrainingTask(Protocol):
         """``(N, ...)``: what :meth:`measure` needs of a batch; the network is in evaluation mode."""
         ...
 
-    def measure(self, outputs: NDArray[np.floating], samples: Sequence[Sample]) -> ValidationMetrics:
-        """What validation found."""
+    def measure(self, outputs: NDArray[np.floating], samples: Sequence[Sample], network: Any) -> ValidationMetrics:
+        """What validation found.
+
+        Args:
+            network: The one that made the outputs, for what compares them.
+        """
         ...
 
     def state(self) -> dict[str, torch.Tensor]:

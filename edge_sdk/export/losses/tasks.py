@@ -89,7 +89,10 @@ class EmbeddingTask:
     def outputs(self, network: Any, images: torch.Tensor) -> NDArray[np.floating]:
         return np.asarray(network(images).float().cpu().numpy())
 
-    def measure(self, outputs: NDArray[np.floating], samples: Sequence[Sample]) -> ValidationMetrics:
+    def measure(
+        self, outputs: NDArray[np.floating], samples: Sequence[Sample], network: Any = None
+    ) -> ValidationMetrics:
+        del network
         people, genuine = [sample.subject for sample in samples], [sample.genuine for sample in samples]
         scores = verification_scores(outputs, people, genuine, forgeries=impostor_kinds(samples)[0])
         return ValidationMetrics(auroc=auroc(scores), eer=float(eer(scores).eer))
@@ -144,7 +147,10 @@ class OneClassTask(_SpoofTask):
         loss: torch.Tensor = self.criterion(made)
         return target.loss(made, loss) if target else loss
 
-    def measure(self, outputs: NDArray[np.floating], samples: Sequence[Sample]) -> ValidationMetrics:
+    def measure(
+        self, outputs: NDArray[np.floating], samples: Sequence[Sample], network: Any = None
+    ) -> ValidationMetrics:
+        del network
         live = _live(samples)
         score = float(outputs[live].mean())
         if live.all():
@@ -197,7 +203,10 @@ class AttackTask(_SpoofTask):
         loss = self.objective.loss(made.logit, torch.from_numpy(self.live[indices]).to(made.logit.device))
         return target.loss(made, loss) if target else loss
 
-    def measure(self, outputs: NDArray[np.floating], samples: Sequence[Sample]) -> ValidationMetrics:
+    def measure(
+        self, outputs: NDArray[np.floating], samples: Sequence[Sample], network: Any = None
+    ) -> ValidationMetrics:
+        del network
         chosen = kept(samples, self.attacks)
         outputs, samples = outputs[chosen], [sample for sample, keep in zip(samples, chosen, strict=True) if keep]
         if _live(samples).all():

@@ -224,6 +224,7 @@ def _write(
         },
         teachers=trained.teachers,
         quantisation_aware=trained.quantisation_aware,
+        people=trained.record.people_digest if trained.record else "",
     )
     with BundleWriter(destination) as writer:
         auxiliary = tuple(writer.add(path, data) for path, data in interface.files.items())

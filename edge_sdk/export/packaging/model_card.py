@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.splits import Split
 from edge_sdk.export.evaluation.artifact_protocol import interval
-from edge_sdk.manifest import Manifest, SpoofPoint, UnsupportedPoint, VerifyPoint
+from edge_sdk.manifest import LocatePoint, Manifest, SpoofPoint, UnsupportedPoint, VerifyPoint
 from edge_sdk.tables import Table
 
 _WORDED = ("variant", "point", "metric", "guardrail", "worst attack")
@@ -21,6 +21,7 @@ class _Words:
 
     purpose: str
     rates: tuple[str, ...]
+    decision: str = "Accept when score >= threshold."
 
 
 _WORDS = {
@@ -31,6 +32,11 @@ _WORDS = {
     "spoof": _Words(
         purpose="Tells a live {modality} from a presentation attack in one picture, also of people not trained on.",
         rates=("APCER", "BPCER", "worst attack"),
+    ),
+    "locate": _Words(
+        purpose="Finds faces and their five points in pictures, also of people not trained on.",
+        rates=("pictures with a false box", "missed faces", "people"),
+        decision="A face is found when its confidence is at least the threshold.",
     ),
 }
 
@@ -54,7 +60,7 @@ def model_card(manifest: Manifest, split: Split, tested: Sequence[Table]) -> str
         "Never seen by training, thresholds or guardrail. 95 % intervals by bootstrap over people.\n",
         *(table.markdown() for table in tested),
         "## Operating points\n",
-        f"Accept when score >= threshold. Measured on: {_data(manifest)}.\n",
+        f"{words.decision} Measured on: {_data(manifest)}.\n",
         Table(("variant", "point", "threshold", *words.rates), _points(manifest), text=_WORDED).markdown(),
         "## What int8 costs\n",
         _cost(manifest).markdown(),
@@ -73,6 +79,8 @@ def _points(manifest: Manifest) -> list[tuple[str, ...]]:
                 case SpoofPoint():
                     worst = max(point.species, key=lambda kind: point.species[kind].value)
                     last = (interval(point.apcer), interval(point.bpcer), worst)
+                case LocatePoint():
+                    last = (interval(point.false_boxes), interval(point.missed), str(point.subjects))
                 case UnsupportedPoint():
                     rows.append((variant.id, point.name, f"none: {point.reason}", "", "", ""))
                     continue

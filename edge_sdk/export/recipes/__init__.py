@@ -25,7 +25,7 @@ from edge_sdk.export.networks.network import Network
 from edge_sdk.manifest import Precision, Source
 from edge_sdk.preprocess import Operation, input_shape
 from edge_sdk.preprocess.crop import FaceCrop
-from edge_sdk.scoring.base import Score
+from edge_sdk.scoring.base import Score, Task
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Preset:
     objective: Objective
     steps: int
     learning_rate: float
-    network: Mapping[str, float] = field(default_factory=dict)
+    network: Mapping[str, float | str] = field(default_factory=dict)
     augmentation: Augmentation | None = None
     extra: tuple[str, ...] = ()
     filter: Filter | None = None
@@ -105,12 +105,15 @@ class Recipe:
     """One model.
 
     Attributes:
-        task: ``verify``: are two samples of one person; or ``spoof``: is a sample live.
+        task: ``verify``: are two samples of one person; ``spoof``: is a sample live; or
+            ``locate``: where are the faces.
         modality: A name of :data:`edge_sdk.modalities.MODALITIES`.
         network: Builds the network from a preset's ``network`` options. It takes ``(N, C, H, W)`` in [0, 1], or
             ``(N, T, C)`` of recordings.
         tiny: The same topology with a few thousand parameters, for tests.
         embedding_size: D; 0 where there are no embeddings.
+        branch: What the network gives of one sample where the score is of a second graph, which compares two of them:
+            the network's ``comparison()``, whose output is ``head.logit``. Empty where the score needs one graph.
         budget: Largest rise of the EER that int8 may cost, as a share (0.005 is half a percentage point).
         attack_budget: The same of the BPCER at an APCER of 5 %, which takes its place where there are attacks enough.
         face: How a face is cut out of a frame so that it looks like those trained on; None takes the detector's
@@ -120,13 +123,14 @@ class Recipe:
     """
 
     name: str
-    task: Literal["verify", "spoof"]
+    task: Task
     modality: str
     network: Callable[..., Network]
     tiny: Callable[..., Network]
     score: Score
     presets: Mapping[str, Preset]
     embedding_size: int = 0
+    branch: str = ""
     budget: float = 0.005
     attack_budget: float = 0.01
     face: FaceCrop | None = None
@@ -134,8 +138,8 @@ class Recipe:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The names of the network's outputs that a device computes."""
-        return self.score.outputs
+        """The names of the network's outputs of one sample that a device computes."""
+        return (self.branch,) if self.branch else self.score.outputs
 
     def source(self, preset: Preset, face: FaceCrop | None = None) -> Source:
         """What a manifest says of the samples.

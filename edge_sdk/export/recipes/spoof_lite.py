@@ -27,8 +27,8 @@ from edge_sdk.export.data.faces.augmentation import CameraAugmentation
 from edge_sdk.export.data.sampling import Origin
 from edge_sdk.export.losses.classification import AttackClassification
 from edge_sdk.export.networks.classifier import LOGIT, BinaryClassifier
+from edge_sdk.export.networks.mobilenet import convolution
 from edge_sdk.export.recipes import Preset, Recipe
-from edge_sdk.export.recipes.mobilenetv2 import convolution
 from edge_sdk.manifest import DecisionHead
 from edge_sdk.preprocess import FACE
 

@@ -89,8 +89,7 @@ class FinishedRun:
     @property
     def teachers(self) -> tuple[str, ...]:
         """What a distilled run learned from, such as ``deepsign (best) 0123456789abcdef``."""
-        records = self.record.teachers if self.record else ()
-        return tuple(dict.fromkeys(f"{one.recipe} ({one.preset}) {one.weights[:16]}" for one in records))
+        return tuple(dict.fromkeys(one.described for one in (self.record.teachers if self.record else ())))
 
     @property
     def quantisation_aware(self) -> int:

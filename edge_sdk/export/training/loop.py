@@ -170,7 +170,7 @@ class _Loop:
         )
 
     def _validate(self, loss: float) -> None:
-        metrics = self.task.measure(self._outputs(), self.run.validation.samples)
+        metrics = self.task.measure(self._outputs(), self.run.validation.samples, self.validated)
         better = (
             self.preset.keep == "last"
             or self.best is None

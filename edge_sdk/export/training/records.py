@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -29,14 +30,24 @@ class TeacherRecord(Record, frozen=True, kw_only=True):
     """What tells a teacher from others.
 
     Attributes:
+        recipe: The name of a published network, if it is one.
+        preset: ``published`` for such.
         preprocessing: Digest of its pre-processing.
         weights: SHA-256 of its weights' file.
+        learned: From whom a published network did, in words.
     """
 
     recipe: str
     preset: str
     preprocessing: str
     weights: str
+    learned: str = ""
+
+    @property
+    def described(self) -> str:
+        """For provenance and model cards, such as ``deepsign (best) 0123456789abcdef``."""
+        of = f", which has learned from {self.learned}" if self.learned else ""
+        return f"{self.recipe} ({self.preset}) {self.weights[:16]}{of}"
 
 
 class DistillationRecord(Record, frozen=True, kw_only=True):
@@ -154,6 +165,12 @@ class RunRecord(RunConfig, frozen=True, kw_only=True):
     def second_hand(self) -> frozenset[str]:
         """Everyone the run has learned from through its teachers or the run that it continues."""
         return frozenset(person for source in self._sources for person in source.people)
+
+    @property
+    def people_digest(self) -> str:
+        """SHA-256 of the names of everybody whom the weights were learned from or chosen on."""
+        groups = (sorted(self.train), sorted(self.validation), sorted(self.second_hand))
+        return hashlib.sha256(json.dumps(groups).encode()).hexdigest()
 
     @property
     def all_own_data(self) -> frozenset[str]:

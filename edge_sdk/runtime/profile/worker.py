@@ -11,7 +11,6 @@ import sys
 import time
 from array import array
 from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
 
 import msgspec
@@ -21,8 +20,7 @@ from numpy.typing import NDArray
 from edge_sdk import modalities
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EdgeSdkError, EngineError
-from edge_sdk.results import SpoofResult, VerifyResult
-from edge_sdk.runtime import SpoofDetector, Verifier, device
+from edge_sdk.runtime import device, tasks
 from edge_sdk.runtime.engines import version
 from edge_sdk.runtime.engines.placement import NodePlacement, placement
 from edge_sdk.runtime.model import Model
@@ -49,11 +47,10 @@ def measure(job: Job, say: Callable[[ProfileProgress], None] = lambda _: None) -
     pictures = [session.bundle.read(entry) for entry in session.bundle.manifest.golden.inputs]
     if len(pictures) < 2:
         raise BundleError(f"{session.bundle.id} has no golden inputs to profile with")
-    process: Callable[[bytes], object] = session.detect if isinstance(session, SpoofDetector) else session.embed
     start = time.perf_counter()
-    process(pictures[-1])
+    tasks.TASKS[session.task].first(session, pictures[-1])
     first_ms = _since(start)
-    call = _repeated(session, pictures)
+    call = tasks.repeated(session, pictures)
 
     ends = array("d")
     stage_ms = tuple(array("d") for _ in STAGES)
@@ -97,28 +94,8 @@ def measure(job: Job, say: Callable[[ProfileProgress], None] = lambda _: None) -
     )
 
 
-def _open(job: Job) -> Verifier | SpoofDetector:
-    bundle = Bundle.open(job.bundle)
-    if bundle.manifest.task == "verify":
-        return Verifier(bundle, engine=job.engine, precision=job.variant, threads=job.threads)
-    return SpoofDetector(bundle, engine=job.engine, precision=job.variant, threads=job.threads, faces="cropped")
-
-
-def _repeated(session: Verifier | SpoofDetector, pictures: list[bytes]) -> Callable[[], VerifyResult | SpoofResult]:
-    """The call that is measured: the last picture against a template of the others, or alone. It gets to the engine."""
-    query = pictures[-1]
-    if isinstance(session, SpoofDetector):
-        blocked = set(session.detect(query).quality)
-        call: Callable[[], VerifyResult | SpoofResult] = partial(session.detect, query)
-    else:
-        template = session.enroll(pictures[:-1])
-        blocked = set(session.verify(template, query).quality) & set(
-            modalities.get(session.bundle.manifest.modality).blocking
-        )
-        call = partial(session.verify, template, query)
-    if blocked:
-        raise BundleError(f"the golden query never reaches the engine: {', '.join(sorted(blocked))}")
-    return call
+def _open(job: Job) -> tasks.AnySession:
+    return tasks.open_session(Bundle.open(job.bundle), engine=job.engine, variant=job.variant, threads=job.threads)
 
 
 def _since(start: float) -> float:

@@ -19,8 +19,9 @@ from edge_sdk.export.data.splits import split_subjects
 from edge_sdk.export.formats.artifacts import Graphs, kinds
 from edge_sdk.export.formats.float_onnx import fold_batch_norm, to_onnx
 from edge_sdk.export.losses.classification import AttackClassification
+from edge_sdk.export.networks.mobilenet import body
 from edge_sdk.export.recipes.deepsign import DeepSign
-from edge_sdk.export.recipes.mobilenetv2 import DEVIATION, MEAN, MobileNetV2, body
+from edge_sdk.export.recipes.mobilenetv2 import DEVIATION, MEAN, MobileNetV2
 from edge_sdk.export.recipes.signet import SigNet
 from edge_sdk.export.training.checkpoint import load_network
 from edge_sdk.export.training.loop import train

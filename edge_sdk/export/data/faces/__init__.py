@@ -28,6 +28,13 @@ VERIFY_LIMITS = """\
 - The numbers hold for people, cameras and light like those of the data above; measure on your own (`edge-sdk
   evaluate`) before use. Thresholds were fitted on few people; their intervals say how few.
 """
+LOCATE_LIMITS = """\
+- Finds faces of people looking roughly towards the camera or to a side, upright, one at least a fifth as large as the
+  frame's shorter side. It does not say whose they are, nor whether they are live: it finds faces on prints, screens and
+  statues, too.
+- The numbers hold for pictures like those of the data above; measure on your own before use. Points of a face that is
+  turned away lie where they would be seen through the head.
+"""
 
 
 def _recaptured(name: str, entries: Sequence[Entry], progress: Count) -> list[Entry]:
@@ -38,8 +45,8 @@ DATA = ModalityData(
     modality="face",
     sources=SOURCES,
     impostors=("random",),
-    golden={"spoof": golden.pngs, "verify": golden.pair},
-    limits={"spoof": SPOOF_LIMITS, "verify": VERIFY_LIMITS},
+    golden={"spoof": golden.pngs, "verify": golden.pair, "locate": golden.frames},
+    limits={"spoof": SPOOF_LIMITS, "verify": VERIFY_LIMITS, "locate": LOCATE_LIMITS},
     view=as_image,
     renderings={
         name: Rendering(partial(_recaptured, name), description)

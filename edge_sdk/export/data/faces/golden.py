@@ -26,6 +26,17 @@ def pair() -> dict[str, bytes]:
     return _files(reference=reference, query=reference[6:-6, 6:-6] // 8 * 7)
 
 
+def frames() -> dict[str, bytes]:
+    """Two frames with one face each as files, by name: ``landscape``, and ``square``, which it nearly fills."""
+    return _files(landscape=_framed(portrait(), 240, 320, 50, 110), square=_framed(portrait(), 176, 176, 8, 8))
+
+
+def _framed(face: Image, height: int, width: int, top: int, left: int) -> Image:
+    frame: NDArray[np.uint8] = np.full((height, width), WALL, np.uint8)
+    frame[top : top + SIDE, left : left + SIDE] = face
+    return frame
+
+
 def _files(**pictures: Image) -> dict[str, bytes]:
     return {f"{name}.png": cv2.imencode(".png", picture)[1].tobytes() for name, picture in pictures.items()}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edge_sdk.errors import DatasetError
 from edge_sdk.export.data.layouts import Entry
-from edge_sdk.export.data.modality_data import PairSource, PublishedPair
+from edge_sdk.export.data.modality_data import Holdout, PairSource, PublishedPair
 
 FOLDS = 10
 _SPLIT = "Protocol/Split/{kind}/{fold:02d}/{name}.txt"
@@ -136,10 +136,15 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     yield from lines
 
 
+_PERSON_VERIFICATION = Holdout(train=(1, 2, 3, 4, 5, 6), validation=(7, 8), test=(9, 10))
+"""Of the siamese person verification: which folds its authors trained, chose and tested on."""
+
 _CFP = "Protocol/Pair_list_{F,P}.txt, Protocol/Split/%s/NN/{same,diff}.txt, Data/Images/"
 PAIRS = {
     "cfp-ff": PairSource(CfpPairs(("FF",)), "cfp", "frontal with frontal faces: " + _CFP % "FF"),
     "cfp-fp": PairSource(CfpPairs(("FP",)), "cfp", "frontal with profile faces: " + _CFP % "FP"),
-    "cfp-pooled": PairSource(CfpPairs(("FF", "FP")), "cfp", "both of these in one list: " + _CFP % "{FF,FP}"),
+    "cfp-pooled": PairSource(
+        CfpPairs(("FF", "FP")), "cfp", "both of these in one list: " + _CFP % "{FF,FP}", _PERSON_VERIFICATION
+    ),
     "lfw": PairSource(lfw_pairs, "lfw", "view 2: pairs.txt or pairs_by_fold.txt, PERSON/PERSON_NNNN.jpg"),
 }

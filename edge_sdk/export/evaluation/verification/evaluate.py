@@ -122,7 +122,7 @@ def evaluate(
         BundleError, EngineError: The bundle cannot be run so.
         ScoreError: Not one protocol can be carried out.
     """
-    with Verifier(bundle, engine=engine, precision=precision, threads=threads) as verifier:
+    with Verifier(bundle, engine=engine, precision=precision, threads=threads, faces="aligned") as verifier:
         embedded = embed(verifier, data.samples, progress=progress)
         try:
             default: VerifyPoint | None = verifier.operating_point

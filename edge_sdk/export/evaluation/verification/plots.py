@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.figure import Figure
 
+from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.export.evaluation.plots import COLORS, deviates, error_axes, error_curve, svg
 from edge_sdk.export.evaluation.verification.evaluate import VerificationEvaluation
+from edge_sdk.export.evaluation.verification.measurements import Measurement
 from edge_sdk.markup import Html
 
 
-def curves(evaluation: VerificationEvaluation) -> Html:
+def curves(measurements: Sequence[Measurement], scores: Sequence[ScoreSet]) -> Html:
     """DET (normal deviates on both axes) and ROC; colour: data and forgeries, line: number of references."""
     figure = Figure(figsize=(10.5, 4.8), layout="constrained")
     det, roc = figure.subplots(1, 2)
     colors: dict[tuple[str, str], str] = {}
-    for m, scores in zip(evaluation.report.measurements, evaluation.scores, strict=True):
+    for m, found in zip(measurements, scores, strict=True):
         color = colors.setdefault((m.data, m.forgeries), COLORS[len(colors) % len(COLORS)])
-        fmr, fnmr = error_curve(scores)
+        fmr, fnmr = error_curve(found)
         label = f"{m.data}, {m.forgeries}, {m.references} ref."
         style = {"color": color, "linestyle": "-" if m.references == 1 else "--", "linewidth": 1.4, "label": label}
         det.plot(deviates(fmr), deviates(fnmr), **style)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from edge_sdk.calibration.metrics.resampling import Interval
@@ -27,7 +28,7 @@ def write(evaluation: VerificationEvaluation, folder: Path) -> tuple[Path, Path]
 
 def text(report: VerificationReport) -> str:
     """The tables for a terminal."""
-    tables = (_data(report), _measurements(report), _points(report))
+    tables = (_data(report), _measurements(report), points_table(report.measurements))
     blocks = [f"{report.bundle_id}, {report.artifact}, engine {report.engine}; 95 % intervals over people"]
     blocks += [table.plain() for table in tables if table]
     blocks += [f"skipped: {s.data}, {s.forgeries}, {s.references} reference(s): {s.reason}" for s in report.skipped]
@@ -48,8 +49,8 @@ def html(evaluation: VerificationEvaluation) -> str:
         settings=settings,
         data=_data(report),
         measurements=_measurements(report),
-        points=_points(report),
-        curves=plots.curves(evaluation),
+        points=points_table(report.measurements),
+        curves=plots.curves(report.measurements, evaluation.scores),
         histograms=plots.histograms(evaluation),
         stages=stages(evaluation.operations, evaluation.examples, region=evaluation.region),
         wrong=wrong_pairs(report, evaluation.examples[0].modality),
@@ -85,10 +86,11 @@ def _measurements(report: VerificationReport) -> Table:
     return Table(head, rows, text=_TEXT, note=note)
 
 
-def _points(report: VerificationReport) -> Table:
+def points_table(measurements: Sequence[Measurement]) -> Table:
+    """The rates at the bundle's own thresholds; empty where it has none."""
     head = (*_KEY, "point", "threshold", "FMR", "FNMR", "accuracy", "balanced", "precision", "recall")
     rows = []
-    for m in report.measurements:
+    for m in measurements:
         for p in m.points:
             rates: tuple[Interval | Rate, ...] = (p.fmr, p.fnmr, p.accuracy, p.balanced_accuracy, p.precision, p.recall)
             rows.append((*_key(m), p.name, f"{p.threshold:.4f}", *map(interval, rates)))

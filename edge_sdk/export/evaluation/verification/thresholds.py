@@ -31,7 +31,7 @@ def fit(
         EngineError: The engine refuses the variant, or fails.
     """
     kind = impostors(data)
-    with Verifier(bundle, engine=engine, precision=variant, threads=threads) as verifier:
+    with Verifier(bundle, engine=engine, precision=variant, threads=threads, faces="aligned") as verifier:
         score = verifier.bundle.manifest.score
         try:
             embedded = embed(verifier, data.samples, progress=progress)

@@ -88,6 +88,9 @@ def test_cfp_pairs_are_as_published(cfp: Path) -> None:
     assert {(sample.dataset, sample.genuine, sample.modality) for sample in pooled.data.samples} == {
         ("cfp", True, "face")
     }
+    assert pooled.of((9,)).holdout == pooled.holdout
+    assert pooled.holdout
+    assert frontal.holdout is None
     assert frontal.people([2]) == {"cfp/003", "cfp/004"}
 
 
@@ -201,7 +204,9 @@ def test_the_cfp_that_is_here() -> None:
     """500 people in folds of 50; three official FF pairs of one person are the same file twice."""
     pairs = load_pairs(f"cfp-pooled:{DATA / 'cfp'}")
 
-    assert [len(pairs.of(part)) for part in (range(1, 7), (7, 8), (9, 10))] == [8397, 2800, 2800]  # 8,400 published
+    assert pairs.holdout is not None
+    uses = (pairs.holdout.train, pairs.holdout.validation, pairs.holdout.test)
+    assert [len(pairs.of(part)) for part in uses] == [8397, 2800, 2800]  # 8,400 published
     assert [min(pairs.people([fold])) for fold in pairs.numbers] == [f"cfp/{n:03d}" for n in range(1, 500, 50)]
     assert [(pair.fold, pair.first.parts[-3], pair.mated) for pair in pairs.left_out] == [
         (1, "014", True),

@@ -1,0 +1,187 @@
+"""1:N: the matrix finds whom one comparison at a time finds, with the scores of ``verify``, and fails closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from edge_sdk import Gallery, Shots, Template, Verifier
+from edge_sdk.bundle import Bundle
+from edge_sdk.errors import EngineError, TemplateError, UnusableSampleError, UsageError
+from edge_sdk.manifest import EmbeddingDistance
+from edge_sdk.runtime.gallery import expected_fpir
+from edge_sdk.runtime.template import EmbeddingTemplate
+from edge_sdk.scoring.base import Comparison
+
+from ..fake_engine import FakeModel
+
+Maker = Callable[..., Bundle]
+Signer = Callable[..., np.ndarray]
+
+
+def made(embeddings: np.ndarray) -> EmbeddingTemplate:
+    values = np.atleast_2d(embeddings)
+    binding = {"embedding_space_id": "space", "variant_id": "fp32.onnx", "variant_sha256": "1", "bundle_name": "b"}
+    return EmbeddingTemplate.of(values, count=len(values), **binding)
+
+
+def comparing(score: EmbeddingDistance) -> Callable[[Any, np.ndarray], Comparison]:
+    return lambda content, values: score.compare(content, values, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rule", ["mean_score", "max_score", "mean_embedding"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_the_matrix_ranks_as_one_comparison_at_a_time(metric: Any, rule: Any) -> None:
+    score = EmbeddingDistance(output="model.embedding", metric=metric, references=rule)
+    rng = np.random.default_rng(0)
+    templates = {f"p{i}": made(rng.standard_normal((1 + i % 3, 16)).astype(np.float32)) for i in range(300)}
+    query = rng.standard_normal((1, 16)).astype(np.float32)
+    compare = comparing(score)
+    every = sorted(((n, compare(t.content, query)) for n, t in templates.items()), key=lambda pair: -pair[1].score)
+    gallery = Gallery(templates, score)
+    assert len(gallery) == 300
+    for count in (1, 7, 300, 1000):
+        assert gallery.best(query, count, compare) == every[:count]
+
+
+def test_only_who_may_be_on_the_list_is_compared_one_at_a_time() -> None:
+    score = EmbeddingDistance(output="model.embedding", metric="cosine")
+    rng = np.random.default_rng(1)
+    vectors = rng.standard_normal((5000, 128)).astype(np.float32)
+    gallery = Gallery({str(i): made(vector) for i, vector in enumerate(vectors)}, score)
+    calls = []
+
+    def compare(content: Any, values: np.ndarray) -> Comparison:
+        calls.append(content)
+        return score.compare(content, values, None)  # type: ignore[arg-type]
+
+    ((name, best),) = gallery.best(vectors[[4321]] + 0.01, 1, compare)
+    assert name == "4321"
+    assert best.score > 0.99
+    assert len(calls) < 50
+
+
+def test_equal_scores_keep_their_order() -> None:
+    score = EmbeddingDistance(output="model.embedding", metric="euclidean")
+    one = np.array([[1.0, 0.0]], np.float32)
+    gallery = Gallery({name: made(one) for name in "cab"}, score)
+    assert [name for name, _ in gallery.best(one, 2, comparing(score))] == ["c", "a"]
+
+
+def test_embeddings_of_other_lengths_and_bindings_do_not_mix() -> None:
+    score = EmbeddingDistance(output="model.embedding", metric="euclidean")
+    with pytest.raises(TemplateError, match="different lengths"):
+        Gallery({"a": made(np.ones(3, np.float32)), "b": made(np.ones(4, np.float32))}, score)
+    other = msgspec.structs.replace(made(np.ones(3, np.float32)), variant_sha256="2")
+    with pytest.raises(TemplateError, match="one variant"):
+        Gallery({"a": made(np.ones(3, np.float32)), "b": other}, score)
+    with pytest.raises(UsageError, match="at least one"):
+        Gallery({}, score)
+
+
+@pytest.mark.parametrize(
+    ("fmr", "enrolled", "expected"),
+    [
+        (0.01, 1, 0.01),
+        (0.01, 2, 0.0199),
+        (0.001, 1000, 0.632304575),
+        (1e-6, 100_000, 0.0951626305),
+        (0, 9, 0),
+        (1, 1, 1),
+    ],
+)
+def test_what_a_false_match_rate_means_for_many(fmr: float, enrolled: int, expected: float) -> None:
+    assert expected_fpir(fmr, enrolled) == pytest.approx(expected, rel=1e-7)
+
+
+@pytest.mark.parametrize(("fmr", "enrolled"), [(-0.1, 1), (1.1, 1), (float("nan"), 1), (0.1, 0)])
+def test_no_rate_and_nobody_are_refused(fmr: float, enrolled: int) -> None:
+    with pytest.raises(UsageError):
+        expected_fpir(fmr, enrolled)
+
+
+# --- through the verifier ---
+
+
+def test_identify_gives_the_scores_of_verify(tiny_bundle: Bundle, signer: Signer) -> None:
+    with Verifier(tiny_bundle) as verifier:
+        templates = {str(seed): verifier.enroll([signer(seed), signer(seed + 20)]) for seed in range(1, 7)}
+        result = verifier.identify(signer(3), templates, count=4)
+        scores = {name: verifier.verify(template, signer(3)) for name, template in templates.items()}
+        expected = sorted(scores.items(), key=lambda pair: -pair[1].score)[:4]
+        assert [(c.name, c.score, c.raw_score) for c in result.candidates] == [
+            (name, one.score, one.raw_score) for name, one in expected
+        ]
+        assert (result.score, result.raw_score) == (expected[0][1].score, expected[0][1].raw_score)
+        assert (result.enrolled, result.threshold, result.operating_point) == (6, 0.9, "fmr_1e-2")
+        gallery = verifier.gallery(templates)
+        assert verifier.identify(signer(3), gallery, count=4).candidates == result.candidates
+    timings = result.timings
+    parts = timings.decode_ms + timings.preprocess_ms + timings.inference_ms + timings.postprocess_ms
+    assert 0 < parts == pytest.approx(timings.total_ms)
+
+
+def test_somebody_is_identified_from_the_threshold_on(tiny_bundle: Bundle, signer: Signer) -> None:
+    with Verifier(tiny_bundle) as verifier:
+        templates = {"one": verifier.enroll(signer(1)), "two": verifier.enroll(signer(2))}
+        same = verifier.identify(signer(2), templates)
+        assert (bool(same), same.identity, same.score) == (True, "two", 1.0)
+        del templates["two"]
+        best = verifier.identify(signer(2), templates)
+        assert (bool(best), best.identity, len(best.candidates)) == (False, None, 1)
+    for threshold, identity in ((best.score, "one"), (float(np.nextafter(best.score, 2)), None)):
+        with Verifier(tiny_bundle, threshold=threshold) as verifier:
+            result = verifier.identify(signer(2), templates)
+            assert (result.identity, result.decision) == (identity, identity is not None)
+            assert result.as_dict()["identity"] == identity
+
+
+def test_a_blocked_probe_is_nobody(tiny_bundle: Bundle, signer: Signer) -> None:
+    with Verifier(tiny_bundle, threshold=1e-9) as verifier:  # accepts every score there is
+        templates = {"one": verifier.enroll(signer(1))}
+        white = np.full((380, 600), 255, np.uint8)
+        for probe in (white, [white, white], Shots([white])):
+            result = verifier.identify(probe, templates)
+            assert (result.decision, result.identity, result.candidates) == (False, None, ())
+            assert (result.score, result.raw_score) == (0.0, 2.0)
+            assert "empty" in result.quality
+        with pytest.raises(UnusableSampleError, match="no picture"):
+            verifier.identify([], templates)
+
+
+def test_templates_of_another_variant_are_refused(tiny_bundle: Bundle, signer: Signer) -> None:
+    with Verifier(tiny_bundle, precision="fp32") as other:
+        foreign: dict[str, Template] = {"float": other.enroll(signer(1))}
+        gallery = other.gallery(foreign)
+    with Verifier(tiny_bundle) as verifier:
+        own = verifier.enroll(signer(1))
+        for templates in (foreign, {"own": own} | foreign, gallery):
+            with pytest.raises(TemplateError, match="int8"):
+                verifier.identify(signer(1), templates)
+        with pytest.raises(TemplateError, match=r"^float: "):
+            verifier.gallery({"own": own} | foreign)
+        with pytest.raises(UsageError, match="at least one template"):
+            verifier.identify(signer(1), {})
+        with pytest.raises(UsageError, match="count is 0"):
+            verifier.identify(signer(1), {"own": own}, count=0)
+
+
+@pytest.mark.usefixtures("fake_engine")
+def test_a_failing_engine_identifies_nobody(make_bundle: Maker, signer: Signer) -> None:
+    def models(**settings: Any) -> dict[str, bytes]:
+        return {"fp32": msgspec.json.encode(FakeModel(shape=(1, 150, 180), dim=8, **settings))}
+
+    with Verifier(make_bundle(models=models()), engine="fake") as verifier:
+        template = verifier.enroll(signer(1))
+    for failure in ("error", "nan", "zero"):
+        bundle = make_bundle(models=models(failure=failure))
+        with Verifier(bundle, engine="fake") as verifier:
+            binding = {"variant_sha256": bundle.manifest.variant_sha256("fp32.onnx")}
+            binding["embedding_space_id"] = str(bundle.manifest.embedding_space_id)
+            bound = msgspec.structs.replace(template, **binding)
+            with pytest.raises(EngineError):
+                verifier.identify(signer(1), {"one": bound})
