@@ -49,18 +49,17 @@ def read(model: bytes) -> Model:
         raise ConversionError("not a TFLite model")
     try:
         parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
-        left = sorted(kind for kind in versions(parsed) if kind.startswith("STABLEHLO_"))
-        if not left:
+        left = [kind for kind in versions(parsed) if kind.startswith("STABLEHLO_")]
+        if not left or len(parsed.subgraphs) == 1:
             (graph,) = parsed.subgraphs
             (_,) = graph.inputs
+            return parsed
     except Exception as exc:  # the generated reader fails in many ways
         raise ConversionError("the TFLite model is damaged, or has several inputs or subgraphs") from exc
-    if left:
-        raise ConversionError(
-            f"the converter found no TFLite operators for parts of the network and left {', '.join(left)}, which "
-            "interpreters do not compute; write these parts otherwise (REDUCE_WINDOW is a pool: use nn.AvgPool2d)"
-        )
-    return parsed
+    raise ConversionError(
+        f"the converter has no TFLite operators for parts of the network and left {', '.join(sorted(left))}, which "
+        "interpreters do not compute: write these parts otherwise (REDUCE_WINDOW is a pool: use nn.AvgPool2d)"
+    )
 
 
 def write(model: Model) -> bytes:

@@ -146,7 +146,11 @@ class TfliteStatistics:
         if method not in self._chosen:
             chosen = {index: choose_range(histogram, method) for index, histogram in self.histograms.items()}
             chosen |= {result: chosen[source] for result, source in self._padded.items()}
-            self._chosen[method] = {tflite_graph.name(self._graph, index): found for index, found in chosen.items()}
+            self._chosen[method] = {
+                # XNNPACK refuses the model for the least scale, which the package gives maps that were always 0.
+                tflite_graph.name(self._graph, index): found if any(found) else (0.0, 1.0)
+                for index, found in chosen.items()
+            }
         return self._chosen[method]
 
     def _activations(self) -> dict[int, str]:

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edge_sdk.calibration.quantization.tflite_graph import Model, constant, name, operator, schema
+from edge_sdk.calibration.quantization.tflite_graph import Model, constant, name, operator
+from edge_sdk.extras import needs_extra
+
+with needs_extra("tflite-export"):
+    from ai_edge_litert import schema_py_generated as schema
 
 _BETWEEN = frozenset({"ADD", "AVERAGE_POOL_2D", "MEAN", "MUL", "PAD", "RELU", "SUM"})
 """What may stand between the squares of an L2 pool and their root; products and sums are with constants."""

@@ -112,7 +112,7 @@ class NN2(Network):
     The table's shapes are those of a 224 x 224 input; any multiple of 32 works, since the last pooling is global. It
     has the paper's 7.5 million parameters: 7,448,256 without biases. In their place stand the shifts of a batch norm
     behind every convolution, which are the "norm" of the table's two lines too, as the essay's settings have it
-    (FaceNet: local response normalisation there, and no other). Colours enter in [-1, 1].
+    (FaceNet: local response normalisation there, and no other).
 
     Args:
         width: Share of the table's channels.
@@ -149,4 +149,4 @@ class NN2(Network):
         initialise(self, momentum)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.embedding(self.features(2 * x - 1))
+        return self.embedding(self.features(x))

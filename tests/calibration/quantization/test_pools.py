@@ -227,6 +227,29 @@ def test_l2_pools_stay_float_in_tflite(io: str, samples: np.ndarray, monkeypatch
     assert rounded >= 4 * kept
 
 
+def test_maps_that_are_always_zero_can_be_quantised(samples: np.ndarray) -> None:
+    pytest.importorskip("litert_torch", reason="converting to TFLite needs edge-sdk[tflite-export]")
+    from edge_sdk.calibration.quantization.tflite_int8 import TfliteStatistics
+    from edge_sdk.export.formats.float_tflite import to_tflite
+
+    class Dead(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.before, self.dead, self.after = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 1), nn.Conv2d(12, 8, 3)
+            with torch.no_grad():
+                self.dead.bias -= 1000
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
+            x = self.before(x).relu()
+            return (self.after(torch.cat([x, self.dead(x).relu()], dim=1)),)
+
+    network = Dead().eval()
+    statistics = TfliteStatistics(to_tflite(network, samples.shape[1:], NAMES[:1]), samples)
+    (share,) = errors(network, statistics.quantize(), samples, "litert", "tflite")
+    assert share <= 0.016
+
+
 class Functional(nn.Module):
     def __init__(self, function: object) -> None:
         super().__init__()
