@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edge_sdk.results import Timings as Timings
     from edge_sdk.results import VerifyResult as VerifyResult
     from edge_sdk.runtime.detector import SpoofDetector as SpoofDetector
-    from edge_sdk.runtime.gallery import Gallery as Gallery
+    from edge_sdk.runtime.gallery import TemplateGallery as TemplateGallery
     from edge_sdk.runtime.locator import Locator as Locator
     from edge_sdk.runtime.shots import Shots as Shots
     from edge_sdk.runtime.template import Template as Template
@@ -38,7 +38,6 @@ _HOMES = {
     "LocateResult": "edge_sdk.results",
     "LocatedFace": "edge_sdk.preprocess.crop",
     "Locator": "edge_sdk.runtime.locator",
-    "Gallery": "edge_sdk.runtime.gallery",
     "IdentifyResult": "edge_sdk.results",
     "Shots": "edge_sdk.runtime.shots",
     "SpoofDecision": "edge_sdk.results",
@@ -46,15 +45,16 @@ _HOMES = {
     "SpoofResult": "edge_sdk.results",
     "StreamResult": "edge_sdk.results",
     "Template": "edge_sdk.runtime.template",
+    "TemplateGallery": "edge_sdk.runtime.gallery",
     "Timings": "edge_sdk.results",
     "Verifier": "edge_sdk.runtime.verifier",
     "VerifyResult": "edge_sdk.results",
 }
 
 __all__ = [
-    "Bundle", "Candidate", "EdgeSdkError", "Gallery", "IdentifyResult", "LocateResult", "LocatedFace", "Locator",
-    "Shots", "SpoofDecision", "SpoofDetector", "SpoofResult", "StreamResult", "Template", "Timings", "Verifier",
-    "VerifyResult", "__version__", "errors",
+    "Bundle", "Candidate", "EdgeSdkError", "IdentifyResult", "LocateResult", "LocatedFace", "Locator", "Shots",
+    "SpoofDecision", "SpoofDetector", "SpoofResult", "StreamResult", "Template", "TemplateGallery", "Timings",
+    "Verifier", "VerifyResult", "__version__", "errors",
 ]  # fmt: skip
 
 

@@ -20,6 +20,7 @@ SAYS = {
     "enroll_and_verify.py": ["own signature", "forgery"],
     "measure_own_threshold.py": ["synthetic: 12 people", "fmr_1e-1", "eer"],
 }
+TESTED_BY_ITSELF = {"driver_enrolment.py": "tests/test_example_driver.py"}
 
 
 def run(example: str, cwd: Path, *arguments: str) -> str:
@@ -30,7 +31,8 @@ def run(example: str, cwd: Path, *arguments: str) -> str:
 
 
 def test_every_example_is_tested() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == set(SAYS)
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*SAYS, *TESTED_BY_ITSELF}
+    assert all((ROOT / test).is_file() for test in TESTED_BY_ITSELF.values())
 
 
 @pytest.mark.parametrize("example", SAYS)

@@ -15,7 +15,7 @@ DETAILS = (
     "loss the student learns to give the outputs that the teachers give."
 )
 
-SETTINGS = ("labels", "relation", "embedding", "views", "reconstruction", "features", "soft", "temperature")
+SETTINGS = ("labels", "relation", "embedding", "views", "reconstruction", "features", "soft", "temperature", "mixed")
 """Of a distillation; which of them a student has depends on its task."""
 
 
@@ -23,7 +23,12 @@ def add_arguments(parser: Parser) -> None:
     """Say what the command takes."""
     add_training_options(parser)
     parser.add_argument(
-        "--teacher", nargs="+", type=Path, required=True, metavar="RUN", help="folders of trained runs, of any recipe"
+        "--teacher",
+        nargs="+",
+        type=Path,
+        required=True,
+        metavar="TEACHER",
+        help="folders of trained runs, of any recipe; or files of published face networks",
     )
     parser.add_argument(
         "--unlabeled",
@@ -40,6 +45,7 @@ def add_arguments(parser: Parser) -> None:
         ("relation", float, "WEIGHT", "of the difference between the student's and the teacher's similarities"),
         ("embedding", float, "WEIGHT", "of the distance to the teacher's embeddings"),
         ("views", int, "N", "fixed augmented versions of each picture that the teachers are asked about"),
+        ("mixed", float, "SHARE", "mixtures of two pictures in a step, as a share of the pictures"),
         ("unlabeled-batch", int, "N", "unlabeled pictures in a step"),
         ("reconstruction", float, "WEIGHT", "of the distance to the teacher's reconstructions"),
         ("features", float, "WEIGHT", "of the distance between their features in the teacher's discriminator"),
@@ -55,13 +61,16 @@ def run(arguments: argparse.Namespace) -> int:
         from edge_sdk.export import recipes
         from edge_sdk.export.data.load import load_unlabeled
         from edge_sdk.export.distillation.hook import DistillationHook, distillation_settings
-        from edge_sdk.export.distillation.teachers import Teacher
+        from edge_sdk.export.distillation.published import PublishedTeacher
+        from edge_sdk.export.distillation.teachers import AnyTeacher, Teacher
         from edge_sdk.export.training.progress import ProgressDisplay
     given = {name: getattr(arguments, name) for name in SETTINGS} | {"unlabeled": arguments.unlabeled_batch}
     student = recipes.get(arguments.recipe)
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = distillation_settings(student, student.preset(arguments.preset), chosen)
-    teachers = tuple(Teacher.read(run) for run in arguments.teacher)
+    teachers: tuple[AnyTeacher, ...] = tuple(
+        PublishedTeacher.read(path) if path.is_file() else Teacher.read(path) for path in arguments.teacher
+    )
     with ProgressDisplay(quiet=process_rank() > 0) as progress:
         unlabeled = (
             load_unlabeled(*arguments.unlabeled, modality=student.modality, progress=progress.report)

@@ -6,7 +6,7 @@ import argparse
 import importlib
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_sdk.cli.command import ACCEPTED, Parser
 from edge_sdk.cli.options import (
@@ -26,16 +26,20 @@ from edge_sdk.cli.options import (
 )
 from edge_sdk.errors import UsageError
 
+if TYPE_CHECKING:
+    from edge_sdk.bundle import Bundle
+
 SUMMARY = "Measure a bundle's error rates on data sets."
 DETAILS = (
     "Scores every picture once with the bundle's own runtime, prints error rates with intervals at the bundle's "
     "thresholds, and writes them as JSON and as an HTML report. A bundle for verification compares pairs of pictures; "
-    "one for spoof detection decides live faces and attacks. Published pairs are decided fold by fold, with thresholds "
-    "chosen on other folds."
+    "one for spoof detection decides live faces and attacks; one that "
+    "locates faces searches pictures of which is known where faces are. Published pairs are decided fold by fold, with "
+    "thresholds chosen on other folds."
 )
 
-SPOOF = ("faces", "frame_rate")
-"""Options that only a bundle of task ``spoof`` has."""
+FACES = {"spoof": ("cropped", "cascade", "locator"), "verify": ("aligned", "locator")}
+"""How pictures may show faces, by task."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -49,9 +53,11 @@ def add_arguments(parser: Parser) -> None:
     add_threads(parser)
     parser.add_argument(
         "--faces",
-        choices=("cropped", "cascade"),
-        help="spoof detection: every picture is the crop of one face (default), or a full frame that OpenCV's cascade "
-        "searches for faces",
+        choices=sorted({choice for choices in FACES.values() for choice in choices}),
+        help="spoof detection: every picture is the crop of one face (cropped, the default), or a full frame that "
+        "OpenCV's cascade (cascade) or the bundle face_locator (locator) searches; verification: the face is cut out "
+        "as the bundle says, where the locator finds it (locator, the default with --pairs), or every picture is that "
+        "cut already (aligned, the default with --data)",
     )
     parser.add_argument(
         "--frame-rate",
@@ -84,35 +90,44 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the reports."""
     if bool(arguments.data) == bool(arguments.pairs):
         raise UsageError("give what to measure on: either --data, or --pairs")
-    options = {name: value for name in SPOOF if (value := getattr(arguments, name)) is not None}
     if arguments.pairs:
-        return _decide_pairs(arguments, options)
+        return _decide_pairs(arguments)
     from edge_sdk.bundle import Bundle
 
     if len(arguments.bundle) > 1 or arguments.runs or arguments.same_people:
         raise UsageError("several bundles, --runs and --same-people are for --pairs")
     bundle = Bundle.open(arguments.bundle[0])
-    spoof = bundle.manifest.task == "spoof"
-    if options and not spoof:
-        raise UsageError(f"{bundle.id} compares people: --faces and --frame-rate are for bundles of task spoof")
+    task = bundle.manifest.task
+    if arguments.frame_rate is not None and task != "spoof":
+        raise UsageError(f"{bundle.id} is for task {task}: --frame-rate is for bundles of task spoof")
+    options = {name: value for name in ("faces", "frame_rate") if (value := getattr(arguments, name)) is not None}
+    _check_faces(bundle, arguments.faces)
     with export_extra():
+        from edge_sdk.export.evaluation import PACKAGES
         from edge_sdk.export.training.progress import ProgressDisplay
 
-        package = f"edge_sdk.export.evaluation.{'spoof' if spoof else 'verification'}"  # alike in what is called here
+        package = f"edge_sdk.export.evaluation.{PACKAGES[task]}"  # alike in what is called here
         evaluation, reports = (importlib.import_module(f"{package}.{name}") for name in ("evaluate", "report"))
     with ProgressDisplay(quiet=arguments.json) as progress:
         data = load_data(arguments, bundle, progress)
-        task = progress.bar("scoring", len(data.samples))
+        bar = progress.bar("scoring", len(data.samples))
         found = evaluation.evaluate(
-            bundle, data, progress=lambda done, _: task.update(done), **_settings(arguments), **options
+            bundle, data, progress=lambda done, _: bar.update(done), **_settings(arguments), **options
         )
-        task.finish()
+        bar.finish()
     return _show(arguments, reports, found)
 
 
-def _decide_pairs(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
-    if options or arguments.subjects_file:
-        raise UsageError("--faces, --frame-rate and --subjects-file are for --data")
+def _decide_pairs(arguments: argparse.Namespace) -> int:
+    from edge_sdk.bundle import Bundle
+
+    if arguments.frame_rate is not None or arguments.subjects_file:
+        raise UsageError("--frame-rate and --subjects-file are for --data")
+    bundles = [Bundle.open(bundle) for bundle in arguments.bundle]
+    for bundle in bundles:
+        if bundle.manifest.task != "verify":
+            raise UsageError(f"{bundle.id} is for task {bundle.manifest.task}: pairs are compared by those for verify")
+        _check_faces(bundle, arguments.faces)
     with export_extra():
         from edge_sdk.export.data.pair_lists import load_pairs
         from edge_sdk.export.data.same_people import SamePeople
@@ -122,14 +137,22 @@ def _decide_pairs(arguments: argparse.Namespace, options: dict[str, Any]) -> int
     with ProgressDisplay(quiet=arguments.json) as progress:
         lists = [load_pairs(spec, progress.report) for spec in arguments.pairs]
         found = evaluate_pairs(
-            arguments.bundle,
+            bundles,
             lists,
+            faces=arguments.faces or "locator",
             runs=arguments.runs,
             same=SamePeople.read(arguments.same_people) if arguments.same_people else None,
             progress=partial(progress.report, "scoring"),
             **_settings(arguments),
         )
     return _show(arguments, pair_report, found)
+
+
+def _check_faces(bundle: Bundle, faces: str | None) -> None:
+    choices = FACES.get(bundle.manifest.task, ())
+    if faces is not None and faces not in choices:
+        allowed = " or ".join(choices) or "of no use"
+        raise UsageError(f"{bundle.id} is for task {bundle.manifest.task}: --faces is {allowed} there, not {faces}")
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge_sdk import preprocess
 from edge_sdk.manifest import Source
-from edge_sdk.preprocess.crop import FaceCrop
+from edge_sdk.preprocess.align import FaceCut
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +60,12 @@ class Modality(Protocol):
         """Those of :attr:`flags` with which a sample is never accepted and cannot be enrolled."""
         ...
 
-    def source(self, operations: Sequence[preprocess.Operation], crop: FaceCrop | None) -> Source:
+    def source(self, operations: Sequence[preprocess.Operation], cut: FaceCut | None) -> Source:
         """What a manifest says of samples that go through a pipeline.
 
         Args:
             operations: The pipeline.
-            crop: How a face is cut out of a frame, where the pipeline expects it cut out.
+            cut: How a face is cut out of a frame, where the pipeline expects it cut out.
         """
         ...
 

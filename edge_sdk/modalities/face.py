@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from edge_sdk import images, preprocess
 from edge_sdk.manifest import Image
 from edge_sdk.modalities.base import Prepared
-from edge_sdk.preprocess.crop import FaceCrop
+from edge_sdk.preprocess.align import FaceAlignment, FaceCut
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,10 @@ class Face:
     flags: tuple[str, ...] = ()
     blocking: tuple[str, ...] = ()
 
-    def source(self, operations: Sequence[preprocess.Operation], crop: FaceCrop | None) -> Image:
+    def source(self, operations: Sequence[preprocess.Operation], cut: FaceCut | None) -> Image:
         """Images of the pipeline's colours."""
-        return Image(color=preprocess.color_order(operations), face=crop)
+        color = preprocess.color_order(operations)
+        return Image(color=color, alignment=cut) if isinstance(cut, FaceAlignment) else Image(color=color, face=cut)
 
     def decode(self, source: images.Source) -> preprocess.Image:
         """See :func:`edge_sdk.images.load`."""

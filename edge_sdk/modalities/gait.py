@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from edge_sdk import preprocess, sensors
 from edge_sdk.manifest import SensorStream
 from edge_sdk.modalities.base import Prepared
-from edge_sdk.preprocess.crop import FaceCrop
+from edge_sdk.preprocess.align import FaceCut
 
 AXES = ("x", "y", "z")
 
@@ -26,9 +26,9 @@ class Gait:
     flags: tuple[str, ...] = ()
     blocking: tuple[str, ...] = ()
 
-    def source(self, operations: Sequence[preprocess.Operation], crop: FaceCrop | None) -> SensorStream:
+    def source(self, operations: Sequence[preprocess.Operation], cut: FaceCut | None) -> SensorStream:
         """One window of the pipeline's length and rate, of the axes x, y and z."""
-        del crop
+        del cut
         samples, channels = preprocess.input_shape(operations)
         (resample,) = operations
         assert isinstance(resample, preprocess.Resample)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from edge_sdk import images, preprocess, quality
 from edge_sdk.manifest import Image
 from edge_sdk.modalities.base import Prepared
-from edge_sdk.preprocess.crop import FaceCrop
+from edge_sdk.preprocess.align import FaceCut
 from edge_sdk.preprocess.region import InkRegion
 
 
@@ -24,9 +24,10 @@ class Signature:
     flags: tuple[str, ...] = quality.FLAGS
     blocking: tuple[str, ...] = quality.BLOCKING
 
-    def source(self, operations: Sequence[preprocess.Operation], crop: FaceCrop | None) -> Image:
+    def source(self, operations: Sequence[preprocess.Operation], cut: FaceCut | None) -> Image:
         """Images of the pipeline's colours, from which the ink is cut out where they are pages."""
-        return Image(color=preprocess.color_order(operations), face=crop, region=InkRegion())
+        del cut
+        return Image(color=preprocess.color_order(operations), region=InkRegion())
 
     def decode(self, source: images.Source) -> preprocess.Image:
         """See :func:`edge_sdk.images.load`."""

@@ -15,7 +15,7 @@ assumes white paper, because its threshold is absolute. :data:`INK` measures ink
 paper and uneven light give the same picture as a clean scan, and it crops to the ink. Both end with ink 1, paper 0.
 
 Two are for faces, of which they expect a crop: :data:`FACE` is the anti-spoofing thesis' scaling of 128 x 128 pixels,
-:data:`FACE_OVAL` the same without what lies round the face.
+:data:`FACE_OVAL` the same without what lies round the face. :data:`ALIGNED` is for faces that were aligned.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from edge_sdk.preprocess.ink import Binarize, ClearBorder, CropToInk, Despeckle,
 from edge_sdk.preprocess.step import MAX_FRAME, Form, Image, Step, block_means, resized
 
 __all__ = [
-    "FACE", "FACE_OVAL", "GEOMETRY", "INK", "MAX_FRAME", "MAX_PASSES", "PAPER", "Binarize", "ClearBorder",
+    "ALIGNED", "FACE", "FACE_OVAL", "GEOMETRY", "INK", "MAX_FRAME", "MAX_PASSES", "PAPER", "Binarize", "ClearBorder",
     "CropSquare", "CropToInk", "Despeckle", "EraseRules", "Fit", "FlattenPaper", "Form", "Image", "Invert", "LimitSize",
     "MedianBlur", "Operation", "Oval", "Resample", "Resize", "Standardize", "Step", "Threshold", "ToColor", "ToGray",
     "apply", "block_means", "checked", "color_order", "digest", "final_form", "framed", "input_shape", "is_recording",
@@ -108,6 +108,9 @@ FACE: tuple[Operation, ...] = (
 # The thesis' models spent themselves on the background (section 5.3). The oval covers 0.8 pi / 4 of the picture, the
 # rest is flat: a standard deviation of 0.25 sqrt(0.628) over all of it is one of 0.25 within the face.
 FACE_OVAL: tuple[Operation, ...] = (*FACE[:-1], Oval(height=1.0, width=0.8), Standardize(mean=0.5, std=0.198))
+
+# A face that its alignment has turned and scaled, in levels as the camera gave them.
+ALIGNED: tuple[Operation, ...] = (ToGray(), Fit(height=112, width=112, stretch=1.0))
 
 
 def framed(operations: Sequence[Operation], height: int, width: int) -> tuple[Operation, ...]:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edge_sdk.errors import InputError, ManifestError
 from edge_sdk.opencv import cv2
-from edge_sdk.preprocess.crop import MAX_CROP_PIXELS, Point
+from edge_sdk.preprocess.crop import MAX_CROP_PIXELS, FaceCrop, Point
 from edge_sdk.preprocess.step import Image, as_image, block_means
 from edge_sdk.schema import require_bounds
 
@@ -106,6 +106,10 @@ class FaceAlignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         warped = cv2.warpAffine(patch, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         return block_means(as_image(warped), finer, finer)
+
+
+FaceCut = FaceCrop | FaceAlignment
+"""How a face is cut out of a frame."""
 
 
 def similarity(points: ArrayLike, targets: ArrayLike) -> NDArray[np.float64]:

@@ -6,10 +6,10 @@ if __name__ != "edge_sdk.runtime":  # loaded through the link at the top of a ch
     raise ImportError(f"import edge_sdk.runtime, not {__name__}: the folder runtime at the top is a link for people")
 
 from edge_sdk.runtime.detector import SpoofDetector
-from edge_sdk.runtime.gallery import Gallery
+from edge_sdk.runtime.gallery import TemplateGallery
 from edge_sdk.runtime.locator import Locator
 from edge_sdk.runtime.shots import Shots
 from edge_sdk.runtime.template import Template
 from edge_sdk.runtime.verifier import Verifier
 
-__all__ = ["Gallery", "Locator", "Shots", "SpoofDetector", "Template", "Verifier"]
+__all__ = ["Locator", "Shots", "SpoofDetector", "Template", "TemplateGallery", "Verifier"]

@@ -24,7 +24,7 @@ Compare = Callable[[Any, NDArray[np.float32]], Comparison]
 """The exact score of a sample, ``(K, ...)``, against what a template holds."""
 
 
-class Gallery:
+class TemplateGallery:
     """Named templates of one variant of a bundle, made ready once and searched often.
 
     Templates of embeddings lie in one ``float32`` matrix, so that a search is one matrix product: 128 values of 100,000

@@ -24,7 +24,7 @@ from edge_sdk.modalities import Prepared
 from edge_sdk.results import Candidate, IdentifyResult, VerifyResult
 from edge_sdk.runtime import cutting
 from edge_sdk.runtime.acquisition import Acquisition, Sample
-from edge_sdk.runtime.gallery import Gallery
+from edge_sdk.runtime.gallery import TemplateGallery
 from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.shots import Shots
 from edge_sdk.runtime.stopwatch import Stopwatch
@@ -165,7 +165,11 @@ class Verifier(Session[VerifyPoint]):
         )
 
     def identify(
-        self, probe: Sample | Sequence[images.Source], templates: Gallery | Mapping[str, Template], *, count: int = 5
+        self,
+        probe: Sample | Sequence[images.Source],
+        templates: TemplateGallery | Mapping[str, Template],
+        *,
+        count: int = 5,
     ) -> IdentifyResult:
         """Search a person among the enrolled ones, who need not be among them (open set, ISO/IEC 19795-1).
 
@@ -190,7 +194,7 @@ class Verifier(Session[VerifyPoint]):
             raise UsageError(f"count is {count}; it must be at least 1")
         self._model.check_process()
         deciding = self._deciding()
-        gallery = templates if isinstance(templates, Gallery) else self.gallery(templates)
+        gallery = templates if isinstance(templates, TemplateGallery) else self.gallery(templates)
         self._check(gallery.example)
         watch = Stopwatch()
         prepared = self._acquisition.acquire(_as_shots(probe), watch)
@@ -218,7 +222,7 @@ class Verifier(Session[VerifyPoint]):
             enrolled=len(gallery),
         )
 
-    def gallery(self, templates: Mapping[str, Template]) -> Gallery:
+    def gallery(self, templates: Mapping[str, Template]) -> TemplateGallery:
         """Make templates ready to be searched by :meth:`identify`, once for many searches.
 
         Raises:
@@ -230,7 +234,7 @@ class Verifier(Session[VerifyPoint]):
                 self._check(template)
             except TemplateError as exc:
                 raise TemplateError(f"{name}: {exc}") from exc
-        return Gallery(templates, self._score)
+        return TemplateGallery(templates, self._score)
 
     def enroll(self, references: Sample | Sequence[Sample]) -> Template:
         """Make a template of one person's references, so that later calls of :meth:`verify` embed the query only.

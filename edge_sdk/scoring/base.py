@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -216,7 +216,7 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         Raises:
             ScoreError: These cannot be compared, or not without an opened model.
         """
-        model: Any = None
+        model: Any = _Unopened(self.kind)
         enrolled = [self.enroll(one[None], model) for one in references]
         return np.array([[self.compare(one, query[None], model).score for query in queries] for one in enrolled])
 
@@ -230,6 +230,16 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
 
     def _unable(self, what: str) -> ScoreError:
         return ScoreError(f"the score {self.kind} {what}")
+
+
+class _Unopened:
+    """In place of an opened model, for scores that compare without one."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise ScoreError(f"the score {self._kind} compares only with an opened model, pair by pair")
 
 
 def rows(tensors: Tensors, name: str) -> Array:

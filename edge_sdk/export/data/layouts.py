@@ -48,6 +48,7 @@ class Entry(NamedTuple):
     session: str | None = None
     pose: Pose | None = None
     faces: tuple[LocatedFace, ...] | None = None
+    surroundings: Path | None = None
 
 
 def samples(root: Path, suffixes: Collection[str] = SUFFIXES) -> Iterator[tuple[Path, str]]:

@@ -134,6 +134,7 @@ def sample_of(dataset: str, people: str, modality: str, entry: Entry) -> Sample:
         entry.session,
         entry.pose,
         entry.faces,
+        surroundings=entry.surroundings,
         modality=modality,
     )
 

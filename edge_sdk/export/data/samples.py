@@ -39,6 +39,8 @@ class Sample:
         session: The recording, among those of the same subject and attack, that it is a frame of; None if of none.
         pose: Of the head, where it is known.
         faces: All faces in the image, where they are known; empty where there is none.
+        surroundings: The file of the same picture with more on each side than a device sees, for random changes of an
+            aligned face; None if there is none.
         modality: A name of :data:`edge_sdk.modalities.MODALITIES`.
     """
 
@@ -50,6 +52,7 @@ class Sample:
     session: str | None = None
     pose: Pose | None = None
     faces: tuple[LocatedFace, ...] | None = None
+    surroundings: Path | None = None
     modality: str = field(kw_only=True)
 
     @property

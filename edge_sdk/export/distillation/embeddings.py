@@ -23,7 +23,7 @@ from edge_sdk.export.data import cache
 from edge_sdk.export.data.augmentation import Views
 from edge_sdk.export.data.samples import Dataset, Indices, Labels
 from edge_sdk.export.distillation.teachers import EmbeddingCache, Teacher, embed_all
-from edge_sdk.export.losses.distillation import EmbeddingDistillation
+from edge_sdk.export.losses.distillation import EmbeddingDistillation, ViewDistillation
 from edge_sdk.export.training.hooks import Student
 from edge_sdk.export.training.progress import ProgressDisplay
 
@@ -52,8 +52,8 @@ class EmbeddingTarget:
         target: ``(B + U, D)``, the same in the student's number of coordinates.
     """
 
-    settings: EmbeddingDistillation
-    images: NDArray[Any]
+    settings: EmbeddingDistillation | ViewDistillation
+    images: NDArray[Any] | torch.Tensor
     teacher: torch.Tensor
     target: torch.Tensor
 
@@ -82,7 +82,7 @@ class EmbeddingTargets:
     basis: NDArray[np.float32]
     device: torch.device
 
-    def __call__(self, indices: Indices, rng: np.random.Generator) -> EmbeddingTarget:
+    def __call__(self, indices: Indices, rng: np.random.Generator, _: torch.Tensor | None = None) -> EmbeddingTarget:
         """The target of a batch: each person in one random view."""
         others = len(self.images) - self.labelled
         drawn = self.labelled + rng.choice(others, min(self.settings.unlabeled, others), replace=False)

@@ -18,8 +18,9 @@ from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.data.splits import Split
 from edge_sdk.export.distillation.embeddings import embedding_targets
 from edge_sdk.export.distillation.online import online_target
-from edge_sdk.export.distillation.teachers import Teacher
-from edge_sdk.export.losses.distillation import EmbeddingDistillation
+from edge_sdk.export.distillation.teachers import AnyTeacher, Teacher
+from edge_sdk.export.distillation.views import view_targets
+from edge_sdk.export.losses.distillation import EmbeddingDistillation, ViewDistillation
 from edge_sdk.export.losses.task import Distillation
 from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.export.training.hooks import StepTargets, Student
@@ -65,7 +66,7 @@ class DistillationHook:
         unlabeled: Samples that take part in the teacher's terms alone; of embeddings only.
     """
 
-    teachers: tuple[Teacher, ...]
+    teachers: tuple[AnyTeacher, ...]
     split: Split
     settings: Distillation = field(default_factory=EmbeddingDistillation)
     unlabeled: Dataset | None = None
@@ -76,7 +77,7 @@ class DistillationHook:
         if self.unlabeled and self.settings.online:
             raise UsageError("samples without labels are learned from by embeddings alone; leave them out")
         for teacher in self.teachers:
-            self._require_strangers(teacher.people, f"the teacher {teacher.recipe.name} ({teacher.preset_name})")
+            self._require_strangers(teacher.people, f"the teacher {teacher.name}")
         if self.unlabeled:
             self._require_strangers(frozenset(self.unlabeled.subjects), "the unlabeled data")
 
@@ -88,14 +89,12 @@ class DistillationHook:
                 f"{recipe.name} cannot be distilled so: a student by {wanted.__name__} has another objective"
             )
         for teacher in self.teachers:
-            if teacher.preset.objective.distillation is not wanted:
+            if teacher.distillation is not wanted:
+                raise UsageError(f"{teacher.name} cannot teach this student; its teacher is {self.settings.teacher}")
+            if self.settings.online and teacher.preprocessing != preset.preprocessing:
                 raise UsageError(
-                    f"{teacher.recipe.name} cannot teach this student; its teacher is {self.settings.teacher}"
-                )
-            if self.settings.online and teacher.preset.preprocessing != preset.preprocessing:
-                raise UsageError(
-                    f"the teacher {teacher.recipe.name} ({teacher.preset_name}) has another pre-processing than the "
-                    "student, and both see one image; give a teacher that was trained on such images"
+                    f"the teacher {teacher.name} has another pre-processing than the student, and both see one image; "
+                    "give a teacher that was trained on such images"
                 )
 
     def record(self) -> DistillationRecord:
@@ -120,10 +119,13 @@ class DistillationHook:
     def prepare(self, student: Student, fabric: Fabric, progress: ProgressDisplay) -> StepTargets:
         """See :class:`edge_sdk.export.training.hooks.TrainingHook`."""
         settings: Any = self.settings
+        if isinstance(settings, ViewDistillation):
+            return view_targets(settings, self.teachers, student, fabric, progress)
+        runs = [teacher for teacher in self.teachers if isinstance(teacher, Teacher)]  # all: no other suits these
         if settings.online:
-            target = online_target(settings, self.teachers, fabric)
-            return lambda _indices, _rng: target
-        return embedding_targets(settings, self.teachers, student, self.unlabeled, fabric=fabric, progress=progress)
+            target = online_target(settings, runs, fabric)
+            return lambda _indices, _rng, _views: target
+        return embedding_targets(settings, runs, student, self.unlabeled, fabric=fabric, progress=progress)
 
     def _require_strangers(self, people: frozenset[str], source: str) -> None:
         for role, shared in self.split.measuring(people).items():

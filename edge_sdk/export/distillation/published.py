@@ -16,10 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edge_sdk import preprocess
 from edge_sdk.errors import TrainingError
 from edge_sdk.export.data.people import unknown_person
 from edge_sdk.export.distillation import dlib_file, onnx_module
 from edge_sdk.export.distillation.onnx_module import OnnxModule
+from edge_sdk.export.losses.distillation import ViewDistillation
+from edge_sdk.export.losses.task import Distillation
 from edge_sdk.export.training.records import TeacherRecord
 
 ALIGNED_SIDE = 112
@@ -36,6 +39,7 @@ class Source:
         learned: From whom, for model cards.
         read: The model of the file's content.
         mean, scale: Of each colour, R, G, B: it takes ``(level - mean) / scale``, of levels in [0, 255].
+        share: How much it counts beside others, by how well they compare CFP's profiles with frontal faces.
         window: Left, top and side of what it takes of an aligned picture, in its pixels; may reach beyond, and what is
             there are the outermost pixels. None for all of it.
     """
@@ -46,6 +50,7 @@ class Source:
     read: Callable[[bytes], onnx.ModelProto] = onnx_module.read
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     scale: float = 1.0
+    share: float = 1.0
     window: tuple[float, float, float] | None = None
 
 
@@ -53,7 +58,7 @@ _NOBODY_SAYS = "people that its authors do not name, so figures on public faces,
 
 SOURCES = {
     "0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79": Source(
-        "sface", "face_recognition_sface_2021dec.onnx of OpenCV Zoo", _NOBODY_SAYS
+        "sface", "face_recognition_sface_2021dec.onnx of OpenCV Zoo", _NOBODY_SAYS, share=3.0
     ),
     "87aacdfe57510db2af90c0251df680e8eec88f122ee94712121d09bcaaaf3581": Source(
         "faceplugin",
@@ -145,6 +150,19 @@ class PublishedTeacher:
     def people(self) -> frozenset[str]:
         """Whoever it has learned from, who have no names here."""
         return frozenset({unknown_person(self.source.name)})
+
+    @property
+    def preprocessing(self) -> tuple[preprocess.Operation, ...]:
+        """Of aligned faces: what more a network wants is a part of it."""
+        return preprocess.ALIGNED
+
+    @property
+    def distillation(self) -> type[Distillation]:
+        return ViewDistillation
+
+    @property
+    def share(self) -> float:
+        return self.source.share
 
     @property
     def own_data(self) -> frozenset[str]:

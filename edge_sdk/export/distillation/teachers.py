@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from edge_sdk.errors import TrainingError
 from edge_sdk.export.data import cache
 from edge_sdk.export.data.augmentation import Views
 from edge_sdk.export.data.samples import Sample
+from edge_sdk.export.losses.task import Distillation
 from edge_sdk.export.networks.memory_format import batch, channels_last
 from edge_sdk.export.networks.network import Network
 from edge_sdk.export.recipes import Preset, Recipe
@@ -30,6 +31,43 @@ from edge_sdk.export.training.records import RunRecord, TeacherRecord
 CHUNK = 256
 """Images in one file of embeddings: what a killed run repeats at most, some seconds."""
 BATCH = 32
+
+
+class AnyTeacher(Protocol):
+    """What a student can learn from: a finished run, or a published network.
+
+    Attributes:
+        name: For messages.
+        network: In evaluation mode.
+        weights: SHA-256 of the file that they come from.
+        people: Everyone it has learned from; :func:`~edge_sdk.export.data.people.unknown_person` of a data set where
+            nobody knows.
+        own_data: The data sets among theirs that are a user's own folders.
+        preprocessing: Of the pictures that it takes.
+        distillation: The settings of students that it suits; None if of none.
+        share: How much it counts beside other teachers of views; that of a run is 1.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def network(self) -> nn.Module: ...
+    @property
+    def weights(self) -> str: ...
+    @property
+    def people(self) -> frozenset[str]: ...
+    @property
+    def own_data(self) -> frozenset[str]: ...
+    @property
+    def preprocessing(self) -> tuple[preprocess.Operation, ...]: ...
+    @property
+    def distillation(self) -> type[Distillation] | None: ...
+    @property
+    def share(self) -> float: ...
+
+    def record(self) -> TeacherRecord:
+        """What tells this teacher from others."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -68,6 +106,22 @@ class Teacher:
     @property
     def preset(self) -> Preset:
         return self.recipe.preset(self.preset_name)
+
+    @property
+    def name(self) -> str:
+        return f"{self.recipe.name} ({self.preset_name})"
+
+    @property
+    def preprocessing(self) -> tuple[preprocess.Operation, ...]:
+        return self.preset.preprocessing
+
+    @property
+    def distillation(self) -> type[Distillation] | None:
+        return self.preset.objective.distillation
+
+    @property
+    def share(self) -> float:
+        return 1.0
 
     def record(self) -> TeacherRecord:
         """What tells this teacher from others."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -82,10 +82,11 @@ class StepTarget(Protocol):
     """What one step learns from beside its labels, such as a teacher's outputs."""
 
     @property
-    def images(self) -> NDArray[Any] | None:
+    def images(self) -> NDArray[Any] | torch.Tensor | None:
         """``(B + U, ...)``: the batch's samples as the step shall show them, then samples without labels.
 
-        None where the step shows the samples that it has without a hook.
+        A tensor of views, not yet degraded, where the preset changes pictures in batches; an array elsewhere. None
+        where the step shows the samples that it has without a hook.
         """
         ...
 
@@ -128,6 +129,22 @@ class TrainingTask(Protocol):
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
         """The inverse of :meth:`state`."""
+        ...
+
+
+@runtime_checkable
+class RenderingTask(Protocol):
+    """A task whose steps show pictures that are rendered anew, with targets of their own."""
+
+    def rendering(
+        self, prepared: NDArray[Any], device: torch.device
+    ) -> Callable[[Indices, np.random.Generator], StepTarget]:
+        """What gives each step its pictures and targets, by its batch and randomness.
+
+        Args:
+            prepared: ``uint8 (N, C, H, W)``: the training samples.
+            device: Where pictures may be rendered.
+        """
         ...
 
 

@@ -7,7 +7,7 @@ each behind one another; in evaluation mode a network gives what a template hold
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -77,6 +77,11 @@ class DecisionNetwork(Siamese):
         """Logits ``(P, classes)`` of P pairs in training; else templates ``(N, size)``."""
         made = self.dense(self.body(x))
         return self.head(torch.cat([made[0::2], made[1::2]], dim=1)).float() if self.training else made.float()
+
+    def inference_model(self, outputs: Sequence[str]) -> nn.Module:
+        """The branch alone."""
+        del outputs  # there is one
+        return nn.Sequential(self.body, self.dense).train(self.training)
 
     def comparison(self) -> nn.Module:
         """Two templates behind one another, ``(P, 2 size)``, to one logit ``(P, 1)``.

@@ -18,13 +18,14 @@ from torch import nn
 from edge_sdk import modalities
 from edge_sdk.errors import UsageError
 from edge_sdk.export.data.augmentation import Augmentation, sample_kind
+from edge_sdk.export.data.batch_augmentation import BatchAugmentation
 from edge_sdk.export.data.faces.filters import Filter
 from edge_sdk.export.data.samples import Labels, Sample
 from edge_sdk.export.losses.task import Objective, TrainingTask
 from edge_sdk.export.networks.network import Network
 from edge_sdk.manifest import Precision, Source
 from edge_sdk.preprocess import Operation, input_shape
-from edge_sdk.preprocess.crop import FaceCrop
+from edge_sdk.preprocess.align import FaceCut
 from edge_sdk.scoring.base import Score, Task
 
 
@@ -34,6 +35,8 @@ class Preset:
 
     Attributes:
         objective: What is minimised; it makes the run's task and says how a student is distilled.
+        augmentation: How samples are changed, one by one.
+        views: How pictures are changed in batches on the device that trains, instead.
         extra: Data sets that are trained on beside the user's, such as ``synthetic:60``: further people where people
             are few. Nothing is measured on them.
         filter: What is left out of all that is trained on, and of nothing that is measured on.
@@ -60,6 +63,7 @@ class Preset:
     learning_rate: float
     network: Mapping[str, float | str] = field(default_factory=dict)
     augmentation: Augmentation | None = None
+    views: BatchAugmentation | None = None
     extra: tuple[str, ...] = ()
     filter: Filter | None = None
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd", "nesterov"] = "adamw"
@@ -84,6 +88,8 @@ class Preset:
         if not 0 <= self.decay < math.inf:
             raise UsageError(f"a rate decays by at least 0 a step, not by {self.decay}")
         kind = sample_kind(self.input_shape)
+        if self.views is not None and (self.augmentation is not None or kind == "recordings"):
+            raise UsageError("pictures are changed one by one or in batches, not both; recordings only one by one")
         if self.augmentation is not None and kind not in self.augmentation.kinds:
             raise UsageError(
                 f"{type(self.augmentation).__name__} changes {' and '.join(self.augmentation.kinds)}, and this "
@@ -116,8 +122,8 @@ class Recipe:
             the network's ``comparison()``, whose output is ``head.logit``. Empty where the score needs one graph.
         budget: Largest rise of the EER that int8 may cost, as a share (0.005 is half a percentage point).
         attack_budget: The same of the BPCER at an APCER of 5 %, which takes its place where there are attacks enough.
-        face: How a face is cut out of a frame so that it looks like those trained on; None takes the detector's
-            :data:`~edge_sdk.runtime.detector.CROP`.
+        face: How a face is cut out of a frame, or aligned, so that it looks like those trained on; None takes the
+            detector's :data:`~edge_sdk.runtime.detector.CROP`.
         parity: Largest cosine distance to the network that an exported artifact may show, by artifact (``int8.onnx``)
             where it differs from :data:`PARITY`, with the reason beside it.
     """
@@ -133,7 +139,7 @@ class Recipe:
     branch: str = ""
     budget: float = 0.005
     attack_budget: float = 0.01
-    face: FaceCrop | None = None
+    face: FaceCut | None = None
     parity: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -141,7 +147,7 @@ class Recipe:
         """The names of the network's outputs of one sample that a device computes."""
         return (self.branch,) if self.branch else self.score.outputs
 
-    def source(self, preset: Preset, face: FaceCrop | None = None) -> Source:
+    def source(self, preset: Preset, face: FaceCut | None = None) -> Source:
         """What a manifest says of the samples.
 
         Args:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from edge_sdk.export.networks.siamese import EmbeddingNetwork
 from edge_sdk.export.recipes import Recipe
-from edge_sdk.export.recipes.person_verification import NARROW, ROWS
+from edge_sdk.export.recipes.person_verification import NARROW, presets
 from edge_sdk.manifest import EmbeddingDistance
 
 
@@ -24,5 +24,5 @@ RECIPE = Recipe(
     tiny=tiny,
     embedding_size=4096,
     score=EmbeddingDistance(output="embedding", metric="cosine"),
-    presets={row.name: row.preset for row in ROWS if row.loss == "cosine"},
+    presets=presets("cosine"),
 )

@@ -23,17 +23,17 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from edge_sdk.errors import TrainingError
-from edge_sdk.export.data.augmentation import change_sample
 from edge_sdk.export.data.cache import prepared
 from edge_sdk.export.data.faces.filters import Filtered
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import Dataset, Labels, joined
 from edge_sdk.export.losses.metric import l2
-from edge_sdk.export.losses.task import ValidationMetrics, format_metrics
+from edge_sdk.export.losses.task import RenderingTask, ValidationMetrics, format_metrics
 from edge_sdk.export.networks.memory_format import batch, channels_last
 from edge_sdk.export.training import checkpoint, log
-from edge_sdk.export.training.hooks import Student
+from edge_sdk.export.training.hooks import StepTargets, Student
 from edge_sdk.export.training.optimization import build_optimizer, learning_rate, numerical_precision
+from edge_sdk.export.training.pictures import step_pictures
 from edge_sdk.export.training.progress import ProgressDisplay
 from edge_sdk.export.training.records import RunConfig, RunRecord
 from edge_sdk.export.training.run import TrainingResult, TrainingRun, world_size
@@ -94,19 +94,27 @@ class _Loop:
         self.validated = simulated(self.average.module)
         learned, self.filtered = self._learned()
         offset = len(learned.samples)
-        operations = self.preset.preprocessing
         bar = progress.bar("preparing samples", offset + len(run.validation.samples))
-        self.images = prepared(learned.samples, operations, progress=lambda done, _: bar.update(done))
-        self.held_out = prepared(run.validation.samples, operations, progress=lambda done, _: bar.update(offset + done))
+        labels = Labels.of(learned)
+        self.pictures = step_pictures(
+            learned.samples, labels, self.preset, fabric.device, progress=lambda done, _: bar.update(done)
+        )
+        self.held_out = prepared(
+            run.validation.samples, self.preset.preprocessing, progress=lambda done, _: bar.update(offset + done)
+        )
         bar.finish()
-        self.labels = Labels.of(learned)
         self.own_data = learned.own
-        self.task = run.recipe.training_task(self.preset, self.labels, learned.samples)
+        self.task = run.recipe.training_task(self.preset, labels, learned.samples)
         self.best: BestWeights | None = None
         self.step, self.stale, self.seconds = 0, 0, 0.0
         self._resume()
         student = Student(run.folder, run.recipe, self.preset, run.seed, learned)
-        self.targets = run.hook.prepare(student, fabric, progress) if run.hook else None
+        self.targets: StepTargets | None = None
+        if run.hook:
+            self.targets = run.hook.prepare(student, fabric, progress)
+        elif isinstance(self.task, RenderingTask):
+            rendered = self.task.rendering(self.pictures.prepared, fabric.device)
+            self.targets = lambda indices, rng, _views: rendered(indices, rng)
 
     def _learned(self) -> tuple[Dataset, Filtered | None]:
         """All that is trained on: the run's people and the preset's further ones, as its filter leaves them."""
@@ -143,9 +151,9 @@ class _Loop:
         torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
         rng = np.random.default_rng(seed)
         indices = self.task.batch(rng)
-        target = self.targets(indices, rng) if self.targets else None
-        chosen = target.images if target else None
-        images = batch(self._augmented(indices, rng) if chosen is None else chosen, self.fabric.device)
+        views = self.pictures.views(indices)
+        target = self.targets(indices, rng, views) if self.targets else None
+        images = self.pictures.shown(indices, views, target.images if target else None, rng)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.preset, self.step)
         self.model.train()
@@ -157,17 +165,6 @@ class _Loop:
         self.optimizer.zero_grad()
         self.average.update_parameters(self.network)
         return loss.item()
-
-    def _augmented(self, indices: NDArray[np.int64], rng: np.random.Generator) -> NDArray[Any]:
-        images = np.asarray(self.images[indices])
-        augment = self.preset.augmentation
-        if augment is None:
-            return images
-        subjects = self.labels.subject[indices]
-        change = {subject: augment.for_person(rng) for subject in dict.fromkeys(subjects.tolist())}
-        return np.stack(
-            [change_sample(change[who], image, rng) for image, who in zip(images, subjects.tolist(), strict=True)]
-        )
 
     def _validate(self, loss: float) -> None:
         metrics = self.task.measure(self._outputs(), self.run.validation.samples, self.validated)

@@ -18,7 +18,9 @@ from edge_sdk.export.data.load import load
 from edge_sdk.export.data.splits import split_subjects
 from edge_sdk.export.formats.artifacts import Graphs, kinds
 from edge_sdk.export.formats.float_onnx import fold_batch_norm, to_onnx
+from edge_sdk.export.losses import locating
 from edge_sdk.export.losses.classification import AttackClassification
+from edge_sdk.export.losses.locating import FaceLocation
 from edge_sdk.export.networks.mobilenet import body
 from edge_sdk.export.recipes.deepsign import DeepSign
 from edge_sdk.export.recipes.mobilenetv2 import DEVIATION, MEAN, MobileNetV2
@@ -33,7 +35,9 @@ PRESETS = [(name, preset) for name in recipes.names() for preset in recipes.get(
 
 
 @pytest.mark.parametrize(("name", "preset"), PRESETS)
-def test_two_steps_move_every_weight_but_the_frozen(name: str, preset: str, tmp_path: Path) -> None:
+def test_two_steps_move_every_weight_but_the_frozen(
+    name: str, preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chosen = recipes.get(name)
     alone = replace(chosen.preset(preset), extra=())  # made-up people take a minute to draw
     chosen = replace(chosen, presets={preset: alone})
@@ -41,6 +45,12 @@ def test_two_steps_move_every_weight_but_the_frozen(name: str, preset: str, tmp_
     if isinstance(alone.objective, AttackClassification) and alone.objective.attacks == "rendered":
         samples = [one if one.genuine else replace(one, dataset=f"print+{one.dataset}") for one in data.samples]
         data = replace(data, samples=tuple(samples))
+    if isinstance(alone.objective, FaceLocation):
+        monkeypatch.setattr(
+            locating, "face_points", lambda _: np.array([[3, 3], [5, 3], [4, 4], [3, 5], [5, 5]]) * 10.0
+        )
+        objective = replace(alone.objective, scenes=4)
+        chosen = replace(chosen, presets={preset: replace(alone, objective=objective)})
     first, second = split_subjects(data, (0.5, 0.5))
     run = TrainingRun(chosen, preset, tmp_path, data.select(first), data.select(second), steps=2, tiny=True)
     torch.manual_seed(0)

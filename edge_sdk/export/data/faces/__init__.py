@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from edge_sdk.export.data.cache import Count
-from edge_sdk.export.data.faces import crops, golden, recapture
+from edge_sdk.export.data.faces import crops, frames, golden, recapture
 from edge_sdk.export.data.faces.layouts import SOURCES
 from edge_sdk.export.data.faces.pair_lists import PAIRS
 from edge_sdk.export.data.layouts import Entry
@@ -55,7 +55,8 @@ DATA = ModalityData(
             ("screen", "attacks: the live faces on a screen, before a camera"),
             ("camera", "the live faces themselves before the same camera"),
         )
-    },
+    }
+    | {frames.NAME: Rendering(frames.framed, "frames of a camera, most with one of these faces somewhere in them")},
     pairs=PAIRS,
     crops={"crop": Crop(crops.cropped, "the faces cut out as a device does it")},
 )

@@ -21,7 +21,10 @@ from edge_sdk.calibration.metrics import verification
 from edge_sdk.calibration.metrics.pairs import Comparisons, Forgeries, build_pairs, score_pairs
 from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.errors import OperatingPointError, ScoreError
+from edge_sdk.export.data.identical import IdenticalPicture, without_identical
 from edge_sdk.export.data.samples import Dataset, Sample, impostor_kinds
+from edge_sdk.export.evaluation.verification import identification
+from edge_sdk.export.evaluation.verification.identification import IdentificationMeasurement
 from edge_sdk.export.evaluation.verification.measurements import Measurement, measure
 from edge_sdk.export.evaluation.verification.samples import (
     AcquisitionFailure,
@@ -34,6 +37,7 @@ from edge_sdk.manifest import Image, VerifyPoint
 from edge_sdk.preprocess import Operation
 from edge_sdk.preprocess.region import InkRegion
 from edge_sdk.runtime import Verifier
+from edge_sdk.runtime.cutting import Faces
 
 ALL = "all"
 EXAMPLES = 3  # samples of each data set in the report
@@ -73,6 +77,8 @@ class VerificationReport:
     replicates: int
     data: tuple[VerificationDataSummary, ...]
     measurements: tuple[Measurement, ...]
+    identification: tuple[IdentificationMeasurement, ...]
+    identical: tuple[IdenticalPicture, ...]
     skipped: tuple[SkippedProtocol, ...]
     wrong_pairs: tuple[WrongPair, ...]
     failures: tuple[AcquisitionFailure, ...]
@@ -109,6 +115,7 @@ def evaluate(
     replicates: int = 1000,
     wrong_pairs: int = 6,
     seed: int = 0,
+    faces: Faces = "aligned",
     progress: Count | None = None,
 ) -> VerificationEvaluation:
     """Measure one artifact of a bundle on `data`, per data set and, if there are several, on all together.
@@ -116,13 +123,15 @@ def evaluate(
     Protocols: impostors of each kind that the data have (skilled forgeries, random), with every number of `references`
     (see :func:`edge_sdk.calibration.metrics.pairs.build_pairs`). "All" joins the comparisons within each data set:
     nobody is compared across data sets, where the scanner would give people away. `wrong_pairs` of each kind are
-    listed.
+    listed. Of pictures that are one file a person's first is kept, and none that are of two people. Galleries for
+    identification are drawn from each data set.
 
     Raises:
         BundleError, EngineError: The bundle cannot be run so.
         ScoreError: Not one protocol can be carried out.
     """
-    with Verifier(bundle, engine=engine, precision=precision, threads=threads, faces="aligned") as verifier:
+    data, identical = without_identical(data)
+    with Verifier(bundle, engine=engine, precision=precision, threads=threads, faces=faces) as verifier:
         embedded = embed(verifier, data.samples, progress=progress)
         try:
             default: VerifyPoint | None = verifier.operating_point
@@ -167,6 +176,14 @@ def evaluate(
         replicates=replicates,
         data=tuple(summary(name, data.samples, embedded.failures) for name in names),
         measurements=tuple(measurement for measurement, _ in measurements),
+        identification=tuple(
+            one
+            for name in names
+            for one in identification.measurements(
+                embedded.of(name), name, score.matrix, points=points, replicates=replicates, seed=seed
+            )
+        ),
+        identical=identical,
         skipped=tuple(skipped),
         wrong_pairs=_closest(wrong, wrong_pairs),
         failures=embedded.failures,

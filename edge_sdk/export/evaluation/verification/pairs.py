@@ -33,6 +33,7 @@ from edge_sdk.export.evaluation.verification.measurements import Measurement, me
 from edge_sdk.export.evaluation.verification.samples import AcquisitionFailure, Count, EmbeddedSamples, embed
 from edge_sdk.manifest import VerifyPoint
 from edge_sdk.runtime import Verifier
+from edge_sdk.runtime.cutting import Faces
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,8 @@ def evaluate_pairs(
     threads: int = 1,
     replicates: int = 1000,
     seed: int = 0,
+    faces: Faces = "locator",
     progress: Count | None = None,
-    **verifier: Any,
 ) -> PairEvaluation:
     """Measure bundles on lists of pairs.
 
@@ -134,7 +135,7 @@ def evaluate_pairs(
         runs: The run that each bundle was exported from, in the same order; it says whom the weights know. Without
             runs one bundle tests all folds, and the report says what that may rest on.
         same: Who is in several data sets.
-        engine, precision, threads: As for :class:`edge_sdk.runtime.Verifier`, which also takes ``verifier``.
+        engine, precision, threads, faces: As for :class:`edge_sdk.runtime.Verifier`.
         replicates, seed: Of the bootstrap.
         progress: Called with the number of pictures done and in all.
 
@@ -154,7 +155,7 @@ def evaluate_pairs(
     parts: list[list[_Part]] = [[] for _ in lists]
     tested, failures, points = [], list[AcquisitionFailure](), dict[str, float]()
     for number, bundle in enumerate(opened):
-        with Verifier(bundle, engine=engine, precision=precision, threads=threads, **verifier) as runtime:
+        with Verifier(bundle, engine=engine, precision=precision, threads=threads, faces=faces) as runtime:
             base = done
 
             def count(one: int, _: int, base: int = base) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_sdk.calibration.metrics.resampling import Interval
+from edge_sdk.calibration.thresholds import FMR_TARGETS
 from edge_sdk.export.evaluation.html import interval, percent, render, unit_interval
 from edge_sdk.export.evaluation.html import write as write_report
 from edge_sdk.export.evaluation.pictures import stages
@@ -28,9 +29,17 @@ def write(evaluation: VerificationEvaluation, folder: Path) -> tuple[Path, Path]
 
 def text(report: VerificationReport) -> str:
     """The tables for a terminal."""
-    tables = (_data(report), _measurements(report), points_table(report.measurements))
+    tables = (
+        _data(report),
+        _measurements(report),
+        points_table(report.measurements),
+        _identification(report),
+        _identification_points(report),
+    )
     blocks = [f"{report.bundle_id}, {report.artifact}, engine {report.engine}; 95 % intervals over people"]
     blocks += [table.plain() for table in tables if table]
+    if report.identical:
+        blocks.append(f"left out: {len(report.identical)} pictures that are byte for byte others of the same data set")
     blocks += [f"skipped: {s.data}, {s.forgeries}, {s.references} reference(s): {s.reason}" for s in report.skipped]
     return "\n\n".join(blocks)
 
@@ -50,6 +59,9 @@ def html(evaluation: VerificationEvaluation) -> str:
         data=_data(report),
         measurements=_measurements(report),
         points=points_table(report.measurements),
+        identification=_identification(report),
+        identification_points=_identification_points(report),
+        identical=_identical(report),
         curves=plots.curves(report.measurements, evaluation.scores),
         histograms=plots.histograms(evaluation),
         stages=stages(evaluation.operations, evaluation.examples, region=evaluation.region),
@@ -95,6 +107,36 @@ def points_table(measurements: Sequence[Measurement]) -> Table:
             rates: tuple[Interval | Rate, ...] = (p.fmr, p.fnmr, p.accuracy, p.balanced_accuracy, p.precision, p.recall)
             rows.append((*_key(m), p.name, f"{p.threshold:.4f}", *map(interval, rates)))
     return Table(head, rows, text=_TEXT)
+
+
+def _identification(report: VerificationReport) -> Table:
+    targets = [f"FNIR@FPIR {percent(target)}" for target in FMR_TARGETS]
+    head = ("data", "N", "galleries", "mated", "non-mated", "rank 1", *targets)
+    rows = [
+        (
+            one.data,
+            *map(str, (one.size, one.galleries, one.mated, one.non_mated)),
+            interval(one.rank_1),
+            *(interval(entry.fnir) if entry.fnir else "too few" for entry in one.fnir_at_fpir),
+        )
+        for one in report.identification
+    ]
+    note = "Identification among N enrolled people, one reference each; FNIR at an FPIR is read off these data."
+    return Table(head, rows, text=_TEXT, note=note)
+
+
+def _identification_points(report: VerificationReport) -> Table:
+    rows = [
+        (one.data, str(one.size), point.name, f"{point.threshold:.4f}", interval(point.fpir), interval(point.fnir))
+        for one in report.identification
+        for point in one.points
+    ]
+    return Table(("data", "N", "point", "threshold", "FPIR", "FNIR"), rows, text=_TEXT)
+
+
+def _identical(report: VerificationReport) -> Table:
+    rows = [(one.path, one.subject, one.like, one.other) for one in report.identical]
+    return Table(("file", "person", "like", "of"), rows, text=("file", "person", "like", "of"))
 
 
 def _failures(report: VerificationReport) -> Table:

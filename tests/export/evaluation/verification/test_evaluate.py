@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 import re
+import shutil
 import sys
 from collections import Counter
 
@@ -340,3 +341,41 @@ def test_errors_of_the_command(bundle, folders, tmp_path, capsys):
         arguments = (bundle.path, "--data", f"folder:{folders[0]}", "--subjects-file", file, "--out", tmp_path)
         assert run(*arguments) == cli.ERROR
         assert "DatasetError" in capsys.readouterr().err
+
+
+def test_people_are_identified_among_others(tmp_path, make_bundle, signer):
+    """Galleries of ten out of twenty people: rates against a count of the searches by the verifier."""
+    for person in range(20):
+        folder = tmp_path / "people" / f"w{person:02d}"
+        folder.mkdir(parents=True)
+        for picture in range(2):
+            drawn = signer(person if person % 4 else 0)
+            cv2.imwrite(str(folder / f"{picture}.png"), np.roll(drawn, picture + 2 * person, axis=1))
+    bundle = make_bundle()
+    data = load(f"genuine:{tmp_path / 'people'}")
+
+    report_ = evaluate(bundle, data, engine="onnxruntime", precision="fp32", references=(1,), replicates=50).report
+
+    (found,) = report_.identification
+    assert (found.size, found.galleries, found.mated, found.non_mated) == (10, 2, 20, 20)
+    # Five people write alike: where several of them are enrolled together, the wrong one may come first.
+    assert 0.75 <= found.rank_1.value < 1
+    assert [entry.fnir is None for entry in found.fnir_at_fpir] == [True, True, True]
+    assert {point.name for point in found.points} == {"fmr_1e-2", "eer"}
+    text = report.text(report_)
+    assert "FNIR@FPIR" in text
+
+
+def test_pictures_that_are_one_file_are_left_out(tmp_path, bundle, folders):
+    copied = tmp_path / "copied"
+    shutil.copytree(folders[0], copied)
+    shutil.copy(copied / "w0/genuine/0.png", copied / "w0/genuine/9.png")
+    data = load(f"folder:{copied}")
+
+    report_ = evaluate(bundle, data, engine="onnxruntime", precision="fp32", references=(1,), replicates=50).report
+
+    assert [(one.path, one.like) for one in report_.identical] == [
+        (str(copied / "w0/genuine/9.png"), str(copied / "w0/genuine/0.png"))
+    ]
+    assert report_.measurements[0].mated == WRITERS * 21
+    assert "left out: 1 pictures that are byte for byte others" in report.text(report_)

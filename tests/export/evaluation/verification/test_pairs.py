@@ -225,7 +225,9 @@ def test_the_report_is_text_json_and_a_page(pairs, tiny_bundle, tmp_path) -> Non
     [
         ([], "either --data, or --pairs"),
         (["--data", "synthetic:4", "--pairs", "lfw:PATH"], "either --data, or --pairs"),
-        (["--pairs", "lfw:PATH", "--faces", "cascade"], "are for --data"),
+        (["--pairs", "lfw:PATH", "--frame-rate", "20"], "are for --data"),
+        (["--pairs", "lfw:PATH", "--faces", "cascade"], "--faces is aligned or locator there, not cascade"),
+        (["--data", "synthetic:4", "--faces", "cropped"], "--faces is aligned or locator there, not cropped"),
         (["--data", "synthetic:4", "--runs", "run"], "are for --pairs"),
         (["--pairs", "cedar:PATH"], "names no list of pairs"),
     ],
