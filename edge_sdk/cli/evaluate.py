@@ -55,9 +55,9 @@ def add_arguments(parser: Parser) -> None:
         "--faces",
         choices=sorted({choice for choices in FACES.values() for choice in choices}),
         help="spoof detection: every picture is the crop of one face (cropped, the default), or a full frame that "
-        "OpenCV's cascade (cascade) or the bundle face_locator (locator) searches; verification: the face is cut out "
-        "as the bundle says, where the locator finds it (locator, the default with --pairs), or every picture is that "
-        "cut already (aligned, the default with --data)",
+        "OpenCV's cascade (cascade) or the bundle face_locator (locator) searches; verification: the locator finds the "
+        "face in every picture, and it is cut out as the bundle says (locator), or every picture is that cut already "
+        "(aligned); default: aligned for data that are cut out so by a prefix, else locator",
     )
     parser.add_argument(
         "--frame-rate",
@@ -139,7 +139,7 @@ def _decide_pairs(arguments: argparse.Namespace) -> int:
         found = evaluate_pairs(
             bundles,
             lists,
-            faces=arguments.faces or "locator",
+            faces=arguments.faces,
             runs=arguments.runs,
             same=SamePeople.read(arguments.same_people) if arguments.same_people else None,
             progress=partial(progress.report, "scoring"),
