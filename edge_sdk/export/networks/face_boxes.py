@@ -23,7 +23,7 @@ def normalised(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: 
     )
 
 
-class Block(nn.Module):
+class CellBlock(nn.Module):
     """Layers with a bypass, and a ReLU behind both."""
 
     def __init__(self, *layers: nn.Module) -> None:
@@ -37,14 +37,14 @@ class Block(nn.Module):
         return activated
 
 
-def dense(channels: int) -> Block:
+def dense(channels: int) -> CellBlock:
     """A block that sees 3 x 3 cells of all channels."""
-    return Block(normalised(channels, channels, 3))
+    return CellBlock(normalised(channels, channels, 3))
 
 
-def wide(channels: int) -> Block:
+def wide(channels: int) -> CellBlock:
     """A block that sees 5 x 5 cells, each channel by itself."""
-    return Block(normalised(channels, channels, 5, groups=channels), nn.ReLU(), normalised(channels, channels, 1))
+    return CellBlock(normalised(channels, channels, 5, groups=channels), nn.ReLU(), normalised(channels, channels, 1))
 
 
 class FaceLocatorNet(Network):

@@ -11,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from numpy.typing import NDArray
 
 from edge_sdk.export.data.faces.scenes import plan
-from edge_sdk.export.data.faces.scenes.light import Chance, photographed, texture
+from edge_sdk.export.data.faces.scenes.light import BatchChance, photographed, texture
 from edge_sdk.export.data.faces.scenes.pastes import HEIGHT, WIDTH, Layer, Pictures
 from edge_sdk.export.data.faces.scenes.plan import Plan
 
@@ -45,7 +45,7 @@ class Composer:
     @torch.no_grad()
     def render(self, planned: Plan, seed: int) -> torch.Tensor:
         """The scenes of a plan; the seed is that of textures, light and noise."""
-        chance = Chance(seed, self.device)
+        chance = BatchChance(seed, self.device)
         scenes = texture(len(planned.active), HEIGHT, WIDTH, chance)
         for layer in planned.layers:
             self.paste(scenes, layer)
