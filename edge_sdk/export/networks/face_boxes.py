@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -86,7 +86,3 @@ class FaceLocatorNet(Network):
         """The maps of these names, in their order."""
         made = dict(zip(NAMES, self(x), strict=True))
         return tuple(made[name] for name in names)
-
-    def load_pretrained(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Weights of this network from another run; see :class:`edge_sdk.export.networks.network.Network`."""
-        self.load_state_dict(dict(weights))

@@ -147,16 +147,34 @@ class InceptionResNetV2(Network):
             self.stages.add_module(stage.name, nn.Sequential(entry, *made))
         *_, last = (module for module in self.modules() if isinstance(module, ScaledResidual))
         last.scale, last.activation = 1.0, nn.Identity()
+        self.gain, self.offset = 2.0, -1.0
         self.conv_7b = convolution(maps, channels(FEATURES), 1)
         self.embedding = Embedding(channels(FEATURES))
         initialise(self, momentum)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.embedding(self.conv_7b(self.stages(self.stem(2 * x - 1))))
+        if (self.gain, self.offset) != (1, 0):
+            x = self.gain * x + self.offset
+        return self.embedding(self.conv_7b(self.stages(self.stem(x))))
+
+    @torch.no_grad()
+    def absorb_range(self) -> None:
+        """Give the first convolution, which is not padded, the range of its input; its batch norm takes the offset."""
+        first = self.stem.get_submodule("0")
+        assert (
+            isinstance(first, nn.Sequential)
+            and isinstance(first[0], nn.Conv2d)
+            and isinstance(first[1], nn.BatchNorm2d)
+        )
+        assert first[1].running_mean is not None
+        first[1].running_mean -= self.offset * first[0].weight.sum(dim=(1, 2, 3))
+        first[0].weight.mul_(self.gain)
+        self.gain, self.offset = 1.0, 0.0
 
     def inference_model(self, outputs: Sequence[str]) -> nn.Module:
         del outputs
         made = copy.deepcopy(self)
+        made.absorb_range()
         for module in made.modules():
             if isinstance(module, ScaledResidual):
                 module.absorb_scale()
