@@ -59,7 +59,8 @@ class Verifier(Session[VerifyPoint]):
             No error rate was measured at it; results call it ``"custom"``.
         faces: How faces are found, where the manifest says how they are cut out of frames. ``"locator"``: by the
             shipped bundle ``face_locator``. ``"aligned"``: not at all, pictures are cut out (and aligned) already. Or a
-            locator of one's own, which one thread at a time calls; to be aligned, faces need their five points
+            locator of one's own, which one thread at a time calls if it is no
+            :class:`~edge_sdk.runtime.locator.Locator`; to be aligned, faces need their five points
             (:class:`edge_sdk.preprocess.crop.LocatedFace`).
         selftest: Whether to replay the bundle's golden trial first, for the time of one :meth:`verify`. It finds a
             model, pre-processing or score other than the exported ones, whatever the hashes say, and an engine that
