@@ -303,7 +303,7 @@ class Verifier(Session[VerifyPoint]):
         Raises:
             EngineError: They cannot be compared, or the engine failed.
         """
-        return self._compare(references, query)
+        return self._compare(self._enrolled(references), query)
 
     @property
     def _space(self) -> str:
