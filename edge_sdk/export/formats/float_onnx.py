@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+GRAPH = "model"
+"""What the manifest calls the graph of the samples."""
 INPUT, OUTPUT = "image", "embedding"
 OPSET = 18
 
