@@ -22,10 +22,17 @@ from edge_sdk import images, preprocess
 from edge_sdk.bundle import Bundle
 from edge_sdk.export.data.signatures.photographs import Conditions, photograph
 from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
-from edge_sdk.preprocess import FACE, FACE_OVAL, INK, PAPER, LimitSize, Operation, Resize, ToGray
+from edge_sdk.manifest import FaceBoxes
+from edge_sdk.preprocess import FACE, FACE_OVAL, INK, PAPER, Fit, LimitSize, Operation, Resize, ToGray
+from edge_sdk.preprocess.align import FaceAlignment
+from edge_sdk.runtime import face_quality, frames
+from edge_sdk.runtime.locator import located
+from edge_sdk.scoring.face_boxes import levels
 from edge_sdk.slicing import slice_bundle
 
 from .paths import ROOT
+from .runtime.drawn import frame as drawn_frame
+from .runtime.known_faces import POINTS, textured
 
 EXAMPLES = ROOT / "examples"
 ROOTS = [f"-D{name}={os.environ[name]}" for name in ("TFLITE_ROOT", "ONNXRUNTIME_ROOT") if name in os.environ]
@@ -172,3 +179,79 @@ def test_what_kotlin_calls(built: Path, tmp_path: Path) -> None:
     values = np.array(run("bgr").stdout.split(), np.float32)
     assert np.mean(values != preprocess.apply(INK, pictures()["bgr"]).ravel()) < 0.001
     assert "IllegalArgumentException: empty" in run("blank").stderr
+
+
+# --- faces ---
+
+
+def cell(confidence: float, *, left: float, top: float, side: float, stride: int) -> tuple[float, list[float]]:
+    """Logit and geometry of a cell that shows a square face, its own centre being at (0, 0)."""
+    edges = [-left / stride, -top / stride, (left + side) / stride, (top + side) / stride]
+    points = [(left + x * side / 200, top + y * side / 200) for x, y in POINTS]
+    return float(np.log(confidence / (1 - confidence))), [*edges, *np.ravel(points) / stride]
+
+
+def grid(rng: np.random.Generator, stride: int, faces: list[tuple[int, int, float, float]]) -> dict[str, np.ndarray]:
+    """Outputs of one level: noise below 0.4, and faces as (row, column, confidence, side in the network's pixels)."""
+    shape = (128 // stride, 160 // stride)
+    logits = rng.uniform(-6, -0.5, (1, 1, *shape)).astype(np.float32)
+    geometry = rng.uniform(-1, 3, (1, 14, *shape)).astype(np.float32)
+    for row, column, confidence, side in faces:
+        x, y = (column + 0.5) * stride, (row + 0.5) * stride
+        at = cell(confidence, left=80 - side / 2 - x, top=60 - side / 2 - y, side=side, stride=stride)
+        logits[0, 0, row, column], geometry[0, :, row, column] = at
+    return {f"confidence{stride}": logits, f"geometry{stride}": geometry}
+
+
+SCENES: dict[str, tuple[Callable[[], images.Image], list[tuple[int, int, float, float]]]] = {
+    "a face, seen by several cells": (
+        lambda: textured(drawn_frame((200, 100, 240))),
+        [(7, 9, 0.99, 60.0), (7, 10, 0.9, 61.0), (8, 9, 0.55, 58.0), (6, 9, 0.42, 50.0)],
+    ),
+    "blurred": (lambda: cv2.GaussianBlur(drawn_frame((200, 100, 240)), (0, 0), 12), [(7, 9, 0.9, 60.0)]),
+    "large": (lambda: cv2.resize(textured(drawn_frame((200, 100, 240))), (1931, 1443)), [(7, 9, 0.9, 60.0)]),
+    "upright, gray, small": (lambda: textured(drawn_frame((60, 200, 240))[:, :360, 0]), [(7, 9, 0.8, 31.0)]),
+    "beyond the border": (lambda: textured(drawn_frame((200, 100, 240))), [(7, 9, 0.9, 150.0)]),
+    "nobody": (lambda: textured(drawn_frame()), []),
+    "dark": (lambda: (drawn_frame() // 8).astype(np.uint8), [(7, 9, 0.9, 60.0)]),
+}
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_cpp_finds_aligns_and_assesses_a_face_as_python_does(built: Path, tmp_path: Path, scene: str) -> None:
+    make, found = SCENES[scene]
+    image, rng = make(), np.random.default_rng(5)
+    tensors = grid(rng, 8, found) | grid(rng, 16, [(3, 4, 0.6, 55.0)] if found else [])
+    fit = Fit(height=128, width=160, stretch=1.0)
+    score = FaceBoxes(levels=levels((8, 16)), overlap=0.4)
+    alignment = FaceAlignment(side=112, margin=0.05)
+    (tmp_path / "locator.json").write_bytes(msgspec.json.encode({"preprocessing": (ToGray(), fit), "score": score}))
+    (tmp_path / "alignment.json").write_bytes(msgspec.json.encode(alignment))
+    values = {name: {"shape": one.shape, "values": one.ravel().tolist()} for name, one in tensors.items()}
+    (tmp_path / "tensors.json").write_bytes(msgspec.json.encode(values))
+    assert cv2.imwrite(str(tmp_path / "in.png"), image)
+    command = [program(built, "faces"), ".", "in.png", "tensors.json", "out"]
+    done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60)
+    said = msgspec.json.decode(done.stdout)
+
+    height, width = image.shape[:2]
+    everyone = located(score.candidates(tensors, 0.5), fit.place(height, width), height, width)
+    expected = [one for one in everyone if max(one.width, one.height) >= 0.2 * min(height, width)]
+    assert [one["box"] for one in said["faces"]] == [[f.left, f.top, f.width, f.height] for f in expected]
+    for one, face in zip(said["faces"], expected, strict=True):
+        assert one["confidence"] == pytest.approx(face.confidence, abs=1e-7)
+        np.testing.assert_allclose(one["points"], face.points, atol=1e-3)
+    assert said["unfit"] == next(iter(frames.assess(image)), "")
+    if not expected:
+        assert "sharpness" not in said
+        return
+    aligned = alignment(image, expected[0].points)
+    pixels = np.fromfile(tmp_path / "out", np.uint8).reshape(aligned.shape)
+    # Two versions of OpenCV may round a position to another 32nd of a pixel.
+    assert np.mean(np.abs(pixels.astype(int) - aligned) > 1) < 0.01
+    assert said["sharpness"] == pytest.approx(face_quality.sharpness(aligned), rel=0.02)
+    assessed = face_quality.assess(aligned, face_quality.Geometry.of(expected[0].points, alignment, image.shape))
+    assert bool(said["blocked"]) is bool(assessed.blocking)
+    assert said["blocked"] in ("", *assessed.blocking)
+    assert bool(said["not_enrolled"]) is bool(assessed.flags)
+    assert said["not_enrolled"] in ("", *assessed.flags)

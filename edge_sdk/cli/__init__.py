@@ -3,9 +3,10 @@
 Exit codes, for every command:
 
 ====  ================================================================================================
-0     accepted (``verify``), somebody identified (``identify``), all live (``spoof``), or done
-1     rejected (``verify``), nobody identified (``identify``), not all live (``spoof``), or the device gives other
-      scores (``selftest``)
+0     accepted (``verify``), somebody identified (``identify``), all live (``spoof``), a face found
+      (``locate``), or done
+1     rejected (``verify``), nobody identified (``identify``), not all live (``spoof``), no face (``locate``), or the
+      device gives other scores (``selftest``)
 2     wrong usage: nothing was done
 3     an error: an image, a bundle, an engine, or a result that cannot be written: nothing was decided
 130   interrupted (Ctrl-C)
@@ -42,7 +43,7 @@ INTERRUPTED, PIPE_CLOSED = 130, 141  # what shells report for Ctrl-C, and for wr
 
 GROUPS = {
     "on the device": (
-        "verify", "identify", "enroll", "spoof", "bundles", "inspect", "selftest", "tune", "profile", "slice",
+        "verify", "identify", "enroll", "spoof", "locate", "bundles", "inspect", "selftest", "tune", "profile", "slice",
     ),
     "on a workstation (pip install \"edge-sdk[export]\")": (
         "recipes", "train", "distill", "export", "calibrate", "evaluate", "reproduce", "demo",

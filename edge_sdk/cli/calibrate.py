@@ -54,9 +54,9 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--faces",
-        choices=("cropped", "cascade"),
-        help="spoof detection: every picture is the crop of one face (default), or a full frame that OpenCV's cascade "
-        "searches for faces",
+        choices=("cropped", "cascade", "locator"),
+        help="spoof detection: every picture is the crop of one face (default), or a full frame in which OpenCV's "
+        "cascade, or the bundle face_locator, finds faces",
     )
     add_json(parser)
 

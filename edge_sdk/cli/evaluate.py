@@ -33,11 +33,12 @@ SUMMARY = "Measure a bundle's error rates on data sets."
 DETAILS = (
     "Scores every picture once with the bundle's own runtime, prints error rates with intervals at the bundle's "
     "thresholds, and writes them as JSON and as an HTML report. A bundle for verification compares pairs of pictures; "
-    "one for spoof detection decides live faces and attacks. Published pairs are decided fold by fold, with thresholds "
-    "chosen on other folds."
+    "one for spoof detection decides live faces and attacks; one that "
+    "locates faces searches pictures of which is known where faces are. Published pairs are decided fold by fold, with "
+    "thresholds chosen on other folds."
 )
 
-FACES = {"spoof": ("cropped", "cascade"), "verify": ("aligned", "locator")}
+FACES = {"spoof": ("cropped", "cascade", "locator"), "verify": ("aligned", "locator")}
 """How pictures may show faces, by task."""
 
 
@@ -54,9 +55,9 @@ def add_arguments(parser: Parser) -> None:
         "--faces",
         choices=sorted({choice for choices in FACES.values() for choice in choices}),
         help="spoof detection: every picture is the crop of one face (cropped, the default), or a full frame that "
-        "OpenCV's cascade searches (cascade); verification: the face is cut out as the bundle says, where the locator "
-        "finds it (locator, the default with --pairs), or every picture is that cut already (aligned, the default with "
-        "--data)",
+        "OpenCV's cascade (cascade) or the bundle face_locator (locator) searches; verification: the locator finds the "
+        "face in every picture, and it is cut out as the bundle says (locator), or every picture is that cut already "
+        "(aligned); default: aligned for data that are cut out so by a prefix, else locator",
     )
     parser.add_argument(
         "--frame-rate",
@@ -96,23 +97,24 @@ def run(arguments: argparse.Namespace) -> int:
     if len(arguments.bundle) > 1 or arguments.runs or arguments.same_people:
         raise UsageError("several bundles, --runs and --same-people are for --pairs")
     bundle = Bundle.open(arguments.bundle[0])
-    spoof = bundle.manifest.task == "spoof"
-    if arguments.frame_rate is not None and not spoof:
-        raise UsageError(f"{bundle.id} compares people: --frame-rate is for bundles of task spoof")
+    task = bundle.manifest.task
+    if arguments.frame_rate is not None and task != "spoof":
+        raise UsageError(f"{bundle.id} is for task {task}: --frame-rate is for bundles of task spoof")
     options = {name: value for name in ("faces", "frame_rate") if (value := getattr(arguments, name)) is not None}
     _check_faces(bundle, arguments.faces)
     with export_extra():
+        from edge_sdk.export.evaluation import PACKAGES
         from edge_sdk.export.training.progress import ProgressDisplay
 
-        package = f"edge_sdk.export.evaluation.{'spoof' if spoof else 'verification'}"  # alike in what is called here
+        package = f"edge_sdk.export.evaluation.{PACKAGES[task]}"  # alike in what is called here
         evaluation, reports = (importlib.import_module(f"{package}.{name}") for name in ("evaluate", "report"))
     with ProgressDisplay(quiet=arguments.json) as progress:
         data = load_data(arguments, bundle, progress)
-        task = progress.bar("scoring", len(data.samples))
+        bar = progress.bar("scoring", len(data.samples))
         found = evaluation.evaluate(
-            bundle, data, progress=lambda done, _: task.update(done), **_settings(arguments), **options
+            bundle, data, progress=lambda done, _: bar.update(done), **_settings(arguments), **options
         )
-        task.finish()
+        bar.finish()
     return _show(arguments, reports, found)
 
 
@@ -137,7 +139,7 @@ def _decide_pairs(arguments: argparse.Namespace) -> int:
         found = evaluate_pairs(
             bundles,
             lists,
-            faces=arguments.faces or "locator",
+            faces=arguments.faces,
             runs=arguments.runs,
             same=SamePeople.read(arguments.same_people) if arguments.same_people else None,
             progress=partial(progress.report, "scoring"),
@@ -149,9 +151,8 @@ def _decide_pairs(arguments: argparse.Namespace) -> int:
 def _check_faces(bundle: Bundle, faces: str | None) -> None:
     choices = FACES.get(bundle.manifest.task, ())
     if faces is not None and faces not in choices:
-        raise UsageError(
-            f"{bundle.id} is for task {bundle.manifest.task}: --faces is {' or '.join(choices)} there, not {faces}"
-        )
+        allowed = " or ".join(choices) or "of no use"
+        raise UsageError(f"{bundle.id} is for task {bundle.manifest.task}: --faces is {allowed} there, not {faces}")
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edge_sdk.export.data.samples import Dataset
     from edge_sdk.export.training.progress import ProgressDisplay
 
-VERIFY_BUNDLE, SPOOF_BUNDLE = "deepsign", "liveness"
+VERIFY_BUNDLE, SPOOF_BUNDLE, LOCATE_BUNDLE = "deepsign", "liveness", "face_locator"
 """Shipped bundles that commands take where none is named."""
 
 MAX_LIST_BYTES = 64 * 2**20

@@ -49,10 +49,10 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--faces",
-        choices=("cascade", "cropped"),
+        choices=("cascade", "locator", "cropped"),
         default="cascade",
-        help="cascade: find the face in the whole frame; cropped: every picture is the crop of one face "
-        "(default: cascade)",
+        help="cascade: find the face in the whole frame by OpenCV's; locator: by the bundle face_locator; cropped: "
+        "every picture is the crop of one face (default: cascade)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line: each result, then a summary")
     stream = parser.add_argument_group("decisions over time, of videos and cameras")

@@ -10,6 +10,7 @@ until one of them is gone. Whose faces count is the locator's to say: the cascad
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
@@ -30,6 +31,7 @@ from edge_sdk.runtime import arrivals, clock, frames
 from edge_sdk.runtime.engines import Tensors
 from edge_sdk.runtime.faces import Cascade, FaceLocator, TakingTurns, Tracker
 from edge_sdk.runtime.freeze import Freeze
+from edge_sdk.runtime.locator import Locator
 from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.temporal import KOfN, Limits, Observation, Rule, TemporalDecision
 
@@ -61,8 +63,10 @@ class SpoofDetector(Session[SpoofPoint]):
         threads: Threads of the engine.
         operating_point: Name of an operating point of the variant; None takes the one of least APCER that accepts at
             least 7 in 10 of the live captures it was measured on, as ``rule`` asks of a live face's frames, or ``eer``.
-        faces: ``"cascade"`` finds the face in a full frame with OpenCV's; ``"cropped"`` says that pictures are crops of
-            one face each already; or a locator of one's own, which one thread at a time calls.
+        faces: ``"cascade"`` finds the face in a full frame with OpenCV's; ``"locator"`` by the shipped bundle
+            ``face_locator``, whose boxes frame a face as the cascade's do; ``"cropped"`` says that pictures are crops
+            of one face each already; or a locator of one's own, which one thread at a time calls, if it is no
+            :class:`~edge_sdk.runtime.locator.Locator`.
         rule: How a stream's scores add up; None is :class:`~edge_sdk.runtime.temporal.KOfN` at the threshold.
         limits: Gap, cooldown and deadline of a stream.
         threshold: As that of the verifier: in place of an operating point, ``"custom"`` in results.
@@ -73,7 +77,7 @@ class SpoofDetector(Session[SpoofPoint]):
             another score.
         OperatingPointError: The variant has no such operating point, or its data could not support it.
         EngineError: The engine refuses the variant (``MissingEngineError`` if none is installed), or OpenCV has no
-            cascade.
+            cascade. The errors of a locator, where it is to find faces.
     """
 
     task: ClassVar[Task] = "spoof"
@@ -87,7 +91,7 @@ class SpoofDetector(Session[SpoofPoint]):
         precision: str | None = None,
         operating_point: str | None = None,
         threads: int = 1,
-        faces: FaceLocator | Literal["cascade", "cropped"] = "cascade",
+        faces: FaceLocator | Literal["cascade", "locator", "cropped"] = "cascade",
         rule: Rule | None = None,
         limits: Limits | None = None,
         threshold: float | None = None,
@@ -95,19 +99,26 @@ class SpoofDetector(Session[SpoofPoint]):
     ) -> None:
         opened = Bundle.open(bundle)
         self._crop = _face_crop(opened)
-        self._locate = _locator(faces)
         self._rule = rule
         self._limits = limits or Limits()
-        super().__init__(
-            opened,
-            engine=engine,
-            precision=precision,
-            operating_point=operating_point,
-            threads=threads,
-            threshold=threshold,
-        )
+        with contextlib.ExitStack() as failed:
+            self._locate = _locator(faces, threads, failed)
+            super().__init__(
+                opened,
+                engine=engine,
+                precision=precision,
+                operating_point=operating_point,
+                threads=threads,
+                threshold=threshold,
+            )
+            self._own_locator = failed.pop_all()
         if selftest:
             self._replay_golden()
+
+    def close(self) -> None:
+        """Free the engines; whatever needs one raises ``EngineError`` afterwards."""
+        self._own_locator.close()
+        super().close()
 
     def detect(self, picture: images.Source) -> SpoofResult:
         """Decide on one picture.
@@ -279,12 +290,17 @@ class _FoundFace:
     face: preprocess.Image | None = None
 
 
-def _locator(faces: FaceLocator | Literal["cascade", "cropped"]) -> FaceLocator | None:
+def _locator(
+    faces: FaceLocator | Literal["cascade", "locator", "cropped"], threads: int, opened: contextlib.ExitStack
+) -> FaceLocator | None:
+    """What finds faces; one that is opened for it is closed with ``opened``."""
     if faces == "cropped":
         return None
     if faces == "cascade":
         return Cascade()
-    return faces if isinstance(faces, Cascade) else TakingTurns(faces)
+    if faces == "locator":
+        return opened.enter_context(Locator(threads=threads))
+    return faces if isinstance(faces, (Cascade, Locator)) else TakingTurns(faces)
 
 
 def _face_crop(bundle: Bundle) -> FaceCrop:

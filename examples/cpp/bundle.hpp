@@ -37,9 +37,14 @@ class Bundle {
         if (manifest_.at("schema_version") != 1)
             throw std::runtime_error(
                 "this program reads manifests of version 1: update it, or export the bundle again");
-        if (manifest_.at("score").at("kind") != "embedding_distance" || manifest_.at("graphs").size() != 1 ||
-            graph().at("inputs").size() != 1)
-            throw std::runtime_error("this program compares embeddings of one picture; the bundle does something else");
+        if (manifest_.at("graphs").size() != 1 || graph().at("inputs").size() != 1)
+            throw std::runtime_error("this program runs one graph of one picture; the bundle has others");
+    }
+
+    // Throw unless the bundle has this kind of score.
+    void require(const std::string& kind) const {
+        if (manifest_.at("score").at("kind") != kind)
+            throw std::runtime_error(manifest_.at("name").get<std::string>() + " has no score of kind " + kind);
     }
 
     const Json& manifest() const { return manifest_; }
@@ -51,6 +56,23 @@ class Bundle {
     std::string output() const {
         const std::string name = manifest_.at("score").at("output");
         return name.substr(name.find('.') + 1);
+    }
+
+    // The names of all outputs.
+    std::vector<std::string> outputs() const {
+        std::vector<std::string> names;
+        for (const Json& output : graph().at("outputs")) names.push_back(output.at("name"));
+        return names;
+    }
+
+    // The threshold of an operating point; throws where the variant has none of that name.
+    static double threshold(const Json& variant, const std::string& name) {
+        for (const Json& point : variant.at("operating_points")) {
+            if (point.at("name") != name) continue;
+            if (point.at("kind") != "unsupported") return point.at("threshold");
+            throw std::runtime_error("no threshold for " + name + ": " + point.at("reason").get<std::string>());
+        }
+        throw std::runtime_error("the variant has no operating point " + name);
     }
 
     // The only variant of that format: a slice for an application has one.

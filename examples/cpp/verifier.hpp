@@ -58,7 +58,7 @@ class Verifier {
     Verifier(const Bundle& bundle, const Json& variant, const std::string& point, Embed embed)
         : operations_(bundle.preprocessing()),
           metric_(bundle.manifest().at("score").at("metric")),
-          threshold_(threshold(variant, point)),
+          threshold_(Bundle::threshold(variant, point)),
           embed_(std::move(embed)) {}
 
     double threshold() const { return threshold_; }
@@ -73,15 +73,6 @@ class Verifier {
     }
 
   private:
-    static double threshold(const Json& variant, const std::string& name) {
-        for (const Json& point : variant.at("operating_points")) {
-            if (point.at("name") != name) continue;
-            if (point.at("kind") == "verify") return point.at("threshold");
-            throw std::runtime_error("no threshold for " + name + ": " + point.at("reason").get<std::string>());
-        }
-        throw std::runtime_error("the variant has no operating point " + name);
-    }
-
     Json operations_;
     std::string metric_;
     double threshold_;
@@ -115,6 +106,7 @@ inline int run(int argc, char** argv, const std::string& format,
         return 2;
     }
     const Bundle bundle(argv[1]);
+    bundle.require("embedding_distance");
     const Json& variant = bundle.variant(format);
     const Embed embed = open(bundle, variant);
     if (!selftest(bundle, variant, embed)) return 3;  // an engine that miscounts must not decide

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_sdk import SpoofDecision, SpoofDetector, SpoofResult, StreamResult, preprocess
+from edge_sdk import Locator, SpoofDecision, SpoofDetector, SpoofResult, StreamResult, preprocess
 from edge_sdk.bundle import Bundle, BundleWriter
 from edge_sdk.errors import BundleError, EngineError, InputError, OperatingPointError, UsageError
 from edge_sdk.manifest import (
@@ -26,11 +26,13 @@ from edge_sdk.manifest import (
     UnsupportedPoint,
 )
 from edge_sdk.preprocess.crop import Box, FaceCrop
+from edge_sdk.runtime import detector as detector_module
 from edge_sdk.runtime.temporal import KOfN, Limits
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 from .. import fake_engine
 from ..fake_engine import FakeModel
+from . import located
 from .drawn import frame
 
 pytestmark = pytest.mark.usefixtures("fake_engine")
@@ -174,6 +176,41 @@ def test_the_cascade_is_the_default(lenient: Bundle) -> None:
         assert opened.detect(WITH_FACE).decision is LIVE
         assert opened.detect(frame()).decision is NO_FACE
         assert opened.detect(frame((300, 100, 200), (20, 200, 150))).quality == ("several_faces",)
+
+
+def test_a_locator_finds_the_face(lenient: Bundle, make_bundle: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shipped one by name, which is closed with the detector, or an opened one, which is not."""
+    ramp = np.linspace(60, 120, 640).astype(np.uint8)[None]
+    picture = np.maximum(located.frame((7, 9)), ramp)
+    bundle = located.locator_bundle(make_bundle, models={"fp32": located.network((2.0,) * 4)})
+    with Locator(bundle, smallest=0.0, threshold=0.7) as own:
+        (face,) = own.locate(picture)
+        with SpoofDetector(lenient, engine="fake", faces=own) as opened:
+            result = opened.detect(picture)
+        assert result.faces == (face,)
+        assert opened._locate is own  # threads may share it: nobody takes turns
+        np.testing.assert_array_equal(opened._crop(picture, face).shape, (154, 154))
+        assert own.locate(picture) == (face,)
+    monkeypatch.setattr(detector_module, "Locator", lambda threads: Locator(bundle, smallest=0.0, threshold=0.7))
+    opened = SpoofDetector(lenient, engine="fake", faces="locator")
+    assert opened.detect(picture).faces == (face,)
+    assert opened.detect(np.maximum(located.frame(), ramp)).decision is NO_FACE
+    opened.close()
+    with pytest.raises(EngineError):
+        opened._locate(picture)  # type: ignore[misc]
+
+
+def test_a_locator_that_was_opened_is_closed_when_the_bundle_fails(
+    tiny_bundle: Bundle, lenient: Bundle, make_bundle: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Locator(located.locator_bundle(make_bundle))
+    monkeypatch.setattr(detector_module, "Locator", lambda threads: made)
+    with pytest.raises(UsageError, match="threshold"):
+        SpoofDetector(lenient, engine="fake", faces="locator", threshold=math.nan)
+    with pytest.raises(EngineError):
+        made.locate(WITH_FACE)
+    with pytest.raises(BundleError):
+        SpoofDetector(tiny_bundle, faces="locator")
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from edge_sdk.slicing import keep_variants
 
 from ..conftest import draw, png
 from .located import EDGES, PIPELINE, POINTS, SCORE, WHITE, frame, locator_bundle, network, point
+from .test_bad_faces import cmyk
 
 Maker = Callable[..., Bundle]
 
@@ -184,6 +185,41 @@ def test_pictures_are_anything_that_load_takes(bundle: Bundle, tmp_path: Path) -
         for wrong in (np.full((9, 9), np.nan), b"no picture", np.zeros((0, 5), np.uint8)):
             with pytest.raises(InputError):
                 locator.locate(wrong)
+
+
+def test_no_face_two_faces_and_a_small_one(bundle: Bundle) -> None:
+    with Locator(bundle) as locator:
+        assert locator.locate(frame()) == ()
+        assert not locator.find(frame())
+        assert len(locator.locate(frame((3, 3), (10, 12)))) == 2
+        tiny = np.zeros((480, 640), np.uint8)
+        tiny[230:242, 310:322] = 255  # a ninth of a cell
+        assert locator.locate(tiny) == ()
+    with Locator(bundle, smallest=0.5) as locator:
+        assert locator.locate(frame((3, 3), (10, 12))) == ()
+
+
+def test_what_is_no_picture_is_an_error(bundle: Bundle, tmp_path: Path) -> None:
+    kinds: list[object] = [
+        np.full((40, 40), np.nan, np.float32),
+        np.zeros((40, 40), np.float64),
+        np.zeros((0, 40), np.uint8),
+        np.zeros((40, 40, 7), np.uint8),
+        b"text",
+        b"",
+        None,
+        cmyk(tmp_path),
+    ]
+    with Locator(bundle) as locator:
+        for wrong in kinds:
+            with pytest.raises(InputError):
+                locator.locate(wrong)  # type: ignore[arg-type]
+
+
+def test_pictures_of_any_shape_are_searched(bundle: Bundle) -> None:
+    with Locator(bundle) as locator:
+        for shape in ((1, 1), (1, 1000), (1000, 1), (3, 2, 3)):
+            assert locator.locate(np.full(shape, 90, np.uint8)) == ()
 
 
 def test_an_engine_that_gives_no_numbers_is_an_error(make_bundle: Maker) -> None:

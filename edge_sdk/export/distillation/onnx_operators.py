@@ -43,7 +43,9 @@ def _batch_normalization(
 
 
 def _prelu(x: Tensor, slope: Tensor) -> Tensor:
-    return torch.where(x < 0, x * slope.to(x.dtype), x)
+    if slope.numel() > 1 and slope.shape != (x.shape[1], *[1] * (x.ndim - 2)):
+        raise TrainingError("PRelu is known to this reader with one slope, or one a channel")
+    return functional.prelu(x, slope.to(x.dtype).flatten())
 
 
 def _max_pool(

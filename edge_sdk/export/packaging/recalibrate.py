@@ -22,6 +22,7 @@ from edge_sdk._version import __version__
 from edge_sdk.bundle import SHIPPED, Bundle, BundleWriter
 from edge_sdk.errors import BundleError, EngineError, UsageError
 from edge_sdk.export.data.samples import Dataset
+from edge_sdk.export.evaluation import PACKAGES
 from edge_sdk.export.evaluation.fitted import FittedThresholds
 from edge_sdk.manifest import Manifest, ThresholdProvenance, UnsupportedPoint
 from edge_sdk.runtime.selection import ALL, AUTO, Choice, choose, fits
@@ -92,16 +93,13 @@ def recalibrate(
     choices, left_out = _choices(opened, wanted, engine, threads)
     if left_out and (not leave_out or not choices or destination is None):
         raise EngineError(_refusal(opened, left_out, len(wanted)))
-    fit = importlib.import_module(f"edge_sdk.export.evaluation.{_PACKAGES[opened.manifest.task]}.thresholds").fit
+    fit = importlib.import_module(f"edge_sdk.export.evaluation.{PACKAGES[opened.manifest.task]}.thresholds").fit
     fitted: list[FittedThresholds] = []
     for choice in choices:
         variant = choice.variant.id
         report = partial(progress, variant) if progress else None
         fitted.append(fit(opened, variant, data, engine=choice.engine, threads=threads, progress=report, **options))
     return Recalibrated(_write(opened, data, fitted, destination), opened.id, tuple(fitted), left_out)
-
-
-_PACKAGES = {"verify": "verification", "spoof": "spoof"}
 
 
 def _check_destination(bundle: Bundle, destination: Path | None) -> None:

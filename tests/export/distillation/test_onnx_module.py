@@ -47,6 +47,7 @@ def node(operator: str, *weights: str, **attributes: Any) -> onnx.NodeProto:
             {"s": random(4), "b": random(4) + 1, "m": random(4) + 2, "v": random(4) ** 2},
         ),
         ([node("PRelu", "s")], {"s": random(4, 1, 1)}),
+        ([node("PRelu", "s")], {"s": random(1)}),
         ([node("Relu")], {}),
         ([node("Add", "w")], {"w": random(4, 1, 1)}),
         ([node("Sub", "w")], {"w": random(1)}),
@@ -116,11 +117,12 @@ def test_weights_that_appear_among_the_inputs_are_weights() -> None:
         ([node("MaxPool", kernel_shape=[2, 2], ceil_mode=1)], "MaxPool with ceil_mode"),
         ([helper.make_node("Conv", ["x", "w"], ["y"], auto_pad="SAME_UPPER")], "Conv with auto_pad"),
         ([node("Pad", "p", mode="reflect")], "padding by reflect"),
+        ([node("PRelu", "s")], "one slope, or one a channel"),
         ([node("Pad", pads=[0] * 8)], "Pad with pads"),  # as before opset 11
     ],
 )
 def test_what_is_not_known_is_refused(nodes: list[onnx.NodeProto], message: str) -> None:
-    weights = {"w": random(2, 4, 1, 1), "p": np.zeros(8, np.int64)}
+    weights = {"w": random(2, 4, 1, 1), "p": np.zeros(8, np.int64), "s": random(9)}
     with pytest.raises(TrainingError, match=message):
         OnnxModule(model(nodes, weights))(torch.zeros(1, 4, 7, 9))
 

@@ -118,7 +118,7 @@ def evaluate(
     engine: str = "auto",
     precision: str | None = None,
     threads: int = 1,
-    faces: FaceLocator | Literal["cropped", "cascade"] = "cropped",
+    faces: FaceLocator | Literal["cropped", "cascade", "locator"] = "cropped",
     frame_rate: float = FRAME_RATE,
     replicates: int = 1000,
     mistakes: int = 6,

@@ -24,13 +24,13 @@ def fit(
     *,
     engine: str,
     threads: int = 1,
-    faces: Literal["cropped", "cascade"] = "cropped",
+    faces: Literal["cropped", "cascade", "locator"] = "cropped",
     progress: Count | None = None,
 ) -> FittedThresholds:
     """Fit the thresholds of one variant, by the runtime's own detector.
 
     Args:
-        faces: Whether pictures are crops of faces, or full frames that OpenCV's cascade searches.
+        faces: Whether pictures are crops of faces, or full frames that the cascade or the shipped locator searches.
 
     Raises:
         UsageError: The data are no faces.

@@ -31,6 +31,7 @@ from edge_sdk.export.evaluation.verification.samples import (
     Count,
     VerificationDataSummary,
     embed,
+    faces_in,
     summary,
 )
 from edge_sdk.manifest import Image, VerifyPoint
@@ -115,7 +116,7 @@ def evaluate(
     replicates: int = 1000,
     wrong_pairs: int = 6,
     seed: int = 0,
-    faces: Faces = "aligned",
+    faces: Faces | None = None,
     progress: Count | None = None,
 ) -> VerificationEvaluation:
     """Measure one artifact of a bundle on `data`, per data set and, if there are several, on all together.
@@ -124,13 +125,16 @@ def evaluate(
     (see :func:`edge_sdk.calibration.metrics.pairs.build_pairs`). "All" joins the comparisons within each data set:
     nobody is compared across data sets, where the scanner would give people away. `wrong_pairs` of each kind are
     listed. Of pictures that are one file a person's first is kept, and none that are of two people. Galleries for
-    identification are drawn from each data set.
+    identification are drawn from each data set. `faces` is the verifier's, by default as
+    :func:`~edge_sdk.export.evaluation.verification.samples.faces_in` says.
 
     Raises:
         BundleError, EngineError: The bundle cannot be run so.
         ScoreError: Not one protocol can be carried out.
     """
     data, identical = without_identical(data)
+    bundle = Bundle.open(bundle)
+    faces = faces or faces_in(bundle.manifest.source, data.samples)
     with Verifier(bundle, engine=engine, precision=precision, threads=threads, faces=faces) as verifier:
         embedded = embed(verifier, data.samples, progress=progress)
         try:

@@ -30,7 +30,13 @@ from edge_sdk.export.data.samples import Dataset, Sample
 from edge_sdk.export.evaluation.verification.folds import FoldAccuracy, MeanAccuracy, decide, each_by_the_others
 from edge_sdk.export.evaluation.verification.knowledge import Knowledge, notes
 from edge_sdk.export.evaluation.verification.measurements import Measurement, measure
-from edge_sdk.export.evaluation.verification.samples import AcquisitionFailure, Count, EmbeddedSamples, embed
+from edge_sdk.export.evaluation.verification.samples import (
+    AcquisitionFailure,
+    Count,
+    EmbeddedSamples,
+    embed,
+    faces_in,
+)
 from edge_sdk.manifest import VerifyPoint
 from edge_sdk.runtime import Verifier
 from edge_sdk.runtime.cutting import Faces
@@ -124,7 +130,7 @@ def evaluate_pairs(
     threads: int = 1,
     replicates: int = 1000,
     seed: int = 0,
-    faces: Faces = "locator",
+    faces: Faces | None = None,
     progress: Count | None = None,
 ) -> PairEvaluation:
     """Measure bundles on lists of pairs.
@@ -135,7 +141,8 @@ def evaluate_pairs(
         runs: The run that each bundle was exported from, in the same order; it says whom the weights know. Without
             runs one bundle tests all folds, and the report says what that may rest on.
         same: Who is in several data sets.
-        engine, precision, threads, faces: As for :class:`edge_sdk.runtime.Verifier`.
+        engine, precision, threads: As for :class:`edge_sdk.runtime.Verifier`.
+        faces: Likewise; by default as :func:`~edge_sdk.export.evaluation.verification.samples.faces_in` says.
         replicates, seed: Of the bootstrap.
         progress: Called with the number of pictures done and in all.
 
@@ -155,7 +162,8 @@ def evaluate_pairs(
     parts: list[list[_Part]] = [[] for _ in lists]
     tested, failures, points = [], list[AcquisitionFailure](), dict[str, float]()
     for number, bundle in enumerate(opened):
-        with Verifier(bundle, engine=engine, precision=precision, threads=threads, faces=faces) as runtime:
+        shown = faces or faces_in(bundle.manifest.source, wanted[number])
+        with Verifier(bundle, engine=engine, precision=precision, threads=threads, faces=shown) as runtime:
             base = done
 
             def count(one: int, _: int, base: int = base) -> None:
