@@ -54,7 +54,7 @@ class PublishedPairs:
         return Comparisons(np.array(first)[:, None], np.array(second), np.array(mated))
 
 
-class PairObjective(Protocol):
+class PairLoss(Protocol):
     """Computes the loss of a step's pairs."""
 
     @property
@@ -83,12 +83,12 @@ class PairTask:
         published: Of the training samples.
     """
 
-    objective: PairObjective
+    objective: PairLoss
     labels: Labels
     published: Comparisons | None
 
     @classmethod
-    def of(cls, objective: PairObjective, labels: Labels, samples: Sequence[Sample]) -> Self:
+    def of(cls, objective: PairLoss, labels: Labels, samples: Sequence[Sample]) -> Self:
         """Raises DatasetError where there are no pairs, of one person and of two, to learn from."""
         if attack := next((sample for sample in samples if sample.attack is not None), None):
             raise DatasetError(
