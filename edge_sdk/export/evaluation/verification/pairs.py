@@ -25,6 +25,7 @@ from edge_sdk.calibration.metrics.verification import Floats, ScoreSet
 from edge_sdk.calibration.thresholds import rate
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.pair_lists import PairList
+from edge_sdk.export.data.people import datasets_of
 from edge_sdk.export.data.same_people import SamePeople
 from edge_sdk.export.data.samples import Dataset, Sample
 from edge_sdk.export.evaluation.verification.folds import FoldAccuracy, MeanAccuracy, decide, each_by_the_others
@@ -185,7 +186,7 @@ def evaluate_pairs(
         _measured(pairs, found, points, replicates=replicates, seed=seed)
         for pairs, found in zip(lists, parts, strict=True)
     ]
-    datasets = {sample.subject.partition("/")[0] for pairs in lists for sample in pairs.data.samples}
+    datasets = datasets_of(person for pairs in lists for person in pairs.data.subjects)
     said = [note for k, bundle in enumerate(opened) for note in notes(bundle, datasets, known[k])]
     report = PairReport(
         bundles=tuple(tested),
