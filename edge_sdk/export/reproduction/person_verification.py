@@ -138,7 +138,7 @@ def read(out: Path) -> tuple[Measured, ...]:
 
 
 def table(measured: Sequence[Measured]) -> ResultTable:
-    """The document's rows, each above ours of the same settings; those of MobileNetV2 stand below the row they change."""
+    """The document's rows, each above ours of the same settings; MobileNetV2's stand below the row that they change."""
     head = (
         *("row", "who", "body", "loss", "branch", "optimizer", "rate", "steps", "pairs a step", "pretrained"),
         *("augmented", "validation", "test", "best epoch", "test AUROC", "test EER %"),
