@@ -255,3 +255,10 @@ def test_cpp_finds_aligns_and_assesses_a_face_as_python_does(built: Path, tmp_pa
     assert said["blocked"] in ("", *assessed.blocking)
     assert bool(said["not_enrolled"]) is bool(assessed.flags)
     assert said["not_enrolled"] in ("", *assessed.flags)
+
+
+def test_cpp_enrols_nobody_without_pictures(built: Path) -> None:
+    tool = program(built, "driver_enrolment")
+    assert subprocess.run([tool], capture_output=True, check=False, timeout=60).returncode == 2
+    words = [tool, *["none", "eer"] * 3, *["none.png"] * 6]
+    assert subprocess.run(words, capture_output=True, check=False, timeout=60).returncode == 3

@@ -28,6 +28,8 @@ from edge_sdk.errors import UsageError
 
 if TYPE_CHECKING:
     from edge_sdk.bundle import Bundle
+    from edge_sdk.export.data.same_people import SamePeople
+    from edge_sdk.export.evaluation.verification.knowledge import Knowledge
 
 SUMMARY = "Measure a bundle's error rates on data sets."
 DETAILS = (
@@ -55,9 +57,9 @@ def add_arguments(parser: Parser) -> None:
         "--faces",
         choices=sorted({choice for choices in FACES.values() for choice in choices}),
         help="spoof detection: every picture is the crop of one face (cropped, the default), or a full frame that "
-        "OpenCV's cascade (cascade) or the bundle face_locator (locator) searches; verification: the face is cut out "
-        "as the bundle says, where the locator finds it (locator, the default with --pairs), or every picture is that "
-        "cut already (aligned, the default with --data)",
+        "OpenCV's cascade (cascade) or the bundle face_locator (locator) searches; verification: the locator finds the "
+        "face in every picture, and it is cut out as the bundle says (locator), or every picture is that cut already "
+        "(aligned); default: aligned for data that are cut out so by a prefix, else locator",
     )
     parser.add_argument(
         "--frame-rate",
@@ -71,8 +73,8 @@ def add_arguments(parser: Parser) -> None:
         type=Path,
         default=[],
         metavar="RUN",
-        help="with --pairs: the run that each bundle was exported from, in the same order; a bundle decides only folds "
-        "whose people are new to its run, so that several bundles share a list",
+        help="verification: the run that each bundle was exported from, in the same order; only people who are new "
+        "to it are measured, and of pairs whole folds of them, so that several bundles share a list",
     )
     add_same_people(parser, "with --runs: ")
     add_seed(parser, "drawn pairs and bootstrap samples")
@@ -94,14 +96,21 @@ def run(arguments: argparse.Namespace) -> int:
         return _decide_pairs(arguments)
     from edge_sdk.bundle import Bundle
 
-    if len(arguments.bundle) > 1 or arguments.runs or arguments.same_people:
-        raise UsageError("several bundles, --runs and --same-people are for --pairs")
+    if len(arguments.bundle) > 1 or len(arguments.runs) > 1:
+        raise UsageError("several bundles are for --pairs")
+    if arguments.same_people and not arguments.runs:
+        raise UsageError("--same-people goes with --runs")
     bundle = Bundle.open(arguments.bundle[0])
     task = bundle.manifest.task
     if arguments.frame_rate is not None and task != "spoof":
         raise UsageError(f"{bundle.id} is for task {task}: --frame-rate is for bundles of task spoof")
-    options = {name: value for name in ("faces", "frame_rate") if (value := getattr(arguments, name)) is not None}
+    given = {name: getattr(arguments, name) for name in ("faces", "frame_rate")}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     _check_faces(bundle, arguments.faces)
+    if arguments.runs:
+        if task != "verify":
+            raise UsageError(f"{bundle.id} is for task {task}: --runs is for bundles of task verify")
+        options["known"] = _knowledge(arguments, bundle)
     with export_extra():
         from edge_sdk.export.evaluation import PACKAGES
         from edge_sdk.export.training.progress import ProgressDisplay
@@ -118,6 +127,18 @@ def run(arguments: argparse.Namespace) -> int:
     return _show(arguments, reports, found)
 
 
+def _knowledge(arguments: argparse.Namespace, bundle: Bundle) -> Knowledge:
+    with export_extra():
+        from edge_sdk.export.evaluation.verification.knowledge import Knowledge
+    return Knowledge.read(arguments.runs[0], bundle, _same_people(arguments))
+
+
+def _same_people(arguments: argparse.Namespace) -> SamePeople:
+    from edge_sdk.export.data.same_people import SamePeople
+
+    return SamePeople.read(arguments.same_people) if arguments.same_people else SamePeople()
+
+
 def _decide_pairs(arguments: argparse.Namespace) -> int:
     from edge_sdk.bundle import Bundle
 
@@ -130,7 +151,6 @@ def _decide_pairs(arguments: argparse.Namespace) -> int:
         _check_faces(bundle, arguments.faces)
     with export_extra():
         from edge_sdk.export.data.pair_lists import load_pairs
-        from edge_sdk.export.data.same_people import SamePeople
         from edge_sdk.export.evaluation.verification import pair_report
         from edge_sdk.export.evaluation.verification.pairs import evaluate_pairs
         from edge_sdk.export.training.progress import ProgressDisplay
@@ -139,9 +159,9 @@ def _decide_pairs(arguments: argparse.Namespace) -> int:
         found = evaluate_pairs(
             bundles,
             lists,
-            faces=arguments.faces or "locator",
+            faces=arguments.faces,
             runs=arguments.runs,
-            same=SamePeople.read(arguments.same_people) if arguments.same_people else None,
+            same=_same_people(arguments),
             progress=partial(progress.report, "scoring"),
             **_settings(arguments),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -50,13 +51,46 @@ class Acquisition:
             quality=cut.quality * prepared.quality,
         )
 
-    def acquire(self, source: Sample, watch: Stopwatch, *, enrolling: bool = False) -> list[Prepared]:
-        """One picture, or the best of several frames; ``watch`` learns how long each stage took.
+    def references(self, references: Sample | Sequence[Sample], watch: Stopwatch) -> list[Prepared]:
+        """One or several references; ``watch`` learns how long each stage took.
 
         Raises:
-            InputError: A picture cannot be decoded, or there are no frames.
-            UsageError: Frames of a sensor that takes no pictures.
+            InputError: A picture cannot be decoded, or there is none.
+            UsageError: Frames of a camera, for a bundle that takes no pictures.
         """
+        return [one for source in as_list(references) for one in self._acquired(source, watch)]
+
+    def query(self, query: Sample | Sequence[images.Source], watch: Stopwatch) -> list[Prepared]:
+        """A query: one picture, or the best of its frames, which a list stands for. Errors: those of references."""
+        frames: Any = query  # a str is a sequence too
+        return self._acquired(Shots(as_list(frames)) if isinstance(frames, (list, tuple)) else frames, watch)
+
+    def to_enroll(self, references: Sample | Sequence[Sample]) -> list[Prepared]:
+        """References that are all fit to be enrolled.
+
+        Raises:
+            UnusableSampleError: One is not, or there is none.
+            InputError, UsageError: Those of references.
+        """
+        prepared: list[Prepared] = []
+        sources = as_list(references)
+        for number, source in enumerate(sources, start=1):
+            found = self._acquired(source, Stopwatch(), enrolling=True)
+            if any(one.blocking or one.not_enrolled for one in found):
+                name = f" ({os.fspath(source)})" if isinstance(source, (str, os.PathLike)) else ""
+                flags = ", ".join(self.flags(found))
+                raise UnusableSampleError(
+                    f"reference {number} of {len(sources)}{name}: {flags}; enroll another picture"
+                )
+            prepared += found
+        return prepared
+
+    def flags(self, prepared: Sequence[Prepared]) -> tuple[str, ...]:
+        """The quality flags of all, each once, in one order."""
+        return tuple(flag for flag in self._known if any(flag in one.flags for one in prepared))
+
+    def _acquired(self, source: Sample, watch: Stopwatch, *, enrolling: bool = False) -> list[Prepared]:
+        """One picture, or the best of several frames."""
 
         def prepare(raw: Any) -> Prepared:
             watch.lap("decode")
@@ -74,6 +108,11 @@ class Acquisition:
             raise UnusableSampleError("no picture: the frames ended before the first")
         return found
 
-    def flags(self, prepared: Sequence[Prepared]) -> tuple[str, ...]:
-        """The quality flags of all, each once, in one order."""
-        return tuple(flag for flag in self._known if any(flag in one.flags for one in prepared))
+
+def as_list(sources: Any) -> list[Any]:  # types cannot tell one from several
+    """What a list or tuple holds, or the one source; UnusableSampleError if it is empty."""
+    if not isinstance(sources, (list, tuple)):
+        return [sources]
+    if not sources:
+        raise UnusableSampleError("no picture")
+    return list(sources)

@@ -158,7 +158,7 @@ def of(source: Source, faces: Faces, threads: int = 1) -> Cutter:
     if faces == "locator":
         locator = Locator(threads=threads)
         return OneFace(locator, cut_out, locator.close)
-    return OneFace(TakingTurns(faces), cut_out)
+    return OneFace(faces if isinstance(faces, Locator) else TakingTurns(faces), cut_out)
 
 
 def _width(face: Box) -> int:

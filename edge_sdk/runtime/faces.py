@@ -37,7 +37,8 @@ class TakingTurns:
     def __init__(self, locator: FaceLocator) -> None:
         if not callable(locator):
             raise UsageError(
-                f"faces is a name that the documentation lists, or a function of a picture, not {locator!r}"
+                f"faces is {locator!r}: name one of SpoofDetector's (cascade, locator, cropped) or Verifier's "
+                "(locator, aligned), or pass a function of a picture"
             )
         self._locator = locator
         self._lock = threading.RLock()

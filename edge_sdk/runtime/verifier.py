@@ -23,10 +23,9 @@ from edge_sdk.manifest import SAMPLE, Task, VerifyPoint
 from edge_sdk.modalities import Prepared
 from edge_sdk.results import Candidate, IdentifyResult, VerifyResult
 from edge_sdk.runtime import cutting
-from edge_sdk.runtime.acquisition import Acquisition, Sample
+from edge_sdk.runtime.acquisition import Acquisition, Sample, as_list
 from edge_sdk.runtime.gallery import TemplateGallery
 from edge_sdk.runtime.session import Session
-from edge_sdk.runtime.shots import Shots
 from edge_sdk.runtime.stopwatch import Stopwatch
 from edge_sdk.runtime.template import KINDS, Template
 from edge_sdk.scoring.base import DIGITS, Comparison
@@ -60,7 +59,8 @@ class Verifier(Session[VerifyPoint]):
             No error rate was measured at it; results call it ``"custom"``.
         faces: How faces are found, where the manifest says how they are cut out of frames. ``"locator"``: by the
             shipped bundle ``face_locator``. ``"aligned"``: not at all, pictures are cut out (and aligned) already. Or a
-            locator of one's own, which one thread at a time calls; to be aligned, faces need their five points
+            locator of one's own, which one thread at a time calls if it is no
+            :class:`~edge_sdk.runtime.locator.Locator`; to be aligned, faces need their five points
             (:class:`edge_sdk.preprocess.crop.LocatedFace`).
         selftest: Whether to replay the bundle's golden trial first, for the time of one :meth:`verify`. It finds a
             model, pre-processing or score other than the exported ones, whatever the hashes say, and an engine that
@@ -140,8 +140,8 @@ class Verifier(Session[VerifyPoint]):
         if isinstance(reference, Template):
             template = self._check(reference)
         else:
-            references = [one for source in _as_list(reference) for one in self._acquisition.acquire(source, watch)]
-        queries = self._acquisition.acquire(_as_shots(query), watch)
+            references = self._acquisition.references(reference, watch)
+        queries = self._acquisition.query(query, watch)
         prepared = [*references, *queries]
         if any(one.blocking for one in prepared):
             compared, accepted = self._score.worst, False
@@ -197,7 +197,7 @@ class Verifier(Session[VerifyPoint]):
         gallery = templates if isinstance(templates, TemplateGallery) else self.gallery(templates)
         self._check(gallery.example)
         watch = Stopwatch()
-        prepared = self._acquisition.acquire(_as_shots(probe), watch)
+        prepared = self._acquisition.query(probe, watch)
         candidates: tuple[Candidate, ...] = ()
         best, identity = self._score.worst, None
         if not any(one.blocking for one in prepared):
@@ -251,17 +251,7 @@ class Verifier(Session[VerifyPoint]):
         if self._embedding == SAMPLE:
             raise UsageError(f"{self.bundle.id} compares pictures themselves: keep the references, not a template")
         self._model.check_process()
-        sources = _as_list(references)
-        prepared: list[Prepared] = []
-        for number, source in enumerate(sources, start=1):
-            found = self._acquisition.acquire(source, Stopwatch(), enrolling=True)
-            if any(one.blocking or one.not_enrolled for one in found):
-                name = f" ({os.fspath(source)})" if isinstance(source, (str, os.PathLike)) else ""
-                flags = ", ".join(self._acquisition.flags(found))
-                raise UnusableSampleError(
-                    f"reference {number} of {len(sources)}{name}: {flags}; enroll another picture"
-                )
-            prepared += found
+        prepared = self._acquisition.to_enroll(references)
         kind = KINDS[self._score.template_kind]
         return kind.of(
             self._score.enroll(self._run(prepared), self._model),
@@ -304,7 +294,7 @@ class Verifier(Session[VerifyPoint]):
             UnusableSampleError: There is nothing to embed, such as no face, or no picture.
         """
         # One at a time: a data set does not fit into memory.
-        each = (one if isinstance(one, Prepared) else self.prepare(one) for one in _as_list(pictures))
+        each = (one if isinstance(one, Prepared) else self.prepare(one) for one in as_list(pictures))
         return np.concatenate([self._run([prepared]) for prepared in each])
 
     def compare(self, references: NDArray[np.float32], query: NDArray[np.float32]) -> Comparison:
@@ -313,7 +303,7 @@ class Verifier(Session[VerifyPoint]):
         Raises:
             EngineError: They cannot be compared, or the engine failed.
         """
-        return self._compare(references, query)
+        return self._compare(self._enrolled(references), query)
 
     @property
     def _space(self) -> str:
@@ -371,18 +361,3 @@ class Verifier(Session[VerifyPoint]):
             return each[0]
         score, raw = (round(float(np.mean(numbers)), DIGITS) for numbers in zip(*map(astuple, each), strict=True))
         return Comparison(score, raw)
-
-
-def _as_list(sources: Any) -> list[Any]:  # a str is a sequence too, so that types cannot tell one from several
-    if not isinstance(sources, (list, tuple)):
-        return [sources]
-    if not sources:
-        raise UnusableSampleError("no picture")
-    return list(sources)
-
-
-def _as_shots(query: Any) -> Any:
-    """A list of frames as shots; anything else as it is."""
-    if not isinstance(query, (list, tuple)):
-        return query
-    return Shots(_as_list(query))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import pytest
 
 from edge_sdk.bundle import Bundle
@@ -17,6 +18,9 @@ from edge_sdk.runtime import Verifier
 
 from ..bundle.made import pin
 from ..paths import ROOT
+from ..runtime.drawn import frame
+from ..runtime.known_faces import aligning, textured
+from ..runtime.located import locator_bundle
 
 Maker = Callable[..., Bundle]
 
@@ -97,3 +101,22 @@ def test_a_fresh_process_is_lean(pictures: tuple[str, str], bundle: str) -> None
     exit_code, kilobytes = map(int, last.split())
     assert exit_code == 1
     assert kilobytes < 150_000  # 91,000 measured; 122,000 with DeepSign in fp32
+
+
+@pytest.mark.usefixtures("fake_engine")
+def test_faces_are_found_or_aligned_already(
+    make_bundle: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("edge_sdk.bundle.finding.SHIPPED", tmp_path)
+    pin(monkeypatch, locator_bundle(make_bundle, destination=tmp_path / "face_locator"))
+    sound, nobody = tmp_path / "face.png", tmp_path / "nobody.png"
+    assert cv2.imwrite(str(sound), textured(frame((200, 100, 240))))
+    assert cv2.imwrite(str(nobody), textured(frame()))
+    options = ["--bundle", str(aligning(make_bundle).path), "--engine", "fake", "--threshold", "0.5", "--json"]
+    assert main(["verify", str(sound), str(sound), *options, "--faces", "aligned"]) == 0
+    for pair in ((nobody, nobody), (nobody, sound)):
+        capsys.readouterr()
+        assert main(["verify", *map(str, pair), *options]) == 1
+        assert "no_face" in json.loads(capsys.readouterr().out)["quality"]
+    assert main(["enroll", str(nobody), "-o", str(tmp_path / "t"), *options[:4]]) == 3
+    assert main(["verify", str(sound), str(sound), *options, "--faces", "cascade"]) == 2

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_sdk import SpoofDetector, preprocess
 from edge_sdk.bundle import Bundle, BundleWriter
-from edge_sdk.errors import BundleError, EngineError, IntegrityError, TemplateError, UsageError
+from edge_sdk.errors import BundleError, EngineError, IntegrityError, ScoreError, TemplateError, UsageError
 from edge_sdk.manifest import (
     DataLicense,
     DecisionHead,
@@ -41,6 +41,7 @@ from edge_sdk.runtime.model import Model
 from edge_sdk.runtime.selection import choose
 from edge_sdk.runtime.selftest import passed, selftest
 from edge_sdk.runtime.template import EmbeddingTemplate, GaussianMixtureTemplate
+from edge_sdk.scoring.base import Comparison
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 from edge_sdk.slicing import slice_bundle
 
@@ -237,6 +238,16 @@ def test_a_pair_is_asked_both_ways_and_references_are_averaged(paired: Made) -> 
             assert result.decision is (result.score >= 0.5)
         assert verifier.verify(references[0], query).score == verifier.verify(query, references[0]).score
         np.testing.assert_allclose(verifier.embed(query), embedded(query), rtol=1e-5)
+
+
+def test_embeddings_are_compared_by_the_head_and_not_without_it(paired: Made) -> None:
+    *references, query = PICTURES
+    bundle = paired()
+    with Verifier(bundle, precision="fp32", engine="onnxruntime") as verifier:
+        values = verifier.embed(references), verifier.embed(query)
+        assert verifier.compare(*values) == Comparison(*[verifier.verify(references, query).score] * 2)
+    with pytest.raises(ScoreError, match="decision_head compares only with an opened model, pair by pair"):
+        bundle.manifest.score.matrix(*values)
 
 
 def test_a_template_is_what_the_embedder_gives(paired: Made, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edge_sdk.calibration.quantization.onnx_pools import plain_average_pools
 from edge_sdk.calibration.quantization.ranges import Grid, Histogram, choose_range, require_samples
 from edge_sdk.errors import UsageError
 from edge_sdk.runtime.engines import onnxruntime
@@ -84,13 +85,14 @@ def collect_statistics(model: bytes, samples: NDArray[np.float32]) -> Activation
 
 
 def _prepared(model: bytes) -> onnx.ModelProto:
-    """Shapes inferred, constants folded, every node named."""
+    """Shapes inferred, constants folded, average pools made plain, every node named."""
     with tempfile.TemporaryDirectory(prefix="edge-sdk-") as folder:
         source, prepared = Path(folder, "float.onnx"), Path(folder, "prepared.onnx")
         source.write_bytes(model)  # from a path, for a ModelProto makes the pre-processing write external data
         with contextlib.redirect_stdout(io.StringIO()):
             quant_pre_process(source, str(prepared), skip_symbolic_shape=True)
         proto = onnx.load(prepared)
+    plain_average_pools(proto)
     for k, node in enumerate(proto.graph.node):
         node.name = node.name or f"{node.op_type}_{k}"  # names are how nodes are kept float
     return proto

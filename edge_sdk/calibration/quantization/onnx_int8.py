@@ -5,7 +5,8 @@ float on x86, and a symmetric one (zero points 0, no quantised bias), which Tens
 signed, one scale an output channel. The end of the graph, from global pooling or the L2 norm on, stays float: a unit
 embedding of 128 values averages 0.09 a value, of which int8 would leave 11 steps. So does a decision layer, a
 dense one to a single value (a logit), and the pooling before it: no other values make up for its rounding, and float
-costs no time there.
+costs no time there. L2 pools stay float from the square to the root
+(:mod:`edge_sdk.calibration.quantization.onnx_pools`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from edge_sdk.calibration.quantization.activation_statistics import (
     Ranges,
     collect_statistics,
 )
+from edge_sdk.calibration.quantization.onnx_pools import root_of_squares
 from edge_sdk.errors import UsageError
 from edge_sdk.manifest import CalibrationProvenance
 from edge_sdk.runtime.engines.telemetry import without_onnxruntime_telemetry
@@ -62,9 +64,9 @@ def quantize(
         source, result = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
         source.write_bytes(statistics.model)
         prepared = load_model_with_shape_infer(source)
-        ranges = _shared_by_concatenation(prepared.graph, ranges)
+        ranges = _shared_by_concatenation(prepared.graph, _kept_by_padding(prepared.graph, ranges))
         tail, bare = _float_tail(prepared.graph)
-        kept = tail | _named(statistics, prepared.graph, keep_float_ops)
+        kept = tail | root_of_squares(prepared.graph) | _named(statistics, prepared.graph, keep_float_ops)
         if symmetric:
             # TensorRT fuses a layer with its activation function if nothing stands between them. What follows
             # quantises its own input, so nothing is quantised between two float layers either.
@@ -181,6 +183,15 @@ def _shared_by_concatenation(graph: onnx.GraphProto, ranges: Ranges) -> Ranges:
         if node.op_type == "Concat" and node.output[0] in shared:
             shared.update((name, shared[node.output[0]]) for name in node.input if name in shared)
     return shared
+
+
+def _kept_by_padding(graph: onnx.GraphProto, ranges: Ranges) -> Ranges:
+    """What is padded with zeros, which are in every range, keeps its range, so that nothing is rounded twice."""
+    kept = dict(ranges)
+    for node in graph.node:
+        if node.op_type == "Pad" and len(node.input) == 2 and node.input[0] in kept:
+            kept[node.output[0]] = kept[node.input[0]]
+    return kept
 
 
 def _finished(model: bytes, ranges: Ranges) -> bytes:

@@ -49,11 +49,17 @@ def read(model: bytes) -> Model:
         raise ConversionError("not a TFLite model")
     try:
         parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
-        (graph,) = parsed.subgraphs
-        (_,) = graph.inputs
+        left = [kind for kind in versions(parsed) if kind.startswith("STABLEHLO_")]
+        if not left or len(parsed.subgraphs) == 1:
+            (graph,) = parsed.subgraphs
+            (_,) = graph.inputs
+            return parsed
     except Exception as exc:  # the generated reader fails in many ways
         raise ConversionError("the TFLite model is damaged, or has several inputs or subgraphs") from exc
-    return parsed
+    raise ConversionError(
+        f"the converter has no TFLite operators for parts of the network and left {', '.join(sorted(left))}, which "
+        "interpreters do not compute: write these parts otherwise (REDUCE_WINDOW is a pool: use nn.AvgPool2d)"
+    )
 
 
 def write(model: Model) -> bytes:
@@ -130,7 +136,7 @@ def widen_dead_channels(model: Model, ranges: Mapping[str, tuple[float, float]])
         weight, bias = op.inputs[1], op.inputs[bias_operand]
         low, high = ranges.get(name(model, taken), (0.0, 0.0))
         scale = (max(high, 0.0) - min(low, 0.0)) / 255
-        weights, biases = (_constant(model, index) for index in (weight, bias))
+        weights, biases = (constant(model, index) for index in (weight, bias))
         if weights is None or biases is None or scale == 0:
             continue
         rows = np.moveaxis(weights.copy(), _CHANNEL_AXIS[kind], 0)
@@ -144,7 +150,7 @@ def widen_dead_channels(model: Model, ranges: Mapping[str, tuple[float, float]])
         model.buffers[graph.tensors[weight].buffer].data = np.frombuffer(widened.tobytes(), np.uint8)
 
 
-def _constant(model: Model, index: int) -> NDArray[np.float32] | None:
+def constant(model: Model, index: int) -> NDArray[np.float32] | None:
     """A float constant in its shape; None for what is computed or of another type."""
     tensor = model.subgraphs[0].tensors[index]
     data = model.buffers[tensor.buffer].data

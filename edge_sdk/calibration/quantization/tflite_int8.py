@@ -11,6 +11,8 @@ which cost MobileNetV2 a cosine of .13. Two artifacts come from one pass of the 
 ``int8``    int8, scale in the      an L2 norm is left out, for 8 bits hold a unit embedding badly and the
             tensor                  runtime normalises anyway: every operator is integer, as NPUs require
 ==========  ======================  =========================================================================
+
+L2 pools are float in both, from the square to the root (:mod:`edge_sdk.calibration.quantization.tflite_pools`).
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.calibration.quantization import tflite_graph
 from edge_sdk.calibration.quantization.ranges import Histogram, choose_range, require_samples
+from edge_sdk.calibration.quantization.tflite_pools import pad_with_lowest, padded_below, root_of_squares
 from edge_sdk.errors import ConversionError, UsageError
 from edge_sdk.extras import needs_extra
 from edge_sdk.runtime.engines.tflite import to_nhwc
@@ -76,6 +79,7 @@ class TfliteStatistics:
         self._model = model
         self._graph = tflite_graph.read(model)
         outputs = self._graph.subgraphs[0].outputs
+        self._padded = padded_below(self._graph)
         self._tensors = self._activations()
         self.histograms = {index: Histogram() for index in self._tensors}
         self._chosen: dict[str, dict[str, tuple[float, float]]] = {}
@@ -113,7 +117,8 @@ class TfliteStatistics:
         graph = tflite_graph.read(self._model)
         ends = graph.subgraphs[0].inputs[0], *graph.subgraphs[0].outputs
         image, *outputs = (tflite_graph.name(graph, index) for index in ends)
-        stay_float = self._named(keep_float)
+        squares = root_of_squares(graph)
+        stay_float = self._named(keep_float) | squares
         if io == "float":
             stay_float |= {tflite_graph.name(graph, op.outputs[0]) for op in tflite_graph.tail(graph)}
         else:
@@ -125,21 +130,26 @@ class TfliteStatistics:
                 name: tuple(np.clip(ranges[name], -LOGIT_LIMIT, LOGIT_LIMIT)) for name in tflite_graph.logits(graph)
             }
         tflite_graph.widen_dead_channels(graph, ranges)
+        pad_with_lowest(graph, ranges)
         try:
             result = _quantize(tflite_graph.write(graph), ranges, stay_float, io)
         except (ValueError, RuntimeError, KeyError) as exc:
             raise ConversionError(f"AI Edge Quantizer refuses the model: {exc}") from exc
         graph = tflite_graph.read(result)
         if io == "int8":
-            _require_integer(graph)
+            _require_integer(graph, squares)
         tflite_graph.rename_ends(graph, image, outputs)
         return tflite_graph.write(graph)
 
     def _ranges(self, method: str) -> dict[str, tuple[float, float]]:
         """The range of each tensor by name, chosen once."""
         if method not in self._chosen:
+            chosen = {index: choose_range(histogram, method) for index, histogram in self.histograms.items()}
+            chosen |= {result: chosen[source] for result, source in self._padded.items()}
             self._chosen[method] = {
-                self._tensors[index]: choose_range(histogram, method) for index, histogram in self.histograms.items()
+                # XNNPACK refuses the model for the least scale, which the package gives maps that were always 0.
+                tflite_graph.name(self._graph, index): found if any(found) else (0.0, 1.0)
+                for index, found in chosen.items()
             }
         return self._chosen[method]
 
@@ -150,7 +160,7 @@ class TfliteStatistics:
         return {
             index: tflite_graph.name(self._graph, index)
             for index in (*graph.inputs, *computed)
-            if graph.tensors[index].type == schema.TensorType.FLOAT32
+            if graph.tensors[index].type == schema.TensorType.FLOAT32 and index not in self._padded
         }
 
     def _run(self, samples: NDArray[np.float32]) -> Iterator[dict[int, NDArray[np.float32]]]:
@@ -248,13 +258,20 @@ def _unit_error(value: NDArray[np.float32], output: NDArray[np.float32]) -> floa
     return float(np.abs(value / length - output).max())
 
 
-def _require_integer(graph: tflite_graph.Model) -> None:
-    tensors = graph.subgraphs[0].tensors
+def _require_integer(graph: tflite_graph.Model, but: Collection[str]) -> None:
+    """Raises ConversionError for float operators, other than those that compute ``but`` by name."""
+    main = graph.subgraphs[0]
+    islands = {
+        index
+        for op in main.operators
+        if tflite_graph.name(graph, op.outputs[0]) in but
+        for index in (*op.inputs, *op.outputs)
+    }
     kinds = {
         tflite_graph.operator(graph, op)
-        for op in graph.subgraphs[0].operators
+        for op in main.operators
         for index in (*op.inputs, *op.outputs)
-        if index >= 0 and tensors[index].type == schema.TensorType.FLOAT32
+        if index >= 0 and main.tensors[index].type == schema.TensorType.FLOAT32 and index not in islands
     }
     if kinds:
         listed = ", ".join(sorted(kinds - {"QUANTIZE", "DEQUANTIZE"} or kinds))

@@ -82,7 +82,7 @@ class EmbeddingTargets:
     basis: NDArray[np.float32]
     device: torch.device
 
-    def __call__(self, indices: Indices, rng: np.random.Generator, _: torch.Tensor | None = None) -> EmbeddingTarget:
+    def __call__(self, indices: Indices, rng: np.random.Generator) -> EmbeddingTarget:
         """The target of a batch: each person in one random view."""
         others = len(self.images) - self.labelled
         drawn = self.labelled + rng.choice(others, min(self.settings.unlabeled, others), replace=False)

@@ -124,7 +124,7 @@ class DistillationHook:
         runs = [teacher for teacher in self.teachers if isinstance(teacher, Teacher)]  # all: no other suits these
         if settings.online:
             target = online_target(settings, runs, fabric)
-            return lambda _indices, _rng, _views: target
+            return lambda _indices, _rng: target
         return embedding_targets(settings, runs, student, self.unlabeled, fabric=fabric, progress=progress)
 
     def _require_strangers(self, people: frozenset[str], source: str) -> None:

@@ -9,9 +9,12 @@ import itertools
 import logging
 import warnings
 
+import onnx
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from edge_sdk.calibration.quantization.onnx_pools import plain_average_pools
 
 INPUT, OUTPUT = "image", "embedding"
 OPSET = 18
@@ -112,6 +115,8 @@ def to_onnx_and_torch(
     assert program is not None and program.exported_program is not None
     program.optimize()
     model = program.model_proto
+    model.CopyFrom(onnx.shape_inference.infer_shapes(model))
+    plain_average_pools(model)
     # The exporter notes each node's source lines, which are this machine's paths and half of the file.
     for node in model.graph.node:
         del node.metadata_props[:]

@@ -50,7 +50,10 @@ def to_tflite(network: nn.Module, input_shape: tuple[int, ...], outputs: tuple[s
                 wrapped.eval(), (example.movedim(1, -1) if is_map else example,)
             ).model_content()
         except Exception as exc:  # torch's, XLA's and MLIR's have no common root
-            raise ConversionError(f"the network cannot be converted to TFLite: {exc}") from exc
+            hint = ""
+            if "NonConcreteBooleanIndex" in type(exc).__name__ or "boolean ind" in str(exc):
+                hint = "it selects values by a mask, x[mask]; use torch.where or masked_fill, which keep the shape: "
+            raise ConversionError(f"the network cannot be converted to TFLite: {hint}{exc}") from exc
     return tflite_graph.tidy(bytes(model), INPUT, outputs)
 
 
@@ -65,6 +68,47 @@ class _Leaky(nn.Module):
         return torch.maximum(x, self.slope * x)
 
 
+class _PaddedAverage(nn.Module):
+    """An average pool of operators that TFLite has, where the converter leaves StableHLO or a negative padding.
+
+    Zeros beside the picture count in the pool; its result is multiplied by the window's pixels over those that count.
+    """
+
+    def __init__(self, pool: nn.AvgPool2d) -> None:
+        super().__init__()
+        self.kernel, self.stride, self.padding = map(_pair, (pool.kernel_size, pool.stride, pool.padding))
+        self.ceil_mode, self.padding_counts = pool.ceil_mode, pool.count_include_pad
+
+    @staticmethod
+    def suits(pool: nn.AvgPool2d) -> bool:
+        """Whether its windows are rounded up, or its padding is left out other than TFLite does at a stride of 1."""
+        kernel, stride, padding = map(_pair, (pool.kernel_size, pool.stride, pool.padding))
+        same = stride == (1, 1) and all(k == 2 * p + 1 for k, p in zip(kernel, padding, strict=True))
+        left_out = any(padding) and not pool.count_include_pad and not same
+        return pool.divisor_override is None and (pool.ceil_mode or left_out)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        (rows, bottom), (columns, right) = (self._windows(axis, x.shape[2 + axis]) for axis in range(2))
+        top, left = self.padding
+        pooled = functional.avg_pool2d(functional.pad(x, (left, right, top, bottom)), self.kernel, self.stride)
+        area = self.kernel[0] * self.kernel[1]
+        return pooled * torch.tensor([[[[area / (height * width) for width in columns] for height in rows]]])
+
+    def _windows(self, axis: int, size: int) -> tuple[list[int], int]:
+        """How many rows (columns) of each window count, and the zeros that the last window covers at the end."""
+        kernel, step, padding = self.kernel[axis], self.stride[axis], self.padding[axis]
+        room = size + 2 * padding - kernel
+        count = (-(-room // step) if self.ceil_mode else room // step) + 1
+        starts = [start for start in range(-padding, step * count - padding, step) if start < size]
+        low, high = (-padding, size + padding) if self.padding_counts else (0, size)
+        counting = [min(high, start + kernel) - max(low, start) for start in starts]
+        return counting, max(0, starts[-1] + kernel - size)
+
+
+def _pair(value: int | tuple[int, ...]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[-1])
+
+
 def _quantizable(network: nn.Module) -> nn.Module:
     """Change ``network`` in place to an equal one whose operators TFLite has, and can compute with integers."""
     for module in list(network.modules()):
@@ -73,6 +117,8 @@ def _quantizable(network: nn.Module) -> nn.Module:
                 setattr(module, name, _Leaky(child.negative_slope))
             elif isinstance(child, nn.ConvTranspose2d):
                 _pad_kernel(child)
+            elif isinstance(child, nn.AvgPool2d) and _PaddedAverage.suits(child):
+                setattr(module, name, _PaddedAverage(child))
     return network
 
 

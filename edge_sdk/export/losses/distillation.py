@@ -111,31 +111,32 @@ class EmbeddingDistillation:
 
 @dataclass(frozen=True)
 class ViewDistillation:
-    """The settings of a student that makes embeddings, and whose teachers see every step's views.
+    """The settings of a student that makes embeddings and is shown pictures changed in batches.
 
-    The terms are those of :class:`EmbeddingDistillation`; what differs is that no view comes twice, and that two people
-    are mixed. A mixed picture belongs to nobody, yet a teacher has an answer for it, so that a few thousand people give
-    as many as a student can be shown: "Knowledge distillation: A good teacher is patient and consistent" (Beyer et al.,
-    2022).
+    The terms are those of :class:`EmbeddingDistillation`; what differs is that two pictures are mixed. A mixture
+    belongs to nobody, yet a teacher has an answer for it, so that few people teach as much as many: "Knowledge
+    distillation: A good teacher is patient and consistent" (Beyer et al., 2022).
 
     Attributes:
         relation, embedding: Weights of the teachers' similarities and of their embeddings, at least one above 0.
         labels: Weight of the recipe's own objective.
-        mixed: Mixed pictures in a step, as a share of the objective's.
+        views: Views of each picture that the teachers are asked about.
+        mixed: Mixtures, as a share of the views: of those that the teachers are asked about, and of those in a step.
     """
 
     online: ClassVar[bool] = True
-    teacher: ClassVar[str] = "a published face network, or another network that is trained on views"
+    teacher: ClassVar[str] = "a published face network, or another network that is shown pictures changed in batches"
 
     relation: float = 10.0
     embedding: float = 1.0
     labels: float = 0.03
+    views: int = 8
     mixed: float = 1.0
 
     def __post_init__(self) -> None:
         _require_weights(self.labels, self.relation, self.embedding)
-        if not 0 <= self.mixed <= 1:
-            raise UsageError(f"the share of mixed pictures is from 0 to 1, not {self.mixed}")
+        if self.views < 1 or not 0 <= self.mixed <= 1:
+            raise UsageError(f"there is at least one view, and a share of mixtures from 0 to 1; not {self}")
 
     def term(self, made: torch.Tensor, teacher: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """As :meth:`EmbeddingDistillation.term`."""

@@ -49,7 +49,7 @@ def l2(network: nn.Module, coefficients: Mapping[str, float]) -> torch.Tensor:
     return sum((c * parameters[name].square().sum() for name, c in coefficients.items()), start)
 
 
-class _MetricObjective:
+class EmbeddingObjective:
     """What objectives of embeddings have in common."""
 
     distillation: ClassVar[type[Distillation]] = EmbeddingDistillation
@@ -67,7 +67,7 @@ class _MetricObjective:
 
 
 @dataclass(frozen=True)
-class ContrastivePairs(_MetricObjective):
+class ContrastivePairs(EmbeddingObjective):
     """The paper's pairs (section 4): all genuine-genuine and forged-genuine pairs of a writer, equally likely.
 
     Where a data set has no forgeries at all, half of the pairs are of one person and half of two.
@@ -119,7 +119,7 @@ class ContrastivePairs(_MetricObjective):
 
 
 @dataclass(frozen=True)
-class MinedMetric(_MetricObjective):
+class MinedMetric(EmbeddingObjective):
     """Ranking and verification at once, over all pairs of a batch of writers.
 
     With cosine similarities s, for each pair (a, p) of one writer's genuine images the ranking term is

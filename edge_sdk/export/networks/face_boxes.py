@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -23,7 +23,7 @@ def normalised(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: 
     )
 
 
-class Block(nn.Module):
+class CellBlock(nn.Module):
     """Layers with a bypass, and a ReLU behind both."""
 
     def __init__(self, *layers: nn.Module) -> None:
@@ -37,14 +37,14 @@ class Block(nn.Module):
         return activated
 
 
-def dense(channels: int) -> Block:
+def dense(channels: int) -> CellBlock:
     """A block that sees 3 x 3 cells of all channels."""
-    return Block(normalised(channels, channels, 3))
+    return CellBlock(normalised(channels, channels, 3))
 
 
-def wide(channels: int) -> Block:
+def wide(channels: int) -> CellBlock:
     """A block that sees 5 x 5 cells, each channel by itself."""
-    return Block(normalised(channels, channels, 5, groups=channels), nn.ReLU(), normalised(channels, channels, 1))
+    return CellBlock(normalised(channels, channels, 5, groups=channels), nn.ReLU(), normalised(channels, channels, 1))
 
 
 class FaceLocatorNet(Network):
@@ -86,7 +86,3 @@ class FaceLocatorNet(Network):
         """The maps of these names, in their order."""
         made = dict(zip(NAMES, self(x), strict=True))
         return tuple(made[name] for name in names)
-
-    def load_pretrained(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Weights of this network from another run; see :class:`edge_sdk.export.networks.network.Network`."""
-        self.load_state_dict(dict(weights))

@@ -46,18 +46,18 @@ class L2Pool(nn.Module):
     """Root of the sum of squares in each 3 x 3 window, zeros beyond the border: ``(N, C, H, W)`` as it is.
 
     Whether FaceNet takes the sum or the mean is not said; the sum is what "L2 pooling" and PyTorch's ``LPPool2d`` mean.
-    It is ``sqrt(9 mean(x^2))`` and not ``LPPool2d``, which takes signs and magnitudes of what is never negative. Zeros
-    are put round the map first, so that no engine has to know whether padding counts. From square to root all is float,
-    on a device too: :func:`edge_sdk.calibration.quantization.onnx_int8.quantize` finds the root.
+    It is written ``sqrt(9 mean(x^2))``: ``LPPool2d`` takes signs and magnitudes of what is never negative, and the
+    quantisers find a root of squares and leave all between in float.
 
-    A window of zeros, of which there are many behind ReLUs, gives ``sqrt(EPSILON)``: the root of 0 has no gradient.
+    A window of zeros, of which there are many behind ReLUs, gives the root of :data:`EPSILON`: that of 0 has no
+    gradient.
     """
 
     EPSILON = 1e-12
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        wide = functional.pad(x.float(), (1, 1, 1, 1))
-        return (9 * functional.avg_pool2d(wide * wide, 3, 1) + self.EPSILON).sqrt().to(x.dtype)
+        wide = x.float()
+        return (9 * functional.avg_pool2d(wide * wide, 3, 1, 1) + self.EPSILON).sqrt().to(x.dtype)
 
 
 class Concatenated(nn.Module):
@@ -112,7 +112,7 @@ class NN2(Network):
     The table's shapes are those of a 224 x 224 input; any multiple of 32 works, since the last pooling is global. It
     has the paper's 7.5 million parameters: 7,448,256 without biases. In their place stand the shifts of a batch norm
     behind every convolution, which are the "norm" of the table's two lines too, as the essay's settings have it
-    (FaceNet: local response normalisation there, and no other). Colours enter in [-1, 1].
+    (FaceNet: local response normalisation there, and no other).
 
     Args:
         width: Share of the table's channels.
@@ -149,4 +149,4 @@ class NN2(Network):
         initialise(self, momentum)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.embedding(self.features(2 * x - 1))
+        return self.embedding(self.features(x))

@@ -17,7 +17,7 @@ Branch = tuple[tuple[int, int | tuple[int, int]], ...]
 
 
 @dataclass(frozen=True)
-class Stage:
+class ResidualStage:
     """Maps of one size: branches that lead there, beside a pooling, then residual blocks.
 
     Attributes:
@@ -34,21 +34,21 @@ class Stage:
 
 STEM = (32, 32, 64, 80, 192)
 STAGES = (
-    Stage(
+    ResidualStage(
         "block35",
         entry=(((96, 1),), ((48, 1), (64, 5)), ((64, 1), (96, 3), (96, 3))),
         blocks=10,
         scale=0.17,
         block=(((32, 1),), ((32, 1), (32, 3)), ((32, 1), (48, 3), (64, 3))),
     ),
-    Stage(
+    ResidualStage(
         "block17",
         entry=(((384, 3),), ((256, 1), (256, 3), (384, 3))),
         blocks=20,
         scale=0.1,
         block=(((192, 1),), ((128, 1), (160, (1, 7)), (192, (7, 1)))),
     ),
-    Stage(
+    ResidualStage(
         "block8",
         entry=(((256, 1), (384, 3)), ((256, 1), (288, 3)), ((256, 1), (288, 3), (320, 3))),
         blocks=10,
@@ -61,7 +61,7 @@ POOLED = 64
 FEATURES = 1536
 
 
-class Residual(nn.Module):
+class ScaledResidual(nn.Module):
     """``relu(x + scale up(branches(x)))``; ``up`` is a convolution with a bias and without batch norm.
 
     Args:
@@ -136,7 +136,7 @@ class InceptionResNetV2(Network):
             entry = Concatenated(*(chain(maps, branch, stride) for branch in stage.entry), pool)
             maps = ends(stage.entry) + pooled
             made = (
-                Residual(
+                ScaledResidual(
                     Concatenated(*(chain(maps, branch, 1) for branch in stage.block)),
                     ends(stage.block),
                     maps,
@@ -145,19 +145,37 @@ class InceptionResNetV2(Network):
                 for _ in range(max(1, round(depth * stage.blocks)))
             )
             self.stages.add_module(stage.name, nn.Sequential(entry, *made))
-        *_, last = (module for module in self.modules() if isinstance(module, Residual))
+        *_, last = (module for module in self.modules() if isinstance(module, ScaledResidual))
         last.scale, last.activation = 1.0, nn.Identity()
+        self.gain, self.offset = 2.0, -1.0
         self.conv_7b = convolution(maps, channels(FEATURES), 1)
         self.embedding = Embedding(channels(FEATURES))
         initialise(self, momentum)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.embedding(self.conv_7b(self.stages(self.stem(2 * x - 1))))
+        if (self.gain, self.offset) != (1, 0):
+            x = self.gain * x + self.offset
+        return self.embedding(self.conv_7b(self.stages(self.stem(x))))
+
+    @torch.no_grad()
+    def absorb_range(self) -> None:
+        """Give the first convolution, which is not padded, the range of its input; its batch norm takes the offset."""
+        first = self.stem.get_submodule("0")
+        assert (
+            isinstance(first, nn.Sequential)
+            and isinstance(first[0], nn.Conv2d)
+            and isinstance(first[1], nn.BatchNorm2d)
+        )
+        assert first[1].running_mean is not None
+        first[1].running_mean -= self.offset * first[0].weight.sum(dim=(1, 2, 3))
+        first[0].weight.mul_(self.gain)
+        self.gain, self.offset = 1.0, 0.0
 
     def inference_model(self, outputs: Sequence[str]) -> nn.Module:
         del outputs
         made = copy.deepcopy(self)
+        made.absorb_range()
         for module in made.modules():
-            if isinstance(module, Residual):
+            if isinstance(module, ScaledResidual):
                 module.absorb_scale()
         return made

@@ -45,7 +45,7 @@ def convolution(inputs: int, outputs: int, kernel: int, *, stride: int = 1, acti
     return nn.Sequential(*layers)
 
 
-class Block(nn.Module):
+class ResidualPair(nn.Module):
     """A dense 3 x 3 and a 1 x 1 convolution, added to what came in."""
 
     def __init__(self, channels: int) -> None:
@@ -76,7 +76,7 @@ class FaceLite(Network):
         for count, blocks in STAGES:
             layers.append(convolution(inputs, channels(count), 3, stride=2))
             inputs = channels(count)
-            layers += [Block(inputs) for _ in range(blocks)]
+            layers += [ResidualPair(inputs) for _ in range(blocks)]
         self.features = nn.Sequential(*layers, convolution(inputs, channels(REDUCED), 1))
         self.embedding = nn.Sequential(nn.Conv2d(channels(REDUCED), SIZE, 7, bias=False), nn.BatchNorm2d(SIZE))
         for module in self.modules():

@@ -32,7 +32,7 @@ def tiny(*, width: float = 1.0) -> FaceLocatorNet:
     return FaceLocatorNet(width=width / 8)
 
 
-def _preset(steps: int, scenes: int, learning_rate: float, average: float = 0.999) -> Preset:
+def _preset(steps: int, scenes: int, learning_rate: float) -> Preset:
     return Preset(
         preprocessing=(ToGray(), Fit(height=HEIGHT, width=WIDTH, stretch=1)),
         objective=FaceLocation(scenes=scenes, levels=LEVELS),
@@ -40,7 +40,7 @@ def _preset(steps: int, scenes: int, learning_rate: float, average: float = 0.99
         learning_rate=learning_rate,
         weight_decay=0.01,
         schedule="one_cycle",
-        average=average,
+        average=0.999,
         keep="last",
         validate_every=500,
     )
@@ -54,8 +54,7 @@ RECIPE = Recipe(
     tiny=tiny,
     score=FaceBoxes(levels=levels((8, 16))),
     presets={
-        "best": _preset(6000, 256, 4e-3),
+        "best": _preset(4000, 512, 4e-3),
         "quick": _preset(6000, 48, 2e-3),
-        "polish": _preset(300, 48, 2e-4, 0.99),
     },
 )

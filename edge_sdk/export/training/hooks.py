@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import torch
 from lightning_fabric import Fabric
 from torch import nn
 
@@ -19,9 +18,8 @@ from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.export.training.progress import ProgressDisplay
 from edge_sdk.export.training.records import ContinuationRecord, DistillationRecord
 
-StepTargets = Callable[[Indices, np.random.Generator, torch.Tensor | None], StepTarget]
-"""Makes the target of a batch, given as indices of the training set, and of a step's randomness; of the batch's views
-as well, where the preset changes pictures in batches."""
+StepTargets = Callable[[Indices, np.random.Generator], StepTarget]
+"""Makes the target of a batch, given as indices of the training set, and of a step's randomness."""
 
 
 @dataclass(frozen=True)

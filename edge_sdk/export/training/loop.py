@@ -113,8 +113,7 @@ class _Loop:
         if run.hook:
             self.targets = run.hook.prepare(student, fabric, progress)
         elif isinstance(self.task, RenderingTask):
-            rendered = self.task.rendering(self.pictures.prepared, fabric.device)
-            self.targets = lambda indices, rng, _views: rendered(indices, rng)
+            self.targets = self.task.rendering(self.pictures.prepared, fabric.device)
 
     def _learned(self) -> tuple[Dataset, Filtered | None]:
         """All that is trained on: the run's people and the preset's further ones, as its filter leaves them."""
@@ -151,9 +150,8 @@ class _Loop:
         torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
         rng = np.random.default_rng(seed)
         indices = self.task.batch(rng)
-        views = self.pictures.views(indices)
-        target = self.targets(indices, rng, views) if self.targets else None
-        images = self.pictures.shown(indices, views, target.images if target else None, rng)
+        target = self.targets(indices, rng) if self.targets else None
+        images = self.pictures.shown(indices, target.images if target else None, rng)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.preset, self.step)
         self.model.train()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from edge_sdk.export.data.augmentation import Augmentation, change_sample
-from edge_sdk.export.data.batch_augmentation import BatchViews
+from edge_sdk.export.data.batch_augmentation import BatchAugmentation, BatchViews
 from edge_sdk.export.data.cache import Count
 from edge_sdk.export.data.cache import prepared as prepare
 from edge_sdk.export.data.samples import Indices, Labels, Sample
 from edge_sdk.export.networks.memory_format import batch
 from edge_sdk.export.recipes import Preset
+from edge_sdk.preprocess import Operation
 
 Chosen = NDArray[Any] | torch.Tensor | None
 """What a step's target wants shown instead, if anything (:attr:`edge_sdk.export.losses.task.StepTarget.images`)."""
@@ -27,15 +29,11 @@ class StepPictures(Protocol):
 
     @property
     def prepared(self) -> NDArray[Any]:
-        """All samples as they were prepared, images ``uint8 (N, C, H, W)``."""
+        """All samples as a device prepares them, images ``uint8 (N, C, H, W)``."""
         ...
 
-    def views(self, indices: Indices) -> torch.Tensor | None:
-        """Views of these samples on the device; None where samples are changed one by one."""
-        ...
-
-    def shown(self, indices: Indices, views: torch.Tensor | None, chosen: Chosen, rng: np.random.Generator) -> Any:
-        """The network's input ``(B, ...)``: ``chosen``, where that is given, else what is made of the samples."""
+    def shown(self, indices: Indices, chosen: Chosen, rng: np.random.Generator) -> Any:
+        """The network's input ``(B, ...)``: made of ``chosen``, where that is given, else of the samples."""
         ...
 
 
@@ -43,9 +41,9 @@ def step_pictures(
     samples: Sequence[Sample], labels: Labels, preset: Preset, device: torch.device, *, progress: Count
 ) -> StepPictures:
     """Prepare a training set; DatasetError if a sample cannot be read."""
-    if preset.views is not None:
-        return _InBatches(BatchViews.of(samples, preset.preprocessing, preset.views, device, progress=progress))
     images = prepare(samples, preset.preprocessing, progress=progress)
+    if preset.views is not None:
+        return _InBatches(images, samples, preset.preprocessing, preset.views, device)
     return _OneByOne(images, labels, preset.augmentation, device)
 
 
@@ -56,11 +54,8 @@ class _OneByOne:
     augmentation: Augmentation | None
     device: torch.device
 
-    def views(self, indices: Indices) -> None:
-        del indices
-
-    def shown(self, indices: Indices, views: torch.Tensor | None, chosen: Chosen, rng: np.random.Generator) -> Any:
-        assert views is None and not isinstance(chosen, torch.Tensor)
+    def shown(self, indices: Indices, chosen: Chosen, rng: np.random.Generator) -> Any:
+        assert not isinstance(chosen, torch.Tensor)
         return batch(self._changed(indices, rng) if chosen is None else chosen, self.device)
 
     def _changed(self, indices: Indices, rng: np.random.Generator) -> NDArray[Any]:
@@ -76,18 +71,19 @@ class _OneByOne:
 
 @dataclass(frozen=True, eq=False)
 class _InBatches:
-    pictures: BatchViews
+    prepared: NDArray[Any]
+    samples: Sequence[Sample]
+    preprocessing: Sequence[Operation]
+    augmentation: BatchAugmentation
+    device: torch.device
 
-    @property
-    def prepared(self) -> NDArray[Any]:
-        return self.pictures.pictures.cpu().numpy()
+    def shown(self, indices: Indices, chosen: Chosen, rng: np.random.Generator) -> Any:
+        del rng  # torch's own randomness was seeded by the step
+        views = self._views(indices) if chosen is None else chosen
+        assert isinstance(views, torch.Tensor)
+        return self.augmentation.degrade(views).contiguous(memory_format=torch.channels_last)
 
-    def views(self, indices: Indices) -> torch.Tensor:
-        return self.pictures(indices)
-
-    def shown(self, indices: Indices, views: torch.Tensor | None, chosen: Chosen, rng: np.random.Generator) -> Any:
-        del indices, rng
-        images = views if chosen is None else chosen
-        assert isinstance(images, torch.Tensor)
-        degraded = self.pictures.augmentation.degrade(images)
-        return degraded.contiguous(memory_format=torch.channels_last)
+    @cached_property
+    def _views(self) -> BatchViews:
+        """Not before they are asked for: a teacher's targets have pictures of their own."""
+        return BatchViews.of(self.samples, self.preprocessing, self.augmentation, self.device)

@@ -21,7 +21,7 @@ def test_every_row_is_complete() -> None:
     names = [row.specification.partition(":")[0] for row in rows]
     assert len(set(names)) == len(names)
     assert [row.specification for row in rows if row.commercial_use] == ["synthetic:N[@SEED]"]
-    assert {"photo+", "print+", "screen+", "camera+", "scene+", "crop+"} == {
+    assert {"photo+", "print+", "screen+", "camera+", "scene+", "crop+", "align+"} == {
         prefix for prefix, _, _ in catalogue.prefixes()
     }
 

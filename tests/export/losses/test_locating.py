@@ -35,7 +35,7 @@ def faces(root: Path) -> Dataset:
 
 
 def task(data: Dataset) -> LocationTask:
-    made = RECIPE.training_task(RECIPE.preset("polish"), Labels.of(data), data.samples)
+    made = RECIPE.training_task(RECIPE.preset("quick"), Labels.of(data), data.samples)
     assert isinstance(made, LocationTask)
     return made
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from edge_sdk.export.formats.float_onnx import fold_batch_norm
 from edge_sdk.export.networks.inception import NN2, L2Pool, ShiftedBatchNorm, convolution
-from edge_sdk.export.networks.inception_resnet import InceptionResNetV2, Residual
+from edge_sdk.export.networks.inception_resnet import InceptionResNetV2, ScaledResidual
 
 # Name, output size, depth, parameters without biases, millions of multiply-adds (essay, table 2, computed exactly).
 TABLE_2 = (
@@ -135,7 +135,7 @@ def test_inception_resnet_has_the_documents_counts() -> None:
     assert sum(isinstance(layer, nn.Conv2d) for layer in network.modules()) == 244
     counted = {"block35": (10, 123_408, 0.17), "block17": (20, 1_127_456, 0.1), "block8": (10, 2_036_288, 0.2)}
     for name, (blocks, parameters, scale) in counted.items():
-        found = [block for block in network.stages.get_submodule(name) if isinstance(block, Residual)]
+        found = [block for block in network.stages.get_submodule(name) if isinstance(block, ScaledResidual)]
         assert len(found) == blocks
         for block in found:
             tensors = [p for p in block.parameters() if p.requires_grad]
@@ -165,8 +165,8 @@ def test_the_device_scales_no_residual() -> None:
     with torch.no_grad():
         assert torch.allclose(device(x), network(x), atol=1e-5)
         assert torch.allclose(fold_batch_norm(device)(x), network(x), atol=1e-5)
-    assert {block.scale for block in device.modules() if isinstance(block, Residual)} == {1}
-    assert {block.scale for block in network.modules() if isinstance(block, Residual)} == {0.17, 0.1, 1}
+    assert {block.scale for block in device.modules() if isinstance(block, ScaledResidual)} == {1}
+    assert {block.scale for block in network.modules() if isinstance(block, ScaledResidual)} == {0.17, 0.1, 1}
 
 
 @pytest.mark.parametrize("build", [NN2, InceptionResNetV2])

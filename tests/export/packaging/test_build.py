@@ -35,6 +35,7 @@ from edge_sdk.export.formats.artifacts import FORMATS, VariantKind, kinds
 from edge_sdk.export.packaging import build
 from edge_sdk.export.packaging.build import export
 from edge_sdk.export.training.finished import CALIBRATION_IMAGES, FinishedRun
+from edge_sdk.export.training.records import RunRecord
 from edge_sdk.manifest import AccuracyDifference, DecisionHead, UnsupportedPoint, VerifyPoint
 from edge_sdk.preprocess import digest
 from edge_sdk.runtime.selftest import passed, selftest
@@ -68,6 +69,7 @@ def test_the_bundle_says_what_it_is(bundle: Bundle, run: Path) -> None:
     assert digest(manifest.preprocessing) == digest(recipes.get("deepsign").preset("quick").preprocessing)
     assert manifest.training.data == ("synthetic",)
     assert manifest.training.steps == 8
+    assert manifest.training.people == RunRecord.read(run).people_digest
     assert manifest.data_license.commercial_use
     calibration = manifest.variant("int8.onnx").calibration
     assert calibration is not None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from edge_sdk.export.data.cache import Count
-from edge_sdk.export.data.faces import crops, frames, golden, recapture
+from edge_sdk.export.data.faces import aligned, crops, frames, golden, recapture
 from edge_sdk.export.data.faces.layouts import SOURCES
 from edge_sdk.export.data.faces.pair_lists import PAIRS
 from edge_sdk.export.data.layouts import Entry
@@ -58,5 +58,8 @@ DATA = ModalityData(
     }
     | {frames.NAME: Rendering(frames.framed, "frames of a camera, most with one of these faces somewhere in them")},
     pairs=PAIRS,
-    crops={"crop": Crop(crops.cropped, "the faces cut out as a device does it")},
+    crops={
+        "crop": Crop(crops.cropped, "the faces cut out as a device does it"),
+        "align": Crop(aligned.aligned, "the faces located and aligned as a device does it"),
+    },
 )

@@ -22,15 +22,18 @@ from edge_sdk.calibration.metrics.pairs import Comparisons, Forgeries, build_pai
 from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.errors import OperatingPointError, ScoreError
 from edge_sdk.export.data.identical import IdenticalPicture, without_identical
+from edge_sdk.export.data.people import datasets_of
 from edge_sdk.export.data.samples import Dataset, Sample, impostor_kinds
 from edge_sdk.export.evaluation.verification import identification
 from edge_sdk.export.evaluation.verification.identification import IdentificationMeasurement
+from edge_sdk.export.evaluation.verification.knowledge import Knowledge, notes
 from edge_sdk.export.evaluation.verification.measurements import Measurement, measure
 from edge_sdk.export.evaluation.verification.samples import (
     AcquisitionFailure,
     Count,
     VerificationDataSummary,
     embed,
+    faces_in,
     summary,
 )
 from edge_sdk.manifest import Image, VerifyPoint
@@ -82,6 +85,7 @@ class VerificationReport:
     skipped: tuple[SkippedProtocol, ...]
     wrong_pairs: tuple[WrongPair, ...]
     failures: tuple[AcquisitionFailure, ...]
+    notes: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -115,7 +119,8 @@ def evaluate(
     replicates: int = 1000,
     wrong_pairs: int = 6,
     seed: int = 0,
-    faces: Faces = "aligned",
+    faces: Faces | None = None,
+    known: Knowledge | None = None,
     progress: Count | None = None,
 ) -> VerificationEvaluation:
     """Measure one artifact of a bundle on `data`, per data set and, if there are several, on all together.
@@ -124,13 +129,18 @@ def evaluate(
     (see :func:`edge_sdk.calibration.metrics.pairs.build_pairs`). "All" joins the comparisons within each data set:
     nobody is compared across data sets, where the scanner would give people away. `wrong_pairs` of each kind are
     listed. Of pictures that are one file a person's first is kept, and none that are of two people. Galleries for
-    identification are drawn from each data set.
+    identification are drawn from each data set. `faces` is the verifier's, by default as
+    :func:`~edge_sdk.export.evaluation.verification.samples.faces_in` says. With `known`, of the bundle's run, only
+    people who are new to its weights are measured.
 
     Raises:
         BundleError, EngineError: The bundle cannot be run so.
+        DatasetError: The weights know everybody.
         ScoreError: Not one protocol can be carried out.
     """
-    data, identical = without_identical(data)
+    bundle = Bundle.open(bundle)
+    data, identical = without_identical(known.new_people(data) if known else data)
+    faces = faces or faces_in(bundle.manifest.source, data.samples)
     with Verifier(bundle, engine=engine, precision=precision, threads=threads, faces=faces) as verifier:
         embedded = embed(verifier, data.samples, progress=progress)
         try:
@@ -187,6 +197,7 @@ def evaluate(
         skipped=tuple(skipped),
         wrong_pairs=_closest(wrong, wrong_pairs),
         failures=embedded.failures,
+        notes=notes(bundle, datasets_of(data.subjects), known),
     )
     source = opened.manifest.source
     return VerificationEvaluation(

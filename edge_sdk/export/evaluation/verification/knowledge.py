@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_sdk.bundle import Bundle
-from edge_sdk.errors import UsageError
+from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.load import original
 from edge_sdk.export.data.people import dataset_of, unknown_person
 from edge_sdk.export.data.same_people import SamePeople
+from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.training.finished import Learned
 from edge_sdk.export.training.records import RunRecord
 
@@ -52,6 +53,13 @@ class Knowledge:
     def allows_threshold(self, people: Collection[str]) -> bool:
         """Whether nothing was learned from these people; a threshold may be chosen where the moment to stop was."""
         return not self.learned.intersection(people)
+
+    def new_people(self, data: Dataset) -> Dataset:
+        """The people of some data of whom the weights know nothing. Raises DatasetError if they know everybody."""
+        new = [person for person in data.subjects if self.allows_test([person])]
+        if not new:
+            raise DatasetError(f"{data.name}: the bundle learned from everybody there, so that nobody can be tested")
+        return data.select(new)
 
     @property
     def unknown(self) -> tuple[str, ...]:

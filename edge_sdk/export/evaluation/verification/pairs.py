@@ -25,12 +25,19 @@ from edge_sdk.calibration.metrics.verification import Floats, ScoreSet
 from edge_sdk.calibration.thresholds import rate
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.pair_lists import PairList
+from edge_sdk.export.data.people import datasets_of
 from edge_sdk.export.data.same_people import SamePeople
 from edge_sdk.export.data.samples import Dataset, Sample
 from edge_sdk.export.evaluation.verification.folds import FoldAccuracy, MeanAccuracy, decide, each_by_the_others
 from edge_sdk.export.evaluation.verification.knowledge import Knowledge, notes
 from edge_sdk.export.evaluation.verification.measurements import Measurement, measure
-from edge_sdk.export.evaluation.verification.samples import AcquisitionFailure, Count, EmbeddedSamples, embed
+from edge_sdk.export.evaluation.verification.samples import (
+    AcquisitionFailure,
+    Count,
+    EmbeddedSamples,
+    embed,
+    faces_in,
+)
 from edge_sdk.manifest import VerifyPoint
 from edge_sdk.runtime import Verifier
 from edge_sdk.runtime.cutting import Faces
@@ -124,7 +131,7 @@ def evaluate_pairs(
     threads: int = 1,
     replicates: int = 1000,
     seed: int = 0,
-    faces: Faces = "locator",
+    faces: Faces | None = None,
     progress: Count | None = None,
 ) -> PairEvaluation:
     """Measure bundles on lists of pairs.
@@ -135,7 +142,8 @@ def evaluate_pairs(
         runs: The run that each bundle was exported from, in the same order; it says whom the weights know. Without
             runs one bundle tests all folds, and the report says what that may rest on.
         same: Who is in several data sets.
-        engine, precision, threads, faces: As for :class:`edge_sdk.runtime.Verifier`.
+        engine, precision, threads: As for :class:`edge_sdk.runtime.Verifier`.
+        faces: Likewise; by default as :func:`~edge_sdk.export.evaluation.verification.samples.faces_in` says.
         replicates, seed: Of the bootstrap.
         progress: Called with the number of pictures done and in all.
 
@@ -155,7 +163,8 @@ def evaluate_pairs(
     parts: list[list[_Part]] = [[] for _ in lists]
     tested, failures, points = [], list[AcquisitionFailure](), dict[str, float]()
     for number, bundle in enumerate(opened):
-        with Verifier(bundle, engine=engine, precision=precision, threads=threads, faces=faces) as runtime:
+        shown = faces or faces_in(bundle.manifest.source, wanted[number])
+        with Verifier(bundle, engine=engine, precision=precision, threads=threads, faces=shown) as runtime:
             base = done
 
             def count(one: int, _: int, base: int = base) -> None:
@@ -177,7 +186,7 @@ def evaluate_pairs(
         _measured(pairs, found, points, replicates=replicates, seed=seed)
         for pairs, found in zip(lists, parts, strict=True)
     ]
-    datasets = {sample.subject.partition("/")[0] for pairs in lists for sample in pairs.data.samples}
+    datasets = datasets_of(person for pairs in lists for person in pairs.data.subjects)
     said = [note for k, bundle in enumerate(opened) for note in notes(bundle, datasets, known[k])]
     report = PairReport(
         bundles=tuple(tested),

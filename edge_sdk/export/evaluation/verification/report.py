@@ -40,6 +40,7 @@ def text(report: VerificationReport) -> str:
     blocks += [table.plain() for table in tables if table]
     if report.identical:
         blocks.append(f"left out: {len(report.identical)} pictures that are byte for byte others of the same data set")
+    blocks += [f"note: {note}" for note in report.notes]
     blocks += [f"skipped: {s.data}, {s.forgeries}, {s.references} reference(s): {s.reason}" for s in report.skipped]
     return "\n\n".join(blocks)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.errors import InputError, ScoreError
+from edge_sdk.errors import InputError, ScoreError, UsageError
+from edge_sdk.export.data.catalogue import split_kind
 from edge_sdk.export.data.samples import Sample
+from edge_sdk.manifest import Image, Source
 from edge_sdk.runtime import Verifier
 
 Count = Callable[[int, int], None]
@@ -73,6 +76,22 @@ def embed(verifier: Verifier, samples: Sequence[Sample], *, progress: Count | No
     if not kept:
         raise ScoreError(f"none of {len(samples)} pictures can be used")
     return EmbeddedSamples(tuple(kept), np.concatenate(embeddings), tuple(failures))
+
+
+def faces_in(source: Source, samples: Sequence[Sample]) -> Literal["aligned", "locator"]:
+    """How faces are to be found in pictures, by what stands before the names of their data sets.
+
+    Pictures that were cut out as the bundle's manifest says (``align+`` where it aligns, else ``crop+``) are taken as
+    they are; in all others the locator looks for the face. It matters only where the manifest cuts faces out.
+
+    Raises:
+        UsageError: Some pictures are cut out and others are not.
+    """
+    made_by = "align" if isinstance(source, Image) and source.alignment else "crop"
+    cut_out = {split_kind(sample.dataset).crop == made_by for sample in samples}
+    if len(cut_out) > 1:
+        raise UsageError("some pictures are cut out and others are not: give them apart, or say what holds for all")
+    return "aligned" if cut_out == {True} else "locator"
 
 
 def summary(name: str, samples: Sequence[Sample], failures: Sequence[AcquisitionFailure]) -> VerificationDataSummary:

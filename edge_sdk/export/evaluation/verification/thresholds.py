@@ -9,7 +9,7 @@ from edge_sdk.calibration.thresholds import operating_points
 from edge_sdk.errors import DatasetError, ScoreError, UsageError
 from edge_sdk.export.data.samples import Dataset, impostor_kinds
 from edge_sdk.export.evaluation.fitted import FittedThresholds, UnusablePicture, named, require_people
-from edge_sdk.export.evaluation.verification.samples import Count, embed
+from edge_sdk.export.evaluation.verification.samples import Count, embed, faces_in
 from edge_sdk.runtime import Verifier
 
 OPTIONS: tuple[str, ...] = ()
@@ -22,7 +22,8 @@ def fit(
     """Fit the thresholds of one variant, by the runtime's own verifier.
 
     Impostors are skilled forgeries where every data set has some, and other people's genuine samples where none has.
-    People of different data sets are never compared: the scanner would give them away.
+    People of different data sets are never compared: the scanner would give them away. Faces are found where the bundle
+    cuts them out of pictures and the data do not.
 
     Raises:
         UsageError: Some data sets have forgeries and others none.
@@ -31,7 +32,8 @@ def fit(
         EngineError: The engine refuses the variant, or fails.
     """
     kind = impostors(data)
-    with Verifier(bundle, engine=engine, precision=variant, threads=threads, faces="aligned") as verifier:
+    faces = faces_in(bundle.manifest.source, data.samples)
+    with Verifier(bundle, engine=engine, precision=variant, threads=threads, faces=faces) as verifier:
         score = verifier.bundle.manifest.score
         try:
             embedded = embed(verifier, data.samples, progress=progress)

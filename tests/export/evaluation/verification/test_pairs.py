@@ -17,7 +17,10 @@ from edge_sdk.export.data.pair_lists import IDENTICAL, LeftOutPair, PairList
 from edge_sdk.export.data.same_people import SamePeople
 from edge_sdk.export.data.samples import Dataset, Sample
 from edge_sdk.export.evaluation.verification import pair_report
+from edge_sdk.export.evaluation.verification.evaluate import evaluate
+from edge_sdk.export.evaluation.verification.knowledge import Knowledge
 from edge_sdk.export.evaluation.verification.pairs import evaluate_pairs
+from edge_sdk.export.evaluation.verification.report import text
 from edge_sdk.export.training.records import RunRecord
 from edge_sdk.manifest import TrainingProvenance
 
@@ -190,6 +193,21 @@ def test_what_figures_may_rest_on_is_said(pairs, trained) -> None:
     )
 
 
+def test_of_data_too_only_new_people_are_measured(pairs, trained) -> None:
+    run, bundle = trained("some", people(1), people(2))
+    known = Knowledge.read(run, bundle, SamePeople())
+    report = evaluate(bundle, pairs.data, precision="fp32", references=(1,), replicates=50, known=known).report
+    assert [data.subjects for data in report.data] == [2 * PEOPLE]
+    assert report.notes == ()
+    everybody = evaluate(bundle, pairs.data, precision="fp32", references=(1,), replicates=50).report
+    assert everybody.data[0].subjects == 4 * PEOPLE
+    assert "learned from people of drawn" in everybody.notes[0]
+    assert f"note: {everybody.notes[0]}" in text(everybody)
+    run, bundle = trained("all", people(1, 2, 3, 4))
+    with pytest.raises(DatasetError, match="learned from everybody there"):
+        evaluate(bundle, pairs.data, known=Knowledge.read(run, bundle, SamePeople()))
+
+
 def test_bundles_and_runs_that_do_not_go_together(pairs, trained) -> None:
     (first, one), (second, two) = trained("first", people(1, 2)), trained("second", people(3, 4))
     with pytest.raises(UsageError, match="give the run of each"):
@@ -228,7 +246,8 @@ def test_the_report_is_text_json_and_a_page(pairs, tiny_bundle, tmp_path) -> Non
         (["--pairs", "lfw:PATH", "--frame-rate", "20"], "are for --data"),
         (["--pairs", "lfw:PATH", "--faces", "cascade"], "--faces is aligned or locator there, not cascade"),
         (["--data", "synthetic:4", "--faces", "cropped"], "--faces is aligned or locator there, not cropped"),
-        (["--data", "synthetic:4", "--runs", "run"], "are for --pairs"),
+        (["--data", "synthetic:4", "--runs", "run", "other"], "are for --pairs"),
+        (["--data", "synthetic:4", "--same-people", "same.csv"], "--same-people goes with --runs"),
         (["--pairs", "cedar:PATH"], "names no list of pairs"),
     ],
 )

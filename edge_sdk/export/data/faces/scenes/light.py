@@ -11,7 +11,7 @@ CELLS = (2, 5, 16, 48)
 """Waves of the textures behind everything, across the scene's height."""
 
 
-class Chance:
+class BatchChance:
     """Random tensors on a device."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
@@ -31,7 +31,7 @@ class Chance:
         return (torch.rand(shape, generator=self.generator, device=self.device) < chance).float()
 
 
-def texture(count: int, height: int, width: int, chance: Chance) -> torch.Tensor:
+def texture(count: int, height: int, width: int, chance: BatchChance) -> torch.Tensor:
     """``(count, height, width)``, about 0 to 255: flat, cloudy, rough or striped."""
     scene = chance.uniform(10, 245, count, 1, 1, 1).expand(count, 1, height, width).clone()
     for cells in CELLS:
@@ -47,7 +47,7 @@ def texture(count: int, height: int, width: int, chance: Chance) -> torch.Tensor
     return scene[:, 0] + wave * chance.uniform(5, 60, count, 1, 1) * chance.happens(0.2, count, 1, 1)
 
 
-def photographed(scenes: torch.Tensor, chance: Chance) -> torch.Tensor:
+def photographed(scenes: torch.Tensor, chance: BatchChance) -> torch.Tensor:
     """Scenes ``(B, H, W)``, 0 to 255, in another light and by another camera.
 
     Light from a side, a lamp beside the camera as of near infrared, exposure and contrast, blur of the lens or of a

@@ -160,7 +160,7 @@ def faces(pictures: Pictures, wanted: Wanted, rng: np.random.Generator) -> Paste
     window = _window(kind, box, shown, points, rng)
     center = np.where(fragment[:, None], _middle(window), _middle(box))
     length = np.where(fragment, (window[:, 2:] - window[:, :2]).max(1), side)
-    size = np.exp(rng.uniform(np.log(11), np.log(130), count))
+    size = np.exp(rng.uniform(np.log(12.5), np.log(130), count))
     size = np.where(wanted.filling, np.exp(rng.uniform(np.log(38), np.log(165), count)), size)
     scale = size / length
     to = _inside(wanted.frame, rng)

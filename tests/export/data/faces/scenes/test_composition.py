@@ -161,7 +161,7 @@ def test_scenes_are_reproducible_in_range_and_black_beside_the_frame() -> None:
 
 
 def test_textures_and_light_stay_finite() -> None:
-    chance = light.Chance(0, CPU)
+    chance = light.BatchChance(0, CPU)
     made = light.photographed(light.texture(8, 32, 40, chance), chance)
     assert made.shape == (8, 32, 40)
     assert made.min() >= 0 and made.max() <= 255 and made.isfinite().all()
