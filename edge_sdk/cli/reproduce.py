@@ -1,14 +1,18 @@
-"""``edge-sdk reproduce``: a table of the DeepSign paper, or one of our own, in one command."""
+"""``edge-sdk reproduce``: a document's table, or one of our own, in one command."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import ACCEPTED, Parser
 from edge_sdk.cli.options import add_data, add_json, add_seed, export_extra, print_result, report_progress
 
-SUMMARY = "Train and test what a table of the DeepSign paper needs, and print it beside the paper's."
+if TYPE_CHECKING:
+    from edge_sdk.export.reproduction.tables import ResultTable
+
+SUMMARY = "Train and test what a table of a document needs, and print it beside the document's."
 DETAILS = (
     "Reads the data sets, writes trainings and the table into a folder. Finished trainings are not repeated, "
     "interrupted ones are resumed."
@@ -21,14 +25,19 @@ def add_arguments(parser: Parser) -> None:
         "table",
         metavar="TABLE",
         help="deepsign-table4 (sizes, needs no data), deepsign-table6, deepsign-table7, leave-one-out or "
-        "cross-validation",
+        "cross-validation (signatures); person_verification (pairs of CFP's faces)",
     )
     add_data(parser, required=False)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for trainings and tables")
     parser.add_argument(
         "--models", nargs="+", metavar="NAME", help="recipes; default: deepsign, mobilenetv2 and signet"
     )
-    parser.add_argument("--presets", nargs="+", metavar="NAME", help="default: best; paper for deepsign-table4")
+    parser.add_argument(
+        "--presets",
+        nargs="+",
+        metavar="NAME",
+        help="default: best; paper for deepsign-table4; for person_verification the rows to train, none by default",
+    )
     parser.add_argument("--steps", type=int, metavar="N", help="steps of each training; default: the table's")
     add_seed(parser, "splits and trainings")
     parser.add_argument("--folds", type=int, default=2, metavar="N", help="folds of cross-validation; default: 2")
@@ -46,30 +55,63 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Make the table."""
     with export_extra():
-        from edge_sdk.export import recipes
-        from edge_sdk.export.reproduction import protocols, tables
-        from edge_sdk.export.reproduction.reproduce import ReproductionRequest, reproduce
-        from edge_sdk.export.reproduction.sizes import sizes
-    models = arguments.models or [name for name in protocols.PAPER_MODELS if name in recipes.names()]
-    if arguments.table == protocols.SIZE_TABLE:
-        table = tables.size_table(sizes(models, arguments.presets or ["paper"], tiny=arguments.tiny))
+        from edge_sdk.export.reproduction import person_verification, protocols
+    if arguments.table == person_verification.NAME:
+        table = _persons(arguments)
+    elif arguments.table == protocols.SIZE_TABLE:
+        table = _sizes(arguments)
     else:
-        protocol = protocols.get(arguments.table)
-        request = ReproductionRequest(
-            data=tuple(arguments.data),
-            out=arguments.out,
-            models=tuple(models),
-            presets=tuple(arguments.presets or ["best"]),
-            steps=arguments.steps,
-            seed=arguments.seed,
-            folds=arguments.folds,
-            cohort=arguments.cohort,
-            weights=arguments.weights,
-            tiny=arguments.tiny,
-        )
-        rows = reproduce(protocol, request, report_progress)
-        table = tables.accuracy_table(protocol, request, rows)
+        table = _accuracies(arguments)
     paths = table.write(arguments.out)
     values = {**table.as_dict(), "files": [str(path) for path in paths]}
     print_result(arguments, values, table.markdown() + "\nwritten: " + ", ".join(map(str, paths)))
     return ACCEPTED
+
+
+def _persons(arguments: argparse.Namespace) -> ResultTable:
+    from edge_sdk.export.reproduction.person_verification import PersonRequest, reproduce
+
+    request = PersonRequest(
+        out=arguments.out,
+        presets=tuple(arguments.presets or ()),
+        data=tuple(arguments.data),
+        steps=arguments.steps,
+        seed=arguments.seed,
+        weights=arguments.weights,
+        tiny=arguments.tiny,
+    )
+    return reproduce(request, report_progress)
+
+
+def _sizes(arguments: argparse.Namespace) -> ResultTable:
+    from edge_sdk.export.reproduction import tables
+    from edge_sdk.export.reproduction.sizes import sizes
+
+    return tables.size_table(sizes(_models(arguments), arguments.presets or ["paper"], tiny=arguments.tiny))
+
+
+def _accuracies(arguments: argparse.Namespace) -> ResultTable:
+    from edge_sdk.export.reproduction import protocols, tables
+    from edge_sdk.export.reproduction.reproduce import ReproductionRequest, reproduce
+
+    protocol = protocols.get(arguments.table)
+    request = ReproductionRequest(
+        data=tuple(arguments.data),
+        out=arguments.out,
+        models=_models(arguments),
+        presets=tuple(arguments.presets or ["best"]),
+        steps=arguments.steps,
+        seed=arguments.seed,
+        folds=arguments.folds,
+        cohort=arguments.cohort,
+        weights=arguments.weights,
+        tiny=arguments.tiny,
+    )
+    return tables.accuracy_table(protocol, request, reproduce(protocol, request, report_progress))
+
+
+def _models(arguments: argparse.Namespace) -> tuple[str, ...]:
+    from edge_sdk.export import recipes
+    from edge_sdk.export.reproduction import protocols
+
+    return tuple(arguments.models or [name for name in protocols.PAPER_MODELS if name in recipes.names()])

@@ -190,6 +190,19 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         """
         raise self._unable(f"compares nobody: not {reference} with {values.shape} by {model}")
 
+    def pairs(self, references: npt.NDArray[Any], queries: npt.NDArray[Any], model: ComparisonModel) -> Array:
+        """The score of each reference, by itself, with the query in its place: ``float64 (P,)``.
+
+        Args:
+            references, queries: Their :meth:`embedding`, ``(P, ...)`` each.
+            model: As for :meth:`compare`.
+
+        Raises:
+            ScoreError: These cannot be compared.
+        """
+        both = zip(references, queries, strict=True)
+        return np.array([self.compare(self.enroll(a[None], model), b[None], model).score for a, b in both])
+
     def stacked(self, contents: Sequence[Any]) -> Stacked | None:
         """What many templates hold, made ready to be scored at once; None where each is compared by itself.
 

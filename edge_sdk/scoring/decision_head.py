@@ -91,11 +91,13 @@ class DecisionHead(Score, frozen=True, kw_only=True, tag="decision_head"):
         """See :class:`~edge_sdk.scoring.base.Score`."""
         if reference.shape[1:] != values.shape[1:] or len(values) != 1:
             raise ScoreError(f"references {reference.shape} and a query {values.shape} cannot be compared")
-        queries = np.repeat(self.checked(values), len(reference), axis=0)
-        there, back = model.pair(reference, queries), model.pair(queries, reference)
-        orders = [self._genuine(rows(self._pairs(tensors), self.output)) for tensors in (there, back)]
-        score = float(np.mean(orders).round(DIGITS))
-        return Comparison(score, score)
+        score = float(np.mean(self._both_orders(reference, np.repeat(values, len(reference), axis=0), model)))
+        return Comparison(round(score, DIGITS), round(score, DIGITS))
+
+    def pairs(self, references: npt.NDArray[Any], queries: npt.NDArray[Any], model: ComparisonModel) -> Array:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        scores: Array = self._both_orders(self.checked(references), queries, model).round(DIGITS)
+        return scores
 
     @property
     def worst(self) -> Comparison:
@@ -105,6 +107,13 @@ class DecisionHead(Score, frozen=True, kw_only=True, tag="decision_head"):
     def _score(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> Array:
         del densities
         return self._genuine(rows(tensors, self.output))
+
+    def _both_orders(self, references: npt.NDArray[Any], queries: npt.NDArray[Any], model: ComparisonModel) -> Array:
+        """The mean of ``head(reference, query)`` and ``head(query, reference)`` of each pair, ``(P,)``."""
+        queries = self.checked(queries)
+        orders = [model.pair(references, queries), model.pair(queries, references)]
+        found: Array = np.mean([self._genuine(rows(self._pairs(tensors), self.output)) for tensors in orders], axis=0)
+        return found
 
     def _pairs(self, tensors: Tensors) -> Tensors:
         """A logit a pair may come without an axis of its own."""

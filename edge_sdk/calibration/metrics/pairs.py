@@ -19,6 +19,9 @@ Forgeries = Literal["skilled", "random"]
 ScoreMatrix = Callable[[NDArray[np.floating], NDArray[np.floating]], NDArray[np.float64]]
 """Compares N embeddings with M: ``(N, M)`` scores."""
 
+PairScores = Callable[[NDArray[np.floating], NDArray[np.floating]], NDArray[np.float64]]
+"""Compares P embeddings with the P in their places: ``(P,)`` scores."""
+
 RANDOM_PER_SUBJECT = 1000
 """Random forgeries a subject: enough for FMR 1e-3 with a few dozen people, and linear in their number."""
 
@@ -45,13 +48,14 @@ def verification_scores(
     rule: Rule = "mean_score",
     seed: int = 0,
     matrix: ScoreMatrix | None = None,
+    compare: PairScores | None = None,
 ) -> ScoreSet:
     """Scores of the verification protocol on embeddings (N, D) of samples; see `build_pairs` and `score_pairs`.
 
     subjects: (N,) whose signature a sample shows or imitates. genuine: (N,) bool, False for a skilled forgery.
     """
     pairs = build_pairs(subjects, genuine, forgeries=forgeries, references=references, seed=seed)
-    return score_pairs(pairs, embeddings, subjects, metric=metric, rule=rule, matrix=matrix)
+    return score_pairs(pairs, embeddings, subjects, metric=metric, rule=rule, matrix=matrix, compare=compare)
 
 
 def build_pairs(
@@ -127,11 +131,12 @@ def score_pairs(
     metric: Metric = "euclidean",
     rule: Rule = "mean_score",
     matrix: ScoreMatrix | None = None,
+    compare: PairScores | None = None,
 ) -> ScoreSet:
     """The score of each comparison, by the very functions the runtime scores with; subject = the reference's.
 
     embeddings: (N, D), indexed by `pairs`. rule: how several references become one score (the manifest's).
-    matrix: compares instead of the distance by `metric`.
+    matrix: compares instead of the distance by `metric`. compare: the same, where each pair costs as much by itself.
     Raises ScoreError for an embedding that is zero or not finite.
     """
     people = np.asarray(subjects)[pairs.references[:, 0]]
@@ -141,6 +146,12 @@ def score_pairs(
         gallery, index = np.concatenate([mean_embedding(gallery[rows]) for rows in enrolments]), which.reshape(-1, 1)
     queries = np.broadcast_to(pairs.queries[:, None], index.shape)
     scores = np.empty(index.shape)
+    if compare is not None:
+        flat, first, second = scores.reshape(-1), index.ravel(), queries.ravel()
+        for start in range(0, flat.size, _BLOCK):
+            part = slice(start, start + _BLOCK)
+            flat[part] = compare(gallery[first[part]], np.asarray(embeddings)[second[part]])
+        return ScoreSet(scores[:, 0] if index.shape[1] == 1 else combine(scores.T, rule), pairs.mated, people)
     for start in range(0, len(gallery), _BLOCK):
         inside = (index >= start) & (index < start + _BLOCK)
         if inside.any():

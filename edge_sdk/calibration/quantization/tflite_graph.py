@@ -7,6 +7,7 @@ installed.
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
@@ -43,8 +44,8 @@ class _Builder(flatbuffers.Builder):  # type: ignore[misc,unused-ignore]
         return int(super().StartVector(elemSize, numElems, ALIGNMENT if elemSize == 1 else alignment))
 
 
-def read(model: bytes) -> Model:
-    """Raises ConversionError if this is no TFLite model of one subgraph with one input."""
+def read(model: bytes, inputs: int | None = 1) -> Model:
+    """Raises ConversionError if this is no TFLite model of one subgraph with so many inputs; None takes any number."""
     if model[4:8] != IDENTIFIER:
         raise ConversionError("not a TFLite model")
     try:
@@ -52,14 +53,17 @@ def read(model: bytes) -> Model:
         left = [kind for kind in versions(parsed) if kind.startswith("STABLEHLO_")]
         if not left or len(parsed.subgraphs) == 1:
             (graph,) = parsed.subgraphs
-            (_,) = graph.inputs
-            return parsed
+            found = len(graph.inputs)
     except Exception as exc:  # the generated reader fails in many ways
-        raise ConversionError("the TFLite model is damaged, or has several inputs or subgraphs") from exc
-    raise ConversionError(
-        f"the converter has no TFLite operators for parts of the network and left {', '.join(sorted(left))}, which "
-        "interpreters do not compute: write these parts otherwise (REDUCE_WINDOW is a pool: use nn.AvgPool2d)"
-    )
+        raise ConversionError("the TFLite model is damaged, or has several subgraphs") from exc
+    if left and len(parsed.subgraphs) > 1:
+        raise ConversionError(
+            f"the converter has no TFLite operators for parts of the network and left {', '.join(sorted(left))}, which "
+            "interpreters do not compute: write these parts otherwise (REDUCE_WINDOW is a pool: use nn.AvgPool2d)"
+        )
+    if inputs is not None and found != inputs:
+        raise ConversionError(f"the TFLite model has {found} inputs, and {inputs} are asked for")
+    return parsed
 
 
 def write(model: Model) -> bytes:
@@ -159,15 +163,52 @@ def constant(model: Model, index: int) -> NDArray[np.float32] | None:
     return np.frombuffer(bytes(data), "<f4").reshape(tensor.shape)
 
 
-def rename_ends(model: Model, input_name: str, output_names: Sequence[str]) -> None:
+def split_input(model: bytes, names: Sequence[str]) -> bytes:
+    """Equal parts of the input, ``(1, D)``, as inputs of these names, which the graph puts together first.
+
+    Raises:
+        ConversionError: The input cannot be split so.
+    """
+    parsed = read(model)
+    graph = parsed.subgraphs[0]
+    (whole,) = graph.inputs
+    tensor = graph.tensors[whole]
+    if len(tensor.shape) != 2 or tensor.shape[1] % len(names):
+        raise ConversionError(f"an input of {list(tensor.shape)} has no {len(names)} equal parts")
+    outputs = [name(parsed, index) for index in graph.outputs]
+    tensor.name += b"_whole"
+    graph.inputs = []
+    for _ in names:
+        part = copy.copy(tensor)
+        part.shape = [tensor.shape[0], tensor.shape[1] // len(names)]
+        part.shapeSignature = None
+        graph.inputs.append(len(graph.tensors))
+        graph.tensors.append(part)
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CONCATENATION
+    code.version = 1 if tensor.type == schema.TensorType.FLOAT32 else 2  # integers came with the second
+    joined = schema.OperatorT()
+    joined.opcodeIndex = len(parsed.operatorCodes)
+    joined.inputs, joined.outputs = list(graph.inputs), [whole]
+    joined.builtinOptionsType = schema.BuiltinOptions.ConcatenationOptions
+    joined.builtinOptions = schema.ConcatenationOptionsT()
+    joined.builtinOptions.axis = 1
+    parsed.operatorCodes.append(code)
+    graph.operators.insert(0, joined)
+    rename_ends(parsed, names, outputs)
+    return write(parsed)
+
+
+def rename_ends(model: Model, input_names: str | Sequence[str], output_names: Sequence[str]) -> None:
     """Name input and outputs, in the graph and in its signature, which is ``serving_default``."""
     graph = model.subgraphs[0]
-    taken = {end.encode() for end in (input_name, *output_names)}
+    input_names = (input_names,) if isinstance(input_names, str) else tuple(input_names)
+    taken = {end.encode() for end in (*input_names, *output_names)}
     for tensor in graph.tensors:
         if tensor.name in taken:  # an output that other layers take too, as quantisers leave it: integer, of its name
             tensor.name += b"_inner"
     ends = []
-    for indices, names in ((graph.inputs, (input_name,)), (graph.outputs, output_names)):
+    for indices, names in ((graph.inputs, input_names), (graph.outputs, output_names)):
         entries = []
         for index, end in zip(indices, names, strict=True):
             graph.tensors[index].name = end.encode()

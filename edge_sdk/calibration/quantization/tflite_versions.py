@@ -29,7 +29,9 @@ HIGHEST: Mapping[str, int] = MappingProxyType(dict(zip(_WORDS[::2], map(int, _WO
 
 def require_old_boards(model: bytes) -> None:
     """Raise ConversionError, with a table, if tflite-runtime 2.14 would refuse the TFLite file."""
-    newer = {kind: version for kind, version in versions(read(model)).items() if version > HIGHEST.get(kind, 0)}
+    newer = {
+        kind: version for kind, version in versions(read(model, inputs=None)).items() if version > HIGHEST.get(kind, 0)
+    }
     if newer:
         rows = "\n".join(
             f"{kind} {version}: " + (f"at most {HIGHEST[kind]}" if kind in HIGHEST else "unknown")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -32,11 +32,27 @@ class MeasuredVariant:
 
 
 @dataclass(frozen=True)
+class FurtherGraph:
+    """A graph behind the one of the samples.
+
+    Attributes:
+        name: In the manifest; the score names its outputs with it.
+        made: Its file by the kind of variant.
+    """
+
+    name: str
+    inputs: tuple[manifest.Input, ...]
+    outputs: tuple[manifest.Output, ...]
+    made: Callable[[VariantKind], bytes]
+
+
+@dataclass(frozen=True)
 class TaskInterface:
     """What the manifest says of a task, whatever the artifact.
 
     Attributes:
         files: Auxiliary files that the score names, by path.
+        further: The graphs behind that of the samples, in their order.
     """
 
     task: Task
@@ -45,6 +61,7 @@ class TaskInterface:
     score: Score
     embedding_space_id: str | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
+    further: tuple[FurtherGraph, ...] = ()
 
 
 class ArtifactEvaluator(Protocol):

@@ -16,6 +16,7 @@ from edge_sdk.export.evaluation.artifact_protocol import ArtifactEvaluator, Meas
 from edge_sdk.export.evaluation.locate.artifacts import LocateEvaluator
 from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
 from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
+from edge_sdk.export.evaluation.verification.pair_artifacts import PairEvaluator
 from edge_sdk.export.formats.artifacts import Graphs
 from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.scoring.base import Score, Task
@@ -51,6 +52,8 @@ def build_evaluator(trained: FinishedRun, graphs: Graphs) -> ArtifactEvaluator:
     recipe = trained.recipe
     if recipe.task not in recipe.score.tasks:
         raise UsageError(f"{recipe.name}: the score {recipe.score.kind} is not for the task {recipe.task}")
+    if recipe.branch:
+        return PairEvaluator(trained, graphs, recipe.score)
     if recipe.task == "verify" and "embedding" not in recipe.score.roles.values():
         raise UsageError(
             f"{recipe.name}: there is no export of a {recipe.modality} model with the score {recipe.score.kind} yet"

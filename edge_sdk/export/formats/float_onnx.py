@@ -16,6 +16,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edge_sdk.calibration.quantization.onnx_pools import plain_average_pools
 
+GRAPH = "model"
+"""What the manifest calls the graph of the samples."""
 INPUT, OUTPUT = "image", "embedding"
 OPSET = 18
 

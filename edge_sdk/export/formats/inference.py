@@ -50,9 +50,21 @@ def embed(
 
     Of a model whose one output is something else, such as reconstructions: these, flat and scaled to unit length.
     """
+    made = output(model, images, engine=engine, format=format, threads=threads)
+    return np.asarray(made / np.linalg.norm(made, axis=1, keepdims=True), np.float32)
+
+
+def output(
+    model: bytes,
+    images: NDArray[Any],
+    *,
+    engine: str = "onnxruntime",
+    format: Format = "onnx",  # noqa: A002 - the manifest's word
+    threads: int = 2,
+) -> NDArray[np.float32]:
+    """The one output of pre-processed samples, as :func:`run` takes them, flat: ``(N, D)``."""
     rows = []
     for tensors in run(model, images, engine=engine, format=format, threads=threads):
-        (output,) = tensors.keys() - {INPUT}
-        rows.append(tensors[output])
-    stacked = np.concatenate(rows).reshape(len(images), -1)
-    return np.asarray(stacked / np.linalg.norm(stacked, axis=1, keepdims=True), np.float32)
+        (name,) = tensors.keys() - {INPUT}
+        rows.append(tensors[name])
+    return np.concatenate(rows).reshape(len(images), -1)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.calibration.metrics.pairs import Comparisons, build_pairs
 from edge_sdk.calibration.metrics.verification import Floats, ScoreSet, auroc, eer
-from edge_sdk.errors import DatasetError, UsageError
+from edge_sdk.errors import DatasetError, ScoreError, UsageError
 from edge_sdk.export.data.pair_lists import PairList
 from edge_sdk.export.data.samples import Indices, Labels, Sample
 from edge_sdk.export.losses.task import StepTarget, ValidationMetrics
@@ -54,7 +54,7 @@ class PublishedPairs:
         return Comparisons(np.array(first)[:, None], np.array(second), np.array(mated))
 
 
-class PairObjective(Protocol):
+class PairLoss(Protocol):
     """Computes the loss of a step's pairs."""
 
     @property
@@ -83,12 +83,12 @@ class PairTask:
         published: Of the training samples.
     """
 
-    objective: PairObjective
+    objective: PairLoss
     labels: Labels
     published: Comparisons | None
 
     @classmethod
-    def of(cls, objective: PairObjective, labels: Labels, samples: Sequence[Sample]) -> Self:
+    def of(cls, objective: PairLoss, labels: Labels, samples: Sequence[Sample]) -> Self:
         """Raises DatasetError where there are no pairs, of one person and of two, to learn from."""
         if attack := next((sample for sample in samples if sample.attack is not None), None):
             raise DatasetError(
@@ -126,11 +126,14 @@ class PairTask:
         return np.asarray(network(images).float().cpu().numpy())
 
     def comparisons(self, samples: Sequence[Sample]) -> Comparisons:
-        """The pairs that validation takes of its samples."""
+        """The pairs that validation takes of its samples. Raises DatasetError where there are none of either kind."""
         if self.objective.published:
             return self.objective.published.among(samples)
         people, genuine = [sample.subject for sample in samples], [sample.genuine for sample in samples]
-        every = build_pairs(people, genuine, forgeries="random")
+        try:
+            every = build_pairs(people, genuine, forgeries="random")
+        except ScoreError as error:
+            raise DatasetError(f"there are no pairs to validate on: {error}; give more people") from error
         mated, others = np.flatnonzero(every.mated), np.flatnonzero(~every.mated)
         drawn = np.random.default_rng(0).permutation(others)[: mated.size]
         kept = np.concatenate([mated, drawn])

@@ -39,8 +39,8 @@ def cosine_embedding(similarity: torch.Tensor, mated: torch.Tensor, margin: floa
 
 
 @dataclass(frozen=True)
-class _Pairs:
-    """What both objectives have in common.
+class PairObjective:
+    """What the objectives of pairs have in common.
 
     Attributes:
         pairs: In a step.
@@ -59,7 +59,7 @@ class _Pairs:
 
 
 @dataclass(frozen=True)
-class PairDecision(_Pairs):
+class PairDecision(PairObjective):
     """Binary cross entropy of one logit, or cross entropy of two: are the two images of one person?
 
     Validation chooses the weights of the highest accuracy.
@@ -80,7 +80,7 @@ class PairDecision(_Pairs):
 
 
 @dataclass(frozen=True)
-class PairCosine(_Pairs):
+class PairCosine(PairObjective):
     """Cosine embedding loss of unit embeddings. Validation chooses the weights of the lowest loss."""
 
     margin: float = 0.5

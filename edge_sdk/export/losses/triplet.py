@@ -27,8 +27,8 @@ class Triplets(EmbeddingObjective):
     those with ``negatives="semihard"`` only such whose n is farther than p, as FaceNet selects them. The essay's
     equation 1 lacks the network on the negative.
 
-    A batch has ``images`` images each of ``people`` people who have at least two, and ``strangers`` of anybody else's
-    or of theirs, for the negatives.
+    A batch has ``people * images + strangers`` images: up to ``images`` each of ``people`` people who have at least
+    two, and for negatives any others.
 
     Attributes:
         negatives: ``any`` takes negatives closer than the positive too; a fresh network may fold on them.
@@ -68,7 +68,8 @@ class Triplets(EmbeddingObjective):
         ]
         indices = np.concatenate(drawn)
         others = np.setdiff1d(np.flatnonzero(labels.genuine), indices)
-        return np.concatenate([indices, rng.choice(others, min(self.strangers, others.size), replace=False)])
+        left = self.people * self.images + self.strangers - indices.size
+        return np.concatenate([indices, rng.choice(others, min(left, others.size), replace=False)])
 
     def loss(self, embeddings: torch.Tensor, subject: torch.Tensor, genuine: torch.Tensor) -> torch.Tensor:
         """See :class:`edge_sdk.export.losses.tasks.MetricObjective`; 0 where no triplet breaks the margin."""

@@ -30,6 +30,14 @@ class Network(nn.Module):
         del outputs
         return self
 
+    def comparison(self) -> nn.Module:
+        """What makes a logit ``(P, 1)`` of two outputs behind one another, ``(P, 2 D)``: a copy.
+
+        Raises:
+            UsageError: Outputs are compared by a distance.
+        """
+        raise UsageError(f"{type(self).__name__} has no network that compares two outputs")
+
     def load_pretrained(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Copy what belongs to the network.
 

@@ -93,7 +93,7 @@ class DecisionNetwork(Siamese):
         assert isinstance(last, nn.Linear)
         if last.out_features == 1:
             return head
-        single = nn.Linear(last.in_features, 1)
+        single = nn.Linear(last.in_features, 1, device=last.weight.device)
         with torch.no_grad():
             for ours, theirs in zip(single.parameters(), last.parameters(), strict=True):
                 ours.copy_(theirs[GENUINE : GENUINE + 1] - theirs[1 - GENUINE : 2 - GENUINE])

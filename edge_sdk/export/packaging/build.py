@@ -22,7 +22,7 @@ from edge_sdk.errors import ConversionError, EngineError, GuardrailError, Missin
 from edge_sdk.export.data.licenses import data_license
 from edge_sdk.export.evaluation.artifacts import ArtifactEvaluator, MeasuredVariant, build_evaluator
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, VariantKind, check, kinds
-from edge_sdk.export.formats.float_onnx import INPUT
+from edge_sdk.export.formats.float_onnx import GRAPH, INPUT
 from edge_sdk.export.packaging import fusion
 from edge_sdk.export.packaging.cross_validation import CrossValidation
 from edge_sdk.export.packaging.model_card import model_card
@@ -33,8 +33,6 @@ VERSIONS = {
     "": ("edge-sdk", "numpy", "onnx", "onnxruntime", "opencv-python-headless", "torch"),
     "tflite": ("ai-edge-litert", "ai-edge-quantizer", "litert-torch"),
 }
-GRAPH = "model"
-"""What the manifest calls the only graph."""
 
 Say = Callable[[str], None]
 
@@ -242,8 +240,20 @@ def _write(
                     outputs=interface.outputs,
                     files={one.kind.id: writer.add(f"{GRAPH}.{one.kind.id}", one.model) for one in measured},
                 ),
+                *(
+                    manifest.Graph(
+                        name=graph.name,
+                        inputs=graph.inputs,
+                        outputs=graph.outputs,
+                        files={
+                            one.kind.id: writer.add(f"{graph.name}.{one.kind.id}", graph.made(one.kind))
+                            for one in measured
+                        },
+                    )
+                    for graph in interface.further
+                ),
             ),
-            score=interface.score.renamed(lambda tensor: f"{GRAPH}.{tensor}"),  # type: ignore[arg-type]  # one of the union
+            score=interface.score.renamed(lambda tensor: tensor if "." in tensor else f"{GRAPH}.{tensor}"),  # type: ignore[arg-type]  # one of the union
             variants=tuple(
                 manifest.Variant(
                     precision=one.kind.precision,

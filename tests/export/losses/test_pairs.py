@@ -106,6 +106,13 @@ def test_validation_takes_every_pair_of_one_person_and_as_many_others() -> None:
     assert np.array_equal(people[pairs.references[:, 0]] == people[pairs.queries], pairs.mated)
 
 
+def test_validation_needs_pairs_of_both_kinds() -> None:
+    task = task_of(PairDecision(), faces())
+    for few in (faces(people=1), faces(each=1)):
+        with pytest.raises(DatasetError, match="no pairs to validate on"):
+            task.comparisons(few.samples)
+
+
 def test_a_decision_is_the_mean_of_both_orders() -> None:
     torch.manual_seed(0)
     network = DecisionNetwork(classes=2, width=1 / 64).eval()

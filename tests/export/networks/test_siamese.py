@@ -97,6 +97,12 @@ def test_a_decision_network_takes_the_two_of_a_pair_behind_one_another() -> None
             assert found.item() == pytest.approx(genuine.item(), abs=1e-5)
 
 
+@pytest.mark.parametrize("classes", [1, 2])
+def test_what_compares_stays_on_the_networks_device(classes: int) -> None:
+    comparison = DecisionNetwork(classes=classes, width=NARROW).to("meta").comparison()
+    assert {parameter.device.type for parameter in comparison.parameters()} == {"meta"}
+
+
 def test_embeddings_are_of_unit_length() -> None:
     made = EmbeddingNetwork("resnet50", width=NARROW)(torch.rand(3, 3, 224, 224))
     assert torch.allclose(made.norm(dim=1), torch.ones(3), atol=1e-5)

@@ -82,7 +82,7 @@ class VerificationEvaluator:
         return float(self.score.matrix(embeddings[:1], embeddings[1:])[0, 0]), GOLDEN_TOLERANCE[kind.precision]
 
     def interface(self) -> TaskInterface:
-        size = self.trained.recipe.embedding_size
+        size = self._embed(REFERENCE, self.graphs.onnx, "thresholds").shape[1]
         return TaskInterface(
             task="verify",
             source=self.trained.recipe.source(self.trained.preset),
