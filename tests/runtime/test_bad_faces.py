@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -196,6 +197,25 @@ def test_what_is_no_picture_is_an_error(name: str, bundle: Bundle, template: Tem
         ):
             with pytest.raises(error):
                 call()
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_the_same_as_a_frame_is_a_flag_where_it_is_damage_and_else_an_error(
+    name: str, bundle: Bundle, template: Template, tmp_path: Path
+) -> None:
+    make, error = REFUSED[name]
+    frames: list[Any] = [make(tmp_path)]
+    flag = {"None": "corrupt", "text": "corrupt", "10 bits in 16": "bit_depth"}.get(name)
+    with Verifier(bundle, engine="fake", faces=Knowing(FACE), threshold=1e-9) as verifier:
+        for query in (frames, Shots(frames)):
+            if flag is None:
+                with pytest.raises(error):
+                    verifier.verify(template, query)
+                continue
+            result = verifier.verify(template, query)
+            assert (result.decision, result.score, result.quality) == (False, 0.0, (flag,))
+            with pytest.raises(UnusableSampleError, match=flag):
+                verifier.enroll(Shots(frames))
 
 
 def test_no_pictures_are_an_error(bundle: Bundle, template: Template) -> None:

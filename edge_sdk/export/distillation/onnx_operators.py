@@ -26,7 +26,10 @@ def _conv(
     dilations: Sequence[int] = (1, 1),
     group: int = 1,
 ) -> Tensor:
-    return functional.conv2d(_padded(x, pads), weight, bias, tuple(strides), 0, tuple(dilations), group)
+    top, left, bottom, right = pads
+    even = (top, left) == (bottom, right)  # what the convolution pads itself needs no copy
+    x, sides = (x, (top, left)) if even else (_padded(x, pads), (0, 0))
+    return functional.conv2d(x, weight, bias, tuple(strides), sides, tuple(dilations), group)
 
 
 def _batch_normalization(

@@ -94,10 +94,10 @@ def tiny(*, width: float = 1.0) -> FaceLite:
 
 BEST = Preset(
     preprocessing=preprocess.ALIGNED,
-    objective=PrototypeMargin(images=256),
+    objective=PrototypeMargin(images=160),
     views=FaceViews(),
     steps=4000,
-    learning_rate=2e-3,
+    learning_rate=3e-3,
     weight_decay=0.05,
     schedule="one_cycle",
     average=0.998,

@@ -12,7 +12,6 @@ from edge_sdk.export.data.load import original
 from edge_sdk.export.data.people import dataset_of, unknown_person
 from edge_sdk.export.data.same_people import SamePeople
 from edge_sdk.export.data.samples import Dataset
-from edge_sdk.export.training.finished import Learned
 from edge_sdk.export.training.records import RunRecord
 
 
@@ -36,6 +35,8 @@ class Knowledge:
             TrainingError: It holds no run.
             UsageError: The bundle was exported from another run.
         """
+        from edge_sdk.export.training.finished import Learned  # torch, which an evaluation without runs does not need
+
         record = RunRecord.read(run)
         training = bundle.manifest.training
         if (training.recipe, training.preset, training.people) != (record.recipe, record.preset, record.people_digest):
