@@ -96,7 +96,8 @@ def blazeface(path: Path, threshold: float = 0.5) -> Locate:
         square = np.zeros((side, side, 3), np.uint8)
         square[top : top + frame.shape[0], left : left + frame.shape[1]] = frame
         small = cv2.resize(square, (256, 256), interpolation=cv2.INTER_AREA)[..., ::-1]
-        outputs = engine.run({engine.inputs[0].name: (small[None].astype(np.float32) - 127.5) / 127.5})
+        scaled = (small.transpose(2, 0, 1)[None].astype(np.float32) - 127.5) / 127.5
+        outputs = engine.run({engine.inputs[0].name: scaled})
         shapes, logits = sorted((one.reshape(896, -1) for one in outputs.values()), key=lambda one: -one.shape[1])
         confidence = 1 / (1 + np.exp(-np.clip(logits[:, 0], -80, 80)))
         kept = np.flatnonzero(confidence >= threshold)
