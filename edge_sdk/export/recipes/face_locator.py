@@ -53,7 +53,7 @@ RECIPE = Recipe(
     network=FaceLocatorNet,
     tiny=tiny,
     score=FaceBoxes(levels=levels((8, 16))),
-    # The EER of faces and false boxes rests on some hundred frames of the guardrail's people: half a point is two of them.
+    # The EER rests on some hundred frames of the guardrail's people, of which half a point is two.
     budget=0.01,
     presets={
         "best": _preset(4000, 512, 4e-3),
