@@ -33,7 +33,7 @@ from edge_sdk.export.losses.pairs import PairCosine, PairDecision
 from edge_sdk.export.networks.network import Network
 from edge_sdk.export.networks.pretrained import load_pretrained
 from edge_sdk.export.recipes.person_verification import INPUT, OURS, ROWS, TRAINED, Row
-from edge_sdk.export.reproduction.person_verification import FOLDS, Measured
+from edge_sdk.export.reproduction.person_verification import FOLDS, MeasuredRow
 from edge_sdk.export.training.optimization import build_optimizer
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -102,7 +102,7 @@ def scored(row: Row, network: Network, data: Data, part: str) -> tuple[ScoreSet,
     return ScoreSet(scores, flags, a.cpu().numpy()), 0.0
 
 
-def trained(row: Row, data: Data, weights: Path | None, seconds: float) -> Measured:
+def trained(row: Row, data: Data, weights: Path | None, seconds: float) -> MeasuredRow:
     """Train a row, keep the epoch that validation chooses, and test that."""
     torch.manual_seed(0)
     preset, objective = row.preset, row.preset.objective
@@ -136,7 +136,7 @@ def trained(row: Row, data: Data, weights: Path | None, seconds: float) -> Measu
         )
     assert kept
     steps = TRAINED // row.pairs
-    return Measured.of(
+    return MeasuredRow.of(
         row, pretrained=bool(weights), steps=epoch * steps, best_step=kept[0] * steps, validation=kept[1], test=kept[2]
     )
 
