@@ -166,11 +166,9 @@ inline std::vector<Face> faces(const Json& manifest, const Tensors& tensors, int
         for (std::size_t i = 0; i < 5; ++i) face.points[i] = {at[4 + 2 * i], at[5 + 2 * i]};
         found.push_back(face);
     }
-    found.erase(std::remove_if(found.begin(), found.end(),
-                               [&](const Face& face) {
-                                   return std::max(face.box.width, face.box.height) < smallest * std::min(rows, columns);
-                               }),
-                found.end());
+    const double least = smallest * std::min(rows, columns);
+    const auto small = [&](const Face& face) { return std::max(face.box.width, face.box.height) < least; };
+    found.erase(std::remove_if(found.begin(), found.end(), small), found.end());
     std::stable_sort(found.begin(), found.end(),
                      [](const Face& a, const Face& b) { return a.box.area() > b.box.area(); });
     return found;
