@@ -1,7 +1,7 @@
 """Decisions over time on video files: people before the camera, and prints and screens of the same people.
 
     python benchmarks/spoof_videos.py BUNDLE --data cfp-frontal:PATH [--split split.json...] [--people 60] [--out films]
-        [--faces cascade face_locator]
+        [--faces cascade locator]
 
 For each person one live picture, the first in which the cascade finds a face, becomes three films, written as Motion
 JPEG: the face itself, a print and a screen, before the same kind of camera and moved by the same kind of hand. Each
@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -98,7 +99,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep the films there")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--faces", nargs="+", default=["cascade"], metavar="NAME", help="who finds faces: cascade, or a bundle"
+        "--faces", nargs="+", default=["cascade"], metavar="NAME", help="who finds faces: cascade, locator, or a bundle"
     )
     arguments = parser.parse_args()
     data = load(*arguments.data)
@@ -130,8 +131,9 @@ def main() -> None:
 
 
 def detector(bundle: str, faces: str, opened: contextlib.ExitStack) -> SpoofDetector:
-    """With the faces of the cascade, or of a bundle of task ``locate``."""
-    return SpoofDetector(bundle, faces="cascade" if faces == "cascade" else opened.enter_context(Locator(faces)))
+    """With the faces of the cascade, of the shipped locator as the detector uses it, or of a bundle as they are."""
+    known: dict[str, Literal["cascade", "locator"]] = {"cascade": "cascade", "locator": "locator"}
+    return SpoofDetector(bundle, faces=known[faces] if faces in known else opened.enter_context(Locator(faces)))
 
 
 def line(kind: str, name: str, films: list[Film], people: list[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -193,7 +194,8 @@ def test_a_locator_finds_the_face(lenient: Bundle, make_bundle: Maker, monkeypat
         assert own.locate(picture) == (face,)
     monkeypatch.setattr(detector_module, "Locator", lambda threads: Locator(bundle, smallest=0.0, threshold=0.7))
     opened = SpoofDetector(lenient, engine="fake", faces="locator")
-    assert opened.detect(picture).faces == (face,)
+    (smaller,) = opened.detect(picture).faces  # as large as the cascade's: 0.9 of 128 pixels, about the same middle
+    assert smaller == replace(face, left=face.left + 6, top=face.top + 6, width=116, height=116)
     assert opened.detect(np.maximum(located.frame(), ramp)).decision is NO_FACE
     opened.close()
     with pytest.raises(EngineError):

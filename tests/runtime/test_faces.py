@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from edge_sdk import images
 from edge_sdk.errors import EngineError, UsageError
-from edge_sdk.preprocess.crop import Box
+from edge_sdk.preprocess.crop import Box, LocatedFace
 from edge_sdk.runtime import faces
-from edge_sdk.runtime.faces import Cascade, CascadeSettings, Tracker
+from edge_sdk.runtime.faces import Cascade, CascadeSettings, Rescaled, Tracker
 
 from ..paths import DATA
 from .drawn import frame
@@ -133,3 +133,15 @@ def test_the_cascade_finds_real_faces_once() -> None:
         canvas[120:360, 320 - width // 2 : 320 - width // 2 + width] = cv2.resize(picture, (width, 240))
         found += len(locate(canvas)) == 1
     assert found >= 0.95 * len(files)
+
+
+def test_boxes_are_rescaled_about_their_middle_within_the_frame() -> None:
+    picture = np.zeros((100, 120), np.uint8)
+    found = (Box(20, 30, 40, 20), Box(0, 0, 30, 30), Box(7, 9, 1, 1))
+    smaller = Rescaled(lambda _: found, 0.9)(picture)
+    assert smaller == (Box(22, 31, 36, 18), Box(1, 1, 27, 27), Box(7, 9, 1, 1))
+    assert Rescaled(lambda _: found, 1.0)(picture) == found
+    assert Rescaled(lambda _: found[1:2], 2.0)(picture) == (Box(0, 0, 45, 45),)
+    points = ((1.0, 2.0),) * 5
+    (face,) = Rescaled(lambda _: [LocatedFace(10, 10, 20, 20, points, 0.5)], 0.5)(picture)
+    assert face == LocatedFace(15, 15, 10, 10, points, 0.5)
