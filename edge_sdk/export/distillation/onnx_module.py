@@ -27,7 +27,7 @@ def read(content: bytes) -> onnx.ModelProto:
     try:
         model = onnx.load_model_from_string(content)
         onnx.checker.check_model(model)
-    except (DecodeError, onnx.checker.ValidationError) as error:
+    except (DecodeError, onnx.checker.ValidationError, UnicodeDecodeError) as error:
         raise TrainingError(f"this is not an ONNX file that can be read: {error}") from error
     return model
 
