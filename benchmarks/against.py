@@ -4,7 +4,8 @@
 
 Only networks are timed, on noise, in turns of a twentieth of a second so that both meet the same load. Times are those
 of the processor, so that waiting for another process does not count; with several threads they add up. The other model
-is ONNX, and is converted for TFLite engines. In the end stand medians, the smallest times, and the factor of the medians.
+is ONNX, and is converted for TFLite engines. In the end stand medians, the smallest times, and the factor of the
+medians.
 """
 
 from __future__ import annotations
