@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
 from edge_sdk.cli.options import add_threshold, print_result
 from edge_sdk.cli.output import printable
 from edge_sdk.cli.verify import add_verifier_options, open_verifier, sample
-from edge_sdk.errors import UsageError
+from edge_sdk.errors import OperatingPointError, UsageError
+
+if TYPE_CHECKING:
+    from edge_sdk.runtime import Verifier
 
 SUMMARY = "Search a person among enrolled ones, who need not be among them (1:N)."
 DETAILS = (
@@ -46,7 +50,20 @@ def run(arguments: argparse.Namespace) -> int:
         f"{decision}   accepted from {result.threshold:.4f} ({result.operating_point}), {result.enrolled} enrolled",
         *(f"{one.score:8.4f}  {printable(one.name)}" for one in result.candidates),
         *([f"quality: {', '.join(result.quality)}"] if result.quality else []),
+        *_expectation(verifier, result.enrolled),
         f"{result.bundle_id}, {verifier.variant.id} on {verifier.engine}, {result.timings.total_ms:.1f} ms",
     ]
     print_result(arguments, result.as_dict(), "\n".join(lines))
     return ACCEPTED if result else REJECTED
+
+
+def _expectation(verifier: Verifier, enrolled: int) -> list[str]:
+    """What the operating point's FMR means for so many people; nothing is known of a threshold of one's own."""
+    from edge_sdk.runtime.gallery import expected_fpir
+
+    try:
+        fmr = verifier.operating_point.fmr.value
+    except OperatingPointError:
+        return []
+    rate = f"expected FPIR {expected_fpir(fmr, enrolled):.2%}: an FMR of {fmr:.2%} for each of {enrolled}"
+    return [f"{rate}, if they were independent; measure it on people of your own"]

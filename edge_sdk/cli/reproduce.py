@@ -25,7 +25,7 @@ def add_arguments(parser: Parser) -> None:
         "table",
         metavar="TABLE",
         help="deepsign-table4 (sizes, needs no data), deepsign-table6, deepsign-table7, leave-one-out or "
-        "cross-validation (signatures); person_verification (pairs of CFP's faces)",
+        "cross-validation (signatures); person_verification (pairs of CFP's faces); facenet (pairs of LFW's)",
     )
     add_data(parser, required=False)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for trainings and tables")
@@ -36,7 +36,8 @@ def add_arguments(parser: Parser) -> None:
         "--presets",
         nargs="+",
         metavar="NAME",
-        help="default: best; paper for deepsign-table4; for person_verification the rows to train, none by default",
+        help="default: best; paper for deepsign-table4; for person_verification and facenet the rows to train, none by "
+        "default",
     )
     parser.add_argument("--steps", type=int, metavar="N", help="steps of each training; default: the table's")
     add_seed(parser, "splits and trainings")
@@ -55,9 +56,11 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Make the table."""
     with export_extra():
-        from edge_sdk.export.reproduction import person_verification, protocols
+        from edge_sdk.export.reproduction import facenet, person_verification, protocols
     if arguments.table == person_verification.NAME:
         table = _persons(arguments)
+    elif arguments.table == facenet.NAME:
+        table = _facenet(arguments)
     elif arguments.table == protocols.SIZE_TABLE:
         table = _sizes(arguments)
     else:
@@ -78,6 +81,20 @@ def _persons(arguments: argparse.Namespace) -> ResultTable:
         steps=arguments.steps,
         seed=arguments.seed,
         weights=arguments.weights,
+        tiny=arguments.tiny,
+    )
+    return reproduce(request, report_progress)
+
+
+def _facenet(arguments: argparse.Namespace) -> ResultTable:
+    from edge_sdk.export.reproduction.facenet import FacenetRequest, reproduce
+
+    request = FacenetRequest(
+        out=arguments.out,
+        presets=tuple(arguments.presets or ()),
+        data=tuple(arguments.data),
+        steps=arguments.steps,
+        seed=arguments.seed,
         tiny=arguments.tiny,
     )
     return reproduce(request, report_progress)

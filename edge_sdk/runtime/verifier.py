@@ -305,6 +305,17 @@ class Verifier(Session[VerifyPoint]):
         """
         return self._compare(self._enrolled(references), query)
 
+    def compare_pairs(self, references: NDArray[np.float32], queries: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Compare each reference by itself with the query in its place, ``(P, D)`` both, for evaluation: ``(P,)``.
+
+        Raises:
+            EngineError: They cannot be compared, or the engine failed.
+        """
+        try:
+            return self._score.pairs(references, queries, self._model)
+        except ScoreError as exc:
+            raise EngineError(f"{self.variant.id} gave an embedding that cannot be scored: {exc}") from exc
+
     @property
     def _space(self) -> str:
         space = self.bundle.manifest.embedding_space_id

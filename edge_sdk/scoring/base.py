@@ -94,10 +94,12 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
     Attributes:
         tasks: Which tasks it can serve.
         template_kind: What a template holds for it; empty for a score that compares nobody.
+        by_graph: Whether a graph compares each pair, so that :meth:`matrix` has no answer and :meth:`pairs` is asked.
     """
 
     tasks: ClassVar[tuple[Task, ...]] = ()
     template_kind: ClassVar[str] = ""
+    by_graph: ClassVar[bool] = False
 
     @property
     def kind(self) -> str:

@@ -42,6 +42,7 @@ class DecisionHead(Score, frozen=True, kw_only=True, tag="decision_head"):
 
     tasks: ClassVar[tuple[Task, ...]] = ("verify", "spoof")
     template_kind: ClassVar[str] = "embeddings"
+    by_graph: ClassVar[bool] = True
 
     output: Name
     activation: Literal["sigmoid", "softmax", "identity"]

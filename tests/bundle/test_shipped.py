@@ -7,7 +7,14 @@ import pytest
 from edge_sdk.bundle import Bundle, shipped
 from edge_sdk.runtime.selftest import passed, selftest
 
-MEGABYTES = {"deepsign": 0.35, "deepsign_nano": 0.1, "ganomaly_lite": 1.0, "liveness": 0.5, "mobilenetv2": 4.0}
+MEGABYTES = {
+    "deepsign": 0.35,
+    "deepsign_nano": 0.1,
+    "face_locator": 0.3,
+    "ganomaly_lite": 1.0,
+    "liveness": 0.5,
+    "mobilenetv2": 4.0,
+}
 """What an int8 variant may take."""
 
 

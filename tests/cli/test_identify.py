@@ -49,8 +49,11 @@ def test_identify_for_people(
     said = capsys.readouterr().out
     assert said.startswith(f"IDENTIFIED {templates[0]}")
     assert templates[1] not in said
+    assert "expected FPIR 1.99%: an FMR of 1.00% for each of 2" in said
     assert main(["identify", pictures[0], templates[1], "--bundle", bundle]) == 1
     assert capsys.readouterr().out.startswith("NOT IDENTIFIED")
+    assert main(["identify", pictures[0], *templates, "--bundle", bundle, "--threshold", "0.9"]) == 0
+    assert "FPIR" not in capsys.readouterr().out, "no rate was measured at a threshold of one's own"
 
 
 def test_what_is_no_search_is_an_error(

@@ -250,6 +250,19 @@ def test_embeddings_are_compared_by_the_head_and_not_without_it(paired: Made) ->
         bundle.manifest.score.matrix(*values)
 
 
+def test_pairs_are_compared_in_their_places(paired: Made) -> None:
+    bundle = paired()
+    model = Model(bundle, choose(bundle, "onnxruntime", "fp32"))
+    score, made = bundle.manifest.score, np.concatenate([embedded(picture) for picture in PICTURES])
+    first, second = made[[0, 1, 3]], made[[2, 1, 0]]
+    found = score.pairs(first, second, model)
+    for one, other, value in zip(first, second, found, strict=True):
+        assert value == score.compare(one[None], other[None], model).score
+        both = (probability(one[None], other[None]) + probability(other[None], one[None])) / 2
+        assert value == pytest.approx(both, abs=1e-6)
+    model.close()
+
+
 def test_a_template_is_what_the_embedder_gives(paired: Made, tmp_path: Path) -> None:
     bundle = paired()
     *references, query = PICTURES

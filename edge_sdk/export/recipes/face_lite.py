@@ -96,7 +96,7 @@ BEST = Preset(
     preprocessing=preprocess.ALIGNED,
     objective=PrototypeMargin(images=160),
     views=FaceViews(),
-    steps=4000,
+    steps=2900,
     learning_rate=3e-3,
     weight_decay=0.05,
     schedule="one_cycle",

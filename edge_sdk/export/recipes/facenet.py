@@ -65,8 +65,8 @@ RECIPE = Recipe(
             optimizer="nesterov",
             validate_every=1000,
         ),
-        # What two cores can train in about an hour: a seventh of the paper's pixels, which is as much as the crops of
-        # LFW and CFP hold at half of their size; a batch of 160, and a rate to match it.
+        # What two cores can train in a few hours: a fifth of the paper's pixels, at which the crops of LFW and CFP lose
+        # little; a batch of 160, and a rate to match it.
         "best": Preset(
             preprocessing=pipeline(96),
             objective=Triplets(people=20, images=6, strangers=40, margin=0.2, reduction="mean"),

@@ -42,7 +42,7 @@ _AT_ONCE = 32
 Say = Callable[[str], None]
 
 
-class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MeasuredRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a row reached.
 
     Attributes:
@@ -68,7 +68,7 @@ class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @classmethod
     def of(
         cls, row: Row, *, pretrained: bool, steps: int, best_step: int, validation: ScoreSet, test: ScoreSet
-    ) -> Measured:
+    ) -> MeasuredRow:
         """Of the scores of the kept weights."""
         fitted = row.loss == "cosine"
         threshold = percentile_threshold(validation.scores, validation.mated) if fitted else 0.5
@@ -131,13 +131,13 @@ def reproduce(request: PersonRequest, say: Say = print) -> ResultTable:
     return table(read(request.out))
 
 
-def read(out: Path) -> tuple[Measured, ...]:
+def read(out: Path) -> tuple[MeasuredRow, ...]:
     """All that was measured, in the order of the files' names."""
     found = sorted((out / "measured").glob(f"{NAME}-*.json"))
-    return tuple(msgspec.json.decode(files.read_bytes(path, MAX_BYTES), type=Measured) for path in found)
+    return tuple(msgspec.json.decode(files.read_bytes(path, MAX_BYTES), type=MeasuredRow) for path in found)
 
 
-def table(measured: Sequence[Measured]) -> ResultTable:
+def table(measured: Sequence[MeasuredRow]) -> ResultTable:
     """The document's rows, each above ours of the same settings; MobileNetV2's stand below the row that they change."""
     head = (
         *("row", "who", "body", "loss", "branch", "optimizer", "rate", "steps", "pairs a step", "pretrained"),
@@ -172,14 +172,14 @@ def _specification(data: Iterable[str]) -> str:
     return f"cfp-pooled:{kinds[0][2]}"
 
 
-def _measure(row: Row, pairs: PairList, request: PersonRequest) -> Measured:
+def _measure(row: Row, pairs: PairList, request: PersonRequest) -> MeasuredRow:
     run = _run(row, pairs, request)
     result = loop.train(run)
     network = run.network()
     facts = checkpoint.load_network(result.checkpoint, network)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network.to(device).eval()
-    return Measured.of(
+    return MeasuredRow.of(
         row,
         pretrained=run.weights is not None,
         steps=result.steps,
@@ -229,7 +229,7 @@ def _accuracy(scores: ScoreSet, threshold: float) -> float:
     return float(np.mean((scores.scores >= threshold) == scores.mated))
 
 
-def _belongs(ours: Row, one: Measured, row: Row) -> bool:
+def _belongs(ours: Row, one: MeasuredRow, row: Row) -> bool:
     """Whether ours is this row, or changes nothing but body, optimiser, rate and length of it."""
     if ours in ROWS:
         return ours is row
@@ -243,7 +243,7 @@ def _printed(row: Row) -> tuple[str, ...]:
     return (*_settings(row, PAPER, row.preset.steps, row.pretrained), *accuracy, best, NONE, NONE)
 
 
-def _line(row: Row, one: Measured) -> tuple[str, ...]:
+def _line(row: Row, one: MeasuredRow) -> tuple[str, ...]:
     found = (
         f"{one.validation:.3f}",
         f"{one.test:.3f}",

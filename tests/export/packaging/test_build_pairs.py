@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,8 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.cli import main
 from edge_sdk.errors import ConversionError, UsageError
 from edge_sdk.export import recipes
+from edge_sdk.export.data.load import load
+from edge_sdk.export.evaluation.verification.thresholds import fit
 from edge_sdk.export.formats.float_onnx import to_onnx
 from edge_sdk.export.formats.pair_graph import two_inputs
 from edge_sdk.export.networks.network import Network
@@ -112,6 +115,21 @@ def test_a_template_is_what_the_branch_gives(run: Path, bundle: Bundle, variant:
         assert template.embeddings.shape == (2, recipes.get("person_verification").tiny(body="mobilenet_v2").size)
         np.testing.assert_array_equal(template.embeddings, verifier.embed([first, second]))
         assert verifier.verify(template, third).score == verifier.verify([first, second], third).score
+
+
+def test_thresholds_are_fitted_again_by_the_decision_network(run: Path, bundle: Bundle) -> None:
+    data = load(f"live:{run.parent / 'faces'}")
+    people = data.select(data.subjects[:6])
+    fitted = fit(bundle, "fp32.onnx", people, engine="onnxruntime")
+    assert fitted.subjects == 6
+    threshold = next(point.threshold for point in fitted.points if point.name == "eer")
+    with Verifier(bundle, precision="fp32.onnx", engine="onnxruntime", threshold=0.5) as verifier:
+        scores = [
+            verifier.verify(one.path, other.path).score
+            for one, other in itertools.product(people.samples, people.samples)
+            if one.path != other.path
+        ]
+    assert min(abs(score - threshold) for score in scores) < 1e-6  # it is one of theirs
 
 
 def test_every_variant_has_operating_points_of_its_own(bundle: Bundle) -> None:

@@ -16,7 +16,7 @@ from edge_sdk.errors import UsageError
 from edge_sdk.export import recipes
 from edge_sdk.export.recipes.person_verification import OURS, ROWS, TRAINED
 from edge_sdk.export.reproduction import person_verification
-from edge_sdk.export.reproduction.person_verification import Measured, PersonRequest, read, reproduce, table
+from edge_sdk.export.reproduction.person_verification import MeasuredRow, PersonRequest, read, reproduce, table
 
 PRESETS = ("mobilenet-bce-adam-2e-4-8", "mobilenet-cosine-plain-adam-2e-4-8")
 
@@ -97,8 +97,8 @@ def test_the_command_prints_the_documents_rows(cfp: Path, tmp_path: Path, capsys
     assert "| ours " in capsys.readouterr().out
 
 
-def measured(preset: str, *, pretrained: bool = True) -> Measured:
-    return Measured(preset, pretrained, 1200, 3, 0.5, 0.7, 0.71, 0.8, 0.28)
+def measured(preset: str, *, pretrained: bool = True) -> MeasuredRow:
+    return MeasuredRow(preset, pretrained, 1200, 3, 0.5, 0.7, 0.71, 0.8, 0.28)
 
 
 def test_ours_stand_below_the_rows_they_belong_to() -> None:
@@ -141,13 +141,13 @@ def test_figures_are_those_of_the_scores() -> None:
     people = np.arange(6)
     tested = ScoreSet([0.9, 0.6, 0.4, 0.5, 0.2, 0.1], mated, people)
     row = next(one for one in OURS if one.loss == "bce")
-    found = Measured.of(row, pretrained=True, steps=900, best_step=TRAINED // 28 + 1, validation=tested, test=tested)
+    found = MeasuredRow.of(row, pretrained=True, steps=900, best_step=TRAINED // 28 + 1, validation=tested, test=tested)
     assert found.threshold == 0.5
     assert found.best_epoch == 2
     assert found.test == found.validation == pytest.approx(4 / 6)  # 0.4 is missed, 0.5 accepted
     assert found.auroc == pytest.approx(8 / 9)
     cosine = next(one for one in OURS if one.loss == "cosine")
-    fitted = Measured.of(cosine, pretrained=True, steps=1, best_step=1, validation=tested, test=tested)
+    fitted = MeasuredRow.of(cosine, pretrained=True, steps=1, best_step=1, validation=tested, test=tested)
     assert fitted.threshold == pytest.approx(np.percentile([0.9, 0.6, 0.4], 5)) or fitted.validation >= 5 / 6
 
 

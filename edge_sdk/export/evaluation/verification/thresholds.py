@@ -27,7 +27,7 @@ def fit(
 
     Raises:
         UsageError: Some data sets have forgeries and others none.
-        ScoreError: The score compares nobody without the opened model.
+        ScoreError: The score compares nobody without densities of people.
         DatasetError: Fewer than 5 people, nobody with two genuine samples, or no usable picture at all.
         EngineError: The engine refuses the variant, or fails.
     """
@@ -39,18 +39,21 @@ def fit(
             embedded = embed(verifier, data.samples, progress=progress)
         except ScoreError as error:
             raise DatasetError(f"{data.name}: {error}") from error
-    unusable = tuple(UnusablePicture(one.path, one.subject, one.reasons) for one in embedded.failures)
-    genuine = [sample.subject for sample in embedded.samples if sample.genuine]
-    require_people(data.name, genuine, "with usable genuine samples", unusable)
-    found = []
-    for name in sorted({sample.dataset for sample in embedded.samples}):
-        part = embedded.of(name)
-        people = [sample.subject for sample in part.samples]
-        try:
-            pairs = build_pairs(people, [sample.genuine for sample in part.samples], forgeries=kind)
-        except ScoreError as error:
-            raise DatasetError(f"{name}: {error}{named(unusable)}") from error
-        found.append(score_pairs(pairs, part.embeddings, people, rule=score.rule, matrix=score.matrix))
+        unusable = tuple(UnusablePicture(one.path, one.subject, one.reasons) for one in embedded.failures)
+        genuine = [sample.subject for sample in embedded.samples if sample.genuine]
+        require_people(data.name, genuine, "with usable genuine samples", unusable)
+        compare = verifier.compare_pairs if score.by_graph else None
+        found = []
+        for name in sorted({sample.dataset for sample in embedded.samples}):
+            part = embedded.of(name)
+            people = [sample.subject for sample in part.samples]
+            try:
+                pairs = build_pairs(people, [sample.genuine for sample in part.samples], forgeries=kind)
+            except ScoreError as error:
+                raise DatasetError(f"{name}: {error}{named(unusable)}") from error
+            found.append(
+                score_pairs(pairs, part.embeddings, people, rule=score.rule, matrix=score.matrix, compare=compare)
+            )
     scores = verification.concatenate(found)
     require_people(data.name, scores.subjects.tolist(), "with two usable genuine samples", unusable)
     described = f"{data.name}, {scores.subject_count} people, {kind} forgeries"
