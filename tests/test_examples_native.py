@@ -26,7 +26,7 @@ from edge_sdk.manifest import FaceBoxes
 from edge_sdk.preprocess import FACE, FACE_OVAL, INK, PAPER, Fit, LimitSize, Operation, Resize, ToGray
 from edge_sdk.preprocess.align import FaceAlignment
 from edge_sdk.runtime import face_quality, frames
-from edge_sdk.runtime.locator import located
+from edge_sdk.runtime.locator import located, seen_once
 from edge_sdk.scoring.face_boxes import levels
 from edge_sdk.slicing import slice_bundle
 
@@ -208,6 +208,7 @@ SCENES: dict[str, tuple[Callable[[], images.Image], list[tuple[int, int, float, 
         lambda: textured(drawn_frame((200, 100, 240))),
         [(7, 9, 0.99, 60.0), (7, 10, 0.9, 61.0), (8, 9, 0.55, 58.0), (6, 9, 0.42, 50.0)],
     ),
+    "seen at two sizes": (lambda: textured(drawn_frame((200, 100, 240))), [(7, 9, 0.99, 60.0), (9, 12, 0.7, 34.0)]),
     "blurred": (lambda: cv2.GaussianBlur(drawn_frame((200, 100, 240)), (0, 0), 12), [(7, 9, 0.9, 60.0)]),
     "large": (lambda: cv2.resize(textured(drawn_frame((200, 100, 240))), (1931, 1443)), [(7, 9, 0.9, 60.0)]),
     "upright, gray, small": (lambda: textured(drawn_frame((60, 200, 240))[:, :360, 0]), [(7, 9, 0.8, 31.0)]),
@@ -235,7 +236,7 @@ def test_cpp_finds_aligns_and_assesses_a_face_as_python_does(built: Path, tmp_pa
     said = msgspec.json.decode(done.stdout)
 
     height, width = image.shape[:2]
-    everyone = located(score.candidates(tensors, 0.5), fit.place(height, width), height, width)
+    everyone = seen_once(located(score.candidates(tensors, 0.5), fit.place(height, width), height, width))
     expected = [one for one in everyone if max(one.width, one.height) >= 0.2 * min(height, width)]
     assert [one["box"] for one in said["faces"]] == [[f.left, f.top, f.width, f.height] for f in expected]
     for one, face in zip(said["faces"], expected, strict=True):

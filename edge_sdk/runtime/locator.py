@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -13,12 +14,15 @@ from edge_sdk import images, preprocess
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, ScoreError, UsageError
 from edge_sdk.manifest import FaceBoxes, LocatePoint, Task
-from edge_sdk.preprocess.crop import LocatedFace
+from edge_sdk.preprocess.crop import Box, LocatedFace
 from edge_sdk.preprocess.general import Placement
 from edge_sdk.results import LocateResult, Timings
 from edge_sdk.runtime.engines import Tensors
 from edge_sdk.runtime.session import Session
 from edge_sdk.scoring.face_boxes import Candidates
+
+NESTED = 0.8
+"""Share of the smaller of two boxes in the other from which both show one face."""
 
 SMALLEST = 0.2
 """As the cascade's: whose faces count, see :class:`edge_sdk.runtime.faces.CascadeSettings`."""
@@ -162,7 +166,7 @@ class Locator(Session[LocatePoint]):
         except ScoreError as exc:
             raise EngineError(f"{self.variant.id} gave numbers that are no faces: {exc}") from exc
         height, width = image.shape[:2]
-        return located(found, self._fit.place(height, width), height, width)
+        return seen_once(located(found, self._fit.place(height, width), height, width))
 
     def _surest(self, tensors: Tensors) -> float:
         return float(self._score.score(tensors)[0])
@@ -196,6 +200,26 @@ def located(found: Candidates, place: Placement, height: int, width: int) -> tup
         for i in np.flatnonzero(inside)
     ]
     return tuple(sorted(faces, key=lambda face: (-face.area, face.left, face.top)))
+
+
+def seen_once(faces: Sequence[LocatedFace]) -> tuple[LocatedFace, ...]:
+    """Without those of which :data:`NESTED` lies within a surer one; the order stays.
+
+    Grids of different strides see one face at two sizes, the smaller box within the larger. They overlap too little
+    (intersection over union) to be suppressed as one, and would count as two people.
+    """
+    kept: list[LocatedFace] = []
+    for face in sorted(faces, key=lambda face: -face.confidence):
+        if all(min(face.area, other.area) * NESTED > _common(face, other) for other in kept):
+            kept.append(face)
+    return tuple(face for face in faces if any(face is one for one in kept))
+
+
+def _common(first: Box, second: Box) -> int:
+    """Pixels in both."""
+    width = min(first.left + first.width, second.left + second.width) - max(first.left, second.left)
+    height = min(first.top + first.height, second.top + second.height) - max(first.top, second.top)
+    return max(0, width) * max(0, height)
 
 
 def golden_score(score: FaceBoxes, tensors: Tensors, fit: preprocess.Fit) -> float:

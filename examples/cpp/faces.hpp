@@ -157,11 +157,18 @@ inline std::vector<Face> faces(const Json& manifest, const Tensors& tensors, int
         const cv::Rect box(cv::Point(edge(at[0], columns), edge(at[1], rows)),
                            cv::Point(edge(at[2], columns), edge(at[3], rows)));
         if (x < 0 || y < 0 || x >= columns || y >= rows || box.width < 1 || box.height < 1) continue;
-        if (std::max(box.width, box.height) < smallest * std::min(rows, columns)) continue;
+        // Grids of different strides see one face at two sizes: what lies within a surer box, which came before, is it.
+        const bool nested = std::any_of(found.begin(), found.end(), [&](const Face& other) {
+            return (box & other.box).area() >= 0.8 * std::min(box.area(), other.box.area());
+        });
+        if (nested) continue;
         Face face{box, {}, cell.confidence};
         for (std::size_t i = 0; i < 5; ++i) face.points[i] = {at[4 + 2 * i], at[5 + 2 * i]};
         found.push_back(face);
     }
+    const double least = smallest * std::min(rows, columns);
+    const auto small = [&](const Face& face) { return std::max(face.box.width, face.box.height) < least; };
+    found.erase(std::remove_if(found.begin(), found.end(), small), found.end());
     std::stable_sort(found.begin(), found.end(),
                      [](const Face& a, const Face& b) { return a.box.area() > b.box.area(); });
     return found;

@@ -25,7 +25,7 @@ from edge_sdk.errors import (
     UsageError,
 )
 from edge_sdk.manifest import FaceBoxes, LocatePoint, Rate, UnsupportedPoint, VerifyPoint
-from edge_sdk.runtime.locator import golden_score
+from edge_sdk.runtime.locator import golden_score, seen_once
 from edge_sdk.runtime.profile.records import Job
 from edge_sdk.runtime.profile.worker import measure
 from edge_sdk.runtime.selftest import passed, selftest
@@ -335,3 +335,18 @@ def test_points_are_part_of_the_manifest(bundle: Bundle) -> None:
     assert isinstance(found, LocatePoint)
     assert found.rates == {"pictures with a false box": found.false_boxes, "missed faces": found.missed}
     assert isinstance(bundle.manifest.score, FaceBoxes)
+
+
+def test_a_face_that_is_seen_at_two_sizes_is_one() -> None:
+    def face(left: int, top: int, side: int, confidence: float) -> LocatedFace:
+        points = ((0.0, 0.0), (1.0, 0.0), (0.5, 0.5), (0.0, 1.0), (1.0, 1.0))
+        return LocatedFace(left, top, side, side, points, confidence)
+
+    large, within, partly = face(100, 100, 200, 0.9), face(120, 130, 120, 0.7), face(250, 100, 200, 0.8)
+    assert seen_once([large, within]) == (large,)
+    assert seen_once([large, partly]) == (large, partly), "a quarter of it lies within the other"
+    surer = face(120, 130, 120, 0.95)
+    assert seen_once([large, surer, partly]) == (surer, partly), "the surer stays, whichever is larger"
+    for beyond, one in ((20, True), (21, False)):  # of 100 columns
+        assert (len(seen_once([large, face(100 - beyond, 150, 100, 0.5)])) == 1) is one
+    assert seen_once([]) == ()

@@ -50,14 +50,29 @@ class L2Pool(nn.Module):
     quantisers find a root of squares and leave all between in float.
 
     A window of zeros, of which there are many behind ReLUs, gives the root of :data:`EPSILON`: that of 0 has no
-    gradient.
+    gradient. The zeros beyond the border are put there first: with padding of its own PyTorch's average pool gives CUDA
+    wrong gradients of maps in channels-last order (pytorch/pytorch#188344), which the root makes infinite.
     """
 
     EPSILON = 1e-12
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         wide = x.float()
-        return (9 * functional.avg_pool2d(wide * wide, 3, 1, 1) + self.EPSILON).sqrt().to(x.dtype)
+        squares = functional.pad(wide * wide, (1, 1, 1, 1))
+        return (9 * functional.avg_pool2d(squares, 3, 1) + self.EPSILON).sqrt().to(x.dtype)
+
+
+class MeanPool(nn.Module):
+    """Mean of each 3 x 3 window; what lies beyond the border does not count: ``(N, C, H, W)`` as it is.
+
+    In training zeros are put there first, for the reason of :class:`L2Pool`.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+        share = functional.pad(torch.ones_like(x[:1, :1]), (1, 1, 1, 1))
+        return functional.avg_pool2d(functional.pad(x, (1, 1, 1, 1)), 3, 1) / functional.avg_pool2d(share, 3, 1)
 
 
 class Concatenated(nn.Module):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from edge_sdk.export.networks.inception import MOMENTUM, Concatenated, Embedding, convolution, initialise
+from edge_sdk.export.networks.inception import MOMENTUM, Concatenated, Embedding, MeanPool, convolution, initialise
 from edge_sdk.export.networks.network import Network
 
 Branch = tuple[tuple[int, int | tuple[int, int]], ...]
@@ -132,7 +132,7 @@ class InceptionResNetV2(Network):
             pooled, stride = maps, 2
             if stage is STAGES[0]:
                 pooled, stride = channels(POOLED), 1
-                pool = nn.Sequential(nn.AvgPool2d(3, 1, 1, count_include_pad=False), convolution(maps, pooled, 1))
+                pool = nn.Sequential(MeanPool(), convolution(maps, pooled, 1))
             entry = Concatenated(*(chain(maps, branch, stride) for branch in stage.entry), pool)
             maps = ends(stage.entry) + pooled
             made = (

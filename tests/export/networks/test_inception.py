@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from edge_sdk.export.formats.float_onnx import fold_batch_norm
-from edge_sdk.export.networks.inception import NN2, L2Pool, ShiftedBatchNorm, convolution
+from edge_sdk.export.networks.inception import NN2, L2Pool, MeanPool, ShiftedBatchNorm, convolution
 from edge_sdk.export.networks.inception_resnet import InceptionResNetV2, ScaledResidual
 
 # Name, output size, depth, parameters without biases, millions of multiply-adds (essay, table 2, computed exactly).
@@ -109,6 +109,35 @@ def test_l2_pooling_of_zeros_has_a_gradient() -> None:
     made.sum().backward()
     assert x.grad is not None
     assert torch.equal(x.grad, torch.zeros_like(x))
+
+
+def test_the_mean_pool_is_keras_same_padding_in_training_and_after() -> None:
+    pool, x = MeanPool(), torch.randn(2, 3, 5, 4, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    trained, after = pool.train()(x), pool.eval()(x)
+    for row in range(5):
+        for column in range(4):
+            window = x[..., max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
+            assert torch.allclose(trained[..., row, column], window.mean(dim=(2, 3)), atol=1e-6)
+    assert torch.allclose(trained, after, atol=1e-6)
+    weight = torch.randn(2, 3, 5, 4, generator=torch.Generator().manual_seed(1))
+    (first,), (second,) = (torch.autograd.grad((made * weight).sum(), x) for made in (trained, after))
+    assert torch.allclose(first, second, atol=1e-6)
+
+
+def test_no_layer_in_training_pads_an_average_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's own padding has wrong gradients on CUDA in channels-last order (pytorch/pytorch#188344)."""
+    inner, padded = nn.functional.avg_pool2d, []
+
+    def watched(x: torch.Tensor, kernel: int, stride: int, padding: int = 0, **options: bool) -> torch.Tensor:
+        padded.append(padding)
+        return inner(x, kernel, stride, padding, **options)
+
+    monkeypatch.setattr(nn.functional, "avg_pool2d", watched)
+    for network in (NN2(width=0.02), InceptionResNetV2(width=0.02, depth=0.1)):
+        network(torch.rand(2, 3, 80, 80))
+        assert not any(isinstance(layer, nn.AvgPool2d) for layer in network.modules())
+    assert len(padded) == 6 + 2
+    assert not any(padded)
 
 
 def test_the_batch_norm_is_keras_without_a_scale() -> None:

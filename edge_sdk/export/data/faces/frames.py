@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,15 +78,18 @@ def framed(entries: Sequence[Entry], progress: cache.Count = cache.uncounted) ->
     known = [(entry, points) for entry in entries if (points := face_points(entry.path)) is not None]
     if not known:
         raise DatasetError("it is not known where the faces are: expected CFP's fiducials, or a list faces.csv")
-    points_of = {entry.path: points for entry, points in known}
     made = []
-    for count, (entry, points) in enumerate(known, start=1):
-        made += cache.rendered([entry], f"{NAME}-v{VERSION}", ".jpg", _renderer(points), "framed")
-        progress(count, len(known))
-    return [
-        shown._replace(faces=_truth(points_of[entry.path], _randomness(entry.path)))
-        for (entry, _), shown in zip(known, made, strict=True)
-    ]
+    with ThreadPoolExecutor() as pool:
+        for entry in pool.map(_framed, known):
+            made.append(entry)
+            progress(len(made), len(known))
+    return made
+
+
+def _framed(known: tuple[Entry, NDArray[np.float64]]) -> Entry:
+    entry, points = known
+    (frame,) = cache.rendered([entry], f"{NAME}-v{VERSION}", ".jpg", _renderer(points), "framed")
+    return frame._replace(faces=_truth(points, _randomness(entry.path)))
 
 
 def _renderer(points: NDArray[np.float64]) -> cache.Render:
