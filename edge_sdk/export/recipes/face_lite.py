@@ -9,8 +9,8 @@ The last layer looks at the whole map, 7 x 7, place by place, for a face is alig
 does. ArcFace (Deng et al., 2019) ends in a fully connected layer, which is the same.
 
 `best` learns people, as the network of its size that nobody helps; `edge-sdk distill` learns to see as published
-networks do as well, and is what is shipped: ``docs/results/faces.md`` has both. On a GPU either takes minutes. `quick` is
-for trying things out on a processor.
+networks do as well, and is what is shipped: ``docs/results/faces.md`` has both. On a GPU either takes minutes. `quick`
+is for trying things out on a processor.
 """
 
 from __future__ import annotations
