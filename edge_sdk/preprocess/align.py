@@ -69,8 +69,8 @@ class FaceAlignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         fits = list(map(len, self.template)) == [2] * 5 and all(
             0 <= value <= TEMPLATE_SIDE for point in self.template for value in point
         )
-        spread = float(np.ptp(np.asarray(self.template, np.float64), axis=0).min()) if fits else 0.0
-        if spread < 1:
+        points = np.asarray(self.template if fits else [(0, 0)], np.float64)
+        if np.linalg.svd(points - points.mean(axis=0), compute_uv=False)[-1] < 1:  # root of the sum of squares
             raise ManifestError(
                 f"the template is {self.template}; it must be five points in 0 to {TEMPLATE_SIDE:g}, not on one line"
             )

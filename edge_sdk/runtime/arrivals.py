@@ -49,7 +49,9 @@ def opened(pictures: Any) -> Iterator[Arrival]:
     if isinstance(pictures, (bytes, bytearray, memoryview)) or (
         isinstance(pictures, np.ndarray) and (pictures.ndim < 3 or (pictures.ndim == 3 and pictures.shape[2] <= 4))
     ):
-        raise UsageError("a stream takes frames, this is one picture: pass it to detect(), or [picture]")
+        raise UsageError(
+            "a stream takes frames, this is one picture: pass it to the call for one picture, or [picture]"
+        )
     if isinstance(pictures, (Mapping, set, frozenset, IOBase)) or not isinstance(pictures, Iterable):
         raise UsageError(
             f"a stream takes frames in their order, not {_kind(pictures)}: pass a list or a generator of pictures or "

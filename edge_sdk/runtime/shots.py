@@ -44,9 +44,11 @@ class Shots:
     gap_s: float = 0.2
 
     def __post_init__(self) -> None:
-        if not (1 <= self.best <= self.most and 0 <= self.gap_s < float("inf")):
+        whole = is_whole(self.best) and is_whole(self.most)
+        if not (whole and 1 <= self.best <= self.most and 0 <= self.gap_s < float("inf")):
             raise UsageError(
-                f"best is {self.best}, most {self.most}, gap_s {self.gap_s}; best is from 1 to most, gap_s from 0"
+                f"best is {self.best}, most {self.most}, gap_s {self.gap_s}; best and most are whole numbers, best is "
+                "from 1 to most, gap_s from 0"
             )
 
     def select(self, prepare: Prepare, *, enrolling: bool = False) -> list[Prepared]:
@@ -91,3 +93,8 @@ class Shots:
             left -= 1
             if not left:
                 return
+
+
+def is_whole(number: object) -> bool:
+    """Whether it is an integer, Python's or numpy's."""
+    return isinstance(number, (int, np.integer))

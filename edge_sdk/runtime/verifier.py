@@ -26,6 +26,7 @@ from edge_sdk.runtime import cutting
 from edge_sdk.runtime.acquisition import Acquisition, Sample, as_list
 from edge_sdk.runtime.gallery import TemplateGallery
 from edge_sdk.runtime.session import Session
+from edge_sdk.runtime.shots import is_whole
 from edge_sdk.runtime.stopwatch import Stopwatch
 from edge_sdk.runtime.template import KINDS, Template
 from edge_sdk.scoring.base import DIGITS, Comparison
@@ -188,10 +189,10 @@ class Verifier(Session[VerifyPoint]):
 
         Raises:
             InputError, TemplateError, EngineError: As :meth:`verify`.
-            UsageError: No templates, or ``count`` below 1.
+            UsageError: No templates by name, or ``count`` is no whole number from 1.
         """
-        if count < 1:
-            raise UsageError(f"count is {count}; it must be at least 1")
+        if not is_whole(count) or count < 1:
+            raise UsageError(f"count is {count!r}; it must be a whole number, at least 1")
         self._model.check_process()
         deciding = self._deciding()
         gallery = templates if isinstance(templates, TemplateGallery) else self.gallery(templates)
@@ -203,7 +204,7 @@ class Verifier(Session[VerifyPoint]):
         if not any(one.blocking for one in prepared):
             values = self._run(prepared)
             watch.lap("inference")
-            found = gallery.best(values, count, self._compare)
+            found = self._best(gallery, values, count)
             candidates = tuple(Candidate(name, one.score, one.raw) for name, one in found)
             (name, best), *_ = found
             identity = name if best.score >= deciding.value else None
@@ -226,9 +227,15 @@ class Verifier(Session[VerifyPoint]):
         """Make templates ready to be searched by :meth:`identify`, once for many searches.
 
         Raises:
-            TemplateError: One is of another kind, embedding space or variant.
-            UsageError: There are none.
+            TemplateError: One is of another kind, embedding space or variant, or none.
+            UsageError: There are none, or they have no names.
         """
+        given: object = templates
+        if not isinstance(given, Mapping):
+            raise UsageError(
+                f"templates are searched by name, this is a {type(given).__name__}: "
+                'pass {"anna": template, "ben": other}, or what gallery() gave'
+            )
         for name, template in templates.items():
             try:
                 self._check(template)
@@ -327,6 +334,9 @@ class Verifier(Session[VerifyPoint]):
         return self.bundle.manifest.variant_sha256(self.variant.id)
 
     def _check(self, template: Template) -> Template:
+        given: object = template
+        if not isinstance(given, Template):
+            raise TemplateError(f"a {type(given).__name__} is no template: Template.load(path) reads one of a file")
         if template.kind != self._score.template_kind:
             raise TemplateError(
                 f"template of {template.bundle_name} holds {template.kind}, "
@@ -360,8 +370,17 @@ class Verifier(Session[VerifyPoint]):
         except ScoreError as exc:
             raise EngineError(f"{self.variant.id} gave an embedding that cannot be enrolled: {exc}") from exc
 
+    def _best(self, gallery: TemplateGallery, values: NDArray[np.float32], count: int) -> list[tuple[str, Comparison]]:
+        """The candidate list."""
+        try:
+            return gallery.best(values, count, self._compare)
+        except ScoreError as exc:
+            raise EngineError(f"{self.variant.id} gave an embedding that cannot be scored: {exc}") from exc
+
     def _compare(self, enrolled: Any, queries: NDArray[np.float32]) -> Comparison:
         """Compare what a template holds with one query, or with several of one person: the mean of their scores."""
+        if not len(queries):
+            raise EngineError("there is no embedding to compare")
         try:
             each = [self._score.compare(enrolled, queries[i : i + 1], self._model) for i in range(len(queries))]
         except ScoreError as exc:

@@ -67,8 +67,8 @@ class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distanc
 
     def checked(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Embeddings ``(N, D)`` as they are: finite, none all zero."""
-        embeddings = values.reshape(len(values), -1)
-        if len(embeddings) == 0 or not np.isfinite(embeddings).all() or not embeddings.any(axis=1).all():
+        embeddings = values.reshape(len(values), -1) if values.size else values
+        if not embeddings.size or not np.isfinite(embeddings).all() or not embeddings.any(axis=1).all():
             raise ScoreError("these numbers are no embedding")
         return np.asarray(embeddings, np.float32)
 
@@ -127,8 +127,14 @@ class EmbeddingMatrix:
         self._rows = normalise(np.concatenate(contents)).astype(np.float32)
 
     def scores(self, values: npt.NDArray[Any]) -> Array:
-        """Every person's score for one embedding ``(1, D)``: ``float64 (N,)``, within :data:`TOLERANCE`."""
+        """Every person's score for one embedding ``(1, D)``: ``float64 (N,)``, within :data:`TOLERANCE`.
+
+        Raises:
+            ScoreError: It has another length than the references, or is no embedding.
+        """
         (query,) = normalise(values).astype(np.float32)
+        if query.size != self._rows.shape[1]:
+            raise ScoreError(f"embeddings of {self._rows.shape[1]} and {query.size} values cannot be compared")
         cosines = np.float64(self._rows @ query).clip(-1.0, 1.0)
         scores = (1 + cosines) / 2 if self._metric == "cosine" else 1 - np.sqrt(2 - 2 * cosines) / 2
         if self._best:

@@ -189,6 +189,7 @@ def test_points_too_far_apart_are_refused() -> None:
         {"template": ARCFACE[:4]},
         {"template": ((0.0, 0.0),) * 5},
         {"template": tuple((x, 5.0) for x, _ in ARCFACE)},
+        {"template": tuple((x, x) for x, _ in ARCFACE)},
         {"template": ((float("nan"), 1.0), *ARCFACE[1:])},
         {"template": ((113.0, 1.0), *ARCFACE[1:])},
     ],

@@ -166,8 +166,38 @@ def test_templates_of_another_variant_are_refused(tiny_bundle: Bundle, signer: S
             verifier.gallery({"own": own} | foreign)
         with pytest.raises(UsageError, match="at least one template"):
             verifier.identify(signer(1), {})
-        with pytest.raises(UsageError, match="count is 0"):
-            verifier.identify(signer(1), {"own": own}, count=0)
+        for count in (0, 2.5, "5", float("nan")):
+            with pytest.raises(UsageError, match=r"count is .* whole number"):
+                verifier.identify(signer(1), {"own": own}, count=count)  # type: ignore[arg-type]
+
+
+def test_what_is_no_templates_by_name_is_refused(tiny_bundle: Bundle, signer: Signer) -> None:
+    with Verifier(tiny_bundle) as verifier:
+        own = verifier.enroll(signer(1))
+        for templates in ([own], own, None, "one.template"):
+            with pytest.raises(UsageError, match="searched by name"):
+                verifier.identify(signer(1), templates)  # type: ignore[arg-type]
+        with pytest.raises(TemplateError, match=r"^one: a str is no template"):
+            verifier.identify(signer(1), {"own": own, "one": "one.template"})  # type: ignore[dict-item]
+
+
+def test_templates_of_another_length_are_an_error(tiny_bundle: Bundle, signer: Signer) -> None:
+    """As one of them, which no search takes a shorter way for."""
+    with Verifier(tiny_bundle) as verifier:
+        own = verifier.enroll(signer(1))
+        other = msgspec.structs.replace(own, count=1, dim=3, values=np.ones(3, "<f4").tobytes())  # type: ignore[call-arg]
+        for number in (1, 9):
+            with pytest.raises(EngineError, match="embeddings of 3 and"):
+                verifier.identify(signer(1), dict.fromkeys("abcdefghi"[:number], other), count=2)
+
+
+def test_no_embeddings_are_an_error(tiny_bundle: Bundle, signer: Signer) -> None:
+    with Verifier(tiny_bundle) as verifier:
+        one = verifier.embed(signer(1))
+        with pytest.raises(EngineError, match="no embedding"):
+            verifier.compare(one[:0], one)
+        with pytest.raises(EngineError, match="no embedding"):
+            verifier.compare(one, one[:0])
 
 
 @pytest.mark.usefixtures("fake_engine")

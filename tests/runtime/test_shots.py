@@ -84,9 +84,20 @@ def test_a_camera_that_never_ends_is_looked_at_for_a_while() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"best": 0}, {"best": 3, "most": 2}, {"gap_s": -1.0}, {"gap_s": float("nan")}], ids=str
+    "settings",
+    [
+        {"best": 0},
+        {"best": 3, "most": 2},
+        {"best": 2.5},
+        {"most": 9.5},
+        {"most": float("inf")},
+        {"best": "3"},
+        {"gap_s": -1.0},
+        {"gap_s": float("nan")},
+    ],
+    ids=str,
 )
-def test_impossible_settings_are_refused(settings: dict[str, float]) -> None:
+def test_impossible_settings_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="best is"):
         Shots([], **settings)  # type: ignore[arg-type]
 

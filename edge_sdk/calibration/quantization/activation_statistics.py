@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edge_sdk.calibration.quantization.onnx_pools import plain_average_pools
+from edge_sdk.calibration.quantization.onnx_pools import plain_pools
 from edge_sdk.calibration.quantization.ranges import Grid, Histogram, choose_range, require_samples
 from edge_sdk.errors import UsageError
 from edge_sdk.runtime.engines import onnxruntime
@@ -92,7 +92,7 @@ def _prepared(model: bytes) -> onnx.ModelProto:
         with contextlib.redirect_stdout(io.StringIO()):
             quant_pre_process(source, str(prepared), skip_symbolic_shape=True)
         proto = onnx.load(prepared)
-    plain_average_pools(proto)
+    plain_pools(proto)
     for k, node in enumerate(proto.graph.node):
         node.name = node.name or f"{node.op_type}_{k}"  # names are how nodes are kept float
     return proto

@@ -1,4 +1,4 @@
-"""Average pools in ONNX graphs that every engine computes alike, and L2 pools that stay float."""
+"""Pools in ONNX graphs that every engine computes alike, and L2 pools that stay float."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ FIRST_OPSET = 11
 """From which on Pad takes its widths as an input."""
 
 
-def plain_average_pools(model: onnx.ModelProto) -> None:
-    """Write average pools as equal ones that no engine gets wrong, in place; those of unknown size are left alone.
+def plain_pools(model: onnx.ModelProto) -> None:
+    """Write pools as equal ones that no engine gets wrong, in place; those of unknown size are left alone.
 
     Zeros that count become a Pad before the pool: OpenVINO 2026.4.1 takes them for the lowest value in int8, where a
     zero point other than 0 makes that another one. ``ceil_mode`` becomes padding at the end that does not count: ONNX
-    Runtime 1.31.1 divides by the whole window in int8, and OpenVINO does so in float too where there is padding.
+    Runtime 1.31.1 divides by the whole window in int8, and OpenVINO does so in float too where there is padding. Of
+    maxima OpenVINO computes a row too many where the last window would begin behind the picture.
     """
     if next((entry.version for entry in model.opset_import if not entry.domain), 0) < FIRST_OPSET:
         return
@@ -35,7 +36,7 @@ def plain_average_pools(model: onnx.ModelProto) -> None:
     names = {name for node in graph.node for name in (*node.input, *node.output)}
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
-        if node.op_type == "AveragePool":
+        if node.op_type in ("AveragePool", "MaxPool"):
             pad = _plain(graph, node, sizes.get(node.input[0], []), names)
             nodes += [pad] if pad else []
         nodes.append(node)
@@ -46,6 +47,8 @@ def plain_average_pools(model: onnx.ModelProto) -> None:
 def _plain(graph: onnx.GraphProto, node: onnx.NodeProto, sizes: list[int], names: set[str]) -> onnx.NodeProto | None:
     """Change one pool; the Pad that has to stand before it, if any."""
     given = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+    if node.op_type == "MaxPool" and not given.get("ceil_mode"):
+        return None
     kernel = given["kernel_shape"]
     axes = len(kernel)
     if given.get("auto_pad", b"NOTSET") != b"NOTSET" or len(sizes) != axes or not all(sizes):

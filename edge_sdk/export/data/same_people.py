@@ -7,6 +7,7 @@ each person, with all names: ``lfw/George_Clooney,cfp/012``.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from edge_sdk import files
 from edge_sdk.errors import DatasetError
 
 MAX_BYTES = 16 * 2**20
+_NAME = re.compile(r"[^/\s]+/\S.*")
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,16 @@ class SamePeople:
     def read(cls, path: Path) -> SamePeople:
         """Read a table. Raises DatasetError if it cannot be read, or a line does not hold several names."""
         try:
-            lines = files.read_bytes(path, MAX_BYTES).decode("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
+            text = files.read_bytes(path, MAX_BYTES).decode("utf-8-sig")  # spreadsheets begin with a mark
+            rows = list(csv.reader(text.splitlines(), strict=True))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise DatasetError(f"{path} holds no table of people: {error}") from error
         people = []
-        for number, row in enumerate(csv.reader(lines), start=1):
+        for number, row in enumerate(rows, start=1):
             found = [name.strip() for name in row]
             if not found or found[0].startswith("#"):
                 continue
-            if len(set(found)) < 2 or not all("/" in name for name in found):
+            if len(set(found)) < 2 or not all(_NAME.fullmatch(name) for name in found):
                 raise DatasetError(
                     f"{path}, line {number}: expected the names of one person in two data sets or more, such as "
                     f"lfw/George_Clooney,cfp/012, not {','.join(row)}"

@@ -14,7 +14,8 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from edge_sdk.calibration.quantization.onnx_pools import plain_average_pools
+from edge_sdk.calibration.quantization.onnx_pools import plain_pools
+from edge_sdk.errors import ConversionError
 
 GRAPH = "model"
 """What the manifest calls the graph of the samples."""
@@ -89,6 +90,9 @@ def to_onnx(network: nn.Module, input_shape: tuple[int, ...], outputs: tuple[str
     Args:
         network: Batch norms are folded; the argument is left as it is.
         input_shape: Without the batch.
+
+    Raises:
+        ConversionError: An average pool divides by a number of its own.
     """
     return to_onnx_and_torch(network, input_shape, outputs)[0]
 
@@ -115,13 +119,25 @@ def to_onnx_and_torch(
             verbose=False,
         )
     assert program is not None and program.exported_program is not None
+    if any(_has_divisor(node) for node in program.exported_program.graph.nodes):
+        raise ConversionError(
+            "an average pool has a divisor_override, which ONNX has not, and its exporter leaves out: "
+            "multiply what the pool gives instead"
+        )
     program.optimize()
     model = program.model_proto
     model.CopyFrom(onnx.shape_inference.infer_shapes(model))
-    plain_average_pools(model)
+    plain_pools(model)
     # The exporter notes each node's source lines, which are this machine's paths and half of the file.
     for node in model.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
     del model.graph.metadata_props[:]
     return bytes(model.SerializeToString()), program.exported_program
+
+
+def _has_divisor(node: torch.fx.Node) -> bool:
+    """Whether it is an average pool with the argument ``divisor_override``, the seventh."""
+    if node.target is not torch.ops.aten.avg_pool2d.default:
+        return False
+    return (*node.args, *[None] * 7)[6] is not None or node.kwargs.get("divisor_override") is not None

@@ -56,7 +56,8 @@ RECIPE = Recipe(
     # The EER rests on some hundred frames of the guardrail's people, of which half a point is two.
     budget=0.01,
     presets={
-        "best": _preset(4000, 512, 4e-3),
+        # What the shipped weights took on a GPU, in two runs of 861 and 2,560 steps.
+        "best": _preset(3421, 384, 3e-3),
         "quick": _preset(6000, 48, 2e-3),
     },
 )

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from edge_sdk.calibration.quantization import onnx_int8
-from edge_sdk.calibration.quantization.onnx_pools import plain_average_pools, root_of_squares
+from edge_sdk.calibration.quantization.onnx_pools import plain_pools, root_of_squares
 from edge_sdk.errors import ConversionError
 from edge_sdk.export.formats.float_onnx import to_onnx
 from edge_sdk.export.networks.inception import L2Pool
@@ -29,6 +29,7 @@ POOLS = {
     "rounded up, padding left out": nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False),
     "maximum": nn.MaxPool2d(3, 2, 1),
     "maximum, rounded up": nn.MaxPool2d(3, 2, 1, ceil_mode=True),
+    "maximum, rounded up, few": nn.MaxPool2d((5, 4), (4, 4), (2, 2), ceil_mode=True),  # as above
 }
 SIZE = (22, 25)
 # Of the output's range. An unpadded pool is at most .0094 off in int8; padding or windows that an engine takes wrongly
@@ -154,7 +155,7 @@ def test_what_cannot_be_rewritten_is_left_alone() -> None:
         made([1, 2, 9, 9], auto_pad="SAME_UPPER"),
     ):
         before = model.SerializeToString(deterministic=True)
-        plain_average_pools(model)
+        plain_pools(model)
         assert model.SerializeToString(deterministic=True) == before
 
 
@@ -282,3 +283,9 @@ def test_what_tflite_lacks_is_named(function: object, message: str) -> None:
 
     with pytest.raises(ConversionError, match=message):
         to_tflite(Functional(function), (3, 12, 12))
+
+
+def test_a_divisor_of_its_own_is_refused() -> None:
+    """PyTorch 2.11's exporter to ONNX leaves it out."""
+    with pytest.raises(ConversionError, match="divisor_override"):
+        to_onnx(Between(nn.AvgPool2d(2, divisor_override=3)).eval(), (3, *SIZE))

@@ -101,7 +101,9 @@ def test_folds_that_cannot_be_dealt(both: tuple[Dataset, list[PairList]]) -> Non
 
 def test_a_table_of_the_same_people(tmp_path: Path) -> None:
     path = tmp_path / "same.csv"
-    path.write_text("# name, name\nlfw/A,cfp/001\n\ncfp/001 , live/me\nlfw/B,cfp/002\n")
+    path.write_bytes(
+        b"\xef\xbb\xbflfw/A,cfp/001\n# a comment\n\ncfp/001 , live/me\nlfw/B,cfp/002\n"
+    )  # as a spreadsheet begins it
 
     same = SamePeople.read(path)
 
@@ -110,11 +112,21 @@ def test_a_table_of_the_same_people(tmp_path: Path) -> None:
     assert same.others(["lfw/Nobody"]) == frozenset()
 
 
-@pytest.mark.parametrize("line", ["lfw/A", "lfw/A,lfw/A", "lfw/A,Bob"])
+@pytest.mark.parametrize("line", ["lfw/A", "lfw/A,lfw/A", "lfw/A,Bob", "lfw/A,/", "lfw/A,cfp/", "/A,cfp/001"])
 def test_a_table_that_says_something_else(tmp_path: Path, line: str) -> None:
     path = tmp_path / "same.csv"
     with pytest.raises(DatasetError, match="holds no table of people"):
         SamePeople.read(path)
     path.write_text(f"lfw/A,cfp/001\n{line}\n")
     with pytest.raises(DatasetError, match="line 2: expected the names of one person"):
+        SamePeople.read(path)
+
+
+@pytest.mark.parametrize(
+    ("end", "message"), [('"cfp/002\nlfw/C,cfp/003', "unexpected end"), ("c/" + "x" * 200_000, "limit")]
+)
+def test_a_table_with_an_open_quote_or_a_field_without_end(tmp_path: Path, end: str, message: str) -> None:
+    path = tmp_path / "same.csv"
+    path.write_text(f"lfw/B,{end}\n")
+    with pytest.raises(DatasetError, match=f"holds no table of people: .*{message}"):
         SamePeople.read(path)

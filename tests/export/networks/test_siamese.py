@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from edge_sdk.errors import UsageError
+from edge_sdk.export.losses.pairs import DecisionLoss, PairDecision
 from edge_sdk.export.networks.bodies import BODIES, Body
 from edge_sdk.export.networks.siamese import DecisionNetwork, EmbeddingNetwork
 
@@ -95,6 +96,23 @@ def test_a_decision_network_takes_the_two_of_a_pair_behind_one_another() -> None
             found = comparison(torch.cat([first, second])[None]).sigmoid()
             assert found.shape == (1, 1)
             assert found.item() == pytest.approx(genuine.item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize(("classes", "loss_of"), [(1, "bce"), (2, "cross_entropy")])
+def test_a_decision_network_learns_pairs_by_heart(dense: bool, classes: int, loss_of: DecisionLoss) -> None:
+    torch.manual_seed(1)
+    images, mated = torch.rand(32, 3, 32, 32), torch.rand(16) < 0.5
+    network = DecisionNetwork("mobilenet_v2", dense=dense, classes=classes, width=1 / 16).train()
+    optimizer, objective = torch.optim.Adam(network.parameters(), 2e-3), PairDecision(loss_of=loss_of)
+    losses = []
+    for _ in range(50):
+        loss = objective.loss(network(images), mated)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert sum(losses[-10:]) / 10 < losses[0] / 2
 
 
 @pytest.mark.parametrize("classes", [1, 2])

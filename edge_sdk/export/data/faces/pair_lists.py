@@ -56,6 +56,8 @@ def _numbered(root: Path, which: str) -> dict[int, Entry]:
                 f"{path}, line {number}: expected a number and a picture such as 1 ../Data/Images/001/frontal/01.jpg, "
                 f"not {line!r}"
             )
+        if int(match["number"]) in pictures:
+            raise DatasetError(f"{path}, line {number}: the number {match['number']} stands for two pictures")
         pictures[int(match["number"])] = Entry(match["person"], True, root / match["path"])
     return pictures
 
@@ -93,7 +95,9 @@ def _official(root: Path, path: Path) -> list[PublishedPair]:
     lines = list(_lines(path))
     head = lines[0][1].split()
     if len(head) != 2 or not all(word.isdecimal() for word in head):
-        raise DatasetError(f"{path}, line 1: expected the numbers of folds and of pairs such as 10 300, not {lines[0]}")
+        raise DatasetError(
+            f"{path}, line 1: expected the numbers of folds and of pairs such as 10 300, not {lines[0][1]!r}"
+        )
     folds, each = map(int, head)
     if len(lines) != 1 + 2 * folds * each:
         raise DatasetError(
@@ -116,6 +120,8 @@ def _lfw_pair(root: Path, path: Path, number: int, fold: int, names: list[str]) 
             f"{path}, line {number}: expected a person and two pictures, or two persons with a picture each, separated "
             f"by tabs, not {names}"
         )
+    if not mated and names[0] == names[2]:
+        raise DatasetError(f"{path}, line {number}: a pair of two persons, and both are {names[0]}")
     first, second = (
         Entry(person, True, root / person / f"{person}_{int(picture):04d}.jpg")
         for person, picture in ((names[0], names[1]), (names[2], names[3]))

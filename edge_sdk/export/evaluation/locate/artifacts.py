@@ -71,7 +71,7 @@ class LocateEvaluator:
             )
 
     def distance(self, kind: VariantKind, model: bytes) -> float:
-        """How far int8 takes the surest box of each picture: 1 - overlap, and the change of its confidence."""
+        """How far int8 takes the surest box of each picture: 1 - overlap, by its confidence, and that one's change."""
         pairs = zip(
             self._found(REFERENCE, self.graphs.onnx, "validation"), self._found(kind, model, "validation"), strict=True
         )
@@ -199,13 +199,12 @@ class LocateEvaluator:
 
 
 def _change(expected: Located, found: Located) -> float:
-    """In [0, 2]; 0 for the same box with the same confidence, or none in both."""
-    if not expected and not found:
-        return 0.0
-    if not expected or not found:
-        return 1.0 + max(face.confidence for face in expected or found)
-    first, second = (max(faces, key=lambda face: face.confidence) for faces in (expected, found))
-    return 1 - first.overlap(second) + abs(first.confidence - second.confidence)
+    """In [0, 2]; 0 for the same box with the same confidence. A box that is not sure at all may lie anywhere."""
+    first, second = (max(faces, key=lambda face: face.confidence, default=None) for faces in (expected, found))
+    if first is None or second is None:
+        return 2 * max((face.confidence for face in (first, second) if face is not None), default=0.0)
+    moved = 1 - first.overlap(second)
+    return max(first.confidence, second.confidence) * moved + abs(first.confidence - second.confidence)
 
 
 def _rates(outcomes: Sequence[PictureOutcome], threshold: float) -> Iterator[str]:

@@ -173,6 +173,7 @@ def test_half_complete_folders_are_named(cfp: Path, lfw: Path, tmp_path: Path) -
     ("name", "content", "message"),
     [
         ("Pair_list_F.txt", "1 ../../etc/passwd", "expected a number and a picture"),
+        ("Pair_list_F.txt", "1 Data/Images/001/frontal/01.jpg\n01 Data/Images/001/frontal/02.jpg", "for two pictures"),
         ("Split/FF/01/same.txt", "1;2", "expected two numbers of pictures"),
         ("Split/FF/01/same.txt", "1,4000", "no such picture in the Pair_list files"),
         ("Split/FF/01/same.txt", "1,3", "is of 001 and 002"),
@@ -190,6 +191,15 @@ def test_lines_that_say_something_else_are_named(cfp: Path, name: str, content: 
 def test_lfw_lines_that_say_something_else_are_named(lfw: Path, line: str) -> None:
     (lfw / "pairs_by_fold.txt").write_text(f"1\t{line}\n")
     with pytest.raises(DatasetError, match="line 1: expected a person and two pictures"):
+        load_pairs(f"lfw:{lfw}")
+
+
+def test_an_lfw_list_that_contradicts_itself_is_named(lfw: Path) -> None:
+    (lfw / "pairs.txt").write_text("2 folds\nAnn_Ax\t1\t12\n")
+    with pytest.raises(DatasetError, match="such as 10 300, not '2 folds'"):
+        load_pairs(f"lfw:{lfw}")
+    (lfw / "pairs_by_fold.txt").write_text("1\tAnn_Ax\t1\tAnn_Ax\t12\n")
+    with pytest.raises(DatasetError, match="line 1: a pair of two persons, and both are Ann_Ax"):
         load_pairs(f"lfw:{lfw}")
 
 
