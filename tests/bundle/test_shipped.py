@@ -10,6 +10,7 @@ from edge_sdk.runtime.selftest import passed, selftest
 MEGABYTES = {
     "deepsign": 0.35,
     "deepsign_nano": 0.1,
+    "face_lite": 1.2,
     "face_locator": 0.3,
     "ganomaly_lite": 1.0,
     "liveness": 0.5,

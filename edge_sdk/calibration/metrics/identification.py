@@ -47,15 +47,17 @@ def searches(scores: ArrayLike, probes: ArrayLike, enrolled: ArrayLike, *, rank:
         One score a search. Mated: that of the probe's own person, or :data:`MISSED`. Non-mated: the highest.
 
     Raises:
-        ScoreError: Other shapes, a person who is enrolled twice, nobody enrolled, a score that is not finite or not
-            above :data:`MISSED`, or a rank below 1.
+        ScoreError: Other shapes, a person who is enrolled twice, nobody enrolled, people named by text on one side
+            alone, a score that is not finite or not above :data:`MISSED`, or a rank below 1.
     """
     table, people, gallery = np.asarray(scores, np.float64), np.asarray(probes), np.asarray(enrolled)
     if table.shape != (people.size, gallery.size) or not gallery.size:
         raise ScoreError(f"scores of {people.size} probes and {gallery.size} enrolled people have shape {table.shape}")
     if np.unique(gallery).size != gallery.size:
         raise ScoreError("a person is enrolled twice: give each person one reference, or one score of several")
-    if rank < 1:
+    if people.size and (people.dtype.kind in "US") != (gallery.dtype.kind in "US"):
+        raise ScoreError("some people are named by text and some by numbers: nobody would be found")
+    if not rank >= 1:  # NaN, too
         raise ScoreError(f"a search returns people from rank 1 on, not {rank}")
     if not (np.isfinite(table).all() and (table > MISSED).all()):
         raise ScoreError("a score is not finite, or below those that can come")

@@ -6,11 +6,11 @@ they are what int8 units are built for. Blocks add to what they are given, witho
 MobileNetV2 (Sandler et al., 2018), so that what is added up is not cut off at 0. Their number and widths are ours.
 
 The last layer looks at the whole map, 7 x 7, place by place, for a face is aligned and an eye never lies where a mouth
-does; ArcFace (Deng et al., 2019, section 3.1) compares such ends, and found a pooled mean worst.
+does. ArcFace (Deng et al., 2019) ends in a fully connected layer, which is the same.
 
 `best` learns people, as the network of its size that nobody helps; `edge-sdk distill` learns to see as published
-networks do as well, and is what is shipped: ``docs/faces.md`` has both. On a GPU either takes minutes. `quick` is for
-trying things out on a processor.
+networks do as well, and is what is shipped: ``docs/results/faces.md`` has both. On a GPU either takes minutes. `quick`
+is for trying things out on a processor.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ BEST = Preset(
     preprocessing=preprocess.ALIGNED,
     objective=PrototypeMargin(images=160),
     views=FaceViews(),
-    steps=4000,
+    steps=2900,
     learning_rate=3e-3,
     weight_decay=0.05,
     schedule="one_cycle",

@@ -22,7 +22,7 @@ RECIPE = Recipe(
     modality="face",
     network=EmbeddingNetwork,
     tiny=tiny,
-    embedding_size=4096,
+    embedding_size=4096,  # of VGG16; 1,000 of the other bodies
     score=EmbeddingDistance(output="embedding", metric="cosine"),
     presets=presets("cosine"),
 )

@@ -78,6 +78,8 @@ def test_one_enrolled_person_is_verification() -> None:
         ([[np.nan, 0.0]], ["a"], ["a", "b"], 1, "not finite"),
         ([[-np.inf, 0.0]], ["a"], ["a", "b"], 1, "not finite"),
         ([[1.0, 0.0]], ["a"], ["a", "b"], 0, "from rank 1 on"),
+        ([[1.0, 0.0]], ["a"], ["a", "b"], float("nan"), "from rank 1 on"),
+        ([[1.0, 0.0]], [1], ["1", "2"], 1, "some people are named by text"),
     ],
 )
 def test_what_is_no_search(scores: list[list[float]], probes: list, enrolled: list, rank: int, message: str) -> None:

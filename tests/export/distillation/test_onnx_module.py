@@ -140,8 +140,10 @@ def test_another_file_is_refused(content: bytes) -> None:
         read(content)
 
 
-def test_a_cut_file_is_refused() -> None:
+def test_a_damaged_file_is_refused() -> None:
     content = model([node("Conv", "w")], {"w": random(6, 4, 3, 3)}).SerializeToString()
     assert read(content).graph.name == "teacher"
+    with pytest.raises(TrainingError, match="not an ONNX file"):
+        read(content.replace(b"Conv", b"C\x95nv"))  # the checker cannot even name it
     with pytest.raises(TrainingError, match="not an ONNX file"):
         read(content[:-40])
