@@ -5,8 +5,8 @@ from __future__ import annotations
 PINS = {
     "deepsign": "07f7b1d372e0090b43dc360b846b0a4f1fca770f7833188fb95d1a8c0cf331da",
     "deepsign_nano": "34e62aaefe9d6527ac818d7d3cea84c4b79102c2f653c9619273d7cddee0571e",
-    "face_lite": "c673f27fc12b38bbe5043b5d9483ea0bfb5eb89108cdc92f6ff0272c1409c018",
-    "face_locator": "493544d17d0aeda373ca82cbe1b57a1dcd6aeef41dad67ba23665bb1e37df478",
+    "face_lite": "36e3465e7bf443c45772522188bf1e348107d8b5196984e505d5237a84ed22ae",
+    "face_locator": "9b3e33b9ff7e77d53b14c7e2bed19ebb7a1d89afbf7fb637d41c3a7ab05d2b4c",
     "ganomaly_lite": "294bba8cde0f66ecc0d7b8726cc2b18672a25a4bbbab790894a7ae985819c78d",
     "liveness": "e27cbb738df7217023dddaf0d05416ba072d7581766f714f28a4b6166f832d0b",
     "mobilenetv2": "4eac2e98bf38be6c87058c4ab33e4b9fc5d683360a9ad22c9245ffb3b26c188d",
