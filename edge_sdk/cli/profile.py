@@ -19,7 +19,7 @@ from edge_sdk.cli.options import (
 
 SUMMARY = "Measure latency, memory and power of a bundle on this device."
 DETAILS = (
-    "Times the whole path from the picture to the decision, each combination of engine, variant and threads in a "
+    "Times the whole path from a golden input to the decision, each combination of engine, variant and threads in a "
     "process of its own. Exit code 3 if one of them failed; the others are printed all the same."
 )
 

@@ -343,7 +343,13 @@ class Verifier(Session[VerifyPoint]):
                 f"the score {self._score.kind} compares {self._score.template_kind}"
             )
         if self._embedding == SAMPLE or template.embedding_space_id != self._space:
-            raise TemplateError(f"template of {template.bundle_name} is of another embedding space: enroll again")
+            name = self.bundle.manifest.name
+            wanted = "enroll again"
+            if template.bundle_name != name:
+                wanted = f"open the bundle {template.bundle_name}, or enroll again with {name}"
+            raise TemplateError(
+                f"template of {template.bundle_name} is of another embedding space than {self.bundle.id}: {wanted}"
+            )
         if template.variant_sha256 != self._variant_sha256:
             raise TemplateError(
                 f"template was made by {template.variant_id}, this is {self.variant.id}: no operating point was "

@@ -275,8 +275,13 @@ def test_a_template_is_what_the_embedder_gives(paired: Made, tmp_path: Path) -> 
     with Verifier(bundle, precision="fp32", engine="onnxruntime") as verifier:
         with pytest.raises(TemplateError, match=r"made by int8\.onnx"):
             verifier.verify(template, query)
-        with pytest.raises(TemplateError, match="another embedding space"):
+        with pytest.raises(TemplateError, match=r"another embedding space .*: enroll again"):
             verifier.verify(replace(template, embedding_space_id="other"), query)
+        elsewhere = replace(template, embedding_space_id="other", bundle_name="face_lite")
+        with pytest.raises(
+            TemplateError, match=f"open the bundle face_lite, or enroll again with {bundle.manifest.name}"
+        ):
+            verifier.verify(elsewhere, query)
     sliced = slice_bundle(bundle, tmp_path / "sliced.edge", precision="int8")
     assert sliced.manifest.variant_files("int8.onnx") == bundle.manifest.variant_files("int8.onnx")
     assert sliced.read_graphs("int8.onnx") == bundle.read_graphs("int8.onnx")

@@ -379,6 +379,7 @@ def test_the_text_says_it_all(report: ProfileReport) -> None:
     said = text(report)
     for words in (
         "MLPerf single-stream",
+        "faces are cut out already",
         "x86-64 AVX2",
         "10.48 [9.52, 11.48]",  # ranks 200, 180 and 221 of 400 values, the k-th being 1 + 19 (k - 1) / 399
         "50.0, 40.0, 0.80 (30 s each)",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,11 +12,12 @@ import pytest
 
 from edge_sdk import Template, Verifier, images
 from edge_sdk.bundle import shipped
-from edge_sdk.errors import UnusableSampleError
+from edge_sdk.errors import UnsupportedImageError, UnusableSampleError
 
 from ..paths import DATA
 from .drawn import face, frame
 from .known_faces import textured
+from .test_bad_faces import cmyk
 
 PEOPLE = range(402, 500, 5)  # of CFP's test folds, 09 and 10
 if not {"face_lite", "face_locator"} <= set(shipped()):
@@ -89,7 +92,7 @@ def enrolled(verifier: Verifier) -> dict[int, Template]:
             found[number] = verifier.enroll([person(number, 1), person(number, 2)])
         except UnusableSampleError:
             continue
-    assert len(found) >= 0.7 * len(PEOPLE)
+    assert len(found) >= 0.9 * len(PEOPLE)
     return found
 
 
@@ -98,20 +101,66 @@ def test_people_are_told_apart_in_whole_frames(verifier: Verifier, enrolled: dic
     gallery = verifier.gallery({str(number): template for number, template in enrolled.items()})
     probes = [(number, verifier.identify(person(number, 5), gallery)) for number in enrolled]
     usable = [(number, result) for number, result in probes if result.candidates]
-    assert len(usable) >= 0.7 * len(probes)
+    assert len(usable) >= 0.9 * len(probes)
     right = sum(result.candidates[0].name == str(number) for number, result in usable)
-    assert right >= 0.75 * len(usable)
-    wrong = sum(result.identity not in (None, str(number)) for number, result in probes)
-    assert wrong <= 0.2 * len(probes)
+    assert right >= 0.9 * len(usable)
+    assert sum(result.identity == str(number) for number, result in probes) >= 0.6 * len(probes)
+    assert sum(result.identity not in (None, str(number)) for number, result in probes) <= 0.05 * len(probes)
+
+
+@pytest.mark.data
+def test_strangers_are_nobody(verifier: Verifier, enrolled: dict[int, Template]) -> None:
+    """At the default operating point, an FMR of 0.1 %, a stranger among 20 people is somebody in 2 % of searches."""
+    gallery = verifier.gallery({str(number): template for number, template in enrolled.items()})
+    found = [verifier.identify(person(number + 1, 1), gallery) for number in PEOPLE]
+    assert verifier.operating_point is not None
+    assert verifier.operating_point.name == "fmr_1e-3"
+    assert sum(result.identity is not None for result in found) <= 0.1 * len(found)
 
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", DRAWN)
-def test_a_drawing_is_like_nobody(name: str, verifier: Verifier, enrolled: dict[int, Template]) -> None:
-    """Whether the locator takes it for a face or not, it scores below most genuine comparisons."""
-    scores = [verifier.verify(template, DRAWN[name]).score for template in enrolled.values()]
-    genuine = [verifier.verify(template, person(number, 5)).score for number, template in enrolled.items()]
-    assert max(scores) < np.median([score for score in genuine if score])
+def test_a_drawing_is_accepted_as_nobody(name: str, verifier: Verifier, enrolled: dict[int, Template]) -> None:
+    """Whether the locator takes it for a face or not, as a picture, as frames and in a search."""
+    for template in enrolled.values():
+        assert not verifier.verify(template, DRAWN[name])
+        assert not verifier.verify(template, [DRAWN[name]] * 2)
+    gallery = verifier.gallery({str(number): template for number, template in enrolled.items()})
+    assert verifier.identify(DRAWN[name], gallery).identity is None
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("height", [14, 24, 40])
+def test_faces_of_few_pixels_are_nobody(height: int, verifier: Verifier, enrolled: dict[int, Template]) -> None:
+    """Their own faces, 12 pixels wide and more, below what the locator counts."""
+    for number, template in enrolled.items():
+        result = verifier.verify(template, framed(person(number, 5)[120:360, 220:420], height))
+        assert (result.decision, result.score) == (False, 0.0)
+        assert set(result.quality) & {"no_face", "too_small"}
+
+
+@pytest.mark.data
+def test_upside_down_and_two_people_are_nobody(verifier: Verifier, enrolled: dict[int, Template]) -> None:
+    gallery = verifier.gallery({str(number): template for number, template in enrolled.items()})
+    heads = [person(number, 5)[:, 160:480] for number in enrolled]
+    for head, other in pairwise(heads):
+        assert verifier.identify(cv2.rotate(framed(head, 480), cv2.ROTATE_180), gallery).identity is None
+        both = verifier.identify(np.hstack([head, other]), gallery)
+        assert (both.identity, both.candidates) == (None, ())
+        assert "several_faces" in both.quality
+
+
+@pytest.mark.data
+def test_what_is_no_picture_is_an_error(verifier: Verifier, enrolled: dict[int, Template], tmp_path: Path) -> None:
+    number, template = next(iter(enrolled.items()))
+    broken = person(number, 1).astype(np.float32)
+    broken[0, 0] = np.nan
+    for picture in (broken, cmyk(tmp_path)):
+        for given in (picture, [picture]):
+            with pytest.raises(UnsupportedImageError):
+                verifier.verify(template, given)
+            with pytest.raises(UnsupportedImageError):
+                verifier.identify(given, {"somebody": template})
 
 
 @pytest.mark.data

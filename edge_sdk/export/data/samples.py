@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,6 +136,9 @@ def impostor_kinds(samples: Sequence[Sample]) -> tuple[Forgeries, ...]:
     forged = any(not sample.genuine and sample.attack is None for sample in samples)
     return ("skilled", "random") if forged else ("random",)
 
+
+IMPOSTORS: Final[Mapping[Forgeries, str]] = {"skilled": "skilled forgeries", "random": "random impostors"}
+"""What reports and manifests call the impostors of each kind."""
 
 Indices = NDArray[np.int64]
 

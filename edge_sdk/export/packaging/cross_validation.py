@@ -16,6 +16,7 @@ from pathlib import Path
 from edge_sdk.calibration import guardrail
 from edge_sdk.calibration.metrics import verification
 from edge_sdk.errors import TrainingError, UsageError
+from edge_sdk.export.data.samples import IMPOSTORS
 from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, VariantKind
 from edge_sdk.export.training.finished import FinishedRun, Learned, require_embeddings, require_finished
@@ -70,12 +71,13 @@ class CrossValidation:
             expected.append(fold.scores(REFERENCE, fold.graphs.onnx, "test"))
             found.append(fold.scores(kind, model, "test"))
         pooled, trained = verification.concatenate(found), self.folds[0].trained
+        impostors = IMPOSTORS[self.folds[0].impostors[0]]
         steps = " and ".join(map(str, sorted({fold.trained.steps for fold in self.folds})))
         return guardrail.compare(
             verification.concatenate(expected),
             pooled,
             data=f"{trained.data.name}, cross-validation, {pooled.subject_count} people, {len(self.folds)} trainings "
-            f"of {steps} steps, skilled forgeries, on {kind.engine}",
+            f"of {steps} steps, {impostors}, on {kind.engine}",
             budget=trained.recipe.budget,
         )
 

@@ -20,7 +20,8 @@ from edge_sdk.tables import Table
 UNAVAILABLE = "unavailable"
 _NODES_SHOWN = 12
 _EXPLANATION = (
-    "From one picture's bytes to the decision, people being compared with a template; milliseconds, nothing clipped. "
+    "From a golden input's bytes to the decision; references, if any, are a template, and faces are cut out already: "
+    "finding them is not in these times. Milliseconds, nothing clipped. "
     "In brackets 95 % intervals that assume no distribution; ? where the calls are too few."
 )
 _KEY = ("engine", "variant", "threads")

@@ -20,7 +20,8 @@ from edge_sdk.errors import TrainingError, UsageError
 from edge_sdk.export.data.cache import prepared
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.splits import Split
-from edge_sdk.export.formats.artifacts import VariantKind
+from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
+from edge_sdk.export.formats.artifacts import Graphs, VariantKind
 from edge_sdk.export.formats.float_onnx import to_onnx
 from edge_sdk.export.formats.inference import embed
 from edge_sdk.export.packaging.build import export
@@ -91,6 +92,25 @@ def test_the_method_and_the_layers_in_float_are_the_bundles(
     drift = judge.accuracy_difference(kind, "mse", ("node_conv2d",))
     assert asked == [("mse", ("node_conv2d",))] * 2
     assert np.isfinite(drift.delta)
+
+
+def test_without_forgeries_the_guardrail_says_random_impostors(
+    runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = CrossValidation.read([runs["first"], runs["second"]], FinishedRun.read(runs["run"]))
+    monkeypatch.setattr(VerificationEvaluator, "impostors", ("random",))
+    monkeypatch.setattr("edge_sdk.export.formats.artifacts.Graphs.quantizer", lambda graphs, _: Float(graphs))
+
+    class Float:
+        def __init__(self, graphs: Graphs) -> None:
+            self.graphs = graphs
+
+        def quantize(self, method: str, keep_float: object) -> bytes:
+            return self.graphs.onnx
+
+    found = judge.accuracy_difference(VariantKind("int8", "onnx"), "mse")
+    assert "random impostors, on" in found.data
+    assert "forger" not in found.data
 
 
 def test_what_is_no_fold_of_the_run_is_refused(runs: dict[str, Path], tmp_path: Path) -> None:

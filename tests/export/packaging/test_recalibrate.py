@@ -161,10 +161,10 @@ def test_without_forgeries_impostors_are_other_people(bundle, data, tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(sample.path.read_bytes())
     found = recalibrate(bundle, load(f"genuine:{root}"), tmp_path / "after", engine="onnxruntime", precision="fp32")
-    assert [one.impostors for one in found.fitted] == ["random forgeries"]
+    assert [one.impostors for one in found.fitted] == ["random impostors"]
     (variant,) = found.bundle.manifest.variants
     point = next(point for point in variant.operating_points if isinstance(point, VerifyPoint))
-    assert point.data == "mine, 6 people, random forgeries"
+    assert point.data == "mine, 6 people, random impostors"
     assert point.fmr.trials == WRITERS * GENUINE * (WRITERS - 1) * GENUINE
 
 
@@ -180,7 +180,7 @@ def test_people_that_are_too_few_or_alone_are_named(bundle, data, tmp_path):
     with pytest.raises(DatasetError, match="none of 1 pictures can be used"):
         recalibrate(bundle, Dataset("mine", (blank,)), out, engine="onnxruntime")
     other = Dataset("two", (*data.samples, *(replace(blank, dataset="other", subject=f"other/{k}") for k in range(9))))
-    with pytest.raises(UsageError, match="mine: skilled, other: random forgeries"):
+    with pytest.raises(UsageError, match="mine: skilled forgeries, other: random impostors"):
         recalibrate(bundle, other, out, engine="onnxruntime")
     assert not out.exists()
 

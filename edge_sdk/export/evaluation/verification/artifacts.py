@@ -16,7 +16,7 @@ from edge_sdk.calibration.metrics.verification import Curves, ScoreSet
 from edge_sdk.calibration.thresholds import operating_points
 from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.cache import compact, prepared
-from edge_sdk.export.data.samples import impostor_kinds
+from edge_sdk.export.data.samples import IMPOSTORS, impostor_kinds
 from edge_sdk.export.evaluation.artifact_protocol import MeasuredVariant, TaskInterface, interval
 from edge_sdk.export.evaluation.model_outputs import ModelOutputs
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, VariantKind
@@ -118,5 +118,4 @@ class VerificationEvaluator:
 
     def _describe(self, role: str) -> str:
         """Who was compared with what, for the manifest."""
-        impostors = "skilled forgeries" if self.impostors[0] == "skilled" else "random impostors"
-        return f"{self.trained.data.name}, {role} people, {impostors}"
+        return f"{self.trained.data.name}, {role} people, {IMPOSTORS[self.impostors[0]]}"

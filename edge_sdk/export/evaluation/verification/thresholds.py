@@ -7,7 +7,7 @@ from edge_sdk.calibration.metrics import verification
 from edge_sdk.calibration.metrics.pairs import Forgeries, build_pairs, score_pairs
 from edge_sdk.calibration.thresholds import operating_points
 from edge_sdk.errors import DatasetError, ScoreError, UsageError
-from edge_sdk.export.data.samples import Dataset, impostor_kinds
+from edge_sdk.export.data.samples import IMPOSTORS, Dataset, impostor_kinds
 from edge_sdk.export.evaluation.fitted import FittedThresholds, UnusablePicture, named, require_people
 from edge_sdk.export.evaluation.verification.samples import Count, embed, faces_in
 from edge_sdk.runtime import Verifier
@@ -56,12 +56,12 @@ def fit(
             )
     scores = verification.concatenate(found)
     require_people(data.name, scores.subjects.tolist(), "with two usable genuine samples", unusable)
-    described = f"{data.name}, {scores.subject_count} people, {kind} forgeries"
+    described = f"{data.name}, {scores.subject_count} people, {IMPOSTORS[kind]}"
     return FittedThresholds(
         variant=variant,
         engine=engine,
         points=operating_points(scores, data=described),
-        impostors=f"{kind} forgeries",
+        impostors=IMPOSTORS[kind],
         subjects=scores.subject_count,
         unusable=unusable,
     )
@@ -72,9 +72,9 @@ def impostors(data: Dataset) -> Forgeries:
     names = sorted({sample.dataset for sample in data.samples})
     kinds = {name: impostor_kinds([one for one in data.samples if one.dataset == name])[0] for name in names}
     if len(set(kinds.values())) > 1:
-        listed = ", ".join(f"{name}: {kind}" for name, kind in kinds.items())
+        listed = ", ".join(f"{name}: {IMPOSTORS[kind]}" for name, kind in kinds.items())
         raise UsageError(
-            f"impostors differ ({listed} forgeries): fit thresholds on data sets of one kind, for a mixture says "
+            f"impostors differ ({listed}): fit thresholds on data sets of one kind, for a mixture says "
             "nothing about either"
         )
     return kinds[names[0]]
