@@ -84,7 +84,17 @@ class CutOutFace:
         self._cut_out = cut_out
 
     def __call__(self, raw: preprocess.Image) -> Cut:
-        """The picture."""
+        """The picture.
+
+        Raises:
+            UsageError: It was not aligned as the manifest says, for it is no square: whole frames look alike.
+        """
+        height, width = raw.shape[:2]
+        if isinstance(self._cut_out, FaceAlignment) and height != width:
+            raise UsageError(
+                f"a picture of {width} x {height} pixels is no aligned face, a square of {self._cut_out.side} "
+                f'pixels a side: leave "aligned" out, and the locator finds the face'
+            )
         return _judged(raw, self._cut_out)
 
     def close(self) -> None:

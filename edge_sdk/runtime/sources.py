@@ -56,6 +56,8 @@ def video(path: str | os.PathLike[str]) -> Iterator[Stamped]:
     except OSError as exc:
         raise VideoDecodeError(f"{path}: {exc.strerror}{_camera_instead(path)}") from exc
     if not is_video(head):
+        if (kind := images.kind_of(head)) in images.PICTURES:
+            raise VideoDecodeError(f"{path}: {kind}, a picture; this takes a video, of AVI, MP4, MOV, MKV or WebM")
         raise VideoDecodeError(
             f"{path}: neither a PNG, JPEG, BMP or TIFF picture nor an AVI, MP4, MOV, MKV or WebM video; convert it"
         )

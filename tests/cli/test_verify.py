@@ -113,7 +113,10 @@ def test_faces_are_found_or_aligned_already(
     assert cv2.imwrite(str(sound), textured(frame((200, 100, 240))))
     assert cv2.imwrite(str(nobody), textured(frame()))
     options = ["--bundle", str(aligning(make_bundle).path), "--engine", "fake", "--threshold", "0.5", "--json"]
-    assert main(["verify", str(sound), str(sound), *options, "--faces", "aligned"]) == 0
+    aligned = tmp_path / "aligned.png"
+    assert cv2.imwrite(str(aligned), textured(frame((200, 100, 240)))[100:340, 200:440])
+    assert main(["verify", str(aligned), str(aligned), *options, "--faces", "aligned"]) == 0
+    assert main(["verify", str(sound), str(sound), *options, "--faces", "aligned"]) == 2  # a whole frame
     for pair in ((nobody, nobody), (nobody, sound)):
         capsys.readouterr()
         assert main(["verify", *map(str, pair), *options]) == 1

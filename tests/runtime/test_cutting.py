@@ -151,6 +151,14 @@ def test_a_locator_that_cannot_serve_is_refused(make_bundle: Maker) -> None:
             Verifier(bundle, engine="fake", faces=wrong)  # type: ignore[arg-type]
 
 
+def test_a_whole_frame_is_no_aligned_face(make_bundle: Maker) -> None:
+    """Frames of strangers before one wall would be accepted as one person."""
+    with Verifier(aligning(make_bundle), engine="fake", faces="aligned") as verifier:
+        for act in (verifier.enroll, verifier.prepare, lambda picture: verifier.verify(picture, [picture])):
+            with pytest.raises(UsageError, match=r'640 x 480 pixels is no aligned face.*leave "aligned" out'):
+                act(FRAME)
+
+
 def test_the_golden_trial_needs_no_locator(make_bundle: Maker) -> None:
     bundle = aligning(make_bundle)
     with Verifier(bundle, engine="fake", faces="aligned") as verifier:

@@ -101,6 +101,7 @@ def test_times_are_not_corrected(tmp_path: Path) -> None:
         (b"\0\0\0\x20ftypisom" + bytes(1000), "damaged"),
         (b"RIFF\0\0\0\0AVI " + bytes(1000), "damaged"),
         (b"RIFF\0\0\0\0WAVE" + bytes(1000), "neither"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(1000), "PNG, a picture; this takes a video"),
     ],
 )
 def test_what_is_no_video_is_refused(content: bytes, message: str, tmp_path: Path) -> None:

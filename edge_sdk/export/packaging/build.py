@@ -207,6 +207,7 @@ def _write(
     version: str,
 ) -> Bundle:
     preset, interface = trained.preset, evaluator.interface()
+    named_in_full = {f"{graph.name}.{output.name}" for graph in interface.further for output in graph.outputs}
     golden = {one.kind.id: evaluator.golden_score(one) for one in measured}
     training = manifest.TrainingProvenance(
         recipe=trained.recipe.name,
@@ -253,7 +254,9 @@ def _write(
                     for graph in interface.further
                 ),
             ),
-            score=interface.score.renamed(lambda tensor: tensor if "." in tensor else f"{GRAPH}.{tensor}"),  # type: ignore[arg-type]  # one of the union
+            score=interface.score.renamed(  # type: ignore[arg-type]  # one of the union
+                lambda tensor: tensor if tensor in named_in_full else f"{GRAPH}.{tensor}"
+            ),
             variants=tuple(
                 manifest.Variant(
                     precision=one.kind.precision,

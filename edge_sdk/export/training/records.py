@@ -26,8 +26,10 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return plain
 
 
-class TeacherRecord(Record, frozen=True, kw_only=True):
+class TeacherRecord(Record, frozen=True, kw_only=True, omit_defaults=True):
     """What tells a teacher from others.
+
+    A default is not written, so that a run that was begun before the field was there can be resumed.
 
     Attributes:
         recipe: The name of a published network, if it is one.

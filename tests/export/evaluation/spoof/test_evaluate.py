@@ -541,5 +541,8 @@ def test_command_measures_what_the_bundle_is_for(bundle, folders, tmp_path, caps
 
 
 def test_options_of_another_task_are_refused(tiny_bundle, folders, tmp_path, capsys):
-    assert run(tiny_bundle.path, "--data", f"live:{folders[1]}", "--faces", "cropped", "--out", tmp_path) == cli.USAGE
-    assert "task spoof" in capsys.readouterr().err
+    common = (tiny_bundle.path, "--data", f"live:{folders[1]}", "--out", tmp_path)
+    assert run(*common, "--faces", "cropped") == cli.USAGE
+    assert "task verify: --faces is aligned or locator there, not cropped" in capsys.readouterr().err
+    assert run(*common, "--frame-rate", "20") == cli.USAGE
+    assert "task verify: --frame-rate is for bundles of task spoof" in capsys.readouterr().err
