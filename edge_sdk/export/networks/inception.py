@@ -14,11 +14,15 @@ MOMENTUM = 0.005
 
 
 class ShiftedBatchNorm(nn.BatchNorm2d):
-    """Batch norm without a scale: the essay's ``BatchNormalization(momentum=0.995, epsilon=0.001, scale=False)``."""
+    """Batch norm without a scale: the essay's ``BatchNormalization(momentum=0.995, epsilon=0.001, scale=False)``.
+
+    The scale of 1 is a buffer: it is none of the parameters, and is named in files as that of any batch norm.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=1e-3, momentum=MOMENTUM)
-        self.weight.requires_grad_(False)  # stays 1
+        del self.weight
+        self.register_buffer("weight", torch.ones(channels))
 
 
 def convolution(
