@@ -37,16 +37,10 @@ def operating_points(
     fewer than 10 / target impostor comparisons, fewer than 5 people, or no genuine comparison left to accept.
     `data` names where the scores are from. Raises ScoreError if a class is empty or there are fewer than 2 people.
     """
-    scores.require_both()
-    if scores.subject_count < 2:
-        raise ScoreError("operating points need at least 2 people")
+    _require_people(scores)
 
     def point(name: str, threshold: float, target: float | None) -> VerifyPoint:
-        wrong = (scores.scores >= threshold) != scores.mated
-        fmr, fnmr = (
-            rate(wrong[chosen], scores.subjects[chosen], replicates=replicates, seed=seed)
-            for chosen in (~scores.mated, scores.mated)
-        )
+        fmr, fnmr = _rates(scores, threshold, replicates, seed)
         return VerifyPoint(
             name=name, threshold=threshold, target=target, fmr=fmr, fnmr=fnmr, data=data, subjects=scores.subject_count
         )
@@ -125,16 +119,10 @@ def locate_points(
     the pictures has a false box. A target that the data cannot support comes out as an UnsupportedPoint with the
     reason. Raises ScoreError if a class is empty or there are fewer than 2 people.
     """
-    scores.require_both()
-    if scores.subject_count < 2:
-        raise ScoreError("operating points need at least 2 people")
+    _require_people(scores)
 
     def point(name: str, threshold: float, target: float | None) -> LocatePoint:
-        wrong = (scores.scores >= threshold) != scores.mated
-        false_boxes, missed = (
-            rate(wrong[chosen], scores.subjects[chosen], replicates=replicates, seed=seed)
-            for chosen in (~scores.mated, scores.mated)
-        )
+        false_boxes, missed = _rates(scores, threshold, replicates, seed)
         return LocatePoint(
             name=name,
             threshold=threshold,
@@ -156,6 +144,22 @@ def locate_points(
         return point(name, verification.threshold_at_fmr(scores, target), target)
 
     return (*(for_target(target) for target in targets), point("eer", verification.eer(scores).threshold, None))
+
+
+def _require_people(scores: ScoreSet) -> None:
+    scores.require_both()
+    if scores.subject_count < 2:
+        raise ScoreError("operating points need at least 2 people")
+
+
+def _rates(scores: ScoreSet, threshold: float, replicates: int, seed: int) -> tuple[Rate, Rate]:
+    """Of the impostor scores that reach the threshold, and of the mated ones that do not."""
+    wrong = (scores.scores >= threshold) != scores.mated
+    impostor, mated = (
+        rate(wrong[chosen], scores.subjects[chosen], replicates=replicates, seed=seed)
+        for chosen in (~scores.mated, scores.mated)
+    )
+    return impostor, mated
 
 
 def fmr_name(target: float) -> str:
