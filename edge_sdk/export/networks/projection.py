@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Projection:
+class FeatureProjection:
     """``y = (x - mean) matrix``.
 
     Attributes:
@@ -62,7 +62,7 @@ class Projection:
 
 def fit_projection(
     features: NDArray[Any], people: Sequence[str], kind: str, dims: int = MOST_DIMS, *, floor: float = FLOOR
-) -> Projection:
+) -> FeatureProjection:
     """Fit a projection of a kind of :data:`PROJECTIONS`.
 
     Args:
@@ -89,26 +89,26 @@ def fit_projection(
     return PROJECTIONS[kind](rows, np.asarray(people), dims, floor)
 
 
-def _principal(rows: Array, people: NDArray[Any], dims: int, floor: float) -> Projection:
+def _principal(rows: Array, people: NDArray[Any], dims: int, floor: float) -> FeatureProjection:
     """Principal components of unit variance."""
     del people
     found = PCA(min(dims, *rows.shape), svd_solver="full").fit(rows)
     variances = found.explained_variance_
     kept = variances > floor * variances[0]
-    return Projection(found.mean_, (found.components_[kept] / np.sqrt(variances[kept, None])).T)
+    return FeatureProjection(found.mean_, (found.components_[kept] / np.sqrt(variances[kept, None])).T)
 
 
-def _within(rows: Array, people: NDArray[Any], dims: int, floor: float) -> Projection:
+def _within(rows: Array, people: NDArray[Any], dims: int, floor: float) -> FeatureProjection:
     """Principal components, then the within-person covariance made the identity (WCCN; Hatch et al. 2006)."""
     components = _principal(rows, people, dims, floor)
     reduced = components.apply(rows)
     inside = reduced - _means(reduced, people)
     covariance = shrunk_covariance(inside.T @ inside / len(inside), shrinkage=floor)
     variances, directions = np.linalg.eigh(covariance)
-    return Projection(components.mean, components.matrix @ (directions / np.sqrt(variances)))
+    return FeatureProjection(components.mean, components.matrix @ (directions / np.sqrt(variances)))
 
 
-def _discriminants(rows: Array, people: NDArray[Any], dims: int, floor: float) -> Projection:
+def _discriminants(rows: Array, people: NDArray[Any], dims: int, floor: float) -> FeatureProjection:
     """Fisher's linear discriminants: the within-person covariance is the identity, that between them diagonal.
 
     scikit-learn's with shrinkage are not these: it shrinks the total covariance as well, towards a larger mean, which
@@ -117,7 +117,7 @@ def _discriminants(rows: Array, people: NDArray[Any], dims: int, floor: float) -
     white = _within(rows, people, min(rows.shape), floor)
     means = _means(white.apply(rows), people)
     directions = np.linalg.eigh(means.T @ means)[1][:, ::-1]  # the largest first
-    return Projection(white.mean, white.matrix @ directions[:, : min(dims, len(np.unique(people)) - 1)])
+    return FeatureProjection(white.mean, white.matrix @ directions[:, : min(dims, len(np.unique(people)) - 1)])
 
 
 def _means(rows: Array, people: NDArray[Any]) -> Array:
@@ -129,7 +129,7 @@ def _means(rows: Array, people: NDArray[Any]) -> Array:
     return found
 
 
-PROJECTIONS: Mapping[str, Callable[[Array, NDArray[Any], int, float], Projection]] = {
+PROJECTIONS: Mapping[str, Callable[[Array, NDArray[Any], int, float], FeatureProjection]] = {
     "pca": _principal,
     "lda": _discriminants,
     "within": _within,
