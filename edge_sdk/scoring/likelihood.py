@@ -114,9 +114,18 @@ class LogLikelihoodRatio(Score, frozen=True, kw_only=True, tag="llr"):
             ScoreError: Rows that are none, not finite, or of another length.
         """
         background, rows = self._background(model), self._rows(values)
+        person, everybody = reference.log_likelihood(rows), background.log_likelihood(rows)
+        return self.bounded(person, everybody, background.distances(rows))
+
+    def bounded(self, person: Array, everybody: Array, distances: Array) -> Array:
+        """:meth:`ratios` of rows whose log-likelihoods and distances from everybody are known, ``(T,)`` each.
+
+        Raises:
+            ScoreError: A ratio is no number.
+        """
         with np.errstate(invalid="ignore"):  # far away both may be minus infinity
-            ratios = reference.log_likelihood(rows) - background.log_likelihood(rows)
-        ratios[background.distances(rows) >= FAR] = -self.clip
+            ratios = person - everybody
+        ratios[distances >= FAR] = -self.clip
         if np.isnan(ratios).any():
             raise ScoreError("a likelihood ratio is no number")
         return ratios.clip(-self.clip, self.clip)

@@ -25,7 +25,7 @@ from edge_sdk.export.formats.artifacts import Graphs, VariantKind
 from edge_sdk.export.formats.float_onnx import to_onnx
 from edge_sdk.export.formats.inference import embed
 from edge_sdk.export.packaging.build import export
-from edge_sdk.export.packaging.cross_validation import CrossValidation
+from edge_sdk.export.packaging.cross_validation import CrossValidation, Making
 from edge_sdk.export.training.finished import FinishedRun
 
 WRITERS = "synthetic:30"
@@ -89,7 +89,7 @@ def test_the_method_and_the_layers_in_float_are_the_bundles(
             return judge.folds[0].graphs.onnx
 
     monkeypatch.setattr("edge_sdk.export.formats.artifacts.Graphs.quantizer", lambda *_: Recorder())
-    drift = judge.accuracy_difference(kind, "mse", ("node_conv2d",))
+    drift = judge.accuracy_difference(Making(kind, "mse", ("node_conv2d",)))
     assert asked == [("mse", ("node_conv2d",))] * 2
     assert np.isfinite(drift.delta)
 
@@ -98,7 +98,7 @@ def test_without_forgeries_the_guardrail_says_random_impostors(
     runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge = CrossValidation.read([runs["first"], runs["second"]], FinishedRun.read(runs["run"]))
-    monkeypatch.setattr(VerificationEvaluator, "impostors", ("random",))
+    monkeypatch.setattr(VerificationEvaluator, "protocols", ("random",))
     monkeypatch.setattr("edge_sdk.export.formats.artifacts.Graphs.quantizer", lambda graphs, _: Float(graphs))
 
     class Float:
@@ -108,7 +108,7 @@ def test_without_forgeries_the_guardrail_says_random_impostors(
         def quantize(self, method: str, keep_float: object) -> bytes:
             return self.graphs.onnx
 
-    found = judge.accuracy_difference(VariantKind("int8", "onnx"), "mse")
+    found = judge.accuracy_difference(Making(VariantKind("int8", "onnx"), "mse"))
     assert "random impostors, on" in found.data
     assert "forger" not in found.data
 

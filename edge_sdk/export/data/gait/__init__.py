@@ -16,14 +16,21 @@ from edge_sdk.sensors import Recording
 LIMITS = """\
 - Recordings of an accelerometer that is carried as in the data above, of people who walk on even ground.
 - Impostors were strangers who walked as themselves; nobody tried to imitate another's gait.
-- Recordings of one day say little of another: shoes, clothes and mood change how people walk. Measure on your own data
-  (`edge-sdk evaluate`) before use.
+- Recordings of one day say little of another: shoes, clothes and mood change how people walk. Other days, pockets and
+  phones than those of the data are not measured. Measure on your own data (`edge-sdk evaluate`) before use.
+- Thresholds hold for enrolments and tests of at least as many cycles as the operating points were measured with.
 """
 HEIGHT, WIDTH = 120, 480
+CYCLES = 4
 
 
 def chart(sample: Recording | NDArray[np.float32]) -> Image:
-    """The channels over time as a picture, ``uint8 (120, 480, 3)`` BGR; rows ``(T, C)`` without times are even."""
+    """The channels over time as a picture, ``uint8 (120, 480, 3)`` BGR; rows ``(T, C)`` without times are even.
+
+    Cycles ``(N, C, T)`` are drawn one behind the other, the first :data:`CYCLES` of them.
+    """
+    if not isinstance(sample, Recording) and sample.ndim == 3:
+        sample = sample[:CYCLES].transpose(0, 2, 1).reshape(-1, sample.shape[1])
     recording = sample if isinstance(sample, Recording) else Recording(sample, np.arange(len(sample), dtype=np.float64))
     picture = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     seconds = recording.times_ms - recording.times_ms.min()
