@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk.export.data.gait import synthetic
 from edge_sdk.export.data.gait.golden import golden_pair
 from edge_sdk.export.data.gait.layouts import SOURCES
-from edge_sdk.export.data.modality_data import ModalityData
+from edge_sdk.export.data.modality_data import GeneratedSource, Licence, ModalityData
 from edge_sdk.opencv import cv2
 from edge_sdk.preprocess import Image
 from edge_sdk.sensors import Recording
@@ -38,7 +39,15 @@ def chart(sample: Recording | NDArray[np.float32]) -> Image:
 
 DATA = ModalityData(
     modality="gait",
-    sources=SOURCES,
+    sources={
+        **SOURCES,
+        "walks": GeneratedSource(
+            make=synthetic.render,
+            argument="N[@SEED]",
+            description="N synthetic walkers, written once into the user's cache folder",
+            licence=Licence(commercial_use=True, statement="made by edge-sdk, free to use"),
+        ),
+    },
     impostors=("random",),
     golden={"verify": golden_pair},
     limits={"verify": LIMITS},
