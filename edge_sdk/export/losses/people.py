@@ -18,7 +18,6 @@ from edge_sdk.export.data.samples import Indices, Labels, Sample
 from edge_sdk.export.data.sampling import Origin, evenly
 from edge_sdk.export.losses.distillation import FeatureDistillation
 from edge_sdk.export.losses.task import Distillation, StepTarget, ValidationMetrics
-from edge_sdk.export.networks.people_classifier import NamedPeople
 from edge_sdk.scoring.base import Score
 
 
@@ -28,9 +27,9 @@ class PeopleClassification:
 
     A step's rows come evenly from all people, there from all of their samples.
 
-    Validation is on people who are not among them. An enrolment is the mean of the features of some rows of a person, about
-    the mean of all validation rows; the score of a test, some rows of another sample, is the mean of their cosines with
-    it. So validation needs no density, which is fitted when the training is done.
+    Validation is on people who are not among them. An enrolment is the mean of the features of some rows of a person,
+    about the mean of all validation rows; the score of a test, some rows of another sample, is the mean of their
+    cosines with it. So validation needs no density, which is fitted when the training is done.
 
     Attributes:
         rows: In a step.
@@ -84,7 +83,7 @@ class PeopleTask:
     def batch(self, rng: np.random.Generator) -> Indices:
         return rng.choice(len(self.chances), self.objective.rows, p=self.chances)
 
-    def loss(self, made: NamedPeople, indices: Indices, target: StepTarget | None) -> torch.Tensor:
+    def loss(self, made: Any, indices: Indices, target: StepTarget | None) -> torch.Tensor:
         people = self.labels.subjects
         if made.logits.shape[1] < people:
             raise UsageError(

@@ -36,7 +36,7 @@ class TimeNorm(nn.BatchNorm1d):
 
 
 class SameConvolution(nn.Module):
-    """Convolution along time and ReLU, as long as its input; an even kernel has one zero more behind it, as in Keras."""
+    """Convolution along time and ReLU, as long as its input; an even kernel has a zero more behind it, as in Keras."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
         super().__init__()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from torch import nn
-
 from edge_sdk import preprocess
 from edge_sdk.errors import UsageError
 from edge_sdk.export.data.gait.augmentation import CycleAugmentation
@@ -40,7 +38,7 @@ def network(*, kind: str = "cnn", width: float = 1.0, people: int = PEOPLE) -> P
 
 
 def tiny(*, kind: str = "cnn", width: float = 1.0) -> PeopleClassifier:
-    """About 13,000 parameters, at a ``width`` of 1."""
+    """About 9,000 parameters, at a ``width`` of 1."""
     return network(kind=kind, width=width / 16, people=16)
 
 

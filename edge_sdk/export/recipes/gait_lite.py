@@ -79,7 +79,7 @@ def network(*, width: float = 1.0, people: int = gait.PEOPLE) -> PeopleClassifie
 
 
 def tiny(*, width: float = 1.0) -> PeopleClassifier:
-    """About 9,000 parameters, at a ``width`` of 1."""
+    """About 6,500 parameters, at a ``width`` of 1."""
     return network(width=width / 6, people=16)
 
 
