@@ -47,7 +47,10 @@ class Preset:
         weight_decay: The optimiser's own, on all parameters.
         penalty: L2 in the loss, by parameter; see :func:`edge_sdk.export.losses.metric.l2`.
         schedule: ``constant`` learning rate; ``one_cycle``: linear warm-up over the first tenth of the steps, then a
-            cosine to a hundredth of the rate; or ``decay``: constant for half of the steps, then linear to 0.
+            cosine to a hundredth of the rate; ``decay``: constant for half of the steps, then linear to 0; or
+            ``warm_restarts``: a cosine to 0 in each period ("SGDR", Loshchilov and Hutter, 2017, equation 5).
+        period: Steps of the first period of ``warm_restarts``.
+        period_growth: By which each of its periods is longer than the one before.
         decay: Keras' ``decay`` d: beside the schedule, the rate of step t, counted from 0, is divided by 1 + d t.
         average: Decay per step of the exponential moving average of the weights; 0 takes the weights as they are.
         keep: The weights for export: those of the ``best`` validation (its AUROC, or the live images' mean score where
@@ -71,7 +74,9 @@ class Preset:
     betas: tuple[float, float] | None = None
     weight_decay: float = 0.0
     penalty: Mapping[str, float] = field(default_factory=dict)
-    schedule: Literal["constant", "one_cycle", "decay"] = "constant"
+    schedule: Literal["constant", "one_cycle", "decay", "warm_restarts"] = "constant"
+    period: int = 0
+    period_growth: int = 1
     decay: float = 0.0
     average: float = 0.0
     keep: Literal["best", "last"] = "best"
@@ -88,6 +93,12 @@ class Preset:
             raise UsageError(f"betas are Adam's; {self.optimizer} has none")
         if not 0 <= self.decay < math.inf:
             raise UsageError(f"a rate decays by at least 0 a step, not by {self.decay}")
+        restarts = self.schedule == "warm_restarts"
+        if (self.period < 1 or self.period_growth < 1) if restarts else (self.period, self.period_growth) != (0, 1):
+            raise UsageError(
+                "warm restarts, and no other schedule, have a period of at least one step, which grows by a whole "
+                f"factor; not {self.schedule}, {self.period}, {self.period_growth}"
+            )
         kind = sample_kind(self.input_shape)
         if self.views is not None and (self.augmentation is not None or kind == "recordings"):
             raise UsageError("pictures are changed one by one or in batches, not both; recordings only one by one")
