@@ -1,6 +1,6 @@
 """How people are compared by densities of their features: the settings that a recipe gives.
 
-Relevance and clip are the score's own (:class:`edge_sdk.scoring.likelihood.LogLikelihoodRatio`).
+Relevance, clip and the like are the score's own (:class:`edge_sdk.scoring.likelihood.LogLikelihoodRatio`).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class LikelihoodSettings:
             the tables of the test people.
     """
 
-    projection: str = "lda"
-    dims: int = 32
+    projection: str = "within"
+    dims: int = MOST_DIMS
     projection_floor: float = FLOOR
-    modes: int = 64
+    modes: int = 1
     variance_floor: float = 0.01
     row: str = "cycles"
     protocols: tuple[RowCounts, ...] = COUNTS

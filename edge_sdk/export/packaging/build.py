@@ -192,10 +192,9 @@ class _Maker:
 
     def tested(self, one: MeasuredVariant) -> tuple[Table, ...]:
         """The tables of the test people of one artifact."""
-        if not (self.judge and self.judge.decides):
-            return self.evaluator.test_tables(one)
-        by = one.calibration
-        return self.judge.tables(Making(one.kind, by.method, by.float_nodes) if by else Making(one.kind))
+        if self.judge and self.judge.decides:
+            return self.judge.tables(one)
+        return self.evaluator.test_tables(one)
 
 
 def _tested(maker: _Maker, measured: Sequence[MeasuredVariant]) -> tuple[Table, ...]:

@@ -19,7 +19,7 @@ from edge_sdk.calibration.metrics import verification
 from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.calibration.thresholds import MIN_SUBJECTS, operating_points
 from edge_sdk.errors import ScoreError, TrainingError, UsageError
-from edge_sdk.export.evaluation.artifacts import build_evaluator
+from edge_sdk.export.evaluation.artifacts import MeasuredVariant, build_evaluator
 from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
 from edge_sdk.export.formats.artifacts import REFERENCE, VariantKind
 from edge_sdk.export.training.finished import FinishedRun, Learned, require_finished
@@ -98,9 +98,11 @@ class CrossValidation:
         """Thresholds of the test people of all folds."""
         return operating_points(self.scores(made), data=self._described(made))
 
-    def tables(self, made: Making) -> tuple[Table, ...]:
-        """What artifacts that are made so reached on the test people of all folds."""
-        return self.folds[0].tables(made.kind.id, lambda protocol: self.scores(made, protocol))
+    def tables(self, measured: MeasuredVariant) -> tuple[Table, ...]:
+        """What artifacts that are made as this one reached on the test people of all folds."""
+        by = measured.calibration
+        made = Making(measured.kind, by.method, by.float_nodes) if by else Making(measured.kind)
+        return self.folds[0].tables(measured, lambda protocol: self.scores(made, protocol))
 
     def scores(self, made: Making, protocol: Any = None) -> ScoreSet:
         """Of the test people of all folds, each by the fold's own artifact.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from edge_sdk.export.networks import gaussian_mixture
 from edge_sdk.export.networks.likelihood import LikelihoodSettings
 from edge_sdk.export.networks.projection import FeatureProjection, fit_projection
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
+from edge_sdk.scoring.likelihood import LogLikelihoodRatio
 
 _BATCH = 256
 
@@ -26,12 +27,17 @@ class FittedLikelihood:
     """What is fitted on the features of training people.
 
     Attributes:
-        projection: Of the network's features to those of the density.
-        background: The density of everybody's projected features, as a device reads it from its file.
+        projection: Of the network's features to those of the densities.
+        densities: Of projected features, by the path that the score gives, as a device reads them from their files.
     """
 
     projection: FeatureProjection
-    background: GaussianMixture
+    densities: Mapping[str, GaussianMixture]
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The densities as files, by path."""
+        return {path: density.encode() for path, density in self.densities.items()}
 
     def model(self, network: nn.Module) -> nn.Module:
         """A copy of what gives features that gives projected ones, ``(N, D)``.
@@ -50,23 +56,44 @@ class FittedLikelihood:
 
 
 def fit_likelihood(
-    features: NDArray[Any], people: Sequence[str], settings: LikelihoodSettings, *, seed: int = 0
+    features: NDArray[Any],
+    people: Sequence[str],
+    settings: LikelihoodSettings,
+    score: LogLikelihoodRatio,
+    *,
+    seed: int = 0,
 ) -> FittedLikelihood:
-    """Fit projection and background.
+    """Fit the projection, everybody's density and, where the score names one, the prior of a person's density.
+
+    The prior has the weights and means of everybody's density, and the variances of one person's rows about their mean.
 
     Args:
         features: ``(R, F)`` of training people, who are not measured with what comes out.
         people: Whose each row is, ``R``.
+        score: Says what the densities are called, and what is done to projected features before.
 
     Raises:
         ScoreError: Features that are not finite or all equal, of fewer than 2 people, or fewer than 2 a mode.
         TrainingError: A mode has died out.
     """
     projection = fit_projection(features, people, settings.projection, settings.dims, floor=settings.projection_floor)
-    background = gaussian_mixture.fit(
-        projection.apply(features), settings.modes, floor=settings.variance_floor, seed=seed
+    rows = score.rows(projection.apply(features).astype(np.float32))
+    background = gaussian_mixture.fit(rows, settings.modes, floor=settings.variance_floor, seed=seed)
+    densities = {score.background: background}
+    if score.prior is not None:
+        variances = np.broadcast_to(_within(rows, people), background.means.shape)
+        densities[score.prior] = GaussianMixture(background.weights, background.means, variances)
+    return FittedLikelihood(
+        projection, {path: GaussianMixture.decode(density.encode()) for path, density in densities.items()}
     )
-    return FittedLikelihood(projection, GaussianMixture.decode(background.encode()))
+
+
+def _within(rows: NDArray[np.float64], people: Sequence[str]) -> NDArray[np.float64]:
+    """``(D,)``: the mean squared distance of a row from the mean of its person's rows."""
+    _, person = np.unique(people, return_inverse=True)
+    means = np.stack([rows[person == number].mean(axis=0) for number in range(person.max() + 1)])
+    found: NDArray[np.float64] = ((rows - means[person]) ** 2).mean(axis=0)
+    return found
 
 
 def features_of(network: nn.Module, rows: NDArray[Any]) -> NDArray[np.float32]:

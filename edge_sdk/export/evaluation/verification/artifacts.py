@@ -63,17 +63,15 @@ class VerificationEvaluator:
         )
 
     def test_tables(self, measured: MeasuredVariant) -> tuple[Table, ...]:
-        return self.tables(
-            measured.kind.id, lambda protocol: self.scores(measured.kind, measured.model, "test", protocol)
-        )
+        return self.tables(measured, lambda protocol: self.scores(measured.kind, measured.model, "test", protocol))
 
-    def tables(self, variant: str, scores: Callable[[Any], ScoreSet]) -> tuple[Table, ...]:
+    def tables(self, measured: MeasuredVariant, scores: Callable[[Any], ScoreSet]) -> tuple[Table, ...]:
         """As :meth:`test_tables`, of the scores of each of :attr:`protocols`."""
         rows = []
         for forgeries in self.protocols:
             found = scores(forgeries)
             rates = (interval(bootstrap(found, statistic)) for statistic in (Curves.auroc, Curves.eer))
-            rows.append((variant, forgeries, str(found.subject_count), str(len(found)), *rates))
+            rows.append((measured.kind.id, forgeries, str(found.subject_count), str(len(found)), *rates))
         head = ("variant", "forgeries", "people", "comparisons", "AUROC", "EER")
         return (Table(head, rows, text=("variant", "forgeries"), note="One reference."),)
 

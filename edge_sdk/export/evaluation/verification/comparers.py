@@ -164,9 +164,9 @@ def enrolling(
 
     Args:
         features: ``(R, D)``.
-        densities: The background, by path.
+        densities: Those that the score names, by path.
     """
-    rows = np.asarray(score.checked(features), np.float64)
+    rows = score.rows(features)
     background = densities[score.background]
     everybody, distances = background.log_likelihood(rows), background.distances(rows)
 

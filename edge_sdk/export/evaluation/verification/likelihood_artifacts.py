@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,7 @@ from edge_sdk import manifest, modalities
 from edge_sdk.calibration.metrics.groups import RowCounts, build_groups
 from edge_sdk.calibration.metrics.resampling import bootstrap_all
 from edge_sdk.calibration.metrics.verification import Curves, ScoreSet
+from edge_sdk.calibration.thresholds import rate
 from edge_sdk.errors import ScoreError, UsageError
 from edge_sdk.export.data.cache import PreparedRows, prepared_rows
 from edge_sdk.export.data.samples import IMPOSTORS
@@ -35,7 +38,7 @@ GOLDEN_TOLERANCE: dict[manifest.Precision, float] = {"fp32": 1e-3, "int8": 0.05,
 class LikelihoodEvaluator(VerificationEvaluator):
     """As its base, but for samples of many rows each: some rows enrol a person, rows of other samples are compared.
 
-    Projection and background are fitted on the float network's features of the training people; each model computes
+    Projection and densities are fitted on the float network's features of the training people; each model computes
     the features of each row once.
     """
 
@@ -52,15 +55,17 @@ class LikelihoodEvaluator(VerificationEvaluator):
             ScoreError, TrainingError: The training people are too few for the density.
         """
         recipe, preset = trained.recipe, trained.preset
-        settings, score = recipe.likelihood, recipe.score
-        if settings is None or not isinstance(score, LogLikelihoodRatio):
+        settings = recipe.likelihood
+        if settings is None or not isinstance(recipe.score, LogLikelihoodRatio):
             raise UsageError(f"{recipe.name}: a score of likelihood ratios and the recipe's `likelihood` go together")
+        score = msgspec.structs.replace(recipe.score, enrolment=settings.protocols[0].enrolment)
         network = recipe.inference_model(trained.network)
         rows = prepared_rows(trained.people("train").samples, preset.preprocessing)
         likelihood = fit_likelihood(
             features_of(network, rows.tensors),
             [sample.subject for sample in rows.samples],
             settings,
+            score,
             seed=trained.seed,
         )
         graphs = Graphs(likelihood.model(network), preset.input_shape, trained.calibration_images(), recipe.outputs)
@@ -71,17 +76,33 @@ class LikelihoodEvaluator(VerificationEvaluator):
         changed = self._embed(kind, model, "validation") - expected
         return float((changed**2).sum() / ((expected - expected.mean(axis=0)) ** 2).sum())
 
-    def tables(self, variant: str, scores: Callable[[RowCounts], ScoreSet]) -> tuple[Table, ...]:
-        rows = [(variant, *map(str, counts), *_measured(scores, counts)) for counts in self.protocols]
-        head = ("variant", f"enrolment {self._settings.row}", f"test {self._settings.row}")
-        return (
-            Table(
-                (*head, "people", "comparisons", "AUROC", "EER"),
-                rows,
-                text=("variant",),
-                note=f"Random impostors. Enrolment and test {self._settings.row} are never of one sample.",
-            ),
+    def tables(self, measured: MeasuredVariant, scores: Callable[[RowCounts], ScoreSet]) -> tuple[Table, ...]:
+        found: dict[RowCounts, ScoreSet] = {}
+        for counts in self.protocols:
+            with contextlib.suppress(ScoreError):  # too few people or rows for so many
+                found[counts] = scores(counts)
+        variant, row = measured.kind.id, self._settings.row
+        ranks = Table(
+            ("variant", f"enrolment {row}", f"test {row}", "people", "comparisons", "AUROC", "EER"),
+            [
+                (variant, *map(str, counts), str(one.subject_count), str(len(one)), *_ranks(one))
+                for counts, one in found.items()
+            ],
+            text=("variant",),
+            note=f"Random impostors. Enrolment and test {row} are never of one sample.",
         )
+        points = [point for point in measured.points if isinstance(point, manifest.VerifyPoint) and point.target]
+        rates = Table(
+            ("variant", "point", f"enrolment {row}", f"test {row}", "FMR", "FNMR"),
+            [
+                (variant, point.name, *map(str, counts), *_rates(one, point.threshold))
+                for point in points
+                for counts, one in found.items()
+            ],
+            text=("variant", "point"),
+            note=f"At the bundle's thresholds, which are fitted with {' + '.join(map(str, self.protocols[0]))} {row}.",
+        )
+        return ranks, rates
 
     def golden_score(self, measured: MeasuredVariant) -> tuple[float, float]:
         modality, pipeline = modalities.get(self.trained.recipe.modality), self.trained.preset.preprocessing
@@ -94,7 +115,7 @@ class LikelihoodEvaluator(VerificationEvaluator):
         return score, GOLDEN_TOLERANCE[measured.kind.precision] * self.score.clip
 
     def interface(self) -> TaskInterface:
-        background = self.likelihood.background.encode()
+        files = self.likelihood.files
         return TaskInterface(
             task="verify",
             source=self.trained.recipe.source(self.trained.preset),
@@ -103,11 +124,11 @@ class LikelihoodEvaluator(VerificationEvaluator):
                 for name, role in self.score.roles.items()
             ),
             score=self.score,
-            # A density adapted from one background says nothing beside another.
+            # A density that was adapted from others says nothing beside these.
             embedding_space_id=manifest.embedding_space_id(
-                self.trained.preset.preprocessing, self.graphs.onnx, background
+                self.trained.preset.preprocessing, self.graphs.onnx, *files.values()
             ),
-            files={self.score.background: background},
+            files=files,
         )
 
     @cached_property
@@ -136,7 +157,7 @@ class LikelihoodEvaluator(VerificationEvaluator):
 
     @cached_property
     def _model(self) -> DensityModel:
-        return DensityModel({self.score.background: self.likelihood.background})
+        return DensityModel(self.likelihood.densities)
 
     def _rows(self, role: str) -> PreparedRows:
         return prepared_rows(self.trained.people(role).samples, self.trained.preset.preprocessing)
@@ -150,12 +171,13 @@ class LikelihoodEvaluator(VerificationEvaluator):
         return self._outputs.get(model, role, compute)
 
 
-def _measured(scores: Callable[[RowCounts], ScoreSet], counts: RowCounts) -> tuple[str, str, str, str]:
-    """People, comparisons, AUROC and EER; of too few people or rows, why there are none."""
-    try:
-        found = scores(counts)
-        rates = bootstrap_all(found, [Curves.auroc, Curves.eer])
-    except ScoreError:
-        return "", "", "too few people or rows", ""
-    auroc, eer = map(interval, rates)
-    return str(found.subject_count), str(len(found)), auroc, eer
+def _ranks(scores: ScoreSet) -> tuple[str, ...]:
+    """AUROC and EER, of 2 people at least."""
+    return tuple(map(interval, bootstrap_all(scores, [Curves.auroc, Curves.eer])))
+
+
+def _rates(scores: ScoreSet, threshold: float) -> Iterator[str]:
+    """FMR and FNMR."""
+    wrong = (scores.scores >= threshold) != scores.mated
+    for chosen in (~scores.mated, scores.mated):
+        yield interval(rate(wrong[chosen], scores.subjects[chosen]))
