@@ -10,10 +10,9 @@ from torch import nn
 
 from edge_sdk.errors import UsageError
 from edge_sdk.export.networks.network import Network
+from edge_sdk.export.networks.temporal import EPSILON, MOMENTUM, deployed
 
 FEATURES = "features"
-EPSILON, MOMENTUM = 1e-3, 0.01
-"""Of batch norms: Keras' defaults; its momentum of .99 is PyTorch's .01."""
 
 
 class NamedPeople(NamedTuple):
@@ -53,7 +52,7 @@ class PeopleClassifier(Network):
         return NamedPeople(x, features.float(), self.classifier(self.norm(features)).float())
 
     def inference_model(self, outputs: Sequence[str]) -> nn.Module:
-        """The features. Raises UsageError for other outputs."""
+        """The features, of layers that every format has. Raises UsageError for other outputs."""
         if unknown := [name for name in outputs if name != FEATURES]:
             raise UsageError(f"{type(self).__name__} has no output {', '.join(unknown)}")
-        return self.features
+        return deployed(self.features)

@@ -10,11 +10,13 @@ features themselves have none, so that a linear map behind them can be joined to
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import nn
 
-from edge_sdk.export.networks.people_classifier import EPSILON, MOMENTUM
-
+EPSILON, MOMENTUM = 1e-3, 0.01
+"""Of batch norms: Keras' defaults; its momentum of .99 is PyTorch's .01."""
 AXES, SAMPLES = 4, 100
 """Rows x, y, z and magnitude, and samples of a cycle."""
 SIZE = 512
@@ -81,6 +83,7 @@ class TemporalConvolutions(nn.Module):
 
     Args:
         width: Share of the channels and of the dense layers, for tests.
+        dropout: Share of the inputs of both dense layers that are dropped in training; the table has none.
 
     Attributes:
         last: The layer that gives the features.
@@ -88,7 +91,7 @@ class TemporalConvolutions(nn.Module):
 
     last = "dense_5"
 
-    def __init__(self, *, width: float = 1.0) -> None:
+    def __init__(self, *, width: float = 1.0, dropout: float = 0.0) -> None:
         super().__init__()
         maps, permuted, local, dense, size = (
             max(4, round(count * width)) for count in (MAPS, PERMUTED, LOCAL, SIZE, SIZE)
@@ -107,6 +110,7 @@ class TemporalConvolutions(nn.Module):
         self.pool = nn.AvgPool2d((1, 3))
         self.locally_connected = LocallyConnected(places, local)
         self.dense_5 = nn.Linear(dense + places * local, size)
+        self.dropout = nn.Dropout(dropout)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(module.weight)  # Keras' default
@@ -120,9 +124,9 @@ class TemporalConvolutions(nn.Module):
         for block in self.residual:
             maps = maps + block(maps)
         made = self.conv2d_16(maps.permute(0, 3, 2, 1))
-        dense = torch.relu(self.dense_4(made.permute(0, 2, 3, 1).flatten(1)))
+        dense = torch.relu(self.dense_4(self.dropout(made.permute(0, 2, 3, 1).flatten(1))))
         local = self.locally_connected(self.pool(image)).flatten(1)
-        features: torch.Tensor = self.dense_5(torch.cat([dense, local], dim=1))
+        features: torch.Tensor = self.dense_5(self.dropout(torch.cat([dense, local], dim=1)))
         return features
 
 
@@ -162,3 +166,52 @@ class Recurrent(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         features: torch.Tensor = self.dense(self.cells(x.transpose(1, 2))[0][:, -1])
         return features
+
+
+class _TimeScale(nn.Module):
+    """What a :class:`TimeNorm` computes when it is trained: a scale and a shift of each time step."""
+
+    def __init__(self, norm: TimeNorm) -> None:
+        super().__init__()
+        assert norm.running_mean is not None and norm.running_var is not None
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        self.register_buffer("scale", scale.detach())
+        self.register_buffer("shift", (norm.bias - norm.running_mean * scale).detach())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scaled: torch.Tensor = x * self.scale + self.shift
+        return scaled
+
+
+class _PlacesAsOne(nn.Module):
+    """What a :class:`LocallyConnected` computes, as one dense layer whose weights are 0 between places.
+
+    No format has the layer itself; and one matrix is faster than eight small ones.
+    """
+
+    def __init__(self, layer: LocallyConnected) -> None:
+        super().__init__()
+        places, inputs, filters = layer.weight.shape
+        self.shape = (filters, 1, places)
+        self.columns = 4 * places
+        self.dense = nn.Linear(places * inputs, places * filters)
+        weight = torch.zeros(filters, places, AXES, places, 4)
+        for place, window in enumerate(layer.weight.detach()):
+            weight[:, place, :, place] = window.T.reshape(filters, AXES, 4)
+        self.dense.weight.data = weight.reshape(filters * places, -1)
+        self.dense.bias.data = layer.bias.detach().T.flatten()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made = torch.relu(self.dense(x[:, 0, :, : self.columns].flatten(1)))
+        return made.unflatten(1, self.shape)
+
+
+def deployed(features: nn.Module) -> nn.Module:
+    """A copy, in evaluation mode, of layers that every format has: the same function."""
+    features = copy.deepcopy(features).eval()
+    for name, module in list(features.named_modules()):
+        if isinstance(module, TimeNorm):
+            features.set_submodule(name, _TimeScale(module))
+        elif isinstance(module, LocallyConnected):
+            features.set_submodule(name, _PlacesAsOne(module))
+    return features

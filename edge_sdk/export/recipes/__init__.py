@@ -20,6 +20,7 @@ from edge_sdk.errors import UsageError
 from edge_sdk.export.data.augmentation import Augmentation, sample_kind
 from edge_sdk.export.data.batch_augmentation import BatchAugmentation
 from edge_sdk.export.data.faces.filters import Filter
+from edge_sdk.export.data.gait.derived import DerivedWalkers
 from edge_sdk.export.data.samples import Labels, Sample
 from edge_sdk.export.losses.task import Objective, TrainingTask
 from edge_sdk.export.networks.likelihood import LikelihoodSettings
@@ -41,6 +42,7 @@ class Preset:
         extra: Data sets that are trained on beside the user's, such as ``synthetic:60``: further people where people
             are few. Nothing is measured on them.
         filter: What is left out of all that is trained on, and of nothing that is measured on.
+        derived: Makes further people, to tell apart in training, of the rows of those who are learned from.
         optimizer: ``rmsprop`` keeps 0.9 of its mean square a step, as Keras does; ``sgd`` has a momentum of 0.9, and
             ``nesterov`` is the same with Nesterov's look ahead.
         betas: Adam's and AdamW's decays of the mean gradient and its square; ``None`` is torch's 0.9 and 0.999.
@@ -70,6 +72,7 @@ class Preset:
     views: BatchAugmentation | None = None
     extra: tuple[str, ...] = ()
     filter: Filter | None = None
+    derived: DerivedWalkers | None = None
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd", "nesterov"] = "adamw"
     betas: tuple[float, float] | None = None
     weight_decay: float = 0.0

@@ -80,7 +80,7 @@ def network(*, width: float = 1.0, people: int = gait.PEOPLE) -> PeopleClassifie
 
 def tiny(*, width: float = 1.0) -> PeopleClassifier:
     """About 6,500 parameters, at a ``width`` of 1."""
-    return network(width=width / 6, people=16)
+    return network(width=width / 6, people=32)
 
 
 RECIPE = replace(
@@ -88,5 +88,5 @@ RECIPE = replace(
     name="gait_lite",
     network=network,
     tiny=tiny,
-    presets={"best": replace(gait.BEST, steps=1500, validate_every=500)},
+    presets={"best": replace(gait.BEST, network={}, steps=2300, validate_every=460)},
 )

@@ -94,6 +94,8 @@ class _Loop:
         self.validated = simulated(self.average.module)
         learned, self.filtered = self._learned()
         rows, self.held_out = self._prepared(learned)
+        if self.preset.derived:
+            rows = self.preset.derived(rows)
         labels = Labels.of(replace(learned, samples=rows.samples))
         self.pictures = step_pictures(rows, labels, self.preset, fabric.device)
         self.own_data = learned.own
