@@ -274,21 +274,25 @@ class Verifier(Session[VerifyPoint]):
             count=len(values),
         )
 
-    def walk(self, *, enrolling: bool = False, most: int | None = MOST) -> WalkStream:
+    def walk(self, *, enrolling: bool = False, wanted: int | None = None, most: int | None = MOST) -> WalkStream:
         """An empty walk, which takes rows of an accelerometer as they come, for :meth:`verify` and its like.
 
         Args:
-            enrolling: Whether it is enough when a person can be enrolled from it; else when it can be compared.
+            enrolling: Whether a person is to be enrolled from it; else it is to be compared.
+            wanted: How many cycles are enough; None for the fewest that the bundle's thresholds hold for.
             most: How many cycles it keeps, the newest ones; None for all.
 
         Raises:
-            UsageError: The bundle takes no walks.
+            UsageError: The bundle takes no walks, or needs more cycles than ``wanted``.
         """
         match self.bundle.manifest.preprocessing:
             case (GaitCycles() as step,):
-                wanted = max(step.least, self._score.least_enrolled) if enrolling else step.least
-                return WalkStream(step, wanted=wanted, most=most)
-        raise UsageError(f"{self.bundle.id} takes no walks")
+                least = max(step.least, self._score.least_enrolled if enrolling else 1)
+            case _:
+                raise UsageError(f"{self.bundle.id} takes no walks")
+        if wanted is not None and wanted < least:
+            raise UsageError(f"{wanted} cycles are wanted, {self.bundle.id} needs at least {least}")
+        return WalkStream(step, wanted=wanted or least, most=most)
 
     def golden_trial(self, pictures: list[bytes]) -> tuple[float, tuple[str, ...]]:
         """See :class:`~edge_sdk.runtime.session.Session`; pictures of faces are aligned, wherever others come from."""
