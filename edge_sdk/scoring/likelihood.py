@@ -101,7 +101,7 @@ class LogLikelihoodRatio(Score, frozen=True, kw_only=True, tag="llr"):
         Raises:
             ScoreError: Rows that are none, not finite, :data:`FAR` from everybody, or of another length.
         """
-        background, rows = self._background(model), self._rows(values)
+        background, rows = self._background(model), self.rows(values)
         if (background.distances(rows) >= FAR).any():
             raise ScoreError("features to enrol lie far from those of everybody")
         return background.adapted(rows, self.relevance).rounded()
@@ -120,7 +120,7 @@ class LogLikelihoodRatio(Score, frozen=True, kw_only=True, tag="llr"):
         Raises:
             ScoreError: Rows that are none, not finite, or of another length.
         """
-        background, rows = self._background(model), self._rows(values)
+        background, rows = self._background(model), self.rows(values)
         person, everybody = reference.log_likelihood(rows), background.log_likelihood(rows)
         return self.bounded(person, everybody, background.distances(rows))
 
@@ -161,5 +161,6 @@ class LogLikelihoodRatio(Score, frozen=True, kw_only=True, tag="llr"):
             raise ScoreError(f"the score needs the density {self.background}, which was not given")
         return background
 
-    def _rows(self, values: npt.NDArray[Any]) -> Array:
+    def rows(self, values: npt.NDArray[Any]) -> Array:
+        """Features ``(T, ..., D)`` as densities take them, ``float64 (T, D)``; ScoreError where they are not finite."""
         return np.asarray(self.checked(values), np.float64).reshape(-1, values.shape[-1])

@@ -20,6 +20,7 @@ from edge_sdk.calibration.quantization.onnx_int8 import quantize
 from edge_sdk.cli import main
 from edge_sdk.errors import TrainingError, UsageError
 from edge_sdk.export.data.cache import prepared, prepared_rows
+from edge_sdk.export.data.gait import synthetic
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.splits import Split
 from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
@@ -144,18 +145,35 @@ def test_folds_are_counted_from_1(fold: str, tmp_path: Path, capsys: pytest.Capt
     assert "no fold" in capsys.readouterr().err
 
 
-def test_folds_give_thresholds_where_the_split_has_too_few_people(tmp_path: Path) -> None:
+def test_folds_give_thresholds_where_the_split_has_too_few_people(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(synthetic, "PER_WALKER", 3)
     for fold in ("1", "2"):
-        command = ["train", "gait_lite", "--tiny", "--steps", "2", "--data", "walks:8", "--fold", f"{fold}/2"]
+        command = [
+            "train",
+            "gait",
+            "--preset",
+            "mlp",
+            "--tiny",
+            "--steps",
+            "2",
+            "--data",
+            "walks:40",
+            "--fold",
+            f"{fold}/2",
+        ]
         assert main([*command, "--out", str(tmp_path / fold)]) == 0
     folds = [str(tmp_path / fold) for fold in ("1", "2")]
     command = ["export", folds[0], "--folds", *folds, "--out", str(tmp_path / "out.edge"), "--report-only"]
     assert main(command) == 0
     bundle = Bundle.open(tmp_path / "out.edge")
-    data = "walks, cross-validation, 8 people, 2 trainings of 2 steps, random impostors, 10 enrolment and 5 test cycles"
+    data = (
+        "walks, cross-validation, 40 people, 2 trainings of 2 steps, random impostors, 10 enrolment and 5 test cycles"
+    )
     for variant in bundle.manifest.variants:
         points = [point for point in variant.operating_points if isinstance(point, VerifyPoint)]
-        assert {(point.data, point.subjects) for point in points} == {(data, 8)}
+        assert {(point.data, point.subjects) for point in points} == {(data, 40)}
     (drift,) = bundle.manifest.variant("int8.onnx").accuracy
     assert drift.data == f"{data}, on onnxruntime"
     judge = CrossValidation.read([Path(fold) for fold in folds], FinishedRun.read(Path(folds[0])))
