@@ -58,7 +58,8 @@ class Gait:
             case (GaitCycles() as step,):
                 cycles, seen = preprocess.checked(step.op, lambda recording: walked(step, recording), raw)
                 flags = _flags(step, len(cycles.rows), seen, raw)
-                return Prepared(cycles.rows, flags, tuple(flag for flag in flags if flag in self.blocking))
+                blocking = tuple(flag for flag in flags if flag in self.blocking)
+                return Prepared(cycles.rows, flags, blocking, batched=True)
         return Prepared(preprocess.apply(operations, raw))
 
 
