@@ -95,14 +95,23 @@ def load(source: RecordingSource) -> Recording:
     raise UnsupportedRecordingError(f"a recording is a path, bytes or a Recording, not {_kind(source)}")
 
 
-def row_of(line: str | bytes, where: str) -> list[float]:
-    """The numbers of a line of CSV, of an empty one none; RecordingDecodeError says ``where`` it is something else."""
+def row_of(line: str | bytes, name: str, number: int) -> list[float]:
+    """The numbers of a line of CSV, of an empty one none.
+
+    Args:
+        line: The line.
+        name, number: What it is a line of, and its number from 1 on, for the message.
+
+    Raises:
+        RecordingDecodeError: It is something else.
+    """
     try:
         text = line if isinstance(line, str) else line.decode("ascii")
         return [float(field) for field in text.split(",")] if text.strip() else []
     except ValueError as exc:
+        head = "; remove the head line" if number == 1 else ""
         raise RecordingDecodeError(
-            f"{where}: expected a time stamp in milliseconds and numbers, not {line[:80]!r}"
+            f"{name}, line {number}: expected a time stamp in milliseconds and numbers, not {line[:80]!r}{head}"
         ) from exc
 
 
@@ -126,7 +135,7 @@ def _decode(data: bytes, name: str) -> Recording:
         raise RecordingDecodeError(f"{name}: no CSV text: {exc}") from exc
     rows: list[list[float]] = []
     for number, line in enumerate(lines, start=1):
-        row = row_of(line, f"{name}, line {number}")
+        row = row_of(line, name, number)
         if not row:
             continue
         if len(row) < 2 or (rows and len(row) != len(rows[0])):

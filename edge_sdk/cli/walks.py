@@ -55,7 +55,7 @@ def read(verifier: Verifier, cycles: int | None, *, enrolling: bool = False) -> 
         raise UsageError(f"{STDIN} reads standard input, which is closed")
     rows, said = 0, 0
     for number, line in enumerate(iter(lambda: sys.stdin.buffer.readline(_LONGEST), b""), start=1):
-        row = sensors.row_of(line, f"{_NAME}, line {number}")
+        row = sensors.row_of(line, _NAME, number)
         if not row:
             continue
         if len(row) != 4:
