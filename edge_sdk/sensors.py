@@ -120,8 +120,9 @@ def _decode(data: bytes, name: str) -> Recording:
         try:
             row = [float(field) for field in line.split(",")]
         except ValueError as exc:
+            head = "; remove the head line" if number == 1 else ""
             raise RecordingDecodeError(
-                f"{name}, line {number}: expected a time stamp in milliseconds and numbers, not {line[:80]!r}"
+                f"{name}, line {number}: expected a time stamp in milliseconds and numbers, not {line[:80]!r}{head}"
             ) from exc
         if len(row) < 2 or (rows and len(row) != len(rows[0])):
             wanted = f"{len(rows[0])} fields" if rows else "a time stamp and one number a channel"

@@ -28,10 +28,12 @@ CLOCK_MS = 1000.0
 """Rows may come late by less than this; a clock that goes further back was set."""
 LIGHTEST, HEAVIEST = 6.5, 15.0
 """Median magnitude of a stretch in m/s^2, with gravity."""
-VIBRATING = 0.8
+VIBRATING = 0.6
 """A stretch is no walk where it repeats itself faster than anybody walks this well, relative to its best period."""
 UNEVEN = 0.2
 """How far from its window's period a cycle's duration may be, as a share of it."""
+LOUDER = 2.0
+"""How many times more or less than the median of its window a cycle may move."""
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.1, le=60)]
 
@@ -44,7 +46,9 @@ class GaitCycles(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     Attributes:
         samples: Evenly spaced moments a cycle, whatever its duration.
         axes: ``"sensor"``: x, y, z of the device. ``"gravity"``: in their place up; the direction of the device's z
-            (out of a phone's screen) as far as it is level; and the one across both.
+            (out of a phone's screen) as far as it is level; and the one across both. ``"swing"``: the same, turned by
+            180 degrees about up where the level movement has its peaks downwards, so that it does not matter which side
+            of a phone faces the leg.
         centred: Whether each of the four rows has its mean over the cycle taken away.
         window_s, hop_s: A walk is analysed in windows of this length, a new one each hop.
         least_s, most_s: Between them lies the duration of two steps.
@@ -56,13 +60,13 @@ class GaitCycles(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     """
 
     samples: Annotated[int, msgspec.Meta(ge=8, le=1024)] = 100
-    axes: Literal["sensor", "gravity"] = "sensor"
+    axes: Literal["sensor", "gravity", "swing"] = "sensor"
     centred: bool = False
     window_s: Seconds = 6.0
     hop_s: Seconds = 3.0
     least_s: Seconds = 0.8
-    most_s: Seconds = 1.7
-    likeness: Share = 0.4
+    most_s: Seconds = 2.0
+    likeness: Share = 0.5
     strength: Share = 0.05
     gap_s: Seconds = 0.2
     least: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 5
@@ -222,7 +226,8 @@ class CycleStream:
         """A block of rows: check its times, and divide it at gaps."""
         first = self._latest_ms == -math.inf
         latest = np.maximum.accumulate(np.concatenate([[self._latest_ms], times_ms]))
-        late = latest[:-1] - times_ms
+        with np.errstate(over="ignore"):  # infinitely late is late
+            late = latest[:-1] - times_ms
         forward = late < 0
         self.seen = self.seen.plus(rows=len(times_ms), passed_over=int((~forward).sum()))
         if late.max() > CLOCK_MS:
@@ -236,7 +241,8 @@ class CycleStream:
                 "milliseconds, and the rows are in its order"
             )
         times_ms, values, self._latest_ms = times_ms[forward], values[forward], float(latest[-1])
-        intervals = np.diff(times_ms, prepend=latest[0])
+        with np.errstate(over="ignore"):  # infinitely long is a gap
+            intervals = np.diff(times_ms, prepend=latest[0])
         if len(forward) == BLOCK or first:
             self._check_rate(intervals[np.isfinite(intervals)])
         gaps = np.flatnonzero(intervals > 1000 * self._operation.gap_s)
@@ -295,10 +301,12 @@ class CycleStream:
         known = (self._end_s - begin_s) * RATE_HZ if tracked and self._end_s > begin_s else None
         starts_s = begin_s + walking.starts(walking.hills(even, RATE_HZ), rhythm.period_s * RATE_HZ, known) / RATE_HZ
         durations = np.diff(starts_s)
+        if not len(durations):
+            return
         at_s = starts_s[:-1, None] + durations[:, None] * np.arange(operation.samples) / operation.samples
         vectors = walking.means(self._times_s, self._values, at_s.ravel()).reshape(len(at_s), operation.samples, AXES)
         usual = np.abs(durations / rhythm.period_s - 1) <= UNEVEN
-        usual &= _likenesses(vectors) >= operation.likeness
+        usual &= _are_alike(vectors, operation.likeness)
         fresh = starts_s[:-1] > self._end_s - 0.5 / RATE_HZ
         self.seen = self.seen.plus(rejected=int((fresh & ~usual).sum()))
         self._end_s = max(self._end_s, float(starts_s[-1]))
@@ -315,7 +323,7 @@ class CycleStream:
         if 0.7 < median < 1.5:
             self._refuse(f"{found}: if its unit is g, multiply by 9.81")
         if 700 < median < 1500:
-            self._refuse(f"{found}: if its unit is mg, multiply by 0.00981")
+            self._refuse(f"{found}: if its unit is mg, multiply by 0.00981; if it is cm/s^2, by 0.01")
         if median < LIGHTEST:
             self._refuse(f"{found}: record it with gravity, not as linear acceleration")
         self._refuse(f"{found}: convert its unit")
@@ -326,22 +334,26 @@ def _is_walking(operation: GaitCycles, rhythm: Rhythm) -> bool:
     return rhythm.likeness >= operation.likeness and rhythm.strength >= operation.strength and not vibrates
 
 
-def _likenesses(vectors: Floats) -> Floats:
-    """The correlation of each cycle with the mean of the others, over all axes: ``(N,)``, 0 for a single one."""
+def _are_alike(vectors: Floats, likeness: float) -> NDArray[np.bool_]:
+    """Which cycles ``(N, samples, 3)`` correlate with the mean of the others, and move about as much: ``(N,)``."""
     if len(vectors) < 2:
-        return np.zeros(len(vectors))
+        return np.zeros(len(vectors), bool)
     centred = vectors - vectors.mean(axis=1, keepdims=True)
     others = centred.sum(axis=0) - centred
-    norms = np.sqrt((centred**2).sum(axis=(1, 2)) * (others**2).sum(axis=(1, 2)))
-    return np.asarray((centred * others).sum(axis=(1, 2)) / np.maximum(norms, 1e-12))
+    norms, of_others = (np.sqrt((one**2).sum(axis=(1, 2))) for one in (centred, others))
+    moves = np.abs(np.log(norms / np.median(norms))) <= np.log(LOUDER)
+    return np.asarray(moves & ((centred * others).sum(axis=(1, 2)) >= likeness * norms * of_others))
 
 
 def _rows(operation: GaitCycles, vectors: Floats) -> NDArray[np.float32]:
     """Cycles ``(N, samples, 3)`` of one window as the network takes them."""
     every = vectors.reshape(-1, AXES)
     vectors = vectors / np.linalg.norm(every, axis=1).mean()
-    if operation.axes == "gravity":
+    if operation.axes != "sensor":
         vectors = vectors @ walking.upright(every.mean(axis=0)).T
+    if operation.axes == "swing":
+        level = vectors[..., 1] - vectors[..., 1].mean()
+        vectors = vectors * np.where((level**3).sum() < 0, (1, -1, -1), (1, 1, 1))
     rows = np.concatenate([vectors, np.linalg.norm(vectors, axis=2, keepdims=True)], axis=2).transpose(0, 2, 1)
     if operation.centred:
         rows = rows - rows.mean(axis=2, keepdims=True)

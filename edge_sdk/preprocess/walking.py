@@ -49,25 +49,22 @@ def means(times_s: Floats, values: Floats, at_s: Floats, width_s: float = AVERAG
     Args:
         times_s: ``(T,)``, rising.
         values: ``(T, C)``.
-        at_s: ``(N,)``.
+        at_s: ``(N,)``, N at least 1.
         width_s: Above 0.
 
     Returns:
         ``(N, C)``.
     """
-    areas = (values[1:] + values[:-1]) * (np.diff(times_s) / 2)[:, None]
-    below = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(areas, axis=0)])
-
-    def integral(until: Floats) -> Floats:
-        index = np.clip(np.searchsorted(times_s, until, side="right") - 1, 0, len(times_s) - 2)
-        span = times_s[index + 1] - times_s[index]
-        inside = np.clip(until - times_s[index], 0, span)[:, None]
-        slope = (values[index + 1] - values[index]) / span[:, None]
-        outside = (until - np.clip(until, times_s[0], times_s[-1]))[:, None]
-        level = np.where(outside < 0, values[0], values[-1])
-        return np.asarray(below[index] + inside * (values[index] + slope * inside / 2) + outside * level)
-
-    return (integral(at_s + width_s / 2) - integral(at_s - width_s / 2)) / width_s
+    first, last = min(times_s[0], at_s.min()) - width_s, max(times_s[-1], at_s.max()) + width_s
+    times, rows = np.concatenate([[first], times_s, [last]]), np.concatenate([values[:1], values, values[-1:]])
+    spans = np.diff(times)[:, None]
+    areas = np.cumsum((rows[1:] + rows[:-1]) / 2 * spans, axis=0)
+    before, bends = np.concatenate([np.zeros((1, areas.shape[1])), areas]), np.diff(rows, axis=0) / 2 / spans
+    until = np.concatenate([at_s - width_s / 2, at_s + width_s / 2])
+    index = np.searchsorted(times, until, side="right") - 1
+    inside = (until - times[index])[:, None]
+    below, above = np.split(before[index] + inside * (rows[index] + bends[index] * inside), 2)
+    return np.asarray(above - below) / width_s
 
 
 def likenesses(signal: Floats, most: int) -> Floats:
