@@ -171,6 +171,9 @@ class Recurrent(nn.Module):
 class _TimeScale(nn.Module):
     """What a :class:`TimeNorm` computes when it is trained: a scale and a shift of each time step."""
 
+    scale: torch.Tensor
+    shift: torch.Tensor
+
     def __init__(self, norm: TimeNorm) -> None:
         super().__init__()
         assert norm.running_mean is not None and norm.running_var is not None
@@ -179,8 +182,7 @@ class _TimeScale(nn.Module):
         self.register_buffer("shift", (norm.bias - norm.running_mean * scale).detach())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        scaled: torch.Tensor = x * self.scale + self.shift
-        return scaled
+        return x * self.scale + self.shift
 
 
 class _PlacesAsOne(nn.Module):

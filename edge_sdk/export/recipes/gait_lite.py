@@ -25,7 +25,7 @@ def convolution(inputs: int, outputs: int, length: int, *, stride: int = 1, acti
     )
 
 
-class ResidualPair(nn.Module):
+class TemporalPair(nn.Module):
     """Two convolutions of length 3, added to what came in."""
 
     def __init__(self, channels: int) -> None:
@@ -59,7 +59,7 @@ class GaitLite(nn.Module):
         inputs, steps = AXES, SAMPLES
         for count, length, stride, pairs in STAGES:
             layers.append(convolution(inputs, channels(count), length, stride=stride))
-            layers += [ResidualPair(channels(count)) for _ in range(pairs)]
+            layers += [TemporalPair(channels(count)) for _ in range(pairs)]
             inputs, steps = channels(count), -(-steps // stride)
         self.maps = nn.Sequential(*layers, convolution(inputs, channels(REDUCED), 1))
         self.dense = nn.Linear(channels(REDUCED) * steps, self.size)

@@ -40,7 +40,7 @@ def graphs(name: str) -> tuple[Graphs, np.ndarray, Embeddings]:
             torch.nn.init.uniform_(module.running_var, 0.5, 2)
     network = chosen.inference_model(whole)
     if chosen.modality == "gait":
-        images = prepared_rows(load("walks:4").samples, preset.preprocessing).tensors[::50]
+        images = np.array(prepared_rows(load("walks:4").samples, preset.preprocessing).tensors[::50])
     else:
         images = prepared(load("synthetic:4").samples, preset.preprocessing)[::8]
         # Darker and darker, so that networks made for faces tell them apart too.
