@@ -22,7 +22,7 @@ from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 from edge_sdk.scoring.likelihood import LogLikelihoodRatio
 
 
-class Compared(NamedTuple):
+class VerificationProtocol(NamedTuple):
     """What is compared with what.
 
     Attributes:
@@ -41,7 +41,7 @@ class Compared(NamedTuple):
         return f"{IMPOSTORS[self.forgeries]}{counts}"
 
 
-class Scored(NamedTuple):
+class ScoredComparisons(NamedTuple):
     """Scores of P comparisons, and the first row of the reference and of the query of each, ``(P,)``."""
 
     scores: ScoreSet
@@ -57,7 +57,7 @@ class Comparer(Protocol):
         """Compares every sample with every other, for identification; None where a sample alone is not compared."""
         ...
 
-    def protocols(self, kinds: Sequence[Forgeries], references: Sequence[int]) -> list[Compared]:
+    def protocols(self, kinds: Sequence[Forgeries], references: Sequence[int]) -> list[VerificationProtocol]:
         """What can be measured, the one that thresholds are for first.
 
         Args:
@@ -66,7 +66,7 @@ class Comparer(Protocol):
         """
         ...
 
-    def scored(self, embedded: EmbeddedSamples, compared: Compared, seed: int = 0) -> Scored:
+    def scored(self, embedded: EmbeddedSamples, compared: VerificationProtocol, seed: int = 0) -> ScoredComparisons:
         """Raises ScoreError where no mated or no impostor comparison comes out."""
         ...
 
@@ -86,16 +86,16 @@ class SampleComparer:
     def matrix(self) -> ScoreMatrix:
         return self.score.matrix
 
-    def protocols(self, kinds: Sequence[Forgeries], references: Sequence[int]) -> list[Compared]:
-        return [Compared(kind, count) for count, kind in itertools.product(references, kinds)]
+    def protocols(self, kinds: Sequence[Forgeries], references: Sequence[int]) -> list[VerificationProtocol]:
+        return [VerificationProtocol(kind, count) for count, kind in itertools.product(references, kinds)]
 
-    def scored(self, embedded: EmbeddedSamples, compared: Compared, seed: int = 0) -> Scored:
+    def scored(self, embedded: EmbeddedSamples, compared: VerificationProtocol, seed: int = 0) -> ScoredComparisons:
         people, genuine = embedded.people, [sample.genuine for sample in embedded.samples]
         pairs = build_pairs(people, genuine, forgeries=compared.forgeries, references=compared.references, seed=seed)
         scores = score_pairs(
             pairs, embedded.embeddings, people, rule=self.score.rule, matrix=self.score.matrix, compare=self.compare
         )
-        return Scored(scores, pairs.references[:, 0], pairs.queries)
+        return ScoredComparisons(scores, pairs.references[:, 0], pairs.queries)
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,11 @@ class RowComparer:
     def matrix(self) -> None:
         return None
 
-    def protocols(self, kinds: Sequence[Forgeries], references: Sequence[int]) -> list[Compared]:
+    def protocols(self, kinds: Sequence[Forgeries], references: Sequence[int]) -> list[VerificationProtocol]:
         del kinds, references
-        return [Compared("random", *counts) for counts in self.counts]
+        return [VerificationProtocol("random", *counts) for counts in self.counts]
 
-    def scored(self, embedded: EmbeddedSamples, compared: Compared, seed: int = 0) -> Scored:
+    def scored(self, embedded: EmbeddedSamples, compared: VerificationProtocol, seed: int = 0) -> ScoredComparisons:
         assert compared.queries is not None, "it is one of `protocols`"
         plan = build_groups(
             embedded.people,
@@ -127,7 +127,7 @@ class RowComparer:
             seed=seed,
         )
         scores = plan.scores(enrolling(self.score, embedded.embeddings, self.densities))
-        return Scored(scores, plan.enrolments[plan.reference, 0], plan.tests[plan.query, 0])
+        return ScoredComparisons(scores, plan.enrolments[plan.reference, 0], plan.tests[plan.query, 0])
 
 
 def comparer_of(bundle: Bundle, compare: PairScores | None = None) -> Comparer:

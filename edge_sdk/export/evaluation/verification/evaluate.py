@@ -25,7 +25,7 @@ from edge_sdk.export.data.identical import IdenticalPicture, without_identical
 from edge_sdk.export.data.people import datasets_of
 from edge_sdk.export.data.samples import Dataset, Sample, impostor_kinds
 from edge_sdk.export.evaluation.verification import identification
-from edge_sdk.export.evaluation.verification.comparers import Scored, comparer_of
+from edge_sdk.export.evaluation.verification.comparers import ScoredComparisons, comparer_of
 from edge_sdk.export.evaluation.verification.identification import IdentificationMeasurement
 from edge_sdk.export.evaluation.verification.knowledge import Knowledge, notes
 from edge_sdk.export.evaluation.verification.measurements import Measurement, measure
@@ -228,7 +228,7 @@ def _examples(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def _wrong(
-    scored: Scored, samples: Sequence[Sample], forgeries: Forgeries, threshold: float, *, mated: bool
+    scored: ScoredComparisons, samples: Sequence[Sample], forgeries: Forgeries, threshold: float, *, mated: bool
 ) -> list[WrongPair]:
     """All wrong decisions, those of genuine pairs among them only if ``mated``: they are the same for every kind."""
     scores = scored.scores
