@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,25 +39,36 @@ class Recording:
     times_ms: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        for name, array in (("values", self.values), ("times_ms", self.times_ms)):
-            if getattr(getattr(array, "dtype", None), "kind", "O") not in "fiu":
-                raise UnsupportedRecordingError(f"a recording's {name} are an array of numbers, not {_kind(array)}")
-        if self.values.ndim != 2 or self.values.shape[1] < 1 or self.times_ms.shape != self.values.shape[:1]:
-            raise UnsupportedRecordingError(
-                f"values of shape {self.values.shape} at times of shape {self.times_ms.shape}; pass (T, C) and (T,)"
-            )
-        if len(self.values) < 2:
-            raise UnsupportedRecordingError(f"a recording has at least 2 rows, not {len(self.values)}")
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
-            object.__setattr__(self, "values", np.asarray(self.values, np.float32))
-            object.__setattr__(self, "times_ms", np.asarray(self.times_ms, np.float64))
-        if not (np.isfinite(self.values).all() and np.isfinite(self.times_ms).all()):
-            raise UnsupportedRecordingError("a recording holds NaN or infinity")
+        values, times_ms = checked_rows(self.values, self.times_ms)
+        if len(values) < 2:
+            raise UnsupportedRecordingError(f"a recording has at least 2 rows, not {len(values)}")
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "times_ms", times_ms)
 
     @property
     def channels(self) -> int:
         """C."""
         return int(self.values.shape[1])
+
+
+def checked_rows(values: Any, times_ms: Any) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Rows of a sensor, as ``float32 (T, C)``, and their times, as ``float64 (T,)``; T may be 0.
+
+    Raises:
+        UnsupportedRecordingError: Another type or shape, or a value that is not finite.
+    """
+    for name, array in (("values", values), ("times_ms", times_ms)):
+        if getattr(getattr(array, "dtype", None), "kind", "O") not in "fiu":
+            raise UnsupportedRecordingError(f"a recording's {name} are an array of numbers, not {_kind(array)}")
+    if values.ndim != 2 or values.shape[1] < 1 or times_ms.shape != values.shape[:1]:
+        raise UnsupportedRecordingError(
+            f"values of shape {values.shape} at times of shape {times_ms.shape}; pass (T, C) and (T,)"
+        )
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
+        values, times_ms = np.asarray(values, np.float32), np.asarray(times_ms, np.float64)
+    if not (np.isfinite(values).all() and np.isfinite(times_ms).all()):
+        raise UnsupportedRecordingError("a recording holds NaN or infinity")
+    return values, times_ms
 
 
 RecordingSource = str | os.PathLike[str] | bytes | Recording
@@ -108,8 +120,9 @@ def _decode(data: bytes, name: str) -> Recording:
         try:
             row = [float(field) for field in line.split(",")]
         except ValueError as exc:
+            head = "; remove the head line" if number == 1 else ""
             raise RecordingDecodeError(
-                f"{name}, line {number}: expected a time stamp in milliseconds and numbers, not {line[:80]!r}"
+                f"{name}, line {number}: expected a time stamp in milliseconds and numbers, not {line[:80]!r}{head}"
             ) from exc
         if len(row) < 2 or (rows and len(row) != len(rows[0])):
             wanted = f"{len(rows[0])} fields" if rows else "a time stamp and one number a channel"

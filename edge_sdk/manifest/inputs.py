@@ -72,15 +72,19 @@ class SensorStream(Strict, frozen=True, kw_only=True, tag_field="kind", tag="sen
         return round(self.rate_hz * self.window_s)
 
     def check(self, shape: tuple[Dimension, ...], operations: tuple[Operation, ...]) -> None:
-        """Refuse (UsageError) a tensor that does not hold a window: ``(batch, T, C)`` where a pre-processing gives it.
+        """Refuse (UsageError) a tensor other than ``(batch, *given)``, what the pre-processing gives of such windows.
 
         Without one, whoever prepares the windows may put time and channels in any order.
         """
         window = self.samples, len(self.channels)
         if operations:
             given = preprocess.input_shape(operations)
-            if given != window:
-                raise UsageError(f"the pre-processing gives {given}, a window of the source is {window}")
+            step = operations[0]
+            taken = given
+            if isinstance(step, preprocess.OF_RECORDINGS):
+                taken = round(step.rate_hz * step.window_s), step.channels
+            if taken != window:
+                raise UsageError(f"the pre-processing takes {taken}, a window of the source is {window}")
             _check_given(shape, given)
         elif not (window[1] in shape[1:] and any(isinstance(d, str) or d == window[0] for d in shape[1:])):
             raise UsageError(f"shape {shape} does not hold a window of the source, {window}")

@@ -16,15 +16,17 @@ from edge_sdk.preprocess.align import FaceCut
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A sample as the network takes it.
+    """A sample as the network takes it: one row, or several.
 
     Attributes:
-        tensor: ``float32 (C, H, W)`` in [0, 1] of an image, ``float32 (T, C)`` of a recording; of no values where
-            there is nothing to look at, such as no face.
+        tensor: ``float32 (C, H, W)`` in [0, 1] of an image, ``float32 (T, C)`` of a recording; ``float32 (N, ...)`` of
+            a sample of N rows, such as the cycles of a walk; of no values where there is nothing to look at, such as
+            no face.
         flags: Quality flags, none if all is well.
         blocking: Those of them that forbid to use the sample.
         not_enrolled: Those of them that forbid only to enrol it.
         quality: In [0, 1], to rank samples of one person: the higher, the better suited.
+        batched: Whether the first axis of the tensor counts rows.
     """
 
     tensor: NDArray[np.float32]
@@ -32,6 +34,12 @@ class Prepared:
     blocking: tuple[str, ...] = ()
     not_enrolled: tuple[str, ...] = ()
     quality: float = 1.0
+    batched: bool = False
+
+    @property
+    def rows(self) -> NDArray[np.float32]:
+        """What the network takes, ``float32 (N, ...)``: N is 1 for an image, any number for a walk."""
+        return self.tensor if self.batched else self.tensor[np.newaxis]
 
 
 class Modality(Protocol):

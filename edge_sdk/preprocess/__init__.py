@@ -5,7 +5,8 @@ image, so that what a model was trained on and what the device computes cannot d
 image is ``uint8``: ``(H, W)`` gray, or ``(H, W, 3)`` BGR / ``(H, W, 4)`` BGRA before :class:`ToGray` or
 :class:`ToColor`. :func:`apply` ends with ``float32`` of shape ``(C, H, W)`` in [0, 1], C 1 for gray and 3 for colour.
 
-A pipeline of recordings of a sensor is one :class:`Resample`; :func:`apply` then ends with ``float32 (T, C)``.
+A pipeline of recordings of a sensor is one operation: :class:`Resample` to ``float32 (T, C)``, or :class:`GaitCycles`
+to ``float32 (N, 4, T)``, any number of gait cycles.
 
 Every parameter has bounds, which constructors and manifests check, and :func:`final_form` follows an image through a
 pipeline without one: what an operation takes is what those before it give, whatever the picture is.
@@ -29,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import EdgeSdkError, PreprocessingError, UsageError
+from edge_sdk.preprocess.cycles import GaitCycles
 from edge_sdk.preprocess.face import CropSquare, Oval, Standardize
 from edge_sdk.preprocess.gait import Resample
 from edge_sdk.preprocess.general import Fit, Invert, LimitSize, MedianBlur, Resize, Threshold, ToColor, ToGray
@@ -36,11 +38,11 @@ from edge_sdk.preprocess.ink import Binarize, ClearBorder, CropToInk, Despeckle,
 from edge_sdk.preprocess.step import MAX_FRAME, Form, Image, Step, block_means, resized
 
 __all__ = [
-    "ALIGNED", "FACE", "FACE_OVAL", "GEOMETRY", "INK", "MAX_FRAME", "MAX_PASSES", "PAPER", "Binarize", "ClearBorder",
-    "CropSquare", "CropToInk", "Despeckle", "EraseRules", "Fit", "FlattenPaper", "Form", "Image", "Invert", "LimitSize",
-    "MedianBlur", "Operation", "Oval", "Resample", "Resize", "Standardize", "Step", "Threshold", "ToColor", "ToGray",
-    "apply", "block_means", "checked", "color_order", "digest", "final_form", "framed", "input_shape", "is_recording",
-    "resized", "trace",
+    "ALIGNED", "FACE", "FACE_OVAL", "GEOMETRY", "INK", "MAX_FRAME", "MAX_PASSES", "OF_RECORDINGS", "PAPER", "Binarize",
+    "ClearBorder", "CropSquare", "CropToInk", "Despeckle", "EraseRules", "Fit", "FlattenPaper", "Form", "GaitCycles",
+    "Image", "Invert", "LimitSize", "MedianBlur", "Operation", "Oval", "Resample", "Resize", "Standardize", "Step",
+    "Threshold", "ToColor", "ToGray", "apply", "block_means", "checked", "color_order", "digest", "final_form",
+    "framed", "input_shape", "is_recording", "resized", "trace",
 ]  # fmt: skip
 
 Operation = (
@@ -62,10 +64,13 @@ Operation = (
     | Oval
     | Standardize
     | Resample
+    | GaitCycles
 )
 # Made once, at import: see edge_sdk.schema.
 _DECODER = msgspec.json.Decoder(tuple[Operation, ...])
 
+OF_RECORDINGS = (Resample, GaitCycles)
+"""Operations that take a recording of a sensor, and are a pipeline by themselves."""
 MAX_PASSES = 32
 """How often a pipeline may go over its picture: once an operation, a blur once an iteration or more."""
 GEOMETRY = (Resize, CropToInk, Fit, CropSquare)
@@ -152,7 +157,8 @@ def apply(operations: Sequence[Operation], raw: Any) -> NDArray[np.float32]:
             :class:`~edge_sdk.sensors.Recording`; not changed.
 
     Returns:
-        ``float32``, of an image ``(C, H', W')`` in [0, 1], of a recording ``(T, C)``.
+        ``float32``, of an image ``(C, H', W')`` in [0, 1], of a recording ``(T, C)`` or
+            ``(N, 4, T)``.
 
     Raises:
         InputError: As :func:`trace` does.
@@ -169,7 +175,7 @@ def apply(operations: Sequence[Operation], raw: Any) -> NDArray[np.float32]:
 
 def is_recording(operations: Sequence[Operation]) -> bool:
     """Whether a pipeline takes recordings of a sensor, not images."""
-    return any(isinstance(step, Resample) for step in operations)
+    return any(isinstance(step, OF_RECORDINGS) for step in operations)
 
 
 def color_order(operations: Sequence[Operation]) -> Literal["gray", "bgr", "rgb"]:
@@ -185,8 +191,8 @@ def final_form(operations: Sequence[Operation]) -> Form:
     """
     form = Form()
     for step in operations:
-        if isinstance(step, Resample):
-            raise UsageError("resample takes recordings of a sensor, not images: it is a pipeline by itself")
+        if isinstance(step, OF_RECORDINGS):
+            raise UsageError(f"{step.op} takes recordings of a sensor, not images: it is a pipeline by itself")
         form = step.after(form)
     passes = sum(step.passes for step in operations if isinstance(step, Step))
     if passes > MAX_PASSES:
@@ -195,14 +201,14 @@ def final_form(operations: Sequence[Operation]) -> Form:
 
 
 def input_shape(operations: Sequence[Operation]) -> tuple[int, ...]:
-    """``(C, H, W)`` or ``(T, C)``: what :func:`apply` gives, whatever the sample.
+    """``(C, H, W)``, ``(T, C)``, or ``(4, T)`` of each cycle: what :func:`apply` gives, whatever the sample.
 
     Raises:
         UsageError: As :func:`final_form` does; or the pipeline does not end with a fixed size and known colours.
     """
     match operations:
-        case (Resample() as resample,):
-            return resample.samples, resample.channels
+        case (Resample() | GaitCycles() as step,):
+            return step.shape
     form = final_form(operations)
     if form.color is None:
         raise UsageError("the pre-processing lacks to_gray or to_color")

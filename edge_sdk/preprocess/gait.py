@@ -34,6 +34,21 @@ class Resample(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
         """The tag in the manifest."""
         return str(self.__struct_config__.tag)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of the result."""
+        return self.samples, self.channels
+
+    @property
+    def window_s(self) -> float:
+        """How long a recording is looked at."""
+        return self.samples / self.rate_hz
+
+    @property
+    def hop_s(self) -> float:
+        """From one window of a stream to the next."""
+        return self.window_s
+
     def __call__(self, recording: Recording) -> NDArray[np.float32]:
         """Raises UnsupportedRecordingError for other channels, or fewer seconds than the samples take."""
         if recording.channels != self.channels:

@@ -61,9 +61,14 @@ class Acquisition:
         return [one for source in as_list(references) for one in self._acquired(source, watch)]
 
     def query(self, query: Sample | Sequence[images.Source], watch: Stopwatch) -> list[Prepared]:
-        """A query: one picture, or the best of its frames, which a list stands for. Errors: those of references."""
+        """A query: one picture, or the best of its frames, which a list stands for; of walks a list stands for all.
+
+        Errors: those of references.
+        """
         frames: Any = query  # a str is a sequence too
-        return self._acquired(Shots(as_list(frames)) if isinstance(frames, (list, tuple)) else frames, watch)
+        if isinstance(frames, (list, tuple)) and self._takes_pictures:
+            return self._acquired(Shots(as_list(frames)), watch)
+        return self.references(frames, watch)
 
     def to_enroll(self, references: Sample | Sequence[Sample]) -> list[Prepared]:
         """References that are all fit to be enrolled.
@@ -89,6 +94,10 @@ class Acquisition:
         """The quality flags of all, each once, in one order."""
         return tuple(flag for flag in self._known if any(flag in one.flags for one in prepared))
 
+    @property
+    def _takes_pictures(self) -> bool:
+        return isinstance(self._bundle.manifest.source, Image)
+
     def _acquired(self, source: Sample, watch: Stopwatch, *, enrolling: bool = False) -> list[Prepared]:
         """One picture, or the best of several frames."""
 
@@ -100,7 +109,7 @@ class Acquisition:
 
         if not isinstance(source, Shots):
             return [prepare(self.decode(source))]
-        if not isinstance(self._bundle.manifest.source, Image):
+        if not self._takes_pictures:
             raise UsageError(f"{self._bundle.id} takes no pictures, so no frames of a camera either")
         found = source.select(prepare, enrolling=enrolling)
         watch.lap("decode")

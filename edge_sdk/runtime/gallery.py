@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.errors import TemplateError, UsageError
 from edge_sdk.runtime.template import Template
-from edge_sdk.scoring.base import Comparison, Score
-from edge_sdk.scoring.embedding import TOLERANCE
+from edge_sdk.scoring.base import Comparison, ComparisonModel, Score
 
 Compare = Callable[[Any, NDArray[np.float32]], Comparison]
 """The exact score of a sample, ``(K, ...)``, against what a template holds."""
@@ -28,18 +27,20 @@ class TemplateGallery:
     """Named templates of one variant of a bundle, made ready once and searched often.
 
     Templates of embeddings lie in one ``float32`` matrix, so that a search is one matrix product: 128 values of 100,000
-    people take 51 MB. :meth:`edge_sdk.runtime.verifier.Verifier.gallery` makes one and checks the templates.
+    people take 51 MB. Densities lie in one, too (:mod:`edge_sdk.scoring.densities.stacked_mixtures`).
+    :meth:`edge_sdk.runtime.verifier.Verifier.gallery` makes a gallery and checks the templates.
 
     Args:
         templates: By the name that results give.
         score: That of the bundle.
+        model: The opened model that the score compares with, where it needs one.
 
     Raises:
         UsageError: No templates.
         TemplateError: Templates of several variants or embedding spaces, or of embeddings of several lengths.
     """
 
-    def __init__(self, templates: Mapping[str, Template], score: Score) -> None:
+    def __init__(self, templates: Mapping[str, Template], score: Score, model: ComparisonModel) -> None:
         if not templates:
             raise UsageError("a gallery needs at least one template")
         self.names = tuple(templates)
@@ -49,7 +50,7 @@ class TemplateGallery:
         (self._example, *_) = templates.values()
         self._contents = [one.content for one in templates.values()]
         try:
-            self._matrix = score.stacked(self._contents)
+            self._matrix = score.stacked(self._contents, model)
         except ValueError as exc:
             raise TemplateError(f"templates cannot be searched together: {exc}") from exc
 
@@ -68,15 +69,15 @@ class TemplateGallery:
         The matrix says who may be among them; their scores are those of ``compare``, which decides.
 
         Args:
-            values: The probe's embeddings ``(K, ...)``, whose scores are averaged.
+            values: The probe's rows ``(K, ...)``, whose scores are averaged.
             count: Length of the list, from 1.
             compare: See :data:`Compare`.
         """
         chosen: Sequence[int] = range(len(self))
         if self._matrix is not None and count < len(self):
-            quick = np.mean([self._matrix.scores(one[np.newaxis]) for one in values], axis=0)
+            quick = self._matrix.scores(values)
             least = np.partition(quick, -count)[-count]
-            chosen = np.flatnonzero(quick >= least - 2 * TOLERANCE).tolist()
+            chosen = np.flatnonzero(quick >= least - 2 * self._matrix.tolerance).tolist()
         found = [(self.names[i], compare(self._contents[i], values)) for i in chosen]
         return sorted(found, key=lambda pair: -pair[1].score)[:count]
 

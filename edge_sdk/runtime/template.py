@@ -153,10 +153,10 @@ class GaussianMixtureTemplate(Template, frozen=True, kw_only=True, tag="gaussian
 
     modes: int
     dim: int
-    values: bytes  #: little-endian float64, ``modes`` x ``1 + 2 dim``: weight, means and variances, a mode a row
+    values: bytes  #: little-endian float32, ``modes`` x ``1 + 2 dim``: weight, means and variances, a mode a row
 
     def __post_init__(self) -> None:
-        if min(self.count, self.modes, self.dim) < 1 or len(self.values) != 8 * self.modes * (1 + 2 * self.dim):
+        if min(self.count, self.modes, self.dim) < 1 or len(self.values) != 4 * self.modes * (1 + 2 * self.dim):
             raise TemplateError(f"template of {self.modes} modes of {self.dim} values holds {len(self.values)} bytes")
         try:
             self.content  # noqa: B018 - the mixture checks itself
@@ -166,7 +166,8 @@ class GaussianMixtureTemplate(Template, frozen=True, kw_only=True, tag="gaussian
     @property
     def content(self) -> GaussianMixture:
         """The density."""
-        table = np.frombuffer(self.values, "<f8").reshape(self.modes, 1 + 2 * self.dim)
+        table = np.frombuffer(self.values, "<f4").reshape(self.modes, 1 + 2 * self.dim).astype(np.float64)
+        table.setflags(write=False)
         weights, means, variances = np.split(table, [1, 1 + self.dim], axis=1)
         return GaussianMixture(weights[:, 0], means, variances)
 
@@ -175,7 +176,7 @@ class GaussianMixtureTemplate(Template, frozen=True, kw_only=True, tag="gaussian
         """Of an adapted mixture."""
         modes, dim = content.means.shape
         table = np.hstack([content.weights[:, None], content.means, content.variances])
-        return cls(modes=modes, dim=dim, values=table.astype("<f8").tobytes(), **binding)
+        return cls(modes=modes, dim=dim, values=table.astype("<f4").tobytes(), **binding)
 
 
 Kinds = EmbeddingTemplate | GaussianMixtureTemplate

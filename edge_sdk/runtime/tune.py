@@ -150,7 +150,7 @@ def _golden(bundle: Bundle) -> tuple[list[NDArray[np.float32]], list[bytes]]:
     prepared = (
         modality.prepare(manifest.preprocessing, modality.decode(picture), manifest.source) for picture in pictures
     )
-    return [one.tensor[None] for one in prepared], pictures
+    return [one.rows[:1] for one in prepared], pictures
 
 
 def _objection(bundle: Bundle, choice: Choice, threads: int, pictures: list[bytes]) -> str:

@@ -10,7 +10,6 @@ import contextlib
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,7 +28,7 @@ from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.shots import is_whole
 from edge_sdk.runtime.stopwatch import Stopwatch
 from edge_sdk.runtime.template import KINDS, Template
-from edge_sdk.scoring.base import DIGITS, Comparison
+from edge_sdk.scoring.base import Comparison
 
 
 class Verifier(Session[VerifyPoint]):
@@ -149,9 +148,9 @@ class Verifier(Session[VerifyPoint]):
         else:
             values = self._run(prepared)
             watch.lap("inference")
-            count = len(references)
-            enrolled = self._enrolled(values[:count]) if template is None else template.content
-            compared = self._compare(enrolled, values[count:])
+            known = sum(len(one.rows) for one in references)
+            enrolled = self._enrolled(values[:known]) if template is None else template.content
+            compared = self._compare(enrolled, values[known:])
             accepted = compared.score >= deciding.value
         watch.lap("postprocess")
         return VerifyResult(
@@ -241,7 +240,7 @@ class Verifier(Session[VerifyPoint]):
                 self._check(template)
             except TemplateError as exc:
                 raise TemplateError(f"{name}: {exc}") from exc
-        return TemplateGallery(templates, self._score)
+        return TemplateGallery(templates, self._score, self._model)
 
     def enroll(self, references: Sample | Sequence[Sample]) -> Template:
         """Make a template of one person's references, so that later calls of :meth:`verify` embed the query only.
@@ -258,15 +257,15 @@ class Verifier(Session[VerifyPoint]):
         if self._embedding == SAMPLE:
             raise UsageError(f"{self.bundle.id} compares pictures themselves: keep the references, not a template")
         self._model.check_process()
-        prepared = self._acquisition.to_enroll(references)
+        values = self._run(self._acquisition.to_enroll(references))
         kind = KINDS[self._score.template_kind]
         return kind.of(
-            self._score.enroll(self._run(prepared), self._model),
+            self._enrolled(values),
             embedding_space_id=self._space,
             variant_id=self.variant.id,
             variant_sha256=self._variant_sha256,
             bundle_name=self.bundle.manifest.name,
-            count=len(prepared),
+            count=len(values),
         )
 
     def golden_trial(self, pictures: list[bytes]) -> tuple[float, tuple[str, ...]]:
@@ -276,8 +275,8 @@ class Verifier(Session[VerifyPoint]):
         named = cut_out.flags(prepared)
         if any(one.blocking for one in prepared):
             return self._score.worst.score, named
-        values = self._run(prepared)
-        return self._compare(self._enrolled(values[:-1]), values[-1:]).score, named
+        values, asked = self._run(prepared), len(prepared[-1].rows)
+        return self._compare(self._enrolled(values[:-asked]), values[-asked:]).score, named
 
     def prepare(self, picture: images.Source) -> Prepared:
         """Decode one picture, cut out its face, pre-process, and assess it where there are quality flags: for `embed`.
@@ -295,7 +294,8 @@ class Verifier(Session[VerifyPoint]):
             pictures: One picture or several; what :meth:`prepare` gave is not prepared again.
 
         Returns:
-            The engine's output, ``float32 (N, D)``: finite, no row all zero, not yet normalised.
+            The engine's output, ``float32 (N, D)``: finite, no row all zero, not yet normalised; a row a picture, or
+            a cycle of a walk.
 
         Raises:
             UnusableSampleError: There is nothing to embed, such as no face, or no picture.
@@ -305,7 +305,7 @@ class Verifier(Session[VerifyPoint]):
         return np.concatenate([self._run([prepared]) for prepared in each])
 
     def compare(self, references: NDArray[np.float32], query: NDArray[np.float32]) -> Comparison:
-        """Compare one query ``(1, D)`` with references ``(N, D)``, as :meth:`embed` gives them: for evaluation.
+        """Compare one query ``(T, D)`` with references ``(N, D)``, as :meth:`embed` gives them: for evaluation.
 
         Raises:
             EngineError: They cannot be compared, or the engine failed.
@@ -355,14 +355,20 @@ class Verifier(Session[VerifyPoint]):
                 f"template was made by {template.variant_id}, this is {self.variant.id}: no operating point was "
                 f'measured for the mix; enroll again, or open the bundle with precision "{template.variant_id}"'
             )
+        try:
+            self._score.check_content(template.content, self._model)
+        except ScoreError as exc:
+            raise TemplateError(
+                f"template of {template.bundle_name} was not enrolled with this bundle: {exc}; enroll again"
+            ) from exc
         return template
 
     def _run(self, prepared: Sequence[Prepared]) -> NDArray[np.float32]:
-        """What a comparison needs of each picture, ``(N, ...)``."""
+        """What a comparison needs of each row: of a picture, or of each cycle of a walk, ``(N, ...)``."""
         if not all(one.tensor.size for one in prepared):
             flags = ", ".join(self._acquisition.flags(prepared))
-            raise UnusableSampleError(f"there is nothing to look at in a picture: {flags}")
-        samples = np.stack([one.tensor for one in prepared])
+            raise UnusableSampleError(f"there is nothing to look at in a sample: {flags}")
+        samples = np.concatenate([one.rows for one in prepared])
         values = samples if self._embedding == SAMPLE else self._model.run(samples)[self._embedding]
         try:
             return self._score.checked(values)
@@ -388,12 +394,9 @@ class Verifier(Session[VerifyPoint]):
         if not len(queries):
             raise EngineError("there is no embedding to compare")
         try:
-            each = [self._score.compare(enrolled, queries[i : i + 1], self._model) for i in range(len(queries))]
+            compared = self._score.compare_rows(enrolled, queries, self._model)
         except ScoreError as exc:
             raise EngineError(f"{self.variant.id} gave an embedding that cannot be scored: {exc}") from exc
-        if not all(math.isfinite(one.score) for one in each):
+        if not math.isfinite(compared.score):
             raise EngineError(f"{self.variant.id} gave a score that is not finite")
-        if len(each) == 1:
-            return each[0]
-        score, raw = (round(float(np.mean(numbers)), DIGITS) for numbers in zip(*map(astuple, each), strict=True))
-        return Comparison(score, raw)
+        return compared

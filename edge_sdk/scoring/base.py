@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Protocol
 
 import numpy as np
@@ -84,8 +84,12 @@ class ComparisonModel(Protocol):
 class Stacked(Protocol):
     """Many people's templates in one."""
 
+    @property
+    def tolerance(self) -> float:
+        """How far a score may be from the exact one."""
+
     def scores(self, values: npt.NDArray[Any]) -> Array:
-        """Everybody's score for a sample's embedding ``(1, ...)``, ``float64 (N,)``: nearly that of ``compare``."""
+        """Everybody's score for rows ``(T, ...)``, ``float64 (N,)``: nearly that of :meth:`Score.compare_rows`."""
 
 
 class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
@@ -192,6 +196,25 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         """
         raise self._unable(f"compares nobody: not {reference} with {values.shape} by {model}")
 
+    def compare_rows(self, reference: Any, values: npt.NDArray[Any], model: ComparisonModel) -> Comparison:
+        """Compare several rows of one person: frames, or cycles of a walk; the mean of their scores.
+
+        Args:
+            reference, model: As for :meth:`compare`.
+            values: The rows' :meth:`embedding`, ``(T, ...)``, T from 1.
+
+        Raises:
+            ScoreError: As :meth:`compare`.
+        """
+        each = [self.compare(reference, values[i : i + 1], model) for i in range(len(values))]
+        if len(each) == 1:
+            return each[0]
+        score, raw = (round(float(np.mean(numbers)), DIGITS) for numbers in zip(*map(astuple, each), strict=True))
+        return Comparison(score, raw)
+
+    def check_content(self, content: Any, model: ComparisonModel) -> None:
+        """Refuse (ScoreError) what a template holds if no enrolment with this model could have given it."""
+
     def pairs(self, references: npt.NDArray[Any], queries: npt.NDArray[Any], model: ComparisonModel) -> Array:
         """The score of each reference, by itself, with the query in its place: ``float64 (P,)``.
 
@@ -205,16 +228,17 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         both = zip(references, queries, strict=True)
         return np.array([self.compare(self.enroll(a[None], model), b[None], model).score for a, b in both])
 
-    def stacked(self, contents: Sequence[Any]) -> Stacked | None:
+    def stacked(self, contents: Sequence[Any], model: ComparisonModel) -> Stacked | None:
         """What many templates hold, made ready to be scored at once; None where each is compared by itself.
 
         Args:
             contents: As :meth:`enroll` gives them, one a person.
+            model: As for :meth:`compare`.
 
         Raises:
             ScoreError: These cannot be compared with one sample.
         """
-        del contents
+        del contents, model
         return None
 
     @property

@@ -25,8 +25,9 @@ Metric = Literal["euclidean", "cosine"]
 Array = npt.NDArray[np.float64]
 
 TOLERANCE = 1e-3
-"""How far a score may be from the exact one. A float32 cosine of 128 to 2,048 values is within 5e-7 of the exact one;
-the Euclidean score, 1 - sqrt(2 - 2 cos) / 2, changes by up to sqrt(2 * 5e-7) / 2 = 5e-4 with that, near cos = 1."""
+"""How far a score of :class:`EmbeddingMatrix` may be from the exact one. A float32 cosine of 128 to 2,048 values is
+within 5e-7 of the exact one; the Euclidean score, 1 - sqrt(2 - 2 cos) / 2, changes by up to sqrt(2 * 5e-7) / 2 = 5e-4
+with that, near cos = 1."""
 
 
 class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distance"):
@@ -87,8 +88,9 @@ class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distanc
         best = float(raw[np.argmax(score), 0]) if self.references == "max_score" else float(raw.mean())
         return Comparison(combined, best)
 
-    def stacked(self, contents: Sequence[npt.NDArray[Any]]) -> EmbeddingMatrix:
+    def stacked(self, contents: Sequence[npt.NDArray[Any]], model: ComparisonModel) -> EmbeddingMatrix:
         """One matrix of all embeddings."""
+        del model
         if len({one.shape[1] for one in contents}) > 1:
             raise ScoreError("embeddings of different lengths")
         return EmbeddingMatrix(contents, self.metric, self.references)
@@ -116,6 +118,8 @@ class EmbeddingMatrix:
         metric, rule: Those of the score.
     """
 
+    tolerance = TOLERANCE
+
     def __init__(self, contents: Sequence[npt.NDArray[Any]], metric: Metric, rule: Rule) -> None:
         if rule == "mean_embedding":
             contents = [mean_embedding(one) for one in contents]
@@ -127,12 +131,14 @@ class EmbeddingMatrix:
         self._rows = normalise(np.concatenate(contents)).astype(np.float32)
 
     def scores(self, values: npt.NDArray[Any]) -> Array:
-        """Every person's score for one embedding ``(1, D)``: ``float64 (N,)``, within :data:`TOLERANCE`.
+        """Every person's mean score for embeddings ``(T, D)``: ``float64 (N,)``, within :data:`TOLERANCE`.
 
         Raises:
-            ScoreError: It has another length than the references, or is no embedding.
+            ScoreError: They have another length than the references, or are no embeddings.
         """
-        (query,) = normalise(values).astype(np.float32)
+        return np.asarray(np.mean([self._scores(query) for query in normalise(values).astype(np.float32)], axis=0))
+
+    def _scores(self, query: npt.NDArray[np.float32]) -> Array:
         if query.size != self._rows.shape[1]:
             raise ScoreError(f"embeddings of {self._rows.shape[1]} and {query.size} values cannot be compared")
         cosines = np.float64(self._rows @ query).clip(-1.0, 1.0)

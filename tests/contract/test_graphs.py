@@ -398,7 +398,7 @@ def ratio_bundle(path: Path) -> Bundle:
             {"fp32.onnx": doubled},
         ),
     }
-    score = LogLikelihoodRatio(output="cnn.features", background="ubm.npy", adaptation="map")
+    score = LogLikelihoodRatio(output="cnn.features", background="ubm.npy", relevance=2.0, clip=1e6)
     return write(path, graphs, score, files={"ubm.npy": BACKGROUND.encode()}, point=replace(VERIFY, threshold=0.0))
 
 
@@ -422,10 +422,13 @@ def test_a_persons_density_is_compared_with_the_background(tmp_path: Path) -> No
             background = GaussianMixture.decode(BACKGROUND.encode())  # float32, as the bundle has it
             assert result.score == pytest.approx(log_density(PERSON, row) - log_density(background, row), abs=1e-4)
             assert result.decision is (result.score >= 0)
-        with pytest.raises(UsageError, match="not adapted"):
-            verifier.enroll(PICTURES[0])
-        with pytest.raises(UsageError, match="not adapted"):
-            verifier.verify(PICTURES[0], PICTURES[1])
+        enrolled = verifier.enroll(PICTURES[:3])
+        rows = np.concatenate([2 * embedded(picture) for picture in PICTURES[:3]])
+        for part in ("weights", "means", "variances"):
+            expected = getattr(background.adapted(rows, 2.0), part)
+            np.testing.assert_allclose(getattr(enrolled.content, part), expected, rtol=1e-4)
+        assert enrolled.count == 3
+        assert verifier.verify(enrolled, PICTURES[3]).score == verifier.verify(PICTURES[:3], PICTURES[3]).score
         other = EmbeddingTemplate.of(
             np.ones((1, DIM), np.float32),
             embedding_space_id="space",
@@ -434,7 +437,7 @@ def test_a_persons_density_is_compared_with_the_background(tmp_path: Path) -> No
             bundle_name="several",
             count=1,
         )
-        with pytest.raises(TemplateError, match="holds embeddings, the score log_likelihood_ratio compares gaussian"):
+        with pytest.raises(TemplateError, match="holds embeddings, the score llr compares gaussian"):
             verifier.verify(other, PICTURES[0])
         with pytest.raises(TemplateError, match="another embedding space"):
             verifier.verify(mixture_template(bundle, embedding_space_id="other"), PICTURES[0])
@@ -448,8 +451,13 @@ def test_a_density_of_other_rows_is_an_error(tmp_path: Path) -> None:
         wide, **{name: getattr(template, name) for name in ("embedding_space_id", "variant_id", "variant_sha256")},
         bundle_name="several", count=1,
     )  # fmt: skip
-    with Verifier(bundle, engine="onnxruntime") as verifier, pytest.raises(EngineError, match="cannot be scored"):
-        verifier.verify(wrong, PICTURES[0])
+    with Verifier(bundle, engine="onnxruntime") as verifier:
+        for call in (
+            lambda: verifier.verify(wrong, PICTURES[0]),
+            lambda: verifier.identify(PICTURES[0], {"a": template, "b": wrong}),
+        ):
+            with pytest.raises(TemplateError, match=r"not enrolled with this bundle: \(1, 5\) modes"):
+                call()
 
 
 def test_embeddings_are_not_compared_with_densities(tmp_path: Path) -> None:

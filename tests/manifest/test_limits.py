@@ -133,7 +133,7 @@ ERROR = Reconstruction(input="m.x", output="m.z", norm="l2")
         (ERROR, -INFINITE, 0.0),
         (LatentDistance(first="m.a", second="m.b"), -INFINITE, 0.0),
         (LatentLikelihood(output="m.a", density="d"), -INFINITE, INFINITE),
-        (LogLikelihoodRatio(output="m.a", background="d", adaptation="map"), -INFINITE, INFINITE),
+        (LogLikelihoodRatio(output="m.a", background="d", relevance=16.0, clip=50.0), -50.0, 50.0),
         (Fusion(members=(HEAD, HEAD), weights=(2.0, -3.0), bias=0.5), -2.5, 2.5),
         (Fusion(members=(HEAD, ERROR), weights=(1.0, 2.0)), -INFINITE, 1.0),
         (Fusion(members=(HEAD, ERROR), weights=(1.0, -2.0)), 0.0, INFINITE),

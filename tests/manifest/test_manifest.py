@@ -258,7 +258,7 @@ GAIT_MAP = Manifest(
             "cnn",
         ),
     ),
-    score=LogLikelihoodRatio(output="cnn.features", background="ubm.npz", adaptation="map"),
+    score=LogLikelihoodRatio(output="cnn.features", background="ubm.npz", relevance=16.0, clip=50.0),
     embedding_space_id="gait-1",
     variants=variants(VERIFY_POINT),
     auxiliary=(entry("ubm.npz"),),
@@ -270,9 +270,9 @@ GAIT_FLOW = replace(
     **with_graph(
         GAIT_MAP,
         inputs=(Input(name="window", shape=("batch", 3, "time")),),
-        outputs=(Output(name="log_p", shape=("batch",), role="log_likelihood"),),
+        outputs=(Output(name="latent", shape=("batch", 32), role="features"),),
     ),
-    score=LogLikelihoodRatio(output="cnn.log_p", background="ubm.npz", adaptation="flow"),
+    score=LogLikelihoodRatio(output="cnn.latent", background="ubm.npz", relevance=4.0, clip=1.5),
 )
 
 EVERY = {

@@ -23,6 +23,9 @@ Maker = Callable[..., Bundle]
 Signer = Callable[..., np.ndarray]
 
 
+NO_MODEL: Any = None
+
+
 def made(embeddings: np.ndarray) -> EmbeddingTemplate:
     values = np.atleast_2d(embeddings)
     binding = {"embedding_space_id": "space", "variant_id": "fp32.onnx", "variant_sha256": "1", "bundle_name": "b"}
@@ -42,7 +45,7 @@ def test_the_matrix_ranks_as_one_comparison_at_a_time(metric: Any, rule: Any) ->
     query = rng.standard_normal((1, 16)).astype(np.float32)
     compare = comparing(score)
     every = sorted(((n, compare(t.content, query)) for n, t in templates.items()), key=lambda pair: -pair[1].score)
-    gallery = TemplateGallery(templates, score)
+    gallery = TemplateGallery(templates, score, NO_MODEL)
     assert len(gallery) == 300
     for count in (1, 7, 300, 1000):
         assert gallery.best(query, count, compare) == every[:count]
@@ -52,7 +55,7 @@ def test_only_who_may_be_on_the_list_is_compared_one_at_a_time() -> None:
     score = EmbeddingDistance(output="model.embedding", metric="cosine")
     rng = np.random.default_rng(1)
     vectors = rng.standard_normal((5000, 128)).astype(np.float32)
-    gallery = TemplateGallery({str(i): made(vector) for i, vector in enumerate(vectors)}, score)
+    gallery = TemplateGallery({str(i): made(vector) for i, vector in enumerate(vectors)}, score, NO_MODEL)
     calls = []
 
     def compare(content: Any, values: np.ndarray) -> Comparison:
@@ -68,19 +71,19 @@ def test_only_who_may_be_on_the_list_is_compared_one_at_a_time() -> None:
 def test_equal_scores_keep_their_order() -> None:
     score = EmbeddingDistance(output="model.embedding", metric="euclidean")
     one = np.array([[1.0, 0.0]], np.float32)
-    gallery = TemplateGallery({name: made(one) for name in "cab"}, score)
+    gallery = TemplateGallery({name: made(one) for name in "cab"}, score, NO_MODEL)
     assert [name for name, _ in gallery.best(one, 2, comparing(score))] == ["c", "a"]
 
 
 def test_embeddings_of_other_lengths_and_bindings_do_not_mix() -> None:
     score = EmbeddingDistance(output="model.embedding", metric="euclidean")
     with pytest.raises(TemplateError, match="different lengths"):
-        TemplateGallery({"a": made(np.ones(3, np.float32)), "b": made(np.ones(4, np.float32))}, score)
+        TemplateGallery({"a": made(np.ones(3, np.float32)), "b": made(np.ones(4, np.float32))}, score, NO_MODEL)
     other = msgspec.structs.replace(made(np.ones(3, np.float32)), variant_sha256="2")
     with pytest.raises(TemplateError, match="one variant"):
-        TemplateGallery({"a": made(np.ones(3, np.float32)), "b": other}, score)
+        TemplateGallery({"a": made(np.ones(3, np.float32)), "b": other}, score, NO_MODEL)
     with pytest.raises(UsageError, match="at least one"):
-        TemplateGallery({}, score)
+        TemplateGallery({}, score, NO_MODEL)
 
 
 @pytest.mark.parametrize(

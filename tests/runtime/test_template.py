@@ -244,7 +244,7 @@ def test_every_flipped_byte_of_a_density_is_found() -> None:
 
 def table(**changes: object) -> bytes:
     parts = {"weights": MIXTURE.weights, "means": MIXTURE.means, "variances": MIXTURE.variances} | changes
-    return np.hstack([parts["weights"][:, None], parts["means"], parts["variances"]]).astype("<f8").tobytes()
+    return np.hstack([parts["weights"][:, None], parts["means"], parts["variances"]]).astype("<f4").tobytes()
 
 
 @pytest.mark.parametrize(

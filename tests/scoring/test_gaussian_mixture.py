@@ -17,6 +17,11 @@ RNG = np.random.default_rng(0)
 MIXTURE = GaussianMixture(np.array([0.3, 0.7]), RNG.normal(size=(2, 3)), RNG.uniform(0.5, 2, (2, 3)))
 
 
+HALVES = GaussianMixture(np.full(2, 0.5), np.array([[-1.0], [1.0]]), np.ones((2, 1)))
+"""Mode 1 takes ``1 / (1 + exp(-2 x))`` of a row x: 1/2 of 0, 3/4 of log(3) / 2."""
+ROWS = np.array([[0.0], [math.log(3) / 2]])
+
+
 def two_heaps(count: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     return rng.normal(size=(count, 2)) * (0.5, 1) + np.where(rng.random(count) < 0.25, -4, 4)[:, None]
@@ -59,6 +64,94 @@ def test_equal_images_are_no_infinity() -> None:
     x = two_heaps(40, seed=1)
     x[::2] = x[0]
     assert np.isfinite(fit(x, 4).log_likelihood(x)).all()
+
+
+def test_an_adaptation_worked_by_hand() -> None:
+    """Reynolds, Quatieri and Dunn 2000, equations 7 to 14, with r = 15/4."""
+    np.testing.assert_allclose(HALVES.responsibilities(ROWS), [[1 / 2, 1 / 2], [1 / 4, 3 / 4]], rtol=1e-12)
+    # n = 3/4 and 5/4, so alpha = (3/4) / (18/4) = 1/6 and (5/4) / 5 = 1/4.
+    # E(x) = log(3)/2 * (1/4) / (3/4) = 0.183102 and log(3)/2 * (3/4) / (5/4) = 0.329584;
+    # E(x^2) = log(3)^2/4 / 3 = 0.100579 and log(3)^2/4 * 3/5 = 0.181042.
+    adapted = HALVES.adapted(ROWS, 15 / 4)
+    # 1/6 * 3/8 + 5/6 * 1/2 = 23/48, 1/4 * 5/8 + 3/4 * 1/2 = 17/32; their sum is 97/96.
+    np.testing.assert_allclose(adapted.weights, [46 / 97, 51 / 97], rtol=1e-12)
+    # 0.183102/6 - 5/6 and 0.329584/4 + 3/4
+    np.testing.assert_allclose(adapted.means, [[-0.802816], [0.832396]], atol=1e-6)
+    # 0.100579/6 + 5/6 * 2 - 0.802816^2 and 0.181042/4 + 3/4 * 2 - 0.832396^2
+    np.testing.assert_allclose(adapted.variances, [[1.038916], [0.852378]], atol=2e-6)
+    np.testing.assert_array_equal(HALVES.means, [[-1.0], [1.0]])
+
+
+def test_responsibilities_and_adaptation_are_scikit_learns_statistics() -> None:
+    theirs = Estimator(3, covariance_type="diag", random_state=0).fit(two_heaps(400, seed=1))
+    mixture = GaussianMixture(theirs.weights_, theirs.means_, theirs.covariances_)
+    x, r = two_heaps(30, seed=3) + 0.3, 16.0
+    likely = theirs.predict_proba(x)
+    np.testing.assert_allclose(mixture.responsibilities(x), likely, rtol=1e-9, atol=1e-12)
+    n = likely.sum(axis=0)
+    alpha = (n / (n + r))[:, None]
+    first, second = likely.T @ x / n[:, None], likely.T @ x**2 / n[:, None]
+    weights = alpha[:, 0] * n / len(x) + (1 - alpha[:, 0]) * mixture.weights
+    means = alpha * first + (1 - alpha) * mixture.means
+    variances = alpha * second + (1 - alpha) * (mixture.variances + mixture.means**2) - means**2
+    adapted = mixture.adapted(x, r)
+    np.testing.assert_allclose(adapted.weights, weights / weights.sum(), rtol=1e-9)
+    np.testing.assert_allclose(adapted.means, means, rtol=1e-9)
+    np.testing.assert_allclose(adapted.variances, variances, rtol=1e-7)
+    assert adapted.log_likelihood(x).mean() > mixture.log_likelihood(x).mean()
+
+
+def test_little_relevance_follows_the_rows_and_much_keeps_the_mixture() -> None:
+    x = two_heaps(50, seed=4)
+    one = GaussianMixture(np.ones(1), np.zeros((1, 2)), np.ones((1, 2)))
+    close = one.adapted(x, 1e-9)
+    np.testing.assert_allclose(close.means[0], x.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(close.variances[0], x.var(axis=0), rtol=1e-6)
+    kept = MIXTURE.adapted(RNG.normal(size=(5, 3)), 1e12)
+    for part in ("weights", "means", "variances"):
+        np.testing.assert_allclose(getattr(kept, part), getattr(MIXTURE, part), rtol=1e-6)
+
+
+def test_a_mode_without_rows_keeps_its_mean_and_variance() -> None:
+    apart = GaussianMixture(np.full(2, 0.5), np.array([[0.0], [1e3]]), np.ones((2, 1)))
+    adapted = apart.adapted(np.array([[0.1], [-0.1]]), 2.0)
+    assert apart.responsibilities(np.array([[0.1]]))[0, 1] == 0.0
+    assert (adapted.means[1, 0], adapted.variances[1, 0]) == (1e3, 1.0)
+    np.testing.assert_allclose(adapted.weights, [3 / 5, 2 / 5])  # 1/2 * 1 + 1/2 * 1/2 to 1/2
+
+
+def test_equal_rows_give_the_least_variance_and_no_spike() -> None:
+    adapted = HALVES.adapted(np.ones((10_000, 1)), 1.0)
+    assert adapted.variances[1, 0] == 0.01
+    assert HALVES.adapted(np.ones((10_000, 1)), 1.0, floor=0.25).variances[1, 0] == 0.25
+    far = GaussianMixture(np.ones(1), np.full((1, 1), 1e6), np.full((1, 1), 1e-3))
+    np.testing.assert_allclose(far.adapted(np.array([[1e6 + 0.1], [1e6 - 0.1]]), 2.0).variances, [[0.0055]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("x", [np.zeros((0, 1)), np.array([[np.nan]]), np.array([[np.inf]]), np.full((1, 1), 1e200)])
+def test_rows_that_adapt_nothing(x: np.ndarray) -> None:
+    with pytest.raises(ScoreError, match="rows"):
+        HALVES.adapted(x, 16.0)
+    with pytest.raises(ScoreError, match="rows of 1"):
+        HALVES.adapted(np.zeros((2, 2)), 16.0)
+
+
+def test_many_rows_are_evaluated_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = RNG.normal(size=(50, 3))
+    expected = MIXTURE.log_likelihood(x)
+    monkeypatch.setattr("edge_sdk.scoring.densities.gaussian_mixture._AT_ONCE", 40)
+    np.testing.assert_array_equal(MIXTURE.log_likelihood(x), expected)
+    assert MIXTURE.log_likelihood(np.zeros((0, 3))).shape == (0,)
+
+
+def test_beyond_all_numbers_is_impossible_and_no_nan() -> None:
+    assert MIXTURE.log_likelihood(np.full((1, 3), 1e200)).tolist() == [-math.inf]
+    assert MIXTURE.distances(np.full((1, 3), 1e200)).tolist() == [math.inf]
+
+
+def test_distances_count_standard_deviations_from_the_nearest_mode() -> None:
+    two = GaussianMixture(np.full(2, 0.5), np.array([[0.0, 0.0], [10.0, 0.0]]), np.array([[1.0, 1.0], [4.0, 9.0]]))
+    np.testing.assert_allclose(two.distances(np.array([[0.0, 4.0], [12.0, 3.0]])), [math.sqrt(8), 1.0])
 
 
 def test_a_file_and_back() -> None:

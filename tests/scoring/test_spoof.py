@@ -102,7 +102,7 @@ def test_a_score_does_not_depend_on_the_images_beside_it() -> None:
 def test_outputs_of_the_others() -> None:
     assert EmbeddingDistance(output="a", metric="cosine").outputs == ("a",)
     assert DecisionHead(output="a", activation="sigmoid").outputs == ("a",)
-    assert LogLikelihoodRatio(output="a", background="b", adaptation="map").outputs == ("a",)
+    assert LogLikelihoodRatio(output="a", background="b", relevance=16.0, clip=50.0).outputs == ("a",)
 
 
 @pytest.mark.parametrize(

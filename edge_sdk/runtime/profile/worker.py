@@ -138,7 +138,8 @@ def _nodes(bundle: Bundle, job: Job, picture: bytes) -> tuple[NodePlacement, ...
 
 def _prepared(bundle: Bundle, sample: bytes) -> NDArray[np.float32]:
     modality = modalities.get(bundle.manifest.modality)
-    return modality.prepare(bundle.manifest.preprocessing, modality.decode(sample), bundle.manifest.source).tensor[None]
+    prepared = modality.prepare(bundle.manifest.preprocessing, modality.decode(sample), bundle.manifest.source)
+    return prepared.rows[:1]
 
 
 def main(argument: str) -> None:

@@ -14,6 +14,12 @@ from edge_sdk.errors import BundleError, ScoreError
 
 Array = npt.NDArray[np.float64]
 
+FLOOR = 0.01
+"""Least variance of an adapted mode, as a share of its variance before: equal rows give no spike."""
+
+_AT_ONCE = 2**18
+"""Differences of a value and a mode's mean in memory at one time: 2 MiB."""
+
 _PREFIX = 10  # bytes before the header proper: a magic, a version, and the header's length
 _HEADER = re.compile(
     rb"\x93NUMPY\x01\x00(?P<length>..)\{'descr': '<f4', 'fortran_order': (?P<fortran>True|False), "
@@ -54,18 +60,98 @@ class GaussianMixture:
         >>> np.exp(standard.log_likelihood(np.zeros((1, 2)))).round(4)
         array([0.1592])
         """
+        return log_sum_exp(self._joint(x))
+
+    def responsibilities(self, x: npt.NDArray[Any]) -> Array:
+        """``Pr(k | x)`` of rows ``(N, D)``: ``float64 (N, K)``, each row of sum 1.
+
+        Raises:
+            ScoreError: Rows of another length, or so far away that all densities are 0.
+
+        >>> halves = GaussianMixture(np.full(2, 0.5), np.array([[-1.0], [1.0]]), np.ones((2, 1)))
+        >>> halves.responsibilities(np.array([[0.0], [3.0]])).round(4)
+        array([[0.5   , 0.5   ],
+               [0.0025, 0.9975]])
+        """
+        joint = self._joint(x)
+        total = log_sum_exp(joint)
+        if not np.isfinite(total).all():
+            raise ScoreError("rows lie beyond what the modes of a mixture can tell apart")
+        found: Array = np.exp(joint - total).T
+        return found
+
+    def distances(self, x: npt.NDArray[Any]) -> Array:
+        """How many standard deviations rows ``(N, D)`` lie from the nearest mode, root mean square over the D values.
+
+        About 1 for a row that the mixture itself might have given. ``float64 (N,)``; ScoreError as log_likelihood.
+
+        >>> GaussianMixture(np.ones(1), np.zeros((1, 2)), np.full((1, 2), 4.0)).distances(np.full((1, 2), 6.0))
+        array([3.])
+        """
+        found: Array = np.sqrt(self._squares(x).min(axis=0) / self.means.shape[1])
+        return found
+
+    def adapted(self, x: npt.NDArray[Any], relevance: float, floor: float = FLOOR) -> GaussianMixture:
+        """The mixture drawn towards one person's rows by maximum a posteriori estimation; this one stays as it is.
+
+        Weights, means and variances (Reynolds, Quatieri and Dunn 2000, equations 7 to 14). With ``r_tk = Pr(k | x_t)``
+        and ``n_k = sum_t r_tk`` each mode follows the rows by ``a_k = n_k / (n_k + relevance)``::
+
+            weight    (a_k n_k / T + (1 - a_k) w_k) / their sum
+            mean      m'_k = a_k E_k(x) + (1 - a_k) m_k
+            variance  a_k E_k(x^2) + (1 - a_k) (v_k + m_k^2) - m'_k^2
+
+        A mode that no row is near keeps its mean and variance.
+
+        Args:
+            x: ``(T, D)``, finite, T from 1.
+            relevance: How many rows weigh as much as what is known of everybody, above 0; the paper's is 16.
+            floor: Least variance, as a share of the variance before.
+
+        Raises:
+            ScoreError: Rows that are none or not finite, or as for :meth:`responsibilities`.
+        """
+        rows = np.asarray(x, np.float64)
+        if not len(rows) or not np.isfinite(rows).all():
+            raise ScoreError(f"rows {rows.shape} to adapt a mixture to are none, or not finite")
+        likely = self.responsibilities(rows)
+        counts = likely.sum(axis=0)
+        total = (counts + relevance)[:, np.newaxis]
+        # Sums over a_k E_k are sums over r_tk / (n_k + relevance), which a mode without rows has too. Differences from
+        # the old mean: squares of values far from 0 would leave nothing of a small variance.
+        moved, spread = np.empty_like(self.means), np.empty_like(self.means)
+        for mode, mean in enumerate(self.means):
+            away = rows - mean
+            moved[mode], spread[mode] = likely[:, mode] @ away, likely[:, mode] @ away**2
+        moved /= total
+        share = counts / (counts + relevance)
+        weights = share * counts / len(rows) + (1 - share) * self.weights
+        variances = (spread + relevance * self.variances) / total - moved**2
+        return GaussianMixture(
+            weights / weights.sum(), self.means + moved, np.maximum(variances, floor * self.variances)
+        )
+
+    def rounded(self) -> GaussianMixture:
+        """The mixture of the nearest float32 numbers, which is what files keep."""
+        parts = (self.weights, self.means, self.variances)
+        return GaussianMixture(*(part.astype(np.float32).astype(np.float64) for part in parts))
+
+    def _joint(self, x: npt.NDArray[Any]) -> Array:
+        """``log(w_k N(x; m_k, v_k))``, ``float64 (K, N)``."""
+        spread = np.log(2 * np.pi * self.variances).sum(axis=1)
+        joint: Array = (np.log(self.weights) - 0.5 * spread)[:, np.newaxis] - 0.5 * self._squares(x)
+        return joint
+
+    def _squares(self, x: npt.NDArray[Any]) -> Array:
+        """Squared Mahalanobis distances ``float64 (K, N)``; infinite beyond float64."""
         if x.ndim != 2 or x.shape[1] != self.means.shape[1]:
             raise ScoreError(f"the mixture is over rows of {self.means.shape[1]} values, not {x.shape}")
-        # By mode: all differences at once would take N K D numbers.
-        modes = np.stack(
-            [
-                -0.5 * ((x - mean) ** 2 / variance + np.log(2 * np.pi * variance)).sum(axis=1)
-                for mean, variance in zip(self.means, self.variances, strict=True)
-            ]
-        )
-        joint = modes + np.log(self.weights)[:, None]
-        highest = joint.max(axis=0)
-        found: Array = highest + np.log(np.exp(joint - highest).sum(axis=0))
+        step = max(1, _AT_ONCE // self.means.size)
+        found = np.empty((len(self.means), len(x)))
+        with np.errstate(over="ignore"):
+            for start in range(0, len(x), step):
+                away = x[np.newaxis, start : start + step] - self.means[:, np.newaxis]
+                found[:, start : start + step] = (away**2 / self.variances[:, np.newaxis]).sum(axis=2)
         return found
 
     def encode(self) -> bytes:
@@ -84,6 +170,19 @@ class GaussianMixture:
             return cls(weights[:, 0], means, variances)
         except ScoreError as error:
             raise BundleError(f"damaged density: {error}") from error
+
+
+def log_sum_exp(logarithms: Array) -> Array:
+    """``log(sum(exp(x)))`` over the first axis, without overflow; of minus infinities alone, minus infinity.
+
+    >>> log_sum_exp(np.array([[-1e5, -np.inf], [-1e5, -np.inf]])).round(4)
+    array([-99999.3069,        -inf])
+    """
+    highest = logarithms.max(axis=0)
+    base = np.where(highest == -np.inf, 0.0, highest)
+    with np.errstate(divide="ignore"):
+        found: Array = base + np.log(np.exp(logarithms - base).sum(axis=0))
+    return found
 
 
 def _table(data: bytes) -> npt.NDArray[np.float32]:

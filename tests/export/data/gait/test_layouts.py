@@ -62,7 +62,17 @@ def test_golden_walks_are_always_the_same_and_long_enough() -> None:
     recordings = [sensors.load(data) for data in first.values()]
     assert not np.array_equal(recordings[0].values[:500], recordings[1].values[:500])
     assert all(r.channels == 3 and r.times_ms[-1] - r.times_ms[0] > 38_000 for r in recordings)
-    assert chart(recordings[0]).dtype == np.uint8
+    for data in first.values():
+        assert len(preprocess.GaitCycles()(sensors.load(data))) >= 30
+
+
+def test_charts_show_recordings_rows_and_cycles() -> None:
+    recording = sensors.load(golden_pair()["query.csv"])
+    cycles = preprocess.GaitCycles()(recording)
+    pictures = [chart(recording), chart(recording.values), chart(cycles), chart(cycles[:0])]
+    assert {(picture.shape, picture.dtype.name) for picture in pictures} == {((120, 480, 3), "uint8")}
+    assert [(picture == 255).all() for picture in pictures] == [False, False, False, True]
+    assert (pictures[2] == 0).all(axis=2).any()  # the magnitude
 
 
 @pytest.mark.data

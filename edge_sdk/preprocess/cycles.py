@@ -1,0 +1,368 @@
+"""A walk, or a stream of one, to its gait cycles."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal, NoReturn
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.errors import ManifestError, UnsupportedRecordingError
+from edge_sdk.preprocess import walking
+from edge_sdk.preprocess.walking import Floats, Rhythm
+from edge_sdk.schema import require_bounds
+from edge_sdk.sensors import Recording, checked_rows
+
+AXES = 3
+RATE_HZ = 50.0
+"""Of the even samples in which steps are looked for."""
+BLOCK = 32
+"""Rows that are taken in at once, so that it does not matter in which portions they come."""
+SLOWEST_MS, FASTEST_MS = 50.0, 0.95
+"""Median time between rows: a step's landing takes about a tenth of a second; more than 1 kHz is no phone's sensor."""
+CLOCK_MS = 1000.0
+"""Rows may come late by less than this; a clock that goes further back was set."""
+LIGHTEST, HEAVIEST = 6.5, 15.0
+"""Median magnitude of a stretch in m/s^2, with gravity."""
+VIBRATING = 0.6
+"""A stretch is no walk where it repeats itself faster than anybody walks this well, relative to its best period."""
+UNEVEN = 0.2
+"""How far from its window's period a cycle's duration may be, as a share of it."""
+LOUDER = 2.0
+"""How many times more or less than the median of its window a cycle may move."""
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Seconds = Annotated[float, msgspec.Meta(ge=0.1, le=60)]
+
+
+class GaitCycles(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="gait_cycles"):
+    """A walk to its cycles of two steps each: ``float32 (N, 4, samples)``, of three axes and the magnitude.
+
+    The unit is the mean magnitude of the walk about the cycle. :class:`CycleStream` says how cycles are found.
+
+    Attributes:
+        samples: Evenly spaced moments a cycle, whatever its duration.
+        axes: ``"sensor"``: x, y, z of the device. ``"gravity"``: in their place up; the direction of the device's z
+            (out of a phone's screen) as far as it is level; and the one across both. ``"swing"``: the same, turned by
+            180 degrees about up where the level movement has its peaks downwards, so that it does not matter which side
+            of a phone faces the leg.
+        centred: Whether each of the four rows has its mean over the cycle taken away.
+        window_s, hop_s: A walk is analysed in windows of this length, a new one each hop.
+        least_s, most_s: Between them lies the duration of two steps.
+        likeness: Least correlation of a window with itself one cycle later, and of a cycle with the mean of the other
+            cycles of its window.
+        strength: Least standard deviation of the magnitude in a window, as a share of its mean.
+        gap_s: What lies over a longer time without rows is no cycle.
+        least: Fewer cycles in a sample are the flag ``few_cycles``.
+    """
+
+    samples: Annotated[int, msgspec.Meta(ge=8, le=1024)] = 100
+    axes: Literal["sensor", "gravity", "swing"] = "sensor"
+    centred: bool = False
+    window_s: Seconds = 6.0
+    hop_s: Seconds = 3.0
+    least_s: Seconds = 0.8
+    most_s: Seconds = 2.0
+    likeness: Share = 0.5
+    strength: Share = 0.05
+    gap_s: Seconds = 0.2
+    least: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 5
+
+    def __post_init__(self) -> None:
+        require_bounds(self)
+        if not (self.least_s < self.most_s and self.hop_s <= self.window_s and 2 * self.most_s <= self.window_s):
+            raise ManifestError(
+                "gait_cycles needs least_s below most_s, hop_s of at most window_s and a window_s of at least 2 most_s"
+            )
+
+    @property
+    def op(self) -> str:
+        """The tag in the manifest."""
+        return str(self.__struct_config__.tag)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of one row of the result."""
+        return 4, self.samples
+
+    @property
+    def channels(self) -> int:
+        """Of the sensor."""
+        return AXES
+
+    @property
+    def rate_hz(self) -> float:
+        """Of the even samples of a window."""
+        return RATE_HZ
+
+    def __call__(self, recording: Recording) -> NDArray[np.float32]:
+        """Raises UnsupportedRecordingError as :meth:`CycleStream.push`."""
+        return walked(self, recording)[0].rows
+
+
+@dataclass(frozen=True, eq=False)
+class Cycles:
+    """Cycles of a walk.
+
+    Attributes:
+        rows: ``float32 (N, 4, samples)``, N may be 0.
+        spans_ms: ``float64 (N, 2)``, start and end on the clock of the sensor's rows.
+    """
+
+    rows: NDArray[np.float32]
+    spans_ms: Floats
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a stream held so far.
+
+    Attributes:
+        rows: That were pushed and looked at.
+        passed_over: Of them, those whose time was not above all before them.
+        gaps: Times between rows that were longer than ``gap_s``.
+        windows: That were analysed.
+        walking: Of them, those that are walking.
+        rejected: Cycles that are not like the others of their window.
+    """
+
+    rows: int = 0
+    passed_over: int = 0
+    gaps: int = 0
+    windows: int = 0
+    walking: int = 0
+    rejected: int = 0
+
+    def plus(self, **counts: int) -> Seen:
+        """With these counts added."""
+        return Seen(**{name: value + counts.get(name, 0) for name, value in vars(self).items()})
+
+
+class CycleStream:
+    """Finds the cycles of a walk while it goes on; a file gives the same, to the bit, in whatever portions it comes.
+
+    Rows whose time is not above all before them are passed over. What lies between two gaps is analysed window by
+    window: even samples, the period of two steps by autocorrelation of all axes together, then the starts of cycles on
+    the hills of the smoothed magnitude, on every second one. A window is walking if it repeats itself well enough,
+    moves enough, and does not shake faster than anybody walks; a cycle counts if it is like the others of its window.
+    The last ``window_s`` + ``hop_s`` and fewer than 32 rows are kept, no more.
+
+    Args:
+        operation: Whose parameters count.
+    """
+
+    _times_waiting: Floats
+    _values_waiting: Floats
+    _times_s: Floats
+    _values: Floats
+
+    def __init__(self, operation: GaitCycles) -> None:
+        self._operation = operation
+        self.seen = Seen()
+        self._reset()
+
+    def push(self, times_ms: NDArray[np.floating], values: NDArray[np.floating]) -> Cycles:
+        """Take in rows, and return the cycles that are found with them; the last ones come with :meth:`finish`.
+
+        Args:
+            times_ms: ``(T,)``, T from 0, finite.
+            values: ``(T, 3)`` in m/s^2 with gravity, finite.
+
+        Raises:
+            UnsupportedRecordingError: Another shape or type, values that are not finite; or rows that no phone's
+                sensor gives: fewer than 20 or more than 1,000 a second, a clock that goes back, a magnitude that is
+                not one in m/s^2 with gravity. The stream then is as new.
+        """
+        new_values, new_times = checked_rows(values, times_ms)
+        if new_values.shape[1] != AXES:
+            raise UnsupportedRecordingError(
+                f"a recording of {new_values.shape[1]} channel(s); a walk has the three axes of an accelerometer"
+            )
+        times = np.concatenate([self._times_waiting, new_times])
+        rows = np.concatenate([self._values_waiting, new_values])
+        whole = len(times) // BLOCK * BLOCK
+        self._times_waiting, self._values_waiting = times[whole:].copy(), rows[whole:].copy()
+        for at in range(0, whole, BLOCK):
+            self._take(times[at : at + BLOCK], rows[at : at + BLOCK])
+        return self._popped()
+
+    def finish(self) -> Cycles:
+        """The last cycles of a walk that ends here; the stream then is ready for another. Raises as :meth:`push`."""
+        if len(self._times_waiting):
+            self._take(self._times_waiting, self._values_waiting)
+        self._end_stretch()
+        found = self._popped()
+        self._reset()
+        return found
+
+    def _reset(self) -> None:
+        self._times_waiting = np.empty(0)
+        self._values_waiting = np.empty((0, AXES))
+        self._latest_ms = -math.inf
+        self._found: list[Cycles] = []
+        self._begin_stretch()
+
+    def _begin_stretch(self) -> None:
+        self._times_s = np.empty(0)
+        self._values = np.empty((0, AXES))
+        self._origin_ms = 0.0
+        self._hops = 0
+        self._walking = False
+        self._end_s = -math.inf  # of the last cycle that was found
+
+    def _refuse(self, message: str) -> NoReturn:
+        self._reset()
+        raise UnsupportedRecordingError(message)
+
+    def _popped(self) -> Cycles:
+        found, self._found = self._found, []
+        rows = np.concatenate([np.empty((0, *self._operation.shape), np.float32), *(one.rows for one in found)])
+        return Cycles(rows, np.concatenate([np.empty((0, 2)), *(one.spans_ms for one in found)]))
+
+    def _take(self, times_ms: Floats, values: Floats) -> None:
+        """A block of rows: check its times, and divide it at gaps."""
+        first = self._latest_ms == -math.inf
+        latest = np.maximum.accumulate(np.concatenate([[self._latest_ms], times_ms]))
+        with np.errstate(over="ignore"):  # infinitely late is late
+            late = latest[:-1] - times_ms
+        forward = late < 0
+        self.seen = self.seen.plus(rows=len(times_ms), passed_over=int((~forward).sum()))
+        if late.max() > CLOCK_MS:
+            self._refuse(
+                f"time goes back by {late.max() / 1000:.1f} s: rows are in the order of their time, which is the first "
+                "column; after a change of the clock begin another stream"
+            )
+        if 2 * forward.sum() < len(times_ms):
+            self._refuse(
+                f"{(~forward).sum()} of {len(times_ms)} time stamps repeat or go back: the first column is the time in "
+                "milliseconds, and the rows are in its order"
+            )
+        times_ms, values, self._latest_ms = times_ms[forward], values[forward], float(latest[-1])
+        with np.errstate(over="ignore"):  # infinitely long is a gap
+            intervals = np.diff(times_ms, prepend=latest[0])
+        if len(forward) == BLOCK or first:
+            self._check_rate(intervals[np.isfinite(intervals)])
+        gaps = np.flatnonzero(intervals > 1000 * self._operation.gap_s)
+        self.seen = self.seen.plus(gaps=len(gaps) - first)
+        for begin, end in itertools.pairwise([0, *gaps, len(times_ms)]):
+            if begin in gaps:
+                self._end_stretch()
+            self._extend(times_ms[begin:end], values[begin:end])
+
+    def _check_rate(self, intervals_ms: Floats) -> None:
+        median = float(np.median(intervals_ms)) if len(intervals_ms) else SLOWEST_MS
+        if median > SLOWEST_MS:
+            self._refuse(
+                f"{1000 / median:.3g} rows a second; gait needs at least {1000 / SLOWEST_MS:.0f}, with time stamps in "
+                "milliseconds"
+            )
+        if median < FASTEST_MS:
+            self._refuse(
+                f"{1000 / median:.3g} rows a second, more than a phone's sensor gives: time stamps are in milliseconds"
+            )
+
+    def _extend(self, times_ms: Floats, values: Floats) -> None:
+        """Rows without a gap before them: analyse the windows that they complete, and forget what lies behind."""
+        if not len(times_ms):
+            return
+        if not len(self._times_s):
+            self._origin_ms = float(times_ms[0])
+        self._times_s = np.concatenate([self._times_s, (times_ms - self._origin_ms) / 1000])
+        self._values = np.concatenate([self._values, values])
+        window_s, hop_s = self._operation.window_s, self._operation.hop_s
+        while self._times_s[-1] >= self._hops * hop_s + window_s:
+            self._analyse(self._hops * hop_s, self._hops * hop_s + window_s)
+            self._hops += 1
+        kept = self._times_s >= (self._hops - 1) * hop_s - walking.AVERAGED_S
+        kept[-1] = True
+        self._times_s, self._values = self._times_s[kept], self._values[kept]
+
+    def _end_stretch(self) -> None:
+        """A gap or the end: analyse the last window, which overlaps the one before as far as it must."""
+        end_s = float(self._times_s[-1]) if len(self._times_s) else 0.0
+        if end_s >= 2 * self._operation.most_s:
+            self._analyse(max(0.0, end_s - self._operation.window_s), end_s)
+        self._begin_stretch()
+
+    def _analyse(self, begin_s: float, end_s: float) -> None:
+        """Find the cycles of a window that begin behind those that were found before."""
+        operation = self._operation
+        even_s = begin_s + np.arange(int((end_s - begin_s) * RATE_HZ + 1e-6)) / RATE_HZ
+        even = walking.means(self._times_s, self._values, even_s)
+        self._check_unit(even)
+        rhythm = walking.rhythm(even, RATE_HZ, operation.least_s, operation.most_s)
+        tracked, self._walking = self._walking, rhythm is not None and _is_walking(operation, rhythm)
+        self.seen = self.seen.plus(windows=1, walking=int(self._walking))
+        if rhythm is None or not self._walking:
+            return
+        known = (self._end_s - begin_s) * RATE_HZ if tracked and self._end_s > begin_s else None
+        starts_s = begin_s + walking.starts(walking.hills(even, RATE_HZ), rhythm.period_s * RATE_HZ, known) / RATE_HZ
+        durations = np.diff(starts_s)
+        if not len(durations):
+            return
+        at_s = starts_s[:-1, None] + durations[:, None] * np.arange(operation.samples) / operation.samples
+        vectors = walking.means(self._times_s, self._values, at_s.ravel()).reshape(len(at_s), operation.samples, AXES)
+        usual = np.abs(durations / rhythm.period_s - 1) <= UNEVEN
+        usual &= _are_alike(vectors, operation.likeness)
+        fresh = starts_s[:-1] > self._end_s - 0.5 / RATE_HZ
+        self.seen = self.seen.plus(rejected=int((fresh & ~usual).sum()))
+        self._end_s = max(self._end_s, float(starts_s[-1]))
+        if (fresh & usual).any():
+            rows = _rows(operation, vectors[usual])[fresh[usual]]
+            spans_s = np.stack([starts_s[:-1], starts_s[1:]], axis=1)[fresh & usual]
+            self._found.append(Cycles(rows, self._origin_ms + 1000 * spans_s))
+
+    def _check_unit(self, even: Floats) -> None:
+        median = float(np.median(np.linalg.norm(even, axis=1)))
+        if LIGHTEST <= median <= HEAVIEST:
+            return
+        found = f"the magnitude is {median:.3g} where an accelerometer shows about 9.8 m/s^2"
+        if 0.7 < median < 1.5:
+            self._refuse(f"{found}: if its unit is g, multiply by 9.81")
+        if 700 < median < 1500:
+            self._refuse(f"{found}: if its unit is mg, multiply by 0.00981; if it is cm/s^2, by 0.01")
+        if median < LIGHTEST:
+            self._refuse(f"{found}: record it with gravity, not as linear acceleration")
+        self._refuse(f"{found}: convert its unit")
+
+
+def _is_walking(operation: GaitCycles, rhythm: Rhythm) -> bool:
+    vibrates = rhythm.vibration > VIBRATING * rhythm.likeness
+    return rhythm.likeness >= operation.likeness and rhythm.strength >= operation.strength and not vibrates
+
+
+def _are_alike(vectors: Floats, likeness: float) -> NDArray[np.bool_]:
+    """Which cycles ``(N, samples, 3)`` correlate with the mean of the others, and move about as much: ``(N,)``."""
+    if len(vectors) < 2:
+        return np.zeros(len(vectors), bool)
+    centred = vectors - vectors.mean(axis=1, keepdims=True)
+    others = centred.sum(axis=0) - centred
+    norms, of_others = (np.sqrt((one**2).sum(axis=(1, 2))) for one in (centred, others))
+    moves = np.abs(np.log(norms / np.median(norms))) <= np.log(LOUDER)
+    return np.asarray(moves & ((centred * others).sum(axis=(1, 2)) >= likeness * norms * of_others))
+
+
+def _rows(operation: GaitCycles, vectors: Floats) -> NDArray[np.float32]:
+    """Cycles ``(N, samples, 3)`` of one window as the network takes them."""
+    every = vectors.reshape(-1, AXES)
+    vectors = vectors / np.linalg.norm(every, axis=1).mean()
+    if operation.axes != "sensor":
+        vectors = vectors @ walking.upright(every.mean(axis=0)).T
+    if operation.axes == "swing":
+        level = vectors[..., 1] - vectors[..., 1].mean()
+        vectors = vectors * np.where((level**3).sum() < 0, (1, -1, -1), (1, 1, 1))
+    rows = np.concatenate([vectors, np.linalg.norm(vectors, axis=2, keepdims=True)], axis=2).transpose(0, 2, 1)
+    if operation.centred:
+        rows = rows - rows.mean(axis=2, keepdims=True)
+    return np.ascontiguousarray(rows, np.float32)
+
+
+def walked(operation: GaitCycles, recording: Recording) -> tuple[Cycles, Seen]:
+    """The cycles of a whole recording, and what else it held. Raises UnsupportedRecordingError as the stream."""
+    stream = CycleStream(operation)
+    found, last = stream.push(recording.times_ms, recording.values), stream.finish()
+    cycles = Cycles(np.concatenate([found.rows, last.rows]), np.concatenate([found.spans_ms, last.spans_ms]))
+    return cycles, stream.seen
