@@ -20,6 +20,8 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError, ScoreError, TemplateError, UnusableSampleError, UsageError
 from edge_sdk.manifest import SAMPLE, Task, VerifyPoint
 from edge_sdk.modalities import Prepared
+from edge_sdk.modalities.walks import MOST, WalkStream
+from edge_sdk.preprocess import GaitCycles
 from edge_sdk.results import Candidate, IdentifyResult, VerifyResult
 from edge_sdk.runtime import cutting
 from edge_sdk.runtime.acquisition import Acquisition, Sample, as_list
@@ -114,15 +116,16 @@ class Verifier(Session[VerifyPoint]):
         super().close()
         self._cutter.close()
 
-    def verify(
-        self, reference: Sample | Template | Sequence[Sample], query: Sample | Sequence[images.Source]
-    ) -> VerifyResult:
+    def verify(self, reference: Sample | Template | Sequence[Sample], query: Sample | Sequence[Sample]) -> VerifyResult:
         """Decide whether ``query`` is by the person of ``reference``.
 
         Args:
             reference: One picture, several in a list or tuple, a template, or :class:`~edge_sdk.runtime.shots.Shots`.
             query: One picture, or frames of one person: ``Shots``, or a list of pictures, which stands for
                 ``Shots(list)``. The scores of the best frames are averaged.
+
+        For a bundle of gait a walk stands in place of a picture: the path of a CSV file, a
+        :class:`~edge_sdk.sensors.Recording`, or a :meth:`walk` that goes on. All cycles of one or several walks count.
 
         Returns:
             The result, with the quality flags of all pictures that count. With a flag that blocks, or frames of which
@@ -148,7 +151,7 @@ class Verifier(Session[VerifyPoint]):
         else:
             values = self._run(prepared)
             watch.lap("inference")
-            known = sum(len(one.rows) for one in references)
+            known = self._enough(references) if template is None else 0
             enrolled = self._enrolled(values[:known]) if template is None else template.content
             compared = self._compare(enrolled, values[known:])
             accepted = compared.score >= deciding.value
@@ -166,7 +169,7 @@ class Verifier(Session[VerifyPoint]):
 
     def identify(
         self,
-        probe: Sample | Sequence[images.Source],
+        probe: Sample | Sequence[Sample],
         templates: TemplateGallery | Mapping[str, Template],
         *,
         count: int = 5,
@@ -251,13 +254,16 @@ class Verifier(Session[VerifyPoint]):
 
         Raises:
             UsageError: The model compares pictures themselves, so that there is nothing to keep but them.
-            UnusableSampleError: A picture has a flag that blocks or must not be enrolled, or there is no picture.
+            UnusableSampleError: A picture has a flag that blocks or must not be enrolled, or there is no picture; walks
+                of fewer cycles than the bundle's thresholds hold for.
             InputError: A picture cannot be decoded.
         """
         if self._embedding == SAMPLE:
             raise UsageError(f"{self.bundle.id} compares pictures themselves: keep the references, not a template")
         self._model.check_process()
-        values = self._run(self._acquisition.to_enroll(references))
+        prepared = self._acquisition.to_enroll(references)
+        self._enough(prepared)
+        values = self._run(prepared)
         kind = KINDS[self._score.template_kind]
         return kind.of(
             self._enrolled(values),
@@ -267,6 +273,26 @@ class Verifier(Session[VerifyPoint]):
             bundle_name=self.bundle.manifest.name,
             count=len(values),
         )
+
+    def walk(self, *, enrolling: bool = False, wanted: int | None = None, most: int | None = MOST) -> WalkStream:
+        """An empty walk, which takes rows of an accelerometer as they come, for :meth:`verify` and its like.
+
+        Args:
+            enrolling: Whether a person is to be enrolled from it; else it is to be compared.
+            wanted: How many cycles are enough; None for the fewest that the bundle's thresholds hold for.
+            most: How many cycles it keeps, the newest ones; None for all.
+
+        Raises:
+            UsageError: The bundle takes no walks, or needs more cycles than ``wanted``.
+        """
+        match self.bundle.manifest.preprocessing:
+            case (GaitCycles() as step,):
+                least = max(step.least, self._score.least_enrolled if enrolling else 1)
+            case _:
+                raise UsageError(f"{self.bundle.id} takes no walks")
+        if wanted is not None and wanted < least:
+            raise UsageError(f"{wanted} cycles are wanted, {self.bundle.id} needs at least {least}")
+        return WalkStream(step, wanted=wanted or least, most=most)
 
     def golden_trial(self, pictures: list[bytes]) -> tuple[float, tuple[str, ...]]:
         """See :class:`~edge_sdk.runtime.session.Session`; pictures of faces are aligned, wherever others come from."""
@@ -374,6 +400,13 @@ class Verifier(Session[VerifyPoint]):
             return self._score.checked(values)
         except ScoreError as exc:
             raise EngineError(f"{self.variant.id} gave numbers that are no embedding: {exc}") from exc
+
+    def _enough(self, references: Sequence[Prepared]) -> int:
+        """How many rows there are to enrol; UnusableSampleError if they are too few."""
+        count, least = sum(len(one.rows) for one in references), self._score.least_enrolled
+        if count < least:
+            raise UnusableSampleError(f"{count} cycles to enrol, {least} are needed: record a longer walk, or another")
+        return count
 
     def _enrolled(self, values: NDArray[np.float32]) -> Any:
         """What a template of the references would hold."""

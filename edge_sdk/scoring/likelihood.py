@@ -47,6 +47,7 @@ class LogLikelihoodRatio(Score, frozen=True, kw_only=True, tag="llr"):
         background: The auxiliary file of everybody's density; a person's is adapted from it at enrolment.
         relevance: How many rows of a person weigh as much as what is known of everybody.
         clip: One row's ratio counts from ``-clip`` to ``clip``, so that one bad row does not decide.
+        enrolment: Fewest rows that a person is enrolled from; thresholds are measured with as many.
     """
 
     tasks: ClassVar[tuple[Task, ...]] = ("verify",)
@@ -56,11 +57,17 @@ class LogLikelihoodRatio(Score, frozen=True, kw_only=True, tag="llr"):
     background: Name
     relevance: Positive
     clip: Positive
+    enrolment: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
 
     @property
     def range(self) -> Range:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return -self.clip, self.clip
+
+    @property
+    def least_enrolled(self) -> int:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return self.enrolment
 
     @property
     def roles(self) -> Mapping[str, Role]:
