@@ -64,15 +64,15 @@ PAPER = Preset(
 BEST = Preset(
     preprocessing=(preprocess.GaitCycles(axes="gravity"),),
     objective=PeopleClassification(rows=256, smoothing=0.1),
-    network={"dropout": 0.5},
-    augmentation=CycleAugmentation(),
+    network={"dropout": 0.3},
+    augmentation=CycleAugmentation(shift=0.5),
     derived=DerivedWalkers(),
-    steps=1150,
+    steps=1000,
     learning_rate=2e-3,
-    weight_decay=1e-3,
+    weight_decay=1e-2,
     schedule="one_cycle",
     keep="last",
-    validate_every=230,
+    validate_every=250,
 )
 
 RECIPE = Recipe(

@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from edge_sdk.export.data.gait.augmentation import CycleAugmentation
 from edge_sdk.export.networks.people_classifier import PeopleClassifier
 from edge_sdk.export.networks.temporal import AXES, SAMPLES
 from edge_sdk.export.recipes import gait
@@ -88,5 +89,14 @@ RECIPE = replace(
     name="gait_lite",
     network=network,
     tiny=tiny,
-    presets={"best": replace(gait.BEST, network={}, steps=2300, validate_every=460)},
+    presets={
+        "best": replace(
+            gait.BEST,
+            network={},
+            augmentation=CycleAugmentation(),
+            steps=1600,
+            weight_decay=1e-3,
+            validate_every=400,
+        )
+    },
 )

@@ -24,6 +24,8 @@ class CycleAugmentation:
             the other way round. 0 where no axis points up.
         rotation: Standard deviation of the angle, in degrees, by which the phone lies otherwise, about a random axis.
         roll: Chance that the cycle begins with the other step: nobody knows which foot a cycle starts with.
+        shift: How much earlier or later a cycle begins at most, as a share of it. Where its start lies exactly is a
+            matter of how it was found, and without this a network learns it by heart.
         warp: Largest shift of a moment, as a share of the cycle: speed changes smoothly, both ends stay.
         scale: Standard deviation of the logarithm of what all values are multiplied by.
         noise: Standard deviation of what is added to each value.
@@ -34,12 +36,14 @@ class CycleAugmentation:
     flip: float = 0.5
     rotation: float = 10.0
     roll: float = 0.5
+    shift: float = 0.06
     warp: float = 0.02
     scale: float = 0.03
     noise: float = 0.02
 
     def __post_init__(self) -> None:
-        chances, sizes = (self.flip, self.roll), (self.rotation, self.warp, self.scale, self.noise)
+        chances = (self.flip, self.roll, self.shift)
+        sizes = (self.rotation, self.warp, self.scale, self.noise)
         if min(*chances, *sizes) < 0 or max(chances) > 1 or self.warp > MOST_WARPED:
             raise UsageError(
                 f"chances are from 0 to 1, sizes are at least 0, and moments shift by at most {MOST_WARPED}; not {self}"
@@ -57,6 +61,8 @@ class CycleAugmentation:
         changed[:3] = rotation(rng.standard_normal(3), np.radians(self.rotation * rng.standard_normal())) @ changed[:3]
         if rng.random() < self.roll:
             changed = np.roll(changed, changed.shape[1] // 2, axis=1)
+        most = round(self.shift * changed.shape[1])
+        changed = np.roll(changed, rng.integers(-most, most, endpoint=True), axis=1)
         changed = warped(changed, self.warp * rng.uniform(-1, 1, 2))
         changed *= np.exp(self.scale * rng.standard_normal())
         changed += self.noise * rng.standard_normal(changed.shape)
