@@ -152,9 +152,13 @@ def driving(times_ms: Times) -> Values:
     return UPRIGHT + bumps + 0.5 * np.sin(2 * np.pi * 1.4 * (times_ms - times_ms[0]) / 1000)[:, None]
 
 
-def shaking(times_ms: Times) -> Values:
-    turn = 2 * np.pi * 5.0 * (times_ms - times_ms[0]) / 1000
+def shaking(times_ms: Times, hertz: float = 5.0) -> Values:
+    turn = 2 * np.pi * hertz * (times_ms - times_ms[0]) / 1000
     return UPRIGHT + 4 * np.sin(turn)[:, None] * np.array([1.0, 0.5, 0.2])
+
+
+def shaking_slowly(times_ms: Times) -> Values:
+    return shaking(times_ms, 3.0)
 
 
 def turning(times_ms: Times) -> Values:
@@ -167,7 +171,7 @@ def one_value(times_ms: Times) -> Values:
     return np.broadcast_to(UPRIGHT, (len(times_ms), 3))
 
 
-@pytest.mark.parametrize("movement", [still, driving, shaking, turning, one_value])
+@pytest.mark.parametrize("movement", [still, driving, shaking, shaking_slowly, turning, one_value])
 def test_what_is_no_walk_has_no_cycles_and_is_blocked(movement: Callable[[Times], Values]) -> None:
     times = uneven_times(36, 50.0)
     prepared = prepare(Recording(movement(times), times))
