@@ -60,10 +60,9 @@ def main() -> None:
     for name in rows[0]:
         values = np.nanpercentile([row[name] for row in rows], PERCENTILES)
         print(f"{name:28}" + "".join(f"{value:9.2f}" for value in values))
-    for share, sample in sorted(
-        (row["share of time in cycles, %"], sample.path) for row, sample in zip(rows, samples, strict=True)
-    )[:5]:
-        print(f"{share:5.1f} % of the time in cycles: {sample.parent.name}/{sample.name}")
+    shares = {sample.path: row["share of time in cycles, %"] for row, sample in zip(rows, samples, strict=True)}
+    for path in sorted(shares, key=lambda path: shares[path])[:5]:
+        print(f"{shares[path]:5.1f} % of the time in cycles: {path.parent.name}/{path.name}")
 
 
 if __name__ == "__main__":
