@@ -81,7 +81,15 @@ RECIPE = Recipe(
     modality="gait",
     network=network,
     tiny=tiny,
-    score=LogLikelihoodRatio(output=FEATURES, background="background.npy", relevance=16.0, clip=20.0),
+    score=LogLikelihoodRatio(
+        output=FEATURES,
+        background="background.npy",
+        prior="prior.npy",
+        relevance=4.0,
+        clip=20.0,
+        adapts="means",
+        normalised=True,
+    ),
     likelihood=LikelihoodSettings(),
     presets={
         "best": BEST,

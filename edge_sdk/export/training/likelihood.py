@@ -63,7 +63,9 @@ def fit_likelihood(
     *,
     seed: int = 0,
 ) -> FittedLikelihood:
-    """Fit the projection and everybody's density.
+    """Fit the projection, everybody's density and, where the score names one, the prior of a person's density.
+
+    The prior has the weights and means of everybody's density, and the variances of one person's rows about their mean.
 
     Args:
         features: ``(R, F)`` of training people, who are not measured with what comes out.
@@ -78,9 +80,20 @@ def fit_likelihood(
     rows = score.rows(projection.apply(features).astype(np.float32))
     background = gaussian_mixture.fit(rows, settings.modes, floor=settings.variance_floor, seed=seed)
     densities = {score.background: background}
+    if score.prior is not None:
+        variances = np.broadcast_to(_within(rows, people), background.means.shape)
+        densities[score.prior] = GaussianMixture(background.weights, background.means, variances)
     return FittedLikelihood(
         projection, {path: GaussianMixture.decode(density.encode()) for path, density in densities.items()}
     )
+
+
+def _within(rows: NDArray[np.float64], people: Sequence[str]) -> NDArray[np.float64]:
+    """``(D,)``: the mean squared distance of a row from the mean of its person's rows."""
+    _, person = np.unique(people, return_inverse=True)
+    means = np.stack([rows[person == number].mean(axis=0) for number in range(person.max() + 1)])
+    found: NDArray[np.float64] = ((rows - means[person]) ** 2).mean(axis=0)
+    return found
 
 
 def features_of(network: nn.Module, rows: NDArray[Any]) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.calibration.metrics.groups import COUNTS, RowCounts, build_groups
 from edge_sdk.calibration.metrics.verification import ScoreSet, threshold_at_fmr
 from edge_sdk.errors import DatasetError, ScoreError, UsageError
+from edge_sdk.export.data.cache import prepared_rows
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.data.splits import Split
@@ -39,7 +40,15 @@ from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 WALKERS = {"train": 6, "validation": 3, "thresholds": 6, "guardrail": 4, "test": 3}
 SETTINGS = LikelihoodSettings(dims=5, modes=4, protocols=(RowCounts(10, 5), RowCounts(20, 8), RowCounts(500, 5)))
-SCORE = LogLikelihoodRatio(output="features", background="background.npy", relevance=8.0, clip=20.0)
+SCORE = LogLikelihoodRatio(
+    output="features",
+    background="background.npy",
+    prior="prior.npy",
+    relevance=8.0,
+    clip=20.0,
+    adapts="means",
+    normalised=True,
+)
 
 
 class Handmade(Network):
@@ -109,6 +118,28 @@ def test_the_graph_gives_projected_features(evaluator: LikelihoodEvaluator, trai
     assert trained.network.dense.out_features == 24  # type: ignore[union-attr]  # left as it was
 
 
+def test_the_prior_has_the_variances_of_one_person_by_explicit_loops(
+    evaluator: LikelihoodEvaluator, trained: FinishedRun
+) -> None:
+    rows = prepared_rows(trained.people("train").samples, (GaitCycles(),))
+    with torch.inference_mode():
+        features = evaluator.graphs.network(torch.tensor(rows.tensors)).double().numpy()
+    features *= np.sqrt(5) / np.linalg.norm(features, axis=1, keepdims=True)
+    squares, people = np.zeros(5), [sample.subject for sample in rows.samples]
+    for person in trained.split.train:
+        own = [row for row, subject in zip(features, people, strict=True) if subject == person]
+        mean = sum(own) / len(own)
+        squares += sum((row - mean) ** 2 for row in own)
+    background, prior = (evaluator.likelihood.densities[path] for path in ("background.npy", "prior.npy"))
+    for variances in prior.variances:
+        np.testing.assert_allclose(variances, squares / len(people), rtol=1e-4)
+    np.testing.assert_array_equal(prior.means, background.means)
+    np.testing.assert_array_equal(prior.weights, background.weights)
+    np.testing.assert_allclose(
+        (background.weights[:, None] * background.means).sum(axis=0), features.mean(axis=0), atol=1e-3
+    )
+
+
 def test_a_network_that_names_no_last_layer_gets_one(evaluator: LikelihoodEvaluator, trained: FinishedRun) -> None:
     rows = torch.from_numpy(evaluator.graphs.samples)
     unnamed = nn.Sequential(trained.network)
@@ -125,11 +156,12 @@ def test_the_bundle_says_what_was_fitted(bundle: Bundle, evaluator: LikelihoodEv
     (output,) = manifest.graphs[0].outputs
     assert (output.name, output.shape, output.role) == ("features", ("batch", 5), "features")
     assert [variant.id for variant in manifest.variants] == ["fp32.onnx", "int8.onnx"]
-    background = bundle.read(next(entry for entry in manifest.auxiliary if entry.path == "background.npy"))
+    files = {entry.path: bundle.read(entry) for entry in manifest.auxiliary}
+    background, prior = files["background.npy"], files["prior.npy"]
     assert GaussianMixture.decode(background).means.shape == (4, 5)
     reference = bundle.read_graphs("fp32.onnx")["model"]
     pipeline = manifest.preprocessing
-    assert manifest.embedding_space_id == embedding_space_id(pipeline, reference, background)
+    assert manifest.embedding_space_id == embedding_space_id(pipeline, reference, background, prior)
     assert manifest.embedding_space_id != embedding_space_id(pipeline, reference)
     for variant in manifest.variants:
         for point in variant.operating_points:
@@ -199,7 +231,7 @@ def test_an_enrolment_that_the_device_refuses_accepts_nobody(evaluator: Likeliho
         def enroll(self, values: object, model: object) -> GaussianMixture:
             raise ScoreError("far away")
 
-    refusing = Refusing(output="features", background="background.npy", relevance=8.0, clip=20.0)
+    refusing = Refusing(output="features", background="background.npy", relevance=8.0, clip=20.0, normalised=True)
     scores = replace(evaluator, score=refusing).scores(REFERENCE, evaluator.graphs.onnx, "test")
     assert isinstance(scores, ScoreSet)
     assert set(scores.scores) == {-20.0}
