@@ -95,6 +95,26 @@ def load(source: RecordingSource) -> Recording:
     raise UnsupportedRecordingError(f"a recording is a path, bytes or a Recording, not {_kind(source)}")
 
 
+def row_of(line: str | bytes, name: str, number: int) -> list[float]:
+    """The numbers of a line of CSV, of an empty one none.
+
+    Args:
+        line: The line.
+        name, number: What it is a line of, and its number from 1 on, for the message.
+
+    Raises:
+        RecordingDecodeError: It is something else.
+    """
+    try:
+        text = line if isinstance(line, str) else line.decode("ascii")
+        return [float(field) for field in text.split(",")] if text.strip() else []
+    except ValueError as exc:
+        head = "; remove the head line" if number == 1 else ""
+        raise RecordingDecodeError(
+            f"{name}, line {number}: expected a time stamp in milliseconds and numbers, not {line[:80]!r}{head}"
+        ) from exc
+
+
 def _kind(value: object) -> str:
     return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
 
@@ -115,15 +135,9 @@ def _decode(data: bytes, name: str) -> Recording:
         raise RecordingDecodeError(f"{name}: no CSV text: {exc}") from exc
     rows: list[list[float]] = []
     for number, line in enumerate(lines, start=1):
-        if not line.strip():
+        row = row_of(line, name, number)
+        if not row:
             continue
-        try:
-            row = [float(field) for field in line.split(",")]
-        except ValueError as exc:
-            head = "; remove the head line" if number == 1 else ""
-            raise RecordingDecodeError(
-                f"{name}, line {number}: expected a time stamp in milliseconds and numbers, not {line[:80]!r}{head}"
-            ) from exc
         if len(row) < 2 or (rows and len(row) != len(rows[0])):
             wanted = f"{len(rows[0])} fields" if rows else "a time stamp and one number a channel"
             raise RecordingDecodeError(f"{name}, line {number}: {len(row)} field(s); expected {wanted}")

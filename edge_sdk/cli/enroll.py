@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import argparse
 
+from edge_sdk.cli import walks
 from edge_sdk.cli.command import ACCEPTED, Parser
 from edge_sdk.cli.options import print_result
 from edge_sdk.cli.output import printable
-from edge_sdk.cli.verify import add_verifier_options, open_verifier, sample
+from edge_sdk.cli.verify import add_verifier_options, open_verifier, samples
 
-SUMMARY = "Write a template file of one person's reference pictures."
+SUMMARY = "Write a template file of one person's reference pictures, or walks."
 DETAILS = (
     "`edge-sdk verify` takes the template in place of the pictures. It is valid for the variant of the bundle that "
-    "made it."
+    "made it. With a bundle of gait the samples are CSV files of walks; - is one that is read from standard input as "
+    "it goes on, until there are enough gait cycles."
 )
 
 
 def add_arguments(parser: Parser) -> None:
     """Say what the command takes."""
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="reference pictures, all of one person")
+    parser.add_argument("samples", nargs="+", metavar="SAMPLE", help="reference pictures, or walks, all of one person")
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the template to write")
     add_verifier_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the template."""
+    from edge_sdk.manifest import Image
+
     with open_verifier(arguments) as verifier:
-        template = verifier.enroll([sample(path) for path in arguments.images])
+        walks.check_once(arguments.samples)
+        template = verifier.enroll(samples(verifier, arguments, arguments.samples, enrolling=True))
     template.save(arguments.output)
     values = {
         "template": arguments.output,
@@ -35,7 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
         "variant_id": template.variant_id,
         "embedding_space_id": template.embedding_space_id,
     }
-    references = f"{template.count} reference{'' if template.count == 1 else 's'}"
-    text = f"{printable(arguments.output)}: {references}, {template.variant_id}"
+    unit = "reference" if isinstance(verifier.bundle.manifest.source, Image) else "gait cycle"
+    counted = f"{template.count} {unit}{'' if template.count == 1 else 's'}"
+    text = f"{printable(arguments.output)}: {counted}, {template.variant_id}"
     print_result(arguments, values, text)
     return ACCEPTED

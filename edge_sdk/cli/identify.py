@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
 from edge_sdk.cli.options import add_threshold, print_result
 from edge_sdk.cli.output import printable
-from edge_sdk.cli.verify import add_verifier_options, open_verifier, sample
+from edge_sdk.cli.verify import add_verifier_options, open_verifier, samples
 from edge_sdk.errors import OperatingPointError, UsageError
 
 if TYPE_CHECKING:
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 SUMMARY = "Search a person among enrolled ones, who need not be among them (1:N)."
 DETAILS = (
-    "Compares a picture or video with every template that `edge-sdk enroll` wrote, and lists the best. Exit code 0: "
-    "somebody is identified, 1: nobody. With many templates choose a strict operating point: each of them may match "
+    "Compares a picture, video or walk with every template that `edge-sdk enroll` wrote, and lists the best. Exit code "
+    "0: somebody is identified, 1: nobody. With many templates choose a strict operating point: each of them may match "
     "wrongly."
 )
 
 
 def add_arguments(parser: Parser) -> None:
     """Say what the command takes."""
-    parser.add_argument("probe", metavar="PROBE", help="the picture, or video, of the person to search")
+    parser.add_argument("probe", metavar="PROBE", help="the picture, video or walk of the person to search")
     parser.add_argument("templates", nargs="+", metavar="TEMPLATE", help="a template of each enrolled person")
     parser.add_argument("--count", type=int, default=5, metavar="N", help="how many candidates to list; default: 5")
     add_verifier_options(parser)
@@ -44,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"templates named twice: {', '.join(twice)}")
     templates = {path: Template.load(path) for path in arguments.templates}
     with open_verifier(arguments, arguments.operating_point, arguments.threshold) as verifier:
-        result = verifier.identify(sample(arguments.probe), templates, count=arguments.count)
+        (probe,) = samples(verifier, arguments, [arguments.probe])
+        result = verifier.identify(probe, templates, count=arguments.count)
     decision = f"IDENTIFIED {printable(result.identity)}" if result else "NOT IDENTIFIED"
     lines = [
         f"{decision}   accepted from {result.threshold:.4f} ({result.operating_point}), {result.enrolled} enrolled",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from edge_sdk.cli import walks
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
 from edge_sdk.cli.options import (
     VERIFY_BUNDLE,
@@ -16,25 +19,26 @@ from edge_sdk.cli.options import (
     add_threshold,
     print_result,
 )
-from edge_sdk.errors import TemplateError
+from edge_sdk.errors import TemplateError, UsageError
 
 if TYPE_CHECKING:
     from edge_sdk.runtime import Verifier
     from edge_sdk.runtime.acquisition import Sample
 
-SUMMARY = "Decide whether two pictures are of the same person."
+SUMMARY = "Decide whether two pictures, or two walks, are of the same person."
 DETAILS = (
     "Reads one or more reference pictures, or one template that `edge-sdk enroll` wrote, and compares the last "
-    "picture with them. A video stands for its best frames. Exit code 0: accepted, 1: rejected."
+    "picture with them. A video stands for its best frames. With a bundle of gait the samples are CSV files of walks; "
+    "- is one that is read from standard input as it goes on. Exit code 0: accepted, 1: rejected."
 )
 
 
 def add_arguments(parser: Parser) -> None:
     """Say what the command takes."""
     parser.add_argument(
-        "reference", nargs="+", help="pictures of one person, or one template that `edge-sdk enroll` wrote"
+        "reference", nargs="+", help="pictures, or walks, of one person, or one template that `edge-sdk enroll` wrote"
     )
-    parser.add_argument("query", help="the picture to compare with them")
+    parser.add_argument("query", help="the picture, or walk, to compare with them")
     add_verifier_options(parser)
     add_threshold(
         parser,
@@ -56,7 +60,33 @@ def add_verifier_options(parser: Parser) -> None:
         help="locator: find the face in the whole picture, where the bundle asks for it; aligned: every picture is cut "
         "out and aligned already (default: locator)",
     )
+    walks.add_cycles(parser)
     add_json(parser)
+
+
+def samples(
+    verifier: Verifier, arguments: argparse.Namespace, paths: Sequence[str], *, enrolling: bool = False
+) -> list[Sample]:
+    """The samples that are named; a walk on standard input is read at once."""
+    for path in paths:
+        _check_ending(verifier, path)
+    return [
+        walks.read(verifier, arguments.cycles, enrolling=enrolling) if path == walks.STDIN else sample(path)
+        for path in paths
+    ]
+
+
+def _check_ending(verifier: Verifier, path: str) -> None:
+    """UsageError for a name that ends as samples of other bundles do, a walk for a bundle of signatures perhaps."""
+    from edge_sdk import modalities
+
+    ending, manifest = PurePath(path).suffix.lower(), verifier.bundle.manifest
+    others = [one.name for one in modalities.MODALITIES.values() if ending in one.suffixes]
+    if others and manifest.modality not in others:
+        raise UsageError(
+            f"{path}: {verifier.bundle.id} takes samples of {manifest.modality}; name a bundle of "
+            f"{' or '.join(others)} with --bundle"
+        )
 
 
 def sample(path: str) -> Sample:
@@ -97,10 +127,13 @@ def run(arguments: argparse.Namespace) -> int:
     if Template.is_at(query):
         raise TemplateError(f"{query} is a template: name it first, and last the picture to compare with it")
     with open_verifier(arguments, arguments.operating_point, arguments.threshold) as verifier:
+        walks.check_once([*arguments.reference, query])
+        reference: Template | list[Sample]
         if not others and Template.is_at(first):
-            result = verifier.verify(Template.load(first), sample(query))
+            reference = Template.load(first)
         else:
-            result = verifier.verify([sample(path) for path in arguments.reference], sample(query))
+            reference = samples(verifier, arguments, arguments.reference, enrolling=True)
+        result = verifier.verify(reference, *samples(verifier, arguments, [query]))
     decision = "ACCEPTED" if result else "REJECTED"
     lines = [
         f"{decision}   score {result.score:.4f}, accepted from {result.threshold:.4f} ({result.operating_point})",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.errors import ManifestError, UnsupportedRecordingError
 from edge_sdk.preprocess import walking
+from edge_sdk.preprocess.clock import RowClock, check_rate, check_unit
 from edge_sdk.preprocess.walking import Floats, Rhythm
 from edge_sdk.schema import require_bounds
 from edge_sdk.sensors import Recording, checked_rows
@@ -22,18 +25,10 @@ RATE_HZ = 50.0
 """Of the even samples in which steps are looked for."""
 BLOCK = 32
 """Rows that are taken in at once, so that it does not matter in which portions they come."""
-SLOWEST_MS, FASTEST_MS = 50.0, 0.95
-"""Median time between rows: a step's landing takes about a tenth of a second; more than 1 kHz is no phone's sensor."""
-CLOCK_MS = 1000.0
-"""Rows may come late by less than this; a clock that goes further back was set."""
-LIGHTEST, HEAVIEST = 6.5, 15.0
-"""Median magnitude of a stretch in m/s^2, with gravity."""
 VIBRATING = 0.6
 """A stretch is no walk where it repeats itself faster than anybody walks this well, relative to its best period."""
 UNEVEN = 0.2
 """How far from its window's period a cycle's duration may be, as a share of it."""
-LOUDER = 2.0
-"""How many times more or less than the median of its window a cycle may move."""
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.1, le=60)]
 
@@ -136,10 +131,6 @@ class Seen:
     walking: int = 0
     rejected: int = 0
 
-    def plus(self, **counts: int) -> Seen:
-        """With these counts added."""
-        return Seen(**{name: value + counts.get(name, 0) for name, value in vars(self).items()})
-
 
 class CycleStream:
     """Finds the cycles of a walk while it goes on; a file gives the same, to the bit, in whatever portions it comes.
@@ -185,23 +176,33 @@ class CycleStream:
         rows = np.concatenate([self._values_waiting, new_values])
         whole = len(times) // BLOCK * BLOCK
         self._times_waiting, self._values_waiting = times[whole:].copy(), rows[whole:].copy()
-        for at in range(0, whole, BLOCK):
-            self._take(times[at : at + BLOCK], rows[at : at + BLOCK])
+        with self._new_after_errors():
+            for at in range(0, whole, BLOCK):
+                self._take(times[at : at + BLOCK], rows[at : at + BLOCK])
         return self._popped()
 
     def finish(self) -> Cycles:
         """The last cycles of a walk that ends here; the stream then is ready for another. Raises as :meth:`push`."""
-        if len(self._times_waiting):
-            self._take(self._times_waiting, self._values_waiting)
-        self._end_stretch()
+        with self._new_after_errors():
+            if len(self._times_waiting):
+                self._take(self._times_waiting, self._values_waiting)
+            self._end_stretch()
         found = self._popped()
         self._reset()
         return found
 
+    @contextlib.contextmanager
+    def _new_after_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            self._reset()
+            raise
+
     def _reset(self) -> None:
+        self._clock = RowClock()
         self._times_waiting = np.empty(0)
         self._values_waiting = np.empty((0, AXES))
-        self._latest_ms = -math.inf
         self._found: list[Cycles] = []
         self._begin_stretch()
 
@@ -213,9 +214,8 @@ class CycleStream:
         self._walking = False
         self._end_s = -math.inf  # of the last cycle that was found
 
-    def _refuse(self, message: str) -> NoReturn:
-        self._reset()
-        raise UnsupportedRecordingError(message)
+    def _count(self, **counts: int) -> None:
+        self.seen = Seen(**{name: value + counts.get(name, 0) for name, value in vars(self.seen).items()})
 
     def _popped(self) -> Cycles:
         found, self._found = self._found, []
@@ -223,46 +223,18 @@ class CycleStream:
         return Cycles(rows, np.concatenate([np.empty((0, 2)), *(one.spans_ms for one in found)]))
 
     def _take(self, times_ms: Floats, values: Floats) -> None:
-        """A block of rows: check its times, and divide it at gaps."""
-        first = self._latest_ms == -math.inf
-        latest = np.maximum.accumulate(np.concatenate([[self._latest_ms], times_ms]))
-        with np.errstate(over="ignore"):  # infinitely late is late
-            late = latest[:-1] - times_ms
-        forward = late < 0
-        self.seen = self.seen.plus(rows=len(times_ms), passed_over=int((~forward).sum()))
-        if late.max() > CLOCK_MS:
-            self._refuse(
-                f"time goes back by {late.max() / 1000:.1f} s: rows are in the order of their time, which is the first "
-                "column; after a change of the clock begin another stream"
-            )
-        if 2 * forward.sum() < len(times_ms):
-            self._refuse(
-                f"{(~forward).sum()} of {len(times_ms)} time stamps repeat or go back: the first column is the time in "
-                "milliseconds, and the rows are in its order"
-            )
-        times_ms, values, self._latest_ms = times_ms[forward], values[forward], float(latest[-1])
-        with np.errstate(over="ignore"):  # infinitely long is a gap
-            intervals = np.diff(times_ms, prepend=latest[0])
-        if len(forward) == BLOCK or first:
-            self._check_rate(intervals[np.isfinite(intervals)])
+        """A block of rows: check their times, and divide it at gaps."""
+        forward, intervals = self._clock.take(times_ms)
+        starts = not np.isfinite(intervals[0])
+        if len(times_ms) == BLOCK or starts:  # else too few to know their rate, at the end
+            check_rate(intervals)
+        times_ms, values = times_ms[forward], values[forward]
         gaps = np.flatnonzero(intervals > 1000 * self._operation.gap_s)
-        self.seen = self.seen.plus(gaps=len(gaps) - first)
+        self._count(rows=len(forward), passed_over=len(forward) - len(times_ms), gaps=len(gaps) - starts)
         for begin, end in itertools.pairwise([0, *gaps, len(times_ms)]):
             if begin in gaps:
                 self._end_stretch()
             self._extend(times_ms[begin:end], values[begin:end])
-
-    def _check_rate(self, intervals_ms: Floats) -> None:
-        median = float(np.median(intervals_ms)) if len(intervals_ms) else SLOWEST_MS
-        if median > SLOWEST_MS:
-            self._refuse(
-                f"{1000 / median:.3g} rows a second; gait needs at least {1000 / SLOWEST_MS:.0f}, with time stamps in "
-                "milliseconds"
-            )
-        if median < FASTEST_MS:
-            self._refuse(
-                f"{1000 / median:.3g} rows a second, more than a phone's sensor gives: time stamps are in milliseconds"
-            )
 
     def _extend(self, times_ms: Floats, values: Floats) -> None:
         """Rows without a gap before them: analyse the windows that they complete, and forget what lies behind."""
@@ -292,10 +264,10 @@ class CycleStream:
         operation = self._operation
         even_s = begin_s + np.arange(int((end_s - begin_s) * RATE_HZ + 1e-6)) / RATE_HZ
         even = walking.means(self._times_s, self._values, even_s)
-        self._check_unit(even)
+        check_unit(even)
         rhythm = walking.rhythm(even, RATE_HZ, operation.least_s, operation.most_s)
         tracked, self._walking = self._walking, rhythm is not None and _is_walking(operation, rhythm)
-        self.seen = self.seen.plus(windows=1, walking=int(self._walking))
+        self._count(windows=1, walking=int(self._walking))
         if rhythm is None or not self._walking:
             return
         known = (self._end_s - begin_s) * RATE_HZ if tracked and self._end_s > begin_s else None
@@ -306,43 +278,19 @@ class CycleStream:
         at_s = starts_s[:-1, None] + durations[:, None] * np.arange(operation.samples) / operation.samples
         vectors = walking.means(self._times_s, self._values, at_s.ravel()).reshape(len(at_s), operation.samples, AXES)
         usual = np.abs(durations / rhythm.period_s - 1) <= UNEVEN
-        usual &= _are_alike(vectors, operation.likeness)
+        usual &= walking.are_alike(vectors, operation.likeness)
         fresh = starts_s[:-1] > self._end_s - 0.5 / RATE_HZ
-        self.seen = self.seen.plus(rejected=int((fresh & ~usual).sum()))
+        self._count(rejected=int((fresh & ~usual).sum()))
         self._end_s = max(self._end_s, float(starts_s[-1]))
         if (fresh & usual).any():
             rows = _rows(operation, vectors[usual])[fresh[usual]]
             spans_s = np.stack([starts_s[:-1], starts_s[1:]], axis=1)[fresh & usual]
             self._found.append(Cycles(rows, self._origin_ms + 1000 * spans_s))
 
-    def _check_unit(self, even: Floats) -> None:
-        median = float(np.median(np.linalg.norm(even, axis=1)))
-        if LIGHTEST <= median <= HEAVIEST:
-            return
-        found = f"the magnitude is {median:.3g} where an accelerometer shows about 9.8 m/s^2"
-        if 0.7 < median < 1.5:
-            self._refuse(f"{found}: if its unit is g, multiply by 9.81")
-        if 700 < median < 1500:
-            self._refuse(f"{found}: if its unit is mg, multiply by 0.00981; if it is cm/s^2, by 0.01")
-        if median < LIGHTEST:
-            self._refuse(f"{found}: record it with gravity, not as linear acceleration")
-        self._refuse(f"{found}: convert its unit")
-
 
 def _is_walking(operation: GaitCycles, rhythm: Rhythm) -> bool:
     vibrates = rhythm.vibration > VIBRATING * rhythm.likeness
     return rhythm.likeness >= operation.likeness and rhythm.strength >= operation.strength and not vibrates
-
-
-def _are_alike(vectors: Floats, likeness: float) -> NDArray[np.bool_]:
-    """Which cycles ``(N, samples, 3)`` correlate with the mean of the others, and move about as much: ``(N,)``."""
-    if len(vectors) < 2:
-        return np.zeros(len(vectors), bool)
-    centred = vectors - vectors.mean(axis=1, keepdims=True)
-    others = centred.sum(axis=0) - centred
-    norms, of_others = (np.sqrt((one**2).sum(axis=(1, 2))) for one in (centred, others))
-    moves = np.abs(np.log(norms / np.median(norms))) <= np.log(LOUDER)
-    return np.asarray(moves & ((centred * others).sum(axis=(1, 2)) >= likeness * norms * of_others))
 
 
 def _rows(operation: GaitCycles, vectors: Floats) -> NDArray[np.float32]:

@@ -22,8 +22,10 @@ SEARCHED = 0.15
 """How far from where a rhythm expects it a cycle's start may lie, as a share of the cycle."""
 OCTAVE = 0.9
 """Of two periods that repeat a stretch about as well, by this factor, the shorter counts: the longer is twice of it."""
-VIBRATION_S = (0.1, 0.3)
-"""Periods of what shakes faster than anybody walks."""
+LOUDER = 2.0
+"""How many times more or less than the median of its window a cycle may move."""
+FASTEST_SHARE, SLOWEST_SHARE = 0.12, 0.45
+"""Periods of what shakes faster than anybody walks lie between these shares of the shortest period of two steps."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Rhythm:
     Attributes:
         period_s: Of two steps.
         likeness: Correlation of the stretch with itself one period later, all axes together, in [-1, 1].
-        vibration: The highest such correlation at the lags :data:`VIBRATION_S`, where it rises to a peak; 0 without.
+        vibration: The highest such correlation at the peaks of lags below :data:`SLOWEST_SHARE` of the shortest period;
+            0 without.
         strength: Standard deviation of the magnitude, as a share of its mean.
     """
 
@@ -103,7 +106,7 @@ def rhythm(even: Floats, rate_hz: float, least_s: float, most_s: float) -> Rhyth
     if not len(within):
         return None
     best = int(within[np.argmax(found[within] >= OCTAVE * found[within].max())])
-    fast = peaks[(peaks >= VIBRATION_S[0] * rate_hz) & (peaks <= VIBRATION_S[1] * rate_hz)]
+    fast = peaks[(peaks >= FASTEST_SHARE * first) & (peaks <= SLOWEST_SHARE * first)]
     magnitude = np.linalg.norm(even, axis=1)
     return Rhythm(
         period_s=(best + _vertex(*found[best - 1 : best + 2])) / rate_hz,
@@ -160,6 +163,18 @@ def _vertex(before: float, there: float, after: float) -> float:
     return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend else 0.0
 
 
+def are_alike(vectors: Floats, likeness: float) -> NDArray[np.bool_]:
+    """Which cycles ``(N, samples, 3)`` correlate with the mean of the others, and move about as much: ``(N,)``."""
+    if len(vectors) < 2:
+        return np.zeros(len(vectors), bool)
+    centred = vectors - vectors.mean(axis=1, keepdims=True)
+    others = centred.sum(axis=0) - centred
+    norms, of_others = (np.sqrt((one**2).sum(axis=(1, 2))) for one in (centred, others))
+    middle = np.median(norms)
+    moves = (norms <= LOUDER * middle) & (norms >= middle / LOUDER)
+    return np.asarray(moves & ((centred * others).sum(axis=(1, 2)) >= likeness * norms * of_others))
+
+
 def upright(gravity: Floats) -> Floats:
     """The rotation ``(3, 3)`` whose rows are the axes up, level and across, in the device's axes.
 
@@ -168,7 +183,7 @@ def upright(gravity: Floats) -> Floats:
     Args:
         gravity: ``(3,)``, the mean acceleration, not 0.
     """
-    up = gravity / np.linalg.norm(gravity)
+    up = gravity / max(float(np.linalg.norm(gravity)), 1e-12)
     axis = np.eye(3)[2 if abs(up[2]) < np.cos(np.pi / 10) else 1]
     level = axis - (axis @ up) * up
     level /= np.linalg.norm(level)

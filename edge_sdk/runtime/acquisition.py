@@ -14,13 +14,15 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.errors import UnusableSampleError, UsageError
 from edge_sdk.manifest import Image
 from edge_sdk.modalities import Modality, Prepared
+from edge_sdk.modalities.walks import WalkStream
 from edge_sdk.runtime import shots
 from edge_sdk.runtime.cutting import Cutter
 from edge_sdk.runtime.shots import Shots
 from edge_sdk.runtime.stopwatch import Stopwatch
+from edge_sdk.sensors import Recording
 
-Sample = images.Source | Shots
-"""One picture, or frames of one person of which the best count."""
+Sample = images.Source | Shots | Recording | WalkStream
+"""One picture, or frames of one person of which the best count; a recording, or a stream, of one walk."""
 
 
 class Acquisition:
@@ -60,7 +62,7 @@ class Acquisition:
         """
         return [one for source in as_list(references) for one in self._acquired(source, watch)]
 
-    def query(self, query: Sample | Sequence[images.Source], watch: Stopwatch) -> list[Prepared]:
+    def query(self, query: Sample | Sequence[Sample], watch: Stopwatch) -> list[Prepared]:
         """A query: one picture, or the best of its frames, which a list stands for; of walks a list stands for all.
 
         Errors: those of references.

@@ -20,14 +20,17 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError, ScoreError, TemplateError, UnusableSampleError, UsageError
 from edge_sdk.manifest import SAMPLE, Task, VerifyPoint
 from edge_sdk.modalities import Prepared
+from edge_sdk.modalities.walks import MOST, WalkStream
+from edge_sdk.preprocess import GaitCycles
 from edge_sdk.results import Candidate, IdentifyResult, VerifyResult
 from edge_sdk.runtime import cutting
 from edge_sdk.runtime.acquisition import Acquisition, Sample, as_list
+from edge_sdk.runtime.binding import Binding
 from edge_sdk.runtime.gallery import TemplateGallery
 from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.shots import is_whole
 from edge_sdk.runtime.stopwatch import Stopwatch
-from edge_sdk.runtime.template import KINDS, Template
+from edge_sdk.runtime.template import Template
 from edge_sdk.scoring.base import Comparison
 
 
@@ -106,6 +109,7 @@ class Verifier(Session[VerifyPoint]):
         self._acquisition = Acquisition(self.bundle, self._modality, self._cutter)
         self._score = self.bundle.manifest.score
         self._embedding = self._score.embedding(self.bundle.manifest.interface)
+        self._binding = Binding(self.bundle, self.variant, self._model)
         if selftest:
             self._replay_golden()
 
@@ -114,15 +118,16 @@ class Verifier(Session[VerifyPoint]):
         super().close()
         self._cutter.close()
 
-    def verify(
-        self, reference: Sample | Template | Sequence[Sample], query: Sample | Sequence[images.Source]
-    ) -> VerifyResult:
+    def verify(self, reference: Sample | Template | Sequence[Sample], query: Sample | Sequence[Sample]) -> VerifyResult:
         """Decide whether ``query`` is by the person of ``reference``.
 
         Args:
             reference: One picture, several in a list or tuple, a template, or :class:`~edge_sdk.runtime.shots.Shots`.
             query: One picture, or frames of one person: ``Shots``, or a list of pictures, which stands for
                 ``Shots(list)``. The scores of the best frames are averaged.
+
+        For a bundle of gait a walk stands in place of a picture: the path of a CSV file, a
+        :class:`~edge_sdk.sensors.Recording`, or a :meth:`walk` that goes on. All cycles of one or several walks count.
 
         Returns:
             The result, with the quality flags of all pictures that count. With a flag that blocks, or frames of which
@@ -138,7 +143,7 @@ class Verifier(Session[VerifyPoint]):
         watch = Stopwatch()
         template, references = None, list[Prepared]()
         if isinstance(reference, Template):
-            template = self._check(reference)
+            template = self._binding.check(reference)
         else:
             references = self._acquisition.references(reference, watch)
         queries = self._acquisition.query(query, watch)
@@ -148,7 +153,7 @@ class Verifier(Session[VerifyPoint]):
         else:
             values = self._run(prepared)
             watch.lap("inference")
-            known = sum(len(one.rows) for one in references)
+            known = self._enough(references) if template is None else 0
             enrolled = self._enrolled(values[:known]) if template is None else template.content
             compared = self._compare(enrolled, values[known:])
             accepted = compared.score >= deciding.value
@@ -166,7 +171,7 @@ class Verifier(Session[VerifyPoint]):
 
     def identify(
         self,
-        probe: Sample | Sequence[images.Source],
+        probe: Sample | Sequence[Sample],
         templates: TemplateGallery | Mapping[str, Template],
         *,
         count: int = 5,
@@ -195,7 +200,7 @@ class Verifier(Session[VerifyPoint]):
         self._model.check_process()
         deciding = self._deciding()
         gallery = templates if isinstance(templates, TemplateGallery) else self.gallery(templates)
-        self._check(gallery.example)
+        self._binding.check(gallery.example)
         watch = Stopwatch()
         prepared = self._acquisition.query(probe, watch)
         candidates: tuple[Candidate, ...] = ()
@@ -237,7 +242,7 @@ class Verifier(Session[VerifyPoint]):
             )
         for name, template in templates.items():
             try:
-                self._check(template)
+                self._binding.check(template)
             except TemplateError as exc:
                 raise TemplateError(f"{name}: {exc}") from exc
         return TemplateGallery(templates, self._score, self._model)
@@ -251,22 +256,37 @@ class Verifier(Session[VerifyPoint]):
 
         Raises:
             UsageError: The model compares pictures themselves, so that there is nothing to keep but them.
-            UnusableSampleError: A picture has a flag that blocks or must not be enrolled, or there is no picture.
+            UnusableSampleError: A picture has a flag that blocks or must not be enrolled, or there is no picture; walks
+                of fewer cycles than the bundle's thresholds hold for.
             InputError: A picture cannot be decoded.
         """
         if self._embedding == SAMPLE:
             raise UsageError(f"{self.bundle.id} compares pictures themselves: keep the references, not a template")
         self._model.check_process()
-        values = self._run(self._acquisition.to_enroll(references))
-        kind = KINDS[self._score.template_kind]
-        return kind.of(
-            self._enrolled(values),
-            embedding_space_id=self._space,
-            variant_id=self.variant.id,
-            variant_sha256=self._variant_sha256,
-            bundle_name=self.bundle.manifest.name,
-            count=len(values),
-        )
+        prepared = self._acquisition.to_enroll(references)
+        self._enough(prepared)
+        values = self._run(prepared)
+        return self._binding.template(self._enrolled(values), len(values))
+
+    def walk(self, *, enrolling: bool = False, wanted: int | None = None, most: int | None = MOST) -> WalkStream:
+        """An empty walk, which takes rows of an accelerometer as they come, for :meth:`verify` and its like.
+
+        Args:
+            enrolling: Whether a person is to be enrolled from it; else it is to be compared.
+            wanted: How many cycles are enough; None for the fewest that the bundle's thresholds hold for.
+            most: How many cycles it keeps, the newest ones; None for all.
+
+        Raises:
+            UsageError: The bundle takes no walks, or needs more cycles than ``wanted``.
+        """
+        match self.bundle.manifest.preprocessing:
+            case (GaitCycles() as step,):
+                least = max(step.least, self._score.least_enrolled if enrolling else 1)
+            case _:
+                raise UsageError(f"{self.bundle.id} takes no walks")
+        if wanted is not None and wanted < least:
+            raise UsageError(f"{wanted} cycles are wanted, {self.bundle.id} needs at least {least}")
+        return WalkStream(step, wanted=wanted or least, most=most)
 
     def golden_trial(self, pictures: list[bytes]) -> tuple[float, tuple[str, ...]]:
         """See :class:`~edge_sdk.runtime.session.Session`; pictures of faces are aligned, wherever others come from."""
@@ -323,46 +343,6 @@ class Verifier(Session[VerifyPoint]):
         except ScoreError as exc:
             raise EngineError(f"{self.variant.id} gave an embedding that cannot be scored: {exc}") from exc
 
-    @property
-    def _space(self) -> str:
-        space = self.bundle.manifest.embedding_space_id
-        assert space is not None, "the manifest requires one where there are templates"
-        return space
-
-    @property
-    def _variant_sha256(self) -> str:
-        return self.bundle.manifest.variant_sha256(self.variant.id)
-
-    def _check(self, template: Template) -> Template:
-        given: object = template
-        if not isinstance(given, Template):
-            raise TemplateError(f"a {type(given).__name__} is no template: Template.load(path) reads one of a file")
-        if template.kind != self._score.template_kind:
-            raise TemplateError(
-                f"template of {template.bundle_name} holds {template.kind}, "
-                f"the score {self._score.kind} compares {self._score.template_kind}"
-            )
-        if self._embedding == SAMPLE or template.embedding_space_id != self._space:
-            name = self.bundle.manifest.name
-            wanted = "enroll again"
-            if template.bundle_name != name:
-                wanted = f"open the bundle {template.bundle_name}, or enroll again with {name}"
-            raise TemplateError(
-                f"template of {template.bundle_name} is of another embedding space than {self.bundle.id}: {wanted}"
-            )
-        if template.variant_sha256 != self._variant_sha256:
-            raise TemplateError(
-                f"template was made by {template.variant_id}, this is {self.variant.id}: no operating point was "
-                f'measured for the mix; enroll again, or open the bundle with precision "{template.variant_id}"'
-            )
-        try:
-            self._score.check_content(template.content, self._model)
-        except ScoreError as exc:
-            raise TemplateError(
-                f"template of {template.bundle_name} was not enrolled with this bundle: {exc}; enroll again"
-            ) from exc
-        return template
-
     def _run(self, prepared: Sequence[Prepared]) -> NDArray[np.float32]:
         """What a comparison needs of each row: of a picture, or of each cycle of a walk, ``(N, ...)``."""
         if not all(one.tensor.size for one in prepared):
@@ -374,6 +354,13 @@ class Verifier(Session[VerifyPoint]):
             return self._score.checked(values)
         except ScoreError as exc:
             raise EngineError(f"{self.variant.id} gave numbers that are no embedding: {exc}") from exc
+
+    def _enough(self, references: Sequence[Prepared]) -> int:
+        """How many rows there are to enrol; UnusableSampleError if they are too few."""
+        count, least = sum(len(one.rows) for one in references), self._score.least_enrolled
+        if count < least:
+            raise UnusableSampleError(f"{count} cycles to enrol, {least} are needed: record a longer walk, or another")
+        return count
 
     def _enrolled(self, values: NDArray[np.float32]) -> Any:
         """What a template of the references would hold."""

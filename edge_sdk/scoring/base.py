@@ -116,6 +116,11 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         return -math.inf, math.inf
 
     @property
+    def least_enrolled(self) -> int:
+        """The fewest rows that a template is made of."""
+        return 1
+
+    @property
     def members(self) -> tuple[Score, ...]:
         """The scores that this one is made of; of a single one, itself."""
         return (self,)

@@ -23,8 +23,9 @@ from edge_sdk.scoring.base import (
     Score,
     Task,
 )
-from edge_sdk.scoring.densities.gaussian_mixture import FLOOR, GaussianMixture
+from edge_sdk.scoring.densities.gaussian_mixture import FLOOR, Adapts, GaussianMixture
 from edge_sdk.scoring.densities.stacked_mixtures import StackedMixtures
+from edge_sdk.scoring.embedding import normalise
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -44,9 +45,14 @@ class LogLikelihoodRatio(Score, frozen=True, kw_only=True, tag="llr"):
 
     Attributes:
         output: Features, a row each.
-        background: The auxiliary file of everybody's density; a person's is adapted from it at enrolment.
+        background: The auxiliary file of everybody's density.
+        prior: The auxiliary file of the density that is adapted to a person at enrolment; None for the background. It
+            may have the background's means, and the variances that one person's rows have.
         relevance: How many rows of a person weigh as much as what is known of everybody.
+        adapts: What of the density follows a person's rows.
+        normalised: Whether every row of D values is scaled to the length sqrt(D) first.
         clip: One row's ratio counts from ``-clip`` to ``clip``, so that one bad row does not decide.
+        enrolment: Fewest rows that a person is enrolled from; thresholds are measured with as many.
     """
 
     tasks: ClassVar[tuple[Task, ...]] = ("verify",)
@@ -54,13 +60,22 @@ class LogLikelihoodRatio(Score, frozen=True, kw_only=True, tag="llr"):
 
     output: Name
     background: Name
+    prior: Name | None = None
     relevance: Positive
+    adapts: Adapts = "all"
+    normalised: bool = False
     clip: Positive
+    enrolment: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
 
     @property
     def range(self) -> Range:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return -self.clip, self.clip
+
+    @property
+    def least_enrolled(self) -> int:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return self.enrolment
 
     @property
     def roles(self) -> Mapping[str, Role]:
@@ -70,18 +85,21 @@ class LogLikelihoodRatio(Score, frozen=True, kw_only=True, tag="llr"):
     @property
     def density_outputs(self) -> Mapping[str, str]:
         """See :class:`~edge_sdk.scoring.base.Score`."""
-        return {self.background: self.output}
+        return dict.fromkeys(self._files, self.output)
 
     def check(self, interface: ModelInterface, task: Task) -> None:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         del task
         require(interface.has_space, "enrolment needs a space id")
         interface.output(self.output, "features")
-        interface.auxiliary(self.background)
+        for file in self._files:
+            interface.auxiliary(file)
 
     def renamed(self, tensors: Rename, files: Rename = str) -> Self:
         """See :class:`~edge_sdk.scoring.base.Score`."""
-        return msgspec.structs.replace(self, output=tensors(self.output), background=files(self.background))
+        prior = None if self.prior is None else files(self.prior)
+        output, background = tensors(self.output), files(self.background)
+        return msgspec.structs.replace(self, output=output, background=background, prior=prior)
 
     def embedding(self, interface: ModelInterface) -> str:
         """See :class:`~edge_sdk.scoring.base.Score`."""
@@ -89,23 +107,29 @@ class LogLikelihoodRatio(Score, frozen=True, kw_only=True, tag="llr"):
         return self.output
 
     def enroll(self, values: npt.NDArray[Any], model: ComparisonModel) -> GaussianMixture:
-        """The background adapted to rows ``(T, ..., D)``, in float32 as a template keeps it.
+        """The prior adapted to rows ``(T, ..., D)``, in float32 as a template keeps it.
 
         Raises:
             ScoreError: Rows that are none, not finite, :data:`FAR` from everybody, or of another length.
         """
-        background, rows = self._background(model), self._rows(values)
-        if (background.distances(rows) >= FAR).any():
+        rows = self.rows(values)
+        if (self._density(model).distances(rows) >= FAR).any():
             raise ScoreError("features to enrol lie far from those of everybody")
-        return background.adapted(rows, self.relevance).rounded()
+        return self._prior(model).adapted(rows, self.relevance, adapts=self.adapts).rounded()
 
     def check_content(self, content: GaussianMixture, model: ComparisonModel) -> None:
         """See :class:`~edge_sdk.scoring.base.Score`."""
-        background = self._background(model)
-        if content.means.shape != background.means.shape:
-            raise ScoreError(f"{content.means.shape} modes and values, the bundle has {background.means.shape}")
-        if (content.variances < 0.99 * FLOOR * background.variances).any():  # 0.99: both are rounded to float32
+        prior = self._prior(model)
+        if content.means.shape != prior.means.shape:
+            raise ScoreError(f"{content.means.shape} modes and values, the bundle has {prior.means.shape}")
+        if (content.variances < 0.99 * FLOOR * prior.variances).any():  # 0.99: both are rounded to float32
             raise ScoreError("variances below those that adaptation gives")
+        kept = self.adapts == "all" or all(
+            np.allclose(getattr(content, part), getattr(prior, part), rtol=1e-6, atol=0.0)
+            for part in ("weights", "variances")
+        )
+        if not kept:
+            raise ScoreError("weights or variances that adaptation leaves as they are")
 
     def ratios(self, reference: GaussianMixture, values: npt.NDArray[Any], model: ComparisonModel) -> Array:
         """The ratio of each row of ``(T, ..., D)``, within the clip: ``float64 (T,)``; :data:`FAR` rows count least.
@@ -113,13 +137,35 @@ class LogLikelihoodRatio(Score, frozen=True, kw_only=True, tag="llr"):
         Raises:
             ScoreError: Rows that are none, not finite, or of another length.
         """
-        background, rows = self._background(model), self._rows(values)
+        background, rows = self._density(model), self.rows(values)
+        return self.bounded(reference.log_likelihood(rows), background.log_likelihood(rows), background.distances(rows))
+
+    def rows(self, values: npt.NDArray[Any]) -> Array:
+        """What the densities are of, ``float64 (T, D)``, of features ``(T, ..., D)``.
+
+        Raises:
+            ScoreError: Features that are none or not finite; of 0 alone where they are normalised.
+        """
+        rows = np.asarray(self.checked(values), np.float64).reshape(-1, values.shape[-1])
+        return normalise(rows) * np.sqrt(rows.shape[1]) if self.normalised else rows
+
+    def bounded(self, person: Array, everybody: Array, distances: Array) -> Array:
+        """The ratio of each row, within the clip, of its log-likelihoods.
+
+        Args:
+            person: ``(..., T)``, under one person's density or several people's.
+            everybody: ``(T,)``, under the background.
+            distances: ``(T,)``, from the background; from :data:`FAR` on the least ratio counts.
+
+        Raises:
+            ScoreError: A ratio that is no number.
+        """
         with np.errstate(invalid="ignore"):  # far away both may be minus infinity
-            ratios = reference.log_likelihood(rows) - background.log_likelihood(rows)
-        ratios[background.distances(rows) >= FAR] = -self.clip
+            ratios = person - everybody
+        ratios[..., distances >= FAR] = -self.clip
         if np.isnan(ratios).any():
             raise ScoreError("a likelihood ratio is no number")
-        return ratios.clip(-self.clip, self.clip)
+        return np.asarray(ratios.clip(-self.clip, self.clip))
 
     def compare(self, reference: GaussianMixture, values: npt.NDArray[Any], model: ComparisonModel) -> Comparison:
         """The mean ratio of rows ``(T, ..., D)``; the raw score is the same."""
@@ -132,18 +178,25 @@ class LogLikelihoodRatio(Score, frozen=True, kw_only=True, tag="llr"):
 
     def stacked(self, contents: Sequence[GaussianMixture], model: ComparisonModel) -> StackedMixtures:
         """All people's densities in one matrix."""
-        return StackedMixtures(contents, self._background(model), clip=self.clip, far=FAR)
+        return StackedMixtures(contents, self._density(model), rows=self.rows, bounded=self.bounded)
 
     @property
     def worst(self) -> Comparison:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return Comparison(-self.clip, -self.clip)
 
-    def _background(self, model: ComparisonModel) -> GaussianMixture:
-        background = model.densities.get(self.background)
-        if background is None:
-            raise ScoreError(f"the score needs the density {self.background}, which was not given")
-        return background
+    @property
+    def _files(self) -> tuple[str, ...]:
+        return (self.background,) if self.prior is None else (self.background, self.prior)
 
-    def _rows(self, values: npt.NDArray[Any]) -> Array:
-        return np.asarray(self.checked(values), np.float64).reshape(-1, values.shape[-1])
+    def _density(self, model: ComparisonModel) -> GaussianMixture:
+        return _named(model, self.background)
+
+    def _prior(self, model: ComparisonModel) -> GaussianMixture:
+        return _named(model, self.background if self.prior is None else self.prior)
+
+
+def _named(model: ComparisonModel, path: str) -> GaussianMixture:
+    if path not in model.densities:
+        raise ScoreError(f"the score needs the density {path}, which was not given")
+    return model.densities[path]

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.usefixtures("fake_engine", "windows")
 
 SHAPE, DIM = (4, 3), 6
 MODEL = msgspec.json.encode(FakeModel(shape=SHAPE, input="window", output="features", dim=DIM))
-SCORE = LogLikelihoodRatio(output="model.features", background="ubm.npy", relevance=1.0, clip=5.0)
+SCORE = LogLikelihoodRatio(output="model.features", background="ubm.npy", relevance=1.0, clip=5.0, enrolment=6)
 
 
 @dataclass(frozen=True)
@@ -183,9 +183,19 @@ def test_rows_that_are_nobodys_are_never_accepted(bundle: Bundle) -> None:
         template = verifier.enroll(sample(1, 6))
         assert verifier.verify(template, np.full((5, *SHAPE), 1e30, np.float32)).score == -5.0
         with pytest.raises(EngineError, match=r"cannot be enrolled: .* far from those of everybody"):
-            verifier.enroll(np.full((5, *SHAPE), 1e30, np.float32))
+            verifier.enroll(np.full((6, *SHAPE), 1e30, np.float32))
         other = GaussianMixture(np.full(2, 0.5), np.zeros((2, DIM)), np.ones((2, DIM)))
         fields = {name: getattr(template, name) for name in ("embedding_space_id", "variant_id", "variant_sha256")}
         foreign = GaussianMixtureTemplate.of(other, bundle_name="windows", count=5, **fields)
         with pytest.raises(TemplateError, match="not enrolled with this bundle"):
             verifier.verify(foreign, sample(1, 6))
+
+
+def test_too_few_rows_are_not_enrolled(bundle: Bundle) -> None:
+    few = sample(1, 3)
+    with Verifier(bundle, engine="fake") as verifier:
+        for call in (lambda: verifier.enroll([few, few[:2]]), lambda: verifier.verify(few, sample(1, 6))):
+            with pytest.raises(UnusableSampleError, match=r"[35] cycles to enrol, 6 are needed"):
+                call()
+        assert verifier.enroll([few, few]).count == 6
+        assert verifier.verify(verifier.enroll(sample(1, 6)), few).score > 0, "a query may have fewer"

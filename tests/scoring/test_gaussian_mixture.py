@@ -80,6 +80,10 @@ def test_an_adaptation_worked_by_hand() -> None:
     # 0.100579/6 + 5/6 * 2 - 0.802816^2 and 0.181042/4 + 3/4 * 2 - 0.832396^2
     np.testing.assert_allclose(adapted.variances, [[1.038916], [0.852378]], atol=2e-6)
     np.testing.assert_array_equal(HALVES.means, [[-1.0], [1.0]])
+    means = HALVES.adapted(ROWS, 15 / 4, adapts="means")
+    np.testing.assert_allclose(means.means, adapted.means, rtol=1e-12)
+    np.testing.assert_array_equal(means.weights, HALVES.weights)
+    np.testing.assert_array_equal(means.variances, HALVES.variances)
 
 
 def test_responsibilities_and_adaptation_are_scikit_learns_statistics() -> None:

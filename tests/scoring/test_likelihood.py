@@ -112,6 +112,70 @@ def test_what_does_not_fit_is_refused() -> None:
     SCORE.check_content(SCORE.enroll(np.repeat(walk(1, 1), 20_000, axis=0), MODEL), MODEL)
 
 
+# --- a prior of its own, adapted means, rows of one length ---
+
+LENGTHS = LogLikelihoodRatio(
+    output="m.features",
+    background="ubm.npy",
+    prior="within.npy",
+    relevance=4.0,
+    adapts="means",
+    normalised=True,
+    clip=9.0,
+)
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Rows of length sqrt(D)."""
+    rows = rows.astype(np.float64)
+    return rows / np.sqrt((rows**2).sum(axis=1, keepdims=True)) * math.sqrt(DIM)
+
+
+EVERYBODY = unit(np.concatenate([walk(person, 20) for person in range(50)]))
+ONE = GaussianMixture(np.ones(1), EVERYBODY.mean(axis=0)[None], EVERYBODY.var(axis=0)[None]).rounded()
+WITHIN = GaussianMixture(ONE.weights, ONE.means, np.full((1, DIM), 0.05)).rounded()
+BOTH: Any = SimpleNamespace(densities={"ubm.npy": ONE, "within.npy": WITHIN})
+
+
+def normal(x: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> float:
+    return sum(
+        -((a - m) ** 2) / (2 * v) - math.log(2 * math.pi * v) / 2 for a, m, v in zip(x, mean, variance, strict=True)
+    )
+
+
+def test_the_prior_is_adapted_and_the_background_compared_with() -> None:
+    rows, query = walk(1, 12), walk(1, 5)
+    enrolled = LENGTHS.enroll(rows, BOTH)
+    mean = (unit(rows).sum(axis=0) + 4 * WITHIN.means[0]) / (12 + 4)
+    np.testing.assert_allclose(enrolled.means[0], mean, rtol=1e-6)
+    np.testing.assert_array_equal(enrolled.variances, WITHIN.variances)
+    expected = [normal(x, mean, WITHIN.variances[0]) - normal(x, ONE.means[0], ONE.variances[0]) for x in unit(query)]
+    assert LENGTHS.ratios(enrolled, query, BOTH) == pytest.approx(np.clip(expected, -9, 9), abs=1e-4)
+    assert LENGTHS.ratios(enrolled, query * 7, BOTH) == pytest.approx(np.clip(expected, -9, 9), abs=1e-4), "any length"
+    people = [LENGTHS.enroll(walk(person, 12), BOTH) for person in range(9)]
+    assert LENGTHS.stacked(people, BOTH).scores(query) == pytest.approx(
+        [LENGTHS.compare(one, query, BOTH).score for one in people], abs=1e-7
+    )
+
+
+def test_both_files_are_named_and_needed() -> None:
+    assert LENGTHS.density_outputs == {"ubm.npy": "m.features", "within.npy": "m.features"}
+    renamed = LENGTHS.renamed(lambda name: f"a.{name}", lambda path: f"b/{path}")
+    assert (renamed.output, renamed.background, renamed.prior) == ("a.m.features", "b/ubm.npy", "b/within.npy")
+    with pytest.raises(ScoreError, match=r"needs the density within\.npy"):
+        LENGTHS.enroll(walk(1, 5), SimpleNamespace(densities={"ubm.npy": ONE}))  # type: ignore[arg-type]
+    with pytest.raises(ScoreError, match="all zero"):
+        LENGTHS.enroll(np.zeros((3, DIM), np.float32), BOTH)
+
+
+def test_a_template_whose_variances_moved_was_not_enrolled_by_means() -> None:
+    enrolled = LENGTHS.enroll(walk(1, 12), BOTH)
+    LENGTHS.check_content(enrolled, BOTH)
+    wide = GaussianMixture(enrolled.weights, enrolled.means, enrolled.variances * 1.01)
+    with pytest.raises(ScoreError, match="leaves as they are"):
+        LENGTHS.check_content(wide, BOTH)
+
+
 # --- many people ---
 
 
@@ -154,5 +218,5 @@ def test_a_gallery_finds_whom_one_comparison_at_a_time_finds() -> None:
 
 def test_densities_of_other_shapes_are_not_searched() -> None:
     fewer = GaussianMixture(np.ones(1), BACKGROUND.means[:1], BACKGROUND.variances[:1])
-    with pytest.raises(ScoreError, match="other numbers of modes"):
+    with pytest.raises(ScoreError, match="different numbers of modes"):
         SCORE.stacked([*people(2).values(), fewer], MODEL)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,41 +75,90 @@ def _caching() -> Iterator[None]:
         ) from error
 
 
+@dataclass(frozen=True, eq=False)
+class PreparedRows:
+    """Samples through a pipeline, as rows for a network: one of an image, one of each cycle of a walk.
+
+    Attributes:
+        tensors: ``(R, ...)``: images ``uint8 (R, C, H, W)``, 255 standing for 1.0; recordings ``float32``.
+        samples: The sample of each row; rows of one sample follow one another.
+        left_out: The samples that gave no row, such as walks without a cycle.
+    """
+
+    tensors: NDArray[Any]
+    samples: tuple[Sample, ...]
+    left_out: tuple[Sample, ...] = ()
+
+
+def prepared_rows(
+    samples: Sequence[Sample],
+    operations: Sequence[preprocess.Operation],
+    *,
+    progress: Count = uncounted,
+) -> PreparedRows:
+    """The samples through a pipeline, in their order, each as many rows as it gives.
+
+    Read from the cache when the same files (by name, size and time of change) went through the same operations.
+
+    Args:
+        progress: Called with the number of samples done and in all.
+
+    Raises:
+        DatasetError: No samples, or one that cannot be read, where the message names the file; or none gives a row.
+        StorageError: The cache cannot be read or written.
+    """
+    if not samples:
+        raise DatasetError("there are no samples to prepare")
+    path = files.cache_folder() / "prepared-v2" / f"{key(samples, preprocess.digest(operations))[:32]}.npy"
+    counted = path.with_suffix(".counts.npy") if preprocess.is_recording(operations) else None
+    tensors, counts = stored(path), stored(counted) if counted else np.ones(len(samples), np.int64)
+    if not _is_whole(tensors, counts, len(samples)):
+        parts = list(_parts(samples, operations, progress))
+        tensors, counts = np.concatenate(parts), np.array([len(part) for part in parts], np.int64)
+        store(path, tensors)
+        if counted:
+            store(counted, counts)
+    assert tensors is not None and counts is not None
+    if not len(tensors):
+        raise DatasetError(f"none of {len(samples)} samples, {samples[0].path} the first, gives anything to learn from")
+    return PreparedRows(
+        np.asarray(tensors),
+        tuple(sample for sample, count in zip(samples, counts, strict=True) for _ in range(count)),
+        tuple(sample for sample, count in zip(samples, counts, strict=True) if not count),
+    )
+
+
 def prepared(
     samples: Sequence[Sample],
     operations: Sequence[preprocess.Operation],
     *,
     progress: Count = uncounted,
 ) -> NDArray[Any]:
-    """The samples through a pipeline, in their order.
+    """:func:`prepared_rows` of samples that give one row each, in their order; raises DatasetError for others."""
+    rows = prepared_rows(samples, operations, progress=progress)
+    if len(rows.tensors) != len(samples) or rows.left_out:
+        raise DatasetError(f"{len(samples)} samples give {len(rows.tensors)} rows, where each should give one")
+    return rows.tensors
 
-    Images are ``uint8 (N, C, H, W)``, 255 standing for 1.0; recordings are ``float32 (N, T, C)``.
 
-    Read from the cache when the same files (by name, size and time of change) went through the same operations.
+def _is_whole(tensors: NDArray[Any] | None, counts: NDArray[Any] | None, samples: int) -> bool:
+    if tensors is None or counts is None or tensors.dtype not in (np.uint8, np.float32):
+        return False
+    return counts.shape == (samples,) and counts.dtype == np.int64 and int(counts.sum()) == len(tensors)
 
-    Args:
-        progress: Called with the number of images done and in all.
 
-    Raises:
-        DatasetError: No samples, or one that cannot be read; the message names the file.
-        StorageError: The cache cannot be read or written.
-    """
-    if not samples:
-        raise DatasetError("there are no images to prepare")
-    path = files.cache_folder() / "prepared-v2" / f"{key(samples, preprocess.digest(operations))[:32]}.npy"
-    found = stored(path)
-    if found is not None and len(found) == len(samples) and found.dtype in (np.uint8, np.float32):
-        return np.asarray(found)
-    tensors = []
+def _parts(
+    samples: Sequence[Sample], operations: Sequence[preprocess.Operation], progress: Count
+) -> Iterator[NDArray[Any]]:
+    """The rows of each sample, ``(R, ...)``."""
+    dimensions = len(preprocess.input_shape(operations))
     for done, sample in enumerate(samples):
         try:
-            tensors.append(compact(operations, sample.prepared(operations)))
+            tensor = compact(operations, sample.prepared(operations))
         except InputError as error:
             raise DatasetError(f"{sample.path}: {error}") from error
+        yield tensor if tensor.ndim > dimensions else tensor[np.newaxis]
         progress(done + 1, len(samples))
-    stacked = np.stack(tensors)
-    store(path, stacked)
-    return stacked
 
 
 def compact(operations: Sequence[preprocess.Operation], tensor: NDArray[np.float32]) -> NDArray[Any]:

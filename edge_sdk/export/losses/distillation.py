@@ -60,6 +60,22 @@ def centred_relations(student: torch.Tensor, teacher: torch.Tensor) -> torch.Ten
     return relational(*centred)
 
 
+def geometry(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """Mean squared difference of the inner products of all pairs of rows, about the batch's mean, in its mean square.
+
+    0 exactly where the student's rows lie to one another as the teacher's do, but for rotation and scale.
+
+    Args:
+        student, teacher: ``(B, D)`` and ``(B, T)`` of the same rows, B at least 2.
+    """
+
+    def products(rows: torch.Tensor) -> torch.Tensor:
+        centred = rows - rows.mean(dim=0)
+        return centred @ centred.T / centred.square().sum(dim=1).mean()
+
+    return functional.mse_loss(products(student), products(teacher))
+
+
 def soft_loss(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
     """``T^2`` times the mean cross entropy of ``sigmoid(teacher / T)`` and ``sigmoid(student / T)``, of logits."""
     probability = torch.sigmoid(teacher / temperature)
@@ -229,6 +245,39 @@ class LogitDistillation:
             wanted = teacher.classify(made.image)
         soft = soft_loss(made.logit, wanted.logit, self.temperature)
         return self.soft * soft + self.relation * centred_relations(made.features, wanted.features)
+
+
+@dataclass(frozen=True)
+class FeatureDistillation:
+    """A network whose features a density models learns where another one puts the rows of a step.
+
+    The student minimises ``labels * objective + geometry * L_geo``, where ``L_geo`` is :func:`geometry`: densities need
+    distances, not directions alone, and the student's coordinates are its own.
+
+    Attributes:
+        labels: Weight of the recipe's own objective.
+    """
+
+    online: ClassVar[bool] = True
+    teacher: ClassVar[str] = "another network of features that names people, such as gait"
+
+    geometry: float = 10.0
+    labels: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require_weights(self.labels, self.geometry)
+
+    def term(self, teacher: Any, made: Any, autocast: Autocast) -> torch.Tensor:
+        """What a student minimises beside its own objective, of one teacher.
+
+        Args:
+            teacher: A :class:`~edge_sdk.export.networks.people_classifier.PeopleClassifier` in evaluation mode.
+            made: The student's :class:`~edge_sdk.export.networks.people_classifier.NamedPeople`.
+            autocast: Of the run.
+        """
+        with torch.no_grad(), autocast():
+            wanted = teacher(made.rows)
+        return self.geometry * geometry(made.features, wanted.float())
 
 
 def _require_weights(labels: float, *teacher: float) -> None:

@@ -20,8 +20,10 @@ from edge_sdk.errors import UsageError
 from edge_sdk.export.data.augmentation import Augmentation, sample_kind
 from edge_sdk.export.data.batch_augmentation import BatchAugmentation
 from edge_sdk.export.data.faces.filters import Filter
+from edge_sdk.export.data.gait.derived import DerivedWalkers
 from edge_sdk.export.data.samples import Labels, Sample
 from edge_sdk.export.losses.task import Objective, TrainingTask
+from edge_sdk.export.networks.likelihood import LikelihoodSettings
 from edge_sdk.export.networks.network import Network
 from edge_sdk.manifest import Precision, Source
 from edge_sdk.preprocess import Operation, input_shape
@@ -40,13 +42,17 @@ class Preset:
         extra: Data sets that are trained on beside the user's, such as ``synthetic:60``: further people where people
             are few. Nothing is measured on them.
         filter: What is left out of all that is trained on, and of nothing that is measured on.
+        derived: Makes further people, to tell apart in training, of the rows of those who are learned from.
         optimizer: ``rmsprop`` keeps 0.9 of its mean square a step, as Keras does; ``sgd`` has a momentum of 0.9, and
             ``nesterov`` is the same with Nesterov's look ahead.
         betas: Adam's and AdamW's decays of the mean gradient and its square; ``None`` is torch's 0.9 and 0.999.
         weight_decay: The optimiser's own, on all parameters.
         penalty: L2 in the loss, by parameter; see :func:`edge_sdk.export.losses.metric.l2`.
         schedule: ``constant`` learning rate; ``one_cycle``: linear warm-up over the first tenth of the steps, then a
-            cosine to a hundredth of the rate; or ``decay``: constant for half of the steps, then linear to 0.
+            cosine to a hundredth of the rate; ``decay``: constant for half of the steps, then linear to 0; or
+            ``warm_restarts``: a cosine to 0 in each period ("SGDR", Loshchilov and Hutter, 2017, equation 5).
+        period: Steps of the first period of ``warm_restarts``.
+        period_growth: By which each of its periods is longer than the one before.
         decay: Keras' ``decay`` d: beside the schedule, the rate of step t, counted from 0, is divided by 1 + d t.
         average: Decay per step of the exponential moving average of the weights; 0 takes the weights as they are.
         keep: The weights for export: those of the ``best`` validation (its AUROC, or the live images' mean score where
@@ -66,11 +72,14 @@ class Preset:
     views: BatchAugmentation | None = None
     extra: tuple[str, ...] = ()
     filter: Filter | None = None
+    derived: DerivedWalkers | None = None
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd", "nesterov"] = "adamw"
     betas: tuple[float, float] | None = None
     weight_decay: float = 0.0
     penalty: Mapping[str, float] = field(default_factory=dict)
-    schedule: Literal["constant", "one_cycle", "decay"] = "constant"
+    schedule: Literal["constant", "one_cycle", "decay", "warm_restarts"] = "constant"
+    period: int = 0
+    period_growth: int = 1
     decay: float = 0.0
     average: float = 0.0
     keep: Literal["best", "last"] = "best"
@@ -87,6 +96,12 @@ class Preset:
             raise UsageError(f"betas are Adam's; {self.optimizer} has none")
         if not 0 <= self.decay < math.inf:
             raise UsageError(f"a rate decays by at least 0 a step, not by {self.decay}")
+        restarts = self.schedule == "warm_restarts"
+        if (self.period < 1 or self.period_growth < 1) if restarts else (self.period, self.period_growth) != (0, 1):
+            raise UsageError(
+                "warm restarts, and no other schedule, have a period of at least one step, which grows by a whole "
+                f"factor; not {self.schedule}, {self.period}, {self.period_growth}"
+            )
         kind = sample_kind(self.input_shape)
         if self.views is not None and (self.augmentation is not None or kind == "recordings"):
             raise UsageError("pictures are changed one by one or in batches, not both; recordings only one by one")
@@ -124,6 +139,7 @@ class Recipe:
         attack_budget: The same of the BPCER at an APCER of 5 %, which takes its place where there are attacks enough.
         face: How a face is cut out of a frame, or aligned, so that it looks like those trained on; None takes the
             detector's :data:`~edge_sdk.runtime.detector.CROP`.
+        likelihood: What is fitted on the network's features where the score is a likelihood ratio; else None.
         parity: Largest cosine distance to the network that an exported artifact may show, by artifact (``int8.onnx``)
             where it differs from :data:`PARITY`, with the reason beside it.
     """
@@ -140,6 +156,7 @@ class Recipe:
     budget: float = 0.005
     attack_budget: float = 0.01
     face: FaceCut | None = None
+    likelihood: LikelihoodSettings | None = None
     parity: Mapping[str, float] = field(default_factory=dict)
 
     @property

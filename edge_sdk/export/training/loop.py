@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from edge_sdk.errors import TrainingError
-from edge_sdk.export.data.cache import prepared
+from edge_sdk.export.data.cache import PreparedRows, prepared_rows
 from edge_sdk.export.data.faces.filters import Filtered
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import Dataset, Labels, joined
@@ -93,18 +93,13 @@ class _Loop:
         self.average = channels_last(self.average.to(fabric.device))
         self.validated = simulated(self.average.module)
         learned, self.filtered = self._learned()
-        offset = len(learned.samples)
-        bar = progress.bar("preparing samples", offset + len(run.validation.samples))
-        labels = Labels.of(learned)
-        self.pictures = step_pictures(
-            learned.samples, labels, self.preset, fabric.device, progress=lambda done, _: bar.update(done)
-        )
-        self.held_out = prepared(
-            run.validation.samples, self.preset.preprocessing, progress=lambda done, _: bar.update(offset + done)
-        )
-        bar.finish()
+        rows, self.held_out = self._prepared(learned)
+        if self.preset.derived:
+            rows = self.preset.derived(rows)
+        labels = Labels.of(replace(learned, samples=rows.samples))
+        self.pictures = step_pictures(rows, labels, self.preset, fabric.device)
         self.own_data = learned.own
-        self.task = run.recipe.training_task(self.preset, labels, learned.samples)
+        self.task = run.recipe.training_task(self.preset, labels, rows.samples)
         self.best: BestWeights | None = None
         self.step, self.stale, self.seconds = 0, 0, 0.0
         self._resume()
@@ -125,6 +120,20 @@ class _Loop:
         filtered = self.preset.filter(learned)
         self.progress.say(filtered.summary)
         return filtered.kept, filtered
+
+    def _prepared(self, learned: Dataset) -> tuple[PreparedRows, PreparedRows]:
+        """What is trained and validated on."""
+        offset = len(learned.samples)
+        bar = self.progress.bar("preparing samples", offset + len(self.run.validation.samples))
+        operations = self.preset.preprocessing
+        rows = prepared_rows(learned.samples, operations, progress=lambda done, _: bar.update(done))
+        held_out = prepared_rows(
+            self.run.validation.samples, operations, progress=lambda done, _: bar.update(offset + done)
+        )
+        bar.finish()
+        for sample in (*rows.left_out, *held_out.left_out):
+            self.progress.say(f"{sample.path} gives nothing to learn from and is left out")
+        return rows, held_out
 
     def run_to_end(self) -> TrainingResult:
         label = f"training {self.run.recipe.name} ({self.run.preset_name})"
@@ -165,7 +174,7 @@ class _Loop:
         return loss.item()
 
     def _validate(self, loss: float) -> None:
-        metrics = self.task.measure(self._outputs(), self.run.validation.samples, self.validated)
+        metrics = self.task.measure(self._outputs(), self.held_out.samples, self.validated)
         better = (
             self.preset.keep == "last"
             or self.best is None
@@ -203,8 +212,8 @@ class _Loop:
     def _outputs(self) -> NDArray[np.floating]:
         self.validated.eval()
         parts = []
-        for start in range(0, len(self.held_out), VALIDATION_BATCH):
-            images = batch(np.asarray(self.held_out[start : start + VALIDATION_BATCH]), self.fabric.device)
+        for start in range(0, len(self.held_out.tensors), VALIDATION_BATCH):
+            images = batch(np.asarray(self.held_out.tensors[start : start + VALIDATION_BATCH]), self.fabric.device)
             with self.fabric.autocast():
                 parts.append(self.task.outputs(self.validated, images))
         return np.concatenate(parts)

@@ -28,7 +28,18 @@ def build_optimizer(preset: Preset, parameters: Iterable[torch.nn.Parameter]) ->
 
 def learning_rate(preset: Preset, step: int) -> float:
     """The rate of a step, 0 to ``preset.steps - 1``."""
-    return preset.learning_rate * schedule_factor(preset.schedule, step, preset.steps) / (1 + preset.decay * step)
+    if preset.schedule == "warm_restarts":
+        factor = restart_factor(step, preset.period, preset.period_growth)
+    else:
+        factor = schedule_factor(preset.schedule, step, preset.steps)
+    return preset.learning_rate * factor / (1 + preset.decay * step)
+
+
+def restart_factor(step: int, period: int, growth: int) -> float:
+    """``(1 + cos(pi T_cur / T_i)) / 2``: SGDR (Loshchilov and Hutter, 2017), equation 5, with a least rate of 0."""
+    while step >= period:
+        step, period = step - period, period * growth
+    return 0.5 * (1 + math.cos(math.pi * step / period))
 
 
 def schedule_factor(schedule: str, step: int, steps: int) -> float:

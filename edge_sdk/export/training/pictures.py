@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.export.data.augmentation import Augmentation, change_sample
 from edge_sdk.export.data.batch_augmentation import BatchAugmentation, BatchViews
-from edge_sdk.export.data.cache import Count
-from edge_sdk.export.data.cache import prepared as prepare
+from edge_sdk.export.data.cache import PreparedRows
 from edge_sdk.export.data.samples import Indices, Labels, Sample
 from edge_sdk.export.networks.memory_format import batch
 from edge_sdk.export.recipes import Preset
@@ -37,14 +36,15 @@ class StepPictures(Protocol):
         ...
 
 
-def step_pictures(
-    samples: Sequence[Sample], labels: Labels, preset: Preset, device: torch.device, *, progress: Count
-) -> StepPictures:
-    """Prepare a training set; DatasetError if a sample cannot be read."""
-    images = prepare(samples, preset.preprocessing, progress=progress)
+def step_pictures(rows: PreparedRows, labels: Labels, preset: Preset, device: torch.device) -> StepPictures:
+    """Of a training set.
+
+    Args:
+        labels: Of the rows.
+    """
     if preset.views is not None:
-        return _InBatches(images, samples, preset.preprocessing, preset.views, device)
-    return _OneByOne(images, labels, preset.augmentation, device)
+        return _InBatches(rows.tensors, rows.samples, preset.preprocessing, preset.views, device)
+    return _OneByOne(rows.tensors, labels, preset.augmentation, device)
 
 
 @dataclass(frozen=True, eq=False)

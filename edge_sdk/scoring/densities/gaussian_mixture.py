@@ -14,6 +14,9 @@ from edge_sdk.errors import BundleError, ScoreError
 
 Array = npt.NDArray[np.float64]
 
+Adapts = Literal["all", "means"]
+"""What of a mixture follows a person's rows."""
+
 FLOOR = 0.01
 """Least variance of an adapted mode, as a share of its variance before: equal rows give no spike."""
 
@@ -91,11 +94,14 @@ class GaussianMixture:
         found: Array = np.sqrt(self._squares(x).min(axis=0) / self.means.shape[1])
         return found
 
-    def adapted(self, x: npt.NDArray[Any], relevance: float, floor: float = FLOOR) -> GaussianMixture:
+    def adapted(
+        self, x: npt.NDArray[Any], relevance: float, *, adapts: Adapts = "all", floor: float = FLOOR
+    ) -> GaussianMixture:
         """The mixture drawn towards one person's rows by maximum a posteriori estimation; this one stays as it is.
 
-        Weights, means and variances (Reynolds, Quatieri and Dunn 2000, equations 7 to 14). With ``r_tk = Pr(k | x_t)``
-        and ``n_k = sum_t r_tk`` each mode follows the rows by ``a_k = n_k / (n_k + relevance)``::
+        Weights, means and variances, or the means alone (Reynolds, Quatieri and Dunn 2000, equations 7 to 14). With
+        ``r_tk = Pr(k | x_t)`` and ``n_k = sum_t r_tk`` each mode follows the rows by a share
+        ``a_k = n_k / (n_k + relevance)``::
 
             weight    (a_k n_k / T + (1 - a_k) w_k) / their sum
             mean      m'_k = a_k E_k(x) + (1 - a_k) m_k
@@ -106,6 +112,7 @@ class GaussianMixture:
         Args:
             x: ``(T, D)``, finite, T from 1.
             relevance: How many rows weigh as much as what is known of everybody, above 0; the paper's is 16.
+            adapts: ``"all"``, or ``"means"`` alone: few rows say little of a variance.
             floor: Least variance, as a share of the variance before.
 
         Raises:
@@ -117,6 +124,9 @@ class GaussianMixture:
         likely = self.responsibilities(rows)
         counts = likely.sum(axis=0)
         total = (counts + relevance)[:, np.newaxis]
+        if adapts == "means":
+            moved = (likely.T @ rows - counts[:, np.newaxis] * self.means) / total
+            return GaussianMixture(self.weights, self.means + moved, self.variances)
         # Sums over a_k E_k are sums over r_tk / (n_k + relevance), which a mode without rows has too. Differences from
         # the old mean: squares of values far from 0 would leave nothing of a small variance.
         moved, spread = np.empty_like(self.means), np.empty_like(self.means)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,15 @@ _AT_ONCE = 2**20
 
 
 class StackedMixtures:
-    """The mixtures of N people, each adapted from one background.
+    """The mixtures of N people, of one shape, beside everybody's.
 
     ``log(w N(x; m, v))`` is linear in the values of x and their squares, so that all are two matrix products. They are
     taken in the background's own unit, round its mean: far from it the squares would leave few digits.
 
     Args:
-        contents: A mixture a person, of the background's shape.
+        contents: A mixture a person, all of one shape.
         background: Everybody's density.
-        clip, far: As :class:`edge_sdk.scoring.likelihood.LogLikelihoodRatio` has them.
+        rows, bounded: Of :class:`edge_sdk.scoring.likelihood.LogLikelihoodRatio`.
 
     Raises:
         ScoreError: A mixture of another shape.
@@ -33,11 +33,17 @@ class StackedMixtures:
     tolerance = 1e-6
 
     def __init__(
-        self, contents: Sequence[GaussianMixture], background: GaussianMixture, *, clip: float, far: float
+        self,
+        contents: Sequence[GaussianMixture],
+        background: GaussianMixture,
+        *,
+        rows: Callable[[npt.NDArray[Any]], Array],
+        bounded: Callable[[Array, Array, Array], Array],
     ) -> None:
-        if any(one.means.shape != background.means.shape for one in contents):
-            raise ScoreError("densities of other numbers of modes or values than the background's")
-        self._background, self._clip, self._far = background, clip, far
+        shapes = {one.means.shape for one in contents}
+        if len(shapes) > 1 or any(shape[1] != background.means.shape[1] for shape in shapes):
+            raise ScoreError("densities of different numbers of modes or values")
+        self._background, self._rows, self._bounded = background, rows, bounded
         self._mean = background.weights @ background.means
         self._scale = np.sqrt(background.weights @ (background.variances + (background.means - self._mean) ** 2))
         # By mode, person and value.
@@ -50,14 +56,13 @@ class StackedMixtures:
         self._constant -= 0.5 * (means**2 / variances).sum(axis=2)
 
     def scores(self, values: npt.NDArray[Any]) -> Array:
-        """Everybody's mean ratio of rows ``(T, ..., D)``, ``float64 (N,)``, within :attr:`tolerance`.
+        """Everybody's mean ratio of features ``(T, ..., D)``, ``float64 (N,)``, within :attr:`tolerance`.
 
         Raises:
-            ScoreError: Rows of another length.
+            ScoreError: Features of another length, or that cannot be compared.
         """
-        rows = np.asarray(values, np.float64).reshape(-1, values.shape[-1])
-        everybody = self._background.log_likelihood(rows)
-        far = self._background.distances(rows) >= self._far
+        rows = self._rows(values)
+        everybody, distances = self._background.log_likelihood(rows), self._background.distances(rows)
         scaled = ((rows - self._mean) / self._scale).T
         modes, people, _ = self._linear.shape
         step = max(1, _AT_ONCE // (modes * len(rows)))
@@ -65,7 +70,6 @@ class StackedMixtures:
         for start in range(0, people, step):
             some = slice(start, start + step)
             joint = self._square[:, some] @ scaled**2 + self._linear[:, some] @ scaled
-            ratios = log_sum_exp(joint + self._constant[:, some, np.newaxis]) - everybody
-            ratios[:, far] = -self._clip
-            found[some] = ratios.clip(-self._clip, self._clip).mean(axis=1)
+            likely = log_sum_exp(joint + self._constant[:, some, np.newaxis])
+            found[some] = self._bounded(likely, everybody, distances).mean(axis=1)
         return found

@@ -15,7 +15,7 @@ from edge_sdk.errors import DatasetError, StorageError
 from edge_sdk.export.data import cache
 from edge_sdk.export.data.layouts import Entry
 from edge_sdk.export.data.samples import Sample
-from edge_sdk.preprocess import INK
+from edge_sdk.preprocess import INK, Resample
 
 pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a path")
 
@@ -115,3 +115,45 @@ def test_what_a_killed_process_left_goes(samples: list[Sample], tmp_path: Path) 
     left.write_bytes(b"half")
     cache.prepared(samples[:2], INK)
     assert not left.exists()
+
+
+def walk(path: Path, rows: int) -> Sample:
+    path.write_text(f"{rows}\n")
+    return Sample("own", "own/1", True, path, modality="gait")
+
+
+WINDOW = (Resample(rate_hz=10, samples=5, channels=2),)
+
+
+def test_a_sample_gives_as_many_rows_as_its_pipeline_makes(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("EDGE_SDK_CACHE", str(tmp_path / "cache"))
+    walks = [walk(tmp_path / f"{number}.csv", rows) for number, rows in enumerate([2, 0, 3])]
+
+    def rows_of(sample: Sample, _operations: object) -> np.ndarray:
+        count = int(sample.path.read_text())
+        return np.arange(count * 10, dtype=np.float32).reshape(count, 5, 2) + 100 * int(sample.path.stem)
+
+    monkeypatch.setattr(Sample, "prepared", rows_of)
+    reports: list[tuple[int, int]] = []
+    rows = cache.prepared_rows(walks, WINDOW, progress=lambda *report: reports.append(report))
+    assert reports == [(1, 3), (2, 3), (3, 3)]
+    assert rows.tensors.dtype == np.float32
+    assert [int(row[0, 0]) for row in rows.tensors] == [0, 10, 200, 210, 220]
+    assert [sample.path.stem for sample in rows.samples] == ["0", "0", "2", "2", "2"]
+    assert rows.left_out == (walks[1],)
+    monkeypatch.setattr(Sample, "prepared", lambda *_: pytest.fail("prepared again"))
+    again = cache.prepared_rows(walks, WINDOW)
+    np.testing.assert_array_equal(again.tensors, rows.tensors)
+    assert (again.samples, again.left_out) == (rows.samples, rows.left_out)
+    with pytest.raises(DatasetError, match="3 samples give 5 rows"):
+        cache.prepared(walks, WINDOW)
+    monkeypatch.setattr(Sample, "prepared", rows_of)
+    with pytest.raises(DatasetError, match=r"none of 1 samples, .*1\.csv"):
+        cache.prepared_rows(walks[1:2], WINDOW)
+
+
+def test_a_single_tensor_is_one_row(samples: list[Sample]) -> None:
+    rows = cache.prepared_rows(samples, INK)
+    assert rows.samples == tuple(samples)
+    assert rows.left_out == ()
+    np.testing.assert_array_equal(rows.tensors, cache.prepared(samples, INK))

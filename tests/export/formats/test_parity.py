@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from edge_sdk.errors import UsageError
 from edge_sdk.export import recipes
-from edge_sdk.export.data.cache import expanded, prepared
+from edge_sdk.export.data.cache import expanded, prepared, prepared_rows
 from edge_sdk.export.data.load import load
 from edge_sdk.export.formats.artifacts import FORMATS, REFERENCE, Graphs, VariantKind, check, kinds
 from edge_sdk.export.formats.inference import Embeddings, run
@@ -33,14 +33,18 @@ def graphs(name: str) -> tuple[Graphs, np.ndarray, Embeddings]:
     """A miniature with random weights, its images, and what it makes of them."""
     chosen = recipes.get(name)
     torch.manual_seed(1)
-    network, preset = chosen.inference_model(chosen.tiny().eval()), next(iter(chosen.presets.values()))
-    for module in network.modules():  # a fresh batch norm would do nothing
-        if isinstance(module, torch.nn.BatchNorm2d):
+    whole, preset = chosen.tiny().eval(), next(iter(chosen.presets.values()))
+    for module in whole.modules():  # a fresh batch norm would do nothing
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.running_mean, -0.1, 0.1)
             torch.nn.init.uniform_(module.running_var, 0.5, 2)
-    images = prepared(load("synthetic:4").samples, preset.preprocessing)[::8]
-    # Darker and darker, so that networks made for faces tell them apart too.
-    images = (images * np.linspace(1, 0.1, len(images))[:, None, None, None]).astype(np.uint8)
+    network = chosen.inference_model(whole)
+    if chosen.modality == "gait":
+        images = np.array(prepared_rows(load("walks:4").samples, preset.preprocessing).tensors[::50])
+    else:
+        images = prepared(load("synthetic:4").samples, preset.preprocessing)[::8]
+        # Darker and darker, so that networks made for faces tell them apart too.
+        images = (images * np.linspace(1, 0.1, len(images))[:, None, None, None]).astype(np.uint8)
     samples = expanded(images)
     with torch.no_grad():
         for _ in range(20):  # and one of other images than these would leave little of them

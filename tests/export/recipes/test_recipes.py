@@ -41,7 +41,7 @@ def test_two_steps_move_every_weight_but_the_frozen(
     chosen = recipes.get(name)
     alone = replace(chosen.preset(preset), extra=())  # made-up people take a minute to draw
     chosen = replace(chosen, presets={preset: alone})
-    data = load("synthetic:6")
+    data = load("walks:6" if chosen.modality == "gait" else "synthetic:6")
     if isinstance(alone.objective, AttackClassification) and alone.objective.attacks == "rendered":
         samples = [one if one.genuine else replace(one, dataset=f"print+{one.dataset}") for one in data.samples]
         data = replace(data, samples=tuple(samples))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -48,3 +49,26 @@ def test_a_rate_does_not_grow(decay: float) -> None:
 def test_betas_are_adams(optimizer: str) -> None:
     with pytest.raises(UsageError, match=f"Adam's; {optimizer} has none"):
         replace(PRESET, optimizer=optimizer, betas=(0.9, 0.99))
+
+
+def test_warm_restarts_begin_again_after_each_longer_period() -> None:
+    preset = replace(PRESET, schedule="warm_restarts", period=2, period_growth=2, steps=14)
+    half = [0.5 * (1 + math.cos(math.pi * done / length)) for length in (2, 4, 8) for done in range(length)]
+    assert [learning_rate(preset, step) for step in range(14)] == pytest.approx([0.1 * one for one in half])
+    alike = replace(preset, period_growth=1)
+    assert [learning_rate(alike, step) for step in range(6)] == pytest.approx([0.1, 0.05] * 3)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schedule": "warm_restarts"},
+        {"period": 5},
+        {"schedule": "warm_restarts", "period": 5, "period_growth": 0},
+        {"period_growth": 2},
+        {"period": -1},
+    ],
+)
+def test_a_period_is_that_of_warm_restarts(changes: dict) -> None:
+    with pytest.raises(UsageError, match="a period of at least one step"):
+        replace(PRESET, **changes)
