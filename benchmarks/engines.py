@@ -19,11 +19,11 @@ from pathlib import Path
 from edge_sdk import Verifier
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration import guardrail
-from edge_sdk.calibration.metrics.pairs import verification_scores
 from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.export.data.load import load
-from edge_sdk.export.data.samples import Dataset
+from edge_sdk.export.data.samples import Dataset, impostor_kinds
 from edge_sdk.export.data.splits import Split
+from edge_sdk.export.evaluation.verification.comparers import comparer_of
 from edge_sdk.export.evaluation.verification.samples import embed
 from edge_sdk.runtime import device
 from edge_sdk.runtime.tune import TimedRun, tune
@@ -35,8 +35,9 @@ def scored(bundle: Bundle, engine: str, variant: str, data: Dataset) -> tuple[Sc
     """Scores on the data, and the variant's threshold."""
     with Verifier(bundle, engine=engine, precision=variant, operating_point="eer") as verifier:
         found = embed(verifier, data.samples)
-        people, genuine = [s.subject for s in found.samples], [s.genuine for s in found.samples]
-        return verification_scores(found.embeddings, people, genuine), verifier.threshold
+        comparer = comparer_of(bundle, verifier.compare_pairs)
+        (compared, *_) = comparer.protocols(impostor_kinds(data.samples), [1])
+        return comparer.scored(found, compared).scores, verifier.threshold
 
 
 def line(run: TimedRun, difference: str) -> str:

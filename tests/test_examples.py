@@ -20,7 +20,10 @@ SAYS = {
     "enroll_and_verify.py": ["own signature", "forgery"],
     "measure_own_threshold.py": ["synthetic: 12 people", "fmr_1e-1", "eer"],
 }
-TESTED_BY_ITSELF = {"driver_enrolment.py": "tests/test_example_driver.py"}
+TESTED_BY_ITSELF = {
+    "driver_enrolment.py": "tests/test_example_driver.py",
+    "gait_unlock.py": "tests/test_example_gait.py",
+}
 
 
 def run(example: str, cwd: Path, *arguments: str) -> str:

@@ -74,6 +74,8 @@ def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
         f"score            {manifest.score.kind}; higher is more genuine",
         f"trained          {training.recipe} ({training.preset}), {training.steps} steps, {', '.join(training.data)}",
     ]
+    if manifest.score.least_enrolled > 1:
+        lines.append(f"enrols           from {manifest.score.least_enrolled} rows on, such as the cycles of walks")
     if training.quantisation_aware:
         lines.append(f"for int8         the last {training.quantisation_aware} of these steps")
     lines += [f"taught by        {teacher}" for teacher in training.teachers]

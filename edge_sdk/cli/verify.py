@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from edge_sdk.cli import walks
@@ -18,7 +19,7 @@ from edge_sdk.cli.options import (
     add_threshold,
     print_result,
 )
-from edge_sdk.errors import TemplateError
+from edge_sdk.errors import TemplateError, UsageError
 
 if TYPE_CHECKING:
     from edge_sdk.runtime import Verifier
@@ -67,10 +68,25 @@ def samples(
     verifier: Verifier, arguments: argparse.Namespace, paths: Sequence[str], *, enrolling: bool = False
 ) -> list[Sample]:
     """The samples that are named; a walk on standard input is read at once."""
+    for path in paths:
+        _check_ending(verifier, path)
     return [
         walks.read(verifier, arguments.cycles, enrolling=enrolling) if path == walks.STDIN else sample(path)
         for path in paths
     ]
+
+
+def _check_ending(verifier: Verifier, path: str) -> None:
+    """UsageError for a name that ends as samples of other bundles do, a walk for a bundle of signatures perhaps."""
+    from edge_sdk import modalities
+
+    ending, manifest = PurePath(path).suffix.lower(), verifier.bundle.manifest
+    others = [one.name for one in modalities.MODALITIES.values() if ending in one.suffixes]
+    if others and manifest.modality not in others:
+        raise UsageError(
+            f"{path}: {verifier.bundle.id} takes samples of {manifest.modality}; name a bundle of "
+            f"{' or '.join(others)} with --bundle"
+        )
 
 
 def sample(path: str) -> Sample:

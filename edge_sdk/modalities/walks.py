@@ -55,8 +55,13 @@ class WalkStream:
         self._begin()
 
     def __len__(self) -> int:
-        """How many cycles there are so far."""
+        """How many cycles it keeps."""
         return len(self._cycles)
+
+    @property
+    def found(self) -> int:
+        """How many cycles it has found, also those that it keeps no more."""
+        return self._found
 
     @property
     def enough(self) -> bool:
@@ -69,7 +74,7 @@ class WalkStream:
         return self._stream.seen
 
     def push(self, time_ms: float, x: float, y: float, z: float) -> int:
-        """Take in one row, and return how many cycles there are so far. Rows are looked at 32 at a time.
+        """Take in one row, and return how many cycles were found so far. Rows are looked at 32 at a time.
 
         Args:
             time_ms: When it was measured, in milliseconds on a clock of any origin.
@@ -83,10 +88,10 @@ class WalkStream:
         self._waiting.append((time_ms, x, y, z))
         if len(self._waiting) >= BLOCK:
             self._flush()
-        return len(self)
+        return self._found
 
     def push_rows(self, times_ms: NDArray[np.floating], values: NDArray[np.floating]) -> int:
-        """Take in rows, and return how many cycles there are so far.
+        """Take in rows, and return how many cycles were found so far.
 
         Args:
             times_ms: ``(T,)``, T from 0.
@@ -101,19 +106,19 @@ class WalkStream:
         self._check_going_on()
         self._flush()
         self._take(times_ms, values)
-        return len(self)
+        return self._found
 
     def finish(self) -> int:
         """The walk has ended: look at its last seconds, too. Raises as :meth:`push_rows`; again, it does nothing."""
         if not self._ended:
             self._flush()
             try:
-                self._cycles.extend(self._stream.finish().rows)
+                self._keep(self._stream.finish().rows)
             except InputError:
                 self._begin()
                 raise
             self._ended = True
-        return len(self)
+        return self._found
 
     def prepared(self) -> Prepared:
         """The cycles so far, with quality flags."""
@@ -124,8 +129,13 @@ class WalkStream:
     def _begin(self) -> None:
         self._stream = CycleStream(self.operation)
         self._cycles: deque[NDArray[np.float32]] = deque(maxlen=self._most)
+        self._found = 0
         self._extremes = _Extremes()
         self._waiting: list[tuple[float, float, float, float]] = []
+
+    def _keep(self, cycles: NDArray[np.float32]) -> None:
+        self._cycles.extend(cycles)
+        self._found += len(cycles)
 
     def _check_going_on(self) -> None:
         if self._ended:
@@ -144,7 +154,7 @@ class WalkStream:
 
     def _take(self, times_ms: NDArray[np.floating], values: NDArray[np.floating]) -> None:
         try:
-            self._cycles.extend(self._stream.push(times_ms, values).rows)
+            self._keep(self._stream.push(times_ms, values).rows)
         except InputError:
             self._begin()
             raise

@@ -25,11 +25,12 @@ from edge_sdk.preprocess import GaitCycles
 from edge_sdk.results import Candidate, IdentifyResult, VerifyResult
 from edge_sdk.runtime import cutting
 from edge_sdk.runtime.acquisition import Acquisition, Sample, as_list
+from edge_sdk.runtime.binding import Binding
 from edge_sdk.runtime.gallery import TemplateGallery
 from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.shots import is_whole
 from edge_sdk.runtime.stopwatch import Stopwatch
-from edge_sdk.runtime.template import KINDS, Template
+from edge_sdk.runtime.template import Template
 from edge_sdk.scoring.base import Comparison
 
 
@@ -108,6 +109,7 @@ class Verifier(Session[VerifyPoint]):
         self._acquisition = Acquisition(self.bundle, self._modality, self._cutter)
         self._score = self.bundle.manifest.score
         self._embedding = self._score.embedding(self.bundle.manifest.interface)
+        self._binding = Binding(self.bundle, self.variant, self._model)
         if selftest:
             self._replay_golden()
 
@@ -141,7 +143,7 @@ class Verifier(Session[VerifyPoint]):
         watch = Stopwatch()
         template, references = None, list[Prepared]()
         if isinstance(reference, Template):
-            template = self._check(reference)
+            template = self._binding.check(reference)
         else:
             references = self._acquisition.references(reference, watch)
         queries = self._acquisition.query(query, watch)
@@ -198,7 +200,7 @@ class Verifier(Session[VerifyPoint]):
         self._model.check_process()
         deciding = self._deciding()
         gallery = templates if isinstance(templates, TemplateGallery) else self.gallery(templates)
-        self._check(gallery.example)
+        self._binding.check(gallery.example)
         watch = Stopwatch()
         prepared = self._acquisition.query(probe, watch)
         candidates: tuple[Candidate, ...] = ()
@@ -240,7 +242,7 @@ class Verifier(Session[VerifyPoint]):
             )
         for name, template in templates.items():
             try:
-                self._check(template)
+                self._binding.check(template)
             except TemplateError as exc:
                 raise TemplateError(f"{name}: {exc}") from exc
         return TemplateGallery(templates, self._score, self._model)
@@ -264,15 +266,7 @@ class Verifier(Session[VerifyPoint]):
         prepared = self._acquisition.to_enroll(references)
         self._enough(prepared)
         values = self._run(prepared)
-        kind = KINDS[self._score.template_kind]
-        return kind.of(
-            self._enrolled(values),
-            embedding_space_id=self._space,
-            variant_id=self.variant.id,
-            variant_sha256=self._variant_sha256,
-            bundle_name=self.bundle.manifest.name,
-            count=len(values),
-        )
+        return self._binding.template(self._enrolled(values), len(values))
 
     def walk(self, *, enrolling: bool = False, wanted: int | None = None, most: int | None = MOST) -> WalkStream:
         """An empty walk, which takes rows of an accelerometer as they come, for :meth:`verify` and its like.
@@ -348,46 +342,6 @@ class Verifier(Session[VerifyPoint]):
             return self._score.pairs(references, queries, self._model)
         except ScoreError as exc:
             raise EngineError(f"{self.variant.id} gave an embedding that cannot be scored: {exc}") from exc
-
-    @property
-    def _space(self) -> str:
-        space = self.bundle.manifest.embedding_space_id
-        assert space is not None, "the manifest requires one where there are templates"
-        return space
-
-    @property
-    def _variant_sha256(self) -> str:
-        return self.bundle.manifest.variant_sha256(self.variant.id)
-
-    def _check(self, template: Template) -> Template:
-        given: object = template
-        if not isinstance(given, Template):
-            raise TemplateError(f"a {type(given).__name__} is no template: Template.load(path) reads one of a file")
-        if template.kind != self._score.template_kind:
-            raise TemplateError(
-                f"template of {template.bundle_name} holds {template.kind}, "
-                f"the score {self._score.kind} compares {self._score.template_kind}"
-            )
-        if self._embedding == SAMPLE or template.embedding_space_id != self._space:
-            name = self.bundle.manifest.name
-            wanted = "enroll again"
-            if template.bundle_name != name:
-                wanted = f"open the bundle {template.bundle_name}, or enroll again with {name}"
-            raise TemplateError(
-                f"template of {template.bundle_name} is of another embedding space than {self.bundle.id}: {wanted}"
-            )
-        if template.variant_sha256 != self._variant_sha256:
-            raise TemplateError(
-                f"template was made by {template.variant_id}, this is {self.variant.id}: no operating point was "
-                f'measured for the mix; enroll again, or open the bundle with precision "{template.variant_id}"'
-            )
-        try:
-            self._score.check_content(template.content, self._model)
-        except ScoreError as exc:
-            raise TemplateError(
-                f"template of {template.bundle_name} was not enrolled with this bundle: {exc}; enroll again"
-            ) from exc
-        return template
 
     def _run(self, prepared: Sequence[Prepared]) -> NDArray[np.float32]:
         """What a comparison needs of each row: of a picture, or of each cycle of a walk, ``(N, ...)``."""

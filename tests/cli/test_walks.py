@@ -137,6 +137,10 @@ def test_a_stream_that_ends_too_soon_or_holds_something_else(
     ):
         give(monkeypatch, csv(1, 0))
         assert main(words) == 2, words
+    assert main(["verify", walks[1, 0], walks[1, 1], "--bundle", bundle]) == 2
+    assert "takes samples of signature; name a bundle of gait with --bundle" in capsys.readouterr().err
+    assert main(["verify", "a.png", "b.png", *options]) == 2
+    assert "name a bundle of signature or face" in capsys.readouterr().err
     monkeypatch.setattr(sys, "stdin", None)
     assert main(["verify", walks[1, 0], "-", *options]) == 2
 
@@ -163,6 +167,7 @@ def test_a_bundle_of_gait_is_inspected_replayed_tuned_and_profiled(
     said = capsys.readouterr().out
     assert "sensor_stream: gait_cycles" in said
     assert "score            llr" in said
+    assert "enrols           from 10 rows on" in said
     assert main(["selftest", path, "--json"]) == 0
     capsys.readouterr()
     assert main(["tune", path, "--seconds", "0.2", "--json"]) == 0

@@ -86,6 +86,7 @@ def test_the_newest_cycles_are_kept_and_memory_is_bounded() -> None:
         endless.push_rows(source.times_ms + lap * (source.times_ms[-1] + 40), source.values)
         assert len(endless._stream._times_s) < 30 * (CYCLES.window_s + 2 * CYCLES.hop_s)
     assert len(endless) == 20
+    assert endless.found > 300
     assert endless.seen.rows > 10_000
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +24,16 @@ Indices = NDArray[np.intp]
 RowScores = Callable[[Indices], Floats]
 """Scores rows, given by index ``(R,)``, by themselves: ``(R,)``."""
 
+
+class RowCounts(NamedTuple):
+    """Rows of an enrolment and of a test."""
+
+    enrolment: int
+    test: int
+
+
+COUNTS = (RowCounts(10, 5), RowCounts(5, 5), RowCounts(20, 10), RowCounts(30, 20))
+"""What is measured where nothing else is asked for; thresholds are for the first."""
 REPEATS = 5
 """Enrolments of a person."""
 SAMPLES = 5

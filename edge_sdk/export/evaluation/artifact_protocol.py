@@ -8,7 +8,7 @@ from typing import Protocol
 
 from edge_sdk import manifest
 from edge_sdk.calibration.metrics.resampling import Interval
-from edge_sdk.export.formats.artifacts import VariantKind
+from edge_sdk.export.formats.artifacts import Graphs, VariantKind
 from edge_sdk.manifest import Rate
 from edge_sdk.scoring.base import Score, Task
 from edge_sdk.tables import Table
@@ -66,6 +66,11 @@ class TaskInterface:
 
 class ArtifactEvaluator(Protocol):
     """Scores artifacts on the people of a run's split, each by the engine that serves it."""
+
+    @property
+    def graphs(self) -> Graphs:
+        """What the artifacts are made of; the float ONNX graph is made when it is needed, behind all checks."""
+        ...
 
     @property
     def unit(self) -> str:

@@ -16,6 +16,7 @@ from edge_sdk.export.evaluation.artifact_protocol import ArtifactEvaluator, Meas
 from edge_sdk.export.evaluation.locate.artifacts import LocateEvaluator
 from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
 from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
+from edge_sdk.export.evaluation.verification.likelihood_artifacts import LikelihoodEvaluator
 from edge_sdk.export.evaluation.verification.pair_artifacts import PairEvaluator
 from edge_sdk.export.formats.artifacts import Graphs
 from edge_sdk.export.training.finished import FinishedRun
@@ -39,23 +40,23 @@ EVALUATORS: Mapping[Task, EvaluatorFactory] = {
 }
 
 
-def build_evaluator(trained: FinishedRun, graphs: Graphs) -> ArtifactEvaluator:
-    """The evaluator of a run's task.
-
-    Args:
-        graphs: Of its network; the float ONNX graph is made when it is needed, behind all checks.
+def build_evaluator(trained: FinishedRun) -> ArtifactEvaluator:
+    """The evaluator of a run's score.
 
     Raises:
         UsageError: The recipe's score is none of its task, or there is no export of such a score yet.
         DatasetError: The people lack what the task is measured by.
+        ScoreError, TrainingError: They are too few for what the score needs beside the network.
     """
     recipe = trained.recipe
     if recipe.task not in recipe.score.tasks:
         raise UsageError(f"{recipe.name}: the score {recipe.score.kind} is not for the task {recipe.task}")
+    if recipe.likelihood is not None:
+        return LikelihoodEvaluator.of(trained)
     if recipe.branch:
-        return PairEvaluator(trained, graphs, recipe.score)
+        return PairEvaluator(trained, trained.graphs(), recipe.score)
     if recipe.task == "verify" and "embedding" not in recipe.score.roles.values():
         raise UsageError(
             f"{recipe.name}: there is no export of a {recipe.modality} model with the score {recipe.score.kind} yet"
         )
-    return EVALUATORS[recipe.task](trained, graphs, recipe.score)
+    return EVALUATORS[recipe.task](trained, trained.graphs(), recipe.score)

@@ -20,11 +20,11 @@ from edge_sdk.calibration.quantization.methods import choose_method
 from edge_sdk.calibration.quantization.mixed_precision import keep_float
 from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError, UsageError
 from edge_sdk.export.data.licenses import data_license
-from edge_sdk.export.evaluation.artifacts import ArtifactEvaluator, MeasuredVariant, build_evaluator
-from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, VariantKind, check, kinds
+from edge_sdk.export.evaluation.artifacts import MeasuredVariant, build_evaluator
+from edge_sdk.export.formats.artifacts import REFERENCE, VariantKind, check, kinds
 from edge_sdk.export.formats.float_onnx import GRAPH, INPUT
 from edge_sdk.export.packaging import fusion
-from edge_sdk.export.packaging.cross_validation import CrossValidation
+from edge_sdk.export.packaging.cross_validation import CrossValidation, Making
 from edge_sdk.export.packaging.model_card import model_card
 from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.tables import Table
@@ -68,7 +68,8 @@ def export(
         rule: How one score is made of several runs'.
         folds: Finished runs of the same recipe, preset and data, which tested other people than they learned from: the
             guardrail of the int8 artifacts judges on those people
-            (:mod:`edge_sdk.export.packaging.cross_validation`) instead of the split's ``guardrail`` people.
+            (:mod:`edge_sdk.export.packaging.cross_validation`) instead of the split's ``guardrail`` people. Where the
+            split has fewer than 5 ``thresholds`` people, thresholds and the tables of the test people are theirs too.
 
     Raises:
         UsageError: No such format, the recipe's score has no export yet, the runs cannot be fused, or the folds are of
@@ -92,11 +93,9 @@ def export(
             guardrail.enforce(list(differences.values()), list(differences))
         say(guardrail.table(list(differences.values()), list(differences)).plain())
     say("scoring the test people")
-    tested = _tested(maker.evaluator, measured)
+    tested = _tested(maker, measured)
     say(f"writing {destination}")
-    return _write(
-        destination, trained, maker.evaluator, measured, tested, name=name or trained.recipe.name, version=version
-    )
+    return _write(destination, maker, measured, tested, name=name or trained.recipe.name, version=version)
 
 
 class _Maker:
@@ -104,17 +103,10 @@ class _Maker:
 
     def __init__(self, trained: FinishedRun, enforce: bool, say: Say, judge: CrossValidation | None) -> None:
         self.trained, self.enforce, self.say, self.judge = trained, enforce, say, judge
-        recipe = trained.recipe
-        self.graphs = Graphs(
-            recipe.inference_model(trained.network),
-            trained.preset.input_shape,
-            trained.calibration_images(),
-            recipe.outputs,
-        )
-        self.evaluator = build_evaluator(trained, self.graphs)
-        self.reference = MeasuredVariant(
-            REFERENCE, self.graphs.onnx, self.evaluator.points(REFERENCE, self.graphs.onnx)
-        )
+        self.evaluator = build_evaluator(trained)
+        self.graphs = self.evaluator.graphs
+        model = self.graphs.onnx
+        self.reference = MeasuredVariant(REFERENCE, model, self._points(model, Making(REFERENCE)))
 
     def make(self, wanted: Sequence[VariantKind]) -> list[MeasuredVariant]:
         """Make all artifacts, the reference first."""
@@ -169,9 +161,10 @@ class _Maker:
         self, kind: VariantKind, model: bytes, method: str | None = None, float_nodes: tuple[str, ...] = ()
     ) -> MeasuredVariant:
         check(kind, model, self.say)
-        measured = MeasuredVariant(kind, model, self.evaluator.points(kind, model))
-        if self.judge and method is not None:
-            difference = self.judge.accuracy_difference(kind, method, float_nodes)
+        made = Making(kind, method, float_nodes)
+        measured = MeasuredVariant(kind, model, self._points(model, made))
+        if self.judge and (method is not None or self.judge.decides):
+            difference = self.judge.accuracy_difference(made)
         else:
             difference = self.evaluator.accuracy_difference(
                 kind, model, "guardrail", self.reference.threshold, measured.threshold
@@ -187,10 +180,26 @@ class _Maker:
             )
         return replace(measured, calibration=calibration, accuracy=(difference,))
 
+    @property
+    def by_folds(self) -> bool:
+        """Whether thresholds and the tables of the test people are those of the folds."""
+        return self.judge is not None and self.judge.decides
 
-def _tested(evaluator: ArtifactEvaluator, measured: Sequence[MeasuredVariant]) -> tuple[Table, ...]:
+    def _points(self, model: bytes, made: Making) -> tuple[manifest.OperatingPoint, ...]:
+        if self.judge and self.judge.decides:
+            return self.judge.points(made)
+        return self.evaluator.points(made.kind, model)
+
+    def tested(self, one: MeasuredVariant) -> tuple[Table, ...]:
+        """The tables of the test people of one artifact."""
+        if self.judge and self.judge.decides:
+            return self.judge.tables(one)
+        return self.evaluator.test_tables(one)
+
+
+def _tested(maker: _Maker, measured: Sequence[MeasuredVariant]) -> tuple[Table, ...]:
     """The tables of the test people, with all artifacts in each."""
-    tables = [evaluator.test_tables(one) for one in measured]
+    tables = [maker.tested(one) for one in measured]
     return tuple(
         replace(same[0], rows=[row for table in same for row in table.rows]) for same in zip(*tables, strict=True)
     )
@@ -198,14 +207,14 @@ def _tested(evaluator: ArtifactEvaluator, measured: Sequence[MeasuredVariant]) -
 
 def _write(
     destination: Path,
-    trained: FinishedRun,
-    evaluator: ArtifactEvaluator,
+    maker: _Maker,
     measured: Sequence[MeasuredVariant],
     tested: Sequence[Table],
     *,
     name: str,
     version: str,
 ) -> Bundle:
+    trained, evaluator = maker.trained, maker.evaluator
     preset, interface = trained.preset, evaluator.interface()
     named_in_full = {f"{graph.name}.{output.name}" for graph in interface.further for output in graph.outputs}
     golden = {one.kind.id: evaluator.golden_score(one) for one in measured}
@@ -277,7 +286,7 @@ def _write(
             embedding_space_id=interface.embedding_space_id,
             auxiliary=auxiliary,
         )
-        card = writer.add("MODEL_CARD.md", model_card(bundle, trained.split, tested).encode())
+        card = writer.add("MODEL_CARD.md", model_card(bundle, trained.split, tested, by_folds=maker.by_folds).encode())
         return writer.finish(msgspec.structs.replace(bundle, auxiliary=(*auxiliary, card)))
 
 

@@ -1,33 +1,52 @@
-"""The guardrail by cross-validation, where the people of one split are too few to decide.
+"""Thresholds and guardrail by cross-validation, where the people of one split are too few to decide.
 
 Folds are finished runs of the recipe and preset that is exported, each trained without the people whom it tests. Every
-int8 artifact is made of each fold's network too: by the same method, with the same layers in float, calibrated on
-pictures of the fold's own training people. Both models of a fold score its ``test`` people, the scores of all folds are
-pooled, and the people resampled. So all people judge, each by a network that never saw them; what is judged is what
-int8 costs networks of this recipe and data, of which the shipped one is another.
+artifact is made of each fold's network too: by the same method, with the same layers in float, calibrated on samples
+of the fold's own training people. The models of a fold score its ``test`` people, the scores of all folds are pooled,
+and the people resampled. So all people judge, each by a network that never saw them; what is judged is networks of
+this recipe and data, of which the shipped one is another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from edge_sdk.calibration import guardrail
 from edge_sdk.calibration.metrics import verification
-from edge_sdk.errors import TrainingError, UsageError
-from edge_sdk.export.data.samples import IMPOSTORS
+from edge_sdk.calibration.metrics.verification import ScoreSet
+from edge_sdk.calibration.thresholds import MIN_SUBJECTS, operating_points
+from edge_sdk.errors import ScoreError, TrainingError, UsageError
+from edge_sdk.export.evaluation.artifacts import MeasuredVariant, build_evaluator
 from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
-from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, VariantKind
-from edge_sdk.export.training.finished import FinishedRun, Learned, require_embeddings, require_finished
-from edge_sdk.manifest import AccuracyDifference, EmbeddingDistance
+from edge_sdk.export.formats.artifacts import REFERENCE, VariantKind
+from edge_sdk.export.training.finished import FinishedRun, Learned, require_finished
+from edge_sdk.manifest import AccuracyDifference, OperatingPoint
+from edge_sdk.tables import Table
+
+
+class Making(NamedTuple):
+    """How an artifact is made: an int8 one by a calibration method, with layers in float."""
+
+    kind: VariantKind
+    method: str | None = None
+    keep_float: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """Folds, whose test people share nobody."""
+    """Folds, whose test people share nobody.
+
+    Attributes:
+        decides: Whether operating points and the tables of the test people are theirs too, for the split of the
+            exported run has too few people for thresholds.
+    """
 
     folds: tuple[VerificationEvaluator, ...]
+    decides: bool
+    _scores: dict[Making, dict[Any, ScoreSet | ScoreError]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, runs: Sequence[Path], exported: FinishedRun) -> CrossValidation:
@@ -35,13 +54,16 @@ class CrossValidation:
 
         Raises:
             UsageError: Fewer than two; another recipe, preset or data than those of the exported run; or the recipe
-                does not compare embeddings.
+                does not compare embeddings or densities.
             TrainingError: A fold is unfinished or has learned from people whom it tests, or two folds test a person.
             DatasetError: A fold has no split.
         """
         if len(runs) < 2:
             raise UsageError(f"cross-validation takes at least 2 folds, not {len(runs)}")
-        require_embeddings(exported.recipe)
+        if not exported.recipe.embedding_size and exported.recipe.likelihood is None:
+            raise UsageError(
+                f"{exported.recipe.name} compares neither embeddings nor densities of people, so it has no folds"
+            )
         tested: set[str] = set()
         folds = []
         for run in runs:
@@ -58,36 +80,72 @@ class CrossValidation:
             if twice := sorted(people & tested):
                 raise TrainingError(f"{run} tests {', '.join(twice[:5])}, as another fold does; give each person once")
             tested |= people
-            folds.append(_evaluator(fold))
-        return cls(tuple(folds))
+            evaluator = build_evaluator(fold)
+            assert isinstance(evaluator, VerificationEvaluator), "it compares embeddings or densities"
+            folds.append(evaluator)
+        return cls(tuple(folds), decides=len(exported.split.thresholds) < MIN_SUBJECTS)
 
-    def accuracy_difference(
-        self, kind: VariantKind, method: str, keep_float: Collection[str] = ()
-    ) -> AccuracyDifference:
+    def accuracy_difference(self, made: Making) -> AccuracyDifference:
         """What an int8 artifact that is made so costs the test people of all folds."""
-        expected, found = [], []
-        for fold in self.folds:
-            model = fold.graphs.quantizer(kind).quantize(method, keep_float)
-            expected.append(fold.scores(REFERENCE, fold.graphs.onnx, "test"))
-            found.append(fold.scores(kind, model, "test"))
-        pooled, trained = verification.concatenate(found), self.folds[0].trained
-        impostors = IMPOSTORS[self.folds[0].impostors[0]]
-        steps = " and ".join(map(str, sorted({fold.trained.steps for fold in self.folds})))
         return guardrail.compare(
-            verification.concatenate(expected),
-            pooled,
-            data=f"{trained.data.name}, cross-validation, {pooled.subject_count} people, {len(self.folds)} trainings "
-            f"of {steps} steps, {impostors}, on {kind.engine}",
-            budget=trained.recipe.budget,
+            self.scores(Making(REFERENCE)),
+            self.scores(made),
+            data=f"{self._described(made)}, on {made.kind.engine}",
+            budget=self.folds[0].trained.recipe.budget,
+        )
+
+    def points(self, made: Making) -> tuple[OperatingPoint, ...]:
+        """Thresholds of the test people of all folds."""
+        return operating_points(self.scores(made), data=self._described(made))
+
+    def tables(self, measured: MeasuredVariant) -> tuple[Table, ...]:
+        """What artifacts that are made as this one reached on the test people of all folds."""
+        by = measured.calibration
+        made = Making(measured.kind, by.method, by.float_nodes) if by else Making(measured.kind)
+        return self.folds[0].tables(measured, lambda protocol: self.scores(made, protocol))
+
+    def scores(self, made: Making, protocol: Any = None) -> ScoreSet:
+        """Of the test people of all folds, each by the fold's own artifact.
+
+        Args:
+            protocol: One of the evaluators' ``protocols``; None is the first.
+
+        Raises:
+            ScoreError: The people or their samples are too few for it.
+        """
+        protocols = self.folds[0].protocols if self.decides else self.folds[0].protocols[:1]
+        if made not in self._scores:
+            models = [_model(fold, made) for fold in self.folds]
+            self._scores[made] = {one: self._pooled(made, models, one) for one in protocols}
+        found = self._scores[made][protocols[0] if protocol is None else protocol]
+        if isinstance(found, ScoreError):
+            raise found
+        return found
+
+    def _pooled(self, made: Making, models: Sequence[bytes], protocol: Any) -> ScoreSet | ScoreError:
+        try:
+            return verification.concatenate(
+                [
+                    fold.scores(made.kind, model, "test", protocol)
+                    for fold, model in zip(self.folds, models, strict=True)
+                ]
+            )
+        except ScoreError as error:
+            return error
+
+    def _described(self, made: Making) -> str:
+        first, people = self.folds[0], self.scores(made).subject_count
+        steps = " and ".join(map(str, sorted({fold.trained.steps for fold in self.folds})))
+        return (
+            f"{first.trained.data.name}, cross-validation, {people} people, {len(self.folds)} trainings of {steps} "
+            f"steps, {first.compared()}"
         )
 
 
-def _evaluator(fold: FinishedRun) -> VerificationEvaluator:
-    recipe = fold.recipe
-    assert isinstance(recipe.score, EmbeddingDistance), "require_embeddings looked at it"
-    network = recipe.inference_model(fold.network)
-    graphs = Graphs(network, fold.preset.input_shape, fold.calibration_images(), recipe.outputs)
-    return VerificationEvaluator(fold, graphs, recipe.score)
+def _model(fold: VerificationEvaluator, made: Making) -> bytes:
+    if made.method is None:
+        return fold.graphs.float(made.kind)
+    return fold.graphs.quantizer(made.kind).quantize(made.method, made.keep_float)
 
 
 def _require_alike(run: Path, fold: FinishedRun, exported: FinishedRun) -> None:

@@ -27,7 +27,7 @@ from edge_sdk import preprocess
 from edge_sdk.errors import UsageError
 from edge_sdk.export.data.sampling import kept, named
 from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
-from edge_sdk.export.formats.artifacts import REFERENCE, Graphs
+from edge_sdk.export.formats.artifacts import REFERENCE
 from edge_sdk.export.formats.float_onnx import INPUT
 from edge_sdk.export.networks.network import Network
 from edge_sdk.export.recipes import Recipe
@@ -167,8 +167,7 @@ def _sum(parts: Sequence[FinishedRun]) -> Fusion:
 
 def _validation_scores(part: FinishedRun, scored: Sequence[Any]) -> Iterator[NDArray[np.float64]]:
     """``(N,)`` of the validation people by each score of a run, on its float graph."""
-    inference_model = part.recipe.inference_model(part.network)
-    graphs = Graphs(inference_model, part.preset.input_shape, part.calibration_images(), part.recipe.outputs)
+    graphs = part.graphs()
     for member in scored:
         yield SpoofEvaluator(part, graphs, member).scores(REFERENCE, graphs.onnx, "validation").presented.scores
 

@@ -11,6 +11,11 @@ from edge_sdk.export.evaluation.artifact_protocol import interval
 from edge_sdk.manifest import LocatePoint, Manifest, SpoofPoint, UnsupportedPoint, VerifyPoint
 from edge_sdk.tables import Table
 
+_UNSEEN = "Never seen by training, thresholds or guardrail."
+_FOLDS = (
+    "By cross-validation: each person is scored by a network of the same recipe that has not seen this person. "
+    "Thresholds and guardrail are of the same scores."
+)
 _WORDED = ("variant", "point", "metric", "guardrail", "worst attack")
 """Columns of words."""
 
@@ -41,8 +46,12 @@ _WORDS = {
 }
 
 
-def model_card(manifest: Manifest, split: Split, tested: Sequence[Table]) -> str:
-    """Markdown; every number comes from the manifest or from ``tested``."""
+def model_card(manifest: Manifest, split: Split, tested: Sequence[Table], *, by_folds: bool = False) -> str:
+    """Markdown; every number comes from the manifest or from ``tested``.
+
+    Args:
+        by_folds: The test people are those of folds, who gave the thresholds too.
+    """
     training, words = manifest.training, _WORDS[manifest.task]
     groups = ", ".join(f"{len(getattr(split, role))} for {role}" for role in split.__struct_fields__)
     allowed = "allowed" if manifest.data_license.commercial_use else "not allowed"
@@ -57,7 +66,7 @@ def model_card(manifest: Manifest, split: Split, tested: Sequence[Table]) -> str
         f"People, disjoint: {groups}.\n",
         f"Licences: {manifest.data_license.statement}. Commercial use of the data is {allowed}.\n",
         "## Test people\n",
-        "Never seen by training, thresholds or guardrail. 95 % intervals by bootstrap over people.\n",
+        f"{_FOLDS if by_folds else _UNSEEN} 95 % intervals by bootstrap over people.\n",
         *(table.markdown() for table in tested),
         "## Operating points\n",
         f"{words.decision} Measured on: {_data(manifest)}.\n",

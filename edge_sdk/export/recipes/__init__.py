@@ -23,6 +23,7 @@ from edge_sdk.export.data.faces.filters import Filter
 from edge_sdk.export.data.gait.derived import DerivedWalkers
 from edge_sdk.export.data.samples import Labels, Sample
 from edge_sdk.export.losses.task import Objective, TrainingTask
+from edge_sdk.export.networks.likelihood import LikelihoodSettings
 from edge_sdk.export.networks.network import Network
 from edge_sdk.manifest import Precision, Source
 from edge_sdk.preprocess import Operation, input_shape
@@ -138,6 +139,7 @@ class Recipe:
         attack_budget: The same of the BPCER at an APCER of 5 %, which takes its place where there are attacks enough.
         face: How a face is cut out of a frame, or aligned, so that it looks like those trained on; None takes the
             detector's :data:`~edge_sdk.runtime.detector.CROP`.
+        likelihood: What is fitted on the network's features where the score is a likelihood ratio; else None.
         parity: Largest cosine distance to the network that an exported artifact may show, by artifact (``int8.onnx``)
             where it differs from :data:`PARITY`, with the reason beside it.
     """
@@ -154,6 +156,7 @@ class Recipe:
     budget: float = 0.005
     attack_budget: float = 0.01
     face: FaceCut | None = None
+    likelihood: LikelihoodSettings | None = None
     parity: Mapping[str, float] = field(default_factory=dict)
 
     @property

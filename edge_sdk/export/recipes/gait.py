@@ -10,6 +10,7 @@ from edge_sdk.errors import UsageError
 from edge_sdk.export.data.gait.augmentation import CycleAugmentation
 from edge_sdk.export.data.gait.derived import DerivedWalkers
 from edge_sdk.export.losses.people import PeopleClassification
+from edge_sdk.export.networks.likelihood import LikelihoodSettings
 from edge_sdk.export.networks.people_classifier import FEATURES, PeopleClassifier
 from edge_sdk.export.networks.temporal import FeedForward, Recurrent, TemporalConvolutions
 from edge_sdk.export.recipes import Preset, Recipe
@@ -80,7 +81,16 @@ RECIPE = Recipe(
     modality="gait",
     network=network,
     tiny=tiny,
-    score=LogLikelihoodRatio(output=FEATURES, background="background.npy", relevance=16.0, clip=20.0),
+    score=LogLikelihoodRatio(
+        output=FEATURES,
+        background="background.npy",
+        prior="prior.npy",
+        relevance=4.0,
+        clip=20.0,
+        adapts="means",
+        normalised=True,
+    ),
+    likelihood=LikelihoodSettings(),
     presets={
         "best": BEST,
         "paper": PAPER,

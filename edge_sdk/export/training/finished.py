@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from edge_sdk.errors import TrainingError, UsageError
 from edge_sdk.export import recipes
-from edge_sdk.export.data.cache import expanded, prepared
+from edge_sdk.export.data.cache import expanded, prepared_rows
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.people import datasets_of, unknown_person
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.data.splits import Split
+from edge_sdk.export.formats.artifacts import Graphs
 from edge_sdk.export.networks.network import Network
 from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.export.training import checkpoint
@@ -101,8 +102,13 @@ class FinishedRun:
         return self.data.select(getattr(self.split, role))
 
     def calibration_images(self) -> NDArray[np.float32]:
-        """Samples of training people, drawn by the seed: ``float32 (N, C, H, W)`` or ``(N, T, C)``."""
+        """Rows of training people, drawn by the seed: ``float32 (N, *input_shape)``."""
         return calibration_images(self.people("train"), self.preset, self.seed)
+
+    def graphs(self) -> Graphs:
+        """Of the layers that the score needs, as they were trained."""
+        model = self.recipe.inference_model(self.network)
+        return Graphs(model, self.preset.input_shape, self.calibration_images(), self.recipe.outputs)
 
 
 @dataclass(frozen=True)
@@ -135,10 +141,18 @@ class KeptWeights:
 
 
 def calibration_images(train: Dataset, preset: Preset, seed: int) -> NDArray[np.float32]:
-    """Samples of training people, drawn by the seed: ``float32 (N, C, H, W)`` or ``(N, T, C)``."""
-    count = min(CALIBRATION_IMAGES, len(train.samples))
-    chosen = np.sort(np.random.default_rng(seed).choice(len(train.samples), count, replace=False))
-    return expanded(prepared([train.samples[i] for i in chosen], preset.preprocessing))
+    """Rows of training people, drawn by the seed: ``float32 (N, *input_shape)``.
+
+    Samples are drawn, and of samples that give many rows, rows of theirs.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = _drawn(len(train.samples), rng)
+    rows = expanded(prepared_rows([train.samples[i] for i in chosen], preset.preprocessing).tensors)
+    return rows if len(rows) == len(chosen) else rows[_drawn(len(rows), rng)]
+
+
+def _drawn(count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    return np.sort(rng.choice(count, min(CALIBRATION_IMAGES, count), replace=False))
 
 
 @dataclass(frozen=True)

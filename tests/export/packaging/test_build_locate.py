@@ -110,8 +110,7 @@ def bundle(trained: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Bu
 
 
 def evaluator(trained: FinishedRun) -> LocateEvaluator:
-    graphs = Graphs(trained.network, (1, 128, 160), trained.calibration_images(), RECIPE.outputs)
-    made = build_evaluator(trained, graphs)
+    made = build_evaluator(trained)
     assert isinstance(made, LocateEvaluator)
     return made
 
@@ -200,6 +199,5 @@ def test_pictures_must_be_placed_by_fit(trained: FinishedRun) -> None:
     stretched = (preprocess.ToGray(), preprocess.Resize(height=128, width=160, interpolation="area"))
     preset = replace(RECIPE.presets["plain"], preprocessing=stretched)
     recipe = replace(RECIPE, presets={"plain": preset})
-    graphs = Graphs(trained.network, (1, 128, 160), trained.calibration_images(), recipe.outputs)
     with pytest.raises(UsageError, match="end with fit"):
-        build_evaluator(replace(trained, recipe=recipe), graphs)
+        build_evaluator(replace(trained, recipe=recipe))

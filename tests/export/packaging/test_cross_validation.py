@@ -12,21 +12,27 @@ import pytest
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration import guardrail
+from edge_sdk.calibration.metrics import verification
+from edge_sdk.calibration.metrics.groups import build_groups
 from edge_sdk.calibration.metrics.pairs import verification_scores
 from edge_sdk.calibration.metrics.verification import concatenate
 from edge_sdk.calibration.quantization.onnx_int8 import quantize
 from edge_sdk.cli import main
 from edge_sdk.errors import TrainingError, UsageError
-from edge_sdk.export.data.cache import prepared
+from edge_sdk.export.data.cache import prepared, prepared_rows
+from edge_sdk.export.data.gait import synthetic
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.splits import Split
 from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
+from edge_sdk.export.evaluation.verification.comparers import enrolling
+from edge_sdk.export.evaluation.verification.likelihood_artifacts import LikelihoodEvaluator
 from edge_sdk.export.formats.artifacts import Graphs, VariantKind
 from edge_sdk.export.formats.float_onnx import to_onnx
-from edge_sdk.export.formats.inference import embed
+from edge_sdk.export.formats.inference import embed, output
 from edge_sdk.export.packaging.build import export
-from edge_sdk.export.packaging.cross_validation import CrossValidation
+from edge_sdk.export.packaging.cross_validation import CrossValidation, Making
 from edge_sdk.export.training.finished import FinishedRun
+from edge_sdk.manifest import VerifyPoint
 
 WRITERS = "synthetic:30"
 
@@ -89,7 +95,7 @@ def test_the_method_and_the_layers_in_float_are_the_bundles(
             return judge.folds[0].graphs.onnx
 
     monkeypatch.setattr("edge_sdk.export.formats.artifacts.Graphs.quantizer", lambda *_: Recorder())
-    drift = judge.accuracy_difference(kind, "mse", ("node_conv2d",))
+    drift = judge.accuracy_difference(Making(kind, "mse", ("node_conv2d",)))
     assert asked == [("mse", ("node_conv2d",))] * 2
     assert np.isfinite(drift.delta)
 
@@ -98,7 +104,7 @@ def test_without_forgeries_the_guardrail_says_random_impostors(
     runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge = CrossValidation.read([runs["first"], runs["second"]], FinishedRun.read(runs["run"]))
-    monkeypatch.setattr(VerificationEvaluator, "impostors", ("random",))
+    monkeypatch.setattr(VerificationEvaluator, "protocols", ("random",))
     monkeypatch.setattr("edge_sdk.export.formats.artifacts.Graphs.quantizer", lambda graphs, _: Float(graphs))
 
     class Float:
@@ -108,7 +114,7 @@ def test_without_forgeries_the_guardrail_says_random_impostors(
         def quantize(self, method: str, keep_float: object) -> bytes:
             return self.graphs.onnx
 
-    found = judge.accuracy_difference(VariantKind("int8", "onnx"), "mse")
+    found = judge.accuracy_difference(Making(VariantKind("int8", "onnx"), "mse"))
     assert "random impostors, on" in found.data
     assert "forger" not in found.data
 
@@ -137,3 +143,51 @@ def test_folds_are_counted_from_1(fold: str, tmp_path: Path, capsys: pytest.Capt
     command = ["train", "deepsign", "--tiny", "--data", WRITERS, "--out", str(tmp_path / "run"), "--fold", fold]
     assert main(command) == 2
     assert "no fold" in capsys.readouterr().err
+
+
+def test_folds_give_thresholds_where_the_split_has_too_few_people(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(synthetic, "PER_WALKER", 3)
+    for fold in ("1", "2"):
+        command = [
+            "train",
+            "gait",
+            "--preset",
+            "mlp",
+            "--tiny",
+            "--steps",
+            "2",
+            "--data",
+            "walks:40",
+            "--fold",
+            f"{fold}/2",
+        ]
+        assert main([*command, "--out", str(tmp_path / fold)]) == 0
+    folds = [str(tmp_path / fold) for fold in ("1", "2")]
+    command = ["export", folds[0], "--folds", *folds, "--out", str(tmp_path / "out.edge"), "--report-only"]
+    assert main(command) == 0
+    bundle = Bundle.open(tmp_path / "out.edge")
+    data = (
+        "walks, cross-validation, 40 people, 2 trainings of 2 steps, random impostors, 10 enrolment and 5 test cycles"
+    )
+    for variant in bundle.manifest.variants:
+        points = [point for point in variant.operating_points if isinstance(point, VerifyPoint)]
+        assert {(point.data, point.subjects) for point in points} == {(data, 40)}
+    (drift,) = bundle.manifest.variant("int8.onnx").accuracy
+    assert drift.data == f"{data}, on onnxruntime"
+    judge = CrossValidation.read([Path(fold) for fold in folds], FinishedRun.read(Path(folds[0])))
+    assert judge.decides
+    by_hand = []
+    for fold in judge.folds:
+        rows = prepared_rows(fold.trained.people("test").samples, fold.trained.preset.preprocessing)
+        people, walks = [s.subject for s in rows.samples], [str(s.path) for s in rows.samples]
+        made = output(fold.graphs.onnx, rows.tensors)
+        assert isinstance(fold, LikelihoodEvaluator)
+        plan = build_groups(people, walks, enrolment=10, test=5)
+        by_hand.append(plan.scores(enrolling(fold.score, made, fold.likelihood.densities)))
+    (eer,) = [p for p in bundle.manifest.variant("fp32.onnx").operating_points if p.name == "eer"]
+    assert isinstance(eer, VerifyPoint)
+    assert eer.threshold == verification.eer(concatenate(by_hand)).threshold
+    card = next(entry for entry in bundle.manifest.auxiliary if entry.path == "MODEL_CARD.md")
+    assert "By cross-validation" in bundle.read(card).decode()

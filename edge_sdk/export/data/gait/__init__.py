@@ -16,8 +16,9 @@ from edge_sdk.sensors import Recording
 LIMITS = """\
 - Recordings of an accelerometer that is carried as in the data above, of people who walk on even ground.
 - Impostors were strangers who walked as themselves; nobody tried to imitate another's gait.
-- Recordings of one day say little of another: shoes, clothes and mood change how people walk. Measure on your own data
-  (`edge-sdk evaluate`) before use.
+- Recordings of one day say little of another: shoes, clothes and mood change how people walk. Other days, pockets and
+  phones than those of the data are not measured. Measure on your own data (`edge-sdk evaluate`) before use.
+- Thresholds hold for enrolments and tests of at least as many cycles as the operating points were measured with.
 """
 HEIGHT, WIDTH = 120, 480
 COLORS = ((180, 90, 20), (40, 120, 40), (40, 40, 200), (0, 0, 0))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from edge_sdk import manifest, modalities
 from edge_sdk.calibration import guardrail
-from edge_sdk.calibration.metrics.pairs import Forgeries, verification_scores
+from edge_sdk.calibration.metrics.pairs import verification_scores
 from edge_sdk.calibration.metrics.resampling import bootstrap
 from edge_sdk.calibration.metrics.verification import Curves, ScoreSet
 from edge_sdk.calibration.thresholds import operating_points
@@ -62,11 +63,15 @@ class VerificationEvaluator:
         )
 
     def test_tables(self, measured: MeasuredVariant) -> tuple[Table, ...]:
+        return self.tables(measured, lambda protocol: self.scores(measured.kind, measured.model, "test", protocol))
+
+    def tables(self, measured: MeasuredVariant, scores: Callable[[Any], ScoreSet]) -> tuple[Table, ...]:
+        """As :meth:`test_tables`, of the scores of each of :attr:`protocols`."""
         rows = []
-        for forgeries in self.impostors:
-            scores = self.scores(measured.kind, measured.model, "test", forgeries)
-            rates = (interval(bootstrap(scores, statistic)) for statistic in (Curves.auroc, Curves.eer))
-            rows.append((measured.kind.id, forgeries, str(scores.subject_count), str(len(scores)), *rates))
+        for forgeries in self.protocols:
+            found = scores(forgeries)
+            rates = (interval(bootstrap(found, statistic)) for statistic in (Curves.auroc, Curves.eer))
+            rows.append((measured.kind.id, forgeries, str(found.subject_count), str(len(found)), *rates))
         head = ("variant", "forgeries", "people", "comparisons", "AUROC", "EER")
         return (Table(head, rows, text=("variant", "forgeries"), note="One reference."),)
 
@@ -92,18 +97,22 @@ class VerificationEvaluator:
         )
 
     @cached_property
-    def impostors(self) -> tuple[Forgeries, ...]:
-        """The kinds of impostor comparisons of the run's data, the one that thresholds are for first."""
+    def protocols(self) -> tuple[Any, ...]:
+        """What is compared with what, the one that thresholds are for first: the kinds of impostors of the data."""
         return impostor_kinds(self.trained.data.samples)
 
-    def scores(self, kind: VariantKind, model: bytes, role: str, forgeries: Forgeries | None = None) -> ScoreSet:
-        """Scores of the people of a role with one reference, by default with the first of :attr:`impostors`."""
+    def compared(self) -> str:
+        """The first of :attr:`protocols`, for people."""
+        return IMPOSTORS[self.protocols[0]]
+
+    def scores(self, kind: VariantKind, model: bytes, role: str, protocol: Any = None) -> ScoreSet:
+        """Scores of the people of a role with one reference, by default of the first of :attr:`protocols`."""
         samples = self.trained.people(role).samples
         return verification_scores(
             self._embed(kind, model, role),
             [sample.subject for sample in samples],
             [sample.genuine for sample in samples],
-            forgeries=forgeries or self.impostors[0],
+            forgeries=protocol or self.protocols[0],
             matrix=self.score.matrix,
         )
 
@@ -118,4 +127,4 @@ class VerificationEvaluator:
 
     def _describe(self, role: str) -> str:
         """Who was compared with what, for the manifest."""
-        return f"{self.trained.data.name}, {role} people, {IMPOSTORS[self.impostors[0]]}"
+        return f"{self.trained.data.name}, {role} people, {self.compared()}"

@@ -18,13 +18,14 @@ import numpy as np
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration.metrics import verification
-from edge_sdk.calibration.metrics.pairs import Comparisons, Forgeries, build_pairs, score_pairs
+from edge_sdk.calibration.metrics.pairs import Forgeries
 from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.errors import OperatingPointError, ScoreError
 from edge_sdk.export.data.identical import IdenticalPicture, without_identical
 from edge_sdk.export.data.people import datasets_of
 from edge_sdk.export.data.samples import Dataset, Sample, impostor_kinds
 from edge_sdk.export.evaluation.verification import identification
+from edge_sdk.export.evaluation.verification.comparers import ScoredComparisons, comparer_of
 from edge_sdk.export.evaluation.verification.identification import IdentificationMeasurement
 from edge_sdk.export.evaluation.verification.knowledge import Knowledge, notes
 from edge_sdk.export.evaluation.verification.measurements import Measurement, measure
@@ -53,7 +54,15 @@ class SkippedProtocol:
     data: str
     forgeries: Forgeries
     references: int
-    reason: str
+    queries: int | None = None
+    reason: str = ""
+
+    @property
+    def counted(self) -> str:
+        """``1 reference(s)``, or ``10 + 5 rows``."""
+        if self.queries is None:
+            return f"{self.references} reference(s)"
+        return f"{self.references} + {self.queries} rows"
 
 
 @dataclass(frozen=True)
@@ -148,31 +157,31 @@ def evaluate(
         except OperatingPointError:
             default = None
         opened, artifact, engine = verifier.bundle, verifier.variant, verifier.engine
-    score, kinds = opened.manifest.score, impostor_kinds(data.samples)
+    comparer = comparer_of(opened)
+    protocols = comparer.protocols(impostor_kinds(data.samples), references)
     points = {p.name: p.threshold for p in artifact.operating_points if isinstance(p, VerifyPoint)}
     names = sorted({sample.dataset for sample in data.samples})
     measurements: list[tuple[Measurement, ScoreSet]] = []
     skipped: list[SkippedProtocol] = []
     wrong: list[WrongPair] = []
-    for count, forgeries in itertools.product(references, kinds):
+    for compared in protocols:
         found: list[ScoreSet] = []
         for name in names:
             part = embedded.of(name)
-            people, genuine = [s.subject for s in part.samples], [s.genuine for s in part.samples]
             try:
-                pairs = build_pairs(people, genuine, forgeries=forgeries, references=count, seed=seed)
-                scores = score_pairs(pairs, part.embeddings, people, rule=score.rule, matrix=score.matrix)
-                found.append(scores)
-                measurement = measure(scores, name, forgeries, count, points=points, replicates=replicates, seed=seed)
+                scored = comparer.scored(part, compared, seed)
+                found.append(scored.scores)
+                measurement = measure(scored.scores, name, *compared, points=points, replicates=replicates, seed=seed)
             except ScoreError as error:
-                skipped.append(SkippedProtocol(name, forgeries, count, str(error)))
+                skipped.append(SkippedProtocol(name, *compared, reason=str(error)))
                 continue
-            measurements.append((measurement, scores))
-            if count == 1 and default is not None:
-                wrong += _wrong(pairs, scores, part.samples, forgeries, default.threshold, mated=forgeries == kinds[0])
+            measurements.append((measurement, scored.scores))
+            if compared[1:] == protocols[0][1:] and default is not None:
+                first = compared == protocols[0]
+                wrong += _wrong(scored, part.samples, compared.forgeries, default.threshold, mated=first)
         if len(found) > 1:
             joined = verification.concatenate(found)
-            measurement = measure(joined, ALL, forgeries, count, points=points, replicates=replicates, seed=seed)
+            measurement = measure(joined, ALL, *compared, points=points, replicates=replicates, seed=seed)
             measurements.append((measurement, joined))
     if not measurements:
         raise ScoreError("; ".join(sorted({f"{entry.data}: {entry.reason}" for entry in skipped})))
@@ -189,8 +198,9 @@ def evaluate(
         identification=tuple(
             one
             for name in names
+            if comparer.matrix is not None
             for one in identification.measurements(
-                embedded.of(name), name, score.matrix, points=points, replicates=replicates, seed=seed
+                embedded.of(name), name, comparer.matrix, points=points, replicates=replicates, seed=seed
             )
         ),
         identical=identical,
@@ -218,22 +228,17 @@ def _examples(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def _wrong(
-    pairs: Comparisons,
-    scores: ScoreSet,
-    samples: Sequence[Sample],
-    forgeries: Forgeries,
-    threshold: float,
-    *,
-    mated: bool,
+    scored: ScoredComparisons, samples: Sequence[Sample], forgeries: Forgeries, threshold: float, *, mated: bool
 ) -> list[WrongPair]:
     """All wrong decisions, those of genuine pairs among them only if ``mated``: they are the same for every kind."""
+    scores = scored.scores
     wrong = (scores.scores >= threshold) != scores.mated
     if not mated:
         wrong &= ~scores.mated
     return [
         WrongPair(
-            str(samples[pairs.references[k, 0]].path),
-            str(samples[pairs.queries[k]].path),
+            str(samples[scored.references[k]].path),
+            str(samples[scored.queries[k]].path),
             forgeries,
             bool(scores.mated[k]),
             float(scores.scores[k]),

@@ -41,11 +41,17 @@ class VerificationPointRates:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One protocol on one data set; all intervals are 95 %, by bootstrap over people."""
+    """One protocol on one data set; all intervals are 95 %, by bootstrap over people.
+
+    Attributes:
+        references: Samples of an enrolment; where a sample has many rows, such as cycles, rows of it.
+        queries: Rows of a test; None where it is one sample.
+    """
 
     data: str
     forgeries: Forgeries
     references: int
+    queries: int | None
     subjects: int
     mated: int
     impostors: int
@@ -54,12 +60,18 @@ class Measurement:
     fnmr_at_fmr: tuple[FnmrAtFmr, ...]
     points: tuple[VerificationPointRates, ...]
 
+    @property
+    def counts(self) -> str:
+        """``1``, or ``10 + 5`` of enrolment and test rows."""
+        return str(self.references) if self.queries is None else f"{self.references} + {self.queries}"
+
 
 def measure(
     scores: ScoreSet,
     data: str,
     forgeries: Forgeries,
     references: int,
+    queries: int | None = None,
     *,
     points: Mapping[str, float] | None = None,
     replicates: int = 1000,
@@ -82,6 +94,7 @@ def measure(
         data=data,
         forgeries=forgeries,
         references=references,
+        queries=queries,
         subjects=scores.subject_count,
         mated=scores.mated_count,
         impostors=scores.impostor_count,

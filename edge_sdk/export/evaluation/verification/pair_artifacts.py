@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import manifest, modalities
-from edge_sdk.calibration.metrics.pairs import Forgeries, verification_scores
+from edge_sdk.calibration.metrics.pairs import verification_scores
 from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.calibration.quantization.methods import choose_method
 from edge_sdk.export.data.cache import compact, prepared
@@ -67,14 +67,14 @@ class PairEvaluator(VerificationEvaluator):
             self._heads[kind] = made
         return self._heads[kind]
 
-    def scores(self, kind: VariantKind, model: bytes, role: str, forgeries: Forgeries | None = None) -> ScoreSet:
+    def scores(self, kind: VariantKind, model: bytes, role: str, protocol: Any = None) -> ScoreSet:
         samples = self.trained.people(role).samples
         with self._opened(kind) as head:
             return verification_scores(
                 self._templates(kind, model, role),
                 [sample.subject for sample in samples],
                 [sample.genuine for sample in samples],
-                forgeries=forgeries or self.impostors[0],
+                forgeries=protocol or self.protocols[0],
                 compare=lambda references, queries: self.score.pairs(references, queries, head),
             )
 

@@ -15,15 +15,20 @@ from edge_sdk.markup import Html
 
 
 def curves(measurements: Sequence[Measurement], scores: Sequence[ScoreSet]) -> Html:
-    """DET (normal deviates on both axes) and ROC; colour: data and forgeries, line: number of references."""
+    """DET (normal deviates on both axes) and ROC; colour: data and forgeries, line: number of references.
+
+    Where samples have many rows, colour: data and number of rows.
+    """
     figure = Figure(figsize=(10.5, 4.8), layout="constrained")
     det, roc = figure.subplots(1, 2)
-    colors: dict[tuple[str, str], str] = {}
+    colors: dict[tuple[object, ...], str] = {}
     for m, found in zip(measurements, scores, strict=True):
-        color = colors.setdefault((m.data, m.forgeries), COLORS[len(colors) % len(COLORS)])
+        drawn = (m.data, m.forgeries) if m.queries is None else (m.data, m.references, m.queries)
+        color = colors.setdefault(drawn, COLORS[len(colors) % len(COLORS)])
         fmr, fnmr = error_curve(found)
-        label = f"{m.data}, {m.forgeries}, {m.references} ref."
-        style = {"color": color, "linestyle": "-" if m.references == 1 else "--", "linewidth": 1.4, "label": label}
+        label = f"{m.data}, {m.forgeries}, {m.counts} {'ref.' if m.queries is None else 'rows'}"
+        dashed = m.queries is None and m.references > 1
+        style = {"color": color, "linestyle": "--" if dashed else "-", "linewidth": 1.4, "label": label}
         det.plot(deviates(fmr), deviates(fnmr), **style)
         roc.plot(fmr, 1 - fnmr, **style)
     error_axes(det, roc, "FMR", "FNMR")
@@ -32,9 +37,10 @@ def curves(measurements: Sequence[Measurement], scores: Sequence[ScoreSet]) -> H
 
 
 def histograms(evaluation: VerificationEvaluation) -> Html:
-    """Mated, skilled and random scores of one reference, for each data set."""
+    """Mated, skilled and random scores of the first number of references, for each data set."""
     report = evaluation.report
-    shown = [(m, s) for m, s in zip(report.measurements, evaluation.scores, strict=True) if m.references == 1]
+    first = report.measurements[0].counts
+    shown = [(m, s) for m, s in zip(report.measurements, evaluation.scores, strict=True) if m.counts == first]
     names = sorted({m.data for m, _ in shown})
     figure = Figure(figsize=(10.5, 2.6 * len(names)), layout="constrained")
     axes = figure.subplots(len(names), 1, squeeze=False)[:, 0]

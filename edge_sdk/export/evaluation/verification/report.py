@@ -41,7 +41,7 @@ def text(report: VerificationReport) -> str:
     if report.identical:
         blocks.append(f"left out: {len(report.identical)} pictures that are byte for byte others of the same data set")
     blocks += [f"note: {note}" for note in report.notes]
-    blocks += [f"skipped: {s.data}, {s.forgeries}, {s.references} reference(s): {s.reason}" for s in report.skipped]
+    blocks += [f"skipped: {s.data}, {s.forgeries}, {s.counted}: {s.reason}" for s in report.skipped]
     return "\n\n".join(blocks)
 
 
@@ -96,6 +96,8 @@ def _measurements(report: VerificationReport) -> Table:
         for m in report.measurements
     ]
     note = "FNMR at an FMR is read off these data; the bundle's own thresholds follow below."
+    if any(m.queries is not None for m in report.measurements):
+        note += " refs: rows, such as cycles of a walk, that enrol + that are tested, never of one sample."
     return Table(head, rows, text=_TEXT, note=note)
 
 
@@ -146,4 +148,4 @@ def _failures(report: VerificationReport) -> Table:
 
 
 def _key(measurement: Measurement) -> tuple[str, str, str]:
-    return measurement.data, measurement.forgeries, str(measurement.references)
+    return measurement.data, measurement.forgeries, measurement.counts

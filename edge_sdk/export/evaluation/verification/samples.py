@@ -43,11 +43,19 @@ class VerificationDataSummary:
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedSamples:
-    """The usable samples with their embeddings (N, D), and the failures to acquire."""
+    """The usable samples with their embeddings (N, D), and the failures to acquire.
+
+    A sample of several rows, such as a walk of cycles, is there once for each.
+    """
 
     samples: tuple[Sample, ...]
     embeddings: NDArray[np.float32]
     failures: tuple[AcquisitionFailure, ...]
+
+    @property
+    def people(self) -> list[str]:
+        """Whose each sample is."""
+        return [sample.subject for sample in self.samples]
 
     def of(self, dataset: str) -> EmbeddedSamples:
         """The part of one data set."""
@@ -69,8 +77,8 @@ def embed(verifier: Verifier, samples: Sequence[Sample], *, progress: Count | No
         if reasons:
             failures.append(AcquisitionFailure(str(sample.path), sample.subject, sample.genuine, reasons))
         else:
-            kept.append(sample)
             embeddings.append(verifier.embed(prepared))
+            kept += [sample] * len(embeddings[-1])
         if progress is not None:
             progress(done, len(samples))
     if not kept:

@@ -1,14 +1,18 @@
-"""Operating points of a bundle's variant on a user's own people: one reference against one query."""
+"""Operating points of a bundle's variant on a user's own people: one reference against one query.
+
+Where samples give many rows, as walks give cycles, some rows of other samples take the reference's place.
+"""
 
 from __future__ import annotations
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration.metrics import verification
-from edge_sdk.calibration.metrics.pairs import Forgeries, build_pairs, score_pairs
+from edge_sdk.calibration.metrics.pairs import Forgeries
 from edge_sdk.calibration.thresholds import operating_points
 from edge_sdk.errors import DatasetError, ScoreError, UsageError
 from edge_sdk.export.data.samples import IMPOSTORS, Dataset, impostor_kinds
 from edge_sdk.export.evaluation.fitted import FittedThresholds, UnusablePicture, named, require_people
+from edge_sdk.export.evaluation.verification.comparers import comparer_of
 from edge_sdk.export.evaluation.verification.samples import Count, embed, faces_in
 from edge_sdk.runtime import Verifier
 
@@ -34,7 +38,8 @@ def fit(
     kind = impostors(data)
     faces = faces_in(bundle.manifest.source, data.samples)
     with Verifier(bundle, engine=engine, precision=variant, threads=threads, faces=faces) as verifier:
-        score = verifier.bundle.manifest.score
+        comparer = comparer_of(verifier.bundle, verifier.compare_pairs)
+        (compared, *_) = comparer.protocols([kind], [1])
         try:
             embedded = embed(verifier, data.samples, progress=progress)
         except ScoreError as error:
@@ -42,26 +47,20 @@ def fit(
         unusable = tuple(UnusablePicture(one.path, one.subject, one.reasons) for one in embedded.failures)
         genuine = [sample.subject for sample in embedded.samples if sample.genuine]
         require_people(data.name, genuine, "with usable genuine samples", unusable)
-        compare = verifier.compare_pairs if score.by_graph else None
         found = []
         for name in sorted({sample.dataset for sample in embedded.samples}):
-            part = embedded.of(name)
-            people = [sample.subject for sample in part.samples]
             try:
-                pairs = build_pairs(people, [sample.genuine for sample in part.samples], forgeries=kind)
+                found.append(comparer.scored(embedded.of(name), compared).scores)
             except ScoreError as error:
                 raise DatasetError(f"{name}: {error}{named(unusable)}") from error
-            found.append(
-                score_pairs(pairs, part.embeddings, people, rule=score.rule, matrix=score.matrix, compare=compare)
-            )
     scores = verification.concatenate(found)
     require_people(data.name, scores.subjects.tolist(), "with two usable genuine samples", unusable)
-    described = f"{data.name}, {scores.subject_count} people, {IMPOSTORS[kind]}"
+    described = f"{data.name}, {scores.subject_count} people, {compared.described}"
     return FittedThresholds(
         variant=variant,
         engine=engine,
         points=operating_points(scores, data=described),
-        impostors=IMPOSTORS[kind],
+        impostors=compared.described,
         subjects=scores.subject_count,
         unusable=unusable,
     )

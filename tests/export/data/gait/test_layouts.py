@@ -14,6 +14,7 @@ from edge_sdk.export.data import cache
 from edge_sdk.export.data.gait import DATA, chart, golden_pair
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import impostor_kinds
+from edge_sdk.preprocess.cycles import walked
 
 from ....paths import ROOT
 
@@ -80,4 +81,7 @@ def test_charts_show_recordings_rows_and_cycles() -> None:
 def test_the_real_set() -> None:
     data = load(f"nexus:{REAL}")
     assert (len(data.subjects), len(data.samples)) == (28, 523)
-    assert all(sample.read().channels == 3 for sample in data.samples[::50])
+    for sample in data.samples[::50]:
+        cycles, _ = walked(preprocess.GaitCycles(), sample.read())
+        assert len(cycles.rows) >= 19
+        assert 1.2 < 2000 / np.median(np.diff(cycles.spans_ms)) < 2.3  # steps a second

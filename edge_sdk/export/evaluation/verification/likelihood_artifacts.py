@@ -1,0 +1,183 @@
+"""People told apart by likelihood ratios: a person's density of features against everybody's."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk import manifest, modalities
+from edge_sdk.calibration.metrics.groups import RowCounts, build_groups
+from edge_sdk.calibration.metrics.resampling import bootstrap_all
+from edge_sdk.calibration.metrics.verification import Curves, ScoreSet
+from edge_sdk.calibration.thresholds import rate
+from edge_sdk.errors import ScoreError, UsageError
+from edge_sdk.export.data.cache import PreparedRows, prepared_rows
+from edge_sdk.export.data.samples import IMPOSTORS
+from edge_sdk.export.evaluation.artifact_protocol import MeasuredVariant, TaskInterface, interval
+from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
+from edge_sdk.export.evaluation.verification.comparers import DensityModel, enrolling
+from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, VariantKind
+from edge_sdk.export.formats.inference import output
+from edge_sdk.export.networks.likelihood import LikelihoodSettings
+from edge_sdk.export.training.finished import FinishedRun
+from edge_sdk.export.training.likelihood import FittedLikelihood, features_of, fit_likelihood
+from edge_sdk.scoring.likelihood import LogLikelihoodRatio
+from edge_sdk.tables import Table
+
+GOLDEN_TOLERANCE: dict[manifest.Precision, float] = {"fp32": 1e-3, "int8": 0.05, "int8-io": 0.05, "int8-sym": 0.05}
+"""How much of the clip another processor's kernels may move the score of the golden trial."""
+
+
+@dataclass(frozen=True, eq=False)
+class LikelihoodEvaluator(VerificationEvaluator):
+    """As its base, but for samples of many rows each: some rows enrol a person, rows of other samples are compared.
+
+    Projection and densities are fitted on the float network's features of the training people; each model computes
+    the features of each row once.
+    """
+
+    score: LogLikelihoodRatio
+    unit: str = "share of the features' variance that int8 changes"
+    likelihood: FittedLikelihood = field(kw_only=True)
+
+    @classmethod
+    def of(cls, trained: FinishedRun) -> LikelihoodEvaluator:
+        """Fit what the score needs.
+
+        Raises:
+            UsageError: The recipe does not say how.
+            ScoreError, TrainingError: The training people are too few for the density.
+        """
+        recipe, preset = trained.recipe, trained.preset
+        settings = recipe.likelihood
+        if settings is None or not isinstance(recipe.score, LogLikelihoodRatio):
+            raise UsageError(f"{recipe.name}: a score of likelihood ratios and the recipe's `likelihood` go together")
+        score = msgspec.structs.replace(recipe.score, enrolment=settings.protocols[0].enrolment)
+        network = recipe.inference_model(trained.network)
+        rows = prepared_rows(trained.people("train").samples, preset.preprocessing)
+        likelihood = fit_likelihood(
+            features_of(network, rows.tensors),
+            [sample.subject for sample in rows.samples],
+            settings,
+            score,
+            seed=trained.seed,
+        )
+        graphs = Graphs(likelihood.model(network), preset.input_shape, trained.calibration_images(), recipe.outputs)
+        return cls(trained, graphs, score, likelihood=likelihood)
+
+    def distance(self, kind: VariantKind, model: bytes) -> float:
+        expected = self._embed(REFERENCE, self.graphs.onnx, "validation")
+        changed = self._embed(kind, model, "validation") - expected
+        return float((changed**2).sum() / ((expected - expected.mean(axis=0)) ** 2).sum())
+
+    def tables(self, measured: MeasuredVariant, scores: Callable[[RowCounts], ScoreSet]) -> tuple[Table, ...]:
+        found: dict[RowCounts, ScoreSet] = {}
+        for counts in self.protocols:
+            with contextlib.suppress(ScoreError):  # too few people or rows for so many
+                found[counts] = scores(counts)
+        variant, row = measured.kind.id, self._settings.row
+        ranks = Table(
+            ("variant", f"enrolment {row}", f"test {row}", "people", "comparisons", "AUROC", "EER"),
+            [
+                (variant, *map(str, counts), str(one.subject_count), str(len(one)), *_ranks(one))
+                for counts, one in found.items()
+            ],
+            text=("variant",),
+            note=f"Random impostors. Enrolment and test {row} are never of one sample.",
+        )
+        points = [point for point in measured.points if isinstance(point, manifest.VerifyPoint) and point.target]
+        rates = Table(
+            ("variant", "point", f"enrolment {row}", f"test {row}", "FMR", "FNMR"),
+            [
+                (variant, point.name, *map(str, counts), *_rates(one, point.threshold))
+                for point in points
+                for counts, one in found.items()
+            ],
+            text=("variant", "point"),
+            note=f"At the bundle's thresholds, which are fitted with {' + '.join(map(str, self.protocols[0]))} {row}.",
+        )
+        return ranks, rates
+
+    def golden_score(self, measured: MeasuredVariant) -> tuple[float, float]:
+        modality, pipeline = modalities.get(self.trained.recipe.modality), self.trained.preset.preprocessing
+        source = self.trained.recipe.source(self.trained.preset)
+        both = [modality.prepare(pipeline, modality.decode(data), source).rows for data in self.golden().values()]
+        enrolled, tested = (
+            output(measured.model, rows, engine=measured.kind.engine, format=measured.kind.format) for rows in both
+        )
+        score = self.score.compare(self.score.enroll(enrolled, self._model), tested, self._model).score
+        return score, GOLDEN_TOLERANCE[measured.kind.precision] * self.score.clip
+
+    def interface(self) -> TaskInterface:
+        files = self.likelihood.files
+        return TaskInterface(
+            task="verify",
+            source=self.trained.recipe.source(self.trained.preset),
+            outputs=tuple(
+                manifest.Output(name=name, shape=("batch", self.likelihood.projection.dims), role=role)
+                for name, role in self.score.roles.items()
+            ),
+            score=self.score,
+            # A density that was adapted from others says nothing beside these.
+            embedding_space_id=manifest.embedding_space_id(
+                self.trained.preset.preprocessing, self.graphs.onnx, *files.values()
+            ),
+            files=files,
+        )
+
+    @cached_property
+    def protocols(self) -> tuple[RowCounts, ...]:
+        return self._settings.protocols
+
+    def compared(self) -> str:
+        counts = self.protocols[0]
+        return f"{IMPOSTORS['random']}, {counts.enrolment} enrolment and {counts.test} test {self._settings.row}"
+
+    def scores(self, kind: VariantKind, model: bytes, role: str, protocol: RowCounts | None = None) -> ScoreSet:
+        counts, samples = protocol or self.protocols[0], self._rows(role).samples
+        plan = build_groups(
+            [sample.subject for sample in samples],
+            [str(sample.path) for sample in samples],
+            enrolment=counts.enrolment,
+            test=counts.test,
+        )
+        return plan.scores(enrolling(self.score, self._embed(kind, model, role), self._model.densities))
+
+    @property
+    def _settings(self) -> LikelihoodSettings:
+        settings = self.trained.recipe.likelihood
+        assert settings is not None, "`of` looked at it"
+        return settings
+
+    @cached_property
+    def _model(self) -> DensityModel:
+        return DensityModel(self.likelihood.densities)
+
+    def _rows(self, role: str) -> PreparedRows:
+        return prepared_rows(self.trained.people(role).samples, self.trained.preset.preprocessing)
+
+    def _embed(self, kind: VariantKind, model: bytes, role: str) -> NDArray[np.float32]:
+        """``(R, D)``: projected features of a group's rows, in their order."""
+
+        def compute() -> NDArray[np.float32]:
+            return output(model, self._rows(role).tensors, engine=kind.engine, format=kind.format)
+
+        return self._outputs.get(model, role, compute)
+
+
+def _ranks(scores: ScoreSet) -> tuple[str, ...]:
+    """AUROC and EER, of 2 people at least."""
+    return tuple(map(interval, bootstrap_all(scores, [Curves.auroc, Curves.eer])))
+
+
+def _rates(scores: ScoreSet, threshold: float) -> Iterator[str]:
+    """FMR and FNMR."""
+    wrong = (scores.scores >= threshold) != scores.mated
+    for chosen in (~scores.mated, scores.mated):
+        yield interval(rate(wrong[chosen], scores.subjects[chosen]))
