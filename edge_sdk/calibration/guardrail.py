@@ -25,7 +25,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge_sdk.calibration.metrics.resampling import defined, draw_subjects, replicate
+from edge_sdk.calibration.metrics.resampling import defined, draw_subjects, replicate, require_same
 from edge_sdk.calibration.metrics.verification import Curves, Floats, ScoreSet, Statistic
 from edge_sdk.errors import GuardrailError, ScoreError, UsageError
 from edge_sdk.manifest import AccuracyDifference
@@ -63,7 +63,7 @@ def compare(
     given, `agreement` and its band are reported; see `agreement`. Raises ScoreError if the sets differ or hold fewer
     than 2 people, UsageError for another metric.
     """
-    _require_same(float_scores, quantised_scores)
+    require_same(float_scores, quantised_scores)
     people = float_scores.subject_count
     if people < 2:
         raise ScoreError(f"the guardrail needs at least 2 people, got {people}")
@@ -123,7 +123,7 @@ class Agreement:
 
 def agreement(first: ScoreSet, second: ScoreSet, threshold_first: float, threshold_second: float) -> Agreement:
     """Compare the decisions on the same comparisons in the same order; ScoreError if they differ."""
-    _require_same(first, second)
+    require_same(first, second)
     different = (first.scores >= threshold_first) != (second.scores >= threshold_second)
     distance = np.abs(first.scores - threshold_first)
     every, flipped = np.sort(distance), np.sort(distance[different])
@@ -210,8 +210,3 @@ def _worst(
 
     worst: Floats = np.maximum.reduce([against(attack) for attack in attacks])
     return worst
-
-
-def _require_same(first: ScoreSet, second: ScoreSet) -> None:
-    if not np.array_equal(first.mated, second.mated) or not np.array_equal(first.subjects, second.subjects):
-        raise ScoreError("the guardrail compares the same comparisons in the same order")

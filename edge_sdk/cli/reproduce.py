@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import ACCEPTED, Parser
-from edge_sdk.cli.options import add_data, add_json, add_seed, export_extra, print_result, report_progress
+from edge_sdk.cli.options import (
+    add_data,
+    add_json,
+    add_same_people,
+    add_seed,
+    export_extra,
+    print_result,
+    report_progress,
+)
+from edge_sdk.errors import UsageError
 
 if TYPE_CHECKING:
     from edge_sdk.export.reproduction.tables import ResultTable
@@ -25,7 +34,8 @@ def add_arguments(parser: Parser) -> None:
         "table",
         metavar="TABLE",
         help="deepsign-table4 (sizes, needs no data), deepsign-table6, deepsign-table7, leave-one-out or "
-        "cross-validation (signatures); person_verification (pairs of CFP's faces); facenet (pairs of LFW's)",
+        "cross-validation (signatures); person_verification (pairs of CFP's faces); facenet (pairs of LFW's); "
+        "likelihood-ratio (a bundle's embeddings, by the score of the gait paper)",
     )
     add_data(parser, required=False)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for trainings and tables")
@@ -48,6 +58,15 @@ def add_arguments(parser: Parser) -> None:
         metavar="K",
         help="normalise each score by the K nearest signatures of training people; default: scores as they are",
     )
+    parser.add_argument("--bundle", metavar="BUNDLE", help="likelihood-ratio: whose embeddings, of people new to it")
+    parser.add_argument(
+        "--run",
+        type=Path,
+        metavar="RUN",
+        help="likelihood-ratio: what the bundle was exported from, which says who is new to it; needed unless it was "
+        "trained on exactly these data, with people drawn by its seed",
+    )
+    add_same_people(parser, "likelihood-ratio: ")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="pretrained weights, for recipes that take such")
     parser.add_argument("--tiny", action="store_true", help="train the recipes' small test versions, to try things out")
     add_json(parser)
@@ -56,11 +75,13 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Make the table."""
     with export_extra():
-        from edge_sdk.export.reproduction import facenet, person_verification, protocols
+        from edge_sdk.export.reproduction import facenet, likelihood_ratio, person_verification, protocols
     if arguments.table == person_verification.NAME:
         table = _persons(arguments)
     elif arguments.table == facenet.NAME:
         table = _facenet(arguments)
+    elif arguments.table == likelihood_ratio.NAME:
+        table = _likelihood_ratio(arguments)
     elif arguments.table == protocols.SIZE_TABLE:
         table = _sizes(arguments)
     else:
@@ -96,6 +117,23 @@ def _facenet(arguments: argparse.Namespace) -> ResultTable:
         steps=arguments.steps,
         seed=arguments.seed,
         tiny=arguments.tiny,
+    )
+    return reproduce(request, report_progress)
+
+
+def _likelihood_ratio(arguments: argparse.Namespace) -> ResultTable:
+    from edge_sdk.export.data.same_people import SamePeople
+    from edge_sdk.export.reproduction.likelihood_ratio import LikelihoodRequest, reproduce
+
+    if not arguments.bundle or not arguments.data:
+        raise UsageError("likelihood-ratio compares the embeddings of a bundle: give --bundle and --data")
+    request = LikelihoodRequest(
+        bundle=arguments.bundle,
+        data=tuple(arguments.data),
+        run=arguments.run,
+        same=SamePeople.read(arguments.same_people) if arguments.same_people else SamePeople(),
+        folds=arguments.folds,
+        seed=arguments.seed,
     )
     return reproduce(request, report_progress)
 

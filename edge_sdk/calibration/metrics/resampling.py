@@ -89,6 +89,35 @@ def bootstrap_all(
     return tuple(interval(value, column) for value, column in zip(exact.tolist(), resampled.T, strict=True))
 
 
+def bootstrap_difference(
+    scores: ScoreSet, baseline: ScoreSet, statistic: Statistic, replicates: int = 1000, seed: int = 0
+) -> Interval:
+    """`statistic` of `scores` minus that of `baseline`, two scores of the same comparisons in the same order.
+
+    Both are taken of the same resampled people, so that what the people have in common cancels. Raises ScoreError if
+    the comparisons differ, and as `bootstrap` does.
+    """
+    require_same(scores, baseline)
+    people = scores.subject_count
+    if people < 2:
+        raise ScoreError(f"an interval over subjects needs at least 2 of them, got {people}")
+
+    def difference(draws: Floats, bins: int) -> Floats:
+        found: Floats = replicate(scores, statistic, draws, bins=bins) - replicate(
+            baseline, statistic, draws, bins=bins
+        )
+        return found
+
+    exact = float(difference(np.ones((1, people)), bins=len(scores))[0])
+    return interval(exact, difference(draw_subjects(people, replicates, seed), bins=BOOTSTRAP_BINS))
+
+
+def require_same(first: ScoreSet, second: ScoreSet) -> None:
+    """Raise ScoreError unless two sets are of the same comparisons in the same order."""
+    if not np.array_equal(first.mated, second.mated) or not np.array_equal(first.subjects, second.subjects):
+        raise ScoreError("only scores of the same comparisons in the same order can be compared")
+
+
 def interval(value: float, replicates: Floats) -> Interval:
     """The 95 % percentile interval of (R,) replicates, widened to hold `value`. Raises ScoreError as `defined`."""
     low, high = np.quantile(defined(replicates), [0.025, 0.975])

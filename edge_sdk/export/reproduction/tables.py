@@ -139,8 +139,8 @@ def _line(row: ResultRow) -> tuple[str, ...]:
     return (
         *(row.test, row.model, row.preset, str(row.steps), row.artifact),
         *(str(single.subjects), f"{single.mated} + {single.impostors}", *decided),
-        _interval(single.auroc, 1, 3),
-        _interval(single.eer, 100, 1),
+        shown_interval(single.auroc, 1, 3),
+        shown_interval(single.eer, 100, 1),
         *(_value(row.of(("skilled", references)), "eer") for references in (3, 5)),
         _value(row.of(("random", 1)), "auroc"),
         f"{100 * difference.delta:+.2f}, at most {100 * difference.upper90:+.2f}" if difference else NONE,
@@ -153,6 +153,7 @@ def _value(measurement: Measurement | None, statistic: str) -> str:
     return f"{100 * measurement.eer.value:.1f}" if statistic == "eer" else f"{measurement.auroc.value:.3f}"
 
 
-def _interval(x: Interval, factor: float, digits: int) -> str:
+def shown_interval(x: Interval, factor: float, digits: int) -> str:
+    """Value and bounds, such as ``5.0 [4.2, 5.7]``."""
     value, low, high = (f"{factor * bound:.{digits}f}" for bound in (x.value, x.low, x.high))
     return f"{value} [{low}, {high}]"

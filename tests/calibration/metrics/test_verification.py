@@ -266,6 +266,32 @@ def test_long_lists_are_binned_without_moving_the_value_and_hardly_the_interval(
     assert resampling.bootstrap(scores, Curves.eer, 10).value == pytest.approx(verification.eer(scores).eer, abs=1e-12)
 
 
+def test_a_difference_is_of_the_same_resamples():
+    """Against an explicit loop over drawn people."""
+    first, second = random_set(400, people=6), random_set(400, people=6, shift=1.0)
+    second = ScoreSet(second.scores, first.mated, first.subjects)
+    got = resampling.bootstrap_difference(first, second, Curves.eer, 40, seed=2)
+    differences = []
+    for row in resampling.draw_subjects(6, 40, seed=2):
+        rows = np.concatenate([np.flatnonzero(first.subjects == s) for s in range(6) for _ in range(int(row[s]))])
+        drawn = [ScoreSet(one.scores[rows], one.mated[rows], one.subjects[rows]) for one in (first, second)]
+        differences.append(verification.eer(drawn[0]).eer - verification.eer(drawn[1]).eer)
+    assert got.value == pytest.approx(verification.eer(first).eer - verification.eer(second).eer)
+    assert (got.low, got.high) == pytest.approx(np.quantile(differences, [0.025, 0.975]))
+    same = resampling.bootstrap_difference(first, first, Curves.eer, 20)
+    assert (same.low, same.value, same.high) == (0, 0, 0)
+
+
+def test_a_difference_of_other_comparisons_is_refused():
+    scores = random_set(50)
+    for other in (random_set(51), ScoreSet(scores.scores, ~scores.mated, scores.subjects)):
+        with pytest.raises(ScoreError, match="the same comparisons in the same order"):
+            resampling.bootstrap_difference(scores, other, Curves.eer)
+    alone = ScoreSet([0, 1], [False, True], [0, 0])
+    with pytest.raises(ScoreError, match="at least 2"):
+        resampling.bootstrap_difference(alone, alone, Curves.eer)
+
+
 def test_too_few_subjects():
     with pytest.raises(ScoreError, match="at least 2"):
         resampling.bootstrap(ScoreSet([0, 1], [False, True], [0, 0]), Curves.eer)
