@@ -87,15 +87,12 @@ def measure(preset: str, steps: int, users: Sequence[str], test: Walks) -> Class
     draws = draw_subjects(len(users), REPLICATES, 0)
     exact, resampled = (figures(confusion, weights) for weights in (np.ones((1, len(users))), draws))
     exact_walk, resampled_walk = (figures(by_walk, weights)[0] for weights in (np.ones((1, len(users))), draws))
-    return ClassifierMeasurement(
-        preset,
-        steps,
-        len(users),
-        len(names),
-        len(true),
-        *(interval(float(value[0]), column) for value, column in zip(exact, resampled, strict=True)),
-        interval(float(exact_walk[0]), resampled_walk),
+    accuracy, precision, recall, f1, of_means = (
+        interval(float(value[0]), column) for value, column in zip(exact, resampled, strict=True)
     )
+    walks = interval(float(exact_walk[0]), resampled_walk)
+    counts = len(users), len(names), len(true)
+    return ClassifierMeasurement(preset, steps, *counts, accuracy, precision, recall, f1, of_means, walks)
 
 
 def figures(confusion: Floats, weights: Floats) -> tuple[Floats, ...]:
@@ -139,7 +136,7 @@ def read(out: Path) -> tuple[ClassifierMeasurement, ...]:
 def table(measured: Sequence[ClassifierMeasurement]) -> ResultTable:
     """Table 1, the document's figures above ours of the same network."""
     head = ("network", "who", "users", "cycles", "accuracy", "precision", "recall", "F1", "F1 of means", "whole walks")
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for preset in dict.fromkeys([*NETWORKS, *(one.preset for one in measured)]):
         name = NETWORKS.get(preset, preset)
         if preset in PRINTED:

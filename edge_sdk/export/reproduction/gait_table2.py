@@ -60,8 +60,8 @@ class UserLikelihoods(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     user: str
     model: str
-    population: tuple[float, float, float]
-    adapted: tuple[float, float, float]
+    population: tuple[float, ...]
+    adapted: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +179,8 @@ def sinusoids(count: int, seed: int) -> NDArray[np.float32]:
     to ten periods.
     """
     rng = np.random.default_rng(seed)
-    amplitude, periods, phase = (rng.uniform(*bounds, (count, 3, 1)) for bounds in ((0, 1), (1, 10), (0, 2 * np.pi)))
+    shape = count, 3, 1
+    amplitude, periods, phase = rng.uniform(0, 1, shape), rng.uniform(1, 10, shape), rng.uniform(0, 2 * np.pi, shape)
     axes = amplitude * np.sin(2 * np.pi * periods * np.arange(100) / 100 + phase)
     return np.concatenate([axes, np.linalg.norm(axes, axis=1, keepdims=True)], axis=1).astype(np.float32)
 
