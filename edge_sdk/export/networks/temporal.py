@@ -169,7 +169,10 @@ class Recurrent(nn.Module):
 
 
 class _TimeScale(nn.Module):
-    """What a :class:`TimeNorm` computes when it is trained: a scale and a shift of each time step."""
+    """What a :class:`TimeNorm` computes when it is trained: a scale and a shift of each time step.
+
+    Both are ``(1, 1, 1, T)``: LiteRT's converter puts a transposition before and behind a product with ``(T,)``.
+    """
 
     scale: torch.Tensor
     shift: torch.Tensor
@@ -178,8 +181,9 @@ class _TimeScale(nn.Module):
         super().__init__()
         assert norm.running_mean is not None and norm.running_var is not None
         scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-        self.register_buffer("scale", scale.detach())
-        self.register_buffer("shift", (norm.bias - norm.running_mean * scale).detach())
+        shift = norm.bias - norm.running_mean * scale
+        self.register_buffer("scale", scale.detach().view(1, 1, 1, -1))
+        self.register_buffer("shift", shift.detach().view(1, 1, 1, -1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x * self.scale + self.shift

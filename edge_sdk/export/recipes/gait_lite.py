@@ -69,7 +69,8 @@ class GaitLite(nn.Module):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        features: torch.Tensor = self.dense(self.maps(x[:, :, None]).flatten(1))
+        maps = self.maps(x[:, :, None]).permute(0, 2, 3, 1)  # as TFLite has them, so that it need not turn them round
+        features: torch.Tensor = self.dense(maps.flatten(1))
         return features
 
 

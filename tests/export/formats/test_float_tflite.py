@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from edge_sdk.errors import ConversionError, MissingToolError
+from edge_sdk.export import recipes
 from edge_sdk.export.formats.float_tflite import to_tflite
 from edge_sdk.runtime.engines import load_engine
 
@@ -107,3 +108,16 @@ def test_a_missing_converter_names_the_extra(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(MissingToolError, match=r'pip install "edge-sdk\[tflite-export\]"') as caught:
         to_tflite(nn.Identity(), (1, 8, 8))
     assert isinstance(caught.value, ImportError)
+
+
+@pytest.mark.parametrize(("name", "reshapes"), [("gait", 5), ("gait_lite", 2)])
+def test_cycles_are_turned_round_once(name: str, reshapes: int) -> None:
+    """A step cycle ``(4, 100)`` becomes a map of height 1 by one TRANSPOSE; norms over time need none."""
+    pytest.importorskip("litert_torch", reason=REASON)
+    from ai_edge_litert.interpreter import Interpreter
+
+    network = recipes.get(name).tiny().eval().inference_model(["features"])
+    interpreter = Interpreter(model_content=to_tflite(network, (4, 100), ("features",)))
+    interpreter.allocate_tensors()
+    operators = [one["op_name"] for one in interpreter._get_ops_details()]
+    assert (operators.count("TRANSPOSE"), operators.count("RESHAPE")) == (1, reshapes)
