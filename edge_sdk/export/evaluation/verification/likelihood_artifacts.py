@@ -128,7 +128,7 @@ class LikelihoodEvaluator(VerificationEvaluator):
 
     def interface(self) -> TaskInterface:
         files, shape = self.likelihood.files, ("batch", self.likelihood.projection.dims)
-        further = ()
+        further: tuple[FurtherGraph, ...] = ()
         if self._flow is not None:
             (features,) = self.trained.recipe.outputs
             density = FurtherGraph(
