@@ -98,6 +98,13 @@ def _principal(rows: Array, people: NDArray[Any], dims: int, floor: float) -> Fe
     return FeatureProjection(found.mean_, (found.components_[kept] / np.sqrt(variances[kept, None])).T)
 
 
+def _rotation(rows: Array, people: NDArray[Any], dims: int, floor: float) -> FeatureProjection:
+    """Principal components on one scale: no direction is worth more than it was to the network."""
+    del people, floor
+    found = PCA(min(dims, *rows.shape), svd_solver="full").fit(rows)
+    return FeatureProjection(found.mean_, found.components_.T / np.sqrt(rows.var(axis=0).mean()))
+
+
 def _within(rows: Array, people: NDArray[Any], dims: int, floor: float) -> FeatureProjection:
     """Principal components, then the within-person covariance made the identity (WCCN; Hatch et al. 2006)."""
     components = _principal(rows, people, dims, floor)
@@ -133,6 +140,7 @@ PROJECTIONS: Mapping[str, Callable[[Array, NDArray[Any], int, float], FeaturePro
     "pca": _principal,
     "lda": _discriminants,
     "within": _within,
+    "rotation": _rotation,
 }
 """The kinds of projections."""
 

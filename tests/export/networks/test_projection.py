@@ -44,6 +44,21 @@ def test_principal_components_have_unit_variance_and_leave_out_what_is_nearly_co
     assert fit_projection(rows, people, "pca", 3).dims == 3
 
 
+def test_a_rotation_keeps_distances_but_for_one_scale() -> None:
+    rows, people = features()
+    projection = fit_projection(rows, people, "rotation")
+    found = projection.apply(rows)
+    scale = np.sqrt(rows.var(axis=0).mean())
+    apart = np.linalg.norm(rows[:100] - rows[100:200], axis=1)
+    np.testing.assert_allclose(np.linalg.norm(found[:100] - found[100:200], axis=1), apart / scale, rtol=1e-9)
+    covariance = np.cov(found.T)
+    np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-9)
+    assert (np.diff(np.diag(covariance)) <= 1e-12).all()
+    np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-9)
+    few = fit_projection(rows, people, "rotation", 3)
+    np.testing.assert_allclose(few.apply(rows), found[:, :3], atol=1e-9)
+
+
 def test_discriminants_are_fishers_and_whiten_the_within_person_covariance() -> None:
     rows, people = features()
     projection = fit_projection(rows, people, "lda", floor=1e-6)

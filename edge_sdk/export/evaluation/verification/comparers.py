@@ -107,7 +107,6 @@ class RowComparer:
 
     score: LogLikelihoodRatio
     densities: Mapping[str, GaussianMixture]
-    counts: Sequence[RowCounts] = COUNTS
 
     @property
     def matrix(self) -> None:
@@ -115,7 +114,8 @@ class RowComparer:
 
     def protocols(self, kinds: Sequence[Forgeries], references: Sequence[int]) -> list[VerificationProtocol]:
         del kinds, references
-        return [VerificationProtocol("random", *counts) for counts in self.counts]
+        least = RowCounts(self.score.enrolment, COUNTS[0].test)  # with fewer nobody is enrolled
+        return [VerificationProtocol("random", *counts) for counts in dict.fromkeys((least, *COUNTS))]
 
     def scored(self, embedded: EmbeddedSamples, compared: VerificationProtocol, seed: int = 0) -> ScoredComparisons:
         assert compared.queries is not None, "it is one of `protocols`"

@@ -32,6 +32,7 @@ from edge_sdk.tables import Table
 
 GOLDEN_TOLERANCE: dict[manifest.Precision, float] = {"fp32": 1e-3, "int8": 0.05, "int8-io": 0.05, "int8-sym": 0.05}
 """How much of the clip another processor's kernels may move the score of the golden trial."""
+_USEFUL = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +92,11 @@ class LikelihoodEvaluator(VerificationEvaluator):
             text=("variant",),
             note=f"Random impostors. Enrolment and test {row} are never of one sample.",
         )
-        points = [point for point in measured.points if isinstance(point, manifest.VerifyPoint) and point.target]
+        points = [
+            point
+            for point in measured.points
+            if isinstance(point, manifest.VerifyPoint) and point.target and point.fnmr.value < _USEFUL
+        ]
         rates = Table(
             ("variant", "point", f"enrolment {row}", f"test {row}", "FMR", "FNMR"),
             [
@@ -100,7 +105,8 @@ class LikelihoodEvaluator(VerificationEvaluator):
                 for counts, one in found.items()
             ],
             text=("variant", "point"),
-            note=f"At the bundle's thresholds, which are fitted with {' + '.join(map(str, self.protocols[0]))} {row}.",
+            note=f"At the bundle's thresholds that accept half of the genuine tests at least; they are fitted with "
+            f"{' + '.join(map(str, self.protocols[0]))} {row}.",
         )
         return ranks, rates
 
