@@ -15,7 +15,10 @@ DETAILS = (
     "loss the student learns to give the outputs that the teachers give."
 )
 
-SETTINGS = ("labels", "relation", "embedding", "views", "reconstruction", "features", "soft", "temperature", "mixed")
+SETTINGS = (
+    *("labels", "relation", "embedding", "views", "reconstruction", "features", "soft", "temperature", "mixed"),
+    "geometry",
+)
 """Of a distillation; which of them a student has depends on its task."""
 
 
@@ -51,6 +54,7 @@ def add_arguments(parser: Parser) -> None:
         ("features", float, "WEIGHT", "of the distance between their features in the teacher's discriminator"),
         ("soft", float, "WEIGHT", "of the teacher's probabilities of live and attack"),
         ("temperature", float, "T", "temperature that softens these probabilities"),
+        ("geometry", float, "WEIGHT", "of the difference between where both put the rows of a step"),
     ):
         settings.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,8 @@ def add_arguments(parser: Parser) -> None:
         metavar="TABLE",
         help="deepsign-table4 (sizes, needs no data), deepsign-table6, deepsign-table7, leave-one-out or "
         "cross-validation (signatures); person_verification (pairs of CFP's faces); facenet (pairs of LFW's); "
-        "likelihood-ratio (a bundle's embeddings, by the score of the gait paper)",
+        "gait-table1 (networks that name walkers), gait-table2 (densities of features) and gait-table3 (principal "
+        "components, with figures; walks), likelihood-ratio (a bundle's embeddings, by the score of the gait paper)",
     )
     add_data(parser, required=False)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for trainings and tables")
@@ -46,12 +48,25 @@ def add_arguments(parser: Parser) -> None:
         "--presets",
         nargs="+",
         metavar="NAME",
-        help="default: best; paper for deepsign-table4; for person_verification and facenet the rows to train, none by "
-        "default",
+        help="default: best; paper for deepsign-table4 and for the features of gait-table2 and gait-table3; for "
+        "person_verification, facenet and gait-table1 the rows to train, none by default",
     )
     parser.add_argument("--steps", type=int, metavar="N", help="steps of each training; default: the table's")
     add_seed(parser, "splits and trainings")
-    parser.add_argument("--folds", type=int, default=2, metavar="N", help="folds of cross-validation; default: 2")
+    parser.add_argument(
+        "--folds",
+        type=int,
+        metavar="N",
+        help="folds of cross-validation and likelihood-ratio, default: 2; gait-table2: of users, whose population is "
+        "everybody in the other folds, default: 4",
+    )
+    parser.add_argument(
+        "--users",
+        nargs="+",
+        default=[],
+        metavar="USER",
+        help="gait-table2: to be enrolled, default: everybody; gait-table3: the first is drawn",
+    )
     parser.add_argument(
         "--cohort",
         type=int,
@@ -64,7 +79,8 @@ def add_arguments(parser: Parser) -> None:
         type=Path,
         metavar="RUN",
         help="likelihood-ratio: what the bundle was exported from, which says who is new to it; needed unless it was "
-        "trained on exactly these data, with people drawn by its seed",
+        "trained on exactly these data, with people drawn by its seed; gait-table2 and gait-table3: whose features to "
+        "take instead of training a network",
     )
     add_same_people(parser, "likelihood-ratio: ")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="pretrained weights, for recipes that take such")
@@ -75,11 +91,22 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Make the table."""
     with export_extra():
-        from edge_sdk.export.reproduction import facenet, likelihood_ratio, person_verification, protocols
+        from edge_sdk.export.reproduction import (
+            facenet,
+            gait_table1,
+            gait_table2,
+            gait_table3,
+            likelihood_ratio,
+            person_verification,
+            protocols,
+        )
+    gait = {module.NAME: module.reproduce for module in (gait_table1, gait_table2, gait_table3)}
     if arguments.table == person_verification.NAME:
         table = _persons(arguments)
     elif arguments.table == facenet.NAME:
         table = _facenet(arguments)
+    elif arguments.table in gait:
+        table = _gait(arguments, gait[arguments.table])
     elif arguments.table == likelihood_ratio.NAME:
         table = _likelihood_ratio(arguments)
     elif arguments.table == protocols.SIZE_TABLE:
@@ -121,6 +148,23 @@ def _facenet(arguments: argparse.Namespace) -> ResultTable:
     return reproduce(request, report_progress)
 
 
+def _gait(arguments: argparse.Namespace, reproduce: Callable[..., ResultTable]) -> ResultTable:
+    from edge_sdk.export.reproduction.gait import GaitRequest
+
+    request = GaitRequest(
+        out=arguments.out,
+        data=tuple(arguments.data),
+        presets=tuple(arguments.presets or ()),
+        steps=arguments.steps,
+        seed=arguments.seed,
+        users=tuple(arguments.users),
+        folds=_folds(arguments, 4),
+        run=arguments.run,
+        tiny=arguments.tiny,
+    )
+    return reproduce(request, report_progress)
+
+
 def _likelihood_ratio(arguments: argparse.Namespace) -> ResultTable:
     from edge_sdk.export.data.same_people import SamePeople
     from edge_sdk.export.reproduction.likelihood_ratio import LikelihoodRequest, reproduce
@@ -132,7 +176,7 @@ def _likelihood_ratio(arguments: argparse.Namespace) -> ResultTable:
         data=tuple(arguments.data),
         run=arguments.run,
         same=SamePeople.read(arguments.same_people) if arguments.same_people else SamePeople(),
-        folds=arguments.folds,
+        folds=_folds(arguments, 2),
         seed=arguments.seed,
     )
     return reproduce(request, report_progress)
@@ -157,7 +201,7 @@ def _accuracies(arguments: argparse.Namespace) -> ResultTable:
         presets=tuple(arguments.presets or ["best"]),
         steps=arguments.steps,
         seed=arguments.seed,
-        folds=arguments.folds,
+        folds=_folds(arguments, 2),
         cohort=arguments.cohort,
         weights=arguments.weights,
         tiny=arguments.tiny,
@@ -170,3 +214,7 @@ def _models(arguments: argparse.Namespace) -> tuple[str, ...]:
     from edge_sdk.export.reproduction import protocols
 
     return tuple(arguments.models or [name for name in protocols.PAPER_MODELS if name in recipes.names()])
+
+
+def _folds(arguments: argparse.Namespace, default: int) -> int:
+    return default if arguments.folds is None else int(arguments.folds)
