@@ -87,7 +87,7 @@ class Acquisition:
                 name = f" ({os.fspath(source)})" if isinstance(source, (str, os.PathLike)) else ""
                 flags = ", ".join(self.flags(found))
                 raise UnusableSampleError(
-                    f"reference {number} of {len(sources)}{name}: {flags}; enroll another picture"
+                    f"reference {number} of {len(sources)}{name}: {flags}; enroll another one"
                 )
             prepared += found
         return prepared
