@@ -7,6 +7,8 @@ PINS = {
     "deepsign_nano": "34e62aaefe9d6527ac818d7d3cea84c4b79102c2f653c9619273d7cddee0571e",
     "face_lite": "36e3465e7bf443c45772522188bf1e348107d8b5196984e505d5237a84ed22ae",
     "face_locator": "9b3e33b9ff7e77d53b14c7e2bed19ebb7a1d89afbf7fb637d41c3a7ab05d2b4c",
+    "gait": "32cf5badcaed80a24289e517b8c05356f60aae2b70209d0c8212dccdc9babaad",
+    "gait_lite": "b9bb4efdd820ab06b3a86a5a7f5c76711a7f20dc10a3af03a1f34a4bebfab777",
     "ganomaly_lite": "294bba8cde0f66ecc0d7b8726cc2b18672a25a4bbbab790894a7ae985819c78d",
     "liveness": "e27cbb738df7217023dddaf0d05416ba072d7581766f714f28a4b6166f832d0b",
     "mobilenetv2": "4eac2e98bf38be6c87058c4ab33e4b9fc5d683360a9ad22c9245ffb3b26c188d",

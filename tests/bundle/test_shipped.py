@@ -13,6 +13,8 @@ MEGABYTES = {
     "face_lite": 1.2,
     "face_locator": 0.3,
     "ganomaly_lite": 1.0,
+    "gait": 2.5,
+    "gait_lite": 0.3,
     "liveness": 0.5,
     "mobilenetv2": 4.0,
 }

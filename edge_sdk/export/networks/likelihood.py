@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from edge_sdk.calibration.metrics.groups import COUNTS, RowCounts
 from edge_sdk.errors import UsageError
+from edge_sdk.export.networks.flows import FLOWS
 from edge_sdk.export.networks.projection import FLOOR, MOST_DIMS, PROJECTIONS
 
 
@@ -21,6 +22,8 @@ class LikelihoodSettings:
         projection: A kind of :data:`edge_sdk.export.networks.projection.PROJECTIONS`.
         dims: Of the density, at most.
         projection_floor: See :func:`edge_sdk.export.networks.projection.fit_projection`.
+        flow: A kind of :data:`edge_sdk.export.networks.flows.FLOWS` between projection and densities, which makes a
+            second graph; None for none.
         modes: Of the background's Gaussian mixture.
         variance_floor: Added to the variances of modes, as a share of the mean variance.
         row: What one row of a sample is called, in the plural.
@@ -31,6 +34,7 @@ class LikelihoodSettings:
     projection: str = "within"
     dims: int = MOST_DIMS
     projection_floor: float = FLOOR
+    flow: str | None = None
     modes: int = 1
     variance_floor: float = 0.01
     row: str = "cycles"
@@ -39,6 +43,8 @@ class LikelihoodSettings:
     def __post_init__(self) -> None:
         if self.projection not in PROJECTIONS:
             raise UsageError(f'no projection "{self.projection}"; choose from {", ".join(PROJECTIONS)}')
+        if self.flow is not None and self.flow not in FLOWS:
+            raise UsageError(f'no flow "{self.flow}"; choose from {", ".join(FLOWS)}')
         floors = self.projection_floor, self.variance_floor
         if not 1 <= self.dims <= MOST_DIMS or not 0 < min(floors) <= max(floors) <= 1:
             raise UsageError(

@@ -14,12 +14,31 @@ from torch import nn
 
 from edge_sdk.export.data.cache import expanded
 from edge_sdk.export.networks import gaussian_mixture
+from edge_sdk.export.networks.flows import DensityGraph, Flow
 from edge_sdk.export.networks.likelihood import LikelihoodSettings
 from edge_sdk.export.networks.projection import FeatureProjection, fit_projection
+from edge_sdk.export.training.densities import FAST, fit_flow
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 from edge_sdk.scoring.likelihood import LogLikelihoodRatio
 
+FLOW = FAST
+"""How a flow is fitted."""
 _BATCH = 256
+
+
+class Latent(nn.Module):
+    """What a device computes of a flow: rows ``(N, D)`` to latents ``(N, D)``.
+
+    The log-determinant is that of every density of latents, and so no part of their ratio.
+    """
+
+    def __init__(self, flow: Flow) -> None:
+        super().__init__()
+        self.density = DensityGraph(flow)  # torch.export loses the weights of a module that is called `graph`
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        latent: torch.Tensor = self.density(x)[0]
+        return latent
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,11 +47,14 @@ class FittedLikelihood:
 
     Attributes:
         projection: Of the network's features to those of the densities.
-        densities: Of projected features, by the path that the score gives, as a device reads them from their files.
+        densities: Of projected features, or of the flow's latents of them, by the path that the score gives, as a
+            device reads them from their files.
+        flow: Of projected features; None for none.
     """
 
     projection: FeatureProjection
     densities: Mapping[str, GaussianMixture]
+    flow: Flow | None = None
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -61,30 +83,39 @@ def fit_likelihood(
     settings: LikelihoodSettings,
     score: LogLikelihoodRatio,
     *,
+    held_out: NDArray[Any] | None = None,
     seed: int = 0,
 ) -> FittedLikelihood:
-    """Fit the projection, everybody's density and, where the score names one, the prior of a person's density.
+    """Fit the projection, the flow if there is one, everybody's density and, where the score names one, the prior.
 
-    The prior has the weights and means of everybody's density, and the variances of one person's rows about their mean.
+    The prior is what is adapted to a person. It has the weights and means of everybody's density, and the variances of
+    one person's rows about their mean.
 
     Args:
         features: ``(R, F)`` of training people, who are not measured with what comes out.
         people: Whose each row is, ``R``.
-        score: Says what the densities are called, and what is done to projected features before.
+        score: Says what the densities are called, and what is done to rows before.
+        held_out: ``(S, F)`` of other people, who choose when a flow is fitted best; None takes the same ones.
 
     Raises:
         ScoreError: Features that are not finite or all equal, of fewer than 2 people, or fewer than 2 a mode.
         TrainingError: A mode has died out.
     """
     projection = fit_projection(features, people, settings.projection, settings.dims, floor=settings.projection_floor)
-    rows = score.rows(projection.apply(features).astype(np.float32))
+    projected = projection.apply(features).astype(np.float32)
+    flow = None
+    if settings.flow is not None:
+        others = projected if held_out is None else projection.apply(held_out)
+        flow = fit_flow(settings.flow, projected, others, settings=FLOW, seed=seed)
+        projected = features_of(Latent(flow), projected)
+    rows = score.rows(projected)
     background = gaussian_mixture.fit(rows, settings.modes, floor=settings.variance_floor, seed=seed)
     densities = {score.background: background}
     if score.prior is not None:
         variances = np.broadcast_to(_within(rows, people), background.means.shape)
         densities[score.prior] = GaussianMixture(background.weights, background.means, variances)
     return FittedLikelihood(
-        projection, {path: GaussianMixture.decode(density.encode()) for path, density in densities.items()}
+        projection, {path: GaussianMixture.decode(density.encode()) for path, density in densities.items()}, flow
     )
 
 

@@ -32,6 +32,7 @@ from edge_sdk.export.networks.network import Network
 from edge_sdk.export.packaging import build
 from edge_sdk.export.packaging.recalibrate import recalibrate
 from edge_sdk.export.recipes import Preset, Recipe
+from edge_sdk.export.training import likelihood
 from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.manifest import LogLikelihoodRatio, VerifyPoint, embedding_space_id
 from edge_sdk.preprocess.cycles import GaitCycles
@@ -241,6 +242,7 @@ def test_an_enrolment_that_the_device_refuses_accepts_nobody(evaluator: Likeliho
     ("changed", "message"),
     [
         ({"projection": "tsne"}, "no projection"),
+        ({"flow": "nice"}, "no flow"),
         ({"dims": 65}, "1 to 64 dims"),
         ({"variance_floor": 0.0}, "floors"),
         ({"modes": 0}, "counted from 1"),
@@ -312,3 +314,37 @@ def test_thresholds_are_fitted_again_on_other_walkers(bundle: Bundle, others: Da
     few = replace(others, samples=tuple(s for s in others.samples if s.subject < "walks/9-3"))
     with pytest.raises(DatasetError, match="at least 5"):
         recalibrate(bundle, few, tmp_path / "few.edge", precision="fp32.onnx")
+
+
+@pytest.mark.parametrize("kind", ["realnvp"])
+def test_a_flow_is_a_second_graph_whose_latents_have_the_densities(
+    kind: str, trained: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(likelihood, "FLOW", replace(likelihood.FLOW, epochs=1))
+    with_flow = replace(RECIPE, likelihood=replace(SETTINGS, flow=kind), score=replace_score(SCORE, normalised=False))
+    run = replace(trained, recipe=with_flow)
+    monkeypatch.setattr(FinishedRun, "read", lambda _run: run)
+    made = build.export(Path("run"), tmp_path / "flow.edge", enforce=False, say=lambda _: None)
+    density = made.manifest.graphs[1]
+    assert made.manifest.score.output == "density.latent"  # type: ignore[union-attr]
+    assert density.inputs[0].feed == "model.features"
+    assert passed(selftest(made))
+    evaluator = build_evaluator(run)
+    assert isinstance(evaluator, LikelihoodEvaluator)
+    samples = trained.people("test").samples[:2]
+    rows = prepared_rows(samples, (GaitCycles(),))
+    assert evaluator.likelihood.flow is not None
+    with torch.inference_mode():
+        features = evaluator.graphs.network(torch.tensor(rows.tensors))
+        latents = evaluator.likelihood.flow.eval()(features)[0].numpy()
+    for precision in ("fp32.onnx", "int8.onnx"):
+        with Verifier(made, precision=precision) as verifier:
+            found = np.concatenate([verifier.embed(sample.path) for sample in samples])
+        tolerance = 1e-3 if precision == "fp32.onnx" else 1.0
+        np.testing.assert_allclose(found, latents, atol=tolerance)
+    spaces = {made.manifest.embedding_space_id, build_evaluator(trained).interface().embedding_space_id}
+    assert len(spaces) == 2
+
+
+def replace_score(score: LogLikelihoodRatio, **changed: object) -> LogLikelihoodRatio:
+    return msgspec.structs.replace(score, **changed)

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,20 +20,22 @@ from edge_sdk.calibration.thresholds import rate
 from edge_sdk.errors import ScoreError, UsageError
 from edge_sdk.export.data.cache import PreparedRows, prepared_rows
 from edge_sdk.export.data.samples import IMPOSTORS
-from edge_sdk.export.evaluation.artifact_protocol import MeasuredVariant, TaskInterface, interval
+from edge_sdk.export.evaluation.artifact_protocol import FurtherGraph, MeasuredVariant, TaskInterface, interval
 from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
 from edge_sdk.export.evaluation.verification.comparers import DensityModel, enrolling
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, VariantKind
+from edge_sdk.export.formats.float_onnx import GRAPH, INPUT
 from edge_sdk.export.formats.inference import output
 from edge_sdk.export.networks.likelihood import LikelihoodSettings
 from edge_sdk.export.training.finished import FinishedRun
-from edge_sdk.export.training.likelihood import FittedLikelihood, features_of, fit_likelihood
+from edge_sdk.export.training.likelihood import FittedLikelihood, Latent, features_of, fit_likelihood
 from edge_sdk.scoring.likelihood import LogLikelihoodRatio
 from edge_sdk.tables import Table
 
 GOLDEN_TOLERANCE: dict[manifest.Precision, float] = {"fp32": 1e-3, "int8": 0.05, "int8-io": 0.05, "int8-sym": 0.05}
 """How much of the clip another processor's kernels may move the score of the golden trial."""
 _USEFUL = 0.5
+DENSITY, LATENT = "density", "latent"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,14 +64,19 @@ class LikelihoodEvaluator(VerificationEvaluator):
             raise UsageError(f"{recipe.name}: a score of likelihood ratios and the recipe's `likelihood` go together")
         score = msgspec.structs.replace(recipe.score, enrolment=settings.protocols[0].enrolment)
         network = recipe.inference_model(trained.network)
-        rows = prepared_rows(trained.people("train").samples, preset.preprocessing)
+        rows, held_out = (
+            prepared_rows(trained.people(role).samples, preset.preprocessing) for role in ("train", "validation")
+        )
         likelihood = fit_likelihood(
             features_of(network, rows.tensors),
             [sample.subject for sample in rows.samples],
             settings,
             score,
+            held_out=features_of(network, held_out.tensors) if settings.flow else None,
             seed=trained.seed,
         )
+        if likelihood.flow is not None:
+            score = msgspec.structs.replace(score, output=f"{DENSITY}.{LATENT}")
         graphs = Graphs(likelihood.model(network), preset.input_shape, trained.calibration_images(), recipe.outputs)
         return cls(trained, graphs, score, likelihood=likelihood)
 
@@ -114,27 +122,38 @@ class LikelihoodEvaluator(VerificationEvaluator):
         modality, pipeline = modalities.get(self.trained.recipe.modality), self.trained.preset.preprocessing
         source = self.trained.recipe.source(self.trained.preset)
         both = [modality.prepare(pipeline, modality.decode(data), source).rows for data in self.golden().values()]
-        enrolled, tested = (
-            output(measured.model, rows, engine=measured.kind.engine, format=measured.kind.format) for rows in both
-        )
+        enrolled, tested = (self._features(measured.kind, measured.model, rows) for rows in both)
         score = self.score.compare(self.score.enroll(enrolled, self._model), tested, self._model).score
         return score, GOLDEN_TOLERANCE[measured.kind.precision] * self.score.clip
 
     def interface(self) -> TaskInterface:
-        files = self.likelihood.files
+        files, shape = self.likelihood.files, ("batch", self.likelihood.projection.dims)
+        further: tuple[FurtherGraph, ...] = ()
+        if self._flow is not None:
+            (features,) = self.trained.recipe.outputs
+            density = FurtherGraph(
+                name=DENSITY,
+                inputs=(manifest.Input(name=INPUT, shape=shape, feed=f"{GRAPH}.{features}"),),
+                outputs=(manifest.Output(name=LATENT, shape=shape, role="features"),),
+                made=self._flow.float,
+            )
+            further = (density,)
         return TaskInterface(
             task="verify",
             source=self.trained.recipe.source(self.trained.preset),
             outputs=tuple(
-                manifest.Output(name=name, shape=("batch", self.likelihood.projection.dims), role=role)
-                for name, role in self.score.roles.items()
+                manifest.Output(name=name, shape=shape, role="features") for name in self.trained.recipe.outputs
             ),
             score=self.score,
             # A density that was adapted from others says nothing beside these.
             embedding_space_id=manifest.embedding_space_id(
-                self.trained.preset.preprocessing, self.graphs.onnx, *files.values()
+                self.trained.preset.preprocessing,
+                self.graphs.onnx,
+                *files.values(),
+                *(one.made(REFERENCE) for one in further),
             ),
             files=files,
+            further=further,
         )
 
     @cached_property
@@ -169,12 +188,23 @@ class LikelihoodEvaluator(VerificationEvaluator):
         return prepared_rows(self.trained.people(role).samples, self.trained.preset.preprocessing)
 
     def _embed(self, kind: VariantKind, model: bytes, role: str) -> NDArray[np.float32]:
-        """``(R, D)``: projected features of a group's rows, in their order."""
+        """``(R, D)``: what densities are of, of a group's rows, in their order."""
+        return self._outputs.get(model, role, lambda: self._features(kind, model, self._rows(role).tensors))
 
-        def compute() -> NDArray[np.float32]:
-            return output(model, self._rows(role).tensors, engine=kind.engine, format=kind.format)
+    def _features(self, kind: VariantKind, model: bytes, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """``(R, D)``: what densities are of, of prepared rows."""
+        made = output(model, rows, engine=kind.engine, format=kind.format)
+        if self._flow is None:
+            return made
+        return output(self._flow.float(kind), made, engine=kind.engine, format=kind.format)
 
-        return self._outputs.get(model, role, compute)
+    @cached_property
+    def _flow(self) -> Graphs | None:
+        """The graph behind that of the features, which is float in every variant: it has few multiplications."""
+        if self.likelihood.flow is None:
+            return None
+        dims = self.likelihood.projection.dims
+        return Graphs(Latent(self.likelihood.flow), (dims,), np.zeros((1, dims), np.float32), (LATENT,))
 
 
 def _ranks(scores: ScoreSet) -> tuple[str, ...]:
