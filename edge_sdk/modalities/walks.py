@@ -147,7 +147,7 @@ class WalkStream:
             return
         try:
             rows = np.array(waiting, np.float64)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             self._begin()
             raise UnsupportedRecordingError(f"a row of a walk is four numbers: time, x, y, z: {error}") from error
         self._take(rows[:, 0], rows[:, 1:])

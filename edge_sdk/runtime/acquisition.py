@@ -86,9 +86,7 @@ class Acquisition:
             if any(one.blocking or one.not_enrolled for one in found):
                 name = f" ({os.fspath(source)})" if isinstance(source, (str, os.PathLike)) else ""
                 flags = ", ".join(self.flags(found))
-                raise UnusableSampleError(
-                    f"reference {number} of {len(sources)}{name}: {flags}; enroll another picture"
-                )
+                raise UnusableSampleError(f"reference {number} of {len(sources)}{name}: {flags}; enroll another one")
             prepared += found
         return prepared
 

@@ -173,7 +173,7 @@ def test_a_blocking_flag_is_never_accepted_or_enrolled(
             assert result.decision is False
             assert (result.score, result.raw_score) == (0.0, 2.0)
             assert flag in result.quality
-        with pytest.raises(UnusableSampleError, match=f"reference 2 of 2: .*{flag}.*; enroll another picture"):
+        with pytest.raises(UnusableSampleError, match=f"reference 2 of 2: .*{flag}.*; enroll another one"):
             verifier.enroll([signature, bad])
 
 

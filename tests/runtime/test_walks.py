@@ -119,6 +119,7 @@ def test_after_an_error_the_stream_is_as_new() -> None:
         lambda walk: walk.push_rows(np.array([np.nan]), np.zeros((1, 3))),
         lambda walk: walk.push_rows(np.zeros(3), np.zeros((3, 2))),
         lambda walk: [walk.push("no time", 0, 9.81, 0) for _ in range(32)],  # type: ignore[arg-type]
+        lambda walk: [walk.push(10**400, 0, 9.81, 0) for _ in range(32)],  # beyond float64
         lambda walk: [walk.push(0, 0, 9.81, 0) for _ in range(32)],  # the clock goes back
         lambda walk: walk.push_rows(walk._at + np.arange(300) * 40.0, np.full((300, 3), 0.5)),
     ):

@@ -41,8 +41,8 @@ def network(*, kind: str = "cnn", width: float = 1.0, people: int = PEOPLE, **op
 
 
 def tiny(*, kind: str = "cnn", width: float = 1.0, **options: float) -> PeopleClassifier:
-    """About 9,000 parameters, at a ``width`` of 1."""
-    return network(kind=kind, width=width / 16, people=32, **options)
+    """About 17,000 parameters, at a ``width`` of 1."""
+    return network(kind=kind, width=width / 16, people=256, **options)
 
 
 # Section 5.1: Adam, batch 1,024, cosine annealing with restarts. Rate and period are not given: the rate is Keras'

@@ -169,6 +169,11 @@ def test_what_is_no_network_of_gait() -> None:
         gait.tiny().inference_model(["logits"])
 
 
+@pytest.mark.parametrize("name", ["gait", "gait_lite"])
+def test_tiny_networks_name_28_users_and_whom_best_derives_from_them(name: str) -> None:
+    assert recipes.get(name).tiny().classifier.out_features >= 4 * 28
+
+
 def test_the_small_network_is_small() -> None:
     network = recipes.get("gait_lite").network().eval()
     assert isinstance(network, PeopleClassifier)
