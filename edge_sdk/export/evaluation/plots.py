@@ -1,9 +1,10 @@
-"""What figures share: colours, the axes of error curves, and inline SVG."""
+"""What figures share: colours, the axes of error curves, inline SVG and PNG files."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from pathlib import Path
 from statistics import NormalDist
 
 import matplotlib as mpl
@@ -12,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from edge_sdk import files
 from edge_sdk.calibration.metrics import verification
 from edge_sdk.calibration.metrics.verification import Floats, ScoreSet
 from edge_sdk.markup import Html
@@ -61,3 +63,10 @@ def svg(figure: Figure, axes: Iterable[Axes]) -> Html:
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     document = buffer.getvalue()
     return Html(document[document.index("<svg") :])
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """Write the figure as a PNG file, whole or not at all; its folder is made where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.atomic_write(path) as file:
+        figure.savefig(file, format="png", dpi=120)

@@ -8,16 +8,14 @@ is the first one that is asked for.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from edge_sdk import files
 from edge_sdk.calibration.metrics.resampling import Interval, draw_subjects, interval
-from edge_sdk.export.evaluation.plots import COLORS
+from edge_sdk.export.evaluation.plots import COLORS, save_png
 from edge_sdk.export.reproduction.densities import KINDS
 from edge_sdk.export.reproduction.gait import GaitRequest, Say, features
 from edge_sdk.export.reproduction.gait_table2 import TYPES, Enrolments
@@ -104,7 +102,7 @@ def reproduce(request: GaitRequest, say: Say = print) -> ResultTable:
     user = (request.users or trained.users)[0]
     for number, figure in enumerate((data_figure(enrolments, found, user), model_figure(enrolments, found, user, say))):
         path = request.out / f"gait-figure{number + 1}.png"
-        _save(figure, path)
+        save_png(figure, path)
         say(f"drawn: {path}")
     return table(found, trained.name)
 
@@ -151,6 +149,7 @@ def data_figure(enrolments: Enrolments, components: Components, user: str) -> Fi
             row, ("everybody", user, f"without {user}"), (own | ~own, own, ~own), strict=True
         ):
             _cloud(axis, everybody[chosen], f"{title}, {name}", COLORS[1] if title == user else COLORS[0])
+    _label(figure)
     return figure
 
 
@@ -171,7 +170,13 @@ def model_figure(enrolments: Enrolments, components: Components, user: str, say:
     low, high = np.quantile(components.plane(test.features), [0.001, 0.999], axis=0)
     margin = 0.3 * (high - low)
     axes[0, 0].set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
+    _label(figure)
     return figure
+
+
+def _label(figure: Figure) -> None:
+    figure.supxlabel("component 1", fontsize=9)
+    figure.supylabel("component 2", fontsize=9)
 
 
 def _cloud(axes: Axes, points: Array, title: str, color: str) -> None:
@@ -182,9 +187,3 @@ def _cloud(axes: Axes, points: Array, title: str, color: str) -> None:
     axes.grid(visible=True, color="#eee", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with files.atomic_write(path) as file:
-        figure.savefig(file, format="png", dpi=120)

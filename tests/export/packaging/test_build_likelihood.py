@@ -39,6 +39,7 @@ from edge_sdk.preprocess.cycles import GaitCycles
 from edge_sdk.runtime.selftest import passed, selftest
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
+COMPARED = "10 enrolment cycles of up to 5 samples, 5 test cycles of another"
 WALKERS = {"train": 6, "validation": 3, "thresholds": 6, "guardrail": 4, "test": 3}
 SETTINGS = LikelihoodSettings(dims=5, modes=4, protocols=(RowCounts(10, 5), RowCounts(20, 8), RowCounts(500, 5)))
 SCORE = LogLikelihoodRatio(
@@ -167,7 +168,7 @@ def test_the_bundle_says_what_was_fitted(bundle: Bundle, evaluator: LikelihoodEv
     for variant in manifest.variants:
         for point in variant.operating_points:
             if isinstance(point, VerifyPoint):
-                assert point.data == "walks, thresholds people, random impostors, 10 enrolment and 5 test cycles"
+                assert point.data == f"walks, thresholds people, random impostors, {COMPARED}"
                 assert point.subjects == WALKERS["thresholds"]
 
 

@@ -169,7 +169,8 @@ def test_folds_give_thresholds_where_the_split_has_too_few_people(
     assert main(command) == 0
     bundle = Bundle.open(tmp_path / "out.edge")
     data = (
-        "walks, cross-validation, 40 people, 2 trainings of 2 steps, random impostors, 10 enrolment and 5 test cycles"
+        "walks, cross-validation, 40 people, 2 trainings of 2 steps, random impostors, "
+        "10 enrolment cycles of up to 5 samples, 5 test cycles of another"
     )
     for variant in bundle.manifest.variants:
         points = [point for point in variant.operating_points if isinstance(point, VerifyPoint)]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import manifest, modalities
-from edge_sdk.calibration.metrics.groups import RowCounts, build_groups
+from edge_sdk.calibration.metrics.groups import SAMPLES, RowCounts, build_groups
 from edge_sdk.calibration.metrics.resampling import bootstrap_all
 from edge_sdk.calibration.metrics.verification import Curves, ScoreSet
 from edge_sdk.calibration.thresholds import rate
@@ -162,7 +162,9 @@ class LikelihoodEvaluator(VerificationEvaluator):
 
     def compared(self) -> str:
         counts = self.protocols[0]
-        return f"{IMPOSTORS['random']}, {counts.enrolment} enrolment and {counts.test} test {self._settings.row}"
+        row = self._settings.row
+        enrolled = f"{counts.enrolment} enrolment {row} of up to {SAMPLES} samples"
+        return f"{IMPOSTORS['random']}, {enrolled}, {counts.test} test {row} of another"
 
     def scores(self, kind: VariantKind, model: bytes, role: str, protocol: RowCounts | None = None) -> ScoreSet:
         counts, samples = protocol or self.protocols[0], self._rows(role).samples
