@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     from edge_sdk.manifest import Image
 
     with open_verifier(arguments) as verifier:
-        walks.check_once(arguments.samples)
+        walks.check(arguments.samples, arguments.cycles)
         template = verifier.enroll(samples(verifier, arguments, arguments.samples, enrolling=True))
     template.save(arguments.output)
     values = {

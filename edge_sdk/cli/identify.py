@@ -6,6 +6,7 @@ import argparse
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from edge_sdk.cli import walks
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
 from edge_sdk.cli.options import add_threshold, print_result
 from edge_sdk.cli.output import printable
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"templates named twice: {', '.join(twice)}")
     templates = {path: Template.load(path) for path in arguments.templates}
     with open_verifier(arguments, arguments.operating_point, arguments.threshold) as verifier:
+        walks.check([arguments.probe], arguments.cycles)
         (probe,) = samples(verifier, arguments, [arguments.probe])
         result = verifier.identify(probe, templates, count=arguments.count)
     decision = f"IDENTIFIED {printable(result.identity)}" if result else "NOT IDENTIFIED"

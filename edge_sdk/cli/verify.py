@@ -127,7 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
     if Template.is_at(query):
         raise TemplateError(f"{query} is a template: name it first, and last the picture to compare with it")
     with open_verifier(arguments, arguments.operating_point, arguments.threshold) as verifier:
-        walks.check_once([*arguments.reference, query])
+        walks.check([*arguments.reference, query], arguments.cycles)
         reference: Template | list[Sample]
         if not others and Template.is_at(first):
             reference = Template.load(first)

@@ -30,10 +30,12 @@ def add_cycles(parser: Parser) -> None:
     )
 
 
-def check_once(paths: Sequence[str]) -> None:
-    """UsageError if standard input is named twice."""
+def check(paths: Sequence[str], cycles: int | None) -> None:
+    """UsageError if standard input is named twice, or cycles of it are to be counted and it is not named."""
     if paths.count(STDIN) > 1:
         raise UsageError(f"{STDIN} is standard input, which holds one walk")
+    if cycles is not None and STDIN not in paths:
+        raise UsageError(f"--cycles is for a walk on standard input: name it {STDIN}; of files all count")
 
 
 def read(verifier: Verifier, cycles: int | None, *, enrolling: bool = False) -> WalkStream:

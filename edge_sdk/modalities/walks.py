@@ -42,10 +42,13 @@ class WalkStream:
         most: How many cycles are kept, the newest ones; None for all.
 
     Raises:
-        UsageError: ``wanted`` is more than ``most``, or either is less than 1.
+        UsageError: ``wanted`` is more than ``most``, either is less than 1, or no whole number.
     """
 
     def __init__(self, operation: GaitCycles, *, wanted: int | None = None, most: int | None = MOST) -> None:
+        for name, number in (("wanted", wanted), ("most", most)):
+            if number is not None and not isinstance(number, (int, np.integer)):
+                raise UsageError(f"{name} is {number!r}; it must be a whole number of cycles")
         self.operation = operation
         self.wanted = operation.least if wanted is None else wanted
         if not 1 <= self.wanted <= (self.wanted if most is None else most):

@@ -134,6 +134,7 @@ def test_a_stream_that_ends_too_soon_or_holds_something_else(
         ["verify", "-", "-", *options],
         ["enroll", "-", "-o", str(template), *options, "--cycles", "3"],
         ["enroll", "-", "-o", str(template), "--bundle", bundle],
+        ["verify", walks[1, 0], walks[1, 1], *options, "--cycles", "12"],
     ):
         give(monkeypatch, csv(1, 0))
         assert main(words) == 2, words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,6 +75,11 @@ def test_it_says_when_it_is_enough() -> None:
     for wanted, most in ((0, 5), (6, 5)):
         with pytest.raises(UsageError, match="wanted is from 1 to most"):
             WalkStream(CYCLES, wanted=wanted, most=most)
+    counts: list[Any] = ["7", 5.5, float("nan")]
+    for count in counts:
+        for name in ("wanted", "most"):
+            with pytest.raises(UsageError, match=f"{name} is .* whole number"):
+                WalkStream(CYCLES, **{name: count})
 
 
 def test_the_newest_cycles_are_kept_and_memory_is_bounded() -> None:
