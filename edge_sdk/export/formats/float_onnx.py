@@ -21,6 +21,9 @@ GRAPH = "model"
 """What the manifest calls the graph of the samples."""
 INPUT, OUTPUT = "image", "embedding"
 OPSET = 18
+TAKEN = frozenset({"code", "graph", "meta"})
+"""Names that no part of a network may have: PyTorch's exporter makes a module with attributes of these names, finds
+them instead of the part, and reports a weight that does not exist."""
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:
@@ -92,7 +95,8 @@ def to_onnx(network: nn.Module, input_shape: tuple[int, ...], outputs: tuple[str
         input_shape: Without the batch.
 
     Raises:
-        ConversionError: An average pool divides by a number of its own.
+        ConversionError: An average pool divides by a number of its own, or a part of the network has a name that the
+            exporter cannot take.
     """
     return to_onnx_and_torch(network, input_shape, outputs)[0]
 
@@ -101,6 +105,11 @@ def to_onnx_and_torch(
     network: nn.Module, input_shape: tuple[int, ...], outputs: tuple[str, ...] = (OUTPUT,)
 ) -> tuple[bytes, torch.export.ExportedProgram]:
     """:func:`to_onnx`, and the PyTorch graph that was translated; a tensor has the same name in both."""
+    if taken := sorted(TAKEN & dict(network.named_children()).keys()):
+        raise ConversionError(
+            f"{type(network).__name__}.{taken[0]} has the name of an attribute of the exporter's own modules, which "
+            "hides its weights: call it something else"
+        )
     folded = fold_batch_norm(network).float().cpu()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it notes that torchvision, which nobody needs, is absent
     example = torch.zeros(2, *input_shape)  # a batch of 1 would be taken for a constant
