@@ -20,7 +20,15 @@ from edge_sdk.export.data.samples import Dataset, Sample
 from edge_sdk.export.networks.people_classifier import PeopleClassifier
 from edge_sdk.export.reproduction import gait_table1, gait_table2, gait_table3
 from edge_sdk.export.reproduction.densities import KINDS, DensityKind
-from edge_sdk.export.reproduction.gait import GaitRequest, TrainedNetwork, Walks, features, split_walks, train
+from edge_sdk.export.reproduction.gait import (
+    GaitRequest,
+    TrainedNetwork,
+    Walks,
+    features,
+    measure_norms,
+    split_walks,
+    train,
+)
 from edge_sdk.export.reproduction.gait_table2 import Enrolments, UserLikelihoods
 from edge_sdk.export.reproduction.gait_table3 import Components
 
@@ -139,8 +147,18 @@ def test_networks_are_trained_and_tested_once(tmp_path: Path) -> None:
     assert learned.test.logits.shape[1] == len(learned.users) == 6
     (run,) = request.out.glob("runs/*")
     again = features(replace(request, run=run), quiet)
-    assert np.array_equal(again.train.features, learned.train.features)
+    assert np.array_equal(again.train.walks, learned.train.walks)
+    assert again.train.features.shape == learned.train.features.shape
     assert again.name == "gait (mlp), 2 steps on all walks of 6 of the users"
+
+
+def test_batch_norms_have_the_statistics_of_all_rows(trained: TrainedNetwork) -> None:
+    rows = np.random.default_rng(0).normal(3, 2, (100, 4, 100)).astype(np.float32)
+    with torch.no_grad():
+        made = trained.network.features(torch.from_numpy(rows))
+    measure_norms(trained.network, rows, seed=0)
+    torch.testing.assert_close(trained.network.norm.running_mean, made.mean(dim=0))
+    torch.testing.assert_close(trained.network.norm.running_var, made.var(dim=0))
 
 
 # --- table 2 ----------------------------------------------------------------------------------------------------------
