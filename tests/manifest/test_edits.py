@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_sdk import preprocess
+from edge_sdk import preprocess, sensors
 from edge_sdk.bundle import Bundle, shipped
 from edge_sdk.errors import BundleError
 from edge_sdk.manifest import decode, encode
@@ -65,9 +65,11 @@ def edit(plain: Any, rng: random.Random) -> None:
 
 @pytest.mark.parametrize("name", shipped())
 def test_edited_manifests_are_refused_or_still_prepare_samples(name: str) -> None:
-    data = encode(Bundle.open(name).manifest)
+    bundle = Bundle.open(name)
+    data = encode(bundle.manifest)
     rng = random.Random(name)
     picture, refused, opened = draw(1), 0, 0
+    walk = bundle.read(bundle.manifest.golden.inputs[0])
     for _ in range(120):
         plain = json.loads(data)
         edit(plain, rng)
@@ -77,8 +79,10 @@ def test_edited_manifests_are_refused_or_still_prepare_samples(name: str) -> Non
             refused += 1
             continue
         opened += 1
-        tensor = preprocess.apply(manifest.preprocessing, picture)
-        assert tensor.shape == manifest.sample_shape[1:]
+        recording = preprocess.is_recording(manifest.preprocessing)
+        tensor = preprocess.apply(manifest.preprocessing, sensors.load(walk) if recording else picture)
+        sample = manifest.sample_shape[1:]
+        assert tensor.shape == (sample if not recording else (len(tensor), *sample))  # a row for each gait cycle
         assert np.isfinite(tensor).all()
         low = manifest.score.range[0]
         points = [point for variant in manifest.variants for point in variant.operating_points]

@@ -20,7 +20,7 @@ def test_every_row_is_complete() -> None:
     assert all(row.description and row.licence and ":" in row.specification for row in rows)
     names = [row.specification.partition(":")[0] for row in rows]
     assert len(set(names)) == len(names)
-    assert [row.specification for row in rows if row.commercial_use] == ["synthetic:N[@SEED]"]
+    assert [row.specification for row in rows if row.commercial_use] == ["synthetic:N[@SEED]", "walks:N[@SEED]"]
     assert {"photo+", "print+", "screen+", "camera+", "scene+", "crop+", "align+"} == {
         prefix for prefix, _, _ in catalogue.prefixes()
     }
