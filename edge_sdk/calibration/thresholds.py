@@ -40,7 +40,7 @@ def operating_points(
     _require_people(scores)
 
     def point(name: str, threshold: float, target: float | None) -> VerifyPoint:
-        fmr, fnmr = _rates(scores, threshold, replicates, seed)
+        fmr, fnmr = rates_at(scores, threshold, replicates, seed)
         return VerifyPoint(
             name=name, threshold=threshold, target=target, fmr=fmr, fnmr=fnmr, data=data, subjects=scores.subject_count
         )
@@ -122,7 +122,7 @@ def locate_points(
     _require_people(scores)
 
     def point(name: str, threshold: float, target: float | None) -> LocatePoint:
-        false_boxes, missed = _rates(scores, threshold, replicates, seed)
+        false_boxes, missed = rates_at(scores, threshold, replicates, seed)
         return LocatePoint(
             name=name,
             threshold=threshold,
@@ -152,7 +152,7 @@ def _require_people(scores: ScoreSet) -> None:
         raise ScoreError("operating points need at least 2 people")
 
 
-def _rates(scores: ScoreSet, threshold: float, replicates: int, seed: int) -> tuple[Rate, Rate]:
+def rates_at(scores: ScoreSet, threshold: float, replicates: int, seed: int) -> tuple[Rate, Rate]:
     """Of the impostor scores that reach the threshold, and of the mated ones that do not."""
     wrong = (scores.scores >= threshold) != scores.mated
     impostor, mated = (

@@ -12,7 +12,7 @@ from edge_sdk.calibration.metrics import resampling
 from edge_sdk.calibration.metrics.pairs import Forgeries
 from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.calibration.metrics.verification import Curves, Floats, ScoreSet, Statistic
-from edge_sdk.calibration.thresholds import FMR_TARGETS, TRIALS_PER_ERROR, rate
+from edge_sdk.calibration.thresholds import FMR_TARGETS, TRIALS_PER_ERROR, rates_at
 from edge_sdk.manifest import Rate
 
 
@@ -108,7 +108,7 @@ def measure(
         ),
         points=tuple(
             VerificationPointRates(
-                name, threshold, *_rates(scores, threshold, replicates, seed), *itertools.islice(found, 4)
+                name, threshold, *rates_at(scores, threshold, replicates, seed), *itertools.islice(found, 4)
             )
             for name, threshold in points.items()
         ),
@@ -117,15 +117,6 @@ def measure(
 
 def _fnmr_at(target: float) -> Statistic:
     return lambda curves: curves.fnmr_at_fmr(target)
-
-
-def _rates(scores: ScoreSet, threshold: float, replicates: int, seed: int) -> tuple[Rate, Rate]:
-    wrong = (scores.scores >= threshold) != scores.mated
-    fmr, fnmr = (
-        rate(wrong[chosen], scores.subjects[chosen], replicates=replicates, seed=seed)
-        for chosen in (~scores.mated, scores.mated)
-    )
-    return fmr, fnmr
 
 
 def _at_threshold(threshold: float) -> list[Statistic]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -14,9 +16,9 @@ EPSILON = 1e-5
 class ScaleAndShift(AffineTransform):
     """``y = exp(log_scale) x + shift``, a scale and a shift a feature: the norms in evaluation mode."""
 
+    @abstractmethod
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
         """``log_scale`` and ``shift``, ``(D,)`` each."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         log_scale, shift = self.scale_and_shift()

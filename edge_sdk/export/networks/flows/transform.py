@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -14,16 +15,16 @@ LIMIT = 3.0
 """A block scales a value by at most ``e^3``, so that log densities of values far from all training data stay finite."""
 
 
-class Transform(nn.Module):
+class Transform(nn.Module, ABC):
     """An invertible map ``y = f(x)`` of rows ``(N, D)``."""
 
+    @abstractmethod
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """``y (N, D)`` and ``log |det df/dx| (N,)``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def inverse(self, y: Tensor) -> Tensor:
         """``x`` with ``f(x) = y``, in evaluation mode."""
-        raise NotImplementedError
 
     def observe(self, x: Tensor) -> None:
         """Take what is not learned but computed from all training rows ``(N, D)``."""
@@ -36,9 +37,9 @@ class Transform(nn.Module):
 class AffineTransform(Transform):
     """``y = W x + b``: the same change of volume everywhere."""
 
+    @abstractmethod
     def affine(self) -> tuple[Tensor, Tensor, Tensor]:
         """``W (D, D)``, ``b (D,)`` and ``log |det W|``, a number, of evaluation mode."""
-        raise NotImplementedError
 
 
 class Flow(nn.Module):
