@@ -206,7 +206,7 @@ def by_trtexec(trtexec: str, model: bytes, shapes: str, seconds: float) -> float
         if ran.returncode:
             said = (ran.stdout + ran.stderr).strip().splitlines() or ["nothing"]
             raise UsageError(f"{trtexec} failed with exit code {ran.returncode} and said: {said[-1]}")
-        return statistics.median(one["latencyMs"] for one in json.loads(times.read_text()))
+        return float(statistics.median(one["latencyMs"] for one in json.loads(times.read_text())))
 
 
 def built(models: Sequence[bytes]) -> float:
