@@ -108,6 +108,18 @@ def test_people_in_both_sets_are_refused(run: TrainingRun) -> None:
         train(replace(run, validation=run.train), quiet=True)
 
 
+def test_validation_people_who_are_too_few_are_known_before_the_first_step(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One person with forgeries can be measured; one without leaves nobody to be told from."""
+    alone = run.validation.select(run.validation.subjects[:1])
+    assert train(replace(run, validation=alone, steps=1, folder=run.folder / "skilled"), quiet=True).steps == 1
+    genuine = replace(alone, samples=tuple(sample for sample in alone.samples if sample.genuine))
+    monkeypatch.setattr(loop._Loop, "_take_step", lambda _: pytest.fail("a step was taken"))
+    with pytest.raises(DatasetError, match=r"nothing can be measured of the 1 validation people: .*give more people"):
+        train(replace(run, validation=genuine), quiet=True)
+
+
 @pytest.mark.parametrize("steps", [5, 14])
 def test_the_run_sets_the_length_and_the_schedule_ends_with_it(
     run: TrainingRun, steps: int, monkeypatch: pytest.MonkeyPatch
