@@ -69,8 +69,11 @@ def pairs_by_distance(
         orders: dict[Level, NDArray[np.float64]] = {"low": -own, "middle": np.abs(own - np.median(own)), "high": own}
         shown: set[str] = set()
         for level, order in orders.items():
-            nearest = iter(rows[np.argsort(order, kind="stable")])
+            nearest = rows[np.argsort(order, kind="stable")].tolist()
             for row in itertools.islice((row for row in nearest if shown.isdisjoint(paths[row])), SHOWN):
-                shown.update(paths[row])
-                found.append(PairAtDistance(*paths[row], bool(mated[row]), float(scores[row]), level, decided))
+                reference, query = paths[row]
+                shown |= {reference, query}
+                found.append(
+                    PairAtDistance(reference, query, bool(mated[row]), float(scores[row]), level, right=decided)
+                )
     return tuple(found)

@@ -141,8 +141,8 @@ def evaluate(
     nobody is compared across data sets, where the scanner would give people away. `wrong_pairs` of each kind are
     listed, and pairs of low, middle and high distance of the first protocol. Of pictures that are one file a person's
     first is kept, and none that are of two people. Galleries for identification are drawn from each data set. `faces`
-    is the verifier's, by default as :func:`~edge_sdk.export.evaluation.verification.samples.faces_in` says. With `known`, of the bundle's run, only
-    people who are new to its weights are measured.
+    is the verifier's, by default as :func:`~edge_sdk.export.evaluation.verification.samples.faces_in` says. With
+    `known`, of the bundle's run, only people who are new to its weights are measured.
 
     Raises:
         BundleError, EngineError: The bundle cannot be run so.
