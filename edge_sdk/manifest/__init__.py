@@ -37,13 +37,14 @@ from edge_sdk.scoring.fusion import Fusion, Lowest
 from edge_sdk.scoring.latent import LatentDistance, LatentLikelihood
 from edge_sdk.scoring.likelihood import LogLikelihoodRatio
 from edge_sdk.scoring.reconstruction import Reconstruction
+from edge_sdk.scoring.variational import EvidenceLowerBound, KlDivergence
 
 __all__ = [
     "DIGEST_PATH", "MANIFEST_PATH", "MAX_FILE_BYTES", "MIGRATIONS", "SAMPLE", "SCHEMA_VERSION", "AccuracyDifference",
     "AnyScore", "BonaFidePoint", "CalibrationProvenance", "DataLicense", "DecisionHead", "Dimension",
-    "EmbeddingDistance", "FaceBoxes", "FaceLevel", "FileEntry", "Format", "Fusion", "Golden", "Graph", "GraphInterface",
-    "Image", "Input", "LatentDistance", "LatentLikelihood", "LocatePoint", "LogLikelihoodRatio", "Lowest", "Manifest",
-    "OperatingPoint", "Output", "Precision", "Rate", "Reconstruction", "Role", "Score", "SensorStream", "Source",
-    "SpoofPoint", "Task", "ThresholdProvenance", "TrainingProvenance", "UnsupportedPoint", "Variant", "VerifyPoint",
-    "check_path", "decode", "embedding_space_id", "encode",
+    "EmbeddingDistance", "EvidenceLowerBound", "FaceBoxes", "FaceLevel", "FileEntry", "Format", "Fusion", "Golden",
+    "Graph", "GraphInterface", "Image", "Input", "KlDivergence", "LatentDistance", "LatentLikelihood", "LocatePoint",
+    "LogLikelihoodRatio", "Lowest", "Manifest", "OperatingPoint", "Output", "Precision", "Rate", "Reconstruction",
+    "Role", "Score", "SensorStream", "Source", "SpoofPoint", "Task", "ThresholdProvenance", "TrainingProvenance",
+    "UnsupportedPoint", "Variant", "VerifyPoint", "check_path", "decode", "embedding_space_id", "encode",
 ]  # fmt: skip

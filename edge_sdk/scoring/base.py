@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 Tensors = Mapping[str, npt.NDArray[Any]]
 Task = Literal["verify", "spoof", "locate"]
-Role = Literal["embedding", "reconstruction", "latent", "features", "logit", "log_likelihood", "geometry"]
+Role = Literal[
+    "embedding", "reconstruction", "latent", "log_variance", "features", "logit", "log_likelihood", "geometry"
+]
 Rule = Literal["mean_score", "max_score", "mean_embedding"]
 Rename = Callable[[str], str]
 Range = tuple[float, float]
@@ -298,9 +300,15 @@ def rows(tensors: Tensors, name: str) -> Array:
     return tensor.reshape(len(tensor), -1)
 
 
-def difference(tensors: Tensors, first: str, second: str) -> Array:
-    """One tensor minus another of the same shape, ``float64 (N, D)``; else ScoreError."""
+def both_rows(tensors: Tensors, first: str, second: str) -> tuple[Array, Array]:
+    """Two tensors of the same shape, ``float64 (N, D)`` each; else ScoreError."""
     a, b = rows(tensors, first), rows(tensors, second)
     if a.shape != b.shape:
         raise ScoreError(f"{first} {a.shape} and {second} {b.shape} cannot be compared")
+    return a, b
+
+
+def difference(tensors: Tensors, first: str, second: str) -> Array:
+    """One tensor minus another of the same shape, ``float64 (N, D)``; else ScoreError."""
+    a, b = both_rows(tensors, first, second)
     return a - b

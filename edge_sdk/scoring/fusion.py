@@ -15,11 +15,12 @@ from edge_sdk.scoring.decision_head import DecisionHead
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 from edge_sdk.scoring.latent import LatentDistance, LatentLikelihood
 from edge_sdk.scoring.reconstruction import Reconstruction
+from edge_sdk.scoring.variational import EvidenceLowerBound, KlDivergence
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-Single = DecisionHead | Reconstruction | LatentDistance | LatentLikelihood
+Single = DecisionHead | Reconstruction | LatentDistance | LatentLikelihood | KlDivergence | EvidenceLowerBound
 """The scores of one sample, which can be fused."""
 
 Weight = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]

@@ -20,7 +20,8 @@ def convolution(inputs: int, outputs: int) -> list[nn.Module]:
 class Dcvae(Variational):
     """Table 3.2: ``(N, 1, 128, 128)`` in [0, 1]; 512 latents.
 
-    Outputs: ``reconstruction``, and ``latent``, the means. Up-sampling repeats pixels.
+    Outputs: ``reconstruction``, and ``latent`` and ``log_variance``, the means of the latents and the logarithms of
+    their variances. Up-sampling repeats pixels.
 
     Args:
         width: Share of the table's channels and latents; the latents are a map of 8 x 8 to the decoder, and so at

@@ -13,7 +13,7 @@ from edge_sdk.export.data.faces.augmentation import PLACES
 from edge_sdk.export.losses.one_class import Adversarial, AdversarialPass, OneClass
 from edge_sdk.export.networks.autoencoder import LATENT, LATENT_LIKELIHOOD, RECONSTRUCTION, Autoencoder
 from edge_sdk.export.recipes import Preset, Recipe
-from edge_sdk.manifest import LatentDistance, Reconstruction
+from edge_sdk.manifest import LatentDistance, LatentLikelihood, Reconstruction
 from edge_sdk.preprocess import FACE
 from edge_sdk.scoring.base import Score
 
@@ -135,6 +135,7 @@ SCORES: Mapping[str, Score] = {
     "latent_distance": LatentDistance(first=LATENT, second=LATENT_AGAIN),
     "feature_distance": LatentDistance(first=FEATURES, second=FEATURES_AGAIN),
     "latent_likelihood": LATENT_LIKELIHOOD,
+    "feature_likelihood": LatentLikelihood(output=FEATURES, density="features.npy"),
 }
 
 

@@ -32,7 +32,8 @@ class Residual(nn.Module):
 class ResVae(Variational):
     """Table 3.3: ``(N, 1, 128, 128)`` in [0, 1]; 512 latents.
 
-    Outputs: ``reconstruction``, and ``latent``, the means. Up-sampling repeats pixels.
+    Outputs: ``reconstruction``, and ``latent`` and ``log_variance``, the means of the latents and the logarithms of
+    their variances. Up-sampling repeats pixels.
 
     The table lets the decoder's third up-sampling change 256 channels to 128. Up-sampling cannot: the block before it
     does, so that the row has the printed shape.
