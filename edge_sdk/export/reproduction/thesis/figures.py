@@ -31,7 +31,8 @@ def distributions(title: str, values: Mapping[str, Floats], pictures: ThesisPict
     figure = Figure(figsize=(5 * len(values), 4), layout="constrained")
     axes = figure.subplots(1, len(values), squeeze=False)[0]
     for axis, (name, losses) in zip(axes, values.items(), strict=True):
-        bins = np.linspace(*np.quantile(losses, [_TAIL, 1 - _TAIL]), _BINS + 1)
+        low, high = np.quantile(losses, [_TAIL, 1 - _TAIL]).tolist()
+        bins = np.linspace(low, high, _BINS + 1)
         for subset, color in _colors(pictures):
             own = losses[pictures.subsets == subset]
             style = {"histtype": "step", "linewidth": 1.4, "linestyle": _line(subset), "color": color}

@@ -116,9 +116,11 @@ def table(
     pictures: ThesisPictures | None = None,
 ) -> ResultTable:
     """The settings that the thesis prints above what each set gave."""
-    head = ("set", "who", "steps", "width", "live", "attacks", "AUROC", "EER %")
-    head += (f"precision at a recall of {LOW_RECALL:g}", f"attacks found, {FALSE_ALARMS:.0%} of live ones flagged")
-    lines: list[tuple[str, ...]] = [("test seen paper, test seen mask", PAPER, f"{GANOMALY.settings.steps}", "1", *[NONE] * 6)]
+    tail = (f"precision at a recall of {LOW_RECALL:g}", f"attacks found, {FALSE_ALARMS:.0%} of live ones flagged")
+    head = ("set", "who", "steps", "width", "live", "attacks", "AUROC", "EER %", *tail)
+    lines: list[tuple[str, ...]] = [
+        ("test seen paper, test seen mask", PAPER, f"{GANOMALY.settings.steps}", "1", *[NONE] * 6)
+    ]
     steps = request.steps or GANOMALY.steps
     for name, one in measured.items():
         counts = f"{steps}", f"{request.width:g}", f"{one.live}", f"{one.attacks}"

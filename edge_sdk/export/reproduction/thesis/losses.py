@@ -47,7 +47,7 @@ def reproduce(request: ThesisRequest, say: Say = print) -> ResultTable:
 
     Raises:
         UsageError: No such experiment.
-        DatasetError: There are no attacks, or too few people.
+        DatasetError: There are no attacks of new people, or too few people.
         TrainingError: ``out`` holds another training of this name.
     """
     if unknown := [name for name in request.experiments if name not in EXPERIMENTS]:
