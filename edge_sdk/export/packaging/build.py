@@ -21,7 +21,7 @@ from edge_sdk.calibration.quantization.mixed_precision import keep_float
 from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError, UsageError
 from edge_sdk.export.data.licenses import data_license
 from edge_sdk.export.evaluation.artifacts import MeasuredVariant, build_evaluator
-from edge_sdk.export.formats.artifacts import REFERENCE, VariantKind, check, kinds
+from edge_sdk.export.formats.artifacts import REFERENCE, VariantKind, check, kinds, require_tools
 from edge_sdk.export.formats.float_onnx import GRAPH, INPUT
 from edge_sdk.export.packaging import fusion
 from edge_sdk.export.packaging.cross_validation import CrossValidation, Making
@@ -86,6 +86,7 @@ def export(
         TrainingError: The run or a fold is incomplete, or a fold tests people whom it knows.
     """
     wanted, runs = kinds(formats), [run] if isinstance(run, Path) else list(run)
+    require_tools(wanted)
     if folds and len(runs) > 1:
         raise UsageError("the folds are those of one run, not of several that are fused")
     trained = fusion.read(runs, rule, scores, latents=latents)
@@ -225,7 +226,7 @@ def _write(
     golden = {one.kind.id: evaluator.golden_score(one) for one in measured}
     training = manifest.TrainingProvenance(
         recipe=trained.recipe.name,
-        preset=trained.preset_name,
+        preset=trained.described_preset,
         data=trained.data_names,
         seed=trained.seed,
         steps=trained.steps,
