@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 Tensors = Mapping[str, npt.NDArray[Any]]
 Task = Literal["verify", "spoof", "locate"]
 Role = Literal["embedding", "reconstruction", "latent", "features", "logit", "log_likelihood", "geometry"]
@@ -167,6 +168,18 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         """
         rounded: Array = self._score(tensors, densities or {}).round(DIGITS)
         return rounded
+
+    def unfamiliar(self, tensors: Tensors, densities: Mapping[str, GaussianMixture] | None = None) -> Mask:
+        """Which samples are unlike all that was trained on, ``(N,)``: their score decides nothing.
+
+        Args:
+            tensors, densities: As for :meth:`score`.
+
+        Raises:
+            ScoreError: As for :meth:`score`.
+        """
+        del densities
+        return np.zeros(len(rows(tensors, self.outputs[0])), np.bool_)
 
     def embedding(self, interface: ModelInterface) -> str:
         """The name of what a comparison needs of a sample: ``graph.output``, or ``"sample"`` for the sample itself."""

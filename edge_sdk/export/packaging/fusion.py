@@ -25,7 +25,7 @@ from torch import nn
 
 from edge_sdk import preprocess
 from edge_sdk.errors import UsageError
-from edge_sdk.export.data.sampling import kept, named
+from edge_sdk.export.data.sampling import named
 from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
 from edge_sdk.export.formats.artifacts import REFERENCE
 from edge_sdk.export.formats.float_onnx import INPUT
@@ -139,11 +139,10 @@ def _lowest(parts: Sequence[FinishedRun]) -> Lowest:
     fused, weights, biases = [], [], []
     for part in parts:
         samples, objective = part.people("validation").samples, part.preset.objective
-        origin = objective.attacks
-        known, live = kept(samples, origin), np.array([sample.genuine for sample in samples], np.bool_)
+        known, live = objective.kept(samples), np.array([sample.genuine for sample in samples], np.bool_)
         if live[known].all():
             raise UsageError(
-                f"{part.recipe.name}'s odds are unknown: there are no {named(origin)} among the validation people"
+                f"{part.recipe.name}'s odds are unknown: there are no {named(objective.attacks)} among the validation people"
             )
         scored = [member.in_log_odds() for member in part.recipe.score.members]
         for member, scores in zip(scored, _validation_scores(part, scored), strict=True):
