@@ -35,7 +35,7 @@ from edge_sdk.preprocess import FACE
 STEM = 32
 STAGES = ((48, 2), (64, 1), (64, 1), (96, 2), (128, 1))
 """Channels and stride of each block."""
-LEFT_OUT = ("webcam", "old")
+LEFT_OUT = ("webcam", "old", "nuaa")
 """Kinds of rendering cameras that `varied_large` never sees, so that they tell how it fares before other cameras."""
 INT8 = 127
 """The largest weight of symmetric int8."""
