@@ -147,8 +147,7 @@ class Lowest(_Fused, frozen=True, kw_only=True, tag="lowest"):
         """See :class:`~edge_sdk.scoring.base.Score`."""
         if not self.domains or None in self.domains:
             return super().unfamiliar(tensors, densities)
-        none: Mask = ~self._known(tensors, densities or {}).any(axis=1)
-        return none
+        return np.asarray(~self._known(tensors, densities or {}).any(axis=1), np.bool_)
 
     @property
     def _parts(self) -> tuple[Score, ...]:

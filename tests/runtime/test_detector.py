@@ -329,9 +329,7 @@ def test_a_face_that_all_experts_abstain_from_is_uncertain(make_bundle: Maker, t
                 domains=tuple(None if one is None else Domain(likelihood=seen, least=one) for one in least),
             )
             auxiliary = (writer.add("gmm.npy", mixture.encode()),)
-            return writer.finish(
-                msgspec.structs.replace(plain, graphs=(graph,), score=score, auxiliary=auxiliary)
-            )
+            return writer.finish(msgspec.structs.replace(plain, graphs=(graph,), score=score, auxiliary=auxiliary))
 
     known, unknown = likelihood - 0.01, likelihood + 0.01
     for name, least, score in (

@@ -27,7 +27,7 @@ from torch import nn
 
 from edge_sdk import preprocess
 from edge_sdk.errors import UsageError
-from edge_sdk.export.data.sampling import named
+from edge_sdk.export.data.sampling import kept, named
 from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
 from edge_sdk.export.formats.artifacts import REFERENCE
 from edge_sdk.export.formats.float_onnx import INPUT
@@ -177,10 +177,12 @@ def _lowest(parts: Sequence[FinishedRun], members: Sequence[Any]) -> Lowest:
     weights, biases = [], []
     for part in parts:
         samples, objective = part.people("validation").samples, part.preset.objective
-        known, live = objective.kept(samples), np.array([sample.genuine for sample in samples], np.bool_)
+        known = kept(samples, objective.attacks, objective.without)
+        live = np.array([sample.genuine for sample in samples], np.bool_)
         if live[known].all():
+            missing = named(objective.attacks)
             raise UsageError(
-                f"{part.recipe.name}'s odds are unknown: there are no {named(objective.attacks)} among the validation people"
+                f"{part.recipe.name}'s odds are unknown: there are no {missing} among the validation people"
             )
         for scores in _validation_scores(part, [member.in_log_odds() for member in part.recipe.score.members]):
             (weight,), bias = fit(scores[known, None], live[known])

@@ -111,9 +111,7 @@ def tiny(*, width: float = 1.0, dropout: float = 0.3) -> SpoofLite:
     return SpoofLite(width=width / 4, dropout=dropout)
 
 
-def _preset(
-    steps: int, *, attacks: Origin | None = None, width: float = 1.0, without: tuple[str, ...] = ()
-) -> Preset:
+def _preset(steps: int, *, attacks: Origin | None = None, width: float = 1.0, without: tuple[str, ...] = ()) -> Preset:
     return Preset(
         preprocessing=FACE,
         objective=AttackClassification(images=64, attacks=attacks, without=without),

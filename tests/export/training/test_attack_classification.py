@@ -239,7 +239,7 @@ def test_cameras_are_left_out_by_name() -> None:
         shares = Shares.of(samples, None, without)
         assert ((shares.live + shares.attacks) > 0).tolist() == [bool(one) for one in expected]
     assert kept(samples, "rendered", ("dim",)).tolist() == [True, False, True, False, False, True]
-    with pytest.raises(DatasetError, match="no attacks among the training people"):
+    with pytest.raises(DatasetError, match="no live images among the training people"):
         Shares.of(samples, None, ("nuaa", "lfw day 01", "lfw"))
 
 

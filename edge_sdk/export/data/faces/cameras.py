@@ -61,14 +61,16 @@ class CameraKind:
 
 
 KINDS = {
-    "portrait": CameraKind((190, 256), (0.3, 0.9), (0.003, 0.012), (0, 0.3), (0.3, 1.2), (-0.2, 0.3), (-0.3, 0.3), (85, 98)),
+    "portrait": CameraKind(
+        (190, 256), (0.3, 0.9), (0.003, 0.012), (0, 0.3), (0.3, 1.2), (-0.2, 0.3), (-0.3, 0.3), (85, 98)
+    ),
     "webcam": CameraKind((90, 180), (0.4, 1.0), (0.008, 0.025), (0, 0.6), (0, 0.8), (-0.5, 0.4), (-0.4, 0.4), (65, 93)),
     "cabin": CameraKind((90, 210), (0.4, 1.0), (0.01, 0.035), (0, 0), (0, 0.2), (-0.8, 0.5), (-0.2, 0.2), (92, 100)),
     "dim": CameraKind((90, 230), (0.6, 1.4), (0.025, 0.06), (0.5, 1), (0, 1.2), (-0.8, 0), (-0.2, 0.5), (60, 92)),
     "call": CameraKind((72, 150), (0.4, 0.9), (0.005, 0.02), (0.3, 0.9), (0, 0.6), (-0.4, 0.4), (-0.4, 0.4), (30, 65)),
     "old": CameraKind((60, 110), (0.5, 1.1), (0.006, 0.03), (0, 0.4), (0.4, 2.0), (0, 0.9), (-0.5, 0.2), (60, 92)),
 }
-"""By name; a kind of its own is the one camera of ``print+`` and its like (:mod:`~edge_sdk.export.data.faces.recapture`)."""
+"""By name. One more is the only one of ``print+`` and its like (:mod:`~edge_sdk.export.data.faces.recapture`)."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,9 @@ class Camera:
     def expose(self, light: Floats, samples: int, rng: np.random.Generator) -> Floats:
         """What the sensor counts of light ``(h * samples, w * samples)``: ``(h, w)`` from 0 on."""
         height, width = (side // samples for side in light.shape)
-        seen = np.asarray(cv2.GaussianBlur(light, (0, 0), self.blur * samples), np.float32)
-        seen = self.exposure * np.maximum(cv2.resize(seen, (width, height), interpolation=cv2.INTER_AREA), 0)
+        blurred = np.asarray(cv2.GaussianBlur(light, (0, 0), self.blur * samples), np.float32)
+        counted = cv2.resize(blurred, (width, height), interpolation=cv2.INTER_AREA)
+        seen = np.float32(self.exposure) * np.maximum(np.asarray(counted, np.float32), 0)
         # The sensor counts light: noise grows with its root.
         return np.asarray(seen + rng.standard_normal(seen.shape, np.float32) * np.sqrt(seen) * self.noise, np.float32)
 

@@ -114,7 +114,9 @@ class Nuaa:
             )
         require_content(root, paths)
         return [
-            Entry(match["person"], attack is None, path, attack, match["session"], camera=f"day {match['session'][-2:]}")
+            Entry(
+                match["person"], attack is None, path, attack, match["session"], camera=f"day {match['session'][-2:]}"
+            )
             for match, path in zip(matches, paths, strict=True)
             if match
         ]
