@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 Tensors = Mapping[str, npt.NDArray[Any]]
 Task = Literal["verify", "spoof", "locate"]
 Role = Literal[
@@ -169,6 +170,18 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         """
         rounded: Array = self._score(tensors, densities or {}).round(DIGITS)
         return rounded
+
+    def unfamiliar(self, tensors: Tensors, densities: Mapping[str, GaussianMixture] | None = None) -> Mask:
+        """Which samples are unlike all that was trained on, ``(N,)``: their score decides nothing.
+
+        Args:
+            tensors, densities: As for :meth:`score`.
+
+        Raises:
+            ScoreError: As for :meth:`score`.
+        """
+        del densities
+        return np.zeros(len(rows(tensors, self.outputs[0])), np.bool_)
 
     def level(self, densities: Mapping[str, GaussianMixture]) -> float:
         """What a sample of the score's own density scores in the mean; 0 of a score that has none."""
