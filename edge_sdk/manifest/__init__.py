@@ -24,6 +24,7 @@ from edge_sdk.manifest.operating_points import (
     UnsupportedPoint,
     VerifyPoint,
 )
+from edge_sdk.manifest.over_time import DecisionOverTime, KOfNRule, RuleProvenance, SequentialRule
 from edge_sdk.manifest.provenance import DataLicense, Golden, ThresholdProvenance, TrainingProvenance
 from edge_sdk.manifest.scores import AnyScore
 from edge_sdk.manifest.variants import AccuracyDifference, CalibrationProvenance, Format, Precision, Variant
@@ -38,11 +39,12 @@ from edge_sdk.scoring.likelihood import LogLikelihoodRatio
 from edge_sdk.scoring.reconstruction import Reconstruction
 
 __all__ = [
-    "DIGEST_PATH", "MANIFEST_PATH", "MAX_FILE_BYTES", "MIGRATIONS", "SAMPLE", "SCHEMA_VERSION", "AccuracyDifference",
-    "AnyScore", "CalibrationProvenance", "DataLicense", "DecisionHead", "Dimension", "EmbeddingDistance", "FaceBoxes",
-    "FaceLevel", "FileEntry", "Format", "Fusion", "Golden", "Graph", "GraphInterface", "Image", "Input",
-    "LatentDistance", "LatentLikelihood", "LocatePoint", "LogLikelihoodRatio", "Lowest", "Manifest", "OperatingPoint",
-    "Output", "Precision", "Rate", "Reconstruction", "Role", "Score", "SensorStream", "Source", "SpoofPoint", "Task",
-    "ThresholdProvenance", "TrainingProvenance", "UnsupportedPoint", "Variant", "VerifyPoint", "check_path", "decode",
-    "embedding_space_id", "encode",
+    "DIGEST_PATH", "MANIFEST_PATH", "MAX_FILE_BYTES", "MIGRATIONS", "SAMPLE", "SCHEMA_VERSION",
+    "AccuracyDifference", "AnyScore", "CalibrationProvenance", "DataLicense", "DecisionHead", "DecisionOverTime",
+    "Dimension", "EmbeddingDistance", "FaceBoxes", "FaceLevel", "FileEntry", "Format", "Fusion", "Golden", "Graph",
+    "GraphInterface", "Image", "Input", "KOfNRule", "LatentDistance", "LatentLikelihood", "LocatePoint",
+    "LogLikelihoodRatio", "Lowest", "Manifest", "OperatingPoint", "Output", "Precision", "Rate", "Reconstruction",
+    "Role", "RuleProvenance", "Score", "SensorStream", "SequentialRule", "Source", "SpoofPoint", "Task",
+    "ThresholdProvenance", "TrainingProvenance", "UnsupportedPoint", "Variant", "VerifyPoint", "check_path",
+    "decode", "embedding_space_id", "encode",
 ]  # fmt: skip

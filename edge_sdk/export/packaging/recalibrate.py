@@ -1,7 +1,8 @@
 """The thresholds of a bundle fitted again on a user's own people, each variant's by the engine that serves it.
 
 The models stay the same bytes, and so do pre-processing and embedding space: templates stay valid. All operating points
-are replaced, for a bundle whose variants decide by thresholds of different people keeps no stated error rate. A variant
+are replaced, for a bundle whose variants decide by thresholds of different people keeps no stated error rate. A rule
+for streams goes, too, whose margin was tuned about the old ones (``edge-sdk rule`` tunes one again). A variant
 that cannot be measured here is therefore never written with its old thresholds: either nothing is written, or the
 variant is left out of the copy.
 """
@@ -147,6 +148,7 @@ def _write(bundle: Bundle, data: Dataset, fitted: Sequence[FittedThresholds], de
     manifest = msgspec.structs.replace(
         manifest,
         thresholds=provenance,
+        over_time=None,
         variants=tuple(msgspec.structs.replace(one, operating_points=points[one.id]) for one in manifest.variants),
     )
     with BundleWriter(bundle.path if destination is None else destination) as writer:
