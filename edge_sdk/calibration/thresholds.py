@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from edge_sdk.calibration.metrics import resampling, verification
 from edge_sdk.calibration.metrics.presentation_attack import AttackScores
 from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.errors import ScoreError
-from edge_sdk.manifest import LocatePoint, Rate, SpoofPoint, UnsupportedPoint, VerifyPoint
+from edge_sdk.manifest import BonaFidePoint, LocatePoint, Rate, SpoofPoint, UnsupportedPoint, VerifyPoint
 
 FMR_TARGETS = (1e-1, 1e-2, 1e-3)
 APCER_TARGETS = (1e-1, 5e-2, 1e-2)
+BPCER_TARGETS = (1e-1, 5e-2, 1e-2)
 FALSE_BOX_TARGETS = (1e-1, 5e-2, 1e-2)
 TRIALS_PER_ERROR = 10
 """Impostor comparisons, or attacks, must number 10 / target, so that the threshold rests on ten errors, not on one."""
+LIVE_PER_ERROR = 5
+"""Live pictures of one's own camera must number 5 / target: they are few, and who takes them can take more."""
 MIN_SUBJECTS = 5
 """Fewer people say nothing about other people, however many comparisons they make."""
 
@@ -102,6 +105,51 @@ def spoof_points(
         return point(name, float(curves.worst.threshold_at_fmr(target)), target)
 
     return (*(for_target(target) for target in targets), point("eer", curves.worst.threshold_at_eer(), None))
+
+
+def bona_fide_points(
+    scores: ArrayLike,
+    subjects: ArrayLike,
+    *,
+    data: str,
+    targets: Sequence[float] = BPCER_TARGETS,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> tuple[BonaFidePoint | UnsupportedPoint, ...]:
+    """Points ``bpcer_1e-1``... for each target, of live presentations alone.
+
+    The threshold for a target t is the k-th lowest of the N scores, k = floor(t (N + 1)). Of N + 1 presentations that
+    might come in any order, the last is below it with a probability of at most t ("conformal" prediction; Vovk,
+    Gammerman and Shafer 2005, section 2.2), and of the N at most t N are. People who took no part may differ more.
+
+    A target for which there are fewer than 5 / t scores comes out as an UnsupportedPoint. `scores` are ``(N,)``, higher
+    = more live, of persons `subjects`; `data` names where they are from.
+
+    Raises:
+        ScoreError: No score, another number of subjects, a score that is not finite, or all scores equal.
+    """
+    presented = ScoreSet(scores, np.ones(np.size(scores), np.bool_), subjects)
+    ordered = np.sort(presented.scores)
+    if not ordered.size or ordered[0] == ordered[-1]:
+        raise ScoreError(f"{ordered.size} live scores that are all equal give no threshold")
+
+    def for_target(target: float) -> BonaFidePoint | UnsupportedPoint:
+        name, needed = _name("bpcer", target), int(np.ceil(round(LIVE_PER_ERROR / target, 6)))
+        if ordered.size < needed:
+            reason = f"{ordered.size} live pictures; BPCER {target:g} needs {needed}"
+            return UnsupportedPoint(name=name, target=target, reason=reason)
+        threshold = float(ordered[int(np.floor(round(target * (ordered.size + 1), 6))) - 1])
+        bpcer = rate(presented.scores < threshold, presented.subjects, replicates=replicates, seed=seed)
+        return BonaFidePoint(
+            name=name,
+            threshold=threshold,
+            target=target,
+            bpcer=bpcer,
+            data=data,
+            subjects=presented.subject_count,
+        )
+
+    return tuple(map(for_target, targets))
 
 
 def locate_points(

@@ -27,8 +27,10 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the template."""
+    from edge_sdk import files
     from edge_sdk.manifest import Image
 
+    files.check_writable(arguments.output)  # before anything is done
     with open_verifier(arguments) as verifier:
         walks.check(arguments.samples, arguments.cycles)
         template = verifier.enroll(samples(verifier, arguments, arguments.samples, enrolling=True))

@@ -21,10 +21,24 @@ def add_arguments(parser: Parser) -> None:
         "run", nargs="+", type=Path, help="the run's folder; several of liveness recipes make one model of them"
     )
     parser.add_argument(
+        "--score",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="score by this instead of the recipe's own score, of one run; several names become one score by --fusion "
+        "(`edge-sdk recipes` lists them)",
+    )
+    parser.add_argument(
+        "--latents",
+        action="store_true",
+        help="write the latents into the bundle as an output beside the score's, for `edge-sdk evaluate` to draw",
+    )
+    parser.add_argument(
         "--fusion",
         choices=("sum", "lowest"),
         default="sum",
-        help="how several runs become one score: their weighted sum, or the lowest of them (default: sum)",
+        help="how several runs, or several scores, become one score: their weighted sum, or the lowest of them "
+        "(default: sum)",
     )
     parser.add_argument(
         "--folds",
@@ -66,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
         version=arguments.version,
         enforce=not arguments.report_only,
         leave_out=arguments.leave_out,
+        scores=arguments.score,
+        latents=arguments.latents,
         rule=arguments.fusion,
         folds=arguments.folds,
         say=report_progress,

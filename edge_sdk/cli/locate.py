@@ -17,6 +17,7 @@ from edge_sdk.cli.options import (
     add_threshold,
     print_result,
 )
+from edge_sdk.errors import UsageError
 
 if TYPE_CHECKING:
     from edge_sdk.images import Image
@@ -39,7 +40,12 @@ def add_arguments(parser: Parser) -> None:
         metavar="SHARE",
         help="the longer side of the smallest face that counts, as a share of the picture's shorter side; default: 0.2",
     )
-    parser.add_argument("--draw", type=Path, metavar="FILE", help="write the picture as PNG with boxes and points")
+    parser.add_argument(
+        "--draw",
+        type=Path,
+        metavar="FILE",
+        help="write the picture with boxes and points, as PNG or JPEG by the name's ending",
+    )
     add_bundle_option(parser, LOCATE_BUNDLE)
     add_precision(parser)
     add_engine(parser)
@@ -57,8 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
     from edge_sdk import files
     from edge_sdk.runtime.locator import Locator
 
-    if arguments.draw:
-        files.check_writable(arguments.draw)  # before anything is done
+    if arguments.draw:  # before anything is done
+        form = _form(arguments.draw)
+        files.check_writable(arguments.draw)
     with Locator(
         arguments.bundle,
         engine=arguments.engine,
@@ -72,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.draw:
         from edge_sdk import images
 
-        files.write_bytes(arguments.draw, drawn(images.load(arguments.picture), result.faces))
+        files.write_bytes(arguments.draw, drawn(images.load(arguments.picture), result.faces, form))
     deciding = f"found from {result.threshold:.4f} ({result.operating_point}), highest confidence {result.score:.4f}"
     lines = [
         f"{_count(len(result.faces))}   {deciding}",
@@ -83,8 +90,8 @@ def run(arguments: argparse.Namespace) -> int:
     return ACCEPTED if result else REJECTED
 
 
-def drawn(picture: Image, faces: tuple[LocatedFace, ...]) -> bytes:
-    """The picture as PNG, with a frame round each face and a dot on each point."""
+def drawn(picture: Image, faces: tuple[LocatedFace, ...], form: str = ".png") -> bytes:
+    """The picture as a file of a form, ``.png`` or ``.jpg``: a frame round each face and a dot on each point."""
     import numpy as np
 
     from edge_sdk.opencv import cv2
@@ -97,7 +104,15 @@ def drawn(picture: Image, faces: tuple[LocatedFace, ...]) -> bytes:
         cv2.rectangle(shown, (face.left, face.top), corner, (0, 255, 0), width)
         for x, y in np.floor(np.clip(face.points, -1e6, 1e6)).astype(int).tolist():
             cv2.circle(shown, (x, y), width + 1, (0, 0, 255), -1)
-    return cv2.imencode(".png", shown)[1].tobytes()
+    return cv2.imencode(form, shown)[1].tobytes()
+
+
+def _form(path: Path) -> str:
+    """What a name's ending says; PNG without one, as of a pipe."""
+    forms = {"": ".png", ".png": ".png", ".jpg": ".jpg", ".jpeg": ".jpg"}
+    if path.suffix.lower() not in forms:
+        raise UsageError(f"--draw writes .png or .jpg, not {path.suffix}: {path}")
+    return forms[path.suffix.lower()]
 
 
 def _count(faces: int) -> str:

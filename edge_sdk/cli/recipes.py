@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from edge_sdk.export.recipes import Recipe
 
 SUMMARY = "List the models that `edge-sdk train` can train."
-DETAILS = "For each: task, modality, and its presets with their training steps, input size and number of parameters."
+DETAILS = (
+    "For each: task, modality, its scores (its own first, the others for `export --score`), and its presets with their "
+    "training steps, input size and number of parameters."
+)
 
 
 def add_arguments(parser: Parser) -> None:
@@ -45,6 +48,7 @@ def _described(recipe: Recipe) -> dict[str, Any]:
         "name": recipe.name,
         "task": recipe.task,
         "modality": recipe.modality,
+        "scores": list(recipe.scores) or [recipe.score.kind],
         "presets": presets,
     }
 
@@ -59,7 +63,8 @@ def _parameters(recipe: Recipe, preset: str) -> int:
 
 
 def _text(recipe: dict[str, Any]) -> str:
-    lines = [f"{recipe['name']}   {recipe['task']}, {recipe['modality']}"]
+    scores = ", ".join(recipe["scores"])
+    lines = [f"{recipe['name']}   {recipe['task']}, {recipe['modality']}, scored by {scores}"]
     for preset in recipe["presets"]:
         size = " x ".join(map(str, preset["input"]))
         extra = f"   also on {', '.join(preset['extra_data'])}" if preset["extra_data"] else ""

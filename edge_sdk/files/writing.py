@@ -101,6 +101,10 @@ def _open_stream(path: PathLike) -> BinaryIO:
 
 def _target(path: PathLike) -> Path:
     """The file that ``path`` names, through links; its folder is there, and it may be written to."""
+    if os.fspath(path).endswith(tuple(filter(None, (os.sep, os.altsep)))):
+        raise IsADirectoryError(
+            errno.EISDIR, "cannot be written: it ends as the name of a folder; name a file", os.fspath(path)
+        )
     try:
         target = Path(os.path.realpath(path))
     except ValueError as error:

@@ -17,6 +17,7 @@ from edge_sdk.manifest.inputs import SAMPLE, Image, Input, SensorStream, Source
 from edge_sdk.manifest.migrations import MIGRATIONS, SCHEMA_VERSION
 from edge_sdk.manifest.model import Manifest, decode, embedding_space_id, encode
 from edge_sdk.manifest.operating_points import (
+    BonaFidePoint,
     LocatePoint,
     OperatingPoint,
     Rate,
@@ -39,12 +40,12 @@ from edge_sdk.scoring.likelihood import LogLikelihoodRatio
 from edge_sdk.scoring.reconstruction import Reconstruction
 
 __all__ = [
-    "DIGEST_PATH", "MANIFEST_PATH", "MAX_FILE_BYTES", "MIGRATIONS", "SAMPLE", "SCHEMA_VERSION",
-    "AccuracyDifference", "AnyScore", "CalibrationProvenance", "DataLicense", "DecisionHead", "DecisionOverTime",
+    "DIGEST_PATH", "MANIFEST_PATH", "MAX_FILE_BYTES", "MIGRATIONS", "SAMPLE", "SCHEMA_VERSION", "AccuracyDifference",
+    "AnyScore", "BonaFidePoint", "CalibrationProvenance", "DataLicense", "DecisionHead", "DecisionOverTime",
     "Dimension", "EmbeddingDistance", "FaceBoxes", "FaceLevel", "FileEntry", "Format", "Fusion", "Golden", "Graph",
     "GraphInterface", "Image", "Input", "KOfNRule", "LatentDistance", "LatentLikelihood", "LocatePoint",
     "LogLikelihoodRatio", "Lowest", "Manifest", "OperatingPoint", "Output", "Precision", "Rate", "Reconstruction",
     "Role", "RuleProvenance", "Score", "SensorStream", "SequentialRule", "Source", "SpoofPoint", "Task",
-    "ThresholdProvenance", "TrainingProvenance", "UnsupportedPoint", "Variant", "VerifyPoint", "check_path",
-    "decode", "embedding_space_id", "encode",
+    "ThresholdProvenance", "TrainingProvenance", "UnsupportedPoint", "Variant", "VerifyPoint", "check_path", "decode",
+    "embedding_space_id", "encode",
 ]  # fmt: skip

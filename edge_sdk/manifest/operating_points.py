@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from itertools import groupby, pairwise
 from typing import Annotated, ClassVar
@@ -98,6 +99,36 @@ class SpoofPoint(Strict, frozen=True, kw_only=True, tag_field="kind", tag="spoof
         return {"APCER": self.apcer, "BPCER": self.bpcer}
 
 
+class BonaFidePoint(Strict, frozen=True, kw_only=True, tag_field="kind", tag="bona_fide"):
+    """A threshold fitted on live captures alone, with the BPCER measured of them; ``target`` is the BPCER asked for.
+
+    No APCER was measured: the captures of one's own camera held no attacks.
+    """
+
+    task: ClassVar[Task] = "spoof"
+
+    name: Name
+    threshold: Threshold
+    target: Target
+    bpcer: Rate
+    data: Text
+    subjects: Positive
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_at_most(self.target, self.bpcer, "BPCER")
+
+    @property
+    def rejected(self) -> Rate:
+        """The share of live captures that are rejected."""
+        return self.bpcer
+
+    @property
+    def rates(self) -> dict[str, Rate]:
+        """By the name that ISO/IEC 30107-3 gives it."""
+        return {"BPCER": self.bpcer}
+
+
 class LocatePoint(Strict, frozen=True, kw_only=True, tag_field="kind", tag="locate"):
     """A threshold with what a locator finds at it; ``target`` is the share of ``false_boxes`` asked for.
 
@@ -140,11 +171,13 @@ class UnsupportedPoint(Strict, frozen=True, kw_only=True, tag_field="kind", tag=
     reason: Text
 
 
-OperatingPoint = VerifyPoint | SpoofPoint | LocatePoint | UnsupportedPoint
+OperatingPoint = VerifyPoint | SpoofPoint | BonaFidePoint | LocatePoint | UnsupportedPoint
 
 
 def require_consistent(points: Sequence[OperatingPoint]) -> None:
     """Of points measured on the same data, the one of the higher threshold accepts no more, of impostors and of others.
+
+    The last of a point's rates rises with the threshold, what is before it falls.
 
     Catches a threshold that was changed, or exchanged with another, while its error rates were kept.
     """
@@ -152,7 +185,7 @@ def require_consistent(points: Sequence[OperatingPoint]) -> None:
     for _, same in groupby(sorted(measured, key=lambda point: point.data), key=lambda point: point.data):
         for lower, higher in pairwise(sorted(same, key=lambda point: point.threshold)):
             below, above = ([rate.value for rate in point.rates.values()] for point in (lower, higher))
-            ordered = below[0] >= above[0] and below[1] <= above[1]
+            ordered = below[-1] <= above[-1] and all(map(operator.ge, below[:-1], above[:-1]))
             ordered &= lower.threshold < higher.threshold or below == above
             require(ordered, f"the error rates of {lower.name} and {higher.name} do not go with their thresholds")
 

@@ -50,6 +50,9 @@ class ThresholdProvenance(Strict, frozen=True, kw_only=True):
     ``data`` names the data sets, ``impostors`` what the ``subjects`` people were compared with. ``unusable`` pictures
     of theirs took no part. ``previous_bundle`` is the id of the bundle that the models come from, and ``version`` that
     of the edge-sdk that fitted.
+
+    Of live pictures of one camera alone, ``pictures`` is how many were used, ``digest`` the SHA-256 over their pixels,
+    and ``densities`` the auxiliary files that were fitted again to them.
     """
 
     data: Text
@@ -58,6 +61,9 @@ class ThresholdProvenance(Strict, frozen=True, kw_only=True):
     unusable: Count
     previous_bundle: Text
     version: Name
+    pictures: Count = 0
+    digest: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    densities: Texts = ()
 
 
 class Golden(Strict, frozen=True, kw_only=True):

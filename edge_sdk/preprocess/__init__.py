@@ -11,9 +11,11 @@ to ``float32 (N, 4, T)``, any number of gait cycles.
 Every parameter has bounds, which constructors and manifests check, and :func:`final_form` follows an image through a
 pipeline without one: what an operation takes is what those before it give, whatever the picture is.
 
-Two pipelines for signatures are named here. :data:`PAPER` is section 4.1 of the DeepSign paper to the letter: it
-assumes white paper, because its threshold is absolute. :data:`INK` measures ink against the paper round it, so gray
-paper and uneven light give the same picture as a clean scan, and it crops to the ink. Both end with ink 1, paper 0.
+Three pipelines for signatures are named here. :data:`PAPER` is section 4.1.1 of the DeepSign paper to the letter: it
+assumes white paper, because its threshold is absolute. :data:`BINARIZED` is section 4.1.2, for scans that have two
+values already: no threshold, and no blur that would take thin strokes away. :data:`INK` measures ink against the paper
+round it, so gray paper and uneven light give the same picture as a clean scan, and it crops to the ink. All end with
+ink 1, paper 0.
 
 Two are for faces, of which they expect a crop: :data:`FACE` is the anti-spoofing thesis' scaling of 128 x 128 pixels,
 :data:`FACE_OVAL` the same without what lies round the face. :data:`ALIGNED` is for faces that were aligned.
@@ -38,11 +40,11 @@ from edge_sdk.preprocess.ink import Binarize, ClearBorder, CropToInk, Despeckle,
 from edge_sdk.preprocess.step import MAX_FRAME, Form, Image, Step, block_means, resized
 
 __all__ = [
-    "ALIGNED", "FACE", "FACE_OVAL", "GEOMETRY", "INK", "MAX_FRAME", "MAX_PASSES", "OF_RECORDINGS", "PAPER", "Binarize",
-    "ClearBorder", "CropSquare", "CropToInk", "Despeckle", "EraseRules", "Fit", "FlattenPaper", "Form", "GaitCycles",
-    "Image", "Invert", "LimitSize", "MedianBlur", "Operation", "Oval", "Resample", "Resize", "Standardize", "Step",
-    "Threshold", "ToColor", "ToGray", "apply", "block_means", "checked", "color_order", "digest", "final_form",
-    "framed", "input_shape", "is_recording", "resized", "trace",
+    "ALIGNED", "BINARIZED", "FACE", "FACE_OVAL", "GEOMETRY", "INK", "MAX_FRAME", "MAX_PASSES", "OF_RECORDINGS",
+    "PAPER", "Binarize", "ClearBorder", "CropSquare", "CropToInk", "Despeckle", "EraseRules", "Fit", "FlattenPaper",
+    "Form", "GaitCycles", "Image", "Invert", "LimitSize", "MedianBlur", "Operation", "Oval", "Resample", "Resize",
+    "Standardize", "Step", "Threshold", "ToColor", "ToGray", "apply", "block_means", "checked", "color_order",
+    "digest", "final_form", "framed", "input_shape", "is_recording", "resized", "trace",
 ]  # fmt: skip
 
 Operation = (
@@ -84,6 +86,9 @@ PAPER: tuple[Operation, ...] = (
     Resize(height=300, width=360, interpolation="nearest"),
     Invert(),
 )
+
+# Section 4.1.2, for BHSig260, which "was originally grey scaled and binarized".
+BINARIZED: tuple[Operation, ...] = (ToGray(), *PAPER[-2:])
 
 # 384 pixels are more than twice the frame's width, and bound the work on a 12-megapixel photo. The window of 48 is
 # several strokes wide; a floor of 30/255 is above scanner noise; a blurred edge lies at half of a stroke's darkness,

@@ -16,6 +16,8 @@ CLOCK_MS = 1000.0
 """Rows may come late by less than this; a clock that goes further back was set."""
 LIGHTEST, HEAVIEST = 6.5, 15.0
 """Median magnitude of a stretch in m/s^2, with gravity."""
+SPIKE = 1000.0
+"""Times the median magnitude of its stretch: more is no acceleration of a phone, in any unit."""
 
 
 class RowClock:
@@ -67,6 +69,20 @@ def check_rate(intervals_ms: Floats) -> None:
     if median < FASTEST_MS:
         raise UnsupportedRecordingError(
             f"{1000 / median:.3g} rows a second, more than a phone's sensor gives: time stamps are in milliseconds"
+        )
+
+
+def check_spikes(values: Floats) -> None:
+    """Refuse (UnsupportedRecordingError) rows ``(T, 3)`` one of which is damaged, such as 3e38 among 9.8.
+
+    The mean over the line through them would be lost with it in every later row of the stretch.
+    """
+    magnitudes = np.linalg.norm(values, axis=1)
+    usual, worst = max(float(np.median(magnitudes)), LIGHTEST), int(np.argmax(magnitudes))
+    if magnitudes[worst] > SPIKE * usual:
+        raise UnsupportedRecordingError(
+            f"a row has a magnitude of {magnitudes[worst]:.3g} where those round it have about {usual:.3g}: it is "
+            "damaged; leave such rows out"
         )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.errors import ManifestError, UnsupportedRecordingError
 from edge_sdk.preprocess import walking
-from edge_sdk.preprocess.clock import RowClock, check_rate, check_unit
+from edge_sdk.preprocess.clock import RowClock, check_rate, check_spikes, check_unit
 from edge_sdk.preprocess.walking import Floats, Rhythm
 from edge_sdk.schema import require_bounds
 from edge_sdk.sensors import Recording, checked_rows
@@ -262,6 +262,7 @@ class CycleStream:
     def _analyse(self, begin_s: float, end_s: float) -> None:
         """Find the cycles of a window that begin behind those that were found before."""
         operation = self._operation
+        check_spikes(self._values)
         even_s = begin_s + np.arange(int((end_s - begin_s) * RATE_HZ + 1e-6)) / RATE_HZ
         even = walking.means(self._times_s, self._values, even_s)
         check_unit(even)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from edge_sdk import images, preprocess
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, ScoreError
-from edge_sdk.manifest import Image, SpoofPoint, Task
+from edge_sdk.manifest import BonaFidePoint, Image, SpoofPoint, Task
 from edge_sdk.preprocess.crop import Box, FaceCrop
 from edge_sdk.results import SpoofDecision, SpoofResult, StreamResult, Timings
 from edge_sdk.runtime import arrivals, clock, frames
@@ -46,7 +46,7 @@ AS_CASCADE = 0.9
 people 001 to 300, by whom the locator was trained. The shipped networks were trained on the cascade's boxes."""
 
 
-class SpoofDetector(Session[SpoofPoint]):
+class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
     """Tells live faces from presentation attacks, with one variant of one bundle on one engine.
 
     ::
@@ -88,7 +88,7 @@ class SpoofDetector(Session[SpoofPoint]):
     """
 
     task: ClassVar[Task] = "spoof"
-    point_kind = SpoofPoint
+    point_kinds = (SpoofPoint, BonaFidePoint)
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class SpoofDetector(Session[SpoofPoint]):
         self._rule = rule
         self._limits = limits or limits_of(opened.manifest)
         with contextlib.ExitStack() as failed:
-            self._locate = _locator(faces, threads, failed)
+            self._locate = locator_of(faces, threads, failed)
             super().__init__(
                 opened,
                 engine=engine,
@@ -306,10 +306,10 @@ class _FoundFace:
     face: preprocess.Image | None = None
 
 
-def _locator(
+def locator_of(
     faces: FaceLocator | Literal["cascade", "locator", "cropped"], threads: int, opened: contextlib.ExitStack
 ) -> FaceLocator | None:
-    """What finds faces; one that is opened for it is closed with ``opened``."""
+    """What finds faces, as :class:`SpoofDetector` takes it; None of crops. What is opened is closed with ``opened``."""
     if faces == "cropped":
         return None
     if faces == "cascade":

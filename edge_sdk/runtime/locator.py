@@ -59,7 +59,7 @@ class Locator(Session[LocatePoint]):
     """
 
     task: ClassVar[Task] = "locate"
-    point_kind = LocatePoint
+    point_kinds = (LocatePoint,)
 
     def __init__(
         self,

@@ -43,7 +43,7 @@ class Session(Generic[Point]):
     """
 
     task: ClassVar[Task]
-    point_kind: type[Point]
+    point_kinds: tuple[type[Point], ...]
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Session(Generic[Point]):
         self._threshold = own
         self._point: Point | None = None
         if self._threshold is None:
-            self._point = choose_point(self.variant, operating_point, self.point_kind)
+            self._point = choose_point(self.variant, operating_point, *self.point_kinds)
         self._model = Model(self.bundle, choice, threads=threads)
 
     def __enter__(self) -> Self:

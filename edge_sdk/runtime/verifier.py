@@ -79,7 +79,7 @@ class Verifier(Session[VerifyPoint]):
     """
 
     task: ClassVar[Task] = "verify"
-    point_kind = VerifyPoint
+    point_kinds = (VerifyPoint,)
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from edge_sdk.calibration.metrics import verification
 from edge_sdk.calibration.metrics.presentation_attack import AttackScores
 from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.errors import ScoreError
-from edge_sdk.manifest import SpoofPoint, UnsupportedPoint, VerifyPoint
+from edge_sdk.manifest import BonaFidePoint, SpoofPoint, UnsupportedPoint, VerifyPoint
 
 
 def scores(impostors=20_000, mated=2000, people=20, shift=2.0, decimals=6, seed=0):
@@ -155,3 +155,43 @@ def test_too_few_people_for_a_spoof_point():
 def test_a_threshold_that_rejects_all_that_live_is_no_operating_point():
     scores = AttackScores([1.0] * 400, [None] * 200 + ["print"] * 200, np.arange(400) % 10)
     assert "every live presentation" in spoof_points(scores)["apcer_1e-1"].reason
+
+
+def bona_fide_points(scores, people, **settings):
+    found = thresholds.bona_fide_points(scores, people, data="test", replicates=100, **settings)
+    return {point.name: point for point in found}
+
+
+@pytest.mark.parametrize("decimals", [6, 1])
+def test_live_scores_alone_give_thresholds_that_reject_at_most_the_target(decimals):
+    scores = np.random.default_rng(0).normal(size=500).round(decimals)
+    found = bona_fide_points(scores, np.arange(500) % 7)
+    assert list(found) == ["bpcer_1e-1", "bpcer_5e-2", "bpcer_1e-2"]
+    for point, rank in zip(found.values(), (50, 25, 5), strict=True):  # floor(501 t)
+        assert point.threshold == sorted(scores)[rank - 1]
+        assert point.bpcer.errors == sum(score < point.threshold for score in scores) <= rank - 1
+        assert (point.bpcer.trials, point.subjects) == (500, 7)
+        assert point.bpcer.value <= point.target
+        assert point.rates == {"BPCER": point.bpcer}
+
+
+def test_the_next_live_picture_is_rejected_no_more_often_than_the_target():
+    """Every order of 60 scores is as likely, so each of them may be the next one."""
+    scores = np.random.default_rng(1).normal(size=60)
+    rejected = 0
+    for k in range(60):
+        others = np.delete(scores, k)
+        point = bona_fide_points(others, np.zeros(59), targets=(0.1,))["bpcer_1e-1"]
+        rejected += scores[k] < point.threshold
+    assert rejected == 6, "the six lowest, each of which is below the sixth of the others"
+
+
+def test_too_few_live_pictures_for_a_point():
+    found = bona_fide_points(np.arange(99.0), np.zeros(99))
+    assert isinstance(found["bpcer_1e-1"], BonaFidePoint)
+    assert found["bpcer_5e-2"] == UnsupportedPoint(
+        name="bpcer_5e-2", target=5e-2, reason="99 live pictures; BPCER 0.05 needs 100"
+    )
+    for equal in ([], [1.0] * 80):
+        with pytest.raises(ScoreError, match="all equal"):
+            bona_fide_points(equal, np.zeros(len(equal)))

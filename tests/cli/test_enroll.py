@@ -45,6 +45,14 @@ def test_a_damaged_or_misplaced_template_is_an_error(
     assert json.loads(capsys.readouterr().out)["error"]["type"] == "TemplateError"
 
 
+def test_a_template_that_is_named_as_a_folder_is_not_written(
+    pictures: tuple[str, str], bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["enroll", pictures[0], "-o", f"{tmp_path}/person/", "--bundle", bundle]) == 3
+    assert "name a file" in capsys.readouterr().err
+    assert not (tmp_path / "person").exists()
+
+
 def test_templates_go_into_new_folders_but_not_below_files(
     pictures: tuple[str, str], bundle: str, tmp_path: Path
 ) -> None:

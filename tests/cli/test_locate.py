@@ -76,6 +76,25 @@ def test_the_faces_are_drawn(bundle: str, picture: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(images.load(picture), frame((3, 3), (10, 12)))
 
 
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("a.jpg", b"\xff\xd8\xff"), ("a.JPEG", b"\xff\xd8\xff"), ("a.PNG", b"\x89PNG"), ("a", b"\x89PNG")],
+)
+def test_the_drawing_is_what_its_name_says(bundle: str, picture: str, tmp_path: Path, name: str, start: bytes) -> None:
+    assert main(["locate", picture, "--bundle", bundle, "--draw", str(tmp_path / name)]) == 0
+    assert (tmp_path / name).read_bytes().startswith(start)
+    assert images.load(tmp_path / name).shape == (480, 640, 3)
+
+
+def test_other_names_of_drawings_are_refused_first(
+    bundle: str, picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / "a.gif"
+    assert main(["locate", picture, "--bundle", bundle, "--draw", str(out)]) == 2
+    assert "--draw writes .png or .jpg, not .gif" in capsys.readouterr().err
+    assert not out.parent.exists()
+
+
 def test_what_cannot_be_searched_is_an_error(bundle: str, picture: str, tmp_path: Path, tiny_bundle: Bundle) -> None:
     damaged = tmp_path / "damaged.png"
     damaged.write_bytes(Path(picture).read_bytes()[:100])

@@ -132,6 +132,16 @@ def test_a_folder_is_refused(tmp_path: Path, write) -> None:
 
 
 @every_writer
+def test_a_name_that_ends_as_a_folders_is_no_file(tmp_path: Path, write) -> None:
+    for name in (f"{tmp_path}/new/", f"{tmp_path}/"):
+        with pytest.raises(IsADirectoryError, match="ends as the name of a folder"):
+            write(name, b"new")
+        with pytest.raises(IsADirectoryError):
+            files.check_writable(name)
+    assert names(tmp_path) == []
+
+
+@every_writer
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path, write) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OSError, match="file"):

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from edge_sdk.bundle import Bundle, shipped
 from edge_sdk.errors import ManifestError
 from edge_sdk.manifest import (
+    BonaFidePoint,
     DecisionHead,
     EmbeddingDistance,
     Fusion,
@@ -20,6 +21,7 @@ from edge_sdk.manifest import (
     LatentLikelihood,
     LogLikelihoodRatio,
     Lowest,
+    OperatingPoint,
     Rate,
     Reconstruction,
     Score,
@@ -201,7 +203,7 @@ def verify(name: str, value: float, fmr: int, fnmr: int, data: str = "a") -> Ver
     return VerifyPoint(name=name, threshold=value, target=None, fmr=share(fmr), fnmr=share(fnmr), data=data, subjects=9)
 
 
-def variant(*points: VerifyPoint | SpoofPoint) -> Variant:
+def variant(*points: OperatingPoint) -> Variant:
     return Variant(precision="fp32", format="onnx", operating_points=points)
 
 
@@ -218,6 +220,18 @@ def test_error_rates_go_with_their_thresholds() -> None:
     ):
         with pytest.raises(ManifestError, match="do not go with their thresholds"):
             variant(eer, wrong)
+
+
+def test_the_bpcer_of_live_captures_alone_rises_with_the_threshold() -> None:
+    def live(name: str, threshold: float, bpcer: int) -> BonaFidePoint:
+        return BonaFidePoint(name=name, threshold=threshold, target=0.1, bpcer=share(bpcer), data="a", subjects=1)
+
+    points = live("bpcer_1e-1", 0.8, 9), live("bpcer_5e-2", 0.5, 4)
+    assert variant(*points).operating_points == points
+    with pytest.raises(ManifestError, match="do not go with their thresholds"):
+        variant(replace(points[0], threshold=0.4), points[1])
+    with pytest.raises(ManifestError, match=r"BPCER is 0\.11, above the target 0\.1"):
+        live("x", 0.5, 11)
 
 
 def test_exchanged_thresholds_are_refused() -> None:

@@ -243,6 +243,21 @@ def test_other_units_are_refused(factor: float, gravity: float, message: str) ->
 TIMES = even_times(20, 50.0)
 
 
+@pytest.mark.parametrize("row", [0, 3, 500, 999])
+def test_a_damaged_row_is_named_and_no_unit_blamed(row: int) -> None:
+    for value in (3e38, -1e6):
+        values = walk(TIMES).values.copy()
+        values[row, 1] = value
+        with pytest.raises(UnsupportedRecordingError, match=rf"a magnitude of {abs(value):.3g} .*leave such rows out"):
+            prepare(Recording(values, TIMES))
+
+
+def test_a_hard_knock_is_no_damage() -> None:
+    values = walk(TIMES).values.copy()
+    values[500] = 400.0  # 70 g: beyond the range of phones
+    assert len(prepare(Recording(values, TIMES)).tensor) >= len(prepare(walk(TIMES)).tensor) - 8
+
+
 @pytest.mark.parametrize(
     ("times", "message"),
     [

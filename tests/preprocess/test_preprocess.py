@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from edge_sdk import preprocess
 from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
-from edge_sdk.preprocess import INK, PAPER, apply
+from edge_sdk.preprocess import BINARIZED, INK, PAPER, apply
 
 from ..paths import DATA
 
@@ -50,6 +50,23 @@ def test_paper_pipeline_is_section_4_1_step_by_step(scan: np.ndarray) -> None:
     expected = np.where(expected >= 210, 255, 0).astype(np.uint8)
     expected = 255 - cv2.resize(expected, (360, 300), interpolation=cv2.INTER_NEAREST)
     assert np.array_equal(apply(PAPER, scan)[0], expected / np.float32(255))
+
+
+def test_binarized_pictures_are_resized_and_inverted_alone(scan: np.ndarray) -> None:
+    """Section 4.1.2: no threshold, and no blur, which would take a stroke of one pixel away."""
+    two_valued = np.where(scan >= 225, 255, 0).astype(np.uint8)
+    two_valued[:, 200] = 0
+    height, width = two_valued.shape
+    expected = np.empty((300, 360), np.float32)
+    for row in range(300):
+        for column in range(360):
+            expected[row, column] = 1 - two_valued[row * height // 300, column * width // 360] / 255
+    found = apply(BINARIZED, two_valued)
+    assert np.array_equal(found[0], expected)
+    assert set(np.unique(found)) == {0, 1}
+    column = next(column for column in range(360) if column * width // 360 == 200)
+    assert found[0, :, column].all()
+    assert not apply(PAPER, two_valued)[0, :, column].all()
 
 
 @pytest.mark.parametrize("shape", [(90, 40), (1000, 640), (641, 3), (3, 5000), (1280, 640, 3)])

@@ -16,6 +16,7 @@ from edge_sdk import Locator, SpoofDecision, SpoofDetector, SpoofResult, StreamR
 from edge_sdk.bundle import Bundle, BundleWriter
 from edge_sdk.errors import BundleError, EngineError, InputError, OperatingPointError, UsageError
 from edge_sdk.manifest import (
+    BonaFidePoint,
     DecisionOverTime,
     Image,
     Input,
@@ -327,6 +328,18 @@ def test_operating_points(make_bundle: Maker) -> None:
             opened.detect(WITH_FACE)
         with pytest.raises(OperatingPointError, match="by default"):
             list(opened.stream([]))
+
+
+def test_points_fitted_on_live_captures_alone(make_bundle: Maker) -> None:
+    def live(name: str, threshold: float, rejected: int) -> BonaFidePoint:
+        bpcer = Rate(value=rejected / 100, low=0.0, high=1.0, errors=rejected, trials=100)
+        target = rejected / 100
+        return BonaFidePoint(name=name, threshold=threshold, target=target, bpcer=bpcer, data="mine", subjects=1)
+
+    points = live("bpcer_1e-2", -3.0, 1), live("bpcer_1e-1", -1.0, 10), live("bpcer_5e-2", -2.0, 5)
+    with detector(spoof_bundle(make_bundle, *points, live("bpcer_4e-1", 1.0, 40))) as opened:
+        assert opened.operating_point == points[1], "the highest threshold that accepts at least 7 in 10"
+        assert opened.detect(WITH_FACE).operating_point == "bpcer_1e-1"
 
 
 def test_a_threshold_of_ones_own(make_bundle: Maker, lenient: Bundle) -> None:

@@ -67,6 +67,22 @@ def kinds(formats: Sequence[str]) -> tuple[VariantKind, ...]:
     return tuple(kind for kind in known.values() if kind in wanted)
 
 
+def require_tools(wanted: Sequence[VariantKind]) -> None:
+    """Import what makes and scores these artifacts, before anything else is done.
+
+    Raises:
+        MissingToolError: A converter is not installed.
+        EngineError: An engine is not installed, or cannot be loaded.
+    """
+    for engine in dict.fromkeys(kind.engine for kind in wanted):
+        import_engine(engine)
+    if any(kind.format == "tflite" for kind in wanted):
+        from edge_sdk.calibration.quantization import tflite_int8  # noqa: F401 - an extra of its own
+        from edge_sdk.export.formats.float_tflite import require_converter
+
+        require_converter()
+
+
 def check(kind: VariantKind, model: bytes, say: Callable[[str], None]) -> None:
     """Ask what can be asked of the engines of the field without their devices.
 

@@ -18,6 +18,15 @@ from edge_sdk.export.formats.float_onnx import INPUT, OUTPUT, fold_batch_norm
 from edge_sdk.extras import needs_extra
 
 
+def require_converter() -> None:
+    """Raises MissingToolError: The converter is not installed."""
+    os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")
+    with _quiet(), needs_extra("tflite-export"):
+        import litert_torch  # noqa: F401
+
+        from edge_sdk.calibration.quantization import tflite_graph  # noqa: F401
+
+
 def to_tflite(network: nn.Module, input_shape: tuple[int, ...], outputs: tuple[str, ...] = (OUTPUT,)) -> bytes:
     """Export with a batch of 1, input ``image`` and the named outputs.
 
@@ -32,12 +41,12 @@ def to_tflite(network: nn.Module, input_shape: tuple[int, ...], outputs: tuple[s
         MissingToolError: The converter is not installed.
         ConversionError: It refuses the network.
     """
-    os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")
+    require_converter()
     with _quiet():
-        with needs_extra("tflite-export"):
-            import litert_torch
+        import litert_torch
 
-            from edge_sdk.calibration.quantization import tflite_graph
+        from edge_sdk.calibration.quantization import tflite_graph
+
         folded = _quantizable(fold_batch_norm(network).float().cpu())
         example = torch.zeros(1, *input_shape)
         with torch.inference_mode():

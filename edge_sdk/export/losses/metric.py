@@ -7,7 +7,7 @@ between unit embeddings, D^2 = 2 - 2 cos.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -71,10 +71,24 @@ class ContrastivePairs(EmbeddingObjective):
     """The paper's pairs (section 4): all genuine-genuine and forged-genuine pairs of a writer, equally likely.
 
     Where a data set has no forgeries at all, half of the pairs are of one person and half of two.
+
+    Attributes:
+        pairs: In a step.
+        margin: Of :func:`contrastive`.
+        by_accuracy: Weights are chosen, and training stopped, by the validation pairs' accuracy at the threshold where
+            it is highest (sections 3.2 and 5.2); else by their AUROC.
     """
 
     pairs: int = 32
     margin: float = 1.0
+    by_accuracy: bool = True
+
+    def task(
+        self, labels: Labels, samples: Sequence[Sample], *, score: Score, outputs: Sequence[str], embedding_size: int
+    ) -> EmbeddingTask:
+        """See :class:`edge_sdk.export.losses.task.Objective`."""
+        task = super().task(labels, samples, score=score, outputs=outputs, embedding_size=embedding_size)
+        return replace(task, by_accuracy=self.by_accuracy)
 
     def batch(self, labels: Labels, bank: NDArray[np.float32], rng: np.random.Generator) -> Indices:
         del bank

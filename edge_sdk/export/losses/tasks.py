@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from edge_sdk.calibration.metrics.pairs import verification_scores
 from edge_sdk.calibration.metrics.presentation_attack import AttackScores, bpcer_at_apcer
-from edge_sdk.calibration.metrics.verification import ScoreSet, auroc, eer
+from edge_sdk.calibration.metrics.verification import (
+    ScoreSet,
+    accuracy_precision_recall,
+    auroc,
+    best_accuracy_threshold,
+    eer,
+)
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.samples import Indices, Labels, Sample, impostor_kinds
 from edge_sdk.export.data.sampling import Origin, Shares, kept, named
@@ -54,11 +60,13 @@ class EmbeddingTask:
 
     Attributes:
         bank: ``(N, D)``, the last embedding seen of each image, zeros where there is none yet.
+        by_accuracy: Whether validation measures accuracy too, of all pairs at the threshold where it is highest.
     """
 
     objective: MetricObjective
     labels: Labels
     bank: NDArray[np.float32]
+    by_accuracy: bool = False
 
     @classmethod
     def of(cls, objective: MetricObjective, labels: Labels, samples: Sequence[Sample], size: int) -> EmbeddingTask:
@@ -95,7 +103,10 @@ class EmbeddingTask:
         del network
         people, genuine = [sample.subject for sample in samples], [sample.genuine for sample in samples]
         scores = verification_scores(outputs, people, genuine, forgeries=impostor_kinds(samples)[0])
-        return ValidationMetrics(auroc=auroc(scores), eer=float(eer(scores).eer))
+        accuracy = None
+        if self.by_accuracy:
+            accuracy = accuracy_precision_recall(scores, best_accuracy_threshold(scores)).accuracy
+        return ValidationMetrics(accuracy=accuracy, auroc=auroc(scores), eer=float(eer(scores).eer))
 
     def state(self) -> dict[str, torch.Tensor]:
         return {"bank": torch.from_numpy(self.bank)}

@@ -12,8 +12,12 @@ from torch import nn
 from edge_sdk.errors import UsageError
 from edge_sdk.export.losses.one_class import VariationalPass
 from edge_sdk.export.networks.network import Network
+from edge_sdk.manifest import LatentLikelihood, Reconstruction
+from edge_sdk.scoring.base import Score
 
 RECONSTRUCTION, LATENT = "reconstruction", "latent"
+LATENT_LIKELIHOOD = LatentLikelihood(output=LATENT, density="latent.npy")
+"""Under a mixture of Gaussians on the latents of the training people's live images (thesis, section 3.7)."""
 
 
 class Autoencoder(Network):
@@ -66,6 +70,13 @@ class InferenceModel(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         found = self.network.outputs(x, self.names)
         return found if len(found) > 1 else found[0]
+
+
+VARIATIONAL_SCORES: Mapping[str, Score] = {
+    "reconstruction": Reconstruction(input="image", output=RECONSTRUCTION, norm="l2"),
+    "latent_likelihood": LATENT_LIKELIHOOD,
+}
+"""What a :class:`Variational` can be scored by."""
 
 
 class Variational(Autoencoder):

@@ -21,7 +21,7 @@ from edge_sdk.calibration.quantization.mixed_precision import keep_float
 from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError, UsageError
 from edge_sdk.export.data.licenses import data_license
 from edge_sdk.export.evaluation.artifacts import MeasuredVariant, build_evaluator
-from edge_sdk.export.formats.artifacts import REFERENCE, VariantKind, check, kinds
+from edge_sdk.export.formats.artifacts import REFERENCE, VariantKind, check, kinds, require_tools
 from edge_sdk.export.formats.float_onnx import GRAPH, INPUT
 from edge_sdk.export.packaging import fusion
 from edge_sdk.export.packaging.cross_validation import CrossValidation, Making
@@ -46,6 +46,8 @@ def export(
     version: str = "1.0.0",
     enforce: bool = True,
     leave_out: bool = False,
+    scores: Sequence[str] = (),
+    latents: bool = False,
     rule: fusion.Rule = "sum",
     folds: Sequence[Path] = (),
     say: Say = print,
@@ -65,15 +67,18 @@ def export(
             table of accuracy what it costs.
         leave_out: Leave artifacts that do not pass, or that a converter or an engine refuses, out of the bundle and say
             so; raise only if none but the reference is left. Nothing is left out with ``enforce`` off.
-        rule: How one score is made of several runs'.
+        scores: Names of the recipe's scores that replace its own; several become one.
+        latents: Whether the graphs give the latents too, for people who look at them.
+        rule: How one score is made of several, of one run or of several runs.
         folds: Finished runs of the same recipe, preset and data, which tested other people than they learned from: the
             guardrail of the int8 artifacts judges on those people
             (:mod:`edge_sdk.export.packaging.cross_validation`) instead of the split's ``guardrail`` people. Where the
             split has fewer than 5 ``thresholds`` people, thresholds and the tables of the test people are theirs too.
 
     Raises:
-        UsageError: No such format, the recipe's score has no export yet, the runs cannot be fused, or the folds are of
+        UsageError: No such format or score, the score has no export yet, the runs cannot be fused, or the folds are of
             another kind than the run.
+        ScoreError: The people are too few for what the score needs beside the network.
         DatasetError: The people lack what is measured by, such as attacks.
         MissingToolError: A converter is not installed.
         GuardrailError: An artifact costs more than the recipe's budget, or the people are too few to tell.
@@ -81,9 +86,10 @@ def export(
         TrainingError: The run or a fold is incomplete, or a fold tests people whom it knows.
     """
     wanted, runs = kinds(formats), [run] if isinstance(run, Path) else list(run)
+    require_tools(wanted)
     if folds and len(runs) > 1:
         raise UsageError("the folds are those of one run, not of several that are fused")
-    trained = fusion.read(runs, rule) if len(runs) > 1 else FinishedRun.read(runs[0])
+    trained = fusion.read(runs, rule, scores, latents=latents)
     judge = CrossValidation.read(folds, trained) if folds else None
     say("exporting the float graph")
     maker = _Maker(trained, enforce, say, judge)

@@ -67,7 +67,7 @@ class CrossValidation:
         tested: set[str] = set()
         folds = []
         for run in runs:
-            fold = FinishedRun.read(run)
+            fold = FinishedRun.read(run).scored_by(exported.recipe.score)
             record = fold.record
             assert record is not None, "it was read from a folder"
             require_finished(run, record)

@@ -1,5 +1,7 @@
 """Several liveness runs as one model: their networks side by side on one picture, and one score made of theirs.
 
+Or several scores of one run, made into one by the same rules.
+
 By ``sum`` it is the weighted sum, for networks that judge the same attacks by different means. The weights are fitted
 to the float scores of the validation people, live against attack: logistic regression on the standardised scores, so
 that the sum is the logarithm of the odds of "live" where both are as frequent. No weight is below 0, for all scores are
@@ -13,7 +15,7 @@ not be outweighed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,7 +42,7 @@ Rule = Literal["sum", "lowest"]
 
 @dataclass(frozen=True)
 class FusedRuns(FinishedRun):
-    """What :func:`read` makes of several runs; what is said of a training is said of all of theirs."""
+    """What :func:`read` makes of several; what is said of a training is said of all of theirs."""
 
     parts: tuple[FinishedRun, ...] = ()
 
@@ -73,19 +75,36 @@ class SideBySide(Network):
         return tuple(tensor for one in made for tensor in (one if isinstance(one, tuple) else (one,)))
 
 
-def read(runs: Sequence[Path], rule: Rule = "sum") -> FusedRuns:
-    """Read runs of different liveness recipes, of the same people, and make one score of theirs.
+def read(runs: Sequence[Path], rule: Rule = "sum", scores: Sequence[str] = (), *, latents: bool = False) -> FinishedRun:
+    """Read what a bundle is made of: a run, or several of different liveness recipes and the same people as one.
+
+    Args:
+        rule: How several scores become one.
+        scores: Of the one run, by their names in its recipe, instead of the recipe's own; several are fused.
+        latents: Whether the bundle gives the latents of the one run, for people who look at them.
 
     Raises:
         TrainingError, DatasetError: A run is incomplete, or its people lack live pictures or attacks.
-        UsageError: Runs that cannot be one: other people or pre-processing, one recipe twice, or no liveness; or
-            none of the scores is higher for live pictures, or an expert's attacks are missing.
+        UsageError: No such score, one twice, or no latents; or runs that cannot be one: other people or
+            pre-processing, one recipe twice, or no liveness. None of the scores is higher for live pictures, or an
+            expert's attacks are missing.
+        ScoreError: The people are too few for a score's density.
     """
-    parts = tuple(map(FinishedRun.read, runs))
+    if len(runs) > 1:
+        if scores or latents:
+            raise UsageError("another score, or latents, are those of one run, not of several that are fused")
+        return _side_by_side(tuple(map(FinishedRun.read, runs)), rule)
+    trained = FinishedRun.read(runs[0])
+    if scores:
+        trained = _rescored(trained, scores, rule)
+    return replace(trained, recipe=trained.recipe.showing_latents()) if latents else trained
+
+
+def _side_by_side(parts: Sequence[FinishedRun], rule: Rule) -> FusedRuns:
     _require_alike(parts)
     first, name = parts[0], "-".join(part.recipe.name for part in parts)
     preset = "-".join(dict.fromkeys(part.preset_name for part in parts))
-    score = _lowest(parts) if rule == "lowest" else _sum(parts)
+    score = _fused(parts, [_renamed(part, member) for part in parts for member in part.recipe.score.members], rule)
     network = SideBySide([part.recipe.inference_model(part.network) for part in parts])
     recipe = Recipe(
         name=name,
@@ -102,7 +121,17 @@ def read(runs: Sequence[Path], rule: Rule = "sum") -> FusedRuns:
     assert recipe.outputs == tuple(f"{p.recipe.name}.{output}" for p in parts for output in p.recipe.outputs)
     kept = {field.name: getattr(first, field.name) for field in fields(FinishedRun)}
     changed = {"recipe": recipe, "preset_name": preset, "network": network, "steps": sum(part.steps for part in parts)}
-    return FusedRuns(**kept | changed, parts=parts)
+    return FusedRuns(**kept | changed, parts=tuple(parts))
+
+
+def _rescored(trained: FinishedRun, names: Sequence[str], rule: Rule) -> FinishedRun:
+    if len(set(names)) < len(names):
+        raise UsageError(f"each score is fused once, not {', '.join(names)}")
+    chosen: list[Any] = [trained.recipe.named_score(name) for name in names]
+    if len(chosen) == 1:
+        return trained.scored_by(chosen[0])
+    unfitted = Fusion(members=tuple(chosen), weights=(1.0,) * len(chosen))
+    return trained.scored_by(_fused([trained.scored_by(unfitted)], chosen, rule))
 
 
 def fit(scores: NDArray[np.float64], live: ArrayLike) -> tuple[NDArray[np.float64], float]:
@@ -135,8 +164,17 @@ def fit(scores: NDArray[np.float64], live: ArrayLike) -> tuple[NDArray[np.float6
     raise UsageError("no score of these runs is higher for the live pictures of the validation people")
 
 
-def _lowest(parts: Sequence[FinishedRun]) -> Lowest:
-    fused, weights, biases = [], [], []
+def _fused(parts: Sequence[FinishedRun], members: Sequence[Any], rule: Rule) -> Fusion | Lowest:
+    """One score of all scores of the parts.
+
+    Args:
+        members: These scores, in their order, as the model will name what they are computed from.
+    """
+    return _lowest(parts, members) if rule == "lowest" else _sum(parts, members)
+
+
+def _lowest(parts: Sequence[FinishedRun], members: Sequence[Any]) -> Lowest:
+    weights, biases = [], []
     for part in parts:
         samples, objective = part.people("validation").samples, part.preset.objective
         origin = objective.attacks
@@ -145,24 +183,19 @@ def _lowest(parts: Sequence[FinishedRun]) -> Lowest:
             raise UsageError(
                 f"{part.recipe.name}'s odds are unknown: there are no {named(origin)} among the validation people"
             )
-        scored = [member.in_log_odds() for member in part.recipe.score.members]
-        for member, scores in zip(scored, _validation_scores(part, scored), strict=True):
+        for scores in _validation_scores(part, [member.in_log_odds() for member in part.recipe.score.members]):
             (weight,), bias = fit(scores[known, None], live[known])
-            fused.append(_renamed(part, member))
             weights.append(float(weight))
             biases.append(bias)
-    return Lowest(members=tuple(fused), weights=tuple(weights), biases=tuple(biases))
+    fused = tuple(member.in_log_odds() for member in members)
+    return Lowest(members=fused, weights=tuple(weights), biases=tuple(biases))
 
 
-def _sum(parts: Sequence[FinishedRun]) -> Fusion:
+def _sum(parts: Sequence[FinishedRun], members: Sequence[Any]) -> Fusion:
     columns = [scores for part in parts for scores in _validation_scores(part, part.recipe.score.members)]
     live = [sample.genuine for sample in parts[0].people("validation").samples]
     weights, bias = fit(np.stack(columns, axis=1), live)
-    return Fusion(
-        members=tuple(_renamed(part, member) for part in parts for member in part.recipe.score.members),
-        weights=tuple(weights.tolist()),
-        bias=bias,
-    )
+    return Fusion(members=tuple(members), weights=tuple(weights.tolist()), bias=bias)
 
 
 def _validation_scores(part: FinishedRun, scored: Sequence[Any]) -> Iterator[NDArray[np.float64]]:

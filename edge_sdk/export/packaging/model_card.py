@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.splits import Split
 from edge_sdk.export.evaluation.artifact_protocol import interval
-from edge_sdk.manifest import LocatePoint, Manifest, SpoofPoint, UnsupportedPoint, VerifyPoint
+from edge_sdk.manifest import BonaFidePoint, LocatePoint, Manifest, SpoofPoint, UnsupportedPoint, VerifyPoint
 from edge_sdk.tables import Table
 
 _UNSEEN = "Never seen by training, thresholds or guardrail."
@@ -88,6 +88,8 @@ def _points(manifest: Manifest) -> list[tuple[str, ...]]:
                 case SpoofPoint():
                     worst = max(point.species, key=lambda kind: point.species[kind].value)
                     last = (interval(point.apcer), interval(point.bpcer), worst)
+                case BonaFidePoint():
+                    last = ("not measured", interval(point.bpcer), str(point.subjects))
                 case LocatePoint():
                     last = (interval(point.false_boxes), interval(point.missed), str(point.subjects))
                 case UnsupportedPoint():

@@ -10,7 +10,7 @@ import importlib
 import math
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from torch import nn
@@ -28,7 +28,7 @@ from edge_sdk.export.networks.network import Network
 from edge_sdk.manifest import Precision, Source
 from edge_sdk.preprocess import Operation, input_shape
 from edge_sdk.preprocess.align import FaceCut
-from edge_sdk.scoring.base import Score, Task
+from edge_sdk.scoring.base import Role, Score, Task
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,11 @@ class Recipe:
         embedding_size: D; 0 where there are no embeddings.
         branch: What the network gives of one sample where the score is of a second graph, which compares two of them:
             the network's ``comparison()``, whose output is ``head.logit``. Empty where the score needs one graph.
+        scores: What a run can be scored by instead of ``score``, by name; ``score`` itself is among them. Empty where
+            there is no choice.
+        latents: The network's output that holds the latents; empty where it has none.
+        shows_latents: Whether a device computes the latents also where the score does not need them, for people who
+            look at them.
         budget: Largest rise of the EER that int8 may cost, as a share (0.005 is half a percentage point).
         attack_budget: The same of the BPCER at an APCER of 5 %, which takes its place where there are attacks enough.
         face: How a face is cut out of a frame, or aligned, so that it looks like those trained on; None takes the
@@ -153,6 +158,9 @@ class Recipe:
     presets: Mapping[str, Preset]
     embedding_size: int = 0
     branch: str = ""
+    scores: Mapping[str, Score] = field(default_factory=dict)
+    latents: str = ""
+    shows_latents: bool = False
     budget: float = 0.005
     attack_budget: float = 0.01
     face: FaceCut | None = None
@@ -162,7 +170,26 @@ class Recipe:
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names of the network's outputs of one sample that a device computes."""
-        return (self.branch,) if self.branch else self.score.outputs
+        return (self.branch,) if self.branch else tuple(self.output_roles)
+
+    @property
+    def output_roles(self) -> Mapping[str, Role]:
+        """What the outputs mean that the score of one sample is computed from, and the latents where they are shown."""
+        shown: Mapping[str, Role] = {self.latents: "latent"} if self.shows_latents else {}
+        return {**self.score.roles, **shown}
+
+    def named_score(self, name: str) -> Score:
+        """One of :attr:`scores`; UsageError for another name."""
+        if name not in self.scores:
+            there = f"it has {', '.join(self.scores)}" if self.scores else f"{self.score.kind} is its only one"
+            raise UsageError(f'{self.name} has no score "{name}"; {there}')
+        return self.scores[name]
+
+    def showing_latents(self) -> Recipe:
+        """The recipe with the latents among the outputs; UsageError where the network has none."""
+        if not self.latents:
+            raise UsageError(f"{self.name} has no latents that a bundle could give")
+        return replace(self, shows_latents=True)
 
     def source(self, preset: Preset, face: FaceCut | None = None) -> Source:
         """What a manifest says of the samples.

@@ -7,9 +7,8 @@ from torch import nn
 from edge_sdk.export.data.faces.augmentation import PLACES, FaceAugmentation
 from edge_sdk.export.data.faces.filters import Filter
 from edge_sdk.export.losses.one_class import Elbo, OneClass
-from edge_sdk.export.networks.autoencoder import RECONSTRUCTION, Variational
+from edge_sdk.export.networks.autoencoder import LATENT, VARIATIONAL_SCORES, Variational
 from edge_sdk.export.recipes import Preset, Recipe
-from edge_sdk.manifest import Reconstruction
 from edge_sdk.preprocess import FACE
 
 
@@ -54,7 +53,9 @@ RECIPE = Recipe(
     modality="face",
     network=Dcvae,
     tiny=tiny,
-    score=Reconstruction(input="image", output=RECONSTRUCTION, norm="l2"),
+    score=VARIATIONAL_SCORES["reconstruction"],
+    scores=VARIATIONAL_SCORES,
+    latents=LATENT,
     presets={
         # Table 4.4: the filtered data set, 20 epochs of 3,000 batches.
         "paper": Preset(

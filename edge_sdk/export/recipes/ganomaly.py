@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -11,10 +11,11 @@ from torch.func import functional_call
 
 from edge_sdk.export.data.faces.augmentation import PLACES
 from edge_sdk.export.losses.one_class import Adversarial, AdversarialPass, OneClass
-from edge_sdk.export.networks.autoencoder import LATENT, RECONSTRUCTION, Autoencoder
+from edge_sdk.export.networks.autoencoder import LATENT, LATENT_LIKELIHOOD, RECONSTRUCTION, Autoencoder
 from edge_sdk.export.recipes import Preset, Recipe
-from edge_sdk.manifest import Reconstruction
+from edge_sdk.manifest import LatentDistance, Reconstruction
 from edge_sdk.preprocess import FACE
+from edge_sdk.scoring.base import Score
 
 CHANNELS = (128, 256, 512, 1024, 2048)
 LATENT_SIZE = 512
@@ -129,6 +130,14 @@ class GANomaly(Autoencoder):
         return found
 
 
+SCORES: Mapping[str, Score] = {
+    "reconstruction": Reconstruction(input="image", output=RECONSTRUCTION, norm="l2"),
+    "latent_distance": LatentDistance(first=LATENT, second=LATENT_AGAIN),
+    "feature_distance": LatentDistance(first=FEATURES, second=FEATURES_AGAIN),
+    "latent_likelihood": LATENT_LIKELIHOOD,
+}
+
+
 def tiny(*, width: float = 1.0) -> GANomaly:
     """About 16,000 parameters, at a ``width`` of 1."""
     return GANomaly(width=width / 128)
@@ -140,7 +149,9 @@ RECIPE = Recipe(
     modality="face",
     network=GANomaly,
     tiny=tiny,
-    score=Reconstruction(input="image", output=RECONSTRUCTION, norm="l2"),
+    score=SCORES["reconstruction"],
+    scores=SCORES,
+    latents=LATENT,
     presets={
         # Table 4.9: 50 epochs of 1,500 batches. No filter and no augmentation is named for it.
         "paper": Preset(

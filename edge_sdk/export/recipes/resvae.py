@@ -8,9 +8,8 @@ from torch import nn
 from edge_sdk.export.data.faces.augmentation import PLACES, FaceAugmentation
 from edge_sdk.export.data.faces.filters import Filter
 from edge_sdk.export.losses.one_class import Elbo, OneClass
-from edge_sdk.export.networks.autoencoder import RECONSTRUCTION, Variational
+from edge_sdk.export.networks.autoencoder import LATENT, VARIATIONAL_SCORES, Variational
 from edge_sdk.export.recipes import Preset, Recipe
-from edge_sdk.manifest import Reconstruction
 from edge_sdk.preprocess import FACE
 
 
@@ -70,7 +69,9 @@ RECIPE = Recipe(
     modality="face",
     network=ResVae,
     tiny=tiny,
-    score=Reconstruction(input="image", output=RECONSTRUCTION, norm="l2"),
+    score=VARIATIONAL_SCORES["reconstruction"],
+    scores=VARIATIONAL_SCORES,
+    latents=LATENT,
     presets={
         # Table 4.8: 40 epochs of 3,000 batches, the rate constant for the first half (section 3.6.2). Filtered, with
         # all nine rows of table 3.5: so table 4.7 lists them, whose caption repeats that of table 4.1.

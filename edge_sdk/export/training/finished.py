@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from edge_sdk.export.networks.network import Network
 from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.export.training import checkpoint
 from edge_sdk.export.training.records import RunRecord
+from edge_sdk.scoring.base import Score
 
 CALIBRATION_IMAGES = 128
 
@@ -104,6 +105,10 @@ class FinishedRun:
     def calibration_images(self) -> NDArray[np.float32]:
         """Rows of training people, drawn by the seed: ``float32 (N, *input_shape)``."""
         return calibration_images(self.people("train"), self.preset, self.seed)
+
+    def scored_by(self, score: Score) -> FinishedRun:
+        """The same run with another score than its recipe's."""
+        return replace(self, recipe=replace(self.recipe, score=score))
 
     def graphs(self) -> Graphs:
         """Of the layers that the score needs, as they were trained."""

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from edge_sdk.errors import TrainingError
+from edge_sdk.errors import DatasetError, ScoreError, TrainingError
 from edge_sdk.export.data.cache import PreparedRows, prepared_rows
 from edge_sdk.export.data.faces.filters import Filtered
 from edge_sdk.export.data.load import load
@@ -48,7 +48,7 @@ def train(run: TrainingRun, *, quiet: bool = False) -> TrainingResult:
     Under ``torchrun`` each process draws its own batches and the gradients are averaged.
 
     Raises:
-        DatasetError: An image cannot be read, or there are no pairs.
+        DatasetError: An image cannot be read, there are no pairs, or nothing can be measured of the validation people.
         TrainingError: Subjects in both sets, a folder of another run, pretrained weights that do not fit, or a loss
             that is not finite.
         UsageError: The recipe takes no pretrained weights.
@@ -135,7 +135,19 @@ class _Loop:
             self.progress.say(f"{sample.path} gives nothing to learn from and is left out")
         return rows, held_out
 
+    def _check_validation(self) -> None:
+        """Measure once with fresh weights: people who are too few are known now, not after hundreds of steps."""
+        try:
+            self.task.measure(self._outputs(), self.held_out.samples, self.validated)
+        except ScoreError as error:
+            raise DatasetError(
+                f"nothing can be measured of the {len(self.run.validation.subjects)} validation people: {error}; give "
+                "more people, or a split with more of them for validation"
+            ) from error
+
     def run_to_end(self) -> TrainingResult:
+        if self.best is None:
+            self._check_validation()
         label = f"training {self.run.recipe.name} ({self.run.preset_name})"
         bar = self.progress.bar(label, self.preset.steps, self.step)
         patience = self.preset.patience

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from edge_sdk.errors import DatasetError, UsageError
-from edge_sdk.export.data.samples import Labels
+from edge_sdk.export.data.samples import Dataset, Labels, Sample
 from edge_sdk.export.losses.metric import ContrastivePairs, MinedMetric, contrastive, l2
+from edge_sdk.export.recipes.deepsign import RECIPE
 
 
 def unit(rows: int, seed: int = 0) -> torch.Tensor:
@@ -106,6 +108,25 @@ def test_metric_batch_is_complete_and_without_repeats(roster: Labels) -> None:
         roster, np.zeros((32, 8), np.float32), np.random.default_rng(0)
     )
     assert sorted(batch) == list(range(32))
+
+
+def test_pairs_are_validated_by_the_best_accuracy_of_any_threshold() -> None:
+    """Sections 3.2 and 5.2, by loops over all pairs of a writer and all distances between them."""
+    samples = [Sample("set", f"set/{k // 6}", k % 6 < 4, Path(f"{k}.png"), modality="signature") for k in range(18)]
+    labels, embeddings = Labels.of(Dataset("set", tuple(samples))), unit(18).numpy()
+    pairs: list[tuple[float, bool]] = []
+    for a, first in enumerate(samples):
+        for b, second in enumerate(samples):
+            if first.genuine and first.subject == second.subject and (b > a if second.genuine else True):
+                pairs.append((float(np.linalg.norm(embeddings[a] - embeddings[b])), second.genuine))
+    assert len(pairs) == 3 * (6 + 8)
+    best = max(np.mean([(distance <= limit) == mated for distance, mated in pairs]) for limit, _ in [(-1, 0), *pairs])
+    settings = {"score": RECIPE.score, "outputs": ("embedding",), "embedding_size": 8}
+    by_accuracy = ContrastivePairs().task(labels, samples, **settings).measure(embeddings, samples)
+    assert by_accuracy.accuracy == pytest.approx(best)
+    assert by_accuracy.selection_metric == by_accuracy.accuracy
+    by_auroc = ContrastivePairs(by_accuracy=False).task(labels, samples, **settings).measure(embeddings, samples)
+    assert (by_auroc.accuracy, by_auroc.selection_metric) == (None, by_accuracy.auroc)
 
 
 @pytest.mark.parametrize("objective", [ContrastivePairs(), MinedMetric()])

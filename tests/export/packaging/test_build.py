@@ -22,6 +22,7 @@ from edge_sdk.errors import (
     DatasetError,
     GuardrailError,
     MissingEngineError,
+    MissingToolError,
     TrainingError,
     UnsupportedModelError,
     UsageError,
@@ -50,6 +51,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = ["train", "deepsign", "--preset", "quick", "--tiny", "--steps", "8", "--data", WRITERS]
     assert main([*command, "--out", str(folder)]) == 0
     return folder
+
+
+def test_a_missing_converter_is_known_before_anything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "litert_torch", None)
+    with pytest.raises(MissingToolError, match=r"edge-sdk\[tflite-export\]"):
+        export(tmp_path / "no run", tmp_path / "out.edge", formats=["int8.tflite"], say=lambda _: None)
+    with pytest.raises(TrainingError):
+        export(tmp_path / "no run", tmp_path / "out.edge", formats=["onnx"], say=lambda _: None)
 
 
 @pytest.fixture(scope="module")

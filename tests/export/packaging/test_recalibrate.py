@@ -14,12 +14,13 @@ import pytest
 from edge_sdk import SpoofDetector, Template, Verifier
 from edge_sdk.bundle import Bundle, BundleWriter, pack
 from edge_sdk.calibration.metrics.verification import ScoreSet
+from edge_sdk.calibration.rewriting import CARD
 from edge_sdk.calibration.thresholds import operating_points
 from edge_sdk.errors import BundleError, DatasetError, EngineError, UsageError
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
-from edge_sdk.export.packaging.recalibrate import CARD, recalibrate
+from edge_sdk.export.packaging.recalibrate import recalibrate
 from edge_sdk.manifest import Reconstruction, UnsupportedPoint, VerifyPoint
 
 from ...conftest import tiny_network

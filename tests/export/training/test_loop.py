@@ -23,6 +23,8 @@ from edge_sdk.export.data.load import load
 from edge_sdk.export.data.signatures.augmentation import SignatureAugmentation
 from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
 from edge_sdk.export.data.splits import Split, split_subjects
+from edge_sdk.export.losses.task import ValidationMetrics
+from edge_sdk.export.losses.tasks import EmbeddingTask
 from edge_sdk.export.training import checkpoint, loop, progress
 from edge_sdk.export.training.loop import train
 from edge_sdk.export.training.records import RunRecord
@@ -106,6 +108,37 @@ def test_work_that_tells_of_itself_is_shown_in_lines(
 def test_people_in_both_sets_are_refused(run: TrainingRun) -> None:
     with pytest.raises(TrainingError, match="both"):
         train(replace(run, validation=run.train), quiet=True)
+
+
+def test_validation_people_who_are_too_few_are_known_before_the_first_step(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One person with forgeries can be measured; one without leaves nobody to be told from."""
+    alone = run.validation.select(run.validation.subjects[:1])
+    assert train(replace(run, validation=alone, steps=1, folder=run.folder / "skilled"), quiet=True).steps == 1
+    genuine = replace(alone, samples=tuple(sample for sample in alone.samples if sample.genuine))
+    monkeypatch.setattr(loop._Loop, "_take_step", lambda _: pytest.fail("a step was taken"))
+    with pytest.raises(DatasetError, match=r"nothing can be measured of the 1 validation people: .*give more people"):
+        train(replace(run, validation=genuine), quiet=True)
+
+
+def test_signets_training_ends_with_the_first_validation_that_is_not_more_accurate(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Section 3.2 of the DeepSign paper; the AUROC, which goes on rising, does not count."""
+    paper = recipes.get("signet").preset("paper")
+    assert (paper.patience, paper.validate_every, paper.steps) == (1, round(28_116 / 128), 3 * round(28_116 / 128))
+    found = iter([(0.5, 0.5), (0.70, 0.71), (0.75, 0.72), (0.74, 0.90), (0.99, 0.99)])  # the first of fresh weights
+
+    def measure(*_: object, **__: object) -> ValidationMetrics:
+        accuracy, auroc = next(found)
+        return ValidationMetrics(accuracy=accuracy, auroc=auroc, eer=0.3)
+
+    monkeypatch.setattr(EmbeddingTask, "measure", measure)
+    preset = replace(run.preset, objective=replace(paper.objective, pairs=4), patience=1, validate_every=2)
+    result = train(replace(run, recipe=replace(run.recipe, presets={"quick": preset})), quiet=True)
+    assert (result.steps, result.metrics.accuracy) == (6, 0.75)
+    assert checkpoint.load(result.checkpoint)[1]["step"] == 4
 
 
 @pytest.mark.parametrize("steps", [5, 14])

@@ -147,7 +147,7 @@ class SpoofEvaluator:
             source=self.trained.recipe.source(self.trained.preset, CROP),
             outputs=tuple(
                 manifest.Output(name=name, shape=("batch", *shapes[name]), role=role)
-                for name, role in self.score.roles.items()
+                for name, role in self.trained.recipe.output_roles.items()
             ),
             score=self.score,
             files={path: mixture.encode() for path, mixture in self.densities.items()},

@@ -32,7 +32,7 @@ from edge_sdk.export.evaluation.spoof.samples import (
     summary,
 )
 from edge_sdk.export.evaluation.spoof.sessions import SessionDecision, SessionSummary, decide_sessions, summarise
-from edge_sdk.manifest import Manifest, SpoofPoint, UnsupportedPoint
+from edge_sdk.manifest import BonaFidePoint, Manifest, SpoofPoint, UnsupportedPoint
 from edge_sdk.runtime import SpoofDetector
 from edge_sdk.runtime.faces import FaceLocator
 from edge_sdk.runtime.temporal import KOfN, Limits, SequentialTest, limits_of, rule_of
@@ -148,7 +148,7 @@ def evaluate(
         raise UsageError(f"{data.name}: forgeries are no presentation attacks; give data sets of faces")
     with SpoofDetector(opened, engine=engine, precision=precision, threads=threads, faces=faces) as detector:
         try:
-            default: SpoofPoint | None = detector.operating_point
+            default: SpoofPoint | BonaFidePoint | None = detector.operating_point
         except OperatingPointError:
             default = None
         artifact, engine = detector.variant, detector.engine
@@ -162,7 +162,7 @@ def evaluate(
     if len(names) > 1:
         parts[ALL] = scored
     separations, skipped = _separations(parts, replicates, seed)
-    points = {p.name: p.threshold for p in artifact.operating_points if isinstance(p, SpoofPoint)}
+    points = {p.name: p.threshold for p in artifact.operating_points if isinstance(p, SpoofPoint | BonaFidePoint)}
     rule = rule_of(opened.manifest, default.threshold) if default else None
     streams = decide_sessions(samples, rule, limits, frame_rate) if rule else ()
     report = SpoofReport(

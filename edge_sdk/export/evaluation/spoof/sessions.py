@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from edge_sdk.calibration.thresholds import rate
+from edge_sdk.export.data.samples import Sample
 from edge_sdk.export.evaluation.spoof.samples import ScoredSample
 from edge_sdk.manifest import Rate
 from edge_sdk.results import SpoofDecision, StreamDecision
@@ -74,18 +75,17 @@ class SessionSummary:
     latency: DecisionLatency | None
 
 
-Recordings = dict[tuple[str, str, str | None, str], list[ScoredSample]]
-"""The frames of each, in order, by data set, person, species of the attack (None: live) and name."""
+RecordingKey = tuple[str, str, str | None, str]
+"""A recording's data set, person, species of the attack (None: live) and name."""
 
 
-def recordings(samples: Sequence[ScoredSample]) -> Recordings:
+def recordings(samples: Iterable[Sample]) -> dict[RecordingKey, list[Sample]]:
     """The recordings among the pictures, whose order is that of their frames; pictures of none are left out."""
-    found: Recordings = defaultdict(list)
-    for frame in samples:
-        sample = frame.sample
+    found: dict[RecordingKey, list[Sample]] = defaultdict(list)
+    for sample in samples:
         if sample.session is not None:
-            found[sample.dataset, sample.subject, sample.attack, sample.session].append(frame)
-    return found
+            found[sample.dataset, sample.subject, sample.attack, sample.session].append(sample)
+    return dict(found)
 
 
 def observed(frames: Sequence[ScoredSample], gap_s: float, frame_rate: float) -> list[Observation]:
@@ -134,7 +134,9 @@ def decide_sessions(
 ) -> tuple[SessionDecision, ...]:
     """Decide each recording among the pictures, whose order is that of its frames; pictures of none are left out."""
     found = []
-    for (data, subject, attack, name), frames in recordings(samples).items():
+    scored = {frame.sample: frame for frame in samples}
+    for (data, subject, attack, name), own in recordings(scored).items():
+        frames = [scored[sample] for sample in own]
         decisions = [result.decision for result in replay(frames, rule, limits, frame_rate)]
         live, spoof = (_first(decisions, wanted) for wanted in (SpoofDecision.LIVE, SpoofDecision.SPOOF))
         first = min((number for number in (live, spoof) if number), default=None)

@@ -26,6 +26,7 @@ from edge_sdk.export.data.people import datasets_of
 from edge_sdk.export.data.samples import Dataset, Sample, impostor_kinds
 from edge_sdk.export.evaluation.verification import identification
 from edge_sdk.export.evaluation.verification.comparers import ScoredComparisons, comparer_of
+from edge_sdk.export.evaluation.verification.distances import PairAtDistance, pairs_by_distance
 from edge_sdk.export.evaluation.verification.identification import IdentificationMeasurement
 from edge_sdk.export.evaluation.verification.knowledge import Knowledge, notes
 from edge_sdk.export.evaluation.verification.measurements import Measurement, measure
@@ -93,6 +94,7 @@ class VerificationReport:
     identical: tuple[IdenticalPicture, ...]
     skipped: tuple[SkippedProtocol, ...]
     wrong_pairs: tuple[WrongPair, ...]
+    distances: tuple[PairAtDistance, ...]
     failures: tuple[AcquisitionFailure, ...]
     notes: tuple[str, ...]
 
@@ -137,10 +139,10 @@ def evaluate(
     Protocols: impostors of each kind that the data have (skilled forgeries, random), with every number of `references`
     (see :func:`edge_sdk.calibration.metrics.pairs.build_pairs`). "All" joins the comparisons within each data set:
     nobody is compared across data sets, where the scanner would give people away. `wrong_pairs` of each kind are
-    listed. Of pictures that are one file a person's first is kept, and none that are of two people. Galleries for
-    identification are drawn from each data set. `faces` is the verifier's, by default as
-    :func:`~edge_sdk.export.evaluation.verification.samples.faces_in` says. With `known`, of the bundle's run, only
-    people who are new to its weights are measured.
+    listed, and pairs of low, middle and high distance of the first protocol. Of pictures that are one file a person's
+    first is kept, and none that are of two people. Galleries for identification are drawn from each data set. `faces`
+    is the verifier's, by default as :func:`~edge_sdk.export.evaluation.verification.samples.faces_in` says. With
+    `known`, of the bundle's run, only people who are new to its weights are measured.
 
     Raises:
         BundleError, EngineError: The bundle cannot be run so.
@@ -164,6 +166,7 @@ def evaluate(
     measurements: list[tuple[Measurement, ScoreSet]] = []
     skipped: list[SkippedProtocol] = []
     wrong: list[WrongPair] = []
+    first_protocol: list[tuple[ScoredComparisons, Sequence[Sample]]] = []
     for compared in protocols:
         found: list[ScoreSet] = []
         for name in names:
@@ -176,6 +179,8 @@ def evaluate(
                 skipped.append(SkippedProtocol(name, *compared, reason=str(error)))
                 continue
             measurements.append((measurement, scored.scores))
+            if compared == protocols[0]:
+                first_protocol.append((scored, part.samples))
             if compared[1:] == protocols[0][1:] and default is not None:
                 first = compared == protocols[0]
                 wrong += _wrong(scored, part.samples, compared.forgeries, default.threshold, mated=first)
@@ -206,6 +211,7 @@ def evaluate(
         identical=identical,
         skipped=tuple(skipped),
         wrong_pairs=_closest(wrong, wrong_pairs),
+        distances=pairs_by_distance(first_protocol, default.threshold if default else None),
         failures=embedded.failures,
         notes=notes(bundle, datasets_of(data.subjects), known),
     )

@@ -13,7 +13,7 @@ from edge_sdk.export.evaluation.pictures import stages
 from edge_sdk.export.evaluation.verification import plots
 from edge_sdk.export.evaluation.verification.evaluate import VerificationEvaluation, VerificationReport
 from edge_sdk.export.evaluation.verification.measurements import Measurement
-from edge_sdk.export.evaluation.verification.pictures import wrong_pairs
+from edge_sdk.export.evaluation.verification.pictures import by_distance, wrong_pairs
 from edge_sdk.manifest import Rate
 from edge_sdk.tables import Table
 
@@ -66,6 +66,7 @@ def html(evaluation: VerificationEvaluation) -> str:
         curves=plots.curves(report.measurements, evaluation.scores),
         histograms=plots.histograms(evaluation),
         stages=stages(evaluation.operations, evaluation.examples, region=evaluation.region),
+        distances=by_distance(report, evaluation.examples[0].modality),
         wrong=wrong_pairs(report, evaluation.examples[0].modality),
         failures=_failures(report),
     )

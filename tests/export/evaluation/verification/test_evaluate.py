@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from collections import Counter
+from pathlib import Path
 
 import cv2
 import msgspec
@@ -15,11 +16,14 @@ import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, precision_score, recall_score, roc_auc_score
 
 from edge_sdk import Verifier, cli, preprocess
+from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.errors import ScoreError
 from edge_sdk.export.data.load import load
-from edge_sdk.export.data.samples import Dataset
+from edge_sdk.export.data.samples import Dataset, Sample
 from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
 from edge_sdk.export.evaluation.verification import report
+from edge_sdk.export.evaluation.verification.comparers import ScoredComparisons
+from edge_sdk.export.evaluation.verification.distances import pairs_by_distance
 from edge_sdk.export.evaluation.verification.evaluate import evaluate
 from edge_sdk.export.evaluation.verification.samples import embed
 from edge_sdk.manifest import Rate, VerifyPoint
@@ -193,6 +197,48 @@ def test_wrong_pairs_are_wrong_and_the_worst_come_first(evaluation):
     assert accepted[0] == pytest.approx(worst)
 
 
+def test_pairs_of_low_middle_and_high_distance_are_those_of_the_scores(evaluation):
+    """Each group of decisions by sorting all of them; with few pictures, so that each is shown once."""
+    report = evaluation.report
+    scores = np.concatenate([by_key(evaluation)[name, "skilled", 1][1].scores for name in ("first", "second")])
+    mated = np.concatenate([by_key(evaluation)[name, "skilled", 1][1].mated for name in ("first", "second")])
+    right = (scores >= report.threshold) == mated
+    assert {pair.right for pair in report.distances} == {True, False}
+    for decided in (True, False):
+        own = np.sort(scores[right == decided])
+        found = [pair for pair in report.distances if pair.right is decided]
+        assert [pair.level for pair in found] == ["low"] * 3 + ["middle"] * 3 + ["high"] * 3
+        assert all(((pair.score >= report.threshold) == pair.mated) is decided for pair in found)
+        assert found[0].score == own[-1]
+        assert found[6].score in own[:20]
+        assert abs(found[3].score - np.median(own)) <= np.sort(np.abs(own - np.median(own)))[20]
+        pictures = [path for pair in found for path in (pair.reference, pair.query)]
+        assert len(pictures) == len(set(pictures)) == 18
+
+
+def scored(*comparisons):
+    """Comparisons of a score, whether mated, and two samples each."""
+    scores, mated, first, second = zip(*comparisons, strict=True)
+    return ScoredComparisons(ScoreSet(scores, mated, ["x"] * len(scores)), np.array(first), np.array(second))
+
+
+def test_pairs_by_distance_of_a_few_comparisons():
+    samples = [Sample("set", "set/x", True, Path(f"{name}.png"), modality="signature") for name in "abcdefgh"]
+    other = [Sample("two", "two/x", True, Path(f"{name}.png"), modality="signature") for name in "ijkl"]
+    first = scored((0.9, True, 0, 1), (0.8, False, 2, 3), (0.7, True, 4, 5), (0.6, True, 6, 7), (0.5, False, 0, 2))
+    second = scored((0.95, True, 0, 1), (0.1, True, 2, 3))
+    found = pairs_by_distance([(first, samples), (second, other)], 0.65)
+    named = [f"{pair.reference[0]}{pair.query[0]} {pair.level} {pair.right}" for pair in found]
+    # Right: ij .95, ab .9, ef .7, ac .5, whose a is shown already; wrong: cd .8, gh .6, kl .1.
+    assert named == ["ij low True", "ab low True", "ef low True", "cd low False", "gh low False", "kl low False"]
+    without = pairs_by_distance([(first, samples), (second, other)], None)
+    assert [f"{pair.reference[0]}{pair.query[0]} {pair.level}" for pair in without] == [
+        *("ij low", "ab low", "cd low", "ef middle", "gh middle", "kl middle")
+    ]
+    assert {pair.right for pair in without} == {None}
+    assert pairs_by_distance([], 0.5) == ()
+
+
 def test_the_same_seed_gives_the_same_report(evaluation, bundle, data):
     assert (
         evaluate(bundle, data, engine="onnxruntime", precision="fp32", replicates=200, seed=3).report
@@ -246,7 +292,10 @@ def test_written_files(evaluation, tmp_path):
     assert page.count("<svg") == 2
     stages = page[page.index('<table class="stages">') :].partition("</table>")[0]
     in_stages = stages.count("data:image/png;base64,")
-    assert page.count("data:image/png;base64,") == in_stages + 2 * len(evaluation.report.wrong_pairs)
+    shown = len(evaluation.report.wrong_pairs) + len(evaluation.report.distances)
+    assert page.count("data:image/png;base64,") == in_stages + 2 * shown
+    assert page.index("distances, decided rightly") < page.index("distances, decided wrongly")
+    assert f"high distance, genuine, score {min(p.score for p in evaluation.report.distances if p.mated):.4f}" in page
     assert not re.search(r'(?:src|href)="(?!data:|#)', page.replace("xlink:href", "href"))  # nothing is fetched
     assert "<script" not in page
     assert "blank.png" in page

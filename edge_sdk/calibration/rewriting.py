@@ -1,0 +1,163 @@
+"""A bundle written again with other thresholds: which of its variants can be measured here, and what else changes.
+
+The models stay the same bytes, and so do pre-processing and embedding space: templates stay valid. All operating points
+are replaced, for a bundle whose variants decide by thresholds of different people keeps no stated error rate. A variant
+that cannot be measured here is therefore never written with its old thresholds: either nothing is written, or the
+variant is left out of the copy. A rule for streams goes, too: it was tuned about the old thresholds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from edge_sdk.bundle import SHIPPED, Bundle, BundleWriter
+from edge_sdk.errors import BundleError, EngineError, UsageError
+from edge_sdk.manifest import AnyScore, Golden, Manifest, OperatingPoint, ThresholdProvenance, UnsupportedPoint
+from edge_sdk.runtime.selection import ALL, Choice, choose, fits
+from edge_sdk.slicing import keep_variants
+from edge_sdk.tables import Table
+
+CARD = "MODEL_CARD.md"
+_HEADING = "## Thresholds fitted again"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A variant that the new bundle lacks, and why it could not be measured here."""
+
+    variant: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Measurable:
+    """The variants that are measured, each by one engine, and those that none runs here."""
+
+    choices: tuple[Choice, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """What of a bundle is replaced.
+
+    Attributes:
+        points: The operating points by variant; variants without any are left out.
+        provenance: On whom they were fitted.
+        score: The score; None for the one that the bundle has.
+        golden: The golden trial, of these variants; None for the one that the bundle has.
+        files: New bytes of auxiliary files, by path.
+    """
+
+    points: Mapping[str, tuple[OperatingPoint, ...]]
+    provenance: ThresholdProvenance
+    score: AnyScore | None = None
+    golden: Golden | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def measurable(
+    bundle: Bundle,
+    destination: Path | None,
+    *,
+    engine: str,
+    precision: str | None,
+    threads: int,
+    leave_out: bool,
+) -> Measurable:
+    """Choose an engine for each variant.
+
+    Args:
+        destination: None replaces the bundle itself.
+        engine: Name of an engine for all variants, or ``"auto"``: for each the one that would be chosen for it.
+        precision: As that of :class:`edge_sdk.runtime.verifier.Verifier`; only such variants are measured.
+        leave_out: Whether variants that no engine runs here may be missing from a copy.
+
+    Raises:
+        UsageError: Variants would be left out of the bundle itself, it is a shipped one, or the destination is it.
+        BundleError: No such variant.
+        EngineError: A variant cannot be measured here.
+    """
+    _check_destination(bundle, destination)
+    if engine == ALL:
+        raise UsageError("one engine fits the thresholds of a variant: name it, or auto")
+    wanted = [one.id for one in bundle.manifest.variants if precision is None or fits(one, precision)]
+    if not wanted:
+        there = ", ".join(one.id for one in bundle.manifest.variants)
+        raise BundleError(f"{bundle.id} has no {precision} variant; it has {there}")
+    if destination is None and len(wanted) < len(bundle.manifest.variants):
+        raise UsageError("a part of the variants would be left with thresholds of other people: write a copy instead")
+    choices, left_out = [], []
+    for variant in wanted:
+        try:
+            choices.append(choose(bundle, engine, variant, threads))
+        except (BundleError, EngineError) as error:
+            left_out.append(LeftOut(variant, str(error)))
+    if left_out and (not leave_out or not choices or destination is None):
+        raise EngineError(_refusal(bundle, left_out, len(wanted)))
+    return Measurable(tuple(choices), tuple(left_out))
+
+
+def rewrite(bundle: Bundle, changes: Rewritten, destination: Path | None) -> Bundle:
+    """Write the bundle with these changes into a copy, or into the bundle itself, atomically."""
+    manifest = keep_variants(bundle.manifest, changes.points)
+    manifest = msgspec.structs.replace(
+        manifest,
+        thresholds=changes.provenance,
+        over_time=None,
+        score=changes.score or manifest.score,
+        golden=changes.golden or manifest.golden,
+        variants=tuple(
+            msgspec.structs.replace(one, operating_points=changes.points[one.id]) for one in manifest.variants
+        ),
+    )
+    with BundleWriter(bundle.path if destination is None else destination) as writer:
+        entries = {}
+        for entry in manifest.files:
+            content = changes.files.get(entry.path)
+            content = bundle.read(entry) if content is None else content
+            if entry.path == CARD:
+                content = _card(content.decode(), manifest, changes.provenance).encode()
+            entries[entry.path] = writer.add(entry.path, content)
+        auxiliary = tuple(entries[entry.path] for entry in manifest.auxiliary)
+        return writer.finish(msgspec.structs.replace(manifest, auxiliary=auxiliary))
+
+
+def _check_destination(bundle: Bundle, destination: Path | None) -> None:
+    itself = os.path.realpath(bundle.path)
+    if destination is None:
+        if Path(itself).parent == Path(os.path.realpath(SHIPPED)):
+            raise UsageError(f"{bundle.manifest.name} is a shipped bundle, which stays as it is: write a copy")
+    elif os.path.realpath(destination) == itself:
+        raise UsageError(f"{destination} is the bundle itself: ask for that in place, or write a copy elsewhere")
+
+
+def _refusal(bundle: Bundle, left_out: Sequence[LeftOut], count: int) -> str:
+    lines = [f"{bundle.id}: {len(left_out)} of {count} variants cannot be measured here:"]
+    lines += [f"  {one.variant}: {one.reason}" for one in left_out]
+    return "\n".join([*lines, "install what they need, or write a copy without them (--out with --leave-out)"])
+
+
+def _card(card: str, manifest: Manifest, provenance: ThresholdProvenance) -> str:
+    """The model card with the new thresholds at its end."""
+    rows = []
+    for variant in manifest.variants:
+        for point in variant.operating_points:
+            if isinstance(point, UnsupportedPoint):
+                rows.append((variant.id, point.name, "none", point.reason))
+                continue
+            rates = (f"{name} {rate.value:.3f} [{rate.low:.3f}, {rate.high:.3f}]" for name, rate in point.rates.items())
+            rows.append((variant.id, point.name, f"{point.threshold:#.4g}", ", ".join(rates)))
+    note = (
+        f"Fitted on {provenance.data}: {provenance.subjects} people, {provenance.impostors}; {provenance.unusable} of "
+        f"their pictures could not be used. They replace the operating points above, those of "
+        f"{provenance.previous_bundle}. The rates are those of the very people the thresholds were fitted on."
+    )
+    table = Table(("variant", "point", "threshold", "measured"), rows, text=("variant", "point", "measured"))
+    before = card.partition(f"\n{_HEADING}\n")[0].rstrip("\n")
+    return f"{before}\n\n{_HEADING}\n\n{note}\n\n{table.markdown()}"

@@ -1,0 +1,112 @@
+"""Bundles with another score than the recipe's own, several scores of one run as one, and the latents beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edge_sdk import SpoofDetector, images
+from edge_sdk.bundle import Bundle
+from edge_sdk.cli import main
+from edge_sdk.errors import UsageError
+from edge_sdk.export import recipes
+from edge_sdk.export.packaging import fusion
+from edge_sdk.export.training.finished import FinishedRun
+from edge_sdk.manifest import Fusion, LatentDistance, LatentLikelihood, Lowest, Reconstruction
+from edge_sdk.preprocess import apply
+from edge_sdk.runtime.selftest import passed, selftest
+from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
+
+RECONSTRUCTION = Reconstruction(input="image", output="reconstruction", norm="l2")
+DISTANCE = LatentDistance(first="latent", second="latent_reconstructed")
+
+
+def outputs(made: FinishedRun, role: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """What the trained network makes of the people of a role, and which pictures are live."""
+    samples = made.people(role).samples
+    names = ["reconstruction", "latent", "latent_reconstructed"]
+    x = np.stack([apply(made.preset.preprocessing, images.load(sample.path)) for sample in samples])
+    with torch.no_grad():
+        found = made.network.eval().outputs(torch.from_numpy(x), names)  # type: ignore[operator]
+    tensors = {"image": x} | {name: tensor.numpy() for name, tensor in zip(names, found, strict=True)}
+    return tensors, np.array([sample.genuine for sample in samples])
+
+
+def detected(bundle: Bundle, made: FinishedRun) -> list[float]:
+    with SpoofDetector(bundle, precision="fp32", engine="onnxruntime", faces="cropped") as detector:
+        return [detector.examine(sample.path).score for sample in made.people("test").samples]
+
+
+def test_the_likelihood_of_latents_is_that_of_a_mixture_fitted_on_live_training_faces(
+    live_run: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "likelihood"
+    command = ["export", str(live_run), "--score", "latent_likelihood", "--formats", "fp32.onnx"]
+    assert main([*command, "--out", str(out)]) == 0
+    bundle, made = Bundle.open(out), FinishedRun.read(live_run)
+    assert isinstance(bundle.manifest.score, LatentLikelihood)
+    assert [output.role for output in bundle.manifest.graphs[0].outputs] == ["latent"]
+    mixture = GaussianMixture.decode((out / bundle.manifest.score.density).read_bytes())
+    train, live = outputs(made, "train")
+    assert mixture.weights @ mixture.means == pytest.approx(train["latent"][live].mean(axis=0), abs=1e-3)
+    expected = mixture.log_likelihood(outputs(made, "test")[0]["latent"])
+    assert detected(bundle, made) == pytest.approx(expected, rel=1e-3)
+    assert passed(selftest(bundle, engine="onnxruntime"))
+
+
+def test_two_scores_of_one_run_are_fused_and_the_latents_shown(live_run: Path, tmp_path: Path) -> None:
+    command = ["export", str(live_run), "--score", "reconstruction", "latent_distance", "--latents"]
+    assert main([*command, "--formats", "fp32.onnx", "--out", str(tmp_path / "both")]) == 0
+    bundle, made = Bundle.open(tmp_path / "both"), FinishedRun.read(live_run)
+    score = bundle.manifest.score
+    assert isinstance(score, Fusion)
+    assert {one.name: one.role for one in bundle.manifest.graphs[0].outputs} == {
+        "reconstruction": "reconstruction", "latent": "latent", "latent_reconstructed": "latent"
+    }  # fmt: skip
+    validation, live = outputs(made, "validation")
+    columns = np.stack([RECONSTRUCTION.score(validation), DISTANCE.score(validation)], axis=1)
+    weights, bias = fusion.fit(columns, live)
+    # The graph's floats are not the network's to the last bit.
+    assert score.weights == pytest.approx(weights, rel=0.01)
+    assert score.bias == pytest.approx(bias, rel=0.01)
+    test = outputs(made, "test")[0]
+    expected = score.bias + np.stack([RECONSTRUCTION.score(test), DISTANCE.score(test)], axis=1) @ score.weights
+    assert detected(bundle, made) == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_lowest_of_two_scores_of_one_run(live_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fusion, "fit", lambda x, _live: (1 / x.std(axis=0), float(len(x))))
+    score = fusion.read([live_run], "lowest", ["reconstruction", "feature_distance"]).recipe.score
+    assert isinstance(score, Lowest)
+    assert [member.kind for member in score.members] == ["reconstruction", "latent_distance"]
+    assert score.biases == (len(outputs(FinishedRun.read(live_run), "validation")[1]),) * 2
+
+
+def test_latents_beside_a_score_that_does_not_need_them(live_run: Path) -> None:
+    made = fusion.read([live_run], latents=True)
+    assert made.recipe.output_roles == {"reconstruction": "reconstruction", "latent": "latent"}
+    assert made.graphs().outputs == ("reconstruction", "latent")
+    assert recipes.get("ganomaly").outputs == ("reconstruction",)
+    with pytest.raises(UsageError, match="spoof_lbp has no latents"):
+        recipes.get("spoof_lbp").showing_latents()
+
+
+def test_scores_that_are_refused(live_run: Path) -> None:
+    with pytest.raises(UsageError, match=r'no score "kl"; it has reconstruction, latent_distance'):
+        fusion.read([live_run], scores=["kl"])
+    with pytest.raises(UsageError, match="once, not reconstruction, reconstruction"):
+        fusion.read([live_run], scores=["reconstruction", "reconstruction"])
+    with pytest.raises(UsageError, match="those of one run"):
+        fusion.read([live_run, live_run], scores=["reconstruction"])
+    with pytest.raises(UsageError, match=r"spoof_lbp has no score .*decision_head is its only one"):
+        recipes.get("spoof_lbp").named_score("reconstruction")
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_a_recipes_own_score_is_the_first_of_its_scores(name: str) -> None:
+    chosen = recipes.get(name)
+    assert chosen.scores == {} or next(iter(chosen.scores.values())) == chosen.score
+    assert all(chosen.task in score.tasks for score in chosen.scores.values())
