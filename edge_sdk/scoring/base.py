@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 Tensors = Mapping[str, npt.NDArray[Any]]
 Task = Literal["verify", "spoof", "locate"]
 Role = Literal[
@@ -128,6 +129,12 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         return (self,)
 
     @property
+    def described(self) -> str:
+        """The kind, and those of the scores that it is made of, for people."""
+        parts = ", ".join(one.kind for one in self.members if one is not self)
+        return f"{self.kind} of {parts}" if parts else self.kind
+
+    @property
     def roles(self) -> Mapping[str, Role]:
         """The outputs that it is computed from, each once, and what their numbers mean."""
         raise self._unable("is computed from nothing")
@@ -169,6 +176,37 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         """
         rounded: Array = self._score(tensors, densities or {}).round(DIGITS)
         return rounded
+
+    def unfamiliar(self, tensors: Tensors, densities: Mapping[str, GaussianMixture] | None = None) -> Mask:
+        """Which samples are unlike all that was trained on, ``(N,)``: their score decides nothing.
+
+        Args:
+            tensors, densities: As for :meth:`score`.
+
+        Raises:
+            ScoreError: As for :meth:`score`.
+        """
+        del densities
+        return np.zeros(len(rows(tensors, self.outputs[0])), np.bool_)
+
+    def level(self, densities: Mapping[str, GaussianMixture]) -> float:
+        """What a sample of the score's own density scores in the mean; 0 of a score that has none."""
+        del densities
+        return 0.0
+
+    def refitted(
+        self, tensors: Tensors, densities: Mapping[str, GaussianMixture]
+    ) -> tuple[Self, dict[str, GaussianMixture]]:
+        """The score, and its densities by path, fitted to live captures of one camera.
+
+        Args:
+            tensors, densities: As for :meth:`score`, of captures of that camera.
+
+        Raises:
+            ScoreError: As for :meth:`score`, or of fewer than two captures.
+        """
+        found = {path: densities[path].replaced(rows(tensors, name)) for path, name in self.density_outputs.items()}
+        return self, found
 
     def embedding(self, interface: ModelInterface) -> str:
         """The name of what a comparison needs of a sample: ``graph.output``, or ``"sample"`` for the sample itself."""

@@ -14,6 +14,7 @@ from edge_sdk.manifest import (
     CalibrationProvenance,
     DataLicense,
     DecisionHead,
+    Domain,
     EmbeddingDistance,
     EvidenceLowerBound,
     FileEntry,
@@ -262,6 +263,25 @@ EXPERTS_SPOOF = replace(
         biases=(2.0, -1.0),
     ),
 )
+# The same, each knowing the pictures like those of its training.
+KNOWING_SPOOF = replace(
+    EXPERTS_SPOOF,
+    **with_graph(
+        EXPERTS_SPOOF,
+        outputs=(
+            *EXPERTS_SPOOF.graphs[0].outputs,
+            *(Output(name=name, shape=("batch", 8), role="latent") for name in ("prints.look", "screens.look")),
+        ),
+    ),
+    score=replace(
+        EXPERTS_SPOOF.score,
+        domains=tuple(
+            Domain(likelihood=LatentLikelihood(output=f"model.{name}.look", density=f"{name}.npy"), least=-30.0)
+            for name in ("prints", "screens")
+        ),
+    ),
+    auxiliary=(entry("prints.npy"), entry("screens.npy")),
+)
 # Gait: features of accelerometer windows against a background model, adapted per person.
 WALK = SensorStream(channels=("x", "y", "z"), rate_hz=50.0, window_s=2.56, hop_s=1.28)
 STEPS = Resample(rate_hz=50.0, samples=128, channels=3)
@@ -303,6 +323,7 @@ EVERY = {
     "bound spoof": BOUND_SPOOF,
     "spoof head": SPOOF_HEAD,
     "experts spoof": EXPERTS_SPOOF,
+    "knowing spoof": KNOWING_SPOOF,
     "two images": TWO_IMAGES,
     "two embeddings": TWO_EMBEDDINGS,
     "gait map": GAIT_MAP,
@@ -348,6 +369,8 @@ def test_outputs_are_found_by_role() -> None:
 
 def test_scores_know_what_they_are_made_of() -> None:
     assert FUSED_SPOOF.score.outputs == ("model.generated", "model.z", "model.z_hat")
+    assert FUSED_SPOOF.score.described == "fusion of reconstruction, latent_distance"
+    assert BOUND_SPOOF.score.described == "elbo"
     assert LATENT_SPOOF.score.density_outputs == {"gmm.npz": "model.z"}
     renamed = LATENT_SPOOF.score.renamed(lambda name: f"a.{name}", lambda path: f"b/{path}")
     assert renamed.outputs == ("a.model.generated", "a.model.z")

@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from edge_sdk.errors import ScoreError
+from edge_sdk.errors import ManifestError, ScoreError
 from edge_sdk.manifest import (
     DecisionHead,
+    Domain,
     EmbeddingDistance,
     EvidenceLowerBound,
     Fusion,
@@ -119,6 +120,38 @@ def test_the_lowest_is_the_strictest_expert() -> None:
     assert lowest.members == heads
     with pytest.raises(ScoreError, match="not finite"):
         lowest.score(logits | {"b": np.full((3, 1), np.nan)})
+
+
+def test_experts_abstain_from_what_they_do_not_know() -> None:
+    """Two experts, each with a standard normal density of one feature, of which it knows what is within 2 of 0."""
+    heads = tuple(DecisionHead(output=name, activation="identity") for name in ("a", "b"))
+    within_two = -0.5 * math.log(2 * math.pi) - 2.0
+    domains = tuple(
+        Domain(likelihood=LatentLikelihood(output=name, density=f"{name}.npy"), least=within_two) for name in ("x", "y")
+    )
+    standard = GaussianMixture(np.ones(1), np.zeros((1, 1)), np.ones((1, 1)))
+    densities = {"x.npy": standard, "y.npy": standard}
+    column = np.array([[0.0], [0.0], [9.0], [9.0]])
+    tensors = {"a": np.full((4, 1), 5.0), "b": np.full((4, 1), 3.0), "x": column, "y": column[[0, 2, 0, 2]]}
+    lowest = Lowest(members=heads, weights=(1.0, 1.0), biases=(0.0, 0.0), domains=domains)
+    assert lowest.score(tensors, densities).tolist() == [3, 5, 3, 3]  # both, a alone, b alone, and nobody: of both
+    assert lowest.unfamiliar(tensors, densities).tolist() == [False, False, False, True]
+    assert lowest.outputs == ("a", "b", "x", "y")
+    assert lowest.density_outputs == {"x.npy": "x", "y.npy": "y"}
+    assert lowest.roles == {"a": "logit", "b": "logit", "x": "latent", "y": "latent"}
+    some = Lowest(members=heads, weights=(1.0, 1.0), biases=(0.0, 0.0), domains=(domains[0], None))
+    assert some.score(tensors, densities).tolist() == [3, 3, 3, 3]
+    assert not some.unfamiliar(tensors, densities).any()
+    for score in (lowest, some):
+        with pytest.raises(ScoreError, match="density x"):
+            score.score(tensors)
+    renamed = lowest.renamed(lambda name: f"m.{name}", lambda path: f"p.{path}")
+    assert renamed.outputs == ("m.a", "m.b", "m.x", "m.y")
+    assert renamed.density_outputs == {"p.x.npy": "m.x", "p.y.npy": "m.y"}
+    for score in (SQUARES, LIKELIHOOD, Fusion(members=(SQUARES, DISTANCE), weights=(1.0, 1.0))):
+        assert score.unfamiliar(TENSORS, DENSITIES).tolist() == [False] * 3
+    with pytest.raises(ManifestError, match="a domain of each member"):
+        Lowest(members=heads, weights=(1.0, 1.0), biases=(0.0, 0.0), domains=domains[:1])
 
 
 def test_a_score_does_not_depend_on_the_images_beside_it() -> None:
