@@ -36,6 +36,7 @@ from edge_sdk.calibration.live import calibrate_live
 from edge_sdk.calibration.live_pictures import LivePicture
 from edge_sdk.calibration.metrics import presentation_attack
 from edge_sdk.calibration.metrics.presentation_attack import AttackScores
+from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.calibration.thresholds import rate
 from edge_sdk.cli.options import read_subjects
 from edge_sdk.errors import DatasetError, InputError
@@ -43,7 +44,7 @@ from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import Dataset, Sample
 from edge_sdk.export.evaluation.artifact_protocol import interval
 from edge_sdk.images import Image
-from edge_sdk.manifest import BonaFidePoint
+from edge_sdk.manifest import BonaFidePoint, Rate
 from edge_sdk.preprocess import ToGray
 from edge_sdk.tables import Table
 
@@ -179,7 +180,8 @@ def row(name: str, fit: str, found: Decided, shipped_apcer: float) -> tuple[str,
     apcer = max((rate(passed[kind], people[kind]) for kind in attacks), key=lambda one: one.value)
     bpcer = rate(~passed[live], people[live])
     counts = f"{np.count_nonzero(live)}, {np.count_nonzero(~live)}"
-    return name, fit, counts, *(interval(one) for one in (*ranks, apcer, bpcer))
+    measured: tuple[Interval | Rate, ...] = (*ranks, apcer, bpcer)
+    return name, fit, counts, *map(interval, measured)
 
 
 def compared(bundle: Bundle, camera: Camera, settings: Settings) -> dict[str, Decided]:
