@@ -29,7 +29,9 @@ Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Tensors = Mapping[str, npt.NDArray[Any]]
 Task = Literal["verify", "spoof", "locate"]
-Role = Literal["embedding", "reconstruction", "latent", "features", "logit", "log_likelihood", "geometry"]
+Role = Literal[
+    "embedding", "reconstruction", "latent", "log_variance", "features", "logit", "log_likelihood", "geometry"
+]
 Rule = Literal["mean_score", "max_score", "mean_embedding"]
 Rename = Callable[[str], str]
 Range = tuple[float, float]
@@ -125,6 +127,12 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
     def members(self) -> tuple[Score, ...]:
         """The scores that this one is made of; of a single one, itself."""
         return (self,)
+
+    @property
+    def described(self) -> str:
+        """The kind, and those of the scores that it is made of, for people."""
+        parts = ", ".join(one.kind for one in self.members if one is not self)
+        return f"{self.kind} of {parts}" if parts else self.kind
 
     @property
     def roles(self) -> Mapping[str, Role]:
@@ -330,9 +338,15 @@ def rows(tensors: Tensors, name: str) -> Array:
     return tensor.reshape(len(tensor), -1)
 
 
-def difference(tensors: Tensors, first: str, second: str) -> Array:
-    """One tensor minus another of the same shape, ``float64 (N, D)``; else ScoreError."""
+def both_rows(tensors: Tensors, first: str, second: str) -> tuple[Array, Array]:
+    """Two tensors of the same shape, ``float64 (N, D)`` each; else ScoreError."""
     a, b = rows(tensors, first), rows(tensors, second)
     if a.shape != b.shape:
         raise ScoreError(f"{first} {a.shape} and {second} {b.shape} cannot be compared")
+    return a, b
+
+
+def difference(tensors: Tensors, first: str, second: str) -> Array:
+    """One tensor minus another of the same shape, ``float64 (N, D)``; else ScoreError."""
+    a, b = both_rows(tensors, first, second)
     return a - b

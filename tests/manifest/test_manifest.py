@@ -16,12 +16,14 @@ from edge_sdk.manifest import (
     DecisionHead,
     Domain,
     EmbeddingDistance,
+    EvidenceLowerBound,
     FileEntry,
     Fusion,
     Golden,
     Graph,
     Image,
     Input,
+    KlDivergence,
     LatentDistance,
     LatentLikelihood,
     LogLikelihoodRatio,
@@ -186,6 +188,24 @@ LATENT_SPOOF = replace(
 )
 # A GAN whose discriminator looks at the image and at its reconstruction.
 FEATURE_SPOOF = replace(FUSED_SPOOF, score=LatentDistance(first="model.of_image", second="model.of_generated"))
+# The same by what it is trained by.
+BOUND_SPOOF = replace(
+    FUSED_SPOOF,
+    name="dcvae",
+    score=EvidenceLowerBound(
+        input="model.face", output="model.generated", mean="model.z", log_variance="model.log_variance"
+    ),
+    graphs=(
+        graph(
+            (Input(name="face", shape=FACE),),
+            (
+                Output(name="generated", shape=FACE, role="reconstruction"),
+                Output(name="z", shape=("batch", 100), role="latent"),
+                Output(name="log_variance", shape=("batch", 100), role="log_variance"),
+            ),
+        ),
+    ),
+)
 # A siamese network: two images in, one logit out.
 TWO_IMAGES = Manifest(
     name="person_verification",
@@ -300,6 +320,7 @@ EVERY = {
     "fused spoof": FUSED_SPOOF,
     "latent spoof": LATENT_SPOOF,
     "feature spoof": FEATURE_SPOOF,
+    "bound spoof": BOUND_SPOOF,
     "spoof head": SPOOF_HEAD,
     "experts spoof": EXPERTS_SPOOF,
     "knowing spoof": KNOWING_SPOOF,
@@ -348,6 +369,8 @@ def test_outputs_are_found_by_role() -> None:
 
 def test_scores_know_what_they_are_made_of() -> None:
     assert FUSED_SPOOF.score.outputs == ("model.generated", "model.z", "model.z_hat")
+    assert FUSED_SPOOF.score.described == "fusion of reconstruction, latent_distance"
+    assert BOUND_SPOOF.score.described == "elbo"
     assert LATENT_SPOOF.score.density_outputs == {"gmm.npz": "model.z"}
     renamed = LATENT_SPOOF.score.renamed(lambda name: f"a.{name}", lambda path: f"b/{path}")
     assert renamed.outputs == ("a.model.generated", "a.model.z")
@@ -650,6 +673,23 @@ def test_no_pass_over_the_budget() -> None:
             "different shapes",
         ),
         (LATENT_SPOOF, {"auxiliary": ()}, "gmm.npz"),
+        (BOUND_SPOOF, {"score": KlDivergence(mean="model.z", log_variance="model.z")}, "needs log_variance"),
+        (
+            BOUND_SPOOF,
+            with_graph(
+                BOUND_SPOOF,
+                outputs=(
+                    *BOUND_SPOOF.graphs[0].outputs[:2],
+                    Output(name="log_variance", shape=("batch", 9), role="log_variance"),
+                ),
+            ),
+            "another shape than model.log_variance",
+        ),
+        (
+            BOUND_SPOOF,
+            with_graph(BOUND_SPOOF, inputs=(Input(name="face", shape=("batch", 3, 32, 32)),)),
+            "another shape than model.face",
+        ),
         (TWO_IMAGES, with_graph(TWO_IMAGES, inputs=TWO_IMAGES.graphs[0].inputs[1:]), "reference input"),
         (TWO_IMAGES, {"score": DecisionHead(output="model.logit", activation="softmax")}, "softmax"),
         (
