@@ -5,13 +5,12 @@
 
 A camera is a data set (``lfw``), a day of its recordings (``nuaa day 01``) or a kind of rendering camera (``webcam``).
 For each, ``--train`` trains its recipes anew without any picture by it, below ``--out``, where finished trainings are
-taken up again; a run of ``--run`` is taken as it is, and must have left the camera out. The fusion (``lowest``) is fitted
-on validation people, the threshold on the thresholds people, for an APCER of 5 %, both without the camera. Tested are
-the split's test people before it; where they are fewer than 30, all people who have both live pictures and attacks by
-it, dealt to ``--folds`` trainings that each leave its own part out.
+taken up again; a run of ``--run`` is taken as it is, and must have left the camera out. The fusion (``lowest``) is
+fitted on validation people, the threshold on the thresholds people, for an APCER of 5 %, both without the camera.
+Tested are the split's test people before it; where they are fewer than 30, all people who have both live pictures and
+attacks by it, dealt to ``--folds`` trainings that each leave its own part out.
 
-``--abstain`` gives each expert its domain. Pictures that all abstain from are counted, and are neither live nor attacks
-in the rates.
+``--abstain`` gives each expert its domain. Pictures that all abstain from are counted, and take no part in the rates.
 """
 
 from __future__ import annotations
@@ -70,7 +69,9 @@ class FittedExpert:
 def outputs(run: FinishedRun, samples: Sequence[Sample]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Logits ``(N,)``, and looks ``(N, K)`` where the network has them."""
     pictures = prepared(samples, run.preset.preprocessing)
-    network, logits, looks = run.network.eval(), [], []
+    network = run.network.eval()
+    logits: list[NDArray[np.float64]] = []
+    looks: list[NDArray[np.float64]] = []
     for start in range(0, len(pictures), 64):
         made = network(torch.from_numpy(expanded(pictures[start : start + 64])))
         logit, *look = made if isinstance(made, tuple) else (made,)
@@ -79,7 +80,7 @@ def outputs(run: FinishedRun, samples: Sequence[Sample]) -> tuple[NDArray[np.flo
     return np.concatenate(logits), np.concatenate(looks) if looks else np.zeros((len(samples), 0))
 
 
-def trained(name: str, camera: str, data: Dataset, split: Split, folder: Path, steps: int | None) -> FinishedRun:
+def trained(name: str, camera: str, data: Dataset, split: Split, *, folder: Path, steps: int | None) -> FinishedRun:
     """``RECIPE:PRESET`` trained without a camera, or taken up again."""
     recipe_name, _, preset_name = name.partition(":")
     recipe = recipes.get(recipe_name)
@@ -87,9 +88,7 @@ def trained(name: str, camera: str, data: Dataset, split: Split, folder: Path, s
     without = tuple(dict.fromkeys((*preset.objective.without, camera)))
     preset = replace(preset, objective=replace(preset.objective, without=without))  # type: ignore[type-var]
     recipe = replace(recipe, presets={preset_name: preset})
-    run = TrainingRun(
-        recipe, preset_name, folder, data.select(split.train), data.select(split.validation), steps=steps
-    )
+    run = TrainingRun(recipe, preset_name, folder, data.select(split.train), data.select(split.validation), steps=steps)
     result = train(run, quiet=True)
     network = recipe.network(**preset.network)
     checkpoint.load_network(result.checkpoint, network)
@@ -103,9 +102,9 @@ def fitted(run: FinishedRun, camera: str, *, abstain: bool) -> FittedExpert:
         expert = learned(run)
         density, least = expert.density, expert.domain.least
     objective = run.preset.objective
-    samples = run.people("validation").samples
-    known = kept(samples, objective.attacks, (*objective.without, camera))
-    samples = [sample for sample, one in zip(samples, known, strict=True) if one]
+    validation = run.people("validation").samples
+    known = kept(validation, objective.attacks, (*objective.without, camera))
+    samples = [sample for sample, one in zip(validation, known, strict=True) if one]
     logits, _ = outputs(run, samples)
     (weight,), bias = fit(logits[:, None], [sample.genuine for sample in samples])
     return FittedExpert(run, float(weight), bias, density, least)
@@ -114,7 +113,7 @@ def fitted(run: FinishedRun, camera: str, *, abstain: bool) -> FittedExpert:
 def fused(experts: Sequence[FittedExpert], samples: Sequence[Sample]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """The lowest of the odds of experts that know a sample, ``(N,)``, and whether none does."""
     odds, known = (np.stack(column, axis=1) for column in zip(*(one.odds(samples) for one in experts), strict=True))
-    nobody = ~known.any(axis=1)
+    nobody = np.asarray(~known.any(axis=1), np.bool_)
     return np.where(known | nobody[:, None], odds, np.inf).min(axis=1), nobody
 
 
@@ -139,12 +138,12 @@ def line(camera: str, arguments: argparse.Namespace, data: Dataset, split: Split
         runs = []
         for path in arguments.run:
             run = FinishedRun.read(path)
-            if camera not in run.preset.objective.without and camera.split()[0] not in run.preset.objective.without:
+            if not {camera, camera.partition(" ")[0]}.intersection(run.preset.objective.without):
                 raise SystemExit(f"{path} has seen {camera}")
             runs.append(run)
         for name in arguments.train:
             folder = arguments.out / "-".join([name.replace(":", "-"), *camera.split(), str(number)])
-            runs.append(trained(name, camera, data, drawn, folder, arguments.steps))
+            runs.append(trained(name, camera, data, drawn, folder=folder, steps=arguments.steps))
         experts = [fitted(run, camera, abstain=arguments.abstain) for run in runs]
         others = [s for s in data.select(drawn.thresholds).samples if camera not in cameras_of(s)]
         scores, nobody = fused(experts, others)
@@ -152,18 +151,20 @@ def line(camera: str, arguments: argparse.Namespace, data: Dataset, split: Split
         threshold = threshold_at_apcer(AttackScores(scores, species, [s.subject for s in others]), APCER)
         judged = [s for s in data.select(people).samples if camera in cameras_of(s)]
         scores, nobody = fused(experts, judged)
-        found += zip(judged, (scores - threshold).tolist(), (scores >= threshold).tolist(), nobody.tolist(), strict=True)
+        found += zip(
+            judged, (scores - threshold).tolist(), (scores >= threshold).tolist(), nobody.tolist(), strict=True
+        )
     silent = np.array([nobody for *_, nobody in found])
     spoken = [one for one in found if not one[3]]
     samples = [sample for sample, *_ in spoken]
     margins, passed = np.array([one[1] for one in spoken]), np.array([one[2] for one in spoken])
-    live, people = np.array([s.genuine for s in samples]), np.array([s.subject for s in samples])
-    attack = AttackScores(margins, [None if s.genuine else s.attack or "attack" for s in samples], people)
+    live, shown = np.array([s.genuine for s in samples]), np.array([s.subject for s in samples])
+    attack = AttackScores(margins, [None if s.genuine else s.attack or "attack" for s in samples], shown)
     (auroc,) = bootstrap(attack, [lambda curves: curves.pooled.auroc()])
-    apcer, bpcer = rate(passed[~live], people[~live]), rate(~passed[live], people[live])
+    apcer, bpcer = rate(passed[~live], shown[~live]), rate(~passed[live], shown[live])
     return (
         camera,
-        str(len(set(people.tolist()))),
+        str(len(set(shown.tolist()))),
         f"{auroc.value:.3f} [{auroc.low:.3f}, {auroc.high:.3f}]",
         f"{apcer.value:.3f} [{apcer.low:.3f}, {apcer.high:.3f}]",
         f"{bpcer.value:.3f} [{bpcer.low:.3f}, {bpcer.high:.3f}]",
