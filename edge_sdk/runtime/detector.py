@@ -33,9 +33,9 @@ from edge_sdk.runtime.faces import Cascade, FaceLocator, Rescaled, TakingTurns, 
 from edge_sdk.runtime.freeze import Freeze
 from edge_sdk.runtime.locator import Locator
 from edge_sdk.runtime.session import Session
-from edge_sdk.runtime.temporal import KOfN, Limits, Observation, Rule, TemporalDecision
+from edge_sdk.runtime.temporal import Limits, Observation, Rule, TemporalDecision, limits_of, rule_of
 
-FLAGS = (*frames.FLAGS, "several_faces")
+FLAGS = (*frames.FLAGS, "several_faces", "unfamiliar")
 
 # Where the manifest has no rule of its own: the cascade's box as it is, which lies inside the frame anyway.
 CROP = FaceCrop(scale=1.0, overflow="replicate")
@@ -72,8 +72,10 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             ``face_locator``, its boxes made as large as the cascade's; ``"cropped"`` says that pictures are crops
             of one face each already; or a locator of one's own, which one thread at a time calls, if it is no
             :class:`~edge_sdk.runtime.locator.Locator`.
-        rule: How a stream's scores add up; None is :class:`~edge_sdk.runtime.temporal.KOfN` at the threshold.
-        limits: Gap, cooldown and deadline of a stream.
+        rule: How a stream's scores add up; None is the one that the bundle was tuned for, moved with the threshold in
+            use, or :class:`~edge_sdk.runtime.temporal.KOfN` at the threshold where it was tuned for none.
+        limits: Gap, cooldown and deadline of a stream; None are the bundle's, or the defaults of
+            :class:`~edge_sdk.runtime.temporal.Limits`.
         threshold: As that of the verifier: in place of an operating point, ``"custom"`` in results.
         selftest: As that of the verifier; the golden pictures are crops of faces, whatever ``faces`` is.
 
@@ -105,9 +107,9 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         opened = Bundle.open(bundle)
         self._crop = _face_crop(opened)
         self._rule = rule
-        self._limits = limits or Limits()
+        self._limits = limits or limits_of(opened.manifest)
         with contextlib.ExitStack() as failed:
-            self._locate = _locator(faces, threads, failed)
+            self._locate = locator_of(faces, threads, failed)
             super().__init__(
                 opened,
                 engine=engine,
@@ -119,6 +121,16 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             self._own_locator = failed.pop_all()
         if selftest:
             self._replay_golden()
+
+    @property
+    def rule(self) -> Rule:
+        """Of streams that are given none: this detector's, its bundle's, or K of N. Raises as :attr:`threshold`."""
+        return rule_of(self.bundle.manifest, self.threshold) if self._rule is None else self._rule
+
+    @property
+    def limits(self) -> Limits:
+        """Of streams: this detector's, its bundle's, or the defaults."""
+        return self._limits
 
     def close(self) -> None:
         """Free the engines; whatever needs one raises ``EngineError`` afterwards."""
@@ -152,6 +164,8 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         if found.face is None or found.flags:
             return Scored(found.boxes, found.flags, found.face)
         tensors = self._model.run(self._prepared(found.face))
+        if self._unfamiliar(tensors):
+            return Scored(found.boxes, ("unfamiliar",), found.face)
         return Scored(found.boxes, found.flags, found.face, self._score(tensors), tensors)
 
     def stream(self, pictures: Iterable[arrivals.Arrival], rule: Rule | None = None) -> Iterator[StreamResult]:
@@ -172,8 +186,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
                 there; or the locator gave a box outside the frame.
             EngineError: The engine failed, or gave numbers that cannot be scored.
         """
-        rule = self._rule if rule is None else rule
-        decision = TemporalDecision(KOfN(self.threshold) if rule is None else rule, self._limits)
+        decision = TemporalDecision(self.rule if rule is None else rule, self._limits)
         return self._stream(arrivals.opened(pictures), decision)
 
     def _stream(self, pictures: Iterator[arrivals.Arrival], decision: TemporalDecision) -> Iterator[StreamResult]:
@@ -217,7 +230,8 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
 
     def _decide(self, found: _FoundFace, start: float, decoded: float) -> SpoofResult:
         deciding = self._deciding()
-        score, decision = math.nan, SpoofDecision.UNCERTAIN if found.flags else SpoofDecision.NO_FACE
+        score, flags = math.nan, found.flags
+        decision = SpoofDecision.UNCERTAIN if flags else SpoofDecision.NO_FACE
         ready = inferred = time.perf_counter()
         if found.face is not None and not found.flags:
             samples = self._prepared(found.face)
@@ -225,7 +239,10 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             tensors = self._model.run(samples)
             inferred = time.perf_counter()
             score = self._score(tensors)
-            decision = SpoofDecision.LIVE if score >= deciding.value else SpoofDecision.SPOOF
+            if self._unfamiliar(tensors):
+                score, flags, decision = math.nan, ("unfamiliar",), SpoofDecision.UNCERTAIN
+            else:
+                decision = SpoofDecision.LIVE if score >= deciding.value else SpoofDecision.SPOOF
         end = time.perf_counter()
         return SpoofResult(
             decision=decision,
@@ -233,7 +250,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             raw_score=score,
             threshold=deciding.value,
             operating_point=deciding.name,
-            quality=found.flags,
+            quality=flags,
             timings=Timings(
                 decode_ms=(decoded - start) * 1e3,
                 preprocess_ms=(ready - decoded) * 1e3,
@@ -266,6 +283,10 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             raise EngineError(f"{self.variant.id} gave {scores.size} scores for one picture, or none that is finite")
         return float(scores[0])
 
+    def _unfamiliar(self, tensors: Tensors) -> bool:
+        """Whether the face is unlike all that the model was trained on; of tensors that have a score."""
+        return bool(self.bundle.manifest.score.unfamiliar(tensors, self._model.densities)[0])
+
 
 @dataclass(frozen=True, eq=False)
 class Scored:
@@ -295,10 +316,10 @@ class _FoundFace:
     face: preprocess.Image | None = None
 
 
-def _locator(
+def locator_of(
     faces: FaceLocator | Literal["cascade", "locator", "cropped"], threads: int, opened: contextlib.ExitStack
 ) -> FaceLocator | None:
-    """What finds faces; one that is opened for it is closed with ``opened``."""
+    """What finds faces, as :class:`SpoofDetector` takes it; None of crops. What is opened is closed with ``opened``."""
     if faces == "cropped":
         return None
     if faces == "cascade":

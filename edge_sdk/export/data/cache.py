@@ -65,6 +65,26 @@ def stored(path: Path) -> NDArray[Any] | None:
         return None
 
 
+def store_bytes(path: Path, content: bytes) -> None:
+    """Write a file as :func:`store` does one of an array."""
+    with _caching():
+        files.write_bytes(path, content)
+
+
+def stored_bytes(path: Path, limit: int) -> bytes | None:
+    """What a file of the cache holds; None if there is none.
+
+    Raises:
+        StorageError: Something else than a file is there, it cannot be read, or holds more than `limit` bytes.
+    """
+    try:
+        return files.read_bytes(path, limit)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"the cache cannot be read: {error}; delete that, or set {files.CACHE_VARIABLE}") from error
+
+
 @contextlib.contextmanager
 def _caching() -> Iterator[None]:
     try:
@@ -192,21 +212,17 @@ def rendered(
     """
 
     def made(source: Path) -> Path:
-        try:
-            data = files.read_bytes(source, images.MAX_FILE_BYTES)
-        except OSError as error:
-            raise DatasetError(f"{source} cannot be {verb}: {error}; remove it or fetch it again") from error
+        data = _source(source, verb)
         digest = hashlib.sha256(data).digest()
         name = Path(*source.resolve().with_suffix(suffix).parts[-3:])
         path = files.cache_folder() / group / digest.hex()[:16] / name
         if not path.exists():
-            rng = np.random.default_rng(np.frombuffer(digest, np.uint32))
+            rng = _random(digest)
             try:
                 content = render(images.load(data), rng)
             except InputError as error:
                 raise DatasetError(f"{source} cannot be {verb}: {error}; remove it or fetch it again") from error
-            with _caching():
-                files.write_bytes(path, content)
+            store_bytes(path, content)
         return path
 
     with ThreadPoolExecutor() as pool:
@@ -216,3 +232,23 @@ def rendered(
             found.append(entry._replace(path=path))
             progress(len(found), len(entries))
         return [entry for entry in found if entry.path.stat().st_size]
+
+
+def randomness(source: Path, verb: str) -> np.random.Generator:
+    """What :func:`rendered` hands to ``render`` with this image.
+
+    Raises:
+        DatasetError: It cannot be read.
+    """
+    return _random(hashlib.sha256(_source(source, verb)).digest())
+
+
+def _source(source: Path, verb: str) -> bytes:
+    try:
+        return files.read_bytes(source, images.MAX_FILE_BYTES)
+    except OSError as error:
+        raise DatasetError(f"{source} cannot be {verb}: {error}; remove it or fetch it again") from error
+
+
+def _random(digest: bytes) -> np.random.Generator:
+    return np.random.default_rng(np.frombuffer(digest, np.uint32))

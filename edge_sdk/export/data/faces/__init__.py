@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from edge_sdk.export.data.cache import Count
-from edge_sdk.export.data.faces import aligned, crops, frames, golden, recapture
+from edge_sdk.export.data.faces import aligned, crops, films, frames, golden, recapture
 from edge_sdk.export.data.faces.layouts import SOURCES
 from edge_sdk.export.data.faces.pair_lists import PAIRS
 from edge_sdk.export.data.layouts import Entry
@@ -54,9 +54,17 @@ DATA = ModalityData(
             ("print", "attacks: the live faces printed, before a camera"),
             ("screen", "attacks: the live faces on a screen, before a camera"),
             ("camera", "the live faces themselves before the same camera"),
+            ("varied-print", "attacks: pictures of the live faces printed, before cameras of six kinds"),
+            ("varied-screen", "attacks: pictures of the live faces on a screen, before cameras of six kinds"),
+            ("varied-camera", "pictures of the live faces, themselves live, before cameras of six kinds"),
         )
     }
-    | {frames.NAME: Rendering(frames.framed, "frames of a camera, most with one of these faces somewhere in them")},
+    | {
+        frames.NAME: Rendering(frames.framed, "frames of a camera, most with one of these faces somewhere in them"),
+        films.NAME: Rendering(
+            films.filmed, "recordings of each person: live, and of a print and a screen; whole frames"
+        ),
+    },
     pairs=PAIRS,
     crops={
         "crop": Crop(crops.cropped, "the faces cut out as a device does it"),
