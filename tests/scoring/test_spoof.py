@@ -57,6 +57,15 @@ def test_each_score_is_its_definition() -> None:
             assert score.score(TENSORS, DENSITIES)[row] == pytest.approx(value, abs=2e-8)
 
 
+def test_probabilities_of_far_logits_are_told_apart() -> None:
+    """Engines' own sigmoids are 0 from -18 on, and do not rise everywhere (``findings/engines_tails_of_sigmoid.sh``)."""
+    logits = np.arange(-40, 30.25, 0.25, dtype=np.float32)
+    found = DecisionHead(output="logit", activation="sigmoid").score({"logit": logits[:, None]})
+    assert (np.diff(found) > 0).all()
+    for logit, probability in zip(logits.tolist(), found.tolist(), strict=True):
+        assert probability == pytest.approx(1 / (1 + math.exp(-logit)), rel=1e-12)
+
+
 def test_the_bound_and_its_divergence_are_their_definitions() -> None:
     """Of the divergence by numerical integration, latent by latent; of the cross entropy pixel by pixel."""
     z = np.linspace(-30, 30, 60_001)
