@@ -7,11 +7,11 @@
 #   missing at -14.75, it falls between -16 and -17, and from -18 on it is 0. OpenVINO computes Softplus so that it is
 #   wrong by 2e-6 everywhere: it falls in places, is 0 or below 0 from about -14 on. Each computes the other one well.
 # Versions: onnxruntime 1.31.1, openvino 2026.4.1, onnx 1.23.2.
-# Why it matters here: false match rates of 1e-6 are decided by thresholds in that tail. Attacks or strangers that differ
-#   by ten in their logits tie at a probability of 0, and one is accepted by another engine that is not by this one.
-# What the product does: graphs end in logits, and `edge_sdk/scoring/decision_head.py` makes probabilities of them with
-#   numpy in float64; the fusion of experts adds logits. Test: probabilities of logits from -40 to 30 rise strictly, and
-#   are exact.
+# Why it matters here: a graph that ends in a probability gives one number for all clear attacks, another engine others;
+#   its logarithm is minus infinity, and odds that are made of it cannot be added to those of another model.
+# What the product does: graphs end in logits. `edge_sdk/scoring/decision_head.py` makes probabilities of them with numpy in
+#   float64, to eight decimals, and the fusion of experts adds logits. Test: probabilities of logits from -40 to 30 are
+#   exact and never fall, and the odds are told apart.
 set -euo pipefail
 
 folder=$(mktemp -d)
