@@ -71,7 +71,7 @@ def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
         lines += [f"output           {graph.name}.{_tensor(tensor)}: {tensor.role}" for tensor in graph.outputs]
     training = manifest.training
     lines += [
-        f"score            {manifest.score.kind}; higher is more genuine",
+        f"score            {manifest.score.described}; higher is more genuine",
         f"trained          {training.recipe} ({training.preset}), {training.steps} steps, {', '.join(training.data)}",
     ]
     if manifest.score.least_enrolled > 1:

@@ -58,7 +58,7 @@ def model_card(manifest: Manifest, split: Split, tested: Sequence[Table], *, by_
     parts = [
         f"# {manifest.name} {manifest.version}\n",
         words.purpose.format(modality=manifest.modality),
-        f"Recipe `{training.recipe}`, preset `{training.preset}`.\n",
+        f"Recipe `{training.recipe}`, preset `{training.preset}`; score: {manifest.score.described}.\n",
         "## Data\n",
         f"Trained on {', '.join(training.data)} with seed {training.seed}, {training.steps} steps.",
         *([f"The last {training.quantisation_aware} with int8 simulated."] if training.quantisation_aware else []),
