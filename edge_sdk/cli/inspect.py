@@ -132,6 +132,8 @@ def _variant_lines(variant: Variant, size: int) -> list[str]:
     if variant.calibration:
         calibration = variant.calibration
         lines.append(f"  calibrated with {calibration.count} samples of {calibration.data}, {calibration.method}")
+        if calibration.float_nodes:
+            lines.append(f"  in float: {', '.join(calibration.float_nodes)}")
     for cost in variant.accuracy:
         delta, bound, budget = (f"{100 * value:+.2f}" for value in (cost.delta, cost.upper90, cost.budget))
         verdict = f"{cost.verdict} ({cost.subjects} people)"
