@@ -86,6 +86,10 @@ def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
             f"thresholds       fitted again on {fitted.data}: {fitted.subjects} people, {fitted.impostors}; "
             f"the models are those of {fitted.previous_bundle}"
         )
+        if fitted.pictures:
+            anew = ", ".join(fitted.densities)
+            densities = f"densities fitted to them: {anew}" if anew else "no density to fit"
+            lines.append(f"camera           {fitted.pictures} live pictures; {densities}")
     if manifest.over_time:
         lines += _over_time(manifest.over_time)
     for variant in manifest.variants:

@@ -189,7 +189,7 @@ def fit(scores: NDArray[np.float64], live: ArrayLike) -> tuple[NDArray[np.float6
             weights[kept] = model.coef_[0] / spread[kept]
             return weights, float(model.intercept_[0] - weights @ mean)
         kept = np.delete(kept, model.coef_[0].argmin())
-    raise UsageError("no score of these runs is higher for the live pictures of the validation people")
+    raise UsageError("no score to fuse is higher for the live pictures of the validation people")
 
 
 def _fused(parts: Sequence[FinishedRun], members: Sequence[Any], rule: Rule) -> Fusion | Lowest:
