@@ -101,10 +101,15 @@ def _parts(data: Dataset, faces: Faces, cropped: Collection[str]) -> list[tuple[
 
 
 def tuned(
-    recordings: Recorded, limits: Limits, *, apcer: float, progress: Count | None = None
+    recordings: Recorded, limits: Limits, *, apcer: float, as_before: bool = False, progress: Count | None = None
 ) -> tuple[DecisionOverTime, TunedRule]:
-    """The rule that is tuned on recordings, as a manifest holds it, and as it was found."""
-    found = tune(recordings.recordings, recordings.threshold, limits, apcer=apcer, progress=progress)
+    """The rule that is tuned on recordings, as a manifest holds it, and as it was found.
+
+    Args:
+        as_before: Whether as many attacks may pass as do by the bundle's own rule, also where those are more.
+    """
+    before = rule_of(recordings.bundle.manifest, recordings.threshold) if as_before else None
+    found = tune(recordings.recordings, recordings.threshold, limits, apcer=apcer, before=before, progress=progress)
     on = RuleProvenance(
         data=recordings.data,
         subjects=len({one.subject for one in recordings.recordings}),
