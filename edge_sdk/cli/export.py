@@ -41,6 +41,14 @@ def add_arguments(parser: Parser) -> None:
         "(default: sum)",
     )
     parser.add_argument(
+        "--abstain",
+        type=float,
+        metavar="SHARE",
+        help="with --fusion lowest and several runs: each run's score is left out for pictures that are less like its "
+        "training than all but SHARE (such as 0.01) of the validation people's, and a picture unlike all of theirs is "
+        "UNCERTAIN; default: never",
+    )
+    parser.add_argument(
         "--folds",
         nargs="+",
         type=Path,
@@ -83,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         scores=arguments.score,
         latents=arguments.latents,
         rule=arguments.fusion,
+        abstain=arguments.abstain,
         folds=arguments.folds,
         say=report_progress,
     )
