@@ -124,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         before = recorded.errors(limits)
         if arguments.measure:
-            votes = over_time.errors(recorded.recordings, KOfN(recorded.threshold), limits)
+            votes = recorded.errors(limits, KOfN(recorded.threshold))
             print_result(arguments, _measured(recorded, before, votes), _text_measured(recorded, before, votes))
             return ACCEPTED
         settings, found = over_time.tuned(

@@ -19,7 +19,7 @@ from edge_sdk.export.evaluation.spoof.samples import Count
 from edge_sdk.manifest import DecisionOverTime, RuleProvenance
 from edge_sdk.runtime import SpoofDetector
 from edge_sdk.runtime.selection import AUTO, choose
-from edge_sdk.runtime.temporal import Limits, rule_of
+from edge_sdk.runtime.temporal import Limits, Rule, rule_of
 from edge_sdk.tables import Table
 
 _HEADING = "## Decision over time"
@@ -45,9 +45,9 @@ class Recorded:
     data: str
     recordings: tuple[FaceRecording, ...]
 
-    def errors(self, limits: Limits) -> RuleErrors:
-        """Of the rule that the bundle has, or of K of N at the threshold."""
-        return errors(self.recordings, rule_of(self.bundle.manifest, self.threshold), limits)
+    def errors(self, limits: Limits, rule: Rule | None = None) -> RuleErrors:
+        """Of a rule; None is the one that the bundle has, or K of N at the threshold."""
+        return errors(self.recordings, rule or rule_of(self.bundle.manifest, self.threshold), limits)
 
 
 def record(
