@@ -38,6 +38,7 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     ├── MissingToolError (ImportError)     a package that only the workstation needs is not installed
     ├── ConversionError (RuntimeError)     a network cannot be had in a variant's format
     ├── TrainingError (RuntimeError)       a training run cannot start, continue or converge
+    │   └── DivergenceError                its loss is not finite
     ├── StorageError (OSError)             a file of edge-sdk's own cannot be read, written or locked
     ├── InstallationError (ImportError)    a package that edge-sdk needs is missing, broken or does not fit
     └── UsageError (ValueError)            arguments that do not go together
@@ -215,6 +216,10 @@ class ConversionError(EdgeSdkError, RuntimeError):
 
 class TrainingError(EdgeSdkError, RuntimeError):
     """A training run cannot start, continue or converge."""
+
+
+class DivergenceError(TrainingError):
+    """The loss of a training is not finite."""
 
 
 class StorageError(EdgeSdkError, OSError):

@@ -112,7 +112,12 @@ def rewrite(bundle: Bundle, changes: Rewritten, destination: Path | None) -> Bun
         score=changes.score or manifest.score,
         golden=changes.golden or manifest.golden,
         variants=tuple(
-            msgspec.structs.replace(one, operating_points=changes.points[one.id]) for one in manifest.variants
+            msgspec.structs.replace(
+                one,
+                operating_points=changes.points[one.id],
+                accuracy=() if changes.files else one.accuracy,  # of the score that was
+            )
+            for one in manifest.variants
         ),
     )
     with BundleWriter(bundle.path if destination is None else destination) as writer:
@@ -157,6 +162,11 @@ def _card(card: str, manifest: Manifest, provenance: ThresholdProvenance) -> str
         f"their pictures could not be used. They replace the operating points above, those of "
         f"{provenance.previous_bundle}. The rates are those of the very people the thresholds were fitted on."
     )
+    if provenance.densities:
+        note += (
+            f" The density was fitted again to {provenance.pictures} of their pictures, so that no figure above holds "
+            "any more, that of int8's cost among them."
+        )
     table = Table(("variant", "point", "threshold", "measured"), rows, text=("variant", "point", "measured"))
     before = card.partition(f"\n{_HEADING}\n")[0].rstrip("\n")
     return f"{before}\n\n{_HEADING}\n\n{note}\n\n{table.markdown()}"

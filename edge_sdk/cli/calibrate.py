@@ -1,8 +1,10 @@
-"""``edge-sdk calibrate``: the thresholds of a bundle, fitted on a user's own people."""
+"""``edge-sdk calibrate``: the thresholds of a bundle, fitted on a user's own people, or to a user's own camera."""
 
 from __future__ import annotations
 
 import argparse
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_sdk.cli.command import ACCEPTED, Parser
@@ -23,24 +25,50 @@ from edge_sdk.cli.options import (
 from edge_sdk.errors import UsageError
 
 if TYPE_CHECKING:
+    from edge_sdk.bundle import Bundle
+    from edge_sdk.calibration.live import LiveCalibrated
+    from edge_sdk.calibration.unusable import UnusablePicture
     from edge_sdk.export.packaging.recalibrate import Recalibrated
     from edge_sdk.manifest import OperatingPoint
 
-SUMMARY = "Fit the thresholds of a bundle again, on your own people."
+SUMMARY = "Fit the thresholds of a bundle again, on your own people or to your own camera."
 DETAILS = (
-    "Scores the pictures of people the model was not trained on, each variant of the bundle by the engine that runs "
-    "it here, and writes a bundle whose operating points are all replaced: their thresholds and error rates are those "
-    "of these people. The models stay the same files, so templates stay valid. Impostors are skilled forgeries where "
-    "the data has them, else other people; a bundle for spoof detection needs live faces and attacks. A point that "
-    "the data cannot support has no threshold afterwards. Nothing is written if a variant cannot be measured here."
+    "With --data it scores the pictures of people the model was not trained on, each variant of the bundle by the "
+    "engine that runs it here, and writes a bundle whose operating points are all replaced: their thresholds and error "
+    "rates are those of these people. Impostors are skilled forgeries where the data has them, else other people; a "
+    "bundle for spoof detection needs live faces and attacks. With --live or --camera it reads live pictures of one "
+    "camera, of several people, and no attacks, fits the density of a one-class bundle to them, and writes thresholds "
+    "that reject a stated share of live pictures (BPCER); this needs no PyTorch. The models stay the same files, so "
+    "templates stay valid. A point that the data cannot support has no threshold afterwards. Nothing is written if a "
+    "variant cannot be measured here."
 )
+
+_PICTURES = 150
+_LOOKED_AT = 4  # frames for each wanted picture, before whom nobody may stand
+_FEW_PEOPLE = 5
 
 
 def add_arguments(parser: Parser) -> None:
     """Say what the command takes."""
     add_bundle(parser)
-    add_data(parser)
+    add_data(parser, required=False)
     add_subjects_file(parser)
+    camera = parser.add_argument_group("live pictures of your own camera, for bundles of task spoof")
+    camera.add_argument(
+        "--live",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="read 50 to 1,000 live pictures: folders of pictures of one person, folders that hold a folder for each "
+        "person, or videos of one person each",
+    )
+    camera.add_argument("--camera", type=int, metavar="N", help="read one live person before camera number N, from 0")
+    camera.add_argument(
+        "--pictures",
+        type=int,
+        metavar="N",
+        help=f"with --camera: end after so many usable pictures; default: {_PICTURES}",
+    )
     where = parser.add_mutually_exclusive_group(required=True)
     add_out_bundle(where, required=False)
     where.add_argument("--in-place", action="store_true", help="replace the bundle itself, in one step")
@@ -55,8 +83,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--faces",
         choices=("cropped", "cascade", "locator"),
-        help="spoof detection: every picture is the crop of one face (default), or a full frame in which OpenCV's "
-        "cascade, or the bundle face_locator, finds faces",
+        help="spoof detection: every picture is the crop of one face (cropped, the default with --data), or a full "
+        "frame in which OpenCV's cascade (cascade, the default with --live and --camera), or the bundle face_locator "
+        "(locator), finds faces",
     )
     add_json(parser)
 
@@ -65,11 +94,35 @@ def run(arguments: argparse.Namespace) -> int:
     """Fit, write, and print the new operating points."""
     from edge_sdk.bundle import Bundle
 
+    _check(arguments)
     bundle = Bundle.open(arguments.bundle)
-    if arguments.in_place and arguments.leave_out:
-        raise UsageError("--leave-out takes variants away: write a copy with --out")
     if arguments.faces and bundle.manifest.task != "spoof":
         raise UsageError(f"{bundle.id} compares people: --faces is for bundles of task spoof")
+    return _on_people(arguments, bundle) if arguments.data else _to_camera(arguments, bundle)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if bool(arguments.data) + bool(arguments.live) + (arguments.camera is not None) != 1:
+        raise UsageError("give what to fit to: --data, --live, or --camera")
+    if arguments.subjects_file and not arguments.data:
+        raise UsageError("--subjects-file goes with --data")
+    if arguments.pictures is not None and arguments.camera is None:
+        raise UsageError("--pictures goes with --camera")
+    if arguments.camera is not None and arguments.camera < 0:
+        raise UsageError(f"--camera is {arguments.camera}; cameras are counted from 0")
+    if arguments.in_place and arguments.leave_out:
+        raise UsageError("--leave-out takes variants away: write a copy with --out")
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    given = {name: getattr(arguments, name) for name in ("engine", "precision", "threads", "leave_out")}
+    return given | ({"faces": arguments.faces} if arguments.faces else {})
+
+
+# --- on people, with impostors or attacks ----------------------------------------------------------------------------
+
+
+def _on_people(arguments: argparse.Namespace, bundle: Bundle) -> int:
     with export_extra():
         from edge_sdk.export.data.people import datasets_of
         from edge_sdk.export.packaging.recalibrate import recalibrate
@@ -85,15 +138,14 @@ def run(arguments: argparse.Namespace) -> int:
             bundle,
             data,
             None if arguments.in_place else arguments.out,
-            engine=arguments.engine,
-            precision=arguments.precision,
-            threads=arguments.threads,
-            leave_out=arguments.leave_out,
             progress=lambda variant, done, total: progress.report(f"scoring with {variant}", done, total),
-            **({"faces": arguments.faces} if arguments.faces else {}),
+            **_settings(arguments),
         )
     _warn_of_few(found)
-    print_result(arguments, _values(found), _text(found))
+    first, provenance = found.fitted[0], found.bundle.manifest.thresholds
+    assert provenance is not None, "recalibrate gives one"
+    on = f"thresholds fitted on {provenance.data}: {first.subjects} people, {first.impostors}"
+    _print(arguments, found, first.unusable, on)
     return ACCEPTED
 
 
@@ -108,13 +160,64 @@ def _warn_of_few(found: Recalibrated) -> None:
             )
 
 
-def _values(found: Recalibrated) -> dict[str, Any]:
+# --- to a camera, by live pictures alone -----------------------------------------------------------------------------
+
+
+def _to_camera(arguments: argparse.Namespace, bundle: Bundle) -> int:
+    from edge_sdk.calibration import live_pictures
+    from edge_sdk.calibration.live import calibrate_live
+    from edge_sdk.runtime import sources
+
+    if arguments.live:
+        pictures, wanted = live_pictures.in_paths(arguments.live), None
+        name = ", ".join(Path(path).resolve().name for path in arguments.live)
+    else:
+        name, wanted = f"camera {arguments.camera}", arguments.pictures or _PICTURES
+        seen = live_pictures.of_frames(sources.camera(arguments.camera), "somebody", name)
+        pictures = islice(seen, _LOOKED_AT * wanted)
+        report_progress(f"edge-sdk: look into {name}, and move a little, until {wanted} pictures are taken")
+    found = calibrate_live(
+        bundle,
+        pictures,
+        None if arguments.in_place else arguments.out,
+        data=name,
+        wanted=wanted,
+        **_settings(arguments),
+    )
+    _warn_of_people(found)
+    on = f"fitted to {name}: {found.pictures} live pictures of {found.subjects} people, no attacks: APCER unknown"
+    _print(arguments, found, found.unusable, on)
+    return ACCEPTED
+
+
+def _warn_of_people(found: LiveCalibrated) -> None:
+    if found.one_person:
+        report_progress(
+            "edge-sdk: warning: nearly all pictures are of one person: the thresholds hold for this person alone, and "
+            f"others may be rejected; give pictures of {_FEW_PEOPLE} people or more"
+        )
+    elif found.subjects < _FEW_PEOPLE:
+        report_progress(
+            f"edge-sdk: warning: {found.subjects} people say little of others; give pictures of {_FEW_PEOPLE} or more"
+        )
+
+
+# --- what was fitted -------------------------------------------------------------------------------------------------
+
+
+def _print(
+    arguments: argparse.Namespace,
+    found: Recalibrated | LiveCalibrated,
+    unusable: tuple[UnusablePicture, ...],
+    fitted_on: str,
+) -> None:
     import dataclasses
 
     import msgspec
 
-    first = found.fitted[0]
-    return {
+    from edge_sdk.calibration.unusable import named
+
+    values = {
         "bundle": str(found.bundle.path),
         "id": found.bundle.id,
         "previous_bundle": found.previous_bundle,
@@ -123,25 +226,15 @@ def _values(found: Recalibrated) -> dict[str, Any]:
             {"id": one.variant, "engine": one.engine, "operating_points": msgspec.to_builtins(one.points)}
             for one in found.fitted
         ],
-        "unusable": [dataclasses.asdict(one) for one in first.unusable],
+        "unusable": [dataclasses.asdict(one) for one in unusable],
         "left_out": [dataclasses.asdict(one) for one in found.left_out],
     }
-
-
-def _text(found: Recalibrated) -> str:
-    from edge_sdk.export.evaluation.fitted import named
-
-    first, provenance = found.fitted[0], found.bundle.manifest.thresholds
-    assert provenance is not None, "recalibrate gives one"
-    lines = [
-        f"{found.bundle.id} in {found.bundle.path}",
-        f"thresholds fitted on {provenance.data}: {first.subjects} people, {first.impostors}{named(first.unusable)}",
-    ]
+    lines = [f"{found.bundle.id} in {found.bundle.path}", f"{fitted_on}{named(unusable)}"]
     for one in found.fitted:
         width = max(len(point.name) for point in one.points)
         lines += [f"\n{one.variant} on {one.engine}", *(_point(point, width) for point in one.points)]
     lines += [f"left out: {one.variant}: {one.reason}" for one in found.left_out]
-    return "\n".join(lines)
+    print_result(arguments, values, "\n".join(lines))
 
 
 def _point(point: OperatingPoint, width: int) -> str:

@@ -30,19 +30,9 @@ def add_arguments(parser: Parser) -> None:
 
 def add_training_options(parser: Parser) -> None:
     """What :func:`train` takes."""
-    parser.add_argument("recipe", help="the model to train (see `edge-sdk recipes`), for example deepsign")
-    parser.add_argument("--preset", default="best", help="training settings of the recipe; default: best")
-    add_data(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
-    add_seed(parser, "the split, the weights and the order of pictures")
+    add_run_options(parser)
     people = parser.add_mutually_exclusive_group()
-    people.add_argument(
-        "--split",
-        type=Path,
-        metavar="FILE",
-        help="JSON file with the people of each role (train, validation, thresholds, guardrail, test); "
-        "default: drawn by the seed",
-    )
+    add_split(people)
     people.add_argument(
         "--fold",
         type=_fold,
@@ -59,6 +49,32 @@ def add_training_options(parser: Parser) -> None:
     )
     add_same_people(parser, "with --fold: ")
     parser.add_argument(
+        "--from", dest="source", type=Path, metavar="RUN", help="with --qat: the finished run to continue"
+    )
+    parser.add_argument(
+        "--qat",
+        action="store_true",
+        help="quantisation-aware training: continue RUN with int8 simulated; its split is the default",
+    )
+    changed = parser.add_argument_group("hyper-parameters in place of the preset's")
+    for name, kind, metavar, text in (
+        ("optimizer", str, "NAME", "adam, adamw, rmsprop, sgd (momentum 0.9) or nesterov"),
+        ("learning-rate", float, "RATE", "the schedule's highest"),
+        ("weight-decay", float, "SHARE", "the optimiser's own, on all parameters"),
+        ("penalty", float, "COEFFICIENT", "every coefficient of the preset's L2 penalty"),
+        ("dropout", float, "SHARE", "the network's rate of dropout, where it has one"),
+    ):
+        changed.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
+
+
+def add_run_options(parser: Parser) -> None:
+    """What any training needs to know, and a search of several."""
+    parser.add_argument("recipe", help="the model to train (see `edge-sdk recipes`), for example deepsign")
+    parser.add_argument("--preset", default="best", help="training settings of the recipe; default: best")
+    add_data(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
+    add_seed(parser, "the split, the weights and the order of pictures")
+    parser.add_argument(
         "--steps",
         type=int,
         metavar="N",
@@ -71,16 +87,19 @@ def add_training_options(parser: Parser) -> None:
         metavar="FILE",
         help="pretrained weights to start from, such as torchvision's mobilenet_v2",
     )
-    parser.add_argument(
-        "--from", dest="source", type=Path, metavar="RUN", help="with --qat: the finished run to continue"
-    )
-    parser.add_argument(
-        "--qat",
-        action="store_true",
-        help="quantisation-aware training: continue RUN with int8 simulated; its split is the default",
-    )
     parser.add_argument("--tiny", action="store_true", help="train the recipe's small test version, to try things out")
     add_json(parser)
+
+
+def add_split(parser: argparse._ActionsContainer) -> None:
+    """``--split FILE``."""
+    parser.add_argument(
+        "--split",
+        type=Path,
+        metavar="FILE",
+        help="JSON file with the people of each role (train, validation, thresholds, guardrail, test); "
+        "default: drawn by the seed",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -98,6 +117,7 @@ def train(arguments: argparse.Namespace, hook: Callable[[Split], TrainingHook | 
         from edge_sdk.export.data.splits import DIFFERENT_PEOPLE, Split
         from edge_sdk.export.losses.task import format_metrics
         from edge_sdk.export.qat.run import QuantisationAware
+        from edge_sdk.export.training.hyperparameters import Hyperparameters
         from edge_sdk.export.training.loop import train as train_run
         from edge_sdk.export.training.progress import ProgressDisplay
         from edge_sdk.export.training.run import TrainingRun
@@ -106,6 +126,8 @@ def train(arguments: argparse.Namespace, hook: Callable[[Split], TrainingHook | 
         raise UsageError("--from RUN and --qat go together: a finished run is continued with int8 simulated")
     if not arguments.fold and (arguments.published_folds or arguments.same_people):
         raise UsageError("--published-folds and --same-people say how --fold K/N deals people, which is missing")
+    given = {name: getattr(arguments, name) for name in Hyperparameters.__struct_fields__}
+    hyperparameters = Hyperparameters.of(given)
     recipe = recipes.get(arguments.recipe)
     recipe.preset(arguments.preset)  # a wrong name is known before data sets are drawn
     with ProgressDisplay(quiet=process_rank() > 0) as progress:
@@ -136,6 +158,7 @@ def train(arguments: argparse.Namespace, hook: Callable[[Split], TrainingHook | 
             hook=hook(split),
             weights=arguments.weights,
             continued=qat,
+            hyperparameters=hyperparameters,
         )
     )
     if process_rank() > 0:

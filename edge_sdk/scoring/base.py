@@ -168,6 +168,25 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         rounded: Array = self._score(tensors, densities or {}).round(DIGITS)
         return rounded
 
+    def level(self, densities: Mapping[str, GaussianMixture]) -> float:
+        """What a sample of the score's own density scores in the mean; 0 of a score that has none."""
+        del densities
+        return 0.0
+
+    def refitted(
+        self, tensors: Tensors, densities: Mapping[str, GaussianMixture]
+    ) -> tuple[Self, dict[str, GaussianMixture]]:
+        """The score, and its densities by path, fitted to live captures of one camera.
+
+        Args:
+            tensors, densities: As for :meth:`score`, of captures of that camera.
+
+        Raises:
+            ScoreError: As for :meth:`score`, or of fewer than two captures.
+        """
+        found = {path: densities[path].replaced(rows(tensors, name)) for path, name in self.density_outputs.items()}
+        return self, found
+
     def embedding(self, interface: ModelInterface) -> str:
         """The name of what a comparison needs of a sample: ``graph.output``, or ``"sample"`` for the sample itself."""
         raise self._unable(f"compares nobody, with no embedding of {interface}")

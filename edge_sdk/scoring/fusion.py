@@ -49,6 +49,10 @@ class _Fused(Score, frozen=True, kw_only=True):
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return msgspec.structs.replace(self, members=tuple(one.renamed(tensors, files) for one in self.members))
 
+    def _moved(self, before: Mapping[str, GaussianMixture], after: Mapping[str, GaussianMixture]) -> list[float]:
+        """What each member loses when its density is another one: a log-likelihood has no scale of its own."""
+        return [member.level(before) - member.level(after) for member in self.members]
+
     def _columns(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> Array:
         """``(K, N)``, a member a row."""
         return np.stack([member.score(tensors, densities) for member in self.members])
@@ -71,6 +75,14 @@ class Fusion(_Fused, frozen=True, kw_only=True, tag="fusion"):
         """The sum of the members' ranges, each as its weight stretches and turns it."""
         ranges = [_weighted(one, weight) for one, weight in zip(self.members, self.weights, strict=True)]
         return self.bias + sum(low for low, _ in ranges), self.bias + sum(high for _, high in ranges)
+
+    def refitted(
+        self, tensors: Tensors, densities: Mapping[str, GaussianMixture]
+    ) -> tuple[Self, dict[str, GaussianMixture]]:
+        """See :class:`~edge_sdk.scoring.base.Score`; the bias makes up for the levels of other densities."""
+        _, found = super().refitted(tensors, densities)
+        bias = self.bias + float(np.dot(self.weights, self._moved(densities, found)))
+        return msgspec.structs.replace(self, bias=bias), found
 
     def _score(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> Array:
         found: Array = self.bias + np.asarray(self.weights) @ self._columns(tensors, densities)
@@ -97,6 +109,14 @@ class Lowest(_Fused, frozen=True, kw_only=True, tag="lowest"):
         ranges = [_weighted(one, weight) for one, weight in zip(self.members, self.weights, strict=True)]
         moved = [(low + bias, high + bias) for (low, high), bias in zip(ranges, self.biases, strict=True)]
         return min(low for low, _ in moved), min(high for _, high in moved)
+
+    def refitted(
+        self, tensors: Tensors, densities: Mapping[str, GaussianMixture]
+    ) -> tuple[Self, dict[str, GaussianMixture]]:
+        """See :class:`~edge_sdk.scoring.base.Score`; biases make up for the levels of other densities."""
+        _, found = super().refitted(tensors, densities)
+        moved = np.multiply(self.weights, self._moved(densities, found))
+        return msgspec.structs.replace(self, biases=tuple((self.biases + moved).tolist())), found
 
     def _score(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> Array:
         odds = self._columns(tensors, densities).T * self.weights + self.biases

@@ -87,6 +87,10 @@ class LatentLikelihood(Score, frozen=True, kw_only=True, tag="latent_likelihood"
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return msgspec.structs.replace(self, output=tensors(self.output), density=files(self.density))
 
+    def level(self, densities: Mapping[str, GaussianMixture]) -> float:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return densities[self.density].level
+
     def _score(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> Array:
         if self.density not in densities:
             raise ScoreError(f"the score needs the density {self.density}, which was not given")

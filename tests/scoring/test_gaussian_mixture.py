@@ -257,3 +257,24 @@ def test_what_cannot_be_fitted_or_evaluated() -> None:
         choose(two_heaps(9, seed=1), np.zeros((0, 2)))
     with pytest.raises(ScoreError, match="too few"):
         choose(two_heaps(1, seed=1), two_heaps(9, seed=1))
+
+
+def test_one_gaussian_of_rows_alone():
+    before = GaussianMixture(np.array([0.5, 0.5]), np.array([[0.0, 1.0], [2.0, 1.0]]), np.array([[1.0, 4.0]] * 2))
+    rows = np.array([[10.0, 5.0], [14.0, 5.0], [12.0, 5.0]])
+    after = before.replaced(rows)
+    assert after.means.tolist() == [[12.0, 5.0]]
+    assert after.variances == pytest.approx(np.array([[8 / 3, 0.4]]))  # the second is a tenth of 4
+    for wrong in (rows[:1], rows[:, :1], np.full((3, 2), np.nan)):
+        with pytest.raises(ScoreError, match="to fit a density"):
+            before.replaced(wrong)
+
+
+def test_the_level_is_the_mean_log_likelihood_of_its_own_rows():
+    rng = np.random.default_rng(0)
+    mixture = GaussianMixture(
+        np.array([0.3, 0.7]), np.array([[0.0, 0.0], [90.0, -50.0]]), np.array([[1.0, 4.0], [9.0, 0.5]])
+    )
+    modes = rng.choice(2, 200_000, p=mixture.weights)
+    rows = mixture.means[modes] + rng.normal(size=(len(modes), 2)) * np.sqrt(mixture.variances[modes])
+    assert mixture.level == pytest.approx(mixture.log_likelihood(rows).mean(), abs=0.01)

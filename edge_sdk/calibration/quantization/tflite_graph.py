@@ -228,7 +228,7 @@ def tail(model: Model) -> list[Any]:
     The weights of a decision layer (a dense one to a single value) do not count, as in the ONNX artifacts.
     """
     operators = model.subgraphs[0].operators  # sorted
-    weighted = [operator(model, op) in WEIGHTED and not _is_decision_layer(model, op) for op in operators]
+    weighted = [operator(model, op) in WEIGHTED and not is_decision_layer(model, op) for op in operators]
     leads_on: set[int] = set()  # tensors that a layer with weights still follows
     for op, weighs in zip(reversed(operators), reversed(weighted), strict=True):
         if weighs or leads_on.intersection(op.outputs):
@@ -247,11 +247,12 @@ def tail(model: Model) -> list[Any]:
 def logits(model: Model) -> list[str]:
     """Names of the outputs that a decision layer computes: a single value each."""
     graph = model.subgraphs[0]
-    found = (op.outputs[0] for op in graph.operators if _is_decision_layer(model, op))
+    found = (op.outputs[0] for op in graph.operators if is_decision_layer(model, op))
     return [name(model, index) for index in found if index in graph.outputs]
 
 
-def _is_decision_layer(model: Model, op: Any) -> bool:
+def is_decision_layer(model: Model, op: Any) -> bool:
+    """Whether an operator is a dense layer to a single value."""
     return operator(model, op) == "FULLY_CONNECTED" and model.subgraphs[0].tensors[op.inputs[1]].shape[0] == 1
 
 

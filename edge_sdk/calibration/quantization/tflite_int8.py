@@ -9,7 +9,9 @@ which cost MobileNetV2 a cosine of .13. Two artifacts come from one pass of the 
 ==========  ======================  =========================================================================
 ``float``   float32                 from global pooling or the L2 norm on in float, as in the ONNX artifacts
 ``int8``    int8, scale in the      an L2 norm is left out, for 8 bits hold a unit embedding badly and the
-            tensor                  runtime normalises anyway: every operator is integer, as NPUs require
+            tensor                  runtime normalises anyway; a logit of pooled maps is the mean of each place's
+                                    (:mod:`edge_sdk.calibration.quantization.tflite_decision`): every operator is
+                                    integer, as NPUs require
 ==========  ======================  =========================================================================
 
 L2 pools are float in both, from the square to the root (:mod:`edge_sdk.calibration.quantization.tflite_pools`).
@@ -32,6 +34,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.calibration.quantization import tflite_graph
 from edge_sdk.calibration.quantization.ranges import Histogram, choose_range, require_samples
+from edge_sdk.calibration.quantization.tflite_decision import decide_by_place, pooled_decisions
 from edge_sdk.calibration.quantization.tflite_pools import pad_with_lowest, padded_below, root_of_squares
 from edge_sdk.errors import ConversionError, UsageError
 from edge_sdk.extras import needs_extra
@@ -82,6 +85,8 @@ class TfliteStatistics:
         self._padded = padded_below(self._graph)
         self._tensors = self._activations()
         self.histograms = {index: Histogram() for index in self._tensors}
+        decisions = pooled_decisions(self._graph)
+        self._by_place = {decision.by_place: Histogram() for decision in decisions}
         self._chosen: dict[str, dict[str, tuple[float, float]]] = {}
         errors = {output: dict.fromkeys(self._tensors, 0.0) for output in outputs}
         for values in self._run(samples):
@@ -89,6 +94,8 @@ class TfliteStatistics:
                 self.histograms[index].add(value)
                 for output, error in errors.items():
                     error[index] = max(error[index], _unit_error(value, values[output]))
+            for decision in decisions:
+                self._by_place[decision.by_place].add(decision.of_places(values[decision.maps]))
         # The first in the graph's order: what an L2 norm at the end starts from. Most graphs have none.
         self._bare_outputs = [
             next((index for index in error if error[index] <= UNIT_ERROR), output) for output, error in errors.items()
@@ -126,9 +133,12 @@ class TfliteStatistics:
         ranges = self._ranges(method)
         if io == "int8":
             # A new dictionary: the ranges are kept for the next artifact.
-            ranges = ranges | {
-                name: tuple(np.clip(ranges[name], -LOGIT_LIMIT, LOGIT_LIMIT)) for name in tflite_graph.logits(graph)
-            }
+            ranges = (
+                ranges
+                | {name: tuple(np.clip(ranges[name], -LOGIT_LIMIT, LOGIT_LIMIT)) for name in tflite_graph.logits(graph)}
+                | {name: choose_range(histogram, method) for name, histogram in self._by_place.items()}
+            )
+            decide_by_place(graph)
         tflite_graph.widen_dead_channels(graph, ranges)
         pad_with_lowest(graph, ranges)
         try:

@@ -6,19 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edge_sdk.calibration.thresholds import MIN_SUBJECTS
+from edge_sdk.calibration.unusable import UnusablePicture, named
 from edge_sdk.errors import DatasetError
 from edge_sdk.manifest import OperatingPoint
-
-_SHOWN = 3
-
-
-@dataclass(frozen=True)
-class UnusablePicture:
-    """A picture that the device would refuse. reasons: quality flags, or the name of the error on reading it."""
-
-    path: str
-    subject: str
-    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -47,12 +37,3 @@ def require_people(data: str, people: Iterable[str], who: str, unusable: tuple[U
             f"{data}: {count} people {who}; thresholds need at least {MIN_SUBJECTS}, and far more for low error rates"
             f"{named(unusable)}"
         )
-
-
-def named(unusable: tuple[UnusablePicture, ...]) -> str:
-    """The first unusable pictures, for the end of a sentence; empty if there are none."""
-    if not unusable:
-        return ""
-    first = ", ".join(f"{one.path} ({', '.join(one.reasons)})" for one in unusable[:_SHOWN])
-    more = f" and {len(unusable) - _SHOWN} more" if len(unusable) > _SHOWN else ""
-    return f"; {len(unusable)} pictures cannot be used: {first}{more}"

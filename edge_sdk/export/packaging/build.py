@@ -226,7 +226,7 @@ def _write(
     golden = {one.kind.id: evaluator.golden_score(one) for one in measured}
     training = manifest.TrainingProvenance(
         recipe=trained.recipe.name,
-        preset=trained.preset_name,
+        preset=trained.described_preset,
         data=trained.data_names,
         seed=trained.seed,
         steps=trained.steps,

@@ -152,7 +152,7 @@ def _require_alike(run: Path, fold: FinishedRun, exported: FinishedRun) -> None:
     tiny, expected = (one.record is not None and one.record.tiny for one in (fold, exported))
     for what, one, other in (
         ("recipe", fold.recipe.name, exported.recipe.name),
-        ("preset", fold.preset_name, exported.preset_name),
+        ("preset", fold.described_preset, exported.described_preset),
         ("tiny", tiny, expected),
         ("data", ", ".join(fold.data_names), ", ".join(exported.data_names)),
         ("quantisation-aware training", bool(fold.quantisation_aware), bool(exported.quantisation_aware)),

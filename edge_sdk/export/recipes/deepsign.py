@@ -92,9 +92,9 @@ class DeepSign(Network):
         return functional.normalize(self.embedding(self.features(x)).float(), dim=1)
 
 
-def tiny(*, batch_norm: bool = True, width: float = 1.0) -> DeepSign:
+def tiny(*, batch_norm: bool = True, width: float = 1.0, dropout: float = 0.2) -> DeepSign:
     """About 4,000 parameters, at a ``width`` of 1."""
-    return DeepSign(batch_norm=batch_norm, width=0.08 * width)
+    return DeepSign(batch_norm=batch_norm, width=0.08 * width, dropout=dropout)
 
 
 # Section 5.1: Adam, 3e-5, batch 32. The paper trains on a V100 for days; the cap is about half an hour of two cores.

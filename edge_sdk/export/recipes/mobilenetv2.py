@@ -102,9 +102,9 @@ class MobileNetV2(Network):
         gather.weight[:, 0] = 1
 
 
-def tiny(*, unfreeze: int = 0) -> MobileNetV2:
+def tiny(*, unfreeze: int = 0, dropout: float = 0.24) -> MobileNetV2:
     """About 9,000 parameters."""
-    return MobileNetV2(unfreeze=unfreeze, width=0.02)
+    return MobileNetV2(unfreeze=unfreeze, dropout=dropout, width=0.02)
 
 
 # Section 5.1: a frozen body, Adam at its default 1e-3, batch 32, five epochs. Those are 4,393 batches of the 28,116

@@ -76,6 +76,11 @@ class FinishedRun:
         return self.recipe.preset(self.preset_name)
 
     @property
+    def described_preset(self) -> str:
+        """For provenance: with what the run changed of the preset."""
+        return self.record.described_preset if self.record else self.preset_name
+
+    @property
     def data_names(self) -> tuple[str, ...]:
         """The data sets that were trained on, here, before, or by the teachers, sorted."""
         extra = {specification.partition(":")[0] for specification in self.preset.extra}

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from edge_sdk.errors import DatasetError, ScoreError, TrainingError
+from edge_sdk.errors import DatasetError, DivergenceError, ScoreError, TrainingError
 from edge_sdk.export.data.cache import PreparedRows, prepared_rows
 from edge_sdk.export.data.faces.filters import Filtered
 from edge_sdk.export.data.load import load
@@ -49,8 +49,8 @@ def train(run: TrainingRun, *, quiet: bool = False) -> TrainingResult:
 
     Raises:
         DatasetError: An image cannot be read, there are no pairs, or nothing can be measured of the validation people.
-        TrainingError: Subjects in both sets, a folder of another run, pretrained weights that do not fit, or a loss
-            that is not finite.
+        TrainingError: Subjects in both sets, a folder of another run, or pretrained weights that do not fit.
+        DivergenceError: The loss is not finite.
         UsageError: The recipe takes no pretrained weights.
     """
     if shared := set(run.train.subjects) & set(run.validation.subjects):
@@ -178,7 +178,7 @@ class _Loop:
         self.model.train()
         loss = self.task.loss(self.model(images), indices, target) + l2(self.network, self.preset.penalty)
         if not torch.isfinite(loss):
-            raise TrainingError(f"the loss is {loss.item()} at step {self.step}; lower the learning rate")
+            raise DivergenceError(f"the loss is {loss.item()} at step {self.step}; lower the learning rate")
         self.fabric.backward(loss)
         self.optimizer.step()
         self.optimizer.zero_grad()

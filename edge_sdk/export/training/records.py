@@ -11,6 +11,7 @@ import msgspec
 
 from edge_sdk import files
 from edge_sdk.errors import TrainingError
+from edge_sdk.export.training.hyperparameters import Hyperparameters
 from edge_sdk.export.training.writing import writing
 
 NAME = "run.json"
@@ -99,6 +100,7 @@ class RunConfig(Record, frozen=True, kw_only=True):
         weights: SHA-256 of pretrained weights to start from.
         world_size: Processes.
         train, validation: People.
+        hyperparameters: In place of the preset's; None of a run that changes none.
     """
 
     recipe: str
@@ -114,6 +116,7 @@ class RunConfig(Record, frozen=True, kw_only=True):
     validation: tuple[str, ...]
     distillation: DistillationRecord | None = None
     quantisation_aware: ContinuationRecord | None = None
+    hyperparameters: Hyperparameters | None = None
 
     def differences(self, other: dict[str, Any]) -> tuple[str, ...]:
         """The names of the settings that ``other``, plain values of the same kind, has otherwise."""
@@ -152,6 +155,11 @@ class RunRecord(RunConfig, frozen=True, kw_only=True):
         fields = {name: getattr(config, name) for name in RunConfig.__struct_fields__}
         plain = json.loads(json.dumps(settings, default=str))  # operations are shown, not read
         return cls(**fields, data=data, own_data=own_data, left_out=left_out, patience=patience, settings=plain)
+
+    @property
+    def described_preset(self) -> str:
+        """For provenance, such as ``best`` or ``best, optimizer sgd, learning rate 0.03``."""
+        return ", ".join([self.preset, *([str(self.hyperparameters)] if self.hyperparameters else [])])
 
     @property
     def steps_before(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from edge_sdk.export.networks.network import Network
 from edge_sdk.export.networks.pretrained import digest, load_pretrained
 from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.export.training.hooks import Continuation, TrainingHook
+from edge_sdk.export.training.hyperparameters import UNCHANGED, Hyperparameters
 from edge_sdk.export.training.records import RunConfig
 
 
@@ -34,6 +36,7 @@ class TrainingRun:
         hook: What is learned from beside the labels, such as teachers.
         weights: Pretrained weights to start from, where the recipe takes such.
         continued: The finished run to start from instead, and to train for int8; it sets the length.
+        hyperparameters: Settings in place of the preset's.
     """
 
     recipe: Recipe
@@ -48,10 +51,13 @@ class TrainingRun:
     hook: TrainingHook | None = None
     weights: Path | None = None
     continued: Continuation | None = None
+    hyperparameters: Hyperparameters = UNCHANGED
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
             raise UsageError(f"a run takes at least one step, not {self.steps}")
+        self.hyperparameters.require(self._build, self.recipe.name)
+        self.hyperparameters.changed(self.recipe.preset(self.preset_name))  # raises now what it would raise later
         if self.hook:
             self.hook.require(self.recipe, self.preset)
         if self.continued:
@@ -65,8 +71,8 @@ class TrainingRun:
 
     @property
     def preset(self) -> Preset:
-        """The recipe's, of the run's length."""
-        preset = self.recipe.preset(self.preset_name)
+        """The recipe's with the run's hyper-parameters, of the run's length."""
+        preset = self.hyperparameters.changed(self.recipe.preset(self.preset_name))
         if self.continued:
             return self.continued.preset(preset)
         return preset if self.steps is None else replace(preset, steps=self.steps)
@@ -79,11 +85,14 @@ class TrainingRun:
         """
         if self.continued:
             return self.continued.start()
-        build = self.recipe.tiny if self.tiny else self.recipe.network
-        network = build(**self.preset.network)
+        network = self._build(**self.preset.network)
         if self.weights is not None:
             load_pretrained(network, self.weights)
         return network
+
+    @property
+    def _build(self) -> Callable[..., Network]:
+        return self.recipe.tiny if self.tiny else self.recipe.network
 
     @cached_property
     def weights_digest(self) -> str | None:
@@ -106,6 +115,7 @@ class TrainingRun:
             validation=self.validation.subjects,
             distillation=self.hook.record() if self.hook else None,
             quantisation_aware=self.continued.record() if self.continued else None,
+            hyperparameters=None if self.hyperparameters == UNCHANGED else self.hyperparameters,
         )
 
 

@@ -20,6 +20,9 @@ Adapts = Literal["all", "means"]
 FLOOR = 0.01
 """Least variance of an adapted mode, as a share of its variance before: equal rows give no spike."""
 
+CAMERA_FLOOR = 0.1
+"""The same of a density that is fitted to one camera, of the variances of all that was trained on."""
+
 _AT_ONCE = 2**18
 """Differences of a value and a mode's mean in memory at one time: 2 MiB."""
 
@@ -140,6 +143,41 @@ class GaussianMixture:
         return GaussianMixture(
             weights / weights.sum(), self.means + moved, np.maximum(variances, floor * self.variances)
         )
+
+    def replaced(self, x: npt.NDArray[Any]) -> GaussianMixture:
+        """One Gaussian of rows alone: what was trained on gives nothing but the least variances.
+
+        Live faces of a camera lie near each other, and far from those of other cameras. Modes or a prior that remember
+        those accept what the camera in use never shows; measured in docs/results/liveness.md, "A new camera".
+
+        Args:
+            x: ``(T, D)``, finite, T from 2.
+
+        Raises:
+            ScoreError: Too few rows, not finite, or of another length.
+
+        >>> before = GaussianMixture(np.full(2, 0.5), np.array([[-3.0], [3.0]]), np.ones((2, 1)))
+        >>> after = before.replaced(np.array([[4.0], [6.0]]))
+        >>> after.means, after.variances
+        (array([[5.]]), array([[1.]]))
+        """
+        rows = np.asarray(x, np.float64)
+        if rows.ndim != 2 or len(rows) < 2 or rows.shape[1] != self.means.shape[1] or not np.isfinite(rows).all():
+            raise ScoreError(f"rows {rows.shape} to fit a density over {self.means.shape[1]} values, or not finite")
+        middle = self.weights @ self.means
+        spread = self.weights @ (self.variances + (self.means - middle) ** 2)
+        variances = np.maximum(rows.var(axis=0), CAMERA_FLOOR * spread)
+        return GaussianMixture(np.ones(1), rows.mean(axis=0, keepdims=True), variances[np.newaxis]).rounded()
+
+    @property
+    def level(self) -> float:
+        """The mean log-likelihood of rows that the mixture itself gives, of modes that lie apart.
+
+        >>> float(GaussianMixture(np.ones(1), np.zeros((1, 2)), np.full((1, 2), 1 / (2 * np.pi))).level)
+        -1.0
+        """
+        modes = np.log(self.weights) - 0.5 * np.log(2 * np.pi * np.e * self.variances).sum(axis=1)
+        return float(self.weights @ modes)
 
     def rounded(self) -> GaussianMixture:
         """The mixture of the nearest float32 numbers, which is what files keep."""

@@ -16,6 +16,7 @@ from torch import nn
 
 from edge_sdk.calibration.quantization import tflite_graph, tflite_versions
 from edge_sdk.calibration.quantization.ranges import METHODS
+from edge_sdk.calibration.quantization.tflite_decision import decide_by_place
 from edge_sdk.calibration.quantization.tflite_int8 import LOGIT_LIMIT, TfliteStatistics, quantize
 from edge_sdk.errors import ConversionError, MissingToolError, UsageError
 from edge_sdk.export.formats.float_tflite import to_tflite
@@ -107,6 +108,38 @@ def test_integers_of_a_logit_end_where_no_threshold_lies() -> None:
     np.testing.assert_allclose(logits, wanted, atol=60 / 255 + 16 / 255)  # half a step in, half a step out, and more
     assert logits.min() == pytest.approx(-LOGIT_LIMIT, abs=0.1)
     assert logits.max() == pytest.approx(LOGIT_LIMIT, abs=0.1)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_all_integer_decides_at_each_place_and_then_takes_the_mean(channels: int) -> None:
+    """Pictures of zeros and ones, whose logit is 102 times the share of ones, minus 50.
+
+    The maps, and the -50 and 52 of each place, are on the integers' grid, so that nothing but the logit is rounded. A
+    mean of 8 bits would be: its steps of 1 / 255 are 0.4 of this logit.
+    """
+    pytest.importorskip("litert_torch", reason="converting to TFLite needs edge-sdk[tflite-export]")
+    first, last = nn.Conv2d(1, channels, 1), nn.Linear(channels, 1)
+    with torch.no_grad():
+        for parameter, value in ((first.weight, 1.0), (first.bias, 0.0), (last.weight, 0.0), (last.bias, -50.0)):
+            parameter.fill_(value)
+        last.weight[0, 0] = 102.0
+    network = nn.Sequential(first, nn.AdaptiveAvgPool2d(1), nn.Flatten(), last).eval()
+    ones = np.arange(100, 152)
+    samples = (np.arange(256) < ones[:, None]).astype(np.float32).reshape(-1, 1, 16, 16)
+    logits = 102 * ones / 256 - 50
+
+    float32 = to_tflite(network, (1, 16, 16))
+    moved = tflite_graph.read(float32)
+    decide_by_place(moved)
+    np.testing.assert_allclose(run(tflite_graph.write(moved), samples)[:, 0], logits, atol=1e-4)
+
+    integer = quantize(float32, samples, io="int8")
+    assert [kind for kind, _ in operators(integer)][-2:] == ["CONV_2D", "MEAN"]
+    (output,) = Interpreter(model_content=integer).get_output_details()
+    assert (output["name"], tuple(output["shape"]), output["dtype"]) == ("embedding", (1, 1), np.int8)
+    half_a_step = LOGIT_LIMIT / 255
+    wanted = logits.clip(-LOGIT_LIMIT, LOGIT_LIMIT)
+    np.testing.assert_allclose(run(integer, samples)[:, 0], wanted, atol=1.1 * half_a_step)
 
 
 def test_with_int8_input_and_output_all_is_integer_and_the_norm_is_gone(tflite_models) -> None:

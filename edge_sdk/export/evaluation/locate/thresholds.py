@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration.thresholds import locate_points
+from edge_sdk.calibration.unusable import UnusablePicture, named
 from edge_sdk.errors import DatasetError
 from edge_sdk.export.data.samples import Dataset
-from edge_sdk.export.evaluation.fitted import FittedThresholds, UnusablePicture, named, require_people
+from edge_sdk.export.evaluation.fitted import FittedThresholds, require_people
 from edge_sdk.export.evaluation.locate.matching import score_set
 from edge_sdk.export.evaluation.locate.samples import Count, search
 

@@ -7,9 +7,10 @@ from typing import Literal
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration.metrics.presentation_attack import AttackScores
 from edge_sdk.calibration.thresholds import spoof_points
+from edge_sdk.calibration.unusable import UnusablePicture, named
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.samples import Dataset
-from edge_sdk.export.evaluation.fitted import FittedThresholds, UnusablePicture, named, require_people
+from edge_sdk.export.evaluation.fitted import FittedThresholds, require_people
 from edge_sdk.export.evaluation.spoof.samples import Count, score_samples
 from edge_sdk.runtime import SpoofDetector
 

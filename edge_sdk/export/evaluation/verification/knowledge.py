@@ -39,7 +39,11 @@ class Knowledge:
 
         record = RunRecord.read(run)
         training = bundle.manifest.training
-        if (training.recipe, training.preset, training.people) != (record.recipe, record.preset, record.people_digest):
+        if (training.recipe, training.preset, training.people) != (
+            record.recipe,
+            record.described_preset,
+            record.people_digest,
+        ):
             why = "" if training.people else " (it is of before bundles said whom they learned from: export it again)"
             raise UsageError(
                 f"{bundle.id} was not exported from {run}{why}; give the bundles and their runs in the same order"

@@ -9,9 +9,10 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.calibration.metrics import verification
 from edge_sdk.calibration.metrics.pairs import Forgeries
 from edge_sdk.calibration.thresholds import operating_points
+from edge_sdk.calibration.unusable import UnusablePicture, named
 from edge_sdk.errors import DatasetError, ScoreError, UsageError
 from edge_sdk.export.data.samples import IMPOSTORS, Dataset, impostor_kinds
-from edge_sdk.export.evaluation.fitted import FittedThresholds, UnusablePicture, named, require_people
+from edge_sdk.export.evaluation.fitted import FittedThresholds, require_people
 from edge_sdk.export.evaluation.verification.comparers import comparer_of
 from edge_sdk.export.evaluation.verification.samples import Count, embed, faces_in
 from edge_sdk.runtime import Verifier
