@@ -89,10 +89,10 @@ class AdversarialPass(NamedTuple):
 class Adversarial:
     """GANomaly's game: the sum of what generator and discriminator minimise.
 
-    The generator's ``w_rec L_rec + w_enc L_enc + w_adv L_adv`` (equation 3.8): mean absolute difference of what is imitated,
-    mean squared difference of the latents and of the discriminator's features. Equations 3.5 to 3.7 print norms; means
-    are what GANomaly's authors compute, and what the weights 50, 1, 1 balance. The discriminator's is the mean cross
-    entropy of its logits.
+    The generator's ``w_rec L_rec + w_enc L_enc + w_adv L_adv`` (equation 3.8): mean absolute difference of what is
+    imitated, mean squared difference of the latents and of the discriminator's features. Equations 3.5 to 3.7 print
+    norms; means are what GANomaly's authors compute, and what the weights 50, 1, 1 balance. The discriminator's is the
+    mean cross entropy of its logits.
 
     One optimiser of the sum is two of the parts: neither part has a gradient for the other's weights, see
     :class:`AdversarialPass`, and Adam treats each weight by itself. Both players move at once, from gradients at the

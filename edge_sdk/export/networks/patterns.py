@@ -36,8 +36,8 @@ class Patterns(nn.Sequential):
 
     A map is 1 where the pixel has its pattern, else 0. Differences of pixels are multiples of a level, so that a bit, 1
     where the neighbour is not darker, is a difference that is moved by one such step and cut to [0, 1]. Of the products
-    of bits and a pattern's signs, +1 where its bit is 1 and -1 where it is 0, the sum is the pattern's number of ones if
-    all bits agree, and less otherwise.
+    of bits and a pattern's signs, +1 where its bit is 1 and -1 where it is 0, the sum is the pattern's number of ones
+    if all bits agree, and less otherwise.
 
     Args:
         radii: How far the neighbours are, in pixels.

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -27,7 +26,7 @@ from torch import nn
 from torch.nn import functional
 
 from edge_sdk.export.losses.one_class import Adversarial, OneClass
-from edge_sdk.export.networks.autoencoder import LATENT, RECONSTRUCTION, InferenceModel
+from edge_sdk.export.networks.autoencoder import LATENT, InferenceModel
 from edge_sdk.export.networks.patterns import LEVELS, Patterns, uniform_patterns
 from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.export.recipes.ganomaly import FEATURES, FEATURES_AGAIN, LATENT_AGAIN, SLOPE, EncoderDecoderEncoder
@@ -45,7 +44,7 @@ LATENT_AND_RESIDUAL = "latent_and_residual"
 
 
 class Perceptron(nn.Module):
-    """``(N, inputs)`` to its last hidden layer ``(N, hidden[-1])`` and ``(N, outputs)``; a batch norm behind each ReLU."""
+    """``(N, inputs)`` to its last hidden layer ``(N, hidden[-1])`` and ``(N, outputs)``; norms are behind the ReLUs."""
 
     def __init__(self, inputs: int, hidden: Sequence[int], outputs: int) -> None:
         super().__init__()
@@ -59,7 +58,6 @@ class Perceptron(nn.Module):
         features = self.features(x)
         return features, self.dense(features)
 
-
     @torch.no_grad()
     def fold(self) -> None:
         """Let each dense layer do the batch norm before it, in evaluation mode: there is one rounding less in int8."""
@@ -70,8 +68,8 @@ class Perceptron(nn.Module):
             assert norm.running_mean is not None
             assert norm.running_var is not None
             scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-            dense.bias += dense.weight @ (norm.bias - norm.running_mean * scale)
-            dense.weight *= scale
+            dense.bias.add_(dense.weight @ (norm.bias - norm.running_mean * scale))
+            dense.weight.mul_(scale)
         self.features = nn.Sequential(*(one for one in self.features if not isinstance(one, nn.BatchNorm1d)))
 
 
@@ -166,7 +164,7 @@ class GanomalyLite(EncoderDecoderEncoder):
         return found | super().observe(x, others) if others else found
 
     def inference_model(self, outputs: Sequence[str]) -> nn.Module:
-        """A copy that counts patterns as :meth:`PatternShares.for_device` says, without batch norms but the critic's."""
+        """A copy that counts as :meth:`PatternShares.for_device` says; only the discriminator keeps its norms."""
         twin = copy.deepcopy(self)
         assert isinstance(twin.shares, PatternShares)
         twin.shares = twin.shares.for_device().train(self.training)

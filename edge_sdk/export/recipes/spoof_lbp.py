@@ -35,6 +35,7 @@ from edge_sdk.preprocess import FACE
 RADII = (2, 3)
 """How far the neighbours are, in pixels of a picture of half the size; those next to a pixel say more of the camera."""
 
+
 class SpoofLbp(BinaryClassifier):
     """Faces ``(N, 1, 128, 128)`` in [0, 1] to the logit of "live" ``(N, 1)``, a sum of standardised shares."""
 

@@ -145,9 +145,7 @@ def test_a_teacher_learns_nothing(name: str) -> None:
     """Neither weights nor batch norms; and the student learns by way of the teacher's discriminator."""
     teacher = teacher_of(name)
     before = {key: value.clone() for key, value in teacher.network.state_dict().items()}
-    settings = (
-        ReconstructionDistillation(reconstruction=0, relation=0) if name == "ganomaly" else LogitDistillation()
-    )
+    settings = ReconstructionDistillation(reconstruction=0, relation=0) if name == "ganomaly" else LogitDistillation()
     student = miniature(name).network.train()
     target = online_target(settings, [teacher], FABRIC)
     target.loss(student(torch.rand(4, 1, 128, 128)), torch.tensor(0.0)).backward()

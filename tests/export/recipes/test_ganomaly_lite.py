@@ -40,7 +40,9 @@ def test_patterns_of_every_other_pixel_are_what_loops_find() -> None:
     assert maps.shape == (SHARES, 6, 6)
     for row, column in np.ndindex(maps.shape[1:]):
         y, x = 2 * row + reach, 2 * column + reach
-        rings = [tuple(int(picture[y + r * down, x + r * right] >= picture[y, x]) for down, right in RING) for r in RADII]
+        rings = [
+            tuple(int(picture[y + r * down, x + r * right] >= picture[y, x]) for down, right in RING) for r in RADII
+        ]
         wanted = [float(ring == pattern) for ring in rings for pattern in uniform_patterns()]
         np.testing.assert_allclose(maps[:, row, column], wanted, atol=1e-3)
 
