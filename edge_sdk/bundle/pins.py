@@ -11,5 +11,5 @@ PINS = {
     "gait_lite": "6c3c5ab4b4f95118f1111d9043def5ff316ca168d2193e2c904655bc21b4932b",
     "ganomaly_lite": "294bba8cde0f66ecc0d7b8726cc2b18672a25a4bbbab790894a7ae985819c78d",
     "liveness": "e27cbb738df7217023dddaf0d05416ba072d7581766f714f28a4b6166f832d0b",
-    "mobilenetv2": "4eac2e98bf38be6c87058c4ab33e4b9fc5d683360a9ad22c9245ffb3b26c188d",
+    "mobilenetv2": "c39a1a78520e833db43697d0e105f0fda4194eac212857e69590a7736a52c2f2",
 }

@@ -36,7 +36,7 @@ from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.temporal import KOfN, Limits, Observation, Rule, TemporalDecision
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
-FLAGS = (*frames.FLAGS, "several_faces")
+FLAGS = (*frames.FLAGS, "several_faces", "unfamiliar")
 
 # Where the manifest has no rule of its own: the cascade's box as it is, which lies inside the frame anyway.
 CROP = FaceCrop(scale=1.0, overflow="replicate")
@@ -158,6 +158,8 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         if found.face is None or found.flags:
             return Scored(found.boxes, found.flags, found.face)
         tensors = self._model.run(self._prepared(found.face))
+        if self._unfamiliar(tensors):
+            return Scored(found.boxes, ("unfamiliar",), found.face)
         return Scored(found.boxes, found.flags, found.face, self._score(tensors), tensors)
 
     def stream(self, pictures: Iterable[arrivals.Arrival], rule: Rule | None = None) -> Iterator[StreamResult]:
@@ -223,7 +225,8 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
 
     def _decide(self, found: _FoundFace, start: float, decoded: float) -> SpoofResult:
         deciding = self._deciding()
-        score, decision = math.nan, SpoofDecision.UNCERTAIN if found.flags else SpoofDecision.NO_FACE
+        score, flags = math.nan, found.flags
+        decision = SpoofDecision.UNCERTAIN if flags else SpoofDecision.NO_FACE
         ready = inferred = time.perf_counter()
         if found.face is not None and not found.flags:
             samples = self._prepared(found.face)
@@ -231,7 +234,10 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             tensors = self._model.run(samples)
             inferred = time.perf_counter()
             score = self._score(tensors)
-            decision = SpoofDecision.LIVE if score >= deciding.value else SpoofDecision.SPOOF
+            if self._unfamiliar(tensors):
+                score, flags, decision = math.nan, ("unfamiliar",), SpoofDecision.UNCERTAIN
+            else:
+                decision = SpoofDecision.LIVE if score >= deciding.value else SpoofDecision.SPOOF
         end = time.perf_counter()
         return SpoofResult(
             decision=decision,
@@ -239,7 +245,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             raw_score=score,
             threshold=deciding.value,
             operating_point=deciding.name,
-            quality=found.flags,
+            quality=flags,
             timings=Timings(
                 decode_ms=(decoded - start) * 1e3,
                 preprocess_ms=(ready - decoded) * 1e3,
@@ -271,6 +277,10 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         if scores.shape != (1,) or not np.isfinite(scores).all():
             raise EngineError(f"{self.variant.id} gave {scores.size} scores for one picture, or none that is finite")
         return float(scores[0])
+
+    def _unfamiliar(self, tensors: Tensors) -> bool:
+        """Whether the face is unlike all that the model was trained on; of tensors that have a score."""
+        return bool(self.bundle.manifest.score.unfamiliar(tensors, self._model.densities)[0])
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 Tensors = Mapping[str, npt.NDArray[Any]]
 Task = Literal["verify", "spoof", "locate"]
-Role = Literal["embedding", "reconstruction", "latent", "features", "logit", "log_likelihood", "geometry"]
+Role = Literal[
+    "embedding", "reconstruction", "latent", "log_variance", "features", "logit", "log_likelihood", "geometry"
+]
 Rule = Literal["mean_score", "max_score", "mean_embedding"]
 Rename = Callable[[str], str]
 Range = tuple[float, float]
@@ -167,6 +170,18 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         """
         rounded: Array = self._score(tensors, densities or {}).round(DIGITS)
         return rounded
+
+    def unfamiliar(self, tensors: Tensors, densities: Mapping[str, GaussianMixture] | None = None) -> Mask:
+        """Which samples are unlike all that was trained on, ``(N,)``: their score decides nothing.
+
+        Args:
+            tensors, densities: As for :meth:`score`.
+
+        Raises:
+            ScoreError: As for :meth:`score`.
+        """
+        del densities
+        return np.zeros(len(rows(tensors, self.outputs[0])), np.bool_)
 
     def level(self, densities: Mapping[str, GaussianMixture]) -> float:
         """What a sample of the score's own density scores in the mean; 0 of a score that has none."""
@@ -317,9 +332,15 @@ def rows(tensors: Tensors, name: str) -> Array:
     return tensor.reshape(len(tensor), -1)
 
 
-def difference(tensors: Tensors, first: str, second: str) -> Array:
-    """One tensor minus another of the same shape, ``float64 (N, D)``; else ScoreError."""
+def both_rows(tensors: Tensors, first: str, second: str) -> tuple[Array, Array]:
+    """Two tensors of the same shape, ``float64 (N, D)`` each; else ScoreError."""
     a, b = rows(tensors, first), rows(tensors, second)
     if a.shape != b.shape:
         raise ScoreError(f"{first} {a.shape} and {second} {b.shape} cannot be compared")
+    return a, b
+
+
+def difference(tensors: Tensors, first: str, second: str) -> Array:
+    """One tensor minus another of the same shape, ``float64 (N, D)``; else ScoreError."""
+    a, b = both_rows(tensors, first, second)
     return a - b

@@ -9,41 +9,71 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import msgspec
 import numpy as np
 
-from edge_sdk.schema import require
-from edge_sdk.scoring.base import Array, ModelInterface, Range, Rename, Role, Score, Task, Tensors
+from edge_sdk.schema import Strict, require
+from edge_sdk.scoring.base import Array, Mask, ModelInterface, Range, Rename, Role, Score, Task, Tensors, rows
 from edge_sdk.scoring.decision_head import DecisionHead
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 from edge_sdk.scoring.latent import LatentDistance, LatentLikelihood
 from edge_sdk.scoring.reconstruction import Reconstruction
+from edge_sdk.scoring.variational import EvidenceLowerBound, KlDivergence
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-Single = DecisionHead | Reconstruction | LatentDistance | LatentLikelihood
+Single = DecisionHead | Reconstruction | LatentDistance | LatentLikelihood | KlDivergence | EvidenceLowerBound
 """The scores of one sample, which can be fused."""
 
 Weight = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
+
+
+class Domain(Strict, frozen=True, kw_only=True):
+    """The samples that an expert knows: those like what it was trained on.
+
+    Attributes:
+        likelihood: Of the expert's features, under a density of those of its training.
+        least: Of samples that it knows.
+    """
+
+    likelihood: LatentLikelihood
+    least: Weight
+
+    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+        """The same domain of tensors and a density of other names."""
+        return msgspec.structs.replace(self, likelihood=self.likelihood.renamed(tensors, files))
+
+    def knows(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> Mask:
+        """``(N,)``."""
+        known: Mask = self.likelihood.score(tensors, densities) >= self.least
+        return known
+
+
 Members = Annotated[tuple[Single, ...], msgspec.Meta(max_length=64)]
 Weights = Annotated[tuple[Weight, ...], msgspec.Meta(max_length=64)]
+Domains = Annotated[tuple[Domain | None, ...], msgspec.Meta(max_length=64)]
 
 
 class _Fused(Score, frozen=True, kw_only=True):
     tasks: ClassVar[tuple[Task, ...]] = ("spoof",)
 
     @property
+    def _parts(self) -> tuple[Score, ...]:
+        """Every score that this one asks."""
+        return self.members
+
+    @property
     def roles(self) -> Mapping[str, Role]:
         """See :class:`~edge_sdk.scoring.base.Score`."""
-        return {name: role for member in self.members for name, role in member.roles.items()}
+        return {name: role for part in self._parts for name, role in part.roles.items()}
 
     @property
     def density_outputs(self) -> Mapping[str, str]:
         """See :class:`~edge_sdk.scoring.base.Score`."""
-        return {path: output for member in self.members for path, output in member.density_outputs.items()}
+        return {path: output for part in self._parts for path, output in part.density_outputs.items()}
 
     def check(self, interface: ModelInterface, task: Task) -> None:
         """See :class:`~edge_sdk.scoring.base.Score`."""
-        for member in self.members:
-            member.check(interface, task)
+        for part in self._parts:
+            part.check(interface, task)
 
     def renamed(self, tensors: Rename, files: Rename = str) -> Self:
         """See :class:`~edge_sdk.scoring.base.Score`."""
@@ -90,11 +120,19 @@ class Fusion(_Fused, frozen=True, kw_only=True, tag="fusion"):
 
 
 class Lowest(_Fused, frozen=True, kw_only=True, tag="lowest"):
-    """``min(weights[i] * members[i] + biases[i])``: of experts of different attacks, each must call a picture live."""
+    """``min(weights[i] * members[i] + biases[i])``: of experts of different attacks, each must call a picture live.
+
+    An expert with a domain abstains from what lies outside it: the lowest is then of the others. Where all abstain the
+    sample is :meth:`~edge_sdk.scoring.base.Score.unfamiliar`, and the lowest is of all.
+
+    Attributes:
+        domains: One a member, None of an expert that never abstains; empty if none does.
+    """
 
     members: Members
     weights: Weights
     biases: Weights
+    domains: Domains = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -102,13 +140,31 @@ class Lowest(_Fused, frozen=True, kw_only=True, tag="lowest"):
         require(min(counts) == max(counts) > 1, "the lowest takes two members or more, and a weight and bias of each")
         require(all(map(math.isfinite, self.biases)), "biases must be finite")
         require(all(0 < weight < math.inf for weight in self.weights), "weights must be finite and positive")
+        require(len(self.domains) in (0, len(self.members)), "the lowest takes a domain of each member, or none at all")
 
     @property
     def range(self) -> Range:
-        """The lowest of the members' lower ends, and of their upper ones."""
+        """The lowest of the members' lower ends, and of the upper ones of those that always speak."""
         ranges = [_weighted(one, weight) for one, weight in zip(self.members, self.weights, strict=True)]
         moved = [(low + bias, high + bias) for (low, high), bias in zip(ranges, self.biases, strict=True)]
-        return min(low for low, _ in moved), min(high for _, high in moved)
+        domains = self.domains or (None,) * len(moved)
+        always = [high for (_, high), domain in zip(moved, domains, strict=True) if domain is None]
+        return min(low for low, _ in moved), min(always) if always else max(high for _, high in moved)
+
+    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        domains = tuple(one and one.renamed(tensors, files) for one in self.domains)
+        return msgspec.structs.replace(super().renamed(tensors, files), domains=domains)
+
+    def unfamiliar(self, tensors: Tensors, densities: Mapping[str, GaussianMixture] | None = None) -> Mask:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        if not self.domains or None in self.domains:
+            return super().unfamiliar(tensors, densities)
+        return np.asarray(~self._known(tensors, densities or {}).any(axis=1), np.bool_)
+
+    @property
+    def _parts(self) -> tuple[Score, ...]:
+        return *self.members, *(domain.likelihood for domain in self.domains if domain)
 
     def refitted(
         self, tensors: Tensors, densities: Mapping[str, GaussianMixture]
@@ -120,8 +176,17 @@ class Lowest(_Fused, frozen=True, kw_only=True, tag="lowest"):
 
     def _score(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> Array:
         odds = self._columns(tensors, densities).T * self.weights + self.biases
+        if self.domains:
+            known = self._known(tensors, densities)
+            odds = np.where(known | ~known.any(axis=1, keepdims=True), odds, np.inf)
         found: Array = odds.min(axis=1)
         return found
+
+    def _known(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> Mask:
+        """``(N, K)``: which samples each member does not abstain from."""
+        count = len(rows(tensors, self.outputs[0]))
+        columns = [one.knows(tensors, densities) if one else np.ones(count, np.bool_) for one in self.domains]
+        return np.stack(columns, axis=1)
 
 
 def _weighted(score: Single, weight: float) -> Range:

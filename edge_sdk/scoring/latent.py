@@ -37,7 +37,7 @@ class LatentDistance(Score, frozen=True, kw_only=True, tag="latent_distance"):
     @property
     def roles(self) -> Mapping[str, Role]:
         """See :class:`~edge_sdk.scoring.base.Score`."""
-        role: Role = "features" if "features" in self.first else "latent"
+        role = _role(self.first)
         return {self.first: role, self.second: role}
 
     def check(self, interface: ModelInterface, task: Task) -> None:
@@ -60,7 +60,7 @@ class LatentDistance(Score, frozen=True, kw_only=True, tag="latent_distance"):
 
 
 class LatentLikelihood(Score, frozen=True, kw_only=True, tag="latent_likelihood"):
-    """Log-likelihood of a latent output under the density in the auxiliary file ``density``."""
+    """Log-likelihood of latents, or a discriminator's features, under the density in the auxiliary file ``density``."""
 
     tasks: ClassVar[tuple[Task, ...]] = ("spoof",)
 
@@ -70,7 +70,7 @@ class LatentLikelihood(Score, frozen=True, kw_only=True, tag="latent_likelihood"
     @property
     def roles(self) -> Mapping[str, Role]:
         """See :class:`~edge_sdk.scoring.base.Score`."""
-        return {self.output: "latent"}
+        return {self.output: _role(self.output)}
 
     @property
     def density_outputs(self) -> Mapping[str, str]:
@@ -80,7 +80,7 @@ class LatentLikelihood(Score, frozen=True, kw_only=True, tag="latent_likelihood"
     def check(self, interface: ModelInterface, task: Task) -> None:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         del task
-        interface.output(self.output, "latent")
+        interface.output(self.output, "latent", "features")
         interface.auxiliary(self.density)
 
     def renamed(self, tensors: Rename, files: Rename = str) -> Self:
@@ -95,3 +95,8 @@ class LatentLikelihood(Score, frozen=True, kw_only=True, tag="latent_likelihood"
         if self.density not in densities:
             raise ScoreError(f"the score needs the density {self.density}, which was not given")
         return densities[self.density].log_likelihood(rows(tensors, self.output))
+
+
+def _role(output: str) -> Role:
+    """What the numbers of an output mean, by its name."""
+    return "features" if "features" in output else "latent"

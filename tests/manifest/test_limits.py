@@ -14,9 +14,12 @@ from edge_sdk.errors import ManifestError
 from edge_sdk.manifest import (
     BonaFidePoint,
     DecisionHead,
+    Domain,
     EmbeddingDistance,
+    EvidenceLowerBound,
     Fusion,
     Golden,
+    KlDivergence,
     LatentDistance,
     LatentLikelihood,
     LogLikelihoodRatio,
@@ -121,6 +124,7 @@ def test_deep_nesting_is_refused_in_words() -> None:
 
 HEAD = DecisionHead(output="m.y", activation="sigmoid")
 ODDS = DecisionHead(output="m.y", activation="identity")
+KNOWN = Domain(likelihood=LatentLikelihood(output="m.a", density="d"), least=-5.0)
 ERROR = Reconstruction(input="m.x", output="m.z", norm="l2")
 
 
@@ -135,6 +139,8 @@ ERROR = Reconstruction(input="m.x", output="m.z", norm="l2")
         (ERROR, -INFINITE, 0.0),
         (LatentDistance(first="m.a", second="m.b"), -INFINITE, 0.0),
         (LatentLikelihood(output="m.a", density="d"), -INFINITE, INFINITE),
+        (KlDivergence(mean="m.a", log_variance="m.b"), -INFINITE, 0.0),
+        (EvidenceLowerBound(input="m.x", output="m.z", mean="m.a", log_variance="m.b"), -INFINITE, 0.0),
         (LogLikelihoodRatio(output="m.a", background="d", relevance=16.0, clip=50.0), -50.0, 50.0),
         (Fusion(members=(HEAD, HEAD), weights=(2.0, -3.0), bias=0.5), -2.5, 2.5),
         (Fusion(members=(HEAD, ERROR), weights=(1.0, 2.0)), -INFINITE, 1.0),
@@ -142,6 +148,9 @@ ERROR = Reconstruction(input="m.x", output="m.z", norm="l2")
         (Fusion(members=(HEAD, ODDS), weights=(1.0, 0.0)), 0.0, 1.0),
         (Lowest(members=(HEAD, HEAD), weights=(1.0, 2.0), biases=(0.0, -1.0)), -1.0, 1.0),
         (Lowest(members=(HEAD, ODDS), weights=(1.0, 2.0), biases=(3.0, -1.0)), -INFINITE, 4.0),
+        (Lowest(members=(HEAD, HEAD), weights=(1.0, 2.0), biases=(0.0, -1.0), domains=(KNOWN, KNOWN)), -1.0, 1.0),
+        (Lowest(members=(HEAD, HEAD), weights=(1.0, 2.0), biases=(0.0, 0.0), domains=(KNOWN, KNOWN)), 0.0, 2.0),
+        (Lowest(members=(HEAD, HEAD), weights=(1.0, 2.0), biases=(0.0, 0.0), domains=(None, KNOWN)), 0.0, 1.0),
     ],
 )
 def test_scores_say_their_range(score: Score, low: float, high: float) -> None:

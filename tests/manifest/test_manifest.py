@@ -14,13 +14,16 @@ from edge_sdk.manifest import (
     CalibrationProvenance,
     DataLicense,
     DecisionHead,
+    Domain,
     EmbeddingDistance,
+    EvidenceLowerBound,
     FileEntry,
     Fusion,
     Golden,
     Graph,
     Image,
     Input,
+    KlDivergence,
     LatentDistance,
     LatentLikelihood,
     LogLikelihoodRatio,
@@ -185,6 +188,24 @@ LATENT_SPOOF = replace(
 )
 # A GAN whose discriminator looks at the image and at its reconstruction.
 FEATURE_SPOOF = replace(FUSED_SPOOF, score=LatentDistance(first="model.of_image", second="model.of_generated"))
+# The same by what it is trained by.
+BOUND_SPOOF = replace(
+    FUSED_SPOOF,
+    name="dcvae",
+    score=EvidenceLowerBound(
+        input="model.face", output="model.generated", mean="model.z", log_variance="model.log_variance"
+    ),
+    graphs=(
+        graph(
+            (Input(name="face", shape=FACE),),
+            (
+                Output(name="generated", shape=FACE, role="reconstruction"),
+                Output(name="z", shape=("batch", 100), role="latent"),
+                Output(name="log_variance", shape=("batch", 100), role="log_variance"),
+            ),
+        ),
+    ),
+)
 # A siamese network: two images in, one logit out.
 TWO_IMAGES = Manifest(
     name="person_verification",
@@ -242,6 +263,25 @@ EXPERTS_SPOOF = replace(
         biases=(2.0, -1.0),
     ),
 )
+# The same, each knowing the pictures like those of its training.
+KNOWING_SPOOF = replace(
+    EXPERTS_SPOOF,
+    **with_graph(
+        EXPERTS_SPOOF,
+        outputs=(
+            *EXPERTS_SPOOF.graphs[0].outputs,
+            *(Output(name=name, shape=("batch", 8), role="latent") for name in ("prints.look", "screens.look")),
+        ),
+    ),
+    score=replace(
+        EXPERTS_SPOOF.score,
+        domains=tuple(
+            Domain(likelihood=LatentLikelihood(output=f"model.{name}.look", density=f"{name}.npy"), least=-30.0)
+            for name in ("prints", "screens")
+        ),
+    ),
+    auxiliary=(entry("prints.npy"), entry("screens.npy")),
+)
 # Gait: features of accelerometer windows against a background model, adapted per person.
 WALK = SensorStream(channels=("x", "y", "z"), rate_hz=50.0, window_s=2.56, hop_s=1.28)
 STEPS = Resample(rate_hz=50.0, samples=128, channels=3)
@@ -280,8 +320,10 @@ EVERY = {
     "fused spoof": FUSED_SPOOF,
     "latent spoof": LATENT_SPOOF,
     "feature spoof": FEATURE_SPOOF,
+    "bound spoof": BOUND_SPOOF,
     "spoof head": SPOOF_HEAD,
     "experts spoof": EXPERTS_SPOOF,
+    "knowing spoof": KNOWING_SPOOF,
     "two images": TWO_IMAGES,
     "two embeddings": TWO_EMBEDDINGS,
     "gait map": GAIT_MAP,
@@ -629,6 +671,23 @@ def test_no_pass_over_the_budget() -> None:
             "different shapes",
         ),
         (LATENT_SPOOF, {"auxiliary": ()}, "gmm.npz"),
+        (BOUND_SPOOF, {"score": KlDivergence(mean="model.z", log_variance="model.z")}, "needs log_variance"),
+        (
+            BOUND_SPOOF,
+            with_graph(
+                BOUND_SPOOF,
+                outputs=(
+                    *BOUND_SPOOF.graphs[0].outputs[:2],
+                    Output(name="log_variance", shape=("batch", 9), role="log_variance"),
+                ),
+            ),
+            "another shape than model.log_variance",
+        ),
+        (
+            BOUND_SPOOF,
+            with_graph(BOUND_SPOOF, inputs=(Input(name="face", shape=("batch", 3, 32, 32)),)),
+            "another shape than model.face",
+        ),
         (TWO_IMAGES, with_graph(TWO_IMAGES, inputs=TWO_IMAGES.graphs[0].inputs[1:]), "reference input"),
         (TWO_IMAGES, {"score": DecisionHead(output="model.logit", activation="softmax")}, "softmax"),
         (

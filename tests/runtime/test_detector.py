@@ -17,9 +17,11 @@ from edge_sdk.bundle import Bundle, BundleWriter
 from edge_sdk.errors import BundleError, EngineError, InputError, OperatingPointError, UsageError
 from edge_sdk.manifest import (
     BonaFidePoint,
+    Domain,
     Image,
     Input,
     LatentLikelihood,
+    Lowest,
     OperatingPoint,
     Output,
     Rate,
@@ -300,6 +302,55 @@ def test_a_density_is_read_from_the_bundle(make_bundle: Maker, tmp_path: Path) -
     latent = fake_engine.load(model, threads=1).run({"image": tensor})["latent"]
     with detector(bundle) as opened:
         assert opened.detect(WITH_FACE).score == pytest.approx(mixture.log_likelihood(latent)[0], abs=1e-6)
+
+
+def test_a_face_that_all_experts_abstain_from_is_uncertain(make_bundle: Maker, tmp_path: Path) -> None:
+    """The experts' domains are densities of one output, whose ``least`` lies just below and above what the face has."""
+    mixture = GaussianMixture(np.ones(1), np.zeros((1, 2)), np.ones((1, 2)))
+    model = msgspec.json.encode(FakeModel(shape=(1, 16, 16), dim=2, output="look"))
+    tensor = preprocess.apply(PIPELINE, CROP(WITH_FACE, FACE))[np.newaxis]
+    look = fake_engine.load(model, threads=1).run({"image": tensor})["look"]
+    likelihood = float(mixture.log_likelihood(look)[0])
+    plain = spoof_bundle(make_bundle).manifest
+
+    def bundle(name: str, *least: float | None) -> Bundle:
+        seen = LatentLikelihood(output="model.look", density="gmm.npy")
+        with BundleWriter(tmp_path / name) as writer:
+            (graph,) = plain.graphs
+            graph = msgspec.structs.replace(
+                graph,
+                files={"fp32.onnx": writer.add("model.onnx", model)},
+                outputs=(Output(name="look", shape=("batch", 2), role="latent"),),
+            )
+            score = Lowest(
+                members=(seen, seen),
+                weights=(1.0, 1.0),
+                biases=(0.0, 1.0),
+                domains=tuple(None if one is None else Domain(likelihood=seen, least=one) for one in least),
+            )
+            auxiliary = (writer.add("gmm.npy", mixture.encode()),)
+            return writer.finish(msgspec.structs.replace(plain, graphs=(graph,), score=score, auxiliary=auxiliary))
+
+    known, unknown = likelihood - 0.01, likelihood + 0.01
+    for name, least, score in (
+        ("both", (known, known), likelihood),
+        ("second", (unknown, known), likelihood + 1),
+        ("always", (unknown, None), likelihood + 1),
+    ):
+        with detector(bundle(name, *least)) as opened:
+            result = opened.detect(WITH_FACE)
+            assert (result.decision, result.quality) == (LIVE, ())
+            assert result.score == pytest.approx(score, abs=1e-6)
+            assert opened.examine(WITH_FACE).score == result.score
+    with detector(bundle("neither", unknown, unknown)) as opened:
+        result = opened.detect(WITH_FACE)
+        assert (result.decision, result.quality, result.faces) == (UNCERTAIN, ("unfamiliar",), (FACE,))
+        assert math.isnan(result.score)
+        shown = opened.examine(WITH_FACE)
+        assert (shown.flags, math.isnan(shown.score), shown.tensors) == (("unfamiliar",), True, {})
+        results = judged(bundle("stream", unknown, unknown), live_frames(5))
+        assert {result.decision for result in results} == {UNCERTAIN}
+        assert results[-1].reasons == ("unfamiliar",)
 
 
 def test_operating_points(make_bundle: Maker) -> None:

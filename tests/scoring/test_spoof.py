@@ -7,11 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from edge_sdk.errors import ScoreError
+from edge_sdk.errors import ManifestError, ScoreError
 from edge_sdk.manifest import (
     DecisionHead,
+    Domain,
     EmbeddingDistance,
+    EvidenceLowerBound,
     Fusion,
+    KlDivergence,
     LatentDistance,
     LatentLikelihood,
     LogLikelihoodRatio,
@@ -25,12 +28,15 @@ TENSORS = {
     "image": RNG.random((3, 1, 4, 5)).astype(np.float32),
     "reconstruction": RNG.random((3, 1, 4, 5)).astype(np.float32),
     "latent": RNG.normal(size=(3, 6)).astype(np.float32),
+    "log_variance": RNG.normal(size=(3, 6)).astype(np.float32),
     "latent_reconstructed": RNG.normal(size=(3, 6)).astype(np.float32),
 }
 MIXTURE = GaussianMixture(np.array([0.4, 0.6]), RNG.normal(size=(2, 6)), RNG.uniform(0.5, 2, (2, 6)))
 DENSITIES = {"gmm.npy": MIXTURE}
 SQUARES = Reconstruction(input="image", output="reconstruction", norm="l2")
 DISTANCE = LatentDistance(first="latent", second="latent_reconstructed")
+KL = KlDivergence(mean="latent", log_variance="log_variance")
+ELBO = EvidenceLowerBound(input="image", output="reconstruction", mean="latent", log_variance="log_variance")
 LIKELIHOOD = LatentLikelihood(output="latent", density="gmm.npy")
 
 
@@ -49,6 +55,27 @@ def test_each_score_is_its_definition() -> None:
         }
         for score, value in expected.items():
             assert score.score(TENSORS, DENSITIES)[row] == pytest.approx(value, abs=2e-8)
+
+
+def test_the_bound_and_its_divergence_are_their_definitions() -> None:
+    """Of the divergence by numerical integration, latent by latent; of the cross entropy pixel by pixel."""
+    z = np.linspace(-30, 30, 60_001)
+    for row in range(3):
+        divergence = 0.0
+        for mean, log_variance in pairs("latent", "log_variance", row):
+            log_q = -((z - mean) ** 2) / (2 * math.exp(log_variance)) - 0.5 * (math.log(2 * math.pi) + log_variance)
+            log_p = -(z**2) / 2 - 0.5 * math.log(2 * math.pi)
+            divergence += float((np.exp(log_q) * (log_q - log_p)).sum() * (z[1] - z[0]))
+        entropy = -sum(x * math.log(y) + (1 - x) * math.log(1 - y) for x, y in pairs("image", "reconstruction", row))
+        assert KL.score(TENSORS)[row] == pytest.approx(-divergence, abs=1e-6)
+        assert ELBO.score(TENSORS)[row] == pytest.approx(-divergence - entropy, abs=1e-5)
+
+
+def test_a_reconstruction_of_pure_black_or_white_costs_what_half_a_level_does() -> None:
+    """Int8 outputs have such pixels, of which a cross entropy would be infinite."""
+    zeros = {name: np.zeros((1, 2)) for name in ("latent", "log_variance")}
+    score = ELBO.score({"image": np.array([[1.0, 0.0]]), "reconstruction": np.array([[0.0, 0.0]]), **zeros})
+    assert score == pytest.approx([math.log(0.5 / 255) + math.log(1 - 0.5 / 255)])
 
 
 def test_a_head_gives_the_probability_of_live() -> None:
@@ -70,6 +97,9 @@ def test_the_live_score_higher() -> None:
     assert (SQUARES.score(TENSORS) < 0).all()
     same = {"latent": TENSORS["latent"], "latent_reconstructed": TENSORS["latent"]}
     assert (DISTANCE.score(same) > DISTANCE.score(TENSORS)).all()
+    standard = {"latent": np.zeros((1, 6)), "log_variance": np.zeros((1, 6))}
+    assert KL.score(standard) == 0
+    assert (KL.score(TENSORS) < 0).all()
     near, far = ({"latent": MIXTURE.means[:1] + shift} for shift in (0, 9))
     assert LIKELIHOOD.score(near, DENSITIES) > LIKELIHOOD.score(far, DENSITIES)
 
@@ -92,8 +122,40 @@ def test_the_lowest_is_the_strictest_expert() -> None:
         lowest.score(logits | {"b": np.full((3, 1), np.nan)})
 
 
+def test_experts_abstain_from_what_they_do_not_know() -> None:
+    """Two experts, each with a standard normal density of one feature, of which it knows what is within 2 of 0."""
+    heads = tuple(DecisionHead(output=name, activation="identity") for name in ("a", "b"))
+    within_two = -0.5 * math.log(2 * math.pi) - 2.0
+    domains = tuple(
+        Domain(likelihood=LatentLikelihood(output=name, density=f"{name}.npy"), least=within_two) for name in ("x", "y")
+    )
+    standard = GaussianMixture(np.ones(1), np.zeros((1, 1)), np.ones((1, 1)))
+    densities = {"x.npy": standard, "y.npy": standard}
+    column = np.array([[0.0], [0.0], [9.0], [9.0]])
+    tensors = {"a": np.full((4, 1), 5.0), "b": np.full((4, 1), 3.0), "x": column, "y": column[[0, 2, 0, 2]]}
+    lowest = Lowest(members=heads, weights=(1.0, 1.0), biases=(0.0, 0.0), domains=domains)
+    assert lowest.score(tensors, densities).tolist() == [3, 5, 3, 3]  # both, a alone, b alone, and nobody: of both
+    assert lowest.unfamiliar(tensors, densities).tolist() == [False, False, False, True]
+    assert lowest.outputs == ("a", "b", "x", "y")
+    assert lowest.density_outputs == {"x.npy": "x", "y.npy": "y"}
+    assert lowest.roles == {"a": "logit", "b": "logit", "x": "latent", "y": "latent"}
+    some = Lowest(members=heads, weights=(1.0, 1.0), biases=(0.0, 0.0), domains=(domains[0], None))
+    assert some.score(tensors, densities).tolist() == [3, 3, 3, 3]
+    assert not some.unfamiliar(tensors, densities).any()
+    for score in (lowest, some):
+        with pytest.raises(ScoreError, match="density x"):
+            score.score(tensors)
+    renamed = lowest.renamed(lambda name: f"m.{name}", lambda path: f"p.{path}")
+    assert renamed.outputs == ("m.a", "m.b", "m.x", "m.y")
+    assert renamed.density_outputs == {"p.x.npy": "m.x", "p.y.npy": "m.y"}
+    for score in (SQUARES, LIKELIHOOD, Fusion(members=(SQUARES, DISTANCE), weights=(1.0, 1.0))):
+        assert score.unfamiliar(TENSORS, DENSITIES).tolist() == [False] * 3
+    with pytest.raises(ManifestError, match="a domain of each member"):
+        Lowest(members=heads, weights=(1.0, 1.0), biases=(0.0, 0.0), domains=domains[:1])
+
+
 def test_a_score_does_not_depend_on_the_images_beside_it() -> None:
-    for score in (SQUARES, DISTANCE, LIKELIHOOD):
+    for score in (SQUARES, DISTANCE, LIKELIHOOD, KL, ELBO):
         together = score.score(TENSORS, DENSITIES)
         alone = [score.score({k: v[row : row + 1] for k, v in TENSORS.items()}, DENSITIES)[0] for row in range(3)]
         assert together.tolist() == alone
@@ -111,6 +173,8 @@ def test_outputs_of_the_others() -> None:
         (SQUARES, {"reconstruction": TENSORS["latent"]}, "cannot be compared"),
         (SQUARES, {"reconstruction": np.full((3, 1, 4, 5), np.nan)}, "not finite"),
         (SQUARES, {"image": np.zeros(3)}, "a row an image"),
+        (KL, {"log_variance": TENSORS["latent"][:, :5]}, "cannot be compared"),
+        (ELBO, {"reconstruction": TENSORS["latent"]}, "cannot be compared"),
         (LatentDistance(first="latent", second="z"), {}, "needs z, which is not among image, latent"),
         (LatentLikelihood(output="latent", density="other.npy"), {}, "density other.npy"),
         (DecisionHead(output="latent", activation="sigmoid"), {}, "one logit"),

@@ -192,15 +192,12 @@ def rendered(
     """
 
     def made(source: Path) -> Path:
-        try:
-            data = files.read_bytes(source, images.MAX_FILE_BYTES)
-        except OSError as error:
-            raise DatasetError(f"{source} cannot be {verb}: {error}; remove it or fetch it again") from error
+        data = _source(source, verb)
         digest = hashlib.sha256(data).digest()
         name = Path(*source.resolve().with_suffix(suffix).parts[-3:])
         path = files.cache_folder() / group / digest.hex()[:16] / name
         if not path.exists():
-            rng = np.random.default_rng(np.frombuffer(digest, np.uint32))
+            rng = _random(digest)
             try:
                 content = render(images.load(data), rng)
             except InputError as error:
@@ -216,3 +213,23 @@ def rendered(
             found.append(entry._replace(path=path))
             progress(len(found), len(entries))
         return [entry for entry in found if entry.path.stat().st_size]
+
+
+def randomness(source: Path, verb: str) -> np.random.Generator:
+    """What :func:`rendered` hands to ``render`` with this image.
+
+    Raises:
+        DatasetError: It cannot be read.
+    """
+    return _random(hashlib.sha256(_source(source, verb)).digest())
+
+
+def _source(source: Path, verb: str) -> bytes:
+    try:
+        return files.read_bytes(source, images.MAX_FILE_BYTES)
+    except OSError as error:
+        raise DatasetError(f"{source} cannot be {verb}: {error}; remove it or fetch it again") from error
+
+
+def _random(digest: bytes) -> np.random.Generator:
+    return np.random.default_rng(np.frombuffer(digest, np.uint32))

@@ -49,6 +49,7 @@ class Entry(NamedTuple):
     pose: Pose | None = None
     faces: tuple[LocatedFace, ...] | None = None
     surroundings: Path | None = None
+    camera: str | None = None
 
 
 def samples(root: Path, suffixes: Collection[str] = SUFFIXES) -> Iterator[tuple[Path, str]]:

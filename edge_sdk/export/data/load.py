@@ -135,6 +135,7 @@ def sample_of(dataset: str, people: str, modality: str, entry: Entry) -> Sample:
         entry.pose,
         entry.faces,
         surroundings=entry.surroundings,
+        camera=entry.camera,
         modality=modality,
     )
 

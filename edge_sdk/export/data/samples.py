@@ -41,6 +41,8 @@ class Sample:
         faces: All faces in the image, where they are known; empty where there is none.
         surroundings: The file of the same picture with more on each side than a device sees, for random changes of an
             aligned face; None if there is none.
+        camera: What took it, among the cameras of its data set: a kind of rendering camera, or the day of a recording;
+            None where it is not known.
         modality: A name of :data:`edge_sdk.modalities.MODALITIES`.
     """
 
@@ -53,6 +55,7 @@ class Sample:
     pose: Pose | None = None
     faces: tuple[LocatedFace, ...] | None = None
     surroundings: Path | None = None
+    camera: str | None = None
     modality: str = field(kw_only=True)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,14 +29,14 @@ class Shares:
     attacks: NDArray[np.float64]
 
     @classmethod
-    def of(cls, samples: Sequence[Sample], attacks: Origin | None = None) -> Shares:
+    def of(cls, samples: Sequence[Sample], attacks: Origin | None = None, without: Collection[str] = ()) -> Shares:
         """As :class:`~edge_sdk.export.losses.classification.AttackClassification` describes it.
 
         Raises:
             DatasetError: There are no live images, or no attacks, among the images that are learned from.
         """
-        live = np.array([sample.genuine for sample in samples], np.bool_)
-        attack = ~live & kept(samples, attacks)
+        genuine, shown = np.array([sample.genuine for sample in samples], np.bool_), kept(samples, attacks, without)
+        live, attack = genuine & shown, ~genuine & shown
         if not live.any() or not attack.any():
             missing = named(attacks) if live.any() else "live images"
             example = "nuaa-train:PATH" if missing == "recorded attacks" else "print+lfw:PATH to lfw:PATH"
@@ -68,9 +68,24 @@ def named(attacks: Origin | None) -> str:
     return f"{attacks} attacks" if attacks else "attacks"
 
 
-def kept(samples: Sequence[Sample], attacks: Origin | None) -> NDArray[np.bool_]:
-    """``(N,)``: all live images, and the attacks of one origin, or of both where that is None."""
-    return np.array([s.genuine or attacks in (None, origin_of(s)) for s in samples], np.bool_)
+def kept(samples: Sequence[Sample], attacks: Origin | None, without: Collection[str] = ()) -> NDArray[np.bool_]:
+    """``(N,)``: live images, and attacks of one origin, or of both where that is None; by no camera of ``without``."""
+    left_out = set(without)
+    return np.array(
+        [(s.genuine or attacks in (None, origin_of(s))) and left_out.isdisjoint(cameras_of(s)) for s in samples],
+        np.bool_,
+    )
+
+
+def cameras_of(sample: Sample) -> tuple[str, ...]:
+    """The names by which a sample's camera can be left out: its data set's, and its own where that is known.
+
+    A rendering has two cameras: its own, and that of the picture that it was made of.
+    """
+    home = dataset_of(sample.subject)
+    if sample.camera is None:
+        return (home,)
+    return home, sample.camera if sample.rendered else f"{home} {sample.camera}"
 
 
 def evenly(chosen: NDArray[np.bool_], *levels: Sequence[str]) -> NDArray[np.float64]:

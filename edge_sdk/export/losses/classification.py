@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from edge_sdk.errors import UsageError
 from edge_sdk.export.data.samples import Labels, Sample
-from edge_sdk.export.data.sampling import Origin, Shares
+from edge_sdk.export.data.sampling import Origin, Shares, kept
 from edge_sdk.export.losses.distillation import LogitDistillation
 from edge_sdk.export.losses.task import Distillation
 from edge_sdk.export.losses.tasks import AttackTask, require_sample_score
@@ -30,19 +32,22 @@ class AttackClassification:
     image.
 
     A network for recorded or for rendered attacks alone learns no others, and is not validated on them either:
-    :func:`~edge_sdk.export.data.sampling.kept` chooses the images.
+    :meth:`kept` chooses the images.
 
     There is no label smoothing and no focal weight: both bend the probability that thresholds and fusion start from.
 
     Attributes:
         images: In a step; even.
         attacks: Only those of this origin; None takes all.
+        without: Cameras whose images are left out of training and validation, by the names that
+            :func:`~edge_sdk.export.data.sampling.cameras_of` gives them.
     """
 
     distillation: ClassVar[type[Distillation]] = LogitDistillation
 
     images: int
     attacks: Origin | None = None
+    without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.images < 2 or self.images % 2:
@@ -53,8 +58,12 @@ class AttackClassification:
     ) -> AttackTask:
         """See :class:`edge_sdk.export.losses.task.Objective`."""
         require_sample_score(score, embedding_size)
-        shares = Shares.of(samples, self.attacks)
+        shares = Shares.of(samples, self.attacks, self.without)
         return AttackTask(self, self.images, self.attacks, score, tuple(outputs), shares, labels.genuine)
+
+    def kept(self, samples: Sequence[Sample]) -> NDArray[np.bool_]:
+        """``(N,)``, which samples are learned from or validated on."""
+        return kept(samples, self.attacks, self.without)
 
     def loss(self, logit: torch.Tensor, live: torch.Tensor) -> torch.Tensor:
         """Scalar loss of logits ``(B, 1)`` and flags ``(B,)``."""

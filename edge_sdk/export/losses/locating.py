@@ -42,6 +42,7 @@ class FaceLocation:
 
     distillation: ClassVar[type[Distillation] | None] = None
     attacks: ClassVar[None] = None
+    without: ClassVar[tuple[str, ...]] = ()
 
     scenes: int
     levels: tuple[LevelRange, ...]

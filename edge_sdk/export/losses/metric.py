@@ -54,6 +54,7 @@ class EmbeddingObjective:
 
     distillation: ClassVar[type[Distillation]] = EmbeddingDistillation
     attacks: ClassVar[Origin | None] = None
+    without: ClassVar[tuple[str, ...]] = ()
 
     def task(
         self, labels: Labels, samples: Sequence[Sample], *, score: Score, outputs: Sequence[str], embedding_size: int

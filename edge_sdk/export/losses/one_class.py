@@ -150,6 +150,7 @@ class OneClass:
     """
 
     attacks: ClassVar[Origin | None] = None
+    without: ClassVar[tuple[str, ...]] = ()
 
     criterion: Criterion
     images: int

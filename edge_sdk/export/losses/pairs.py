@@ -49,6 +49,7 @@ class PairObjective:
 
     distillation: ClassVar[type[Distillation] | None] = None
     attacks: ClassVar[Origin | None] = None
+    without: ClassVar[tuple[str, ...]] = ()
 
     pairs: int = 14
     published: PublishedPairs | None = None

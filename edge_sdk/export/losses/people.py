@@ -39,6 +39,7 @@ class PeopleClassification:
 
     distillation: ClassVar[type[Distillation]] = FeatureDistillation
     attacks: ClassVar[Origin | None] = None
+    without: ClassVar[tuple[str, ...]] = ()
 
     rows: int = 1024
     smoothing: float = 0.0

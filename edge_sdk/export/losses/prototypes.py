@@ -55,6 +55,7 @@ class PrototypeMargin:
 
     distillation: ClassVar[type[Distillation]] = ViewDistillation
     attacks: ClassVar[Origin | None] = None
+    without: ClassVar[tuple[str, ...]] = ()
 
     images: int = 256
     scale: float = 32.0

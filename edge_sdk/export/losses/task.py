@@ -161,6 +161,11 @@ class Objective(Protocol):
         """Attacks of another origin are neither learned from nor validated on; None leaves out nothing."""
         ...
 
+    @property
+    def without(self) -> tuple[str, ...]:
+        """Cameras whose samples are neither learned from nor validated on."""
+        ...
+
     def task(
         self, labels: Labels, samples: Sequence[Sample], *, score: Score, outputs: Sequence[str], embedding_size: int
     ) -> TrainingTask:

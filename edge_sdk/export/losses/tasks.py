@@ -21,7 +21,7 @@ from edge_sdk.calibration.metrics.verification import (
 )
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.samples import Indices, Labels, Sample, impostor_kinds
-from edge_sdk.export.data.sampling import Origin, Shares, kept, named
+from edge_sdk.export.data.sampling import Origin, Shares, named
 from edge_sdk.export.losses.task import StepTarget, ValidationMetrics
 from edge_sdk.scoring.base import Score
 
@@ -181,7 +181,11 @@ def require_sample_score(score: Score, embedding_size: int) -> None:
 
 
 class AttackLoss(Protocol):
-    """The loss of logits."""
+    """The loss of logits, and of which samples."""
+
+    def kept(self, samples: Sequence[Sample]) -> NDArray[np.bool_]:
+        """``(N,)``, which samples are learned from or validated on."""
+        ...
 
     def loss(self, logit: torch.Tensor, live: torch.Tensor) -> torch.Tensor:
         """Scalar loss of logits ``(B, 1)`` and flags ``(B,)``."""
@@ -193,9 +197,9 @@ class AttackTask(_SpoofTask):
     """Tell live samples from attacks: validation AUROC, EER, and BPCER where the worst species' APCER is 5 %.
 
     Attributes:
-        objective: Computes the loss.
+        objective: Computes the loss; what it does not keep is not validated on.
         count: Samples in a step.
-        attacks: Attacks of another origin are neither learned from nor validated on; None takes all.
+        attacks: The origin of the attacks that it keeps; None for both.
         live: ``bool (N,)``, of the training set's samples.
     """
 
@@ -218,7 +222,7 @@ class AttackTask(_SpoofTask):
         self, outputs: NDArray[np.floating], samples: Sequence[Sample], network: Any = None
     ) -> ValidationMetrics:
         del network
-        chosen = kept(samples, self.attacks)
+        chosen = self.objective.kept(samples)
         outputs, samples = outputs[chosen], [sample for sample, keep in zip(samples, chosen, strict=True) if keep]
         if _live(samples).all():
             missing = named(self.attacks)

@@ -12,10 +12,10 @@ from torch import nn
 from edge_sdk.errors import UsageError
 from edge_sdk.export.losses.one_class import VariationalPass
 from edge_sdk.export.networks.network import Network
-from edge_sdk.manifest import LatentLikelihood, Reconstruction
+from edge_sdk.manifest import EvidenceLowerBound, KlDivergence, LatentLikelihood, Reconstruction
 from edge_sdk.scoring.base import Score
 
-RECONSTRUCTION, LATENT = "reconstruction", "latent"
+RECONSTRUCTION, LATENT, LOG_VARIANCE = "reconstruction", "latent", "log_variance"
 LATENT_LIKELIHOOD = LatentLikelihood(output=LATENT, density="latent.npy")
 """Under a mixture of Gaussians on the latents of the training people's live images (thesis, section 3.7)."""
 
@@ -74,6 +74,8 @@ class InferenceModel(nn.Module):
 
 VARIATIONAL_SCORES: Mapping[str, Score] = {
     "reconstruction": Reconstruction(input="image", output=RECONSTRUCTION, norm="l2"),
+    "kl": KlDivergence(mean=LATENT, log_variance=LOG_VARIANCE),
+    "elbo": EvidenceLowerBound(input="image", output=RECONSTRUCTION, mean=LATENT, log_variance=LOG_VARIANCE),
     "latent_likelihood": LATENT_LIKELIHOOD,
 }
 """What a :class:`Variational` can be scored by."""
@@ -109,8 +111,8 @@ class Variational(Autoencoder):
         return VariationalPass(x, self.decoder(sample).float(), mean, log_variance)
 
     def observe(self, x: torch.Tensor, names: Sequence[str]) -> dict[str, torch.Tensor]:
-        mean = self.encoder(x).chunk(2, dim=1)[0]
-        found = {LATENT: mean}
+        mean, log_variance = self.encoder(x).chunk(2, dim=1)
+        found = {LATENT: mean, LOG_VARIANCE: log_variance}
         if RECONSTRUCTION in names:
             found[RECONSTRUCTION] = torch.sigmoid(self.decoder(mean))
         return found

@@ -177,11 +177,12 @@ def _lowest(parts: Sequence[FinishedRun], members: Sequence[Any]) -> Lowest:
     weights, biases = [], []
     for part in parts:
         samples, objective = part.people("validation").samples, part.preset.objective
-        origin = objective.attacks
-        known, live = kept(samples, origin), np.array([sample.genuine for sample in samples], np.bool_)
+        known = kept(samples, objective.attacks, objective.without)
+        live = np.array([sample.genuine for sample in samples], np.bool_)
         if live[known].all():
+            missing = named(objective.attacks)
             raise UsageError(
-                f"{part.recipe.name}'s odds are unknown: there are no {named(origin)} among the validation people"
+                f"{part.recipe.name}'s odds are unknown: there are no {missing} among the validation people"
             )
         for scores in _validation_scores(part, [member.in_log_odds() for member in part.recipe.score.members]):
             (weight,), bias = fit(scores[known, None], live[known])

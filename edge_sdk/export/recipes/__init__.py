@@ -140,6 +140,8 @@ class Recipe:
         latents: The network's output that holds the latents; empty where it has none.
         shows_latents: Whether a device computes the latents also where the score does not need them, for people who
             look at them.
+        modes: How many Gaussians a density of live pictures' latents or features may have, of which the validation
+            people's live pictures choose; None takes those of section 3.7 of the thesis.
         budget: Largest rise of the EER that int8 may cost, as a share (0.005 is half a percentage point).
         attack_budget: The same of the BPCER at an APCER of 5 %, which takes its place where there are attacks enough.
         face: How a face is cut out of a frame, or aligned, so that it looks like those trained on; None takes the
@@ -161,6 +163,7 @@ class Recipe:
     scores: Mapping[str, Score] = field(default_factory=dict)
     latents: str = ""
     shows_latents: bool = False
+    modes: tuple[int, ...] | None = None
     budget: float = 0.005
     attack_budget: float = 0.01
     face: FaceCut | None = None

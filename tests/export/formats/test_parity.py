@@ -7,15 +7,16 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
 from edge_sdk.errors import UsageError
 from edge_sdk.export import recipes
 from edge_sdk.export.data.cache import expanded, prepared, prepared_rows
 from edge_sdk.export.data.load import load
 from edge_sdk.export.formats.artifacts import FORMATS, REFERENCE, Graphs, VariantKind, check, kinds
+from edge_sdk.export.formats.float_onnx import INPUT
 from edge_sdk.export.formats.inference import Embeddings, run
-from edge_sdk.runtime.engines import ENGINES, installed, usable
+from edge_sdk.runtime.engines import ENGINES, Tensors, installed, usable
+from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 KINDS = kinds(list(FORMATS))
 ROWS = [
@@ -28,8 +29,14 @@ ROWS = [
 ]
 
 
+def outputs(name: str) -> tuple[str, ...]:
+    """Those of every score that a run of the recipe can have, its own first."""
+    chosen = recipes.get(name)
+    return tuple(dict.fromkeys((*chosen.outputs, *(one for score in chosen.scores.values() for one in score.outputs))))
+
+
 @cache
-def graphs(name: str) -> tuple[Graphs, np.ndarray, Embeddings]:
+def graphs(name: str) -> tuple[Graphs, np.ndarray, Tensors]:
     """A miniature with random weights, its images, and what it makes of them."""
     chosen = recipes.get(name)
     torch.manual_seed(1)
@@ -38,7 +45,7 @@ def graphs(name: str) -> tuple[Graphs, np.ndarray, Embeddings]:
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.running_mean, -0.1, 0.1)
             torch.nn.init.uniform_(module.running_var, 0.5, 2)
-    network = chosen.inference_model(whole)
+    network = whole.inference_model(outputs(name))
     if chosen.modality == "gait":
         images = np.array(prepared_rows(load("walks:4").samples, preset.preprocessing).tensors[::50])
     else:
@@ -50,12 +57,33 @@ def graphs(name: str) -> tuple[Graphs, np.ndarray, Embeddings]:
         for _ in range(20):  # and one of other images than these would leave little of them
             network.train()(torch.from_numpy(samples))
         network.eval()
-        # In float64, for sums over the pixels of a reconstruction.
         made = network(torch.from_numpy(samples))
-        parts = made if isinstance(made, tuple) else (made,)
-        joined = torch.cat([part.flatten(1) for part in parts], dim=1)
-        expected = functional.normalize(joined.double(), dim=1).numpy()
-    return Graphs(network, samples.shape[1:], samples, chosen.outputs), images, expected
+    parts = made if isinstance(made, tuple) else (made,)
+    expected = {INPUT: samples} | {key: part.numpy() for key, part in zip(outputs(name), parts, strict=True)}
+    return Graphs(network, samples.shape[1:], samples, outputs(name)), images, expected
+
+
+def directions(name: str, made: Tensors) -> Embeddings:
+    """The outputs of the recipe's own score behind one another, as unit vectors ``(N, D)``."""
+    # In float64, for sums over the pixels of a reconstruction.
+    joined = np.concatenate([made[one].reshape(len(made[one]), -1) for one in recipes.get(name).outputs], axis=1)
+    return joined / np.linalg.norm(joined.astype(np.float64), axis=1, keepdims=True)
+
+
+@cache
+def computed(name: str, kind: VariantKind, engine: str) -> Tensors:
+    """What an engine makes of the images, by output; skips the test where the engine is of no use here."""
+    if not usable(engine, kind.id) or engine == "tensorrt":
+        pytest.skip(f"{engine} is not installed, needs a GPU, or is not exact on this processor")
+    if kind.format == "tflite":
+        pytest.importorskip("litert_torch", reason="TFLite artifacts are made with the tflite-export extra")
+    rows = list(run(artifact(name, kind), graphs(name)[1], engine=engine, format=kind.format))
+    return {key: np.concatenate([row[key].reshape(1, *row[key].shape[1:]) for row in rows]) for key in rows[0]}
+
+
+# 1 - correlation. The distance of two latents that lie close together has the most to lose from int8.
+SCORE_PARITY = {"fp32": 1e-8, "int8": 0.1, "int8-io": 0.1, "int8-sym": 0.1}
+SCORED = [row for row in ROWS if recipes.get(row[0]).scores]
 
 
 @cache
@@ -66,20 +94,30 @@ def artifact(name: str, kind: VariantKind) -> bytes:
 
 @pytest.mark.parametrize(("name", "kind", "engine"), ROWS, ids=lambda value: getattr(value, "id", value))
 def test_parity(name: str, kind: VariantKind, engine: str) -> None:
-    if not usable(engine, kind.id) or engine == "tensorrt":
-        pytest.skip(f"{engine} is not installed, needs a GPU, or is not exact on this processor")
-    if kind.format == "tflite":
-        pytest.importorskip("litert_torch", reason="TFLite artifacts are made with the tflite-export extra")
     tolerance = recipes.get(name).parity.get(kind.id, recipes.PARITY[kind.precision])
     assert tolerance <= 5 * recipes.PARITY[kind.precision], "looser than any recipe may be"
-    _, images, expected = graphs(name)
-    tensors = run(artifact(name, kind), images, engine=engine, format=kind.format)
-    outputs = recipes.get(name).outputs
-    joined = np.stack([np.concatenate([one[output].reshape(-1) for output in outputs]) for one in tensors])
-    found = joined / np.linalg.norm(joined, axis=1, keepdims=True)
+    found, expected = directions(name, computed(name, kind, engine)), directions(name, graphs(name)[2])
     # A miniature's embeddings lie close together: one answer to every image would be within the tolerance.
     spread = (1 - expected @ expected.T).max()
     assert (1 - (found * expected).sum(axis=1)).max() <= min(tolerance, spread / 2)
+
+
+@pytest.mark.parametrize(("name", "kind", "engine"), SCORED, ids=lambda value: getattr(value, "id", value))
+def test_every_score_of_a_run_is_the_networks(name: str, kind: VariantKind, engine: str) -> None:
+    found, expected = computed(name, kind, engine), graphs(name)[2]
+    for label, score in recipes.get(name).scores.items():
+        densities = {path: around(expected[output]) for path, output in score.density_outputs.items()}
+        ours, theirs = score.score(found, densities), score.score(expected, densities)
+        # As the exporter does: a shift or a scale of all scores costs nothing, for thresholds are each artifact's own.
+        apart = 1 - np.corrcoef(ours, theirs)[0, 1]
+        assert apart <= SCORE_PARITY[kind.precision], label
+        if kind.precision == "fp32":
+            assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-4 * theirs.std()), label
+
+
+def around(rows: np.ndarray) -> GaussianMixture:
+    """One Gaussian of all rows."""
+    return GaussianMixture(np.ones(1), rows.mean(axis=0, keepdims=True), rows.var(axis=0, keepdims=True) + 1e-3)
 
 
 @pytest.mark.parametrize("name", recipes.names())

@@ -16,7 +16,7 @@ from torch import nn
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export import recipes
 from edge_sdk.export.data.samples import Dataset, Labels, Sample
-from edge_sdk.export.data.sampling import Shares, evenly
+from edge_sdk.export.data.sampling import Shares, cameras_of, evenly, kept
 from edge_sdk.export.formats.artifacts import Graphs, kinds
 from edge_sdk.export.losses.classification import AttackClassification
 from edge_sdk.export.losses.tasks import AttackTask
@@ -208,6 +208,39 @@ def test_an_expert_is_shown_one_kind_of_attacks() -> None:
         assert shares.attacks == pytest.approx(np.where(mine, 2 * everything.attacks, 0))
         with pytest.raises(DatasetError, match=f"no {origin} attacks among the training people"):
             Shares.of([one for one, own in zip(CROWD, mine, strict=True) if not own], origin)
+
+
+def test_cameras_are_left_out_by_name() -> None:
+    """A rendering goes with its own camera and with that of the picture that it was made of."""
+
+    def of(home: str, camera: str | None, rendering: str = "", attack: str | None = None) -> Sample:
+        return replace(shown(home, "a", attack, None, 1, rendering=rendering)[0], camera=camera)
+
+    samples = [
+        of("nuaa", "day 01"),
+        of("nuaa", "day 02", attack="print"),
+        of("lfw", None),
+        of("lfw", "dim", "varied-camera+"),
+        of("nuaa", "dim", "varied-print+", "print"),
+        of("lfw", None, "print+", "print"),
+    ]
+    assert [cameras_of(sample) for sample in samples] == [
+        ("nuaa", "nuaa day 01"), ("nuaa", "nuaa day 02"), ("lfw",), ("lfw", "dim"), ("nuaa", "dim"), ("lfw",),
+    ]  # fmt: skip
+    for without, expected in (
+        ((), [1, 1, 1, 1, 1, 1]),
+        (("nuaa day 02",), [1, 0, 1, 1, 1, 1]),
+        (("nuaa",), [0, 0, 1, 1, 0, 1]),
+        (("dim", "nuaa day 01"), [0, 1, 1, 0, 0, 1]),
+    ):
+        assert kept(samples, None, without).tolist() == [bool(one) for one in expected]
+        objective = AttackClassification(images=2, without=without)
+        assert objective.kept(samples).tolist() == [bool(one) for one in expected]
+        shares = Shares.of(samples, None, without)
+        assert ((shares.live + shares.attacks) > 0).tolist() == [bool(one) for one in expected]
+    assert kept(samples, "rendered", ("dim",)).tolist() == [True, False, True, False, False, True]
+    with pytest.raises(DatasetError, match="no live images among the training people"):
+        Shares.of(samples, None, ("nuaa", "lfw day 01", "lfw"))
 
 
 def test_the_loss_image_by_image() -> None:

@@ -54,6 +54,9 @@ DATA = ModalityData(
             ("print", "attacks: the live faces printed, before a camera"),
             ("screen", "attacks: the live faces on a screen, before a camera"),
             ("camera", "the live faces themselves before the same camera"),
+            ("varied-print", "attacks: pictures of the live faces printed, before cameras of six kinds"),
+            ("varied-screen", "attacks: pictures of the live faces on a screen, before cameras of six kinds"),
+            ("varied-camera", "pictures of the live faces, themselves live, before cameras of six kinds"),
         )
     }
     | {frames.NAME: Rendering(frames.framed, "frames of a camera, most with one of these faces somewhere in them")},

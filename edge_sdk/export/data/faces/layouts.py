@@ -71,7 +71,7 @@ class Nuaa:
     """NUAA's normalised faces by its official lists: 64 x 64, gray, attacks are photographs of prints.
 
     ``0003_01_05_02_17.bmp`` is frame 17 of person 0003, with glasses, in light 05, on day 02: all but the frame's
-    number names a session. Windows' path separators in the lists are read as such.
+    number names a session, and the day stands for a camera. Windows' path separators in the lists are read as such.
     """
 
     parts: tuple[str, ...]
@@ -120,7 +120,9 @@ class Nuaa:
             )
         require_content(root, paths)
         return [
-            Entry(match["person"], attack is None, path, attack, match["session"])
+            Entry(
+                match["person"], attack is None, path, attack, match["session"], camera=f"day {match['session'][-2:]}"
+            )
             for match, path in zip(matches, paths, strict=True)
             if match
         ]

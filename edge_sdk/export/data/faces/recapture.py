@@ -9,6 +9,10 @@ that it has one print and one screen, on any machine.
 Rendered attacks teach what attacks have in common. They are no measure of how a detector fares against real ones.
 Beside live pictures as they are they would also teach what this camera does, which is no attack: live faces can go
 through it too.
+
+That camera, of ``camera+``, ``print+`` and ``screen+``, is one kind. ``varied-camera+`` and its like draw one of all
+kinds of :mod:`~edge_sdk.export.data.faces.cameras` for each picture, and live faces lose in a picture of theirs what
+attacks lose: sharpness is then no sign of either.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ import numpy as np
 from edge_sdk import images
 from edge_sdk.errors import DatasetError
 from edge_sdk.export.data import cache
+from edge_sdk.export.data.faces.cameras import KINDS, Camera
 from edge_sdk.export.data.faces.instruments import INSTRUMENTS, AttackInstrument, Floats, NoInstrument
 from edge_sdk.export.data.layouts import Entry
 from edge_sdk.opencv import cv2
@@ -33,8 +38,10 @@ BARE = "camera"
 """What stands for no instrument: the face itself."""
 SAMPLES = 2
 """Rays along each side of a pixel."""
+VARIED = "varied-"
+"""In front of any of these: before a camera of any kind."""
 # Part of the cache folders' names: raise the one of what a change here or to a instrument alters.
-VERSIONS = {BARE: 1, "print": 2, "screen": 2}
+VERSIONS = {BARE: 1, "print": 2, "screen": 2} | {VARIED + on: 1 for on in (BARE, *INSTRUMENTS)}
 
 
 @dataclass(frozen=True)
@@ -141,11 +148,24 @@ def recapture(face: Image, instrument: AttackInstrument, shot: Shot, rng: np.ran
     return images.load(jpeg.tobytes())
 
 
+def taken(face: Image, instrument: AttackInstrument, shot: Shot, camera: Camera, rng: np.random.Generator) -> Image:
+    """As :func:`recapture`, by another camera: of the shot only the place and the falloff of the light count."""
+    gray = ToGray()(face)
+    (height, width), (rows, columns) = (
+        [max(1, round(side * pixels / max(gray.shape))) for side in gray.shape] for pixels in (camera.pixels, CAMERA)
+    )
+    x, y = _rays(height, width, shot)
+    light = instrument.light(gray.astype(np.float32) / 255, x, y, rng)
+    light = light * (1 - shot.falloff * _slope(light.shape, shot.direction))
+    return camera.develop(camera.expose(light, SAMPLES, rng), (columns, rows))
+
+
 def recaptured(entries: Sequence[Entry], on: str, progress: cache.Count = cache.uncounted) -> list[Entry]:
     """The live entries before the camera, rendered once into the user's cache folder.
 
     Args:
-        on: A species in :data:`INSTRUMENTS`, of which they are made attacks; or :data:`BARE`, and they stay live.
+        on: A species in :data:`INSTRUMENTS`, of which they are made attacks; or :data:`BARE`, and they stay live;
+            either with :data:`VARIED` in front.
         progress: called with the number of images done and in all.
 
     Raises:
@@ -162,18 +182,39 @@ def recaptured(entries: Sequence[Entry], on: str, progress: cache.Count = cache.
 
 
 def as_attacks(entries: Sequence[Entry], on: str) -> list[Entry]:
-    """The live entries, attacks of the species ``on`` unless that is :data:`BARE`; DatasetError if there are none."""
+    """The live entries, attacks of the species ``on`` unless that is :data:`BARE`, with the kind of their camera.
+
+    Raises:
+        DatasetError: There are none, or one cannot be read.
+    """
     live = [entry for entry in entries if entry.genuine]
     if not live:
         raise DatasetError(f"there are no live faces to render {on}+ of")
-    return live if on == BARE else [entry._replace(genuine=False, attack=on) for entry in live]
+    species = on.removeprefix(VARIED)
+    if species != on:
+        live = [entry._replace(camera=_kind(cache.randomness(entry.path, "rendered"))) for entry in live]
+    return live if species == BARE else [entry._replace(genuine=False, attack=species) for entry in live]
 
 
 def photographed(face: Image, on: str, rng: np.random.Generator) -> Image:
-    """One face before the camera: itself, or a picture of it on an instrument of the species ``on``."""
-    if on == BARE:
-        return recapture(face, NoInstrument(), Shot.draw(rng), rng)
-    return recapture(Picture.draw(rng)(face, rng), INSTRUMENTS[on].draw(rng), Shot.draw(rng), rng)
+    """One face before the camera: itself, or a picture of it on an instrument of the species ``on``.
+
+    With :data:`VARIED` in front the camera is of any kind, and what comes before it is a picture of the face itself,
+    too.
+    """
+    species = on.removeprefix(VARIED)
+    kind = _kind(rng) if species != on else None
+    shown = face if on == BARE else Picture.draw(rng)(face, rng)
+    instrument = NoInstrument() if species == BARE else INSTRUMENTS[species].draw(rng)
+    shot = Shot.draw(rng)
+    if kind is None:
+        return recapture(shown, instrument, shot, rng)
+    return taken(shown, instrument, shot, KINDS[kind].draw(rng), rng)
+
+
+def _kind(rng: np.random.Generator) -> str:
+    """The first that is drawn for a picture."""
+    return str(rng.choice(list(KINDS)))
 
 
 def _rays(height: int, width: int, shot: Shot) -> tuple[Floats, Floats]:

@@ -168,7 +168,8 @@ class SpoofEvaluator:
         from edge_sdk.export.networks import gaussian_mixture  # scikit-learn, which few scores need
 
         train, validation = (self._live_outputs(role, output) for role in ("train", "validation"))
-        mixture = gaussian_mixture.choose(train, validation, seed=self.trained.seed)
+        modes = self.trained.recipe.modes or gaussian_mixture.MODES
+        mixture = gaussian_mixture.choose(train, validation, modes=modes, seed=self.trained.seed)
         return GaussianMixture.decode(mixture.encode())
 
     def _live_outputs(self, role: str, output: str) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from edge_sdk.errors import DatasetError, UsageError
+from edge_sdk.export.data.faces.cameras import KINDS
 from edge_sdk.export.data.faces.instruments import INSTRUMENTS, NoInstrument, Paper, Screen
 from edge_sdk.export.data.faces.recapture import CAMERA, Picture, Shot, photographed, recapture
 from edge_sdk.export.data.licenses import data_license
@@ -222,6 +224,39 @@ def test_live_faces_before_the_camera_stay_live(tmp_path: Path) -> None:
     after = next(s for s in seen.samples if s.subject == live.samples[0].subject).read()
     assert after.shape == before.shape
     assert not np.array_equal(after, before)
+
+
+def test_sharpness_is_no_sign_of_an_attack_before_cameras_of_all_kinds(
+    still: Shot, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Live faces lose the same in a picture of theirs; a display that shows all of it adds nothing."""
+    monkeypatch.setattr(Shot, "draw", lambda _: still)
+    monkeypatch.setattr(Screen, "draw", lambda _: screen)
+    picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (CAMERA, CAMERA), np.uint8), (0, 0), 1.0)
+    live, attack = (
+        [photographed(picture, f"varied-{on}", np.random.default_rng(seed)) for seed in range(12)]
+        for on in ("camera", "screen")
+    )
+    before = detail(picture)
+    assert [detail(one) for one in live] == pytest.approx([detail(one) for one in attack], rel=0.15)
+    assert np.mean([detail(one) for one in live]) < 0.7 * before
+    assert all(one.shape == (CAMERA, CAMERA) for one in live + attack)
+
+
+def test_a_varied_rendering_has_a_camera_of_a_kind(tmp_path: Path) -> None:
+    root = tmp_path / "mine"
+    plant(root)
+    live, attacks = (load(f"varied-{on}+spoof:{root}") for on in ("camera", "screen"))
+    assert load(f"varied-screen+spoof:{root}") == attacks
+    assert {(s.dataset, s.genuine, s.attack) for s in live.samples} == {("varied-camera+mine", True, None)}
+    assert {(s.dataset, s.genuine, s.attack) for s in attacks.samples} == {("varied-screen+mine", False, "screen")}
+    assert {s.camera for s in live.samples} <= set(KINDS)
+    assert [s.camera for s in live.samples] == [s.camera for s in attacks.samples]  # of one picture
+    source = next(s for s in load(f"live:{root / 'live'}").samples)
+    randomness = np.random.default_rng(np.frombuffer(hashlib.sha256(source.path.read_bytes()).digest(), np.uint32))
+    assert live.samples[0].camera == str(randomness.choice(list(KINDS)))
+    assert {sample.read().shape for sample in (*live.samples, *attacks.samples)} == {face().shape}
+    assert {s.camera for s in load(f"camera+spoof:{root}").samples} == {None}
 
 
 def test_itself_is_the_face_before_a_perfect_camera(still: Shot) -> None:
