@@ -3,7 +3,7 @@
 The models stay the same bytes, and so do pre-processing and embedding space: templates stay valid. All operating points
 are replaced, for a bundle whose variants decide by thresholds of different people keeps no stated error rate. A variant
 that cannot be measured here is therefore never written with its old thresholds: either nothing is written, or the
-variant is left out of the copy.
+variant is left out of the copy. A rule for streams goes, too: it was tuned about the old thresholds.
 """
 
 from __future__ import annotations
@@ -109,6 +109,8 @@ def rewrite(bundle: Bundle, changes: Rewritten, destination: Path | None) -> Bun
     manifest = msgspec.structs.replace(
         manifest,
         thresholds=changes.provenance,
+        over_time=None,
+        cameras=() if changes.files else manifest.cameras,  # of the density that was
         score=changes.score or manifest.score,
         golden=changes.golden or manifest.golden,
         variants=tuple(

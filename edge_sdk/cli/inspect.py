@@ -12,7 +12,7 @@ from edge_sdk.errors import EdgeSdkError
 
 if TYPE_CHECKING:
     from edge_sdk.bundle import Bundle
-    from edge_sdk.manifest import Input, OperatingPoint, Output, Variant
+    from edge_sdk.manifest import DecisionOverTime, Input, OperatingPoint, Output, Variant
 
 SUMMARY = "Show what a bundle contains, was trained on and reached."
 DETAILS = (
@@ -71,8 +71,15 @@ def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
         lines += [f"output           {graph.name}.{_tensor(tensor)}: {tensor.role}" for tensor in graph.outputs]
     training = manifest.training
     lines += [
-        f"score            {manifest.score.kind}; higher is more genuine",
+        f"score            {manifest.score.described}; higher is more genuine",
         f"trained          {training.recipe} ({training.preset}), {training.steps} steps, {', '.join(training.data)}",
+    ]
+    if manifest.score.one_class:
+        lines.append("one-class        learned live samples alone, of its cameras: calibrate --live fits it to yours")
+    lines += [
+        f"other camera     {one.data}, density {one.density}: AUROC {one.auroc:.3f} [{one.low:.3f}, {one.high:.3f}], "
+        f"{one.subjects} people"
+        for one in manifest.cameras
     ]
     if manifest.score.least_enrolled > 1:
         lines.append(f"enrols           from {manifest.score.least_enrolled} rows on, such as the cycles of walks")
@@ -86,9 +93,28 @@ def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
             f"thresholds       fitted again on {fitted.data}: {fitted.subjects} people, {fitted.impostors}; "
             f"the models are those of {fitted.previous_bundle}"
         )
+    if manifest.over_time:
+        lines += _over_time(manifest.over_time)
     for variant in manifest.variants:
         lines += _variant_lines(variant, manifest.variant_size(variant.id))
     return lines
+
+
+def _over_time(settings: DecisionOverTime) -> list[str]:
+    """How streams are decided; frames count from the threshold in use on, or from a margin above it."""
+    from edge_sdk.runtime.temporal import placed
+
+    tuned = settings.tuned
+    errors = ", ".join(
+        f"{name} {100 * rate.value:.1f} % [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
+        for name, rate in (("APCER", tuned.apcer), ("BPCER", tuned.bpcer))
+    )
+    limits = f"gap {settings.gap_s:g} s, cooldown {settings.cooldown_s:g} s, deadline {settings.deadline_s:g} s"
+    on = f"{tuned.variant} at {tuned.operating_point} on {tuned.data}: {tuned.subjects} people, {errors}"
+    return [
+        f"streams          {placed(settings.rule, 0.0)}, of scores less the threshold; {limits}",
+        f"                 tuned with {on}",
+    ]
 
 
 def _chosen_here(bundle: Bundle) -> dict[str, str]:

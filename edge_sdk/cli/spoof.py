@@ -6,7 +6,7 @@ import argparse
 import math
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -68,7 +68,8 @@ def add_arguments(parser: Parser) -> None:
         nargs=3,
         type=int,
         metavar=("LIVE", "SPOOF", "WINDOW"),
-        help="decide LIVE from LIVE live frames among the last WINDOW, SPOOF from SPOOF others; default: 7 4 10",
+        help="decide LIVE from LIVE live frames among the last WINDOW, SPOOF from SPOOF others; default: the rule "
+        "that the bundle was tuned for (`edge-sdk inspect` shows it), else 7 4 10",
     )
     rule.add_argument(
         "--sequential",
@@ -77,13 +78,15 @@ def add_arguments(parser: Parser) -> None:
         metavar=("SLOPE", "OFFSET"),
         help="decide by Wald's sequential test; a frame's log-likelihood ratio is SLOPE * score + OFFSET",
     )
-    stream.add_argument(
-        "--deadline", type=float, default=5.0, metavar="S", help="seconds to reach a decision in; default: 5"
+    limits = (
+        ("deadline", "seconds to reach a decision in", 5),
+        ("cooldown", "seconds that SPOOF stays", 3),
+        ("gap", "seconds that a face may be out of sight", 1),
     )
-    stream.add_argument("--cooldown", type=float, default=3.0, metavar="S", help="seconds that SPOOF stays; default: 3")
-    stream.add_argument(
-        "--gap", type=float, default=1.0, metavar="S", help="seconds that a face may be out of sight; default: 1"
-    )
+    for name, meaning, default in limits:
+        stream.add_argument(
+            f"--{name}", type=float, metavar="S", help=f"{meaning}; default: the bundle's, else {default}"
+        )
     stream.add_argument("--seconds", type=float, metavar="S", help="stop each video or camera after S seconds")
     stream.add_argument("--frames", type=int, metavar="N", help="stop each video or camera after N frames")
 
@@ -128,18 +131,23 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _open(arguments: argparse.Namespace) -> SpoofDetector:
+    from edge_sdk.bundle import Bundle
     from edge_sdk.runtime.detector import SpoofDetector
-    from edge_sdk.runtime.temporal import Limits
+    from edge_sdk.runtime.temporal import limits_of
 
+    bundle = Bundle.open(arguments.bundle)
+    given = {f"{name}_s": getattr(arguments, name) for name in ("gap", "cooldown", "deadline")}
     return SpoofDetector(
-        arguments.bundle,
+        bundle,
         engine=arguments.engine,
         precision=arguments.precision,
         operating_point=arguments.operating_point,
         threshold=arguments.threshold,
         threads=arguments.threads,
         faces=arguments.faces,
-        limits=Limits(gap_s=arguments.gap, cooldown_s=arguments.cooldown, deadline_s=arguments.deadline),
+        limits=replace(
+            limits_of(bundle.manifest), **{name: value for name, value in given.items() if value is not None}
+        ),
     )
 
 
@@ -213,7 +221,7 @@ def _stream(
     detector: SpoofDetector, stream: _Stream, rule: Rule | None, output: SpoofOutput, arguments: argparse.Namespace
 ) -> Summary:
     """Decide a stream to its end, its limit, an error, or Ctrl-C."""
-    summary = Summary(stream.source, arguments.gap)
+    summary = Summary(stream.source, detector.limits.gap_s)
     try:
         frames = _limited(stream.open(), arguments.seconds, arguments.frames)
         for result in detector.stream(frames, rule):

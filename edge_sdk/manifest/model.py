@@ -10,11 +10,13 @@ from typing import Annotated, Any
 import msgspec
 
 from edge_sdk.errors import BundleError, ManifestError, SchemaVersionError, UsageError
+from edge_sdk.manifest.cameras import CameraSeparation
 from edge_sdk.manifest.files import FileEntry
 from edge_sdk.manifest.graphs import MAX_VARIANTS, Graph, GraphInterface
 from edge_sdk.manifest.inputs import SAMPLE, Input, Source
 from edge_sdk.manifest.migrations import SCHEMA_VERSION, migrate
 from edge_sdk.manifest.operating_points import UnsupportedPoint
+from edge_sdk.manifest.over_time import DecisionOverTime, KOfNRule
 from edge_sdk.manifest.provenance import DataLicense, Golden, ThresholdProvenance, TrainingProvenance
 from edge_sdk.manifest.scores import AnyScore
 from edge_sdk.manifest.variants import Variant
@@ -25,6 +27,7 @@ from edge_sdk.scoring.base import Role, Task
 MAX_OPERATIONS = 64
 MAX_GRAPHS = 16
 MAX_AUXILIARY = 1000
+MAX_CAMERAS = 100
 ROUNDING = 1e-6
 """How far rounding may take a score out of its range."""
 
@@ -39,7 +42,9 @@ class Manifest(Strict, frozen=True, kw_only=True):
     """Everything the runtime needs to know about a bundle; see the package's page for the rules.
 
     ``source`` is what a sample is before, and ``preprocessing`` what is done to it before the graphs that take it.
-    ``thresholds`` says on whom they were fitted again, None where they are still the exporter's.
+    ``thresholds`` says on whom they were fitted again, None where they are still the exporter's. ``over_time`` is how
+    the frames of a stream are decided, None where that was not tuned. ``cameras`` is what a one-class bundle reached
+    before others than those it learned from, as far as that was measured.
     """
 
     name: Name
@@ -57,6 +62,8 @@ class Manifest(Strict, frozen=True, kw_only=True):
     embedding_space_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
     auxiliary: Annotated[tuple[FileEntry, ...], msgspec.Meta(max_length=MAX_AUXILIARY)] = ()
     thresholds: ThresholdProvenance | None = None
+    cameras: Annotated[tuple[CameraSeparation, ...], msgspec.Meta(max_length=MAX_CAMERAS)] = ()
+    over_time: DecisionOverTime | None = None
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -72,6 +79,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
             score.check(self.interface, self.task)
         self._check_samples()
         self._check_scores()
+        require(self.over_time is None or self.task == "spoof", f"over_time is for task spoof, not {self.task}")
 
     def _check_samples(self) -> None:
         """Whatever a source is, the pre-processing makes of it what the graphs take."""
@@ -96,6 +104,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
                 threshold = None if isinstance(point, UnsupportedPoint) else point.threshold
                 accepts = threshold is not None and threshold <= low
                 require(not accepts, f"{name} accepts everything: no score is below {low:g}, its threshold {threshold}")
+            self._check_over_time(variant, low)
         pair = self.task != "verify" or len(self.golden.inputs) != 1
         require(pair, "the golden trial of a comparison takes references and a query")
         for variant_id, score in self.golden.scores.items():
@@ -103,6 +112,16 @@ class Manifest(Strict, frozen=True, kw_only=True):
             require(fits, f"the golden score of {variant_id} is {score}, not in [{low:g}, {high:g}]")
             tolerance = self.golden.tolerance[variant_id]
             require(tolerance <= high - low, f"within {tolerance:g} of the golden score of {variant_id} is every score")
+
+    def _check_over_time(self, variant: Variant, low: float) -> None:
+        """The operating point that a rule of K of N was tuned at does not accept everything with its margin."""
+        tuned = self.over_time
+        if tuned is None or not isinstance(tuned.rule, KOfNRule):
+            return
+        for point in variant.operating_points:
+            if not isinstance(point, UnsupportedPoint) and point.name == tuned.tuned.operating_point:
+                name = f"operating point {point.name} of {variant.id} with the margin of over_time"
+                require(point.threshold + tuned.rule.margin > low, f"{name} accepts everything: no score is lower")
 
     def _check_variants(self) -> None:
         require(len(self.graphs) > 0, "no graphs")

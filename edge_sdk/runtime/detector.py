@@ -33,7 +33,7 @@ from edge_sdk.runtime.faces import Cascade, FaceLocator, Rescaled, TakingTurns, 
 from edge_sdk.runtime.freeze import Freeze
 from edge_sdk.runtime.locator import Locator
 from edge_sdk.runtime.session import Session
-from edge_sdk.runtime.temporal import KOfN, Limits, Observation, Rule, TemporalDecision
+from edge_sdk.runtime.temporal import Limits, Observation, Rule, TemporalDecision, limits_of, rule_of
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 FLAGS = (*frames.FLAGS, "several_faces", "unfamiliar")
@@ -73,8 +73,10 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             ``face_locator``, its boxes made as large as the cascade's; ``"cropped"`` says that pictures are crops
             of one face each already; or a locator of one's own, which one thread at a time calls, if it is no
             :class:`~edge_sdk.runtime.locator.Locator`.
-        rule: How a stream's scores add up; None is :class:`~edge_sdk.runtime.temporal.KOfN` at the threshold.
-        limits: Gap, cooldown and deadline of a stream.
+        rule: How a stream's scores add up; None is the one that the bundle was tuned for, moved with the threshold in
+            use, or :class:`~edge_sdk.runtime.temporal.KOfN` at the threshold where it was tuned for none.
+        limits: Gap, cooldown and deadline of a stream; None are the bundle's, or the defaults of
+            :class:`~edge_sdk.runtime.temporal.Limits`.
         threshold: As that of the verifier: in place of an operating point, ``"custom"`` in results.
         selftest: As that of the verifier; the golden pictures are crops of faces, whatever ``faces`` is.
 
@@ -106,9 +108,9 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         opened = Bundle.open(bundle)
         self._crop = _face_crop(opened)
         self._rule = rule
-        self._limits = limits or Limits()
+        self._limits = limits or limits_of(opened.manifest)
         with contextlib.ExitStack() as failed:
-            self._locate = _locator(faces, threads, failed)
+            self._locate = locator_of(faces, threads, failed)
             super().__init__(
                 opened,
                 engine=engine,
@@ -125,6 +127,16 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
     def densities(self) -> Mapping[str, GaussianMixture]:
         """The densities that the bundle's score names, by path."""
         return self._model.densities
+
+    @property
+    def rule(self) -> Rule:
+        """Of streams that are given none: this detector's, its bundle's, or K of N. Raises as :attr:`threshold`."""
+        return rule_of(self.bundle.manifest, self.threshold) if self._rule is None else self._rule
+
+    @property
+    def limits(self) -> Limits:
+        """Of streams: this detector's, its bundle's, or the defaults."""
+        return self._limits
 
     def close(self) -> None:
         """Free the engines; whatever needs one raises ``EngineError`` afterwards."""
@@ -180,8 +192,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
                 there; or the locator gave a box outside the frame.
             EngineError: The engine failed, or gave numbers that cannot be scored.
         """
-        rule = self._rule if rule is None else rule
-        decision = TemporalDecision(KOfN(self.threshold) if rule is None else rule, self._limits)
+        decision = TemporalDecision(self.rule if rule is None else rule, self._limits)
         return self._stream(arrivals.opened(pictures), decision)
 
     def _stream(self, pictures: Iterator[arrivals.Arrival], decision: TemporalDecision) -> Iterator[StreamResult]:
@@ -311,10 +322,10 @@ class _FoundFace:
     face: preprocess.Image | None = None
 
 
-def _locator(
+def locator_of(
     faces: FaceLocator | Literal["cascade", "locator", "cropped"], threads: int, opened: contextlib.ExitStack
 ) -> FaceLocator | None:
-    """What finds faces; one that is opened for it is closed with ``opened``."""
+    """What finds faces, as :class:`SpoofDetector` takes it; None of crops. What is opened is closed with ``opened``."""
     if faces == "cropped":
         return None
     if faces == "cascade":

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edge_sdk.errors import UsageError
+from edge_sdk.manifest import KOfNRule, Manifest, SequentialRule
+from edge_sdk.manifest.over_time import boundaries, k_of_n_problem, limit_problem
 from edge_sdk.results import SpoofDecision, StreamDecision
 
 LIVE, SPOOF, UNCERTAIN, NO_FACE = SpoofDecision
@@ -71,11 +73,12 @@ class KOfN:
 
     def __post_init__(self) -> None:
         _require(math.isfinite(self.threshold), f"threshold is {self.threshold}; it must be finite")
-        _require(
-            min(self.live, self.spoof) >= 1 and max(self.live, self.spoof) <= self.window < self.live + self.spoof,
-            f"{self.live} live or {self.spoof} spoof of {self.window} frames: each must be in 1..{self.window} "
-            "and their sum above the window, or both could be true at once",
-        )
+        problem = k_of_n_problem(self.live, self.spoof, self.window)
+        _require(problem is None, str(problem))
+
+    def __str__(self) -> str:
+        frames = f"LIVE from {self.live}, SPOOF from {self.spoof} of {self.window} frames"
+        return f"{frames}, live from {self.threshold:#.4g} on"
 
     def start(self) -> Evidence:
         """An empty window."""
@@ -126,20 +129,24 @@ class SequentialTest:
         _require(0 < self.slope < math.inf, f"slope is {self.slope}; higher scores are more live, so it is positive")
         _require(math.isfinite(self.offset), f"offset is {self.offset}; it must be finite")
         _require(0 < self.apcer < 0.5 and 0 < self.bpcer < 0.5, "apcer and bpcer must be in (0, 0.5)")
-        _require(
-            0 < self.limit < min(self.upper, -self.lower),
-            f"limit is {self.limit}; between 0 and {min(self.upper, -self.lower):.3f} no frame decides alone",
+        problem = limit_problem(self.limit, self.apcer, self.bpcer)
+        _require(problem is None, str(problem))
+
+    def __str__(self) -> str:
+        return (
+            f"sequential test of {self.slope:#.4g} * score {self.offset:+#.4g} within {self.limit:g}: LIVE from "
+            f"{self.upper:.2f}, SPOOF from {self.lower:.2f} nats"
         )
 
     @property
     def upper(self) -> float:
         """The sum at which a test ends LIVE, in nats."""
-        return math.log((1 - self.bpcer) / self.apcer)
+        return boundaries(self.apcer, self.bpcer)[1]
 
     @property
     def lower(self) -> float:
         """The sum at which a test ends SPOOF, in nats; negative."""
-        return math.log(self.bpcer / (1 - self.apcer))
+        return boundaries(self.apcer, self.bpcer)[0]
 
     def start(self) -> Evidence:
         """A test without frames."""
@@ -183,6 +190,25 @@ class Limits:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             _require(0 < value < math.inf, f"{name} is {value}; it must be positive and finite")
+
+
+def placed(rule: KOfNRule | SequentialRule, threshold: float) -> KOfN | SequentialTest:
+    """A manifest's rule about a threshold."""
+    if isinstance(rule, KOfNRule):
+        return KOfN(threshold + rule.margin, live=rule.live, spoof=rule.spoof, window=rule.window)
+    offset = rule.offset - rule.slope * threshold
+    return SequentialTest(rule.slope, offset, apcer=rule.apcer, bpcer=rule.bpcer, limit=rule.limit)
+
+
+def rule_of(manifest: Manifest, threshold: float) -> KOfN | SequentialTest:
+    """The rule that a bundle was tuned for, about a threshold; :class:`KOfN` at the threshold where it has none."""
+    return placed(manifest.over_time.rule, threshold) if manifest.over_time else KOfN(threshold)
+
+
+def limits_of(manifest: Manifest) -> Limits:
+    """The limits that a bundle was tuned for; those of :class:`Limits` where it has none."""
+    tuned = manifest.over_time
+    return Limits(gap_s=tuned.gap_s, cooldown_s=tuned.cooldown_s, deadline_s=tuned.deadline_s) if tuned else Limits()
 
 
 class TemporalDecision:

@@ -129,6 +129,17 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         return (self,)
 
     @property
+    def described(self) -> str:
+        """The kind, and those of the scores that it is made of, for people."""
+        parts = ", ".join(one.kind for one in self.members if one is not self)
+        return f"{self.kind} of {parts}" if parts else self.kind
+
+    @property
+    def one_class(self) -> bool:
+        """Whether it says how like live samples a sample is, and knows nothing of attacks: it holds for their camera."""
+        return False
+
+    @property
     def roles(self) -> Mapping[str, Role]:
         """The outputs that it is computed from, each once, and what their numbers mean."""
         raise self._unable("is computed from nothing")

@@ -369,6 +369,8 @@ def test_outputs_are_found_by_role() -> None:
 
 def test_scores_know_what_they_are_made_of() -> None:
     assert FUSED_SPOOF.score.outputs == ("model.generated", "model.z", "model.z_hat")
+    assert FUSED_SPOOF.score.described == "fusion of reconstruction, latent_distance"
+    assert BOUND_SPOOF.score.described == "elbo"
     assert LATENT_SPOOF.score.density_outputs == {"gmm.npz": "model.z"}
     renamed = LATENT_SPOOF.score.renamed(lambda name: f"a.{name}", lambda path: f"b/{path}")
     assert renamed.outputs == ("a.model.generated", "a.model.z")

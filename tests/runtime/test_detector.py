@@ -17,21 +17,25 @@ from edge_sdk.bundle import Bundle, BundleWriter
 from edge_sdk.errors import BundleError, EngineError, InputError, OperatingPointError, UsageError
 from edge_sdk.manifest import (
     BonaFidePoint,
+    DecisionOverTime,
     Domain,
     Image,
     Input,
+    KOfNRule,
     LatentLikelihood,
     Lowest,
     OperatingPoint,
     Output,
     Rate,
     Reconstruction,
+    RuleProvenance,
+    SequentialRule,
     SpoofPoint,
     UnsupportedPoint,
 )
 from edge_sdk.preprocess.crop import Box, FaceCrop
 from edge_sdk.runtime import detector as detector_module
-from edge_sdk.runtime.temporal import KOfN, Limits
+from edge_sdk.runtime.temporal import KOfN, Limits, SequentialTest
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 from .. import fake_engine
@@ -421,6 +425,38 @@ def test_live_over_time(lenient: Bundle) -> None:
 def test_the_rule_is_by_default_that_of_the_threshold(strict: Bundle) -> None:
     results = judged(strict, [*live_frames(5)], rule=None, limits=Limits(cooldown_s=0.125))
     assert [result.decision for result in results] == [UNCERTAIN] * 3 + [SPOOF, UNCERTAIN]
+
+
+def tuned(rule: KOfNRule | SequentialRule, cooldown_s: float = 0.125) -> DecisionOverTime:
+    none, few = (Rate(value=errors / 100, low=0.0, high=0.1, errors=errors, trials=100) for errors in (0, 2))
+    on = RuleProvenance(
+        data="made up", subjects=9, variant="fp32.onnx", operating_point="apcer_5e-2", apcer=few, bpcer=none,
+        species={"print (made up)": few}, version="0.1.0",
+    )  # fmt: skip
+    return DecisionOverTime(rule=rule, gap_s=1.0, cooldown_s=cooldown_s, deadline_s=5.0, tuned=on)
+
+
+def test_a_bundles_own_rule_and_limits_are_the_default(make_bundle: Maker) -> None:
+    """2 of 3 frames are SPOOF, for an eighth of a second; at a threshold that the faces reach they are LIVE."""
+    rule = KOfNRule(live=2, spoof=2, window=3, margin=0.5)
+    bundle = spoof_bundle(make_bundle, point(1.0), over_time=tuned(rule))
+    assert [result.decision for result in judged(bundle, [*live_frames(4)], rule=None)] == [
+        UNCERTAIN, SPOOF, UNCERTAIN, SPOOF,
+    ]  # fmt: skip
+    with detector(bundle, rule=None) as opened:
+        assert opened.rule == KOfN(1.5, live=2, spoof=2, window=3)
+        assert opened.limits == Limits(gap_s=1.0, cooldown_s=0.125, deadline_s=5.0)
+    with detector(bundle, rule=None, threshold=-1e9) as opened:
+        assert [result.decision for result in opened.stream(stamped(live_frames(3)))] == [UNCERTAIN, LIVE, LIVE]  # type: ignore[arg-type]
+    with detector(bundle, limits=Limits(cooldown_s=9.0)) as opened:
+        assert (opened.rule, opened.limits) == (RULE, Limits(cooldown_s=9.0))
+
+
+def test_a_bundles_sequential_test_lies_about_the_threshold(make_bundle: Maker) -> None:
+    """What a frame counts: ``2 * (score - 1) + 0.5``, which is ``2 * score - 1.5``."""
+    rule = SequentialRule(slope=2.0, offset=0.5, apcer=0.01, bpcer=0.05, limit=1.5)
+    with detector(spoof_bundle(make_bundle, point(1.0), over_time=tuned(rule)), rule=None) as opened:
+        assert opened.rule == SequentialTest(2.0, -1.5, apcer=0.01, bpcer=0.05, limit=1.5)
 
 
 def test_each_trouble_has_its_status(lenient: Bundle) -> None:

@@ -65,6 +65,26 @@ def stored(path: Path) -> NDArray[Any] | None:
         return None
 
 
+def store_bytes(path: Path, content: bytes) -> None:
+    """Write a file as :func:`store` does one of an array."""
+    with _caching():
+        files.write_bytes(path, content)
+
+
+def stored_bytes(path: Path, limit: int) -> bytes | None:
+    """What a file of the cache holds; None if there is none.
+
+    Raises:
+        StorageError: Something else than a file is there, it cannot be read, or holds more than `limit` bytes.
+    """
+    try:
+        return files.read_bytes(path, limit)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"the cache cannot be read: {error}; delete that, or set {files.CACHE_VARIABLE}") from error
+
+
 @contextlib.contextmanager
 def _caching() -> Iterator[None]:
     try:
@@ -202,8 +222,7 @@ def rendered(
                 content = render(images.load(data), rng)
             except InputError as error:
                 raise DatasetError(f"{source} cannot be {verb}: {error}; remove it or fetch it again") from error
-            with _caching():
-                files.write_bytes(path, content)
+            store_bytes(path, content)
         return path
 
     with ThreadPoolExecutor() as pool:

@@ -74,6 +74,7 @@ def test_two_scores_of_one_run_are_fused_and_the_latents_shown(live_run: Path, t
     assert {one.name: one.role for one in bundle.manifest.graphs[0].outputs} == {
         "reconstruction": "reconstruction", "latent": "latent", "latent_reconstructed": "latent"
     }  # fmt: skip
+    assert "; score: fusion of reconstruction, latent_distance." in (tmp_path / "both/MODEL_CARD.md").read_text()
     validation, live = outputs(made, "validation")
     columns = np.stack([RECONSTRUCTION.score(validation), DISTANCE.score(validation)], axis=1)
     weights, bias = fusion.fit(columns, live)

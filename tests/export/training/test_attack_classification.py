@@ -67,9 +67,7 @@ def test_what_a_device_computes(name: str, build: Callable[[], nn.Module], expec
     assert (parameters(network) - sum(map(parameters, unused)), multiply_adds(part)) == expected
 
 
-@pytest.mark.parametrize(
-    ("name", "limit"), [("ganomaly_lite", 90_000), ("spoof_lite", 60_000), ("spoof_lbp", 13_000)]
-)
+@pytest.mark.parametrize(("name", "limit"), [("ganomaly_lite", 90_000), ("spoof_lite", 60_000), ("spoof_lbp", 13_000)])
 def test_int8_is_small(name: str, limit: int) -> None:
     chosen = recipes.get(name)
     part = chosen.inference_model(chosen.network().eval())

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from edge_sdk.export.data.cache import Count
-from edge_sdk.export.data.faces import aligned, crops, frames, golden, recapture
+from edge_sdk.export.data.faces import aligned, crops, films, frames, golden, recapture
 from edge_sdk.export.data.faces.layouts import SOURCES
 from edge_sdk.export.data.faces.pair_lists import PAIRS
 from edge_sdk.export.data.layouts import Entry
@@ -59,7 +59,12 @@ DATA = ModalityData(
             ("varied-camera", "pictures of the live faces, themselves live, before cameras of six kinds"),
         )
     }
-    | {frames.NAME: Rendering(frames.framed, "frames of a camera, most with one of these faces somewhere in them")},
+    | {
+        frames.NAME: Rendering(frames.framed, "frames of a camera, most with one of these faces somewhere in them"),
+        films.NAME: Rendering(
+            films.filmed, "recordings of each person: live, and of a print and a screen; whole frames"
+        ),
+    },
     pairs=PAIRS,
     crops={
         "crop": Crop(crops.cropped, "the faces cut out as a device does it"),

@@ -36,7 +36,7 @@ from edge_sdk.export.evaluation.spoof.sessions import SessionDecision, SessionSu
 from edge_sdk.manifest import BonaFidePoint, Manifest, SpoofPoint, UnsupportedPoint
 from edge_sdk.runtime import SpoofDetector
 from edge_sdk.runtime.faces import FaceLocator
-from edge_sdk.runtime.temporal import KOfN, Limits
+from edge_sdk.runtime.temporal import KOfN, Limits, SequentialTest, limits_of, rule_of
 
 ALL = "all"
 FRAME_RATE = 20.0
@@ -67,11 +67,11 @@ class Mistake:
 class SpoofReport:
     """Everything that goes into the JSON file.
 
-    ``faces`` says whether pictures were taken as crops (``cropped``), or who searched in them. ``rule`` and ``limits``
-    made the decisions over time, at ``frame_rate`` frames a second; without an operating point there is neither a
-    threshold nor a rule. With ``leave_one_out`` scores are of densities fitted anew, and there is no operating point.
-    ``unsupported`` are points that the bundle's own data could not support, by name, with the
-    reason.
+    ``faces`` says whether pictures were taken as crops (``cropped``), or who searched in them. ``rule`` and ``limits``,
+    the bundle's own where it has some, made the decisions over time, at ``frame_rate`` frames a second; without an
+    operating point there is neither a threshold nor a rule. With ``leave_one_out`` scores are of densities fitted anew,
+    and there is no operating point. ``unsupported`` are points that the bundle's own data could not support, by name,
+    with the reason.
     """
 
     bundle_id: str
@@ -81,7 +81,7 @@ class SpoofReport:
     leave_one_out: bool
     operating_point: str | None
     threshold: float | None
-    rule: KOfN | None
+    rule: KOfN | SequentialTest | None
     limits: Limits
     frame_rate: float
     seed: int
@@ -146,17 +146,18 @@ def evaluate(
         UsageError: The data are no faces, or the frames further apart than a stream's longest gap.
         ScoreError: Not one picture has a score.
     """
-    limits = Limits()
+    opened = Bundle.open(bundle)
+    limits = limits_of(opened.manifest)
     if not frame_rate > 1 / limits.gap_s:
         raise UsageError(f"at {frame_rate} frames a second each is a jump in time; give more than {1 / limits.gap_s:g}")
     if any(sample.genuine == (sample.attack is not None) for sample in data.samples):
         raise UsageError(f"{data.name}: forgeries are no presentation attacks; give data sets of faces")
-    with SpoofDetector(bundle, engine=engine, precision=precision, threads=threads, faces=faces) as detector:
+    with SpoofDetector(opened, engine=engine, precision=precision, threads=threads, faces=faces) as detector:
         try:
             default: SpoofPoint | BonaFidePoint | None = detector.operating_point
         except OperatingPointError:
             default = None
-        opened, artifact, engine = detector.bundle, detector.variant, detector.engine
+        artifact, engine = detector.variant, detector.engine
         compared = compared_output(opened.manifest)
         kept = opened.manifest.score.outputs if leave_one_out else ()
         samples, examples = score_samples(detector, data.samples, compared, kept=kept, seed=seed, progress=progress)
@@ -172,7 +173,7 @@ def evaluate(
     separations, skipped = _separations(parts, replicates, seed)
     known = () if leave_one_out else artifact.operating_points
     points = {p.name: p.threshold for p in known if isinstance(p, SpoofPoint | BonaFidePoint)}
-    rule = KOfN(default.threshold) if default else None
+    rule = rule_of(opened.manifest, default.threshold) if default else None
     streams = decide_sessions(samples, rule, limits, frame_rate) if rule else ()
     report = SpoofReport(
         bundle_id=opened.id,

@@ -65,7 +65,6 @@ def html(evaluation: SpoofEvaluation) -> str:
         points=_points(report),
         histograms=plots.histograms(evaluation),
         subsets=plots.subsets(evaluation),
-        session_note=_session_note(report),
         sessions=_sessions(report),
         latency=plots.latency(report.sessions) if report.sessions else Html(),
         latents=_latents(evaluation),
@@ -147,21 +146,18 @@ def _sessions(report: SpoofReport) -> Table:
         for entry in report.session_summaries
     ]
     columns = (*head, "APCER", "BPCER", "median latency", "90 %")
-    return Table(columns, rows, text=_TEXT)
+    return Table(columns, rows, text=_TEXT, note=_session_note(report))
 
 
 def _session_note(report: SpoofReport) -> str:
     rule, limits = report.rule, report.limits
     if rule is None:
         return ""
-    short = sum(session.frames < rule.live for session in report.sessions)
     return (
-        f"Each session as a stream of {report.frame_rate:g} frames a second: LIVE with {rule.live} of the last "
-        f"{rule.window} scores at the {_default(report)} or above, SPOOF with {rule.spoof} below; deadline "
-        f"{limits.deadline_s:g} s, cooldown {limits.cooldown_s:g} s. The decision is the first LIVE or SPOOF. A "
-        "session without one is never counted as LIVE: it is an error of live people (BPCER), none of attacks "
-        f"(APCER). {short} sessions have fewer than {rule.live} frames. Latency: frames, and seconds since the first, "
-        "until the decision."
+        f"Each session as a stream of {report.frame_rate:g} frames a second: {rule}; deadline {limits.deadline_s:g} s, "
+        f"cooldown {limits.cooldown_s:g} s. The decision is the first LIVE or SPOOF. A session without one is an error "
+        "of live people (BPCER), none of attacks; an attack is one if it is LIVE at any time (APCER). Latency: frames, "
+        "and seconds since the first, until the decision."
     )
 
 

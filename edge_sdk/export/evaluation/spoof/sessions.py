@@ -3,26 +3,29 @@
 The scores are those already measured; flags, tracks and times are what
 :meth:`edge_sdk.runtime.detector.SpoofDetector.stream` would make of the frames at a fixed rate. The decision of a
 session is its *first* LIVE or SPOOF, and its latency the frames until then. A session without one is undecided and
-never counts as LIVE: of a live person it is an error, of an attack it is none. What an attack reaches *after* a first
-SPOOF is counted apart.
+never counts as LIVE: of a live person it is an error, of an attack it is none. An attack is an error if it is LIVE at
+*any* time, also after a first SPOOF.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from edge_sdk.calibration.thresholds import rate
+from edge_sdk.export.data.samples import Sample
 from edge_sdk.export.evaluation.spoof.samples import ScoredSample
 from edge_sdk.manifest import Rate
 from edge_sdk.results import SpoofDecision, StreamDecision
 from edge_sdk.runtime.faces import Tracker
 from edge_sdk.runtime.freeze import REMEMBERED
 from edge_sdk.runtime.temporal import Limits, Observation, Rule, TemporalDecision
+
+_FINAL = (SpoofDecision.LIVE, SpoofDecision.SPOOF)
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class SessionSummary:
         attack: A species, or None for live people.
         live, spoof, undecided: How many sessions by their decision.
         ever_live: How many were LIVE at any time, be it after a SPOOF.
-        error: APCER, sessions decided LIVE, for an attack; BPCER, sessions *not* decided LIVE, for live people.
+        error: APCER, sessions *ever* LIVE, for an attack; BPCER, sessions *not* decided LIVE, for live people.
     """
 
     data: str
@@ -72,13 +75,27 @@ class SessionSummary:
     latency: DecisionLatency | None
 
 
-def replay(frames: Sequence[ScoredSample], rule: Rule, limits: Limits, frame_rate: float) -> Iterator[StreamDecision]:
-    """The decision after each frame of a stream of `frame_rate` frames a second.
+RecordingKey = tuple[str, str, str | None, str]
+"""A recording's data set, person, species of the attack (None: live) and name."""
+
+
+def recordings(samples: Iterable[Sample]) -> dict[RecordingKey, list[Sample]]:
+    """The recordings among the pictures, whose order is that of their frames; pictures of none are left out."""
+    found: dict[RecordingKey, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        if sample.session is not None:
+            found[sample.dataset, sample.subject, sample.attack, sample.session].append(sample)
+    return dict(found)
+
+
+def observed(frames: Sequence[ScoredSample], gap_s: float, frame_rate: float) -> list[Observation]:
+    """What a stream of `frame_rate` frames a second shows the temporal rule.
 
     Of repeated frames only those that repeat as a whole are noticed.
     """
-    tracker, decision = Tracker(gap_s=limits.gap_s), TemporalDecision(rule, limits)
+    tracker = Tracker(gap_s=gap_s)
     seen: dict[bytes, None] = {}
+    found = []
     for number, frame in enumerate(frames):
         time, flags, boxes = number / frame_rate, frame.flags, frame.boxes
         if frame.digest in seen:
@@ -89,20 +106,37 @@ def replay(frames: Sequence[ScoredSample], rule: Rule, limits: Limits, frame_rat
         if len(seen) > REMEMBERED:
             del seen[next(iter(seen))]
         tracks = tracker.update(time, boxes)
-        yield decision.update(Observation(time, tracks[0] if len(tracks) == 1 else None, frame.score, flags))
+        found.append(Observation(time, tracks[0] if len(tracks) == 1 else None, frame.score, flags))
+    return found
+
+
+def decided(stream: Iterable[Observation], rule: Rule, limits: Limits) -> Iterator[StreamDecision]:
+    """The decision after each frame of a stream."""
+    decision = TemporalDecision(rule, limits)
+    return map(decision.update, stream)
+
+
+def replay(frames: Sequence[ScoredSample], rule: Rule, limits: Limits, frame_rate: float) -> Iterator[StreamDecision]:
+    """The decision after each frame of a recording, as :func:`observed` sees it."""
+    return decided(observed(frames, limits.gap_s, frame_rate), rule, limits)
+
+
+def is_error(stream: Iterable[Observation], rule: Rule, limits: Limits, *, attack: bool) -> bool:
+    """Whether a recording of an attack is LIVE at any time, or one of a live person has another first decision."""
+    decisions = (result.decision for result in decided(stream, rule, limits))
+    if attack:
+        return SpoofDecision.LIVE in decisions
+    return next((one for one in decisions if one in _FINAL), None) is not SpoofDecision.LIVE
 
 
 def decide_sessions(
     samples: Sequence[ScoredSample], rule: Rule, limits: Limits, frame_rate: float
 ) -> tuple[SessionDecision, ...]:
     """Decide each recording among the pictures, whose order is that of its frames; pictures of none are left out."""
-    recordings: dict[tuple[str, str, str | None, str], list[ScoredSample]] = defaultdict(list)
-    for frame in samples:
-        sample = frame.sample
-        if sample.session is not None:
-            recordings[sample.dataset, sample.subject, sample.attack, sample.session].append(frame)
     found = []
-    for (data, subject, attack, name), frames in recordings.items():
+    scored = {frame.sample: frame for frame in samples}
+    for (data, subject, attack, name), own in recordings(scored).items():
+        frames = [scored[sample] for sample in own]
         decisions = [result.decision for result in replay(frames, rule, limits, frame_rate)]
         live, spoof = (_first(decisions, wanted) for wanted in (SpoofDecision.LIVE, SpoofDecision.SPOOF))
         first = min((number for number in (live, spoof) if number), default=None)
@@ -116,7 +150,7 @@ def summarise(
 ) -> SessionSummary:
     """Count sessions of one class, at least one."""
     attack, decisions = found[0].attack, [session.decision for session in found]
-    wrong = np.array([(decision == "live") == (attack is not None) for decision in decisions])
+    wrong = np.array([one.ever_live if attack else one.decision != "live" for one in found])
     people = np.array([session.subject for session in found])
     after = np.array([session.after for session in found if session.after is not None])
     return SessionSummary(

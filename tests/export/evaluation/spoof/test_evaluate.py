@@ -460,7 +460,7 @@ def test_the_page_is_whole_and_fetches_nothing(page, evaluation, tmp_path):
     assert page.count("<svg") == 5
     assert not re.search(r'(?:src|href)="(?!data:|#)', page.replace("xlink:href", "href"))
     assert "<script" not in page
-    for text in ("pose 10-20 deg, live", "day, print", "set on these very data", "never counted as LIVE"):
+    for text in ("pose 10-20 deg, live", "day, print", "set on these very data", "LIVE at any time (APCER)"):
         assert text in page
     paths = report.write(replace(evaluation, compared=None), tmp_path / "deep" / "out")
     loaded = json.loads(paths[0].read_text())
