@@ -54,8 +54,8 @@ def add_arguments(parser: Parser) -> None:
         nargs="+",
         default=[],
         metavar="SPEC",
-        help="a one-class bundle: data sets of cameras that it has not learned, such as nuaa-train-day1:PATH; the bundle "
-        "and its model card say how well it tells attacks there, as it is and fitted to that camera's live faces",
+        help="a one-class bundle: data sets of cameras that it has not learned, such as nuaa-train-day1:PATH; it says "
+        "how well it tells attacks there, as it is and with its density fitted to that camera's live faces",
     )
     add_out_bundle(parser)
     parser.add_argument(

@@ -136,7 +136,7 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
 
     @property
     def one_class(self) -> bool:
-        """Whether it says how like live samples a sample is, and knows nothing of attacks: it holds for their camera."""
+        """Whether it says how like live samples a sample is, and knows no attack: it holds for their camera."""
         return False
 
     @property

@@ -18,8 +18,9 @@ _FOLDS = (
     "Thresholds and guardrail are of the same scores."
 )
 _ONE_CLASS = (
-    "**One-class and bound to a camera.** It has learned live samples alone, and says how like those a sample is. Before "
-    "another camera, or in another light, that says nothing of attacks; fit it first, by `edge-sdk calibrate --live`."
+    "**One-class and bound to a camera.** It has learned live samples alone, and says how like those a sample is. "
+    "Before another camera, or in another light, that says nothing of attacks; fit it first, by `edge-sdk calibrate "
+    "--live`."
 )
 _ELSEWHERE = (
     "AUROC before cameras that it has not learned: as it is, and with its density fitted to the live samples of all "

@@ -55,7 +55,7 @@ def rescored(
                 )
             fitted, anew = score.refitted(_tensors(pictures, others), densities)
             own = np.flatnonzero(here & scored & (people == person))
-            for number, value in zip(own, fitted.score(_tensors(pictures, own), anew), strict=True):
+            for number, value in zip(own.tolist(), fitted.score(_tensors(pictures, own), anew), strict=True):
                 found[number] = replace(pictures[number], score=float(value))
     return tuple(found)
 
