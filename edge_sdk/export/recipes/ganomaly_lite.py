@@ -107,24 +107,24 @@ class PatternShares(nn.Module):
 
     @torch.no_grad()
     def for_device(self, side: int = 128) -> nn.Sequential:
-        """The same, with sums over rows, then over columns, that int8 rounds by no more than it must.
+        """The same, with sums over each quarter of the face, then over the quarters, that int8 rounds by next to nothing.
 
-        Weights of one channel are all alike, so that int8 holds them, and each channel has a scale of its own. Between
-        the sums a share is in units of its root: patterns of one pixel in 500 are rounded no more than those of one in
-        five. What comes out is standardised, and int8 spends all of its steps on it.
+        Weights of one channel are all alike, so that int8 holds them, and each channel has a scale of its own. A
+        quarter's share is in units of its mean, so that rare patterns are rounded no more than frequent ones; what
+        comes out is standardised. A sum over the whole face at once would need four times the weights.
         """
         mean, var = self.standard.running_mean, self.standard.running_var
         assert mean is not None
         assert var is not None
-        length = (side + 1) // 2 - max(RADII)
-        root, spread = mean.clamp(min=1 / side**2).sqrt(), (var + self.standard.eps).sqrt()
-        across = nn.Conv2d(SHARES, SHARES, (1, length), groups=SHARES, bias=False)
-        down = nn.Conv2d(SHARES, SHARES, (length, 1), groups=SHARES)
-        assert down.bias is not None
-        across.weight.copy_((1 / (length * root))[:, None, None, None].expand_as(across.weight))
-        down.weight.copy_((root / (length * spread))[:, None, None, None].expand_as(down.weight))
-        down.bias.copy_(-mean / spread)
-        return nn.Sequential(CentredLevels(), self.patterns, across, down, nn.Flatten())
+        half = ((side + 1) // 2 - max(RADII)) // 2
+        unit, spread = mean.clamp(min=1 / side**2), (var + self.standard.eps).sqrt()
+        quarters = nn.Conv2d(SHARES, SHARES, half, half, groups=SHARES, bias=False)
+        whole = nn.Conv2d(SHARES, SHARES, 2, groups=SHARES)
+        assert whole.bias is not None
+        quarters.weight.copy_((1 / (half**2 * unit))[:, None, None, None].expand_as(quarters.weight))
+        whole.weight.copy_((unit / (4 * spread))[:, None, None, None].expand_as(whole.weight))
+        whole.bias.copy_(-mean / spread)
+        return nn.Sequential(CentredLevels(), self.patterns, quarters, whole, nn.Flatten())
 
 
 class GanomalyLite(EncoderDecoderEncoder):
