@@ -139,14 +139,14 @@ def calibrate_live(
         version=__version__,
         pictures=len(used.faces),
         digest=used.digest,
-        densities=tuple(sorted(fit.densities)),
+        densities=fit.replaced,
     )
     changes = Rewritten(
         points,
         provenance,
         score=fit.score,
-        golden=_golden(opened, fit, reports) if fit.densities else None,
-        files={path: density.encode() for path, density in fit.densities.items()},
+        golden=_golden(opened, fit, reports) if fit.replaced or fit.score != opened.manifest.score else None,
+        files={path: fit.densities[path].encode() for path in fit.replaced},
     )
     return LiveCalibrated(
         bundle=rewriting.rewrite(opened, changes, destination),
@@ -204,23 +204,29 @@ class _CameraFit:
 
     Attributes:
         score: With what its parts are weighed by.
-        densities: By path; none where the score has none.
+        densities: All that it names, by path.
+        replaced: The paths of those that were fitted again.
         without: Each with the pictures ``(N,)`` that it lacks.
     """
 
     score: AnyScore
     densities: Densities
+    replaced: tuple[str, ...]
     without: tuple[tuple[NDArray[np.bool_], AnyScore, Densities], ...]
 
     @classmethod
     def of(cls, bundle: Bundle, outputs: _Outputs, used: LiveFaces) -> _CameraFit:
         def refitted(chosen: NDArray[np.bool_]) -> tuple[AnyScore, Densities]:
             tensors = {name: values[chosen] for name, values in outputs.live.items()}
-            return bundle.manifest.score.refitted(tensors, outputs.densities)
+            score, found = bundle.manifest.score.refitted(tensors, outputs.densities)
+            replaced.update(found)
+            return score, {**outputs.densities, **found}
 
+        replaced = set[str]()
         score, densities = refitted(np.ones(len(used.people), np.bool_))
-        left_out = list(_left_out(used.people)) if densities else []
-        return cls(score, densities, tuple((one, *refitted(~one)) for one in left_out))
+        left_out = list(_left_out(used.people)) if replaced else []
+        without = tuple((one, *refitted(~one)) for one in left_out)
+        return cls(score, densities, tuple(sorted(replaced)), without)
 
     def held_out(self, outputs: _Outputs) -> Array:
         """``(N,)`` scores of a variant, each by the fit that lacks the picture, where there are densities."""

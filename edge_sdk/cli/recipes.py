@@ -48,7 +48,7 @@ def _described(recipe: Recipe) -> dict[str, Any]:
         "name": recipe.name,
         "task": recipe.task,
         "modality": recipe.modality,
-        "scores": list(recipe.scores) or [recipe.score.kind],
+        "scores": list(recipe.choices),
         "presets": presets,
     }
 

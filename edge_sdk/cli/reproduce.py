@@ -37,7 +37,9 @@ def add_arguments(parser: Parser) -> None:
         help="deepsign-table4 (sizes, needs no data), deepsign-table6, deepsign-table7, leave-one-out or "
         "cross-validation (signatures); person_verification (pairs of CFP's faces); facenet (pairs of LFW's); "
         "gait-table1 (networks that name walkers), gait-table2 (densities of features) and gait-table3 (principal "
-        "components, with figures; walks), likelihood-ratio (a bundle's embeddings, by the score of the gait paper)",
+        "components, with figures; walks), likelihood-ratio (a bundle's embeddings, by the score of the gait paper); "
+        "thesis-losses (variational autoencoders of live faces, figures 4.1 to 4.15), thesis-ganomaly (figures 4.16 to "
+        "4.18), thesis-weights, thesis-filters and thesis-mixtures (loss weights, filters, Gaussians on the latents)",
     )
     add_data(parser, required=False)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for trainings and tables")
@@ -49,7 +51,8 @@ def add_arguments(parser: Parser) -> None:
         nargs="+",
         metavar="NAME",
         help="default: best; paper for deepsign-table4 and for the features of gait-table2 and gait-table3; for "
-        "person_verification, facenet and gait-table1 the rows to train, none by default",
+        "person_verification, facenet and gait-table1 the rows to train, none by default; for thesis-losses some of "
+        "baseline, filtered, augmented and resvae, all by default",
     )
     parser.add_argument("--steps", type=int, metavar="N", help="steps of each training; default: the table's")
     add_seed(parser, "splits and trainings")
@@ -66,6 +69,13 @@ def add_arguments(parser: Parser) -> None:
         default=[],
         metavar="USER",
         help="gait-table2: to be enrolled, default: everybody; gait-table3: the first is drawn",
+    )
+    parser.add_argument(
+        "--width",
+        type=float,
+        metavar="SHARE",
+        help="thesis-...: share of the printed channels, above 0 and at most 1, default: 0.125; the learning rate is "
+        "the printed one divided by it",
     )
     parser.add_argument(
         "--cohort",
@@ -100,13 +110,17 @@ def run(arguments: argparse.Namespace) -> int:
             person_verification,
             protocols,
         )
+        from edge_sdk.export.reproduction.thesis import ganomaly, losses, studies
     gait = {module.NAME: module.reproduce for module in (gait_table1, gait_table2, gait_table3)}
+    thesis = {losses.NAME: losses.reproduce, ganomaly.NAME: ganomaly.reproduce, **studies.COMMANDS}
     if arguments.table == person_verification.NAME:
         table = _persons(arguments)
     elif arguments.table == facenet.NAME:
         table = _facenet(arguments)
     elif arguments.table in gait:
         table = _gait(arguments, gait[arguments.table])
+    elif arguments.table in thesis:
+        table = _thesis(arguments, thesis[arguments.table])
     elif arguments.table == likelihood_ratio.NAME:
         table = _likelihood_ratio(arguments)
     elif arguments.table == protocols.SIZE_TABLE:
@@ -160,6 +174,21 @@ def _gait(arguments: argparse.Namespace, reproduce: Callable[..., ResultTable]) 
         users=tuple(arguments.users),
         folds=_folds(arguments, 4),
         run=arguments.run,
+        tiny=arguments.tiny,
+    )
+    return reproduce(request, report_progress)
+
+
+def _thesis(arguments: argparse.Namespace, reproduce: Callable[..., ResultTable]) -> ResultTable:
+    from edge_sdk.export.reproduction.thesis.experiments import WIDTH, ThesisRequest
+
+    request = ThesisRequest(
+        out=arguments.out,
+        data=tuple(arguments.data),
+        experiments=tuple(arguments.presets or ()),
+        steps=arguments.steps,
+        seed=arguments.seed,
+        width=WIDTH if arguments.width is None else arguments.width,
         tiny=arguments.tiny,
     )
     return reproduce(request, report_progress)

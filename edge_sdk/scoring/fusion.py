@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 Single = DecisionHead | Reconstruction | LatentDistance | LatentLikelihood | KlDivergence | EvidenceLowerBound
 """The scores of one sample, which can be fused."""
 
+UNFAMILIAR_CAMERA = 0.1
+"""Share of a camera's live captures that no expert knows, above which the camera is new to all."""
+
 Weight = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
 
 
@@ -40,6 +43,11 @@ class Domain(Strict, frozen=True, kw_only=True):
     def renamed(self, tensors: Rename, files: Rename = str) -> Self:
         """The same domain of tensors and a density of other names."""
         return msgspec.structs.replace(self, likelihood=self.likelihood.renamed(tensors, files))
+
+    def widened(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> Self:
+        """The domain that also holds 19 in 20 of the samples."""
+        likely = self.likelihood.score(tensors, densities)
+        return msgspec.structs.replace(self, least=min(self.least, float(np.quantile(likely, 0.05))))
 
     def knows(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> Mask:
         """``(N,)``."""
@@ -84,9 +92,18 @@ class _Fused(Score, frozen=True, kw_only=True):
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return msgspec.structs.replace(self, members=tuple(one.renamed(tensors, files) for one in self.members))
 
+    def refitted(
+        self, tensors: Tensors, densities: Mapping[str, GaussianMixture]
+    ) -> tuple[Self, dict[str, GaussianMixture]]:
+        """See :class:`~edge_sdk.scoring.base.Score`; the members' densities alone."""
+        found: dict[str, GaussianMixture] = {}
+        for member in self.members:
+            found |= member.refitted(tensors, densities)[1]
+        return self, found
+
     def _moved(self, before: Mapping[str, GaussianMixture], after: Mapping[str, GaussianMixture]) -> list[float]:
         """What each member loses when its density is another one: a log-likelihood has no scale of its own."""
-        return [member.level(before) - member.level(after) for member in self.members]
+        return [member.level(before) - member.level({**before, **after}) for member in self.members]
 
     def _columns(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> Array:
         """``(K, N)``, a member a row."""
@@ -174,10 +191,18 @@ class Lowest(_Fused, frozen=True, kw_only=True, tag="lowest"):
     def refitted(
         self, tensors: Tensors, densities: Mapping[str, GaussianMixture]
     ) -> tuple[Self, dict[str, GaussianMixture]]:
-        """See :class:`~edge_sdk.scoring.base.Score`; biases make up for the levels of other densities."""
+        """See :class:`~edge_sdk.scoring.base.Score`; biases make up for the levels of other densities.
+
+        Domains stay: what an expert has learned of attacks holds for cameras like those of its training. Where no
+        expert knows the camera, all of them have to speak, and each domain is widened to 19 in 20 of the captures.
+        """
         _, found = super().refitted(tensors, densities)
         moved = np.multiply(self.weights, self._moved(densities, found))
-        return msgspec.structs.replace(self, biases=tuple((self.biases + moved).tolist())), found
+        domains = self.domains
+        if np.mean(self.unfamiliar(tensors, densities)) > UNFAMILIAR_CAMERA:
+            domains = tuple(one and one.widened(tensors, densities) for one in domains)
+        biases = tuple((self.biases + moved).tolist())
+        return msgspec.structs.replace(self, biases=biases, domains=domains), found
 
     def _score(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> Array:
         odds = self._columns(tensors, densities).T * self.weights + self.biases

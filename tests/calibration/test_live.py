@@ -19,6 +19,7 @@ from edge_sdk.manifest import (
     AccuracyDifference,
     BonaFidePoint,
     DecisionHead,
+    Domain,
     Golden,
     Graph,
     Image,
@@ -306,3 +307,35 @@ def test_what_is_no_bundle_for_it_is_refused(bundle: Bundle, tiny_bundle: Bundle
     with pytest.raises(EngineError, match="2 of 2 variants cannot be measured here"):
         fitted(bundle, tmp_path / "after", engine="litert")
     assert not (tmp_path / "after").exists()
+
+
+def test_domains_stay_where_an_expert_knows_the_camera_and_widen_where_none_does() -> None:
+    rng = np.random.default_rng(0)
+    tensors = {f"m.{name}": rng.normal(9.0, 1.0, (200, 2)) for name in ("near", "far")}
+    tensors |= {f"m.{name}_logit": rng.normal(size=(200, 1)) for name in ("near", "far")}
+    densities = {
+        "near.npy": GaussianMixture(np.ones(1), np.full((1, 2), 9.0), np.ones((1, 2))),
+        "far.npy": GaussianMixture(np.ones(1), np.zeros((1, 2)), np.ones((1, 2))),
+    }
+
+    def experts(least: float) -> Lowest:
+        return Lowest(
+            members=tuple(DecisionHead(output=f"m.{name}_logit", activation="identity") for name in ("near", "far")),
+            weights=(1.0, 1.0),
+            biases=(0.0, 0.0),
+            domains=tuple(
+                Domain(likelihood=LatentLikelihood(output=f"m.{name}", density=f"{name}.npy"), least=least)
+                for name in ("near", "far")
+            ),
+        )
+
+    one_knows = experts(least=-12.0)
+    assert one_knows.refitted(tensors, densities) == (one_knows, {})
+    none_knows = experts(least=0.0)
+    assert none_knows.unfamiliar(tensors, densities).all()
+    widened, changed = none_knows.refitted(tensors, densities)
+    assert (changed, widened.biases) == ({}, none_knows.biases)
+    for domain in widened.domains:
+        assert domain is not None
+        assert np.count_nonzero(domain.knows(tensors, densities)) == 190
+    assert np.count_nonzero(widened.unfamiliar(tensors, densities)) <= 10

@@ -38,17 +38,18 @@ class MethodResult:
 
 
 def choose_method(
-    model: Quantizer, error: Error, methods: Sequence[str] = METHODS
+    model: Quantizer, error: Error, methods: Sequence[str] = METHODS, *, keep_float: Collection[str] = ()
 ) -> tuple[bytes, tuple[MethodResult, ...]]:
     """Quantise by each method and keep the one of least measured `error`; on a tie the first one named.
 
+    keep_float: layers of `model` that stay float.
     Returns the int8 model, and the trials from best to worst. Raises UsageError for no methods or an error that is NaN.
     """
     if not methods:
         raise UsageError("no calibration methods to choose from")
     tried: list[tuple[MethodResult, bytes]] = []
     for method in methods:
-        candidate = model.quantize(method)
+        candidate = model.quantize(method, keep_float)
         trial = MethodResult(method, float(error(candidate)), len(candidate))
         if math.isnan(trial.error):
             raise UsageError(f"the error of calibration method {method} is NaN")

@@ -18,6 +18,7 @@ from edge_sdk.calibration import guardrail
 from edge_sdk.calibration.quantization import onnx_int8
 from edge_sdk.calibration.quantization.methods import choose_method
 from edge_sdk.calibration.quantization.mixed_precision import keep_float
+from edge_sdk.calibration.quantization.ranges import METHODS
 from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError, UsageError
 from edge_sdk.export.data.licenses import data_license
 from edge_sdk.export.evaluation.artifacts import MeasuredVariant, build_evaluator
@@ -164,9 +165,10 @@ class _Maker:
             lambda tried: (self.evaluator.accuracy_difference(kind, tried, "validation"),),
             distance,
             method=method,
+            methods=METHODS,
         )
-        self.say(f"{kind.id}: in float {', '.join(mixed.float_layers)}")
-        return self._measured(kind, mixed.model, method, mixed.float_layers)
+        self.say(f"{kind.id} by {mixed.method}: in float {', '.join(mixed.float_layers)}")
+        return self._measured(kind, mixed.model, mixed.method, mixed.float_layers)
 
     def _measured(
         self, kind: VariantKind, model: bytes, method: str | None = None, float_nodes: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ this recipe and data, of which the shipped one is another.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,11 +67,12 @@ class CrossValidation:
         tested: set[str] = set()
         folds = []
         for run in runs:
-            fold = FinishedRun.read(run).scored_by(exported.recipe.score)
+            fold = FinishedRun.read(run)
             record = fold.record
             assert record is not None, "it was read from a folder"
             require_finished(run, record)
             _require_alike(run, fold, exported)
+            fold = replace(fold, recipe=exported.recipe)  # with the score that was chosen for the bundle
             people = set(fold.split.test)
             known = Learned.of(record, fold.pretrained_on).people.union(record.validation)
             if not people or people & known:

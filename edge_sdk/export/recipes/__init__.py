@@ -135,8 +135,7 @@ class Recipe:
         embedding_size: D; 0 where there are no embeddings.
         branch: What the network gives of one sample where the score is of a second graph, which compares two of them:
             the network's ``comparison()``, whose output is ``head.logit``. Empty where the score needs one graph.
-        scores: What a run can be scored by instead of ``score``, by name; ``score`` itself is among them. Empty where
-            there is no choice.
+        scores: What a run can be scored by, by name, ``score`` first; empty where there is no choice.
         latents: The network's output that holds the latents; empty where it has none.
         shows_latents: Whether a device computes the latents also where the score does not need them, for people who
             look at them.
@@ -181,12 +180,16 @@ class Recipe:
         shown: Mapping[str, Role] = {self.latents: "latent"} if self.shows_latents else {}
         return {**self.score.roles, **shown}
 
+    @property
+    def choices(self) -> Mapping[str, Score]:
+        """By name, what a run can be scored by; its own score is the first."""
+        return self.scores or {self.score.kind: self.score}
+
     def named_score(self, name: str) -> Score:
-        """One of :attr:`scores`; UsageError for another name."""
-        if name not in self.scores:
-            there = f"it has {', '.join(self.scores)}" if self.scores else f"{self.score.kind} is its only one"
-            raise UsageError(f'{self.name} has no score "{name}"; {there}')
-        return self.scores[name]
+        """One of :attr:`choices`; UsageError for another name."""
+        if name not in self.choices:
+            raise UsageError(f'{self.name} has no score "{name}"; it has {", ".join(self.choices)}')
+        return self.choices[name]
 
     def showing_latents(self) -> Recipe:
         """The recipe with the latents among the outputs; UsageError where the network has none."""

@@ -75,6 +75,16 @@ RECIPE = Recipe(
     scores=VARIATIONAL_SCORES,
     latents=LATENT,
     presets={
+        # Table 4.2: all of the data, 15 epochs of 10,000 batches.
+        "paper_baseline": Preset(
+            preprocessing=FACE,
+            objective=OneClass(Elbo(w_rec=1, w_kl=1), images=64),
+            steps=150_000,
+            learning_rate=1e-4,
+            optimizer="adam",
+            betas=(0.9, 0.99),
+            validate_every=10_000,
+        ),
         # Table 4.4: the filtered data set, 20 epochs of 3,000 batches.
         "paper": Preset(
             preprocessing=FACE,

@@ -12,11 +12,13 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from edge_sdk.calibration import guardrail  # noqa: E402
 from edge_sdk.calibration.metrics.pairs import verification_scores  # noqa: E402
+from edge_sdk.calibration.quantization import mixed_precision  # noqa: E402
 from edge_sdk.calibration.quantization.activation_statistics import collect_statistics  # noqa: E402
 from edge_sdk.calibration.quantization.mixed_precision import keep_float  # noqa: E402
 from edge_sdk.calibration.quantization.onnx_int8 import OnnxQuantizer, provenance, quantize  # noqa: E402
 from edge_sdk.calibration.quantization.sensitivity import Sensitivity, sensitivity  # noqa: E402
 from edge_sdk.errors import GuardrailError, UsageError  # noqa: E402
+from edge_sdk.manifest import AccuracyDifference  # noqa: E402
 from edge_sdk.runtime.engines import onnxruntime  # noqa: E402
 
 PEOPLE, EACH = 12, 4
@@ -155,6 +157,56 @@ def test_too_many_bad_layers_stop_with_a_table(images):
         keep_float(
             OnnxQuantizer(collect_statistics(model, images[::EACH])), measure, distance_to_float(model, images[1::EACH])
         )
+
+
+def difference(delta, upper, people):
+    verdict = "pass" if upper <= 0.005 else "fail" if delta > 0.005 else "undecidable"
+    return AccuracyDifference(
+        metric="eer", budget=0.005, delta=delta, upper90=upper, subjects=people, verdict=verdict, data="made up"
+    )
+
+
+FAILS, WITHIN, PASSES = (0.01, 0.03), (0.004, 0.02), (0.001, 0.004)
+
+
+@pytest.mark.parametrize(
+    ("measured", "people", "count"),
+    [
+        ([FAILS, PASSES, PASSES], 5, 2),
+        ([WITHIN, PASSES, PASSES], 5, 2),
+        ([WITHIN, PASSES, PASSES], 4, 1),  # who are sure of nothing
+        ([FAILS, WITHIN, PASSES], 4, 2),
+        ([WITHIN, WITHIN, FAILS], 5, 1),
+        ([FAILS, WITHIN, WITHIN], 5, 2),
+    ],
+)
+def test_the_fewest_layers_that_pass_or_else_are_within_the_budget(planted, measured, people, count):
+    """Three of six layers may stay float; what is measured with 1, 2 and 3 of them."""
+
+    class Six(OnnxQuantizer):
+        layers = tuple(f"conv{k % 4}" for k in range(6))
+
+    attempts = iter(difference(*one, people) for one in measured)
+    mixed = keep_float(Six(planted[1]), lambda _: (next(attempts),), lambda _: 0.5)
+    assert len(mixed.float_layers) == count
+    assert mixed.differences == (difference(*measured[count - 1], people),)
+
+
+def test_the_calibration_method_is_chosen_again_with_the_layers_in_float(planted):
+    _, _, measure, _ = planted
+    quantizer = OnnxQuantizer(planted[1])
+    best = {quantizer.quantize("minmax"): 0.1, quantizer.quantize("mse", ["conv2"]): 0.1}
+
+    def error(candidate):
+        return best.get(candidate, 0.2)
+
+    alone = Sensitivity("conv2", 1.0), *(Sensitivity(f"conv{k}", 0.0) for k in (0, 1, 3))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mixed_precision, "sensitivity", lambda *_, **__: alone)
+        mixed = keep_float(quantizer, measure, error, method="minmax", methods=("minmax", "mse"))
+        assert (mixed.method, mixed.float_layers) == ("mse", ("conv2",))
+        assert mixed.model == quantizer.quantize("mse", ["conv2"])
+        assert keep_float(quantizer, measure, error, method="minmax").method == "minmax"
 
 
 def test_nothing_measured_is_no_cure(planted):

@@ -24,13 +24,13 @@ from edge_sdk.runtime.selftest import passed, selftest
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 RECONSTRUCTION = Reconstruction(input="image", output="reconstruction", norm="l2")
-DISTANCE = LatentDistance(first="latent", second="latent_reconstructed")
+DISTANCE = LatentDistance(first="features", second="features_reconstructed")
 
 
 def outputs(made: FinishedRun, role: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """What the trained network makes of the people of a role, and which pictures are live."""
     samples = made.people(role).samples
-    names = ["reconstruction", "latent", "latent_reconstructed"]
+    names = ["reconstruction", "latent", "features", "features_reconstructed"]
     x = np.stack([apply(made.preset.preprocessing, images.load(sample.path)) for sample in samples])
     with torch.no_grad():
         found = made.network.eval().outputs(torch.from_numpy(x), names)  # type: ignore[operator]
@@ -65,15 +65,18 @@ def test_the_likelihood_of_latents_is_that_of_a_density_of_live_training_faces(
     assert passed(selftest(bundle, engine="onnxruntime"))
 
 
-def test_two_scores_of_one_run_are_fused_and_the_latents_shown(live_run: Path, tmp_path: Path) -> None:
-    command = ["export", str(live_run), "--score", "reconstruction", "latent_distance", "--latents"]
+def test_two_scores_of_one_run_are_fused_and_its_latents_drawn(live_run: Path, tmp_path: Path) -> None:
+    command = ["export", str(live_run), "--score", "reconstruction", "feature_distance", "--latents"]
     assert main([*command, "--formats", "fp32.onnx", "--out", str(tmp_path / "both")]) == 0
     bundle, made = Bundle.open(tmp_path / "both"), FinishedRun.read(live_run)
     score = bundle.manifest.score
     assert isinstance(score, Fusion)
     assert {one.name: one.role for one in bundle.manifest.graphs[0].outputs} == {
-        "reconstruction": "reconstruction", "latent": "latent", "latent_reconstructed": "latent"
-    }  # fmt: skip
+        "reconstruction": "reconstruction",
+        "features": "features",
+        "features_reconstructed": "features",
+        "latent": "latent",
+    }
     assert "; score: fusion of reconstruction, latent_distance." in (tmp_path / "both/MODEL_CARD.md").read_text()
     validation, live = outputs(made, "validation")
     columns = np.stack([RECONSTRUCTION.score(validation), DISTANCE.score(validation)], axis=1)
@@ -84,6 +87,11 @@ def test_two_scores_of_one_run_are_fused_and_the_latents_shown(live_run: Path, t
     test = outputs(made, "test")[0]
     expected = score.bias + np.stack([RECONSTRUCTION.score(test), DISTANCE.score(test)], axis=1) @ score.weights
     assert detected(bundle, made) == pytest.approx(expected, rel=1e-3)
+
+    data = json.loads((live_run / "run.json").read_text())["data"]
+    assert main(["evaluate", str(bundle.path), "--data", *data, "--out", str(tmp_path / "report")]) == 0
+    (page,) = (tmp_path / "report").glob("*.html")
+    assert "compared by the output model.latent." in page.read_text(encoding="utf-8")
 
 
 def test_the_bound_of_a_variational_autoencoder_that_sees_the_faces_oval(live_run: Path, tmp_path: Path) -> None:
@@ -141,7 +149,7 @@ def test_scores_that_are_refused(live_run: Path) -> None:
         fusion.read([live_run], scores=["reconstruction", "reconstruction"])
     with pytest.raises(UsageError, match="those of one run"):
         fusion.read([live_run, live_run], scores=["reconstruction"])
-    with pytest.raises(UsageError, match=r"spoof_lbp has no score .*decision_head is its only one"):
+    with pytest.raises(UsageError, match=r'spoof_lbp has no score "reconstruction"; it has decision_head$'):
         recipes.get("spoof_lbp").named_score("reconstruction")
 
 

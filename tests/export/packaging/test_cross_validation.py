@@ -125,8 +125,10 @@ def test_what_is_no_fold_of_the_run_is_refused(runs: dict[str, Path], tmp_path: 
         CrossValidation.read([runs["first"]], exported)
     with pytest.raises(TrainingError, match="another fold"):
         CrossValidation.read([runs["first"], runs["first"]], exported)
+    assert exported.record is not None
+    other = replace(exported, record=msgspec.structs.replace(exported.record, preset="best"))
     with pytest.raises(UsageError, match="its preset is quick"):
-        CrossValidation.read([runs["first"], runs["second"]], replace(exported, preset_name="best"))
+        CrossValidation.read([runs["first"], runs["second"]], other)
     known = tmp_path / "known"
     shutil.copytree(runs["second"], known)
     split = Split.read(known / "split.json")

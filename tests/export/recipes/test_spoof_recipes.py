@@ -267,6 +267,7 @@ def test_the_thesis_augments_and_filters_what_its_tables_say() -> None:
     }
     assert used == {
         ("ganomaly", "paper"): (None, None),  # section 4.4 names neither
+        ("dcvae", "paper_baseline"): (None, None),  # section 4.1.1, table 4.2
         ("dcvae", "paper"): (None, Filter()),  # section 4.1.2
         ("dcvae", "paper_augmented"): (FaceAugmentation(), Filter()),  # section 4.1.3, table 4.5
         ("resvae", "paper"): (FaceAugmentation(), Filter()),  # section 4.2.1, table 4.7

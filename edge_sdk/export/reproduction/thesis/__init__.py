@@ -1,0 +1,1 @@
+"""Results of the anti-spoofing thesis (document 001), trained and measured again."""
