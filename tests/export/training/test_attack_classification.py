@@ -61,7 +61,7 @@ def multiply_adds(network: nn.Module) -> int:
 def test_what_a_device_computes(name: str, build: Callable[[], nn.Module], expected: tuple[int, int]) -> None:
     network = build()
     chosen = recipes.get(name)
-    score = chosen.scores.get("latent_likelihood", chosen.score)  # what ganomaly_lite is shipped with
+    score = chosen.scores.get("joint_likelihood", chosen.score)  # what ganomaly_lite is shipped with
     part = network.inference_model(score.outputs)
     unused = [network.second_encoder, network.discriminator] if name == "ganomaly_lite" else []
     assert (parameters(network) - sum(map(parameters, unused)), multiply_adds(part)) == expected
