@@ -13,8 +13,8 @@ from packaging.utils import canonicalize_name
 from ..paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-# By name: torch.onnx.export needs onnxscript; TensorRT is imported under whichever of its two names there is.
-NEVER_IMPORTED = {"onnxscript", "tensorrt-rtx-cu12"}
+# By name: TensorRT is imported under whichever of its two names there is.
+NEVER_IMPORTED = {"tensorrt-rtx-cu12"}
 ENGINES = ["onnx", "openvino", "tflite", "tensorrt"]
 LOCKS = {
     "runtime.lock": ["onnx"],

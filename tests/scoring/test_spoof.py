@@ -57,6 +57,17 @@ def test_each_score_is_its_definition() -> None:
             assert score.score(TENSORS, DENSITIES)[row] == pytest.approx(value, abs=2e-8)
 
 
+def test_probabilities_of_far_logits_are_exact_and_their_odds_told_apart() -> None:
+    """An engine's own sigmoid may fall, and be 0 from -18 on (``findings/engines_tails_of_sigmoid.sh``)."""
+    logits = np.arange(-40, 30.25, 0.25, dtype=np.float32)
+    head = DecisionHead(output="logit", activation="sigmoid")
+    found = head.score({"logit": logits[:, None]})
+    assert (np.diff(found) >= 0).all()
+    for logit, probability in zip(logits.tolist(), found.tolist(), strict=True):
+        assert probability == round(1 / (1 + math.exp(-logit)), 8)
+    assert (np.diff(head.in_log_odds().score({"logit": logits[:, None]})) > 0).all()
+
+
 def test_the_bound_and_its_divergence_are_their_definitions() -> None:
     """Of the divergence by numerical integration, latent by latent; of the cross entropy pixel by pixel."""
     z = np.linspace(-30, 30, 60_001)

@@ -6,7 +6,8 @@ signed, one scale an output channel. The end of the graph, from global pooling o
 embedding of 128 values averages 0.09 a value, of which int8 would leave 11 steps. So does a decision layer, a
 dense one to a single value (a logit), and the pooling before it: no other values make up for its rounding, and float
 costs no time there. L2 pools stay float from the square to the root
-(:mod:`edge_sdk.calibration.quantization.onnx_pools`).
+(:mod:`edge_sdk.calibration.quantization.onnx_pools`), and so do transposed convolutions of groups, whose channels the
+quantiser gives one scale (``findings/onnxruntime_grouped_transposed_convolution.sh``).
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def quantize(
         prepared = load_model_with_shape_infer(source)
         ranges = _shared_by_concatenation(prepared.graph, _kept_by_padding(prepared.graph, ranges))
         tail, bare = _float_tail(prepared.graph)
-        kept = tail | root_of_squares(prepared.graph) | _named(statistics, prepared.graph, keep_float_ops)
+        kept = tail | root_of_squares(prepared.graph)
+        kept |= _named(statistics, prepared.graph, {*keep_float_ops, *_grouped_transposed(prepared.graph)})
         if symmetric:
             # TensorRT fuses a layer with its activation function if nothing stands between them. What follows
             # quantises its own input, so nothing is quantised between two float layers either.
@@ -157,6 +159,15 @@ def _float_tail(graph: onnx.GraphProto) -> tuple[set[str], set[str]]:
     dense = [node for node in graph.node if node.op_type in {"Gemm", "MatMul"}]
     inner = {node.op_type for node in dense if leads_on.intersection(node.output)}
     return tail, {node.op_type for node in dense} - inner
+
+
+def _grouped_transposed(graph: onnx.GraphProto) -> set[str]:
+    """Names of the transposed convolutions of several groups, which the quantiser gets wrong or fails on."""
+    return {
+        node.name
+        for node in graph.node
+        if node.op_type == "ConvTranspose" and any(a.name == "group" and a.i > 1 for a in node.attribute)
+    }
 
 
 def _decision_layers(graph: onnx.GraphProto) -> set[str]:

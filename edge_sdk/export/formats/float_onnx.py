@@ -8,9 +8,12 @@ import io
 import itertools
 import logging
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import onnx
 import torch
+from onnxscript import opset18 as opset
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -24,6 +27,22 @@ OPSET = 18
 TAKEN = frozenset({"code", "graph", "meta"})
 """Names that no part of a network may have: PyTorch's exporter makes a module with attributes of these names, finds
 them instead of the part, and reports a weight that does not exist."""
+
+
+def _log_sigmoid(x: Any) -> Any:
+    return opset.Neg(opset.Softplus(opset.Neg(x)))
+
+
+def _logaddexp(x: Any, y: Any) -> Any:
+    return opset.Add(opset.Max(x, y), opset.Softplus(opset.Neg(opset.Abs(opset.Sub(x, y)))))
+
+
+STABLE: dict[Callable[..., Any], Callable[..., Any]] = {
+    torch.ops.aten.log_sigmoid.default: _log_sigmoid,
+    torch.ops.aten.logaddexp.default: _logaddexp,
+}
+"""In place of the exporter's ``log(sigmoid(x))`` and ``log(exp(x) + exp(y))``, which are infinite for large numbers
+(``findings/torch_onnx_log_of_exp.sh``)."""
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:
@@ -125,6 +144,7 @@ def to_onnx_and_torch(
             input_names=[INPUT],
             output_names=list(outputs),
             dynamic_shapes=({0: batch},),
+            custom_translation_table=STABLE,
             verbose=False,
         )
     assert program is not None and program.exported_program is not None

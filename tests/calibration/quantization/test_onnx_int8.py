@@ -182,6 +182,25 @@ def test_a_decision_layer_and_the_pooling_before_it_stay_float(samples, symmetri
     assert sum(n.op_type == "QuantizeLinear" for n in proto.graph.node) == (1 if symmetric else 2)
 
 
+@pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize("groups", [2, 8])
+def test_every_channel_of_a_grouped_transposed_convolution_keeps_its_values(samples, groups, symmetric):
+    """Weights of 0.001 to 1 by output channel: those of groups would share a scale, or stop the quantiser."""
+    net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.ConvTranspose2d(8, 8, 4, 2, 1, groups=groups))
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        sizes = torch.logspace(-3, 0, 8)
+        net[2].weight.normal_()
+        for row in range(8):
+            first = row // (8 // groups) * (8 // groups)
+            net[2].weight[row] *= sizes[first : first + 8 // groups, None, None]
+        net[2].bias.copy_(sizes)
+    model = exported(net.eval(), "map")
+    expected, found = run(model, samples), run(q.quantize(model, samples, symmetric=symmetric), samples)
+    noise = np.square(found - expected).mean(axis=(0, 2, 3)) / np.square(expected).mean(axis=(0, 2, 3))
+    assert noise.max() < 1e-3, "30 dB in each channel"
+
+
 def test_no_unused_tensors_are_left(model, samples):
     proto = onnx.load_from_string(q.quantize(model, samples))
     used = {name for n in proto.graph.node for name in n.input}
