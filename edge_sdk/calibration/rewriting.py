@@ -9,7 +9,7 @@ variant is left out of the copy. A rule for streams goes, too: it was tuned abou
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,9 @@ from edge_sdk.tables import Table
 
 CARD = "MODEL_CARD.md"
 _HEADING = "## Thresholds fitted again"
+
+CountByVariant = Callable[[str, int, int], None]
+"""Called with the variant, how many of its pictures are scored, and all of them."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ GROUPS = {
         "verify", "identify", "enroll", "spoof", "locate", "bundles", "inspect", "selftest", "tune", "profile", "slice",
     ),
     "on a workstation (pip install \"edge-sdk[export]\")": (
-        "recipes", "train", "search", "distill", "export", "calibrate", "evaluate", "reproduce", "demo",
+        "recipes", "train", "search", "distill", "export", "calibrate", "rule", "evaluate", "reproduce", "demo",
     ),
 }  # fmt: skip
 """Commands by where they run, in the order in which ``edge-sdk --help`` lists them."""

@@ -41,6 +41,12 @@ def add_arguments(parser: Parser) -> None:
         "(default: sum)",
     )
     parser.add_argument(
+        "--abstain",
+        action="store_true",
+        help="with --fusion lowest and several runs: each run's score is left out for pictures unlike its training, "
+        "and a picture unlike all of theirs is UNCERTAIN",
+    )
+    parser.add_argument(
         "--folds",
         nargs="+",
         type=Path,
@@ -91,6 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         scores=arguments.score,
         latents=arguments.latents,
         rule=arguments.fusion,
+        abstain=arguments.abstain,
         folds=arguments.folds,
         cameras=arguments.cameras,
         say=report_progress,

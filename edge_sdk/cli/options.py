@@ -200,11 +200,12 @@ def load_data(arguments: argparse.Namespace, bundle: Bundle, progress: ProgressD
     """Read ``--data``, of the people in ``--subjects-file`` if there is one; UsageError unless the bundle takes it."""
     from edge_sdk.export.data.load import load
 
-    data = load(*arguments.data, progress=progress.report)
+    subjects = read_subjects(arguments.subjects_file) if arguments.subjects_file else None
+    data = load(*arguments.data, progress=progress.report, subjects=subjects)
     expected = bundle.manifest.modality
     if others := sorted({sample.modality for sample in data.samples} - {expected}):
         raise UsageError(f"{bundle.id} takes samples of the modality {expected}; {data.name} holds {', '.join(others)}")
-    return data.select(read_subjects(arguments.subjects_file)) if arguments.subjects_file else data
+    return data
 
 
 def read_subjects(path: Path) -> list[str]:

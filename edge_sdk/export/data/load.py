@@ -8,19 +8,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from edge_sdk import modalities
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data import catalogue
-from edge_sdk.export.data.catalogue import split_kind
+from edge_sdk.export.data.catalogue import SourceName, split_kind
 from edge_sdk.export.data.layouts import Entry, images
+from edge_sdk.export.data.modality_data import ModalityData
 from edge_sdk.export.data.people import person_id, unknown_person
 from edge_sdk.export.data.samples import Dataset, ReportProgress, Sample, joined, unreported
 
 
-def load(*specs: str, progress: ReportProgress = unreported) -> Dataset:
+def load(*specs: str, progress: ReportProgress = unreported, subjects: Collection[str] | None = None) -> Dataset:
     """Load one data set, or several into one.
 
     Args:
@@ -30,14 +33,21 @@ def load(*specs: str, progress: ReportProgress = unreported) -> Dataset:
             :func:`edge_sdk.export.data.catalogue.prefixes` lists those. Rendered samples are of the same persons.
         progress: called with data sets that are rendered or drawn, such as
             :meth:`edge_sdk.export.training.progress.ProgressDisplay.report`.
+        subjects: take only these people, before anything is rendered; None takes all.
 
     Raises:
-        DatasetError: a folder is missing, empty or half-complete, or two specifications hold the same person.
+        DatasetError: a folder is missing, empty or half-complete, two specifications hold the same person, or one of
+            ``subjects`` is in none.
         UsageError: a specification cannot be read.
     """
     if not specs:
         raise UsageError("no data set given")
-    return joined(*(_load_one(spec, progress) for spec in specs))
+    sources = [_Source.read(spec, progress) for spec in specs]
+    if subjects is not None:
+        sources = [source.select(subjects) for source in sources]
+        if unknown := sorted(set(subjects).difference(*(source.subjects for source in sources))):
+            raise DatasetError(f"{', '.join(specs)}: no such subject: {', '.join(unknown[:5])}")
+    return joined(*(source.rendered(progress) for source in sources if subjects is None or source.entries))
 
 
 def load_unlabeled(*specs: str, modality: str, progress: ReportProgress = unreported) -> Dataset:
@@ -54,7 +64,7 @@ def load_unlabeled(*specs: str, modality: str, progress: ReportProgress = unrepo
         UsageError: a specification cannot be read.
     """
     parts = [
-        _load_one(spec, progress)
+        _Source.read(spec, progress).rendered(progress)
         if catalogue.find(original(spec.partition(":")[0]))
         else _load_files(Path(spec), modality)
         for spec in specs
@@ -89,29 +99,53 @@ def before_rendering(name: str) -> str:
     return f"{kind.crop}+{kind.source}" if kind.crop else kind.source
 
 
-def _load_one(spec: str, progress: ReportProgress) -> Dataset:
-    name, _, rest = spec.partition(":")
-    kind = split_kind(name)
-    found = catalogue.find(kind.source)
-    data, source = found or (None, None)
-    if (
-        data is None
-        or source is None
-        or not rest
-        or (kind.rendering and kind.rendering not in data.renderings)
-        or (kind.crop and kind.crop not in data.crops)
-    ):
-        raise UsageError(_unknown(spec))
-    people, entries = source.load(rest, kind.source, partial(progress, f"drawing {kind.source}"))
-    # Parts of a data set are told apart when they are joined or named, but are one data set.
-    dataset, shown = kind.prefix + people, kind.prefix + (people if source.own else kind.source)
-    report = partial(progress, f"rendering {shown}")
-    if kind.crop:
-        entries = data.crops[kind.crop].make(entries, kind.rendering, report)
-    elif kind.rendering:
-        entries = data.renderings[kind.rendering].make(entries, report)
-    samples = tuple(sample_of(dataset, people, data.modality, entry) for entry in entries)
-    return Dataset(shown, samples, frozenset({people}) if source.own else frozenset())
+@dataclass(frozen=True)
+class _Source:
+    """A specification that was read, before its samples are rendered."""
+
+    data: ModalityData
+    kind: SourceName
+    people: str
+    own: bool
+    entries: Sequence[Entry]
+
+    @classmethod
+    def read(cls, spec: str, progress: ReportProgress) -> _Source:
+        name, _, rest = spec.partition(":")
+        kind = split_kind(name)
+        found = catalogue.find(kind.source)
+        data, source = found or (None, None)
+        if (
+            data is None
+            or source is None
+            or not rest
+            or (kind.rendering and kind.rendering not in data.renderings)
+            or (kind.crop and kind.crop not in data.crops)
+        ):
+            raise UsageError(_unknown(spec))
+        people, entries = source.load(rest, kind.source, partial(progress, f"drawing {kind.source}"))
+        return cls(data, kind, people, source.own, entries)
+
+    @property
+    def subjects(self) -> set[str]:
+        return {person_id(self.people, entry.person) for entry in self.entries}
+
+    def select(self, subjects: Collection[str]) -> _Source:
+        chosen = [entry for entry in self.entries if person_id(self.people, entry.person) in subjects]
+        return replace(self, entries=chosen)
+
+    def rendered(self, progress: ReportProgress) -> Dataset:
+        # Parts of a data set are told apart when they are joined or named, but are one data set.
+        kind, entries = self.kind, list(self.entries)
+        dataset = kind.prefix + self.people
+        shown = kind.prefix + (self.people if self.own else kind.source)
+        report = partial(progress, f"rendering {shown}")
+        if kind.crop:
+            entries = self.data.crops[kind.crop].make(entries, kind.rendering, report)
+        elif kind.rendering:
+            entries = self.data.renderings[kind.rendering].make(entries, report)
+        samples = tuple(sample_of(dataset, self.people, self.data.modality, entry) for entry in entries)
+        return Dataset(shown, samples, frozenset({self.people}) if self.own else frozenset())
 
 
 def _unknown(spec: str) -> str:

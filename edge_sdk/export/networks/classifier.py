@@ -12,6 +12,8 @@ from edge_sdk.errors import UsageError
 from edge_sdk.export.networks.network import Network
 
 LOGIT = "logit"
+LOOK = "look"
+"""A few numbers of the features, for a density that tells what is like the training."""
 
 
 class ClassifierOutput(NamedTuple):
@@ -30,21 +32,30 @@ class ClassifierOutput(NamedTuple):
 class BinaryClassifier(Network):
     """Tells live images from attacks, ``(N, 1, H, W)`` in [0, 1].
 
-    In training mode ``forward`` returns a :class:`ClassifierOutput`, in evaluation mode its logits.
+    In training mode ``forward`` returns a :class:`ClassifierOutput`, in evaluation mode its logits, and behind them the
+    :data:`LOOK` where there is one.
 
     Args:
         features: Images to ``(N, count)``.
         dropout: Share of the features that are dropped in training.
+
+    Attributes:
+        look: Of the features; fitted after training (:mod:`edge_sdk.export.packaging.domains`), None until then.
     """
 
     def __init__(self, features: nn.Module, count: int, *, dropout: float) -> None:
         super().__init__()
         self.features = features
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(count, 1))
+        self.look: nn.Module | None = None
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor | ClassifierOutput:
-        made = self.classify(x)
-        return made if self.training else made.logit
+    def forward(self, x: torch.Tensor) -> torch.Tensor | ClassifierOutput | tuple[torch.Tensor, ...]:
+        if self.training:
+            return self.classify(x)
+        if self.look is None:
+            return self.classify(x).logit
+        features = self.features(x)
+        return self.classifier(features).float(), self.look(features).float()
 
     def outputs(self, x: torch.Tensor, names: Sequence[str]) -> tuple[torch.Tensor, ...]:
         """The logit, under its name. Raises UsageError for other names."""

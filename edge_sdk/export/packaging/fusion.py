@@ -19,6 +19,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -32,9 +33,10 @@ from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
 from edge_sdk.export.formats.artifacts import REFERENCE
 from edge_sdk.export.formats.float_onnx import INPUT
 from edge_sdk.export.networks.network import Network
+from edge_sdk.export.packaging.domains import DENSITY, learned
 from edge_sdk.export.recipes import Recipe
 from edge_sdk.export.training.finished import FinishedRun
-from edge_sdk.manifest import Fusion, Lowest
+from edge_sdk.manifest import Domain, Fusion, Lowest
 from edge_sdk.scoring.base import Score
 
 Rule = Literal["sum", "lowest"]
@@ -64,24 +66,38 @@ class FusedRuns(FinishedRun):
 
 
 class SideBySide(Network):
-    """Gives the outputs of all parts for one picture, in their order."""
+    """Gives the outputs of all parts for one picture.
 
-    def __init__(self, parts: Sequence[nn.Module]) -> None:
+    Args:
+        order: Of the parts' outputs, numbered part by part.
+    """
+
+    def __init__(self, parts: Sequence[nn.Module], order: Sequence[int]) -> None:
         super().__init__()
         self.parts = nn.ModuleList(parts)
+        self._order = tuple(order)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         made = [part(x) for part in self.parts]
-        return tuple(tensor for one in made for tensor in (one if isinstance(one, tuple) else (one,)))
+        outputs = [tensor for one in made for tensor in (one if isinstance(one, tuple) else (one,))]
+        return tuple(outputs[number] for number in self._order)
 
 
-def read(runs: Sequence[Path], rule: Rule = "sum", scores: Sequence[str] = (), *, latents: bool = False) -> FinishedRun:
+def read(
+    runs: Sequence[Path],
+    rule: Rule = "sum",
+    scores: Sequence[str] = (),
+    *,
+    latents: bool = False,
+    domains: bool = False,
+) -> FinishedRun:
     """Read what a bundle is made of: a run, or several of different liveness recipes and the same people as one.
 
     Args:
         rule: How several scores become one.
         scores: Of the one run, by their names in its recipe, instead of the recipe's own; several are fused.
         latents: Whether the bundle gives the latents of the one run, for people who look at them.
+        domains: Whether each of several runs abstains from pictures unlike its training; by the rule ``lowest`` alone.
 
     Raises:
         TrainingError, DatasetError: A run is incomplete, or its people lack live pictures or attacks.
@@ -90,22 +106,33 @@ def read(runs: Sequence[Path], rule: Rule = "sum", scores: Sequence[str] = (), *
             expert's attacks are missing.
         ScoreError: The people are too few for a score's density.
     """
+    if domains and (rule != "lowest" or len(runs) < 2):
+        raise UsageError("experts abstain where the lowest of several runs' scores decides: give several, and lowest")
     if len(runs) > 1:
         if scores or latents:
             raise UsageError("another score, or latents, are those of one run, not of several that are fused")
-        return _side_by_side(tuple(map(FinishedRun.read, runs)), rule)
+        return _side_by_side(tuple(map(FinishedRun.read, runs)), rule, domains=domains)
     trained = FinishedRun.read(runs[0])
     if scores:
         trained = _rescored(trained, scores, rule)
     return replace(trained, recipe=trained.recipe.showing_latents()) if latents else trained
 
 
-def _side_by_side(parts: Sequence[FinishedRun], rule: Rule) -> FusedRuns:
+def _side_by_side(parts: Sequence[FinishedRun], rule: Rule, *, domains: bool) -> FusedRuns:
     _require_alike(parts)
+    experts = [learned(part) for part in parts] if domains else []
+    parts = [expert.run for expert in experts] or parts
     first, name = parts[0], "-".join(part.recipe.name for part in parts)
     preset = "-".join(dict.fromkeys(part.preset_name for part in parts))
     score = _fused(parts, [_renamed(part, member) for part in parts for member in part.recipe.score.members], rule)
-    network = SideBySide([part.recipe.inference_model(part.network) for part in parts])
+    densities = {}
+    if isinstance(score, Lowest):
+        score = msgspec.structs.replace(score, domains=tuple(_renamed(one.run, one.domain) for one in experts))
+        densities = {_prefix(one.run) + DENSITY: one.density for one in experts}
+    given = [_prefix(part) + output for part in parts for output in part.recipe.outputs]
+    network = SideBySide(
+        [part.recipe.inference_model(part.network) for part in parts], [given.index(name) for name in score.outputs]
+    )
     recipe = Recipe(
         name=name,
         task=first.recipe.task,
@@ -118,9 +145,9 @@ def _side_by_side(parts: Sequence[FinishedRun], rule: Rule) -> FusedRuns:
         attack_budget=min(part.recipe.attack_budget for part in parts),
         face=first.recipe.face,
     )
-    assert recipe.outputs == tuple(f"{p.recipe.name}.{output}" for p in parts for output in p.recipe.outputs)
     kept = {field.name: getattr(first, field.name) for field in fields(FinishedRun)}
     changed = {"recipe": recipe, "preset_name": preset, "network": network, "steps": sum(part.steps for part in parts)}
+    changed |= {"densities": densities}
     return FusedRuns(**kept | changed, parts=tuple(parts))
 
 
@@ -206,9 +233,14 @@ def _validation_scores(part: FinishedRun, scored: Sequence[Any]) -> Iterator[NDA
         yield SpoofEvaluator(part, graphs, member).scores(REFERENCE, graphs.onnx, "validation").presented.scores
 
 
-def _renamed(part: FinishedRun, member: Score) -> Any:
+def _prefix(part: FinishedRun) -> str:
+    """What stands before the names of a part's outputs and files."""
+    return f"{part.recipe.name}."
+
+
+def _renamed(part: FinishedRun, member: Score | Domain) -> Any:
     """The same score of the outputs, and the density, that have the recipe's name in front; the picture is shared."""
-    prefix = f"{part.recipe.name}."
+    prefix = _prefix(part)
     return member.renamed(
         lambda tensor: tensor if tensor == INPUT else f"{prefix}{tensor}", lambda path: f"{prefix}{path}"
     )

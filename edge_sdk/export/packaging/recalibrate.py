@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,15 +12,12 @@ from typing import Any
 from edge_sdk._version import __version__
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration import rewriting
-from edge_sdk.calibration.rewriting import LeftOut
+from edge_sdk.calibration.rewriting import CountByVariant, LeftOut
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.evaluation import PACKAGES
 from edge_sdk.export.evaluation.fitted import FittedThresholds
 from edge_sdk.manifest import ThresholdProvenance
 from edge_sdk.runtime.selection import AUTO
-
-CountByVariant = Callable[[str, int, int], None]
-"""Called with the variant, how many of its pictures are scored, and all of them."""
 
 
 @dataclass(frozen=True)

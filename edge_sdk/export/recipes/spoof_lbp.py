@@ -49,23 +49,31 @@ class SpoofLbp(BinaryClassifier):
     @torch.no_grad()
     def inference_model(self, outputs: Sequence[str]) -> nn.Module:
         """A copy that adds up the patterns' weights pixel by pixel, so that nothing as small as a share is rounded."""
-        del outputs  # there is one
+        del outputs  # the logit, and the look where there is one
         twin = copy.deepcopy(self)
-        patterns, _, _, standard = twin.features.children()
+        patterns, *_, standard = twin.features.children()
         linear = twin.classifier[1]
         assert isinstance(standard, nn.BatchNorm1d)
         assert isinstance(linear, nn.Linear)
-        assert standard.running_mean is not None
-        assert standard.running_var is not None
-        weights = linear.weight / (standard.running_var + standard.eps).sqrt()
-        largest = weights.abs().max().clamp(min=torch.finfo(weights.dtype).tiny)
-        weigh, total = nn.Conv2d(weights.shape[1], 1, 1, bias=False), nn.Linear(1, 1)
-        weigh.weight.copy_((weights / largest)[:, :, None, None])
-        total.weight.copy_(largest)
-        total.bias.copy_(linear.bias - weights @ standard.running_mean)
-        twin.features = nn.Sequential(patterns, weigh, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        twin.classifier = nn.Sequential(total)
+        twin.features = patterns
+        twin.classifier = _by_pixel(standard, linear)
+        if isinstance(twin.look, nn.Linear):
+            twin.look = _by_pixel(standard, twin.look)
         return twin.train(self.training)
+
+
+def _by_pixel(standard: nn.BatchNorm1d, linear: nn.Linear) -> nn.Sequential:
+    """Of maps ``(N, C, H, W)`` what ``linear`` makes of their standardised means, added up before the mean is taken."""
+    assert standard.running_mean is not None
+    assert standard.running_var is not None
+    weights = linear.weight / (standard.running_var + standard.eps).sqrt()
+    largest = weights.abs().amax(1).clamp(min=torch.finfo(weights.dtype).tiny)
+    count = len(weights)
+    weigh, total = nn.Conv2d(weights.shape[1], count, 1, bias=False), nn.Linear(count, count)
+    weigh.weight.copy_((weights / largest[:, None])[:, :, None, None])
+    total.weight.copy_(largest.diag())
+    total.bias.copy_(linear.bias - weights @ standard.running_mean)
+    return nn.Sequential(weigh, nn.AdaptiveAvgPool2d(1), nn.Flatten(), total)
 
 
 def _preset(attacks: Origin | None = None, penalty: float = 0.05) -> Preset:

@@ -98,7 +98,7 @@ class SpoofLite(BinaryClassifier):
 
     def inference_model(self, outputs: Sequence[str]) -> nn.Module:
         """A copy whose first layer loses nothing to int8."""
-        del outputs  # there is one
+        del outputs  # the logit, and the look where there is one
         twin = copy.deepcopy(self)
         details, *others = twin.features.children()
         assert isinstance(details, Details)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.export.training import checkpoint
 from edge_sdk.export.training.records import RunRecord
 from edge_sdk.scoring.base import Score
+from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 CALIBRATION_IMAGES = 128
 
@@ -36,6 +38,7 @@ class FinishedRun:
         steps: Optimiser steps behind the weights, those of the run that this one continues among them.
         record: The run's ``run.json``; None of a run that is made of others.
         pretrained_on: The data set behind the weights that training started from, if any.
+        densities: Those of the score's densities that were fitted before, by path.
     """
 
     recipe: Recipe
@@ -47,6 +50,7 @@ class FinishedRun:
     steps: int
     record: RunRecord | None = None
     pretrained_on: str | None = None
+    densities: Mapping[str, GaussianMixture] = field(default_factory=dict)
 
     @classmethod
     def read(cls, run: Path) -> FinishedRun:

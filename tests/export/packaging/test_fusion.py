@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
 
 from edge_sdk import SpoofDetector, images
 from edge_sdk.cli import main
@@ -21,6 +22,7 @@ from edge_sdk.export import recipes
 from edge_sdk.export.data.samples import Sample
 from edge_sdk.export.data.splits import Split
 from edge_sdk.export.losses.classification import AttackClassification
+from edge_sdk.export.networks.classifier import BinaryClassifier
 from edge_sdk.export.packaging import fusion
 from edge_sdk.export.recipes import Recipe
 from edge_sdk.export.training.finished import FinishedRun
@@ -28,6 +30,7 @@ from edge_sdk.manifest import EmbeddingDistance, Fusion, LatentDistance, Lowest
 from edge_sdk.preprocess import apply
 from edge_sdk.preprocess.crop import FaceCrop
 from edge_sdk.runtime.selftest import passed, selftest
+from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 Column = NDArray[np.float64]
 
@@ -151,6 +154,60 @@ def test_experts_of_different_attacks(live_run: Path, tmp_path: Path, monkeypatc
         assert isinstance(detector.bundle.manifest.score, Lowest)
     assert found == pytest.approx(np.min(expected, axis=0), abs=0.02, rel=0.01)
     assert len(set(np.argmin(expected, axis=0))) == 2, "one of the experts has no say"
+
+    knowing = tmp_path / "knowing.edge"
+    command = ["export", *map(str, runs), "--fusion", "lowest", "--abstain", "--out", str(knowing), "--report-only"]
+    assert main(command) == 0
+    known = []
+    with SpoofDetector(knowing, precision="fp32", engine="onnxruntime", faces="cropped") as detector:
+        score = detector.bundle.manifest.score
+        assert isinstance(score, Lowest)
+        manifest = detector.bundle.manifest
+        files = {entry.path: detector.bundle.read(entry) for entry in manifest.auxiliary}
+        roles = {"model.spoof_lbp.logit", "model.spoof_lite.logit", "model.spoof_lbp.look", "model.spoof_lite.look"}
+        assert set(score.outputs) == roles
+        shown = [detector.examine(sample.path) for sample in test]
+        for one, domain in zip(made, score.domains, strict=True):
+            assert domain is not None
+            density = GaussianMixture.decode(files[domain.likelihood.density])
+            train, judged = (
+                [s for s in one.people(role).samples if s.genuine or s.rendered == (one is made[1])]
+                for role in ("train", "validation")
+            )
+            seen, validated, tested = (features(one, samples) for samples in (train, judged, test))
+            components = PCA(min(16, *seen.shape)).fit(seen)
+            used = components.explained_variance_ > 1e-3 * components.explained_variance_[0]
+            looks = [
+                (components.transform(rows) / np.sqrt(components.explained_variance_))[:, used]
+                for rows in (validated, tested)
+            ]
+            assert domain.least == pytest.approx(np.quantile(density.log_likelihood(looks[0]), 0.01), rel=0.02)
+            known.append(density.log_likelihood(looks[1]) - domain.least)
+        sure = np.abs(known).min(axis=0) > 0.05 * np.abs([domain.least for domain in score.domains if domain]).max()
+        unfamiliar = (np.array(known) < 0).all(axis=0)
+        assert sure.sum() > len(test) / 2
+        for one, strange, is_sure in zip(shown, unfamiliar, sure, strict=True):
+            assert not is_sure or ("unfamiliar" in one.flags) == strange
+        spoken = np.where(np.array(known) < 0, np.inf, np.array(expected)).min(axis=0)
+        for one, value, is_sure in zip(shown, spoken, sure, strict=True):
+            assert not is_sure or math.isnan(one.score) or one.score == pytest.approx(value, abs=0.05, rel=0.02)
+
+
+@torch.no_grad()
+def features(one: FinishedRun, samples: list[Sample]) -> NDArray[np.float64]:
+    """What the networks' logits are sums of."""
+    x = np.stack([apply(one.preset.preprocessing, images.load(sample.path)) for sample in samples])
+    network = one.network.eval()
+    assert isinstance(network, BinaryClassifier)
+    return np.asarray(network.classify(torch.from_numpy(np.rint(x * 255) / 255).float()).features.numpy(), np.float64)
+
+
+def test_only_experts_abstain(runs: list[Path]) -> None:
+    for chosen, rule in ((runs, "sum"), (runs[:1], "lowest")):
+        with pytest.raises(UsageError, match="experts abstain where the lowest of several"):
+            fusion.read(chosen, rule, domains=True)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="ganomaly learns no attacks"):
+        fusion.read(runs, "lowest", domains=True)
 
 
 def test_an_expert_needs_its_attacks_among_the_validation_people(

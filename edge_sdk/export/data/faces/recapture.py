@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_sdk import images
-from edge_sdk.errors import DatasetError
+from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data import cache
 from edge_sdk.export.data.faces.cameras import KINDS, Camera
 from edge_sdk.export.data.faces.instruments import INSTRUMENTS, AttackInstrument, Floats, NoInstrument
@@ -185,8 +185,13 @@ def as_attacks(entries: Sequence[Entry], on: str) -> list[Entry]:
     """The live entries, attacks of the species ``on`` unless that is :data:`BARE`, with the kind of their camera.
 
     Raises:
+        UsageError: ``on`` is no such species: its pictures are whole frames.
         DatasetError: There are none, or one cannot be read.
     """
+    if on not in VERSIONS:
+        raise UsageError(
+            f"faces cannot be cut out of {on}+, whose pictures are whole frames: leave the first prefix away"
+        )
     live = [entry for entry in entries if entry.genuine]
     if not live:
         raise DatasetError(f"there are no live faces to render {on}+ of")

@@ -173,7 +173,8 @@ class SpoofEvaluator:
     @cached_property
     def densities(self) -> Mapping[str, GaussianMixture]:
         """By path, as a device reads them."""
-        return {path: self._fitted(output) for path, output in self.score.density_outputs.items()}
+        fitted = self.trained.densities
+        return {path: fitted.get(path) or self._fitted(name) for path, name in self.score.density_outputs.items()}
 
     def _fitted(self, output: str) -> GaussianMixture:
         from edge_sdk.export.networks import gaussian_mixture  # scikit-learn, which few scores need

@@ -92,11 +92,10 @@ def tune(
     together = np.concatenate(scores)
     if not together.size:
         raise ScoreError("no frame of the recordings has a score")
-    margins = np.unique(np.quantile(together, np.linspace(0.002, 0.998, MARGINS)))
     spreads = [
         one.std() for one, recording in zip(scores, recordings, strict=True) if not recording.attack and one.size
     ]
-    search = _Search(recordings, threshold, limits, margins)
+    search = _Search(recordings, threshold, limits, margins(together))
     tried = list(shapes(float(np.median(spreads)) or 1.0))
     best: tuple[float, float, int] | None = None
     chosen: AnyRule | None = None
@@ -112,11 +111,16 @@ def tune(
     return TunedRule(chosen, errors(recordings, placed(chosen, threshold), limits, replicates, seed), len(tried))
 
 
+def margins(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Margins to try, ascending: quantiles of the frames' scores less the threshold, and even steps across gaps."""
+    quantiles = np.quantile(scores, np.linspace(0.002, 0.998, MARGINS))
+    return np.unique(np.concatenate([quantiles, np.linspace(quantiles[0], quantiles[-1], MARGINS)]))
+
+
 def shapes(spread: float) -> Iterator[Shape]:
     """All shapes; `spread` is the standard deviation of live frames' scores within a recording."""
     for window in WINDOWS:
-        for share in SHARES:
-            live = max(1, round(share * window))
+        for live in dict.fromkeys(max(1, round(share * window)) for share in SHARES):
             least = window + 1 - live
             for spoof in dict.fromkeys((least, (least + window + 1) // 2, window)):
                 yield partial(_k_of_n, live, spoof, window)
