@@ -221,8 +221,8 @@ RECIPE = Recipe(
     score=SCORES["feature_distance"],
     scores=SCORES,
     latents=LATENT,
-    # Four in ten live faces lie below the threshold at which 5 % of the rendered attacks pass, and many near it. Rounding
-    # moves some across, to either side, so that the 485 people of the guardrail can tell three points, not one.
+    # Four in ten live faces lie below the threshold at which 5 % of the rendered attacks pass, and many near it. Some
+    # are rounded across, to either side, so that the 485 people of the guardrail can tell three points, not one.
     attack_budget=0.03,
     modes=(1, 2, 4, 8),  # more of them tell no more attacks, and each is 132 means and variances on the device
     presets={"best": _preset("small"), "large": _preset("large")},
