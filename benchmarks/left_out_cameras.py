@@ -1,16 +1,18 @@
 """How liveness carries over: experts that never saw a camera, tested on that camera.
 
     python benchmarks/left_out_cameras.py --data SPEC... --split FILE --cameras NAME... --train spoof_lbp:varied
-        [--run runs/lite] [--steps N] [--folds 3] [--abstain] --out DIR
+        [--run runs/lite] [--steps N] [--folds 3] [--abstain SHARE] --out DIR
 
 A camera is a data set (``lfw``), a day of its recordings (``nuaa day 01``) or a kind of rendering camera (``webcam``).
 For each, ``--train`` trains its recipes anew without any picture by it, below ``--out``, where finished trainings are
 taken up again; a run of ``--run`` is taken as it is, and must have left the camera out. The fusion (``lowest``) is
 fitted on validation people, the threshold on the thresholds people, for an APCER of 5 %, both without the camera.
 Tested are the split's test people before it; where they are fewer than 30, all people who have both live pictures and
-attacks by it, dealt to ``--folds`` trainings that each leave its own part out.
+attacks by it, dealt to ``--folds`` trainings that each leave its own part out; of the rest one validates, one is
+for the threshold and the others train.
 
-``--abstain`` gives each expert its domain. Pictures that all abstain from are counted, and take no part in the rates.
+``--abstain`` gives each expert its domain, as in ``edge-sdk export``. Pictures that all abstain from are counted, and
+take no part in the rates.
 """
 
 from __future__ import annotations
@@ -95,11 +97,11 @@ def trained(name: str, camera: str, data: Dataset, split: Split, *, folder: Path
     return FinishedRun(recipe, preset_name, network, data, split, seed=0, steps=result.steps)
 
 
-def fitted(run: FinishedRun, camera: str, *, abstain: bool) -> FittedExpert:
+def fitted(run: FinishedRun, camera: str, abstain: float | None) -> FittedExpert:
     """The odds, and the domain, of what validation people have without a camera."""
     density, least = None, -np.inf
-    if abstain:
-        expert = learned(run)
+    if abstain is not None:
+        expert = learned(run, abstain)
         density, least = expert.density, expert.domain.least
     objective = run.preset.objective
     validation = run.people("validation").samples
@@ -127,8 +129,11 @@ def tested(data: Dataset, split: Split, camera: str, folds: int) -> Iterator[tup
         return
     for part in range(folds):
         people = sorted(both)[part::folds]
-        roles = {role: tuple(s for s in getattr(split, role) if s not in people) for role in Split.__struct_fields__}
-        yield Split(**roles), people
+        one, two, *rest = (subject for subject in sorted(both) if subject not in people)
+        roles = {role: [s for s in getattr(split, role) if s not in both] for role in Split.__struct_fields__}
+        for role, known in (("validation", [one]), ("thresholds", [two]), ("train", rest)):
+            roles[role] += known
+        yield Split(**{role: tuple(subjects) for role, subjects in roles.items()}), people
 
 
 def line(camera: str, arguments: argparse.Namespace, data: Dataset, split: Split) -> tuple[str, ...]:
@@ -144,7 +149,7 @@ def line(camera: str, arguments: argparse.Namespace, data: Dataset, split: Split
         for name in arguments.train:
             folder = arguments.out / "-".join([name.replace(":", "-"), *camera.split(), str(number)])
             runs.append(trained(name, camera, data, drawn, folder=folder, steps=arguments.steps))
-        experts = [fitted(run, camera, abstain=arguments.abstain) for run in runs]
+        experts = [fitted(run, camera, arguments.abstain) for run in runs]
         others = [s for s in data.select(drawn.thresholds).samples if camera not in cameras_of(s)]
         scores, nobody = fused(experts, others)
         species = [None if s.genuine else s.attack or "attack" for s in others]
@@ -181,7 +186,7 @@ def main() -> None:
     parser.add_argument("--run", nargs="*", type=Path, default=[], metavar="RUN")
     parser.add_argument("--steps", type=int, metavar="N", help="of each training, instead of the preset's")
     parser.add_argument("--folds", type=int, default=3, metavar="N")
-    parser.add_argument("--abstain", action="store_true")
+    parser.add_argument("--abstain", type=float, metavar="SHARE")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     arguments = parser.parse_args()
     data, split = load(*arguments.data), Split.read(arguments.split)

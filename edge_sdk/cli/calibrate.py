@@ -106,8 +106,13 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("give what to fit to: --data, --live, or --camera")
     if arguments.subjects_file and not arguments.data:
         raise UsageError("--subjects-file goes with --data")
-    if arguments.pictures is not None and arguments.camera is None:
-        raise UsageError("--pictures goes with --camera")
+    if arguments.pictures is not None:
+        from edge_sdk.calibration.live_pictures import LEAST, MOST
+
+        if arguments.camera is None:
+            raise UsageError("--pictures goes with --camera")
+        if not LEAST <= arguments.pictures <= MOST:
+            raise UsageError(f"--pictures is {arguments.pictures}; a camera needs {LEAST} to {MOST}")
     if arguments.camera is not None and arguments.camera < 0:
         raise UsageError(f"--camera is {arguments.camera}; cameras are counted from 0")
     if arguments.in_place and arguments.leave_out:

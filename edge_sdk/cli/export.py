@@ -42,9 +42,11 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--abstain",
-        action="store_true",
-        help="with --fusion lowest and several runs: each run's score is left out for pictures unlike its training, "
-        "and a picture unlike all of theirs is UNCERTAIN",
+        type=float,
+        metavar="SHARE",
+        help="with --fusion lowest and several runs: each run's score is left out for pictures that are less like its "
+        "training than all but SHARE (such as 0.01) of the validation people's, and a picture unlike all of theirs is "
+        "UNCERTAIN; default: never",
     )
     parser.add_argument(
         "--folds",

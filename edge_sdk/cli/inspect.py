@@ -93,6 +93,10 @@ def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
             f"thresholds       fitted again on {fitted.data}: {fitted.subjects} people, {fitted.impostors}; "
             f"the models are those of {fitted.previous_bundle}"
         )
+        if fitted.pictures:
+            anew = ", ".join(fitted.densities)
+            densities = f"densities fitted to them: {anew}" if anew else "no density to fit"
+            lines.append(f"camera           {fitted.pictures} live pictures; {densities}")
     if manifest.over_time:
         lines += _over_time(manifest.over_time)
     for variant in manifest.variants:
@@ -135,6 +139,8 @@ def _variant_lines(variant: Variant, size: int) -> list[str]:
     if variant.calibration:
         calibration = variant.calibration
         lines.append(f"  calibrated with {calibration.count} samples of {calibration.data}, {calibration.method}")
+        if calibration.float_nodes:
+            lines.append(f"  in float: {', '.join(calibration.float_nodes)}")
     for cost in variant.accuracy:
         delta, bound, budget = (f"{100 * value:+.2f}" for value in (cost.delta, cost.upper90, cost.budget))
         verdict = f"{cost.verdict} ({cost.subjects} people)"

@@ -60,7 +60,9 @@ def test_a_copy_for_this_camera(spoof: Bundle, live: Path, tmp_path: Path, capsy
     assert "fitted to live: 60 live pictures of 6 people, no attacks: APCER unknown" in shown
     assert "  bpcer_1e-1   threshold " in shown
     assert main(["inspect", str(out)]) == 0
-    assert "fitted again on live: 6 people, live pictures alone, no attacks" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "fitted again on live: 6 people, live pictures alone, no attacks" in shown
+    assert "camera           60 live pictures; no density to fit" in shown
 
 
 def test_few_people_are_a_warning(spoof: Bundle, live: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -112,6 +114,8 @@ def test_nobody_before_the_camera(
         ["--live", "live", "--subjects-file", "people.txt", "--out", "mine"],
         ["--live", "live", "--pictures", "60", "--out", "mine"],
         ["--camera", "-1", "--out", "mine"],
+        ["--camera", "0", "--pictures", "49", "--out", "mine"],
+        ["--camera", "0", "--pictures", "1001", "--out", "mine"],
         ["--live", "live", "--in-place", "--leave-out"],
     ],
     ids=" ".join,

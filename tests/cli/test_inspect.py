@@ -23,6 +23,14 @@ def test_inspect(bundle: str, tiny_bundle: Bundle, capsys: pytest.CaptureFixture
         assert words in text
 
 
+def test_layers_in_float_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """The stem, both layers of the first block and the depthwise one of the second, of the symmetric variant alone."""
+    assert main(["inspect", "mobilenetv2"]) == 0
+    *before, symmetric = capsys.readouterr().out.split("\nint8-sym.onnx")
+    assert not any("in float" in text for text in before)
+    assert "  in float: node_conv2d_4, node_conv2d_6, node_conv2d_2, node_conv2d_3\n" in symmetric
+
+
 def test_operating_points_stand_in_columns(
     make_bundle: Callable[..., Bundle], capsys: pytest.CaptureFixture[str]
 ) -> None:

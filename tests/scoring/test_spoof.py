@@ -89,6 +89,11 @@ def test_a_reconstruction_of_pure_black_or_white_costs_what_half_a_level_does() 
     assert score == pytest.approx([math.log(0.5 / 255) + math.log(1 - 0.5 / 255)])
 
 
+def test_an_infinite_variance_is_the_worst_that_a_divergence_can_say() -> None:
+    """And no warning; a detector refuses scores that are not finite."""
+    assert KL.score({"latent": np.zeros((1, 2)), "log_variance": np.array([[0.0, 1000.0]])}).tolist() == [-np.inf]
+
+
 def test_a_head_gives_the_probability_of_live() -> None:
     logits = np.array([[0.5, -1.0, 2.0], [900.0, 0.0, 0.0], [-900.0, 0.0, 0.0]])
     for index in range(3):

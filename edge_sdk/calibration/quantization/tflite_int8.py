@@ -46,9 +46,9 @@ with needs_extra("tflite-export"):
     from ai_edge_quantizer import qtyping, quantizer
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
-LOGIT_LIMIT = 8.0
-"""Where the integers of a logit end, at probabilities of 0.0003 and 0.9997: a wider range would take its steps from
-where thresholds lie, and scores beyond are all but ties."""
+LOGIT_LIMIT = 5.0
+"""Where the integers of a logit end, at probabilities of 0.007 and 0.993: a wider range would take its steps from where
+thresholds lie. A step is 0.04 at most."""
 UNIT_ERROR = 1e-5
 """Largest difference between the output and a tensor scaled to unit length that is float rounding (measured: 3e-7)."""
 

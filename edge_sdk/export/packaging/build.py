@@ -51,7 +51,7 @@ def export(
     scores: Sequence[str] = (),
     latents: bool = False,
     rule: fusion.Rule = "sum",
-    abstain: bool = False,
+    abstain: float | None = None,
     folds: Sequence[Path] = (),
     cameras: Sequence[str] = (),
     say: Say = print,
@@ -74,7 +74,8 @@ def export(
         scores: Names of the recipe's scores that replace its own; several become one.
         latents: Whether the graphs give the latents too, for people who look at them.
         rule: How one score is made of several, of one run or of several runs.
-        abstain: Whether each of several runs is left out for pictures unlike its training, by the rule ``lowest``.
+        abstain: Share of the pictures like its training that each of several runs abstains from, by the rule
+            ``lowest``; None for runs that never do.
         folds: Finished runs of the same recipe, preset and data, which tested other people than they learned from: the
             guardrail of the int8 artifacts judges on those people
             (:mod:`edge_sdk.export.packaging.cross_validation`) instead of the split's ``guardrail`` people. Where the
@@ -96,7 +97,7 @@ def export(
     require_tools(wanted)
     if folds and len(runs) > 1:
         raise UsageError("the folds are those of one run, not of several that are fused")
-    trained = fusion.read(runs, rule, scores, latents=latents, domains=abstain)
+    trained = fusion.read(runs, rule, scores, latents=latents, abstain=abstain)
     judge = CrossValidation.read(folds, trained) if folds else None
     say("exporting the float graph")
     maker = _Maker(trained, enforce, say, judge)

@@ -27,8 +27,6 @@ from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 DIMS = 16
 """Principal components of the features, of unit variance."""
 MODES = (1, 2, 4, 8, 16)
-UNKNOWN = 0.01
-"""Share of the validation people's pictures, of those that it would have learned from, that an expert abstains from."""
 DENSITY = f"{LOOK}.npy"
 IMAGES = 64
 """At a time."""
@@ -42,13 +40,18 @@ class Expert(NamedTuple):
     density: GaussianMixture
 
 
-def learned(run: FinishedRun) -> Expert:
+def learned(run: FinishedRun, unknown: float) -> Expert:
     """The run with the :data:`~edge_sdk.export.networks.classifier.LOOK` among its outputs, and its domain.
 
+    Args:
+        unknown: Share of the validation people's pictures that it abstains from, of those like its training.
+
     Raises:
-        UsageError: Its network tells no live pictures from attacks.
+        UsageError: Its network tells no live pictures from attacks, or no such share.
         ScoreError: Its people are too few.
     """
+    if not 0 <= unknown < 1:
+        raise UsageError(f"an expert abstains from a share of the pictures from 0 to below 1, not {unknown:g}")
     network = run.network
     if not isinstance(network, BinaryClassifier):
         raise UsageError(f"{run.recipe.name} learns no attacks, so that it has no domain to abstain outside of")
@@ -57,7 +60,7 @@ def learned(run: FinishedRun) -> Expert:
     projection = fit_projection(seen[0], [sample.subject for sample in train], "pca", DIMS)
     rows = [projection.apply(features) for features in seen]
     density = gaussian_mixture.choose(*rows, modes=MODES, seed=run.seed).rounded()
-    least = float(np.quantile(density.log_likelihood(rows[1]), UNKNOWN))
+    least = float(np.quantile(density.log_likelihood(rows[1]), unknown))
     network.look = projection.layer()
     recipe = replace(run.recipe, latents=LOOK, shows_latents=True)
     domain = Domain(likelihood=LatentLikelihood(output=LOOK, density=DENSITY), least=least)

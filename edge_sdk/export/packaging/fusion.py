@@ -89,7 +89,7 @@ def read(
     scores: Sequence[str] = (),
     *,
     latents: bool = False,
-    domains: bool = False,
+    abstain: float | None = None,
 ) -> FinishedRun:
     """Read what a bundle is made of: a run, or several of different liveness recipes and the same people as one.
 
@@ -97,7 +97,8 @@ def read(
         rule: How several scores become one.
         scores: Of the one run, by their names in its recipe, instead of the recipe's own; several are fused.
         latents: Whether the bundle gives the latents of the one run, for people who look at them.
-        domains: Whether each of several runs abstains from pictures unlike its training; by the rule ``lowest`` alone.
+        abstain: Share of the pictures like its training that each of several runs abstains from, and so from all that
+            are less like it; None for runs that never do. By the rule ``lowest`` alone.
 
     Raises:
         TrainingError, DatasetError: A run is incomplete, or its people lack live pictures or attacks.
@@ -106,21 +107,21 @@ def read(
             expert's attacks are missing.
         ScoreError: The people are too few for a score's density.
     """
-    if domains and (rule != "lowest" or len(runs) < 2):
+    if abstain is not None and (rule != "lowest" or len(runs) < 2):
         raise UsageError("experts abstain where the lowest of several runs' scores decides: give several, and lowest")
     if len(runs) > 1:
         if scores or latents:
             raise UsageError("another score, or latents, are those of one run, not of several that are fused")
-        return _side_by_side(tuple(map(FinishedRun.read, runs)), rule, domains=domains)
+        return _side_by_side(tuple(map(FinishedRun.read, runs)), rule, abstain)
     trained = FinishedRun.read(runs[0])
     if scores:
         trained = _rescored(trained, scores, rule)
     return replace(trained, recipe=trained.recipe.showing_latents()) if latents else trained
 
 
-def _side_by_side(parts: Sequence[FinishedRun], rule: Rule, *, domains: bool) -> FusedRuns:
+def _side_by_side(parts: Sequence[FinishedRun], rule: Rule, abstain: float | None) -> FusedRuns:
     _require_alike(parts)
-    experts = [learned(part) for part in parts] if domains else []
+    experts = [] if abstain is None else [learned(part, abstain) for part in parts]
     parts = [expert.run for expert in experts] or parts
     first, name = parts[0], "-".join(part.recipe.name for part in parts)
     preset = "-".join(dict.fromkeys(part.preset_name for part in parts))
@@ -188,7 +189,7 @@ def fit(scores: NDArray[np.float64], live: ArrayLike) -> tuple[NDArray[np.float6
             weights[kept] = model.coef_[0] / spread[kept]
             return weights, float(model.intercept_[0] - weights @ mean)
         kept = np.delete(kept, model.coef_[0].argmin())
-    raise UsageError("no score of these runs is higher for the live pictures of the validation people")
+    raise UsageError("no score to fuse is higher for the live pictures of the validation people")
 
 
 def _fused(parts: Sequence[FinishedRun], members: Sequence[Any], rule: Rule) -> Fusion | Lowest:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from edge_sdk import SpoofDetector, images
 from edge_sdk.bundle import Bundle
@@ -269,12 +270,14 @@ def test_the_guardrail_compares_bpcers_where_there_are_attacks_enough() -> None:
     assert (difference.metric, difference.budget, difference.delta) == ("eer", 0.005, 0.0)
 
 
-def test_a_shift_and_a_scale_of_all_scores_cost_nothing() -> None:
+def test_the_order_of_scores_alone_counts() -> None:
+    """A shift and a scale cost nothing, and neither does an end of the range that keeps the order."""
     rng = np.random.default_rng(0)
     first, other = rng.normal(size=(2, 120))
     assert examined(first, 3 * first - 7, attacks=2).distance(INT8, b"int8") == pytest.approx(0, abs=1e-12)
-    assert examined(first, other, attacks=2).distance(INT8, b"int8") == pytest.approx(
-        1 - np.corrcoef(first, other)[0, 1]
-    )
+    assert examined(first, np.tanh(first), attacks=2).distance(INT8, b"int8") == pytest.approx(0, abs=1e-12)
+    for scores in (other, first.clip(-1, 1), np.rint(first)):  # with ties too
+        distance = examined(first, scores, attacks=2).distance(INT8, b"int8")
+        assert distance == pytest.approx(1 - stats.spearmanr(first, scores).statistic, abs=1e-12)
     assert examined(first, np.ones(120), attacks=2).distance(INT8, b"int8") == 1
     assert examined(first, first, attacks=2).distance(REFERENCE, b"float") == pytest.approx(0, abs=1e-12)

@@ -156,7 +156,17 @@ def test_experts_of_different_attacks(live_run: Path, tmp_path: Path, monkeypatc
     assert len(set(np.argmin(expected, axis=0))) == 2, "one of the experts has no say"
 
     knowing = tmp_path / "knowing.edge"
-    command = ["export", *map(str, runs), "--fusion", "lowest", "--abstain", "--out", str(knowing), "--report-only"]
+    command = [
+        "export",
+        *map(str, runs),
+        "--fusion",
+        "lowest",
+        "--abstain",
+        "0.02",
+        "--out",
+        str(knowing),
+        "--report-only",
+    ]
     assert main(command) == 0
     known = []
     with SpoofDetector(knowing, precision="fp32", engine="onnxruntime", faces="cropped") as detector:
@@ -181,7 +191,7 @@ def test_experts_of_different_attacks(live_run: Path, tmp_path: Path, monkeypatc
                 (components.transform(rows) / np.sqrt(components.explained_variance_))[:, used]
                 for rows in (validated, tested)
             ]
-            assert domain.least == pytest.approx(np.quantile(density.log_likelihood(looks[0]), 0.01), rel=0.02)
+            assert domain.least == pytest.approx(np.quantile(density.log_likelihood(looks[0]), 0.02), rel=0.02)
             known.append(density.log_likelihood(looks[1]) - domain.least)
         sure = np.abs(known).min(axis=0) > 0.05 * np.abs([domain.least for domain in score.domains if domain]).max()
         unfamiliar = (np.array(known) < 0).all(axis=0)
@@ -205,9 +215,11 @@ def features(one: FinishedRun, samples: list[Sample]) -> NDArray[np.float64]:
 def test_only_experts_abstain(runs: list[Path]) -> None:
     for chosen, rule in ((runs, "sum"), (runs[:1], "lowest")):
         with pytest.raises(UsageError, match="experts abstain where the lowest of several"):
-            fusion.read(chosen, rule, domains=True)  # type: ignore[arg-type]
+            fusion.read(chosen, rule, abstain=0.01)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="ganomaly learns no attacks"):
-        fusion.read(runs, "lowest", domains=True)
+        fusion.read(runs, "lowest", abstain=0.01)
+    with pytest.raises(UsageError, match="from 0 to below 1, not 1"):
+        fusion.read(runs, "lowest", abstain=1.0)
 
 
 def test_an_expert_needs_its_attacks_among_the_validation_people(

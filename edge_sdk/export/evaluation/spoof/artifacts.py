@@ -60,7 +60,7 @@ class SpoofEvaluator:
     trained: FinishedRun
     graphs: Graphs
     score: Score
-    unit: str = "1 - correlation with the float scores"
+    unit: str = "1 - rank correlation with the float scores"
     _outputs: ModelOutputs = field(default_factory=ModelOutputs)
 
     def __post_init__(self) -> None:
@@ -68,9 +68,12 @@ class SpoofEvaluator:
             _require_both(self.trained.people(role), role)
 
     def distance(self, kind: VariantKind, model: bytes) -> float:
-        """A shift or a scale that all scores share costs nothing, for each artifact has its own thresholds."""
+        """1 - Spearman's correlation: each artifact has its own thresholds, so that the order of scores alone counts.
+
+        A shift or a scale costs nothing, nor does the end that a logit's integers have, where few thresholds lie.
+        """
         expected, found = (
-            scores - scores.mean()
+            _ranks(scores) - (len(scores) + 1) / 2
             for scores in (
                 self._scores(REFERENCE, self.graphs.onnx, "validation"),
                 self._scores(kind, model, "validation"),
@@ -205,6 +208,13 @@ class SpoofEvaluator:
     def _describe(self, role: str) -> str:
         """Whose pictures were scored, for the manifest."""
         return f"{self.trained.data.name}, {role} people"
+
+
+def _ranks(scores: Array) -> NDArray[np.float64]:
+    """Places in rising order from 1 on; equal scores share the mean of theirs."""
+    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    return ranks
 
 
 def _rates(scores: AttackScores, threshold: float) -> Iterator[str]:

@@ -38,7 +38,7 @@ def distributions(title: str, values: Mapping[str, Floats], pictures: ThesisPict
             style = {"histtype": "step", "linewidth": 1.4, "linestyle": _line(subset), "color": color}
             axis.hist(own, bins=bins, weights=np.full(own.size, 1 / own.size), label=f"{subset} ({own.size})", **style)
         axis.set(xlabel=name, ylabel="share")
-    axes[0].legend(fontsize=7)
+    _legend(figure, axes[0], 3 * len(values))
     return _finished(figure, title, axes)
 
 
@@ -89,7 +89,7 @@ def latents(title: str, points: Floats, pictures: ThesisPictures, seed: int) -> 
     first, second = (f"component {k + 1} ({share:.0%} of the variance)" for k, share in enumerate(found.explained))
     axes[0].set(xlabel=first, ylabel=second, title="First two principal components")
     axes[1].set(title="t-SNE", xticklabels=[], yticklabels=[])
-    axes[0].legend(fontsize=7)
+    _legend(figure, axes[0], 6)
     return _finished(figure, title, axes)
 
 
@@ -109,7 +109,7 @@ def reconstructions(
             for axis, picture in zip(row[2 * place :], (shown[INPUT], shown[RECONSTRUCTION]), strict=False):
                 axis.imshow(picture[place, 0], cmap="gray", vmin=0, vmax=1)
             if losses is not None:
-                row[2 * place + 1].set_xlabel(f"{losses[number]:.4g}", fontsize=7)
+                row[2 * place + 1].set_xlabel(f"{losses[number]:.5g}", fontsize=7)
         row[0].set_ylabel(name.replace(" ", "\n"), fontsize=8)
     figure.suptitle(title, fontsize=10)
     return figure
@@ -135,6 +135,11 @@ def _line(subset: str) -> str:
 
 def _marker(subset: str) -> str:
     return "^" if subset.startswith("unseen") else "o"
+
+
+def _legend(figure: Figure, axis: Axes, columns: int) -> None:
+    """Of one panel for all, below them, where it hides nothing."""
+    figure.legend(*axis.get_legend_handles_labels(), fontsize=7, loc="outside lower center", ncols=columns)
 
 
 def _finished(figure: Figure, title: str, axes: Sequence[Axes] | NDArray[np.object_]) -> Figure:

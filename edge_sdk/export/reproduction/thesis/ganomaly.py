@@ -86,11 +86,11 @@ def reproduce(request: ThesisRequest, say: Say = print) -> ResultTable:
     sets = {name: pictures.scores(error, chosen) for name, chosen in masks(pictures).items()}
     title = "Finding attacks by the error of the reconstruction: GANomaly"
     for kind, figure in {
-        "precision-recall": figures.precision_recall(f"{title} (thesis, figure 4.16)", {"each set": sets}),
+        "precision-recall": figures.precision_recall(f"{title}\n(thesis, figure 4.16)", {"each set": sets}),
         "reconstructions": figures.reconstructions(
             "Pictures, reconstructions and their errors: GANomaly (thesis, figure 4.17)", trained, pictures, error
         ),
-        "roc": figures.roc(f"{title} (thesis, figure 4.18)", sets),
+        "roc": figures.roc(f"{title}\n(thesis, figure 4.18)", sets),
     }.items():
         path = request.out / f"thesis-ganomaly-{kind}.png"
         save_png(figure, path)

@@ -74,7 +74,7 @@ def drawn(measured: VariationalLosses, trained: ThesisNetwork, seed: int) -> dic
     numbers = NUMBERS[name]
 
     def title(kind: str, what: str) -> str:
-        return f"{what}: {name}" + (f" (thesis, figure {numbers[kind]})" if kind in numbers else "")
+        return f"{what}: {name}" + (f"\n(thesis, figure {numbers[kind]})" if kind in numbers else "")
 
     training = measured.latents[pictures.subsets == TRAINING]
     mixture = gaussian_mixture.fit(training, min(MODES, len(training) // 2), seed=seed)

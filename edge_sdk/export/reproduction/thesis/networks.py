@@ -18,7 +18,7 @@ from edge_sdk.export.data import cache
 from edge_sdk.export.data.samples import Dataset, Sample
 from edge_sdk.export.formats.float_onnx import INPUT
 from edge_sdk.export.networks.autoencoder import LATENT, Autoencoder
-from edge_sdk.export.networks.memory_format import batch
+from edge_sdk.export.networks.memory_format import batch, channels_last
 from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.export.reproduction.thesis.experiments import Experiment, Say, ThesisPictures, ThesisRequest, evenly
 from edge_sdk.export.training import checkpoint, loop
@@ -114,7 +114,7 @@ def train(
     network = run.network()
     checkpoint.load_network(result.checkpoint, network)
     assert isinstance(network, Autoencoder), "the experiments' recipes are of no other"
-    return ThesisNetwork(run.recipe, preset, network.eval(), result.checkpoint)
+    return ThesisNetwork(run.recipe, preset, channels_last(network.eval()), result.checkpoint)
 
 
 def measure(trained: ThesisNetwork, pictures: ThesisPictures, scores: Sequence[str], out: Path) -> MeasuredPictures:

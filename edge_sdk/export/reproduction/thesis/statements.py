@@ -69,7 +69,9 @@ def _of_the_baseline(base: VariationalLosses) -> tuple[str, ...]:
 
 def _largest(loss: str, means: Mapping[str, float], seen: str, quoted: str) -> str:
     name = max(means, key=means.__getitem__)
-    ours = f"the largest {loss} is that of {name}, {means[name]:.1f}, and that of {TRAINING} {means[TRAINING]:.1f}"
+    ours = f"the largest {loss} is that of {name}, {means[name]:.1f}"
+    if name != TRAINING:
+        ours += f", and that of {TRAINING} {means[TRAINING]:.1f}"
     return statement("Figure 4.1", quoted, ours, verdict_of(name in {f"{seen} print", f"{seen} rendered print"}))
 
 
