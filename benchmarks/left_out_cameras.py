@@ -8,7 +8,8 @@ For each, ``--train`` trains its recipes anew without any picture by it, below `
 taken up again; a run of ``--run`` is taken as it is, and must have left the camera out. The fusion (``lowest``) is
 fitted on validation people, the threshold on the thresholds people, for an APCER of 5 %, both without the camera.
 Tested are the split's test people before it; where they are fewer than 30, all people who have both live pictures and
-attacks by it, dealt to ``--folds`` trainings that each leave its own part out.
+attacks by it, dealt to ``--folds`` trainings that each leave its own part out; of the rest one validates, one is
+for the threshold and the others train.
 
 ``--abstain`` gives each expert its domain, as in ``edge-sdk export``. Pictures that all abstain from are counted, and
 take no part in the rates.
@@ -128,8 +129,11 @@ def tested(data: Dataset, split: Split, camera: str, folds: int) -> Iterator[tup
         return
     for part in range(folds):
         people = sorted(both)[part::folds]
-        roles = {role: tuple(s for s in getattr(split, role) if s not in people) for role in Split.__struct_fields__}
-        yield Split(**roles), people
+        one, two, *rest = (subject for subject in sorted(both) if subject not in people)
+        roles = {role: [s for s in getattr(split, role) if s not in both] for role in Split.__struct_fields__}
+        for role, known in (("validation", [one]), ("thresholds", [two]), ("train", rest)):
+            roles[role] += known
+        yield Split(**{role: tuple(subjects) for role, subjects in roles.items()}), people
 
 
 def line(camera: str, arguments: argparse.Namespace, data: Dataset, split: Split) -> tuple[str, ...]:

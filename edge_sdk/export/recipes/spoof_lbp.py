@@ -12,6 +12,9 @@ linear, and not a support vector machine's: 117 numbers are learned, too few to 
 little of these, and ``spoof_lite``'s preset `rendered` is an expert of them. Fused by ``--fusion lowest``, a picture
 is as live as the lower of the two scores. What they reach is in ``docs/results/liveness.md``.
 
+`varied` is `recorded` with a weaker penalty, for live faces that were rendered before cameras of many kinds, too. Told
+from those, a print is told less by its camera.
+
 On a device all is three convolutions, exact in float32, and in int8 but for the weights of the sum: 17.2 million
 multiply-adds a frame. Either preset takes a minute of a core.
 """

@@ -10,7 +10,8 @@ Neural Networks for Mobile Vision Applications", section 3.1); their number and 
 
 `best` learns all attacks that it is given. Recorded and rendered ones teach little of each other, and a net as this one
 learns the day of the few that were recorded; so `rendered` leaves these to ``spoof_lbp``, with which it is fused, and
-`rendered_large` is the same of twice the channels. The first two have 32,273 parameters, take 18.6 million
+`rendered_large` is the same of twice the channels. `varied_large` is that for data rendered before cameras of several
+kinds, with cameras left out that tell how it carries over. The first two have 32,273 parameters, take 18.6 million
 multiply-adds a frame and 7 to 10 minutes of a core to train; the large one 118,817, 64.5 million and 30 to 43. What
 they reach on faces is in ``docs/results/liveness.md``.
 """
@@ -36,7 +37,7 @@ STEM = 32
 STAGES = ((48, 2), (64, 1), (64, 1), (96, 2), (128, 1))
 """Channels and stride of each block."""
 LEFT_OUT = ("webcam", "old", "nuaa")
-"""Kinds of rendering cameras that `varied_large` never sees, so that they tell how it fares before other cameras."""
+"""Cameras that `varied_large` never sees: two kinds of rendering cameras, and NUAA's."""
 INT8 = 127
 """The largest weight of symmetric int8."""
 
