@@ -113,6 +113,7 @@ def rewrite(bundle: Bundle, changes: Rewritten, destination: Path | None) -> Bun
         manifest,
         thresholds=changes.provenance,
         over_time=None,
+        cameras=() if changes.files else manifest.cameras,  # of the density that was
         score=changes.score or manifest.score,
         golden=changes.golden or manifest.golden,
         variants=tuple(

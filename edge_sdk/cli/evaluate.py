@@ -68,6 +68,13 @@ def add_arguments(parser: Parser) -> None:
         help="spoof detection: frames a second of a recording, for decisions over time; default: 20",
     )
     parser.add_argument(
+        "--leave-one-out",
+        action="store_true",
+        help="spoof detection by a density of live faces: fit it, for each person, to the live faces of all others of "
+        "the same data set, as `calibrate --live` would; prints no rates at thresholds, for those of the "
+        "bundle are not of this density",
+    )
+    parser.add_argument(
         "--runs",
         nargs="+",
         type=Path,
@@ -104,8 +111,10 @@ def run(arguments: argparse.Namespace) -> int:
     task = bundle.manifest.task
     if arguments.frame_rate is not None and task != "spoof":
         raise UsageError(f"{bundle.id} is for task {task}: --frame-rate is for bundles of task spoof")
-    given = {name: getattr(arguments, name) for name in ("faces", "frame_rate")}
-    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if arguments.leave_one_out and task != "spoof":
+        raise UsageError(f"{bundle.id} is for task {task}: --leave-one-out is for bundles of task spoof")
+    given = {name: getattr(arguments, name) for name in ("faces", "frame_rate", "leave_one_out")}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value not in (None, False)}
     _check_faces(bundle, arguments.faces)
     if arguments.runs:
         if task != "verify":
@@ -142,8 +151,8 @@ def _same_people(arguments: argparse.Namespace) -> SamePeople:
 def _decide_pairs(arguments: argparse.Namespace) -> int:
     from edge_sdk.bundle import Bundle
 
-    if arguments.frame_rate is not None or arguments.subjects_file:
-        raise UsageError("--frame-rate and --subjects-file are for --data")
+    if arguments.frame_rate is not None or arguments.subjects_file or arguments.leave_one_out:
+        raise UsageError("--frame-rate, --subjects-file and --leave-one-out are for --data")
     bundles = [Bundle.open(bundle) for bundle in arguments.bundle]
     for bundle in bundles:
         if bundle.manifest.task != "verify":

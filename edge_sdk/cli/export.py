@@ -57,6 +57,14 @@ def add_arguments(parser: Parser) -> None:
         help="runs of the same recipe, preset and data (see `train --fold`): the guardrail judges int8 on their test "
         "people",
     )
+    parser.add_argument(
+        "--cameras",
+        nargs="+",
+        default=[],
+        metavar="SPEC",
+        help="a one-class bundle: data sets of cameras that it has not learned, such as nuaa-train-day1:PATH; it says "
+        "how well it tells attacks there, as it is and with its density fitted to that camera's live faces",
+    )
     add_out_bundle(parser)
     parser.add_argument(
         "--formats",
@@ -93,6 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         rule=arguments.fusion,
         abstain=arguments.abstain,
         folds=arguments.folds,
+        cameras=arguments.cameras,
         say=report_progress,
     )
     print_result(arguments, {"bundle": str(bundle.path), "id": bundle.id}, f"{bundle.id} in {bundle.path}")

@@ -74,6 +74,13 @@ def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
         f"score            {manifest.score.described}; higher is more genuine",
         f"trained          {training.recipe} ({training.preset}), {training.steps} steps, {', '.join(training.data)}",
     ]
+    if manifest.score.one_class:
+        lines.append("one-class        learned live samples alone, of its cameras: calibrate --live fits it to yours")
+    lines += [
+        f"other camera     {one.data}, density {one.density}: AUROC {one.auroc:.3f} [{one.low:.3f}, {one.high:.3f}], "
+        f"{one.subjects} people"
+        for one in manifest.cameras
+    ]
     if manifest.score.least_enrolled > 1:
         lines.append(f"enrols           from {manifest.score.least_enrolled} rows on, such as the cycles of walks")
     if training.quantisation_aware:

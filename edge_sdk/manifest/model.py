@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 
 from edge_sdk.errors import BundleError, ManifestError, SchemaVersionError, UsageError
+from edge_sdk.manifest.cameras import CameraSeparation
 from edge_sdk.manifest.files import FileEntry
 from edge_sdk.manifest.graphs import MAX_VARIANTS, Graph, GraphInterface
 from edge_sdk.manifest.inputs import SAMPLE, Input, Source
@@ -26,6 +27,7 @@ from edge_sdk.scoring.base import Role, Task
 MAX_OPERATIONS = 64
 MAX_GRAPHS = 16
 MAX_AUXILIARY = 1000
+MAX_CAMERAS = 100
 ROUNDING = 1e-6
 """How far rounding may take a score out of its range."""
 
@@ -41,7 +43,8 @@ class Manifest(Strict, frozen=True, kw_only=True):
 
     ``source`` is what a sample is before, and ``preprocessing`` what is done to it before the graphs that take it.
     ``thresholds`` says on whom they were fitted again, None where they are still the exporter's. ``over_time`` is how
-    the frames of a stream are decided, None where that was not tuned.
+    the frames of a stream are decided, None where that was not tuned. ``cameras`` is what a one-class bundle reached
+    before others than those it learned from, as far as that was measured.
     """
 
     name: Name
@@ -59,6 +62,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
     embedding_space_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
     auxiliary: Annotated[tuple[FileEntry, ...], msgspec.Meta(max_length=MAX_AUXILIARY)] = ()
     thresholds: ThresholdProvenance | None = None
+    cameras: Annotated[tuple[CameraSeparation, ...], msgspec.Meta(max_length=MAX_CAMERAS)] = ()
     over_time: DecisionOverTime | None = None
     schema_version: int = SCHEMA_VERSION
 

@@ -14,7 +14,7 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -34,6 +34,7 @@ from edge_sdk.runtime.freeze import Freeze
 from edge_sdk.runtime.locator import Locator
 from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.temporal import Limits, Observation, Rule, TemporalDecision, limits_of, rule_of
+from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 FLAGS = (*frames.FLAGS, "several_faces", "unfamiliar")
 
@@ -121,6 +122,11 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             self._own_locator = failed.pop_all()
         if selftest:
             self._replay_golden()
+
+    @property
+    def densities(self) -> Mapping[str, GaussianMixture]:
+        """The densities that the bundle's score names, by path."""
+        return self._model.densities
 
     @property
     def rule(self) -> Rule:

@@ -135,6 +135,11 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         return f"{self.kind} of {parts}" if parts else self.kind
 
     @property
+    def one_class(self) -> bool:
+        """Whether it says how like live samples a sample is, and knows no attack: it holds for their camera."""
+        return False
+
+    @property
     def roles(self) -> Mapping[str, Role]:
         """The outputs that it is computed from, each once, and what their numbers mean."""
         raise self._unable("is computed from nothing")

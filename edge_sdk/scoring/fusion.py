@@ -69,6 +69,11 @@ class _Fused(Score, frozen=True, kw_only=True):
         return self.members
 
     @property
+    def one_class(self) -> bool:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return any(member.one_class for member in self.members)
+
+    @property
     def roles(self) -> Mapping[str, Role]:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return {name: role for part in self._parts for name, role in part.roles.items()}

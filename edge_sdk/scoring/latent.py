@@ -35,6 +35,11 @@ class LatentDistance(Score, frozen=True, kw_only=True, tag="latent_distance"):
         return -math.inf, 0.0
 
     @property
+    def one_class(self) -> bool:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return True
+
+    @property
     def roles(self) -> Mapping[str, Role]:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         role = _role(self.first)
@@ -66,6 +71,11 @@ class LatentLikelihood(Score, frozen=True, kw_only=True, tag="latent_likelihood"
 
     output: Name
     density: Name
+
+    @property
+    def one_class(self) -> bool:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return True
 
     @property
     def roles(self) -> Mapping[str, Role]:

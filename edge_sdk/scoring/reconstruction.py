@@ -37,6 +37,11 @@ class Reconstruction(Score, frozen=True, kw_only=True, tag="reconstruction"):
         return -math.inf, 0.0
 
     @property
+    def one_class(self) -> bool:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return True
+
+    @property
     def roles(self) -> Mapping[str, Role]:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return {self.output: "reconstruction"}

@@ -47,6 +47,11 @@ class KlDivergence(Score, frozen=True, kw_only=True, tag="kl"):
         return -math.inf, 0.0
 
     @property
+    def one_class(self) -> bool:
+        """See :class:`~edge_sdk.scoring.base.Score`."""
+        return True
+
+    @property
     def roles(self) -> Mapping[str, Role]:
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return {self.mean: "latent", self.log_variance: "log_variance"}

@@ -122,6 +122,24 @@ def test_text_says_what_was_and_what_is(model: Bundle, root: Path, tmp_path: Pat
     assert "streams          " in capsys.readouterr().out
 
 
+def test_the_bundles_rule_is_measured_beside_seven_of_ten(
+    model: Bundle, root: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """Of 12 prints one is bright; 7 of 10 frames call it live, and so does the rule that may."""
+    assert rule(model, root, "--apcer", 0.1, "--as-before", "--out", tmp_path / "mine") == 0
+    capsys.readouterr()
+    tuned = Bundle.open(tmp_path / "mine")
+    assert rule(tuned, root, "--measure", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    settings = tuned.manifest.over_time
+    assert settings is not None
+    assert said["own"]["species"] == {"print (mine)": msgspec.to_builtins(settings.tuned.apcer)}
+    assert said["votes"]["species"]["print (mine)"]["errors"] == 1
+    assert rule(tuned, root, "--measure") == 0
+    assert "BPCER, 12 live" in capsys.readouterr().out
+    assert rule(tuned, root, "--measure", "--out", tmp_path / "other") == 2
+
+
 def test_frames_are_scored_once(model: Bundle, root: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     data = load(f"spoof:{root}")
     first = over_time.record(model, data, cropped=["mine"])

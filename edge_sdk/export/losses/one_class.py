@@ -65,7 +65,8 @@ class AdversarialPass(NamedTuple):
     """What GANomaly makes of images ``(B, 1, H, W)`` in [0, 1].
 
     Attributes:
-        reconstruction: ``(B, 1, H, W)`` in [0, 1].
+        imitated: What is reconstructed: the image, or ``(B, S)`` numbers that describe it.
+        reconstruction: Of the same shape.
         latent, latent_reconstructed: ``(B, D)``, of the image and of its reconstruction.
         features, features_reconstructed: The discriminator's last layer for both, as the generator sees them: the first
             are constants, and no gradient reaches the discriminator's weights through either.
@@ -74,6 +75,7 @@ class AdversarialPass(NamedTuple):
     """
 
     image: torch.Tensor
+    imitated: torch.Tensor
     reconstruction: torch.Tensor
     latent: torch.Tensor
     latent_reconstructed: torch.Tensor
@@ -87,10 +89,10 @@ class AdversarialPass(NamedTuple):
 class Adversarial:
     """GANomaly's game: the sum of what generator and discriminator minimise.
 
-    The generator's ``w_rec L_rec + w_enc L_enc + w_adv L_adv`` (equation 3.8): mean absolute difference of the images,
-    mean squared difference of the latents and of the discriminator's features. Equations 3.5 to 3.7 print norms; means
-    are what GANomaly's authors compute, and what the weights 50, 1, 1 balance. The discriminator's is the mean cross
-    entropy of its logits.
+    The generator's ``w_rec L_rec + w_enc L_enc + w_adv L_adv`` (equation 3.8): mean absolute difference of what is
+    imitated, mean squared difference of the latents and of the discriminator's features. Equations 3.5 to 3.7 print
+    norms; means are what GANomaly's authors compute, and what the weights 50, 1, 1 balance. The discriminator's is the
+    mean cross entropy of its logits.
 
     One optimiser of the sum is two of the parts: neither part has a gradient for the other's weights, see
     :class:`AdversarialPass`, and Adam treats each weight by itself. Both players move at once, from gradients at the
@@ -112,7 +114,7 @@ class Adversarial:
     def generator(self, made: AdversarialPass) -> torch.Tensor:
         """Scalar loss of encoder, decoder and second encoder."""
         return (
-            self.w_rec * functional.l1_loss(made.reconstruction, made.image)
+            self.w_rec * functional.l1_loss(made.reconstruction, made.imitated)
             + self.w_enc * functional.mse_loss(made.latent_reconstructed, made.latent)
             + self.w_adv * functional.mse_loss(made.features_reconstructed, made.features)
         )

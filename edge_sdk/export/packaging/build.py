@@ -22,6 +22,7 @@ from edge_sdk.calibration.quantization.ranges import METHODS
 from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError, UsageError
 from edge_sdk.export.data.licenses import data_license
 from edge_sdk.export.evaluation.artifacts import MeasuredVariant, build_evaluator
+from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
 from edge_sdk.export.formats.artifacts import REFERENCE, VariantKind, check, kinds, require_tools
 from edge_sdk.export.formats.float_onnx import GRAPH, INPUT
 from edge_sdk.export.packaging import fusion
@@ -52,6 +53,7 @@ def export(
     rule: fusion.Rule = "sum",
     abstain: float | None = None,
     folds: Sequence[Path] = (),
+    cameras: Sequence[str] = (),
     say: Say = print,
 ) -> Bundle:
     """Make a bundle of a run's weights, or of several runs fused (:mod:`edge_sdk.export.packaging.fusion`).
@@ -78,6 +80,8 @@ def export(
             guardrail of the int8 artifacts judges on those people
             (:mod:`edge_sdk.export.packaging.cross_validation`) instead of the split's ``guardrail`` people. Where the
             split has fewer than 5 ``thresholds`` people, thresholds and the tables of the test people are theirs too.
+        cameras: Data sets of cameras that a one-class network has not learned: the bundle says how well it, and it
+            fitted to that camera, tells live faces from attacks there.
 
     Raises:
         UsageError: No such format or score, the score has no export yet, the runs cannot be fused, or the folds are of
@@ -105,7 +109,8 @@ def export(
     say("scoring the test people")
     tested = _tested(maker, measured)
     say(f"writing {destination}")
-    return _write(destination, maker, measured, tested, name=name or trained.recipe.name, version=version)
+    elsewhere = maker.elsewhere(cameras)
+    return _write(destination, maker, measured, tested, elsewhere, name=name or trained.recipe.name, version=version)
 
 
 class _Maker:
@@ -191,6 +196,15 @@ class _Maker:
             )
         return replace(measured, calibration=calibration, accuracy=(difference,))
 
+    def elsewhere(self, cameras: Sequence[str]) -> tuple[manifest.CameraSeparation, ...]:
+        """What the reference reaches before cameras that it has not learned."""
+        if not cameras:
+            return ()
+        score = self.trained.recipe.score
+        if not isinstance(self.evaluator, SpoofEvaluator) or not score.one_class:
+            raise UsageError(f"the score {score.kind} is not of live samples alone: --cameras is for those that are")
+        return self.evaluator.cameras(cameras)
+
     @property
     def by_folds(self) -> bool:
         """Whether thresholds and the tables of the test people are those of the folds."""
@@ -221,6 +235,7 @@ def _write(
     maker: _Maker,
     measured: Sequence[MeasuredVariant],
     tested: Sequence[Table],
+    cameras: tuple[manifest.CameraSeparation, ...],
     *,
     name: str,
     version: str,
@@ -296,6 +311,7 @@ def _write(
             ),
             embedding_space_id=interface.embedding_space_id,
             auxiliary=auxiliary,
+            cameras=cameras,
         )
         card = writer.add("MODEL_CARD.md", model_card(bundle, trained.split, tested, by_folds=maker.by_folds).encode())
         return writer.finish(msgspec.structs.replace(bundle, auxiliary=(*auxiliary, card)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.splits import Split
 from edge_sdk.export.evaluation.artifact_protocol import interval
@@ -15,6 +16,15 @@ _UNSEEN = "Never seen by training, thresholds or guardrail."
 _FOLDS = (
     "By cross-validation: each person is scored by a network of the same recipe that has not seen this person. "
     "Thresholds and guardrail are of the same scores."
+)
+_ONE_CLASS = (
+    "**One-class and bound to a camera.** It has learned live samples alone, and says how like those a sample is. "
+    "Before another camera, or in another light, that says nothing of attacks; fit it first, by `edge-sdk calibrate "
+    "--live`."
+)
+_ELSEWHERE = (
+    "AUROC before cameras that it has not learned: as it is, and with its density fitted to the live samples of all "
+    "people of that camera but the one who is scored."
 )
 _WORDED = ("variant", "point", "metric", "guardrail", "worst attack")
 """Columns of words."""
@@ -58,6 +68,7 @@ def model_card(manifest: Manifest, split: Split, tested: Sequence[Table], *, by_
     parts = [
         f"# {manifest.name} {manifest.version}\n",
         words.purpose.format(modality=manifest.modality),
+        *([_ONE_CLASS] if manifest.score.one_class else []),
         f"Recipe `{training.recipe}`, preset `{training.preset}`; score: {manifest.score.described}.\n",
         "## Data\n",
         f"Trained on {', '.join(training.data)} with seed {training.seed}, {training.steps} steps.",
@@ -68,6 +79,7 @@ def model_card(manifest: Manifest, split: Split, tested: Sequence[Table], *, by_
         "## Test people\n",
         f"{_FOLDS if by_folds else _UNSEEN} 95 % intervals by bootstrap over people.\n",
         *(table.markdown() for table in tested),
+        *(["## Other cameras\n", _ELSEWHERE, "", _elsewhere(manifest).markdown()] if manifest.cameras else []),
         "## Operating points\n",
         f"{words.decision} Measured on: {_data(manifest)}.\n",
         Table(("variant", "point", "threshold", *words.rates), _points(manifest), text=_WORDED).markdown(),
@@ -76,6 +88,14 @@ def model_card(manifest: Manifest, split: Split, tested: Sequence[Table], *, by_
         f"## Limits\n\n{catalogue.of(manifest.modality).limits[manifest.task]}",
     ]
     return "\n".join(parts)
+
+
+def _elsewhere(manifest: Manifest) -> Table:
+    rows = [
+        (one.data, one.density, str(one.subjects), interval(Interval(one.auroc, one.low, one.high)))
+        for one in manifest.cameras
+    ]
+    return Table(("data", "density", "people", "AUROC"), rows, text=("data", "density"))
 
 
 def _points(manifest: Manifest) -> list[tuple[str, ...]]:

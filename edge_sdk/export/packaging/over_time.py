@@ -19,7 +19,7 @@ from edge_sdk.export.evaluation.spoof.samples import Count
 from edge_sdk.manifest import DecisionOverTime, RuleProvenance
 from edge_sdk.runtime import SpoofDetector
 from edge_sdk.runtime.selection import AUTO, choose
-from edge_sdk.runtime.temporal import Limits, rule_of
+from edge_sdk.runtime.temporal import Limits, Rule, rule_of
 from edge_sdk.tables import Table
 
 _HEADING = "## Decision over time"
@@ -45,9 +45,9 @@ class Recorded:
     data: str
     recordings: tuple[FaceRecording, ...]
 
-    def errors(self, limits: Limits) -> RuleErrors:
-        """Of the rule that the bundle has, or of K of N at the threshold."""
-        return errors(self.recordings, rule_of(self.bundle.manifest, self.threshold), limits)
+    def errors(self, limits: Limits, rule: Rule | None = None) -> RuleErrors:
+        """Of a rule; None is the one that the bundle has, or K of N at the threshold."""
+        return errors(self.recordings, rule or rule_of(self.bundle.manifest, self.threshold), limits)
 
 
 def record(
@@ -101,10 +101,15 @@ def _parts(data: Dataset, faces: Faces, cropped: Collection[str]) -> list[tuple[
 
 
 def tuned(
-    recordings: Recorded, limits: Limits, *, apcer: float, progress: Count | None = None
+    recordings: Recorded, limits: Limits, *, apcer: float, as_before: bool = False, progress: Count | None = None
 ) -> tuple[DecisionOverTime, TunedRule]:
-    """The rule that is tuned on recordings, as a manifest holds it, and as it was found."""
-    found = tune(recordings.recordings, recordings.threshold, limits, apcer=apcer, progress=progress)
+    """The rule that is tuned on recordings, as a manifest holds it, and as it was found.
+
+    Args:
+        as_before: Whether as many attacks may pass as do by the bundle's own rule, also where those are more.
+    """
+    before = rule_of(recordings.bundle.manifest, recordings.threshold) if as_before else None
+    found = tune(recordings.recordings, recordings.threshold, limits, apcer=apcer, before=before, progress=progress)
     on = RuleProvenance(
         data=recordings.data,
         subjects=len({one.subject for one in recordings.recordings}),

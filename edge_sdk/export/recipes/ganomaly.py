@@ -68,12 +68,73 @@ class Decoder(nn.Sequential):
         super().__init__(*layers, nn.ConvTranspose2d(wide[-1], 1, 3, 2, 1, output_padding=1), nn.Sigmoid())
 
 
-class GANomaly(Autoencoder):
-    """Section 3.5: faces ``(N, 1, 128, 128)`` in [0, 1] and how well they can be imitated.
+class EncoderDecoderEncoder(Autoencoder):
+    """Section 3.5, whatever the four parts are made of: faces ``(N, 1, 128, 128)`` and how well they can be imitated.
 
-    Outputs: ``reconstruction``; ``latent`` and ``latent_reconstructed`` of image and reconstruction, by two encoders;
-    ``features`` and ``features_reconstructed`` of both, the discriminator's last layer before its logit. The
-    reconstruction takes the first encoder and the decoder alone.
+    Outputs: ``reconstruction``; ``latent`` and ``latent_reconstructed`` of what is imitated and of its reconstruction,
+    by two encoders; ``features`` and ``features_reconstructed`` of both, the discriminator's last layer before its
+    logit. The reconstruction takes the first encoder and the decoder alone.
+
+    Encoders and discriminator give their features and their outputs, each ``(N, ...)``; the decoder takes latents.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+    second_encoder: nn.Module
+    discriminator: nn.Module
+
+    def imitated(self, x: torch.Tensor) -> torch.Tensor:
+        """What of faces ``(N, 1, 128, 128)`` is imitated: here the picture."""
+        return x
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor | AdversarialPass:
+        if not self.training:
+            return self.outputs(x, [RECONSTRUCTION])[0]
+        imitated = self.imitated(x)
+        latent = self.encoder(imitated)[1]
+        reconstruction = self.decoder(latent)
+        latent_reconstructed = self.second_encoder(reconstruction)[1]
+        features, logit = self.discriminator(imitated)
+        _, logit_reconstructed = self.discriminator(reconstruction.detach())
+        # The generator learns what the discriminator looks at; the discriminator must not learn to look away. This pass
+        # repeats the one above for the generator's gradient: copies of the statistics keep it from counting twice.
+        constants = {name: weight.detach() for name, weight in self.discriminator.named_parameters()}
+        statistics = {name: buffer.clone() for name, buffer in self.discriminator.named_buffers()}
+        features_reconstructed, _ = functional_call(self.discriminator, constants | statistics, (reconstruction,))
+        made = (
+            imitated,
+            reconstruction,
+            latent,
+            latent_reconstructed,
+            features.detach(),
+            features_reconstructed,
+            logit,
+            logit_reconstructed,
+        )
+        return AdversarialPass(x, *(part.float() for part in made))
+
+    def discriminator_features(self, imitated: torch.Tensor) -> torch.Tensor:
+        """The discriminator's features of what is imitated, or of a reconstruction: flat."""
+        found: torch.Tensor = self.discriminator(imitated)[0]
+        return found
+
+    def observe(self, x: torch.Tensor, names: Sequence[str]) -> dict[str, torch.Tensor]:
+        imitated = self.imitated(x)
+        latent = self.encoder(imitated)[1]
+        found = {LATENT: latent}
+        if set(names) & {RECONSTRUCTION, LATENT_AGAIN, FEATURES_AGAIN}:
+            found[RECONSTRUCTION] = self.decoder(latent)
+        if LATENT_AGAIN in names:
+            found[LATENT_AGAIN] = self.second_encoder(found[RECONSTRUCTION])[1]
+        if FEATURES in names:
+            found[FEATURES] = self.discriminator_features(imitated)
+        if FEATURES_AGAIN in names:
+            found[FEATURES_AGAIN] = self.discriminator_features(found[RECONSTRUCTION])
+        return found
+
+
+class GANomaly(EncoderDecoderEncoder):
+    """Table 3.4: faces ``(N, 1, 128, 128)`` in [0, 1], which are imitated pixel by pixel.
 
     Args:
         channels, latent_size: The table's.
@@ -91,44 +152,6 @@ class GANomaly(Autoencoder):
         self.second_encoder = Encoder(maps, latent, latent)
         self.discriminator = Encoder(maps, latent, 1)
         self.initialise(gain=2)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor | AdversarialPass:
-        if not self.training:
-            return self.outputs(x, [RECONSTRUCTION])[0]
-        latent = self.encoder(x)[1]
-        reconstruction = self.decoder(latent)
-        latent_reconstructed = self.second_encoder(reconstruction)[1]
-        features, logit = self.discriminator(x)
-        _, logit_reconstructed = self.discriminator(reconstruction.detach())
-        # The generator learns what the discriminator looks at; the discriminator must not learn to look away.
-        constants = {name: weight.detach() for name, weight in self.discriminator.named_parameters()}
-        features_reconstructed, _ = functional_call(self.discriminator, constants, (reconstruction,))
-        made = (
-            reconstruction,
-            latent,
-            latent_reconstructed,
-            features.detach(),
-            features_reconstructed,
-            logit,
-            logit_reconstructed,
-        )
-        return AdversarialPass(x, *(part.float() for part in made))
-
-    def discriminator_features(self, x: torch.Tensor) -> torch.Tensor:
-        return self.discriminator(x)[0]
-
-    def observe(self, x: torch.Tensor, names: Sequence[str]) -> dict[str, torch.Tensor]:
-        latent = self.encoder(x)[1]
-        found = {LATENT: latent}
-        if set(names) & {RECONSTRUCTION, LATENT_AGAIN, FEATURES_AGAIN}:
-            found[RECONSTRUCTION] = self.decoder(latent)
-        if LATENT_AGAIN in names:
-            found[LATENT_AGAIN] = self.second_encoder(found[RECONSTRUCTION])[1]
-        if FEATURES in names:
-            found[FEATURES] = self.discriminator_features(x)
-        if FEATURES_AGAIN in names:
-            found[FEATURES_AGAIN] = self.discriminator_features(found[RECONSTRUCTION])
-        return found
 
 
 SCORES: Mapping[str, Score] = {

@@ -22,7 +22,6 @@ multiply-adds a frame. Either preset takes a minute of a core.
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Sequence
 
 import torch
@@ -31,56 +30,13 @@ from torch import nn
 from edge_sdk.export.data.sampling import Origin
 from edge_sdk.export.losses.classification import AttackClassification
 from edge_sdk.export.networks.classifier import LOGIT, BinaryClassifier
+from edge_sdk.export.networks.patterns import Patterns, uniform_patterns
 from edge_sdk.export.recipes import Preset, Recipe
 from edge_sdk.manifest import DecisionHead
 from edge_sdk.preprocess import FACE
 
-RING = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
-"""Rows down and columns to the right of the pixels round another, once about."""
 RADII = (2, 3)
 """How far the neighbours are, in pixels of a picture of half the size; those next to a pixel say more of the camera."""
-ONE = 6.0
-"""What stands for a set bit, for ReLU6 cuts there."""
-LEVELS = 255
-"""Steps of a pixel's value."""
-
-
-def uniform_patterns() -> list[tuple[int, ...]]:
-    """The 58 of the 256 patterns of eight bits that change no more than twice, once about."""
-    return [
-        bits
-        for bits in itertools.product((0, 1), repeat=len(RING))
-        if sum(one != other for one, other in zip(bits, bits[1:] + bits[:1], strict=True)) <= 2
-    ]
-
-
-class Patterns(nn.Sequential):
-    """Pictures ``(N, 1, H, W)`` of levels k / 255 to maps ``(N, 58 R, H / 2 - 6, W / 2 - 6)`` for R :data:`RADII`.
-
-    A map is 1 where the pixel has its pattern, else 0. Pixels are the means of four of the picture's. Their differences
-    are multiples of a quarter level, so that a bit, 1 where the neighbour is not darker, is a difference that is moved
-    by one such step and cut to [0, 1]. Of the products of bits and a pattern's signs, +1 where its bit is 1 and -1
-    where it is 0, the sum is the pattern's number of ones if all bits agree, and less otherwise.
-    """
-
-    def __init__(self) -> None:
-        patterns, reach = torch.tensor(uniform_patterns(), dtype=torch.float32), max(RADII)
-        compare = nn.Conv2d(1, len(RADII) * len(RING), 2 * (2 * reach + 1), 2)
-        find = nn.Conv2d(len(RADII) * len(RING), len(RADII) * len(patterns), 1)
-        assert compare.bias is not None
-        assert find.bias is not None
-        with torch.no_grad():
-            compare.weight.zero_()
-            pixels = compare.weight.view(len(RADII), len(RING), 2 * reach + 1, 2, 2 * reach + 1, 2)
-            for radius, ring in zip(RADII, pixels, strict=True):
-                for (down, right), pixel in zip(RING, ring, strict=True):
-                    pixel[reach + radius * down, :, reach + radius * right] += ONE * LEVELS
-                    pixel[reach, :, reach] -= ONE * LEVELS
-            compare.bias.fill_(ONE)
-            find.weight.copy_(torch.block_diag(*[2 * patterns - 1] * len(RADII))[:, :, None, None] / ONE)
-            find.bias.copy_((1 - patterns.sum(1)).repeat(len(RADII)))
-        super().__init__(compare, nn.ReLU6(), find, nn.ReLU())
-        self.requires_grad_(requires_grad=False)
 
 
 class SpoofLbp(BinaryClassifier):
@@ -90,7 +46,8 @@ class SpoofLbp(BinaryClassifier):
         count = len(RADII) * len(uniform_patterns())
         # By the mean of all batches: shares are so small that what a moving one begins with would long be seen.
         standard = nn.BatchNorm1d(count, affine=False, momentum=None, eps=1e-9)
-        super().__init__(nn.Sequential(Patterns(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), standard), count, dropout=0.0)
+        patterns = Patterns(RADII, halved=True)
+        super().__init__(nn.Sequential(patterns, nn.AdaptiveAvgPool2d(1), nn.Flatten(), standard), count, dropout=0.0)
 
     @torch.no_grad()
     def inference_model(self, outputs: Sequence[str]) -> nn.Module:

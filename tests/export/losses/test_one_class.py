@@ -56,7 +56,7 @@ def test_the_divergence_is_that_of_two_normal_distributions() -> None:
 
 def test_ganomalys_losses() -> None:
     made = AdversarialPass(
-        *(random(2, 1, 3, 4, seed=seed) for seed in (1, 2)),
+        *(random(2, 1, 3, 4, seed=seed) for seed in (9, 1, 2)),
         *(random(2, 5, seed=seed) for seed in (3, 4)),
         *(random(2, 7, seed=seed) for seed in (5, 6)),
         *(random(2, 1, seed=seed) - 0.5 for seed in (7, 8)),
@@ -67,7 +67,7 @@ def test_ganomalys_losses() -> None:
         return float(np.mean([abs(a - b) ** power for a, b in pairs]))
 
     terms = (
-        mean(1, made.image, made.reconstruction),
+        mean(1, made.imitated, made.reconstruction),
         mean(2, made.latent, made.latent_reconstructed),
         mean(2, made.features, made.features_reconstructed),
     )
@@ -103,7 +103,7 @@ def test_one_adam_of_the_sum_takes_the_steps_of_two() -> None:
         latent_reconstructed = apart.second_encoder(reconstruction)[1]
         features, verdict = apart.discriminator(x)
         _, logit_reconstructed = apart.discriminator(reconstruction.detach())
-        features_reconstructed, _ = apart.discriminator(reconstruction)
+        features_reconstructed, _ = copy.deepcopy(apart.discriminator)(reconstruction)  # its statistics count once
         loss = 50 * functional.l1_loss(reconstruction, x)
         loss = loss + functional.mse_loss(latent_reconstructed, latent)
         loss = loss + functional.mse_loss(features_reconstructed, features.detach())

@@ -24,7 +24,7 @@ from edge_sdk.export.packaging.recalibrate import recalibrate
 from edge_sdk.manifest import Reconstruction, UnsupportedPoint, VerifyPoint
 
 from ...conftest import tiny_network
-from ..evaluation.spoof import test_evaluate as spoof_data
+from ..evaluation.spoof import conftest as spoof_data
 
 WRITERS, GENUINE, FORGED = 6, 4, 3
 

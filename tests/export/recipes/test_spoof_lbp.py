@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from edge_sdk.export import recipes
 from edge_sdk.export.formats.artifacts import Graphs, kinds
 from edge_sdk.export.formats.inference import run
-from edge_sdk.export.recipes.spoof_lbp import RADII, RING, Patterns, SpoofLbp, uniform_patterns
+from edge_sdk.export.networks.patterns import RING, Patterns, uniform_patterns
+from edge_sdk.export.recipes.spoof_lbp import RADII, SpoofLbp
 
 
 def pictures(count: int, side: int = 128) -> NDArray[np.uint8]:
@@ -50,7 +51,7 @@ def test_a_bit_turns_at_most_twice_in_a_uniform_pattern() -> None:
 
 def test_patterns_are_what_loops_find() -> None:
     picture = pictures(1, 32)[0]
-    maps = Patterns()(tensor(picture[None]))[0].numpy()
+    maps = Patterns(RADII, halved=True)(tensor(picture[None]))[0].numpy()
     halved = picture.astype(int).reshape(16, 2, 16, 2).sum((1, 3))
     patterns, reach = uniform_patterns(), max(RADII)
     assert maps.shape == (len(RADII) * len(patterns), 10, 10)
@@ -64,7 +65,7 @@ def test_patterns_are_what_loops_find() -> None:
 def test_no_light_changes_a_pattern() -> None:
     """Neither less of it nor another tone curve, as far as levels that differed still do."""
     levels = np.random.default_rng(0).integers(0, 60, (2, 64, 64)).repeat(2, 1).repeat(2, 2)
-    find = Patterns()
+    find = Patterns(RADII, halved=True)
     plain, dark, bent = (find(tensor(x.astype(np.uint8))) for x in (levels, 2 * levels + 9, levels**2 // 32 + levels))
     torch.testing.assert_close(dark, plain, atol=1e-3, rtol=0)
     torch.testing.assert_close(bent, plain, atol=1e-3, rtol=0)

@@ -121,7 +121,7 @@ def test_resvae_is_table_3_3() -> None:
     assert parameters(network) == plain + sum(block(*one) for one in blocks)
 
 
-@pytest.mark.parametrize("name", ONE_CLASS)
+@pytest.mark.parametrize("name", [name for name in ONE_CLASS if "reconstruction" in recipes.get(name).scores])
 def test_a_device_sees_one_reconstruction_in_the_images_range(name: str) -> None:
     network = recipes.get(name).tiny().eval()
     x = torch.rand(3, 1, 128, 128)
@@ -141,7 +141,8 @@ def test_the_loss_reaches_every_weight(name: str) -> None:
     chosen = recipes.get(name)
     network = chosen.tiny().train()
     next(iter(chosen.presets.values())).objective.criterion(network(torch.rand(4, 1, 128, 128))).backward()
-    assert [key for key, value in network.named_parameters() if value.grad is None or not value.grad.any()] == []
+    learned = {key: value for key, value in network.named_parameters() if value.requires_grad}
+    assert [key for key, value in learned.items() if value.grad is None or not value.grad.any()] == []
 
 
 def test_variational_networks_sample_in_training() -> None:

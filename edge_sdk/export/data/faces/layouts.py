@@ -78,6 +78,8 @@ class Nuaa:
     """Of ``train`` and ``test``."""
     new: bool = False
     """Only people who are in neither training list: the official test list repeats nine of them (ERRATA)."""
+    day: str = ""
+    """Only what was recorded on this day, such as ``01``: light and place were others on the next one."""
 
     description = "client_{train,test}_normalized.txt, imposter_... alike, ClientNormalized/, ImposterNormalized/"
     _LINE = re.compile(r"(?P<person>\d{4})[\\/](?P=person)_(?P<session>\d\d_\d\d_\d\d)_\d+\.bmp", re.IGNORECASE)
@@ -91,6 +93,10 @@ class Nuaa:
             found = [entry for entry in found if entry.person not in known]
         if not found:
             raise DatasetError(f"{root}: nobody is in the test lists alone, so there are no new people")
+        if self.day:
+            found = [entry for entry in found if (entry.session or "").endswith(f"_{self.day}")]
+            if not found:
+                raise DatasetError(f"{root}: nothing in the lists was recorded on day {self.day}")
         return sorted(found, key=order)
 
     def _listed(self, root: Path, part: str) -> list[Entry]:
@@ -131,6 +137,8 @@ _NUAA, _LFW, _CFP_FACES = research("NUAA faces"), research("LFW faces"), researc
 SOURCES: dict[str, DataSource] = {
     "nuaa": DataSource(Nuaa(("train", "test")), _NUAA),
     "nuaa-train": DataSource(Nuaa(("train",)), _NUAA, people="nuaa"),
+    "nuaa-train-day1": DataSource(Nuaa(("train",), day="01"), _NUAA, people="nuaa"),
+    "nuaa-train-day2": DataSource(Nuaa(("train",), day="02"), _NUAA, people="nuaa"),
     "nuaa-test": DataSource(Nuaa(("test",)), _NUAA, people="nuaa"),
     "nuaa-test-new": DataSource(Nuaa(("test",), new=True), _NUAA, people="nuaa"),
     "lfw": DataSource(Folders("PERSON/PERSON_NNNN.jpg", live=r"(?P<person>[^/]+)/(?P=person)_\d{4}"), _LFW),

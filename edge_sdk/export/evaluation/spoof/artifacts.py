@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -17,9 +17,11 @@ from edge_sdk.calibration.thresholds import rate, spoof_points, spoof_shortage
 from edge_sdk.errors import DatasetError, ScoreError
 from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.cache import compact, prepared
+from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.evaluation.artifact_protocol import MeasuredVariant, TaskInterface, interval
 from edge_sdk.export.evaluation.model_outputs import ModelOutputs
+from edge_sdk.export.evaluation.spoof.cameras import camera_separations
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, VariantKind
 from edge_sdk.export.formats.inference import run
 from edge_sdk.export.training.finished import FinishedRun
@@ -128,6 +130,15 @@ class SpoofEvaluator:
             note="At the bundle's thresholds, fitted on other people:",
         )
         return ranks, rates
+
+    def cameras(self, specifications: Sequence[str]) -> tuple[manifest.CameraSeparation, ...]:
+        """What the reference reaches on these data sets, of cameras that it has not learned."""
+        found: list[manifest.CameraSeparation] = []
+        for specification in specifications:
+            data = load(specification)
+            made = run(self.graphs.onnx, prepared(data.samples, self.trained.preset.preprocessing))
+            found += camera_separations(data, list(made), self.score, self.densities)
+        return tuple(found)
 
     def golden(self) -> Mapping[str, bytes]:
         made = catalogue.of(self.trained.recipe.modality).golden["spoof"]()

@@ -19,6 +19,7 @@ from edge_sdk.calibration.metrics.presentation_attack import AttackScores
 from edge_sdk.errors import OperatingPointError, ScoreError, UsageError
 from edge_sdk.export.data.load import before_rendering
 from edge_sdk.export.data.samples import Dataset
+from edge_sdk.export.evaluation.spoof.leave_one_out import rescored
 from edge_sdk.export.evaluation.spoof.measurements import ANY, Separation, SpoofPointRates, point_rates, separation
 from edge_sdk.export.evaluation.spoof.projection import ComparedOutput, compared_output
 from edge_sdk.export.evaluation.spoof.samples import (
@@ -68,14 +69,16 @@ class SpoofReport:
 
     ``faces`` says whether pictures were taken as crops (``cropped``), or who searched in them. ``rule`` and ``limits``,
     the bundle's own where it has some, made the decisions over time, at ``frame_rate`` frames a second; without an
-    operating point there is neither a threshold nor a rule. ``unsupported`` are points that the bundle's own data could
-    not support, by name, with the reason.
+    operating point there is neither a threshold nor a rule. With ``leave_one_out`` scores are of densities fitted anew,
+    and there is no operating point. ``unsupported`` are points that the bundle's own data could not support, by name,
+    with the reason.
     """
 
     bundle_id: str
     artifact: str
     engine: str
     faces: str
+    leave_one_out: bool
     operating_point: str | None
     threshold: float | None
     rule: KOfN | SequentialTest | None
@@ -120,6 +123,7 @@ def evaluate(
     threads: int = 1,
     faces: FaceLocator | Literal["cropped", "cascade", "locator"] = "cropped",
     frame_rate: float = FRAME_RATE,
+    leave_one_out: bool = False,
     replicates: int = 1000,
     mistakes: int = 6,
     seed: int = 0,
@@ -133,6 +137,8 @@ def evaluate(
     Args:
         faces: Whether pictures are crops of faces, or full frames, and who searches in them; as the detector's.
         frame_rate: At which the frames of a recording are taken to follow each other, a second.
+        leave_one_out: Fit densities of live faces anew for each person, see :mod:`.leave_one_out`; the bundle's
+            thresholds are of other scores then, and are left out.
         mistakes: Pictures of each data set and class to list, each of another person, the worst first.
 
     Raises:
@@ -153,7 +159,10 @@ def evaluate(
             default = None
         artifact, engine = detector.variant, detector.engine
         compared = compared_output(opened.manifest)
-        samples, examples = score_samples(detector, data.samples, compared, seed=seed, progress=progress)
+        kept = opened.manifest.score.outputs if leave_one_out else ()
+        samples, examples = score_samples(detector, data.samples, compared, kept=kept, seed=seed, progress=progress)
+        if leave_one_out:
+            samples, default = rescored(samples, opened.manifest.score, detector.densities), None
     scored = [picture for picture in samples if picture.scored]
     if not scored:
         raise ScoreError(f"none of {len(samples)} pictures has a score; the first: {', '.join(samples[0].reasons)}")
@@ -162,7 +171,8 @@ def evaluate(
     if len(names) > 1:
         parts[ALL] = scored
     separations, skipped = _separations(parts, replicates, seed)
-    points = {p.name: p.threshold for p in artifact.operating_points if isinstance(p, SpoofPoint | BonaFidePoint)}
+    known = () if leave_one_out else artifact.operating_points
+    points = {p.name: p.threshold for p in known if isinstance(p, SpoofPoint | BonaFidePoint)}
     rule = rule_of(opened.manifest, default.threshold) if default else None
     streams = decide_sessions(samples, rule, limits, frame_rate) if rule else ()
     report = SpoofReport(
@@ -170,6 +180,7 @@ def evaluate(
         artifact=artifact.id,
         engine=engine,
         faces=faces if isinstance(faces, str) else type(faces).__name__,
+        leave_one_out=leave_one_out,
         operating_point=default.name if default else None,
         threshold=default.threshold if default else None,
         rule=rule,
@@ -186,7 +197,7 @@ def evaluate(
             if part
             for point, threshold in points.items()
         ),
-        unsupported={p.name: p.reason for p in artifact.operating_points if isinstance(p, UnsupportedPoint)},
+        unsupported={p.name: p.reason for p in known if isinstance(p, UnsupportedPoint)},
         session_summaries=_session_summaries(streams, frame_rate, replicates, seed),
         sessions=streams,
         mistakes=_mistakes(scored, default.threshold, mistakes) if default else (),

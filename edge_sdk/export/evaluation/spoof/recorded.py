@@ -110,12 +110,12 @@ class _Scorer:
         self._detector: SpoofDetector | None = None
         self._known = _Remembering()
         manifest = bundle.manifest
-        by = (faces, __version__, cv2.__version__)
+        by, densities = (faces, __version__, cv2.__version__), manifest.score.density_outputs
         self._search = "\n".join(by)
         # All that a score follows from beside the frame; thresholds are not among it.
         parts = (
             manifest.variant_sha256(choice.variant.id),
-            *(entry.sha256 for entry in manifest.auxiliary),
+            *(entry.sha256 for entry in manifest.auxiliary if entry.path in densities),
             digest(manifest.preprocessing),
             msgspec.json.encode((manifest.source, manifest.score)).decode(),
             choice.engine,

@@ -167,6 +167,8 @@ def _non_responses(report: SpoofReport) -> Table:
 
 
 def _default(report: SpoofReport) -> str:
+    if report.leave_one_out:
+        return "none: densities are fitted anew, each person's without that person"
     return "none" if report.threshold is None else f"threshold {report.threshold:.4g} ({report.operating_point})"
 
 

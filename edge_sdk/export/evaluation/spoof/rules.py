@@ -22,6 +22,7 @@ from edge_sdk.export.evaluation.spoof.recorded import FaceRecording
 from edge_sdk.export.evaluation.spoof.samples import Count
 from edge_sdk.export.evaluation.spoof.sessions import is_error
 from edge_sdk.manifest import KOfNRule, Rate, SequentialRule
+from edge_sdk.manifest.over_time import boundaries
 from edge_sdk.runtime.temporal import Limits, Rule, placed
 
 AnyRule = KOfNRule | SequentialRule
@@ -68,6 +69,7 @@ def tune(
     limits: Limits,
     *,
     apcer: float,
+    before: Rule | None = None,
     progress: Count | None = None,
     replicates: int = 1000,
     seed: int = 0,
@@ -80,6 +82,9 @@ def tune(
         recordings: Of live people and of attacks.
         threshold: The one in use, about which margins lie.
         limits: Gap, cooldown and deadline, which are given and not tuned.
+        apcer: The target.
+        before: Another rule, and of a species of which it lets more pass than `apcer`, as many may pass again; None is
+            no such rule.
         progress: Called with the number of shapes tried and in all.
 
     Raises:
@@ -95,12 +100,12 @@ def tune(
     spreads = [
         one.std() for one, recording in zip(scores, recordings, strict=True) if not recording.attack and one.size
     ]
-    search = _Search(recordings, threshold, limits, margins(together))
+    search = _Search(recordings, threshold, limits, margins(together), apcer=apcer, before=before)
     tried = list(shapes(float(np.median(spreads)) or 1.0))
     best: tuple[float, float, int] | None = None
     chosen: AnyRule | None = None
     for number, shape in enumerate(tried):
-        found = search.best(shape, apcer)
+        found = search.best(shape)
         key = (found.bpcer, found.apcer, number) if found else None
         if found and key and key[0] < 1 and (best is None or key < best):
             best, chosen = key, found.rule
@@ -118,7 +123,11 @@ def margins(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def shapes(spread: float) -> Iterator[Shape]:
-    """All shapes; `spread` is the standard deviation of live frames' scores within a recording."""
+    """All shapes, none of which needs more frames for LIVE than the longest window has.
+
+    Args:
+        spread: Standard deviation of live frames' scores within a recording.
+    """
     for window in WINDOWS:
         for live in dict.fromkeys(max(1, round(share * window)) for share in SHARES):
             least = window + 1 - live
@@ -128,6 +137,8 @@ def shapes(spread: float) -> Iterator[Shape]:
         for reach in REACHES:
             for apcer in RATES:
                 for bpcer in RATES:
+                    if boundaries(apcer, bpcer)[1] > limit * max(WINDOWS):
+                        continue
                     yield partial(_sequential, limit / (reach * spread), limit, apcer, bpcer)
 
 
@@ -156,7 +167,14 @@ class _Found:
 
 class _Search:
     def __init__(
-        self, recordings: Sequence[FaceRecording], threshold: float, limits: Limits, margins: NDArray[np.float64]
+        self,
+        recordings: Sequence[FaceRecording],
+        threshold: float,
+        limits: Limits,
+        margins: NDArray[np.float64],
+        *,
+        apcer: float,
+        before: Rule | None,
     ) -> None:
         self._threshold, self._limits, self._margins = threshold, limits, margins
         self._live = [one for one in recordings if one.attack is None]
@@ -165,30 +183,35 @@ class _Search:
             if one.attack is not None:
                 attacks[one.data, one.attack].append(one)
         self._attacks = list(attacks.values())
+        self._targets = [max(apcer, self._share(own, before)) if before else apcer for own in self._attacks]
 
-    def best(self, shape: Shape, target: float) -> _Found | None:
-        """This shape at its best margin; None if no margin keeps the target."""
+    def best(self, shape: Shape) -> _Found | None:
+        """This shape at its best margin; None if no margin keeps the targets."""
         last = len(self._margins) - 1
-        if self._apcer(self._at(shape, last)) > target:
+        if not self._keeps(self._at(shape, last)):
             return None
-        low = _first(last, lambda index: self._apcer(self._at(shape, index)) <= target)
+        low = _first(last, lambda index: self._keeps(self._at(shape, index)))
         bpcer = self._share(self._live, self._at(shape, low))
         high = _first(last - low + 1, lambda step: self._refuses_more(shape, low + step, bpcer)) + low - 1
-        rule = self._at(shape, (low + max(low, high)) // 2)
-        return _Found(rule, self._apcer(rule), self._share(self._live, rule))
+        rule = shape(float(self._margins[(low + max(low, high)) // 2]))
+        at = self._placed(rule)
+        apcer = max(self._share(own, at) for own in self._attacks)
+        return _Found(rule, apcer, self._share(self._live, at)) if self._keeps(at) else None
 
     def _refuses_more(self, shape: Shape, index: int, bpcer: float) -> bool:
         return index >= len(self._margins) or self._share(self._live, self._at(shape, index)) > bpcer
 
-    def _at(self, shape: Shape, index: int) -> AnyRule:
-        return shape(float(self._margins[index]))
+    def _at(self, shape: Shape, index: int) -> Rule:
+        return self._placed(shape(float(self._margins[index])))
 
-    def _apcer(self, rule: AnyRule) -> float:
-        return max(self._share(own, rule) for own in self._attacks)
+    def _placed(self, rule: AnyRule) -> Rule:
+        return placed(rule, self._threshold)
 
-    def _share(self, own: Sequence[FaceRecording], rule: AnyRule) -> float:
-        at = placed(rule, self._threshold)
-        return sum(is_error(o.frames, at, self._limits, attack=o.attack is not None) for o in own) / len(own)
+    def _keeps(self, rule: Rule) -> bool:
+        return all(self._share(own, rule) <= target for own, target in zip(self._attacks, self._targets, strict=True))
+
+    def _share(self, own: Sequence[FaceRecording], rule: Rule) -> float:
+        return sum(is_error(o.frames, rule, self._limits, attack=o.attack is not None) for o in own) / len(own)
 
 
 def _first(last: int, holds: Callable[[int], bool]) -> int:

@@ -6,8 +6,8 @@ import hashlib
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,7 @@ class ScoredSample:
         boxes: Of all faces.
         digest: Of the pixels; None for a picture that cannot be read.
         point: Where it lies in the evaluation's projection of latents, if it is drawn.
+        tensors: What the score is computed from, where it is to be fitted anew; else empty.
     """
 
     sample: Sample
@@ -48,6 +49,7 @@ class ScoredSample:
     boxes: tuple[Box, ...] = ()
     digest: bytes | None = None
     point: NDArray[np.float32] | None = None
+    tensors: Tensors = field(default_factory=dict)
 
     @property
     def scored(self) -> bool:
@@ -100,18 +102,20 @@ def score_samples(
     samples: Sequence[Sample],
     compared: ComparedOutput | None,
     *,
+    kept: Collection[str] = (),
     seed: int = 0,
     progress: Count | None = None,
 ) -> tuple[tuple[ScoredSample, ...], tuple[ExampleSample, ...]]:
     """Score every sample once, in order; keep the points of those drawn by `seed`, and a few examples.
 
-    Examples are the first scored pictures of the first people of each data set's live faces and of each species.
+    Of every sample the tensors named ``kept`` are kept too. Examples are the first scored pictures of the first people
+    of each data set's live faces and of each species.
     """
     drawn = _drawn(samples, seed) if compared else frozenset()
     examples: dict[tuple[str, str], dict[str, ExampleSample]] = defaultdict(dict)
     found = []
     for number, sample in enumerate(samples):
-        scored, example = _score(detector, sample, compared if number in drawn else None)
+        scored, example = _score(detector, sample, compared if number in drawn else None, kept)
         found.append(scored)
         people = examples[sample.dataset, sample.attack or ""]
         if example and sample.subject not in people and len(people) < EXAMPLES:
@@ -154,7 +158,7 @@ def summary(name: str, samples: Sequence[ScoredSample], *, replicates: int = 100
 
 
 def _score(
-    detector: SpoofDetector, sample: Sample, compared: ComparedOutput | None
+    detector: SpoofDetector, sample: Sample, compared: ComparedOutput | None, kept: Collection[str]
 ) -> tuple[ScoredSample, ExampleSample | None]:
     try:
         picture = images.load(sample.path)
@@ -163,7 +167,10 @@ def _score(
     digest = hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).digest()
     found = detector.examine(picture)
     point = compared.point(found.tensors) if compared and found.tensors else None
-    scored = ScoredSample(sample, found.score, found.flags, boxes=found.boxes, digest=digest, point=point)
+    tensors = {name: values for name, values in found.tensors.items() if name in kept}
+    scored = ScoredSample(
+        sample, found.score, found.flags, boxes=found.boxes, digest=digest, point=point, tensors=tensors
+    )
     if not found.tensors or found.face is None:
         return scored, None
     return scored, ExampleSample(sample, found.face, found.score, found.tensors)

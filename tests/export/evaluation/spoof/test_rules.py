@@ -12,7 +12,7 @@ from edge_sdk.export.evaluation.spoof import rules
 from edge_sdk.export.evaluation.spoof.recorded import FaceRecording
 from edge_sdk.export.evaluation.spoof.sessions import is_error
 from edge_sdk.manifest import KOfNRule
-from edge_sdk.runtime.temporal import KOfN, Limits, Observation, placed
+from edge_sdk.runtime.temporal import KOfN, Limits, Observation, SequentialTest, placed
 
 LIMITS = Limits()
 THRESHOLD = 0.5
@@ -68,6 +68,21 @@ def test_no_rule_of_all_refuses_fewer_people() -> None:
     assert 0 < best < 1, "these recordings overlap"
 
 
+@pytest.mark.usefixtures("few")
+def test_a_species_may_pass_as_it_did_before_and_no_more() -> None:
+    """Screens as live as people, of which all pass, take nothing away from what prints cost."""
+    recordings = [one for one in drawn(apart=1.2) if one.attack != "screen"]
+    prints = rules.tune(recordings, THRESHOLD, LIMITS, apcer=0.1)
+    recordings += [recording(p, "screen", [2.0] * FRAMES) for p in range(20)]
+    alone = rules.tune(recordings, THRESHOLD, LIMITS, apcer=0.1)
+    before = rules.tune(recordings, THRESHOLD, LIMITS, apcer=0.1, before=KOfN(THRESHOLD, live=3, spoof=2, window=4))
+    assert alone.errors.bpcer.value > prints.errors.bpcer.value
+    assert before.errors.bpcer.value <= prints.errors.bpcer.value
+    assert before.errors.species["screen (made)"].value == 1
+    counted = rules.errors(recordings, KOfN(THRESHOLD, live=3, spoof=2, window=4), LIMITS, replicates=2)
+    assert before.errors.species["print (made)"].value <= max(0.1, counted.species["print (made)"].value)
+
+
 def test_margins_lie_among_the_scores_and_across_gaps() -> None:
     found = rules.margins(np.array([0.0] * 50 + [1.0] * 50))
     assert (found[0], found[-1]) == (0, 1)
@@ -92,6 +107,9 @@ def test_shapes_are_rules_that_a_manifest_takes() -> None:
     for rule in found:
         if not isinstance(rule, KOfNRule):
             assert rule.slope * 0.25 + rule.offset == pytest.approx(0), "at its margin a score says nothing"
+            test = placed(rule, 0.0)
+            assert isinstance(test, SequentialTest)
+            assert test.upper / test.limit <= 20, "frames that LIVE takes at least"
 
 
 def test_errors_are_counted_by_species_and_data_set() -> None:
