@@ -111,6 +111,7 @@ def calibrate_live(
     reference = VariantOutputs.of(opened, choice, used, threads, progress)
     fit = CameraFit.of(opened.manifest.score, reference, used.people)
     subjects = len(set(used.people.tolist()))
+    data = data.encode("utf-8", "backslashreplace").decode()  # a folder's name may hold bytes that are no text
     who = f"{data}, {subjects} {'person' if subjects == 1 else 'people'}, {len(used.faces)} pictures"
     points, golden = dict[str, tuple[OperatingPoint, ...]](), opened.manifest.golden
     scores, tolerance = dict[str, float](), dict[str, float]()

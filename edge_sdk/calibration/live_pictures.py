@@ -76,11 +76,12 @@ def in_paths(paths: Sequence[str | os.PathLike[str]]) -> Iterator[LivePicture]:
         if not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a name is too long
             yield from of_frames(sources.video(path), path.stem, str(path))
             continue
+        _require_live(path.resolve())
         people = _folders(path)
         if not people:
             yield from _pictures(path, path.resolve().name)
             continue
-        _require_people_alone(path, people)
+        _require_people_alone(path)
         for person in people:
             yield from _below(person, person.name)
 
@@ -160,6 +161,7 @@ def _face(
 
 
 def _below(folder: Path, person: str) -> Iterator[LivePicture]:
+    _require_live(folder)
     yield from _pictures(folder, person)
     for one in _folders(folder):
         yield from _below(one, person)
@@ -180,9 +182,13 @@ def _pictures(folder: Path, person: str) -> Iterator[LivePicture]:
             yield LivePicture(person, str(item.path), item.path)
 
 
-def _require_people_alone(path: Path, people: Sequence[Path]) -> None:
-    if attacks := [one.name for one in people if one.name.lower().startswith("attack-")]:
-        raise DatasetError(f"{path} holds attacks ({', '.join(attacks[:3])}): give the folder of live pictures alone")
+def _require_live(folder: Path) -> None:
+    """Layouts of data name the folders of attacks so, above the people or below them."""
+    if folder.name.lower().startswith("attack-"):
+        raise DatasetError(f"{folder} holds attacks: give the folder of live pictures alone")
+
+
+def _require_people_alone(path: Path) -> None:
     beside = [one for one in folders.items(path) if one.use == "picture"]
     if beside:
         raise DatasetError(

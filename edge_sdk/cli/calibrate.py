@@ -190,7 +190,8 @@ def _to_camera(arguments: argparse.Namespace, bundle: Bundle) -> int:
         **_settings(arguments),
     )
     _warn_of_people(found)
-    on = f"fitted to {name}: {found.pictures} live pictures of {found.subjects} people, no attacks: APCER unknown"
+    who = "one person" if found.subjects == 1 else f"{found.subjects} people"
+    on = f"fitted to {name}: {found.pictures} live pictures of {who}, no attacks: APCER unknown"
     _print(arguments, found, found.unusable, on)
     return ACCEPTED
 

@@ -201,8 +201,17 @@ def placed(rule: KOfNRule | SequentialRule, threshold: float) -> KOfN | Sequenti
 
 
 def rule_of(manifest: Manifest, threshold: float) -> KOfN | SequentialTest:
-    """The rule that a bundle was tuned for, about a threshold; :class:`KOfN` at the threshold where it has none."""
-    return placed(manifest.over_time.rule, threshold) if manifest.over_time else KOfN(threshold)
+    """The rule that a bundle was tuned for, about a threshold; :class:`KOfN` at the threshold where it has none.
+
+    Raises:
+        UsageError: About this threshold every score that there is counts as live.
+    """
+    if manifest.over_time is None:
+        return KOfN(threshold)
+    rule, lowest = placed(manifest.over_time.rule, threshold), manifest.score.range[0]
+    decides = lowest < rule.threshold if isinstance(rule, KOfN) else rule.slope * lowest + rule.offset < 0
+    _require(decides, f"about a threshold of {threshold:g} the bundle's rule accepts everything; give a rule")
+    return rule
 
 
 def limits_of(manifest: Manifest) -> Limits:

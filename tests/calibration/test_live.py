@@ -339,3 +339,9 @@ def test_domains_stay_where_an_expert_knows_the_camera_and_widen_where_none_does
         assert domain is not None
         assert np.count_nonzero(domain.knows(tensors, densities)) == 190
     assert np.count_nonzero(widened.unfamiliar(tensors, densities)) <= 10
+
+
+def test_a_folder_whose_name_is_no_text_is_named_escaped(bundle: Bundle, tmp_path: Path) -> None:
+    found = calibrate_live(bundle, taken(), tmp_path / "mine", data="caf\udce9", engine="fake", faces="cropped")
+    assert found.bundle.manifest.thresholds is not None
+    assert found.bundle.manifest.thresholds.data == r"caf\udce9"

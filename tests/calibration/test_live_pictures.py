@@ -56,8 +56,10 @@ def test_folders_that_hold_something_else_are_refused(tmp_path: Path) -> None:
         of(tmp_path / "both")
     loose.unlink()
     picture(tmp_path / "both" / "attack-print" / "anna" / "0.png")
-    with pytest.raises(DatasetError, match=r"holds attacks \(attack-print\)"):
-        of(tmp_path / "both")
+    picture(tmp_path / "nested" / "anna" / "attack-print" / "0.png")
+    for attacks in (("both",), ("both", "attack-print"), ("nested",), ("nested", "anna")):
+        with pytest.raises(DatasetError, match="attack-print holds attacks"):
+            of(tmp_path.joinpath(*attacks))
     with pytest.raises(ImageNotFoundError):
         of(tmp_path / "nothing")
     with pytest.raises(VideoDecodeError, match="a picture; this takes a video"):

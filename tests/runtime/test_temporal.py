@@ -10,10 +10,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from edge_sdk.errors import UsageError
+from edge_sdk.manifest import KOfNRule, SequentialRule
 from edge_sdk.results import SpoofDecision, StreamDecision
-from edge_sdk.runtime.temporal import KOfN, Limits, Observation, SequentialTest, TemporalDecision
+from edge_sdk.runtime.temporal import KOfN, Limits, Observation, SequentialTest, TemporalDecision, rule_of
+
+from ..manifest.test_manifest import SPOOF_HEAD
+from ..manifest.test_over_time import over_time
 
 LIVE, SPOOF, UNCERTAIN, NO_FACE = SpoofDecision
 RULE = KOfN(threshold=0.5, live=3, spoof=2, window=4)
@@ -295,3 +300,20 @@ def test_sequences_of_votes_against_the_rule_alone() -> None:
         expected = [evidence.add(vote) for vote in votes]
         end = expected.index(SPOOF) + 1 if SPOOF in expected else len(votes)
         assert run(list(votes))[:end] == expected[:end]
+
+
+@pytest.mark.parametrize(
+    ("rule", "still", "all_live"),
+    [
+        (KOfNRule(live=7, spoof=4, window=10, margin=-0.3), 0.31, 0.3),
+        (SequentialRule(slope=5.0, offset=1.0, apcer=0.01, bpcer=0.05, limit=1.5), 0.21, 0.2),
+    ],
+)
+def test_a_rule_for_another_threshold_that_calls_every_probability_live_is_refused(
+    rule: KOfNRule | SequentialRule, still: float, all_live: float
+) -> None:
+    """Tuned at 0.6, it is used at a lower point: 0.3 - 0.3 = 0, and 5 * (0 - 0.2) + 1 = 0."""
+    manifest = replace(SPOOF_HEAD, over_time=over_time(rule))
+    assert rule_of(manifest, still)
+    with pytest.raises(UsageError, match="the bundle's rule accepts everything"):
+        rule_of(manifest, all_live)
