@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from edge_sdk.bundle.finding import SHIPPED, SUFFIX, shipped
 from edge_sdk.bundle.reader import Bundle
-from edge_sdk.bundle.writer import BundleWriter, pack
+from edge_sdk.bundle.writer import BundleWriter, check_destination, pack
 
-__all__ = ["SHIPPED", "SUFFIX", "Bundle", "BundleWriter", "pack", "shipped"]
+__all__ = ["SHIPPED", "SUFFIX", "Bundle", "BundleWriter", "check_destination", "pack", "shipped"]

@@ -31,6 +31,12 @@ ALIGNMENT = 4096  # a memory page, so that a member can be mapped
 _ALIGNMENT_FIELD = 0xD935  # the extra field that Android's zipalign pads with
 
 
+def check_destination(destination: str | os.PathLike[str]) -> None:
+    """Refuse before the work what :class:`BundleWriter` would refuse after it, by its errors; nothing stays behind."""
+    with BundleWriter(destination):
+        pass
+
+
 @final
 class BundleWriter:
     """Write a bundle atomically; a ``.edge`` destination becomes one file, any other a folder.

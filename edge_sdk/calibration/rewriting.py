@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge_sdk.bundle import SHIPPED, Bundle, BundleWriter
+from edge_sdk.bundle import SHIPPED, Bundle, BundleWriter, check_destination
 from edge_sdk.errors import BundleError, EngineError, UsageError
 from edge_sdk.manifest import AnyScore, Golden, Manifest, OperatingPoint, ThresholdProvenance, UnsupportedPoint
 from edge_sdk.runtime.selection import ALL, Choice, choose, fits
@@ -144,6 +144,7 @@ def _check_destination(bundle: Bundle, destination: Path | None) -> None:
             raise UsageError(f"{bundle.manifest.name} is a shipped bundle, which stays as it is: write a copy")
     elif os.path.realpath(destination) == itself:
         raise UsageError(f"{destination} is the bundle itself: ask for that in place, or write a copy elsewhere")
+    check_destination(bundle.path if destination is None else destination)
 
 
 def _refusal(bundle: Bundle, left_out: Sequence[LeftOut], count: int) -> str:
@@ -162,8 +163,9 @@ def _card(card: str, manifest: Manifest, provenance: ThresholdProvenance) -> str
                 continue
             rates = (f"{name} {rate.value:.3f} [{rate.low:.3f}, {rate.high:.3f}]" for name, rate in point.rates.items())
             rows.append((variant.id, point.name, f"{point.threshold:#.4g}", ", ".join(rates)))
+    who = "person" if provenance.subjects == 1 else "people"
     note = (
-        f"Fitted on {provenance.data}: {provenance.subjects} people, {provenance.impostors}; {provenance.unusable} of "
+        f"Fitted on {provenance.data}: {provenance.subjects} {who}, {provenance.impostors}; {provenance.unusable} of "
         f"their pictures could not be used. They replace the operating points above, those of "
         f"{provenance.previous_bundle}. The rates are those of the very people the thresholds were fitted on."
     )

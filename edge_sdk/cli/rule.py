@@ -108,6 +108,8 @@ def run(arguments: argparse.Namespace) -> int:
     with export_extra():
         from edge_sdk.export.packaging import over_time
         from edge_sdk.export.training.progress import ProgressDisplay
+    if arguments.out:
+        over_time.require_copy(bundle, arguments.out)  # before anything is done
     with ProgressDisplay(quiet=arguments.json) as progress:
         data = load_data(arguments, bundle, progress)
         recorded = over_time.record(

@@ -12,7 +12,10 @@ from edge_sdk.schema import Name, Strict, Text, require
 
 MAX_WINDOW = 10_000
 Frames = Annotated[int, msgspec.Meta(ge=1, le=MAX_WINDOW)]
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+LONGEST_S = 86_400.0
+"""No limit of a stream is longer: a day."""
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=LONGEST_S)]
 Number = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
 TestRate = Annotated[float, msgspec.Meta(gt=0, lt=0.5)]
 

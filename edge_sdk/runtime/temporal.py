@@ -18,7 +18,7 @@ from typing import Protocol
 
 from edge_sdk.errors import UsageError
 from edge_sdk.manifest import KOfNRule, Manifest, SequentialRule
-from edge_sdk.manifest.over_time import boundaries, k_of_n_problem, limit_problem
+from edge_sdk.manifest.over_time import LONGEST_S, boundaries, k_of_n_problem, limit_problem
 from edge_sdk.results import SpoofDecision, StreamDecision
 
 LIVE, SPOOF, UNCERTAIN, NO_FACE = SpoofDecision
@@ -177,7 +177,7 @@ class _Walk:
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds, all positive and finite.
+    """Seconds, all positive, a day at most.
 
     ``gap_s``: the longest a face may go without a score before what was known of it is forgotten, and the longest step
     of the clock. ``cooldown_s``: how long SPOOF stands. ``deadline_s``: within which a face gets a decision.
@@ -189,7 +189,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            _require(0 < value < math.inf, f"{name} is {value}; it must be positive and finite")
+            _require(0 < value <= LONGEST_S, f"{name} is {value}; it must be positive, and {LONGEST_S:g} at most")
 
 
 def placed(rule: KOfNRule | SequentialRule, threshold: float) -> KOfN | SequentialTest:

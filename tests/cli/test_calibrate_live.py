@@ -129,6 +129,17 @@ def test_wrong_usage_is_2(
     assert not (tmp_path / "mine").exists()
 
 
+def test_a_foreign_folder_to_write_into_is_refused_before_any_picture(
+    spoof: Bundle, live: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    few = str(live / "p0")  # which would be an error by itself
+    settings = ["--faces", "cropped", "--engine", "fake", "--out", str(live / "p1"), "--json"]
+    assert main(["calibrate", str(spoof.path), "--live", few, *settings]) == 3
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["type"], "exists and is no bundle" in error["message"]) == ("BundleError", True)
+    assert len(list((live / "p1").iterdir())) == 10
+
+
 def test_too_few_pictures_are_an_error(spoof: Bundle, live: Path, tmp_path: Path, capsys: Capture) -> None:
     settings = ["--faces", "cropped", "--engine", "fake", "--out", str(tmp_path / "mine"), "--json"]
     assert main(["calibrate", str(spoof.path), "--live", str(live / "p0"), *settings]) == 3

@@ -31,6 +31,19 @@ def test_layers_in_float_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "  in float: node_conv2d_4, node_conv2d_6, node_conv2d_2, node_conv2d_3\n" in symmetric
 
 
+def test_a_one_class_bundle_says_so_and_what_it_is_worth_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "ganomaly_lite"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("one-class        learned live samples alone") for line in lines)
+    found = [line for line in lines if line.startswith("other camera")]
+    told = [(one.data, one.density, one.auroc) for one in Bundle.open("ganomaly_lite").manifest.cameras]
+    assert len(found) == len(told) == 4
+    for line, (data, density, auroc) in zip(found, told, strict=True):
+        assert f"{data}, density {density}: AUROC {auroc:.3f} [" in line
+    assert main(["inspect", "liveness"]) == 0
+    assert "one-class" not in capsys.readouterr().out
+
+
 def test_operating_points_stand_in_columns(
     make_bundle: Callable[..., Bundle], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -215,3 +215,14 @@ def test_what_cannot_be_done_is_said(model: Bundle, root: Path, tmp_path: Path, 
 
 def settings_of(model: Bundle, root: Path) -> over_time.DecisionOverTime:
     return over_time.tuned(over_time.record(model, load(f"spoof:{root}"), cropped=["mine"]), Limits(), apcer=0.1)[0]
+
+
+def test_a_foreign_folder_to_write_into_is_refused_before_any_frame(model: Bundle, root: Path, capsys: Capture) -> None:
+    assert rule(model, root / "missing", "--out", root / "live", "--json") == 3
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["type"], "exists and is no bundle" in error["message"]) == ("BundleError", True)
+
+
+def test_a_deadline_that_no_manifest_holds_is_refused(model: Bundle, root: Path, capsys: Capture) -> None:
+    assert rule(model, root, "--deadline", 86_401, "--json") == 2
+    assert "deadline_s is 86401" in json.loads(capsys.readouterr().out)["error"]["message"]

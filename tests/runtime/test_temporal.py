@@ -122,8 +122,8 @@ def test_impossible_tests_are_refused(settings: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize("name", ["gap_s", "cooldown_s", "deadline_s"])
-@pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
-def test_limits_are_positive_and_finite(name: str, value: float) -> None:
+@pytest.mark.parametrize("value", [0.0, -1.0, 86_401.0, math.inf, math.nan])
+def test_limits_are_positive_and_a_day_at_most(name: str, value: float) -> None:
     with pytest.raises(UsageError, match=name):
         Limits(**{name: value})
     with pytest.raises(UsageError, match="threshold"):

@@ -13,7 +13,7 @@ import msgspec
 import edge_sdk
 from edge_sdk import manifest
 from edge_sdk._version import __version__
-from edge_sdk.bundle import Bundle, BundleWriter
+from edge_sdk.bundle import Bundle, BundleWriter, check_destination
 from edge_sdk.calibration import guardrail
 from edge_sdk.calibration.quantization import onnx_int8
 from edge_sdk.calibration.quantization.methods import choose_method
@@ -95,6 +95,7 @@ def export(
     """
     wanted, runs = kinds(formats), [run] if isinstance(run, Path) else list(run)
     require_tools(wanted)
+    check_destination(destination)
     if folds and len(runs) > 1:
         raise UsageError("the folds are those of one run, not of several that are fused")
     trained = fusion.read(runs, rule, scores, latents=latents, abstain=abstain)

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from edge_sdk._version import __version__
-from edge_sdk.bundle import Bundle, BundleWriter
+from edge_sdk.bundle import Bundle, BundleWriter, check_destination
 from edge_sdk.calibration.rewriting import CARD
 from edge_sdk.errors import BundleError, UsageError
 from edge_sdk.export.data.samples import Dataset
@@ -126,17 +126,27 @@ def tuned(
     return settings, found
 
 
-def write(bundle: Bundle, settings: DecisionOverTime, destination: Path) -> Bundle:
-    """Write a copy of the bundle that decides streams so; its files and thresholds stay the same.
+def require_copy(bundle: Bundle, destination: Path) -> None:
+    """Refuse what :func:`write` would refuse.
 
     Raises:
         UsageError: The destination is the bundle itself.
-        BundleError: It cannot be written.
+        BundleError: It cannot be written there, or decides no streams.
     """
     if destination.resolve() == bundle.path.resolve():
         raise UsageError(f"{destination} is the bundle itself: write a copy elsewhere")
     if bundle.manifest.task != "spoof":
         raise BundleError(f"{bundle.id} does not detect presentation attacks")
+    check_destination(destination)
+
+
+def write(bundle: Bundle, settings: DecisionOverTime, destination: Path) -> Bundle:
+    """Write a copy of the bundle that decides streams so; its files and thresholds stay the same.
+
+    Raises:
+        UsageError, BundleError: As :func:`require_copy`.
+    """
+    require_copy(bundle, destination)
     manifest = msgspec.structs.replace(bundle.manifest, over_time=settings)
     with BundleWriter(destination) as writer:
         entries = {}

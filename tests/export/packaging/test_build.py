@@ -19,6 +19,7 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.calibration import guardrail
 from edge_sdk.cli import main
 from edge_sdk.errors import (
+    BundleError,
     DatasetError,
     GuardrailError,
     MissingEngineError,
@@ -277,3 +278,11 @@ def test_other_scores_have_no_exporter_yet(run: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(recipes, "get", lambda _: other)
     with pytest.raises(UsageError, match="signature model with the score decision_head"):
         export(run, tmp_path / "out.edge", say=lambda _: None)
+
+
+def test_a_foreign_folder_to_write_into_is_refused_before_the_run_is_read(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    with pytest.raises(BundleError, match="exists and is no bundle"):
+        export(tmp_path / "no run", tmp_path / "mine", say=print)
+    assert [one.name for one in tmp_path.iterdir()] == ["mine"]

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from edge_sdk.errors import UsageError
-from edge_sdk.export.data.samples import Sample
+from edge_sdk.errors import DatasetError, UsageError
+from edge_sdk.export.data.samples import Dataset, Sample
+from edge_sdk.export.evaluation.spoof.cameras import camera_separations
 from edge_sdk.export.evaluation.spoof.leave_one_out import LEAST, rescored
 from edge_sdk.export.evaluation.spoof.samples import ScoredSample
 from edge_sdk.manifest import DecisionHead, LatentLikelihood
@@ -66,3 +67,19 @@ def test_what_cannot_be_fitted_is_refused() -> None:
         rescored(few, SCORE, DENSITIES)
     with pytest.raises(UsageError, match="decision_head has no density"):
         rescored(few, DecisionHead(output="model.logit", activation="sigmoid"), {})
+
+
+def test_a_camera_that_was_not_learned() -> None:
+    """By the bundle's own density the attacks, which lie at (9, 9), are further out than all live faces are."""
+    pictures = camera("bright", "bright")
+    data = Dataset("bright", tuple(one.sample for one in pictures))
+    own, refitted = camera_separations(data, [one.tensors for one in pictures], SCORE, DENSITIES)
+    assert [(one.data, one.density, one.subjects) for one in (own, refitted)] == [
+        ("bright", "own", 3), ("bright", "refitted", 3),
+    ]  # fmt: skip
+    assert (own.auroc, refitted.auroc) == (1.0, 1.0)
+    far = [one.tensors["model.latent"] + (30 if one.sample.genuine else 0) for one in pictures]  # further than attacks
+    own, refitted = camera_separations(data, [{"model.latent": row} for row in far], SCORE, DENSITIES)
+    assert ((own.auroc, own.low, own.high), refitted.auroc) == ((0.0, 0.0, 0.0), 1.0)
+    with pytest.raises(DatasetError, match="live faces alone, or attacks alone"):
+        list(camera_separations(Dataset("bright", data.samples[:90]), [], SCORE, DENSITIES))
