@@ -59,7 +59,7 @@ class AttackClassification:
         """See :class:`edge_sdk.export.losses.task.Objective`."""
         require_sample_score(score, embedding_size)
         shares = Shares.of(samples, self.attacks, self.without)
-        return AttackTask(self, self.images, self.attacks, score, tuple(outputs), shares, labels.genuine)
+        return AttackTask(self, self.images, score, tuple(outputs), shares, labels.genuine)
 
     def kept(self, samples: Sequence[Sample]) -> NDArray[np.bool_]:
         """``(N,)``, which samples are learned from or validated on."""

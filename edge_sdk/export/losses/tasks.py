@@ -181,7 +181,14 @@ def require_sample_score(score: Score, embedding_size: int) -> None:
 
 
 class AttackLoss(Protocol):
-    """The loss of logits, and of which samples."""
+    """The loss of logits, and of which samples.
+
+    Attributes:
+        attacks: The origin of the attacks that it keeps; None for both.
+    """
+
+    @property
+    def attacks(self) -> Origin | None: ...
 
     def kept(self, samples: Sequence[Sample]) -> NDArray[np.bool_]:
         """``(N,)``, which samples are learned from or validated on."""
@@ -199,13 +206,11 @@ class AttackTask(_SpoofTask):
     Attributes:
         objective: Computes the loss; what it does not keep is not validated on.
         count: Samples in a step.
-        attacks: The origin of the attacks that it keeps; None for both.
         live: ``bool (N,)``, of the training set's samples.
     """
 
     objective: AttackLoss
     count: int
-    attacks: Origin | None
     score: Score
     names: tuple[str, ...]
     shares: Shares
@@ -225,7 +230,7 @@ class AttackTask(_SpoofTask):
         chosen = self.objective.kept(samples)
         outputs, samples = outputs[chosen], [sample for sample, keep in zip(samples, chosen, strict=True) if keep]
         if _live(samples).all():
-            missing = named(self.attacks)
+            missing = named(self.objective.attacks)
             raise DatasetError(
                 f"there are no {missing} among the validation people, and they are told from live images"
             )

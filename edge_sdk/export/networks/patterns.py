@@ -63,17 +63,20 @@ class Patterns(nn.Sequential):
             find.bias.copy_((1 - patterns.sum(1)).repeat(len(radii)))
         super().__init__(compare, nn.ReLU6(), find, nn.ReLU())
         self.requires_grad_(requires_grad=False)
+        powers = 2 ** torch.arange(len(RING))
         numbers = torch.full((2 ** len(RING),), len(patterns))  # behind the last: of all patterns that are not uniform
-        numbers[patterns.long() @ self._powers] = torch.arange(len(patterns))
-        self._numbers = numbers
+        numbers[(patterns.long() * powers).sum(1)] = torch.arange(len(patterns))
+        self.register_buffer("_powers", powers, persistent=False)
+        self.register_buffer("_numbers", numbers, persistent=False)
 
-    _powers = 2 ** torch.arange(len(RING))
+    _powers: torch.Tensor
+    _numbers: torch.Tensor
 
     @torch.no_grad()
     def shares(self, x: torch.Tensor) -> torch.Tensor:
         """The mean of each map, ``(N, 58 R)``, in a sixth of the time that making the maps takes: bits are numbers."""
         bits = self[1](self[0](x)).flatten(2).unflatten(1, (-1, len(RING))) > ONE / 2
         numbers = self._numbers[(bits * self._powers[:, None]).sum(2)]
-        counts = torch.zeros(*numbers.shape[:2], int(self._numbers.max()) + 1)
-        counts.scatter_add_(2, numbers, torch.ones(()).expand(numbers.shape))
-        return (counts[:, :, :-1] / numbers.shape[2]).flatten(1).to(x.device)
+        counts = x.new_zeros(*numbers.shape[:2], len(uniform_patterns()) + 1)
+        counts.scatter_add_(2, numbers, x.new_ones(()).expand(numbers.shape))
+        return (counts[:, :, :-1] / numbers.shape[2]).flatten(1)

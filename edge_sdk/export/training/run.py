@@ -56,12 +56,13 @@ class TrainingRun:
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
             raise UsageError(f"a run takes at least one step, not {self.steps}")
+        if self.continued:
+            self.continued.require(self.recipe.name, self.preset_name, tiny=self.tiny)
         self.hyperparameters.require(self._build, self.recipe.name)
         self.hyperparameters.changed(self.recipe.preset(self.preset_name))  # raises now what it would raise later
         if self.hook:
             self.hook.require(self.recipe, self.preset)
         if self.continued:
-            self.continued.require(self.recipe.name, self.preset_name, tiny=self.tiny)
             if self.weights is not None:
                 raise UsageError("a run starts from a finished run or from pretrained weights, not from both")
             if self.steps not in (None, self.preset.steps):

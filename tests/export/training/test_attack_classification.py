@@ -279,7 +279,7 @@ def test_it_learns_to_tell_a_grid_from_a_face(run: TrainingRun) -> None:
 def test_an_expert_is_validated_on_its_own_attacks(run: TrainingRun) -> None:
     learned = run.recipe.training_task(run.preset, Labels.of(run.train), run.train.samples)
     assert isinstance(learned, AttackTask)
-    expert = replace(learned, attacks="rendered")
+    expert = replace(learned, objective=AttackClassification(images=16, attacks="rendered"))
     rows = [("x", None), ("x", None), ("x", "print"), ("print+x", "print")]
     samples = [
         Sample(dataset, f"x/{k}", attack is None, Path(), attack, modality="face")
