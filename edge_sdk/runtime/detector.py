@@ -15,7 +15,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -180,7 +180,9 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             return Scored(found.boxes, ("unfamiliar",), found.face)
         return Scored(found.boxes, found.flags, found.face, self._score(tensors), tensors)
 
-    def stream(self, pictures: Iterable[arrivals.Arrival], rule: Rule | None = None) -> Iterator[StreamResult]:
+    def stream(
+        self, pictures: Iterable[arrivals.Arrival], rule: Rule | None = None, *, deadline: float | None = None
+    ) -> Iterator[StreamResult]:
         """Decide on the frames of one camera, one result a frame; every call is a stream of its own.
 
         One thread at a time may take results of a stream; for another one it is a ValueError meanwhile.
@@ -189,16 +191,20 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             pictures: Frames, stamped when they arrive, or ``(time, frame)`` with the camera's time in seconds
                 (:mod:`edge_sdk.runtime.sources`). What is damaged, None too, is a frame with the flag ``corrupt``.
             rule: Of this stream; None is the detector's.
+            deadline: Seconds within which a face gets a decision, in place of :attr:`limits`' ``deadline_s``. The first
+                frame from then on ends an attempt without one: UNCERTAIN, with the reason ``deadline``. Results come
+                with frames: a camera that has none should give None meanwhile.
 
         Raises:
-            UsageError: At once, if ``pictures`` are no frames or the rule is none; at a frame, if it is neither a
-                picture nor ``(time, frame)``, or the locator gave no boxes. After this and every other error the
-                stream has ended.
+            UsageError: At once, if ``pictures`` are no frames, the rule is none or the deadline no number of seconds
+                that a limit may have; at a frame, if it is neither a picture nor ``(time, frame)``, or the locator
+                gave no boxes. After this and every other error the stream has ended.
             InputError: A frame of a type, shape or format that no camera's trouble explains, or a file that is not
                 there; or the locator gave a box outside the frame.
             EngineError: The engine failed, or gave numbers that cannot be scored.
         """
-        decision = TemporalDecision(self.rule if rule is None else rule, self._limits)
+        limits = self._limits if deadline is None else replace(self._limits, deadline_s=deadline)
+        decision = TemporalDecision(self.rule if rule is None else rule, limits)
         return self._stream(arrivals.opened(pictures), decision)
 
     def _stream(self, pictures: Iterator[arrivals.Arrival], decision: TemporalDecision) -> Iterator[StreamResult]:
@@ -230,15 +236,17 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         flags += frames.assess(image)
         if flags:
             return _FoundFace(flags=flags)
+        start = time.perf_counter()
         if self._locate is None:
             boxes: tuple[Box, ...] = (Box(0, 0, image.shape[1], image.shape[0]),)
         else:
             boxes = tuple(self._locate(image))
+        locate_ms = (time.perf_counter() - start) * 1e3
         if len(boxes) != 1:
-            return _FoundFace(boxes, ("several_faces",) if boxes else ())
+            return _FoundFace(boxes, ("several_faces",) if boxes else (), locate_ms=locate_ms)
         face = image if self._locate is None else self._crop(image, boxes[0])
         flags = ("frozen",) if repeats and repeats.face(boxes[0]) else ()
-        return _FoundFace(boxes, flags + frames.assess(face), face)
+        return _FoundFace(boxes, flags + frames.assess(face), face, locate_ms)
 
     def _decide(self, found: _FoundFace, start: float, decoded: float) -> SpoofResult:
         deciding = self._deciding()
@@ -269,6 +277,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
                 inference_ms=(inferred - ready) * 1e3,
                 postprocess_ms=(end - inferred) * 1e3,
                 total_ms=(end - start) * 1e3,
+                locate_ms=found.locate_ms,
             ),
             bundle_id=self.bundle.id,
             faces=found.boxes,
@@ -321,11 +330,12 @@ class Scored:
 
 @dataclass(frozen=True, eq=False)
 class _FoundFace:
-    """The faces of a frame, what is wrong with it, and the only face cut out."""
+    """The faces of a frame, what is wrong with it, the only face cut out, and how long the search took."""
 
     boxes: tuple[Box, ...] = ()
     flags: tuple[str, ...] = ()
     face: preprocess.Image | None = None
+    locate_ms: float = 0.0
 
 
 def locator_of(

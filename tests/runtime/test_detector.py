@@ -139,6 +139,7 @@ def test_the_score_is_that_of_the_cut_and_pre_processed_face(lenient: Bundle) ->
     timings = result.timings
     parts = timings.decode_ms + timings.preprocess_ms + timings.inference_ms + timings.postprocess_ms
     assert 0 < parts == pytest.approx(timings.total_ms)
+    assert 0 < timings.locate_ms < timings.preprocess_ms
 
 
 def test_what_is_scored_is_the_same_without_a_threshold(make_bundle: Maker, lenient: Bundle) -> None:
