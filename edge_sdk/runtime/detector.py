@@ -41,6 +41,8 @@ FLAGS = (*frames.FLAGS, "several_faces", "unfamiliar")
 # Where the manifest has no rule of its own: the cascade's box as it is, which lies inside the frame anyway.
 CROP = FaceCrop(scale=1.0, overflow="replicate")
 
+BLANK = (480, 640, 3)
+"""Of the frame that the cascade is warmed up on."""
 
 AS_CASCADE = 0.9
 """Side of the cascade's box over that of ``face_locator``, whose middle is the same: the median of 381 frames of CFP's
@@ -79,6 +81,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             :class:`~edge_sdk.runtime.temporal.Limits`.
         threshold: As that of the verifier: in place of an operating point, ``"custom"`` in results.
         selftest: As that of the verifier; the golden pictures are crops of faces, whatever ``faces`` is.
+        warm_up: As that of the verifier; a locator of one's own is not called.
 
     Raises:
         BundleError: The bundle cannot be used, or is not one for liveness from one picture; or the golden trial has
@@ -104,13 +107,14 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         limits: Limits | None = None,
         threshold: float | None = None,
         selftest: bool = False,
+        warm_up: bool = False,
     ) -> None:
         opened = Bundle.open(bundle)
         self._crop = _face_crop(opened)
         self._rule = rule
         self._limits = limits or limits_of(opened.manifest)
         with contextlib.ExitStack() as failed:
-            self._locate = locator_of(faces, threads, failed)
+            self._locate = locator_of(faces, threads, failed, warm_up=warm_up)
             super().__init__(
                 opened,
                 engine=engine,
@@ -122,6 +126,8 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             self._own_locator = failed.pop_all()
         if selftest:
             self._replay_golden()
+        if warm_up:
+            self._warm_up()
 
     @property
     def densities(self) -> Mapping[str, GaussianMixture]:
@@ -333,15 +339,22 @@ class _FoundFace:
 
 
 def locator_of(
-    faces: FaceLocator | Literal["cascade", "locator", "cropped"], threads: int, opened: contextlib.ExitStack
+    faces: FaceLocator | Literal["cascade", "locator", "cropped"],
+    threads: int,
+    opened: contextlib.ExitStack,
+    *,
+    warm_up: bool = False,
 ) -> FaceLocator | None:
     """What finds faces, as :class:`SpoofDetector` takes it; None of crops. What is opened is closed with ``opened``."""
     if faces == "cropped":
         return None
     if faces == "cascade":
-        return Cascade()
+        cascade = Cascade()
+        if warm_up:
+            cascade(np.zeros(BLANK, np.uint8))
+        return cascade
     if faces == "locator":
-        return Rescaled(opened.enter_context(Locator(threads=threads)), AS_CASCADE)
+        return Rescaled(opened.enter_context(Locator(threads=threads, warm_up=warm_up)), AS_CASCADE)
     return faces if isinstance(faces, (Cascade, Locator)) else TakingTurns(faces)
 
 
