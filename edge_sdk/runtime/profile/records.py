@@ -198,7 +198,7 @@ class StreamProfile(_Record, frozen=True, kw_only=True):
 
     Attributes:
         fps: Frames that came a second.
-        init_ms: Opening the detector, in a process that had loaded its packages.
+        init_ms: Opening the detector and warming it up, in a process that had loaded some of its packages.
     """
 
     bundle_id: str

@@ -49,7 +49,8 @@ def profile_stream(
 ) -> StreamProfile:
     """Play a film to :meth:`~edge_sdk.runtime.detector.SpoofDetector.stream`, as a camera would, and measure.
 
-    Each frame comes when it is due, and waits in the camera's only buffer until it is taken or the next one comes.
+    The detector is warmed up before the first frame comes. Each frame comes when it is due, and waits in the camera's
+    only buffer until it is taken or the next one comes.
     Decoding the film is work of the same thread, and begins when a frame is taken: what a camera that gives JPEG costs,
     and more than one that gives pixels does. Frames that are dropped have to be decoded, too.
 
@@ -75,7 +76,9 @@ def profile_stream(
             raise UsageError(f"{name} is {value}; it must be positive")
     rate = sources.frame_rate(film) if fps is None else fps
     begun = clock()
-    with SpoofDetector(bundle, engine=engine, precision=precision, threads=threads, faces=faces) as detector:
+    with SpoofDetector(
+        bundle, engine=engine, precision=precision, threads=threads, faces=faces, warm_up=True
+    ) as detector:
         init_ms = (clock() - begun) * 1e3
         run = _Run(_OneBuffer(1 / rate, clock, sleep), clock, say)
         try:
