@@ -30,7 +30,7 @@ _MOST_LEVELS = 256  # at 65,536 it drops the step, clipping included (findings/o
 
 
 class _Bound:
-    """A request of fixed shapes with the memory of its inputs and outputs, so that a run allocates nothing but a result.
+    """A request of fixed shapes with memory for its inputs and outputs: a run allocates nothing but a result.
 
     It also spares the dictionaries that OpenVINO makes of arrays, which take 50 microseconds a run.
     """
