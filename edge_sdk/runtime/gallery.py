@@ -26,8 +26,9 @@ Compare = Callable[[Any, NDArray[np.float32]], Comparison]
 class TemplateGallery:
     """Named templates of one variant of a bundle, made ready once and searched often.
 
-    Templates of embeddings are copied into one ``float32`` matrix, so that a search is one matrix product: 128 values of
-    100,000 people take 51 MB, and the templates are needed no longer. Densities lie in one, too (:mod:`edge_sdk.scoring.densities.stacked_mixtures`).
+    Templates of embeddings are copied into one ``float32`` matrix, so that a search is one matrix product: 128 values
+    of 100,000 people take 51 MB, and the templates are needed no longer. Densities lie in one, too
+    (:mod:`edge_sdk.scoring.densities.stacked_mixtures`).
     :meth:`edge_sdk.runtime.verifier.Verifier.gallery` makes a gallery and checks the templates.
 
     Args:
