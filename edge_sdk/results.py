@@ -18,7 +18,8 @@ Decision = TypeVar("Decision")
 class Timings:
     """Wall time of one call, in milliseconds; ``total_ms`` also holds what the stages leave out.
 
-    ``inference_ms`` is the engine, ``postprocess_ms`` the scores and the decision.
+    ``inference_ms`` is the engine, ``postprocess_ms`` the scores and the decision. ``locate_ms`` is the part of
+    ``preprocess_ms`` that a :class:`~edge_sdk.runtime.detector.SpoofDetector` looked for faces; of others it is 0.
     """
 
     decode_ms: float
@@ -26,6 +27,7 @@ class Timings:
     inference_ms: float
     postprocess_ms: float
     total_ms: float
+    locate_ms: float = 0.0
 
 
 class SpoofDecision(enum.Enum):

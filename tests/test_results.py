@@ -62,6 +62,7 @@ def test_as_dict_is_strict_json() -> None:
             "inference_ms": 3.0,
             "postprocess_ms": 0.25,
             "total_ms": 6.5,
+            "locate_ms": 0.0,
         },
         "bundle_id": "deepsign-1.0-0123456789ab",
     }

@@ -149,12 +149,12 @@ class OneFace:
         return _judged(face, self._cut_out, geometry, others=others)
 
 
-def of(source: Source, faces: Faces, threads: int = 1) -> Cutter:
+def of(source: Source, faces: Faces, threads: int = 1, *, warm_up: bool = False) -> Cutter:
     """What a manifest asks for.
 
     Args:
         source: The manifest's.
-        faces, threads: As those of :class:`edge_sdk.runtime.verifier.Verifier`.
+        faces, threads, warm_up: As those of :class:`edge_sdk.runtime.verifier.Verifier`.
 
     Raises:
         BundleError, EngineError: The shipped locator cannot be opened.
@@ -166,7 +166,7 @@ def of(source: Source, faces: Faces, threads: int = 1) -> Cutter:
     if faces == "aligned":
         return CutOutFace(cut_out)
     if faces == "locator":
-        locator = Locator(threads=threads)
+        locator = Locator(threads=threads, warm_up=warm_up)
         return OneFace(locator, cut_out, locator.close)
     return OneFace(faces if isinstance(faces, Locator) else TakingTurns(faces), cut_out)
 

@@ -15,7 +15,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -41,6 +41,8 @@ FLAGS = (*frames.FLAGS, "several_faces", "unfamiliar")
 # Where the manifest has no rule of its own: the cascade's box as it is, which lies inside the frame anyway.
 CROP = FaceCrop(scale=1.0, overflow="replicate")
 
+BLANK = (480, 640, 3)
+"""Of the frame that the cascade is warmed up on."""
 
 AS_CASCADE = 0.9
 """Side of the cascade's box over that of ``face_locator``, whose middle is the same: the median of 381 frames of CFP's
@@ -79,6 +81,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             :class:`~edge_sdk.runtime.temporal.Limits`.
         threshold: As that of the verifier: in place of an operating point, ``"custom"`` in results.
         selftest: As that of the verifier; the golden pictures are crops of faces, whatever ``faces`` is.
+        warm_up: As that of the verifier; a locator of one's own is not called.
 
     Raises:
         BundleError: The bundle cannot be used, or is not one for liveness from one picture; or the golden trial has
@@ -104,13 +107,14 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         limits: Limits | None = None,
         threshold: float | None = None,
         selftest: bool = False,
+        warm_up: bool = False,
     ) -> None:
         opened = Bundle.open(bundle)
         self._crop = _face_crop(opened)
         self._rule = rule
         self._limits = limits or limits_of(opened.manifest)
         with contextlib.ExitStack() as failed:
-            self._locate = locator_of(faces, threads, failed)
+            self._locate = locator_of(faces, threads, failed, warm_up=warm_up)
             super().__init__(
                 opened,
                 engine=engine,
@@ -122,6 +126,8 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             self._own_locator = failed.pop_all()
         if selftest:
             self._replay_golden()
+        if warm_up:
+            self._warm_up()
 
     @property
     def densities(self) -> Mapping[str, GaussianMixture]:
@@ -174,7 +180,9 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             return Scored(found.boxes, ("unfamiliar",), found.face)
         return Scored(found.boxes, found.flags, found.face, self._score(tensors), tensors)
 
-    def stream(self, pictures: Iterable[arrivals.Arrival], rule: Rule | None = None) -> Iterator[StreamResult]:
+    def stream(
+        self, pictures: Iterable[arrivals.Arrival], rule: Rule | None = None, *, deadline: float | None = None
+    ) -> Iterator[StreamResult]:
         """Decide on the frames of one camera, one result a frame; every call is a stream of its own.
 
         One thread at a time may take results of a stream; for another one it is a ValueError meanwhile.
@@ -183,16 +191,20 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             pictures: Frames, stamped when they arrive, or ``(time, frame)`` with the camera's time in seconds
                 (:mod:`edge_sdk.runtime.sources`). What is damaged, None too, is a frame with the flag ``corrupt``.
             rule: Of this stream; None is the detector's.
+            deadline: Seconds within which a face gets a decision, in place of :attr:`limits`' ``deadline_s``. The first
+                frame from then on ends an attempt without one: UNCERTAIN, with the reason ``deadline``. Results come
+                with frames: a camera that has none should give None meanwhile.
 
         Raises:
-            UsageError: At once, if ``pictures`` are no frames or the rule is none; at a frame, if it is neither a
-                picture nor ``(time, frame)``, or the locator gave no boxes. After this and every other error the
-                stream has ended.
+            UsageError: At once, if ``pictures`` are no frames, the rule is none or the deadline no number of seconds
+                that a limit may have; at a frame, if it is neither a picture nor ``(time, frame)``, or the locator
+                gave no boxes. After this and every other error the stream has ended.
             InputError: A frame of a type, shape or format that no camera's trouble explains, or a file that is not
                 there; or the locator gave a box outside the frame.
             EngineError: The engine failed, or gave numbers that cannot be scored.
         """
-        decision = TemporalDecision(self.rule if rule is None else rule, self._limits)
+        limits = self._limits if deadline is None else replace(self._limits, deadline_s=deadline)
+        decision = TemporalDecision(self.rule if rule is None else rule, limits)
         return self._stream(arrivals.opened(pictures), decision)
 
     def _stream(self, pictures: Iterator[arrivals.Arrival], decision: TemporalDecision) -> Iterator[StreamResult]:
@@ -224,15 +236,17 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         flags += frames.assess(image)
         if flags:
             return _FoundFace(flags=flags)
+        start = time.perf_counter()
         if self._locate is None:
             boxes: tuple[Box, ...] = (Box(0, 0, image.shape[1], image.shape[0]),)
         else:
             boxes = tuple(self._locate(image))
+        locate_ms = (time.perf_counter() - start) * 1e3
         if len(boxes) != 1:
-            return _FoundFace(boxes, ("several_faces",) if boxes else ())
+            return _FoundFace(boxes, ("several_faces",) if boxes else (), locate_ms=locate_ms)
         face = image if self._locate is None else self._crop(image, boxes[0])
         flags = ("frozen",) if repeats and repeats.face(boxes[0]) else ()
-        return _FoundFace(boxes, flags + frames.assess(face), face)
+        return _FoundFace(boxes, flags + frames.assess(face), face, locate_ms)
 
     def _decide(self, found: _FoundFace, start: float, decoded: float) -> SpoofResult:
         deciding = self._deciding()
@@ -263,6 +277,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
                 inference_ms=(inferred - ready) * 1e3,
                 postprocess_ms=(end - inferred) * 1e3,
                 total_ms=(end - start) * 1e3,
+                locate_ms=found.locate_ms,
             ),
             bundle_id=self.bundle.id,
             faces=found.boxes,
@@ -315,23 +330,31 @@ class Scored:
 
 @dataclass(frozen=True, eq=False)
 class _FoundFace:
-    """The faces of a frame, what is wrong with it, and the only face cut out."""
+    """The faces of a frame, what is wrong with it, the only face cut out, and how long the search took."""
 
     boxes: tuple[Box, ...] = ()
     flags: tuple[str, ...] = ()
     face: preprocess.Image | None = None
+    locate_ms: float = 0.0
 
 
 def locator_of(
-    faces: FaceLocator | Literal["cascade", "locator", "cropped"], threads: int, opened: contextlib.ExitStack
+    faces: FaceLocator | Literal["cascade", "locator", "cropped"],
+    threads: int,
+    opened: contextlib.ExitStack,
+    *,
+    warm_up: bool = False,
 ) -> FaceLocator | None:
     """What finds faces, as :class:`SpoofDetector` takes it; None of crops. What is opened is closed with ``opened``."""
     if faces == "cropped":
         return None
     if faces == "cascade":
-        return Cascade()
+        cascade = Cascade()
+        if warm_up:
+            cascade(np.zeros(BLANK, np.uint8))
+        return cascade
     if faces == "locator":
-        return Rescaled(opened.enter_context(Locator(threads=threads)), AS_CASCADE)
+        return Rescaled(opened.enter_context(Locator(threads=threads, warm_up=warm_up)), AS_CASCADE)
     return faces if isinstance(faces, (Cascade, Locator)) else TakingTurns(faces)
 
 

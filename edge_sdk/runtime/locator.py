@@ -49,7 +49,7 @@ class Locator(Session[LocatePoint]):
         threads: As that of the verifier.
         threshold: As that of the verifier: the least confidence of a face, in place of an operating point.
         smallest: The longer side of the smallest face that counts, as a share of the picture's shorter side, in [0, 1].
-        selftest: As that of the verifier.
+        selftest, warm_up: As those of the verifier.
 
     Raises:
         BundleError: The bundle cannot be used, or does not locate faces; or the golden trial has another score.
@@ -72,6 +72,7 @@ class Locator(Session[LocatePoint]):
         threshold: float | None = None,
         smallest: float = SMALLEST,
         selftest: bool = False,
+        warm_up: bool = False,
     ) -> None:
         if not 0 <= smallest <= 1:
             raise UsageError(f"smallest is {smallest}; it is a share of the picture's shorter side, in [0, 1]")
@@ -87,6 +88,8 @@ class Locator(Session[LocatePoint]):
         self._score, self._fit = _decoding(self.bundle)
         if selftest:
             self._replay_golden()
+        if warm_up:
+            self._warm_up()
 
     def locate(self, picture: images.Source) -> tuple[LocatedFace, ...]:
         """Find the faces of one picture.

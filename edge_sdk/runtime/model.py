@@ -71,9 +71,9 @@ class Model:
         Raises:
             EngineError: An engine failed, or did not give an output that the manifest names, a row a sample.
         """
+        if len(samples) == 1:
+            return self._run(samples)
         chunks = [self._run(samples[start : start + self._batch]) for start in range(0, len(samples), self._batch)]
-        if len(chunks) == 1:
-            return chunks[0]
         return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
     def pair(self, references: NDArray[Any], queries: NDArray[Any]) -> Tensors:

@@ -68,6 +68,9 @@ class Verifier(Session[VerifyPoint]):
         selftest: Whether to replay the bundle's golden trial first, for the time of one :meth:`verify`. It finds a
             model, pre-processing or score other than the exported ones, whatever the hashes say, and an engine that
             computes wrongly; not another threshold. The golden pictures are cut out already, whatever ``faces`` is.
+        warm_up: Whether to run the graphs, pre-processing, score and locator once before the constructor returns, so
+            that the first call takes as long as later ones: memory is touched and code loaded by then. No result of it
+            is kept. Takes the time of a :meth:`verify`.
 
     Raises:
         BundleError: The bundle cannot be used, or is not one for verification; or the golden trial has another score.
@@ -92,6 +95,7 @@ class Verifier(Session[VerifyPoint]):
         threshold: float | None = None,
         faces: cutting.Faces = "locator",
         selftest: bool = False,
+        warm_up: bool = False,
     ) -> None:
         super().__init__(
             bundle,
@@ -104,7 +108,7 @@ class Verifier(Session[VerifyPoint]):
         self._cutter: cutting.Cutter = cutting.Nothing()
         with contextlib.ExitStack() as failed:
             failed.callback(self.close)
-            self._cutter = cutting.of(self.bundle.manifest.source, faces, threads)
+            self._cutter = cutting.of(self.bundle.manifest.source, faces, threads, warm_up=warm_up)
             failed.pop_all()
         self._acquisition = Acquisition(self.bundle, self._modality, self._cutter)
         self._score = self.bundle.manifest.score
@@ -112,6 +116,8 @@ class Verifier(Session[VerifyPoint]):
         self._binding = Binding(self.bundle, self.variant, self._model)
         if selftest:
             self._replay_golden()
+        if warm_up:
+            self._warm_up()
 
     def close(self) -> None:
         """See :class:`~edge_sdk.runtime.session.Session`; a locator that the verifier opened is freed, too."""
@@ -348,7 +354,7 @@ class Verifier(Session[VerifyPoint]):
         if not all(one.tensor.size for one in prepared):
             flags = ", ".join(self._acquisition.flags(prepared))
             raise UnusableSampleError(f"there is nothing to look at in a sample: {flags}")
-        samples = np.concatenate([one.rows for one in prepared])
+        samples = prepared[0].rows if len(prepared) == 1 else np.concatenate([one.rows for one in prepared])
         values = samples if self._embedding == SAMPLE else self._model.run(samples)[self._embedding]
         try:
             return self._score.checked(values)

@@ -139,6 +139,7 @@ def test_the_score_is_that_of_the_cut_and_pre_processed_face(lenient: Bundle) ->
     timings = result.timings
     parts = timings.decode_ms + timings.preprocess_ms + timings.inference_ms + timings.postprocess_ms
     assert 0 < parts == pytest.approx(timings.total_ms)
+    assert 0 < timings.locate_ms < timings.preprocess_ms
 
 
 def test_what_is_scored_is_the_same_without_a_threshold(make_bundle: Maker, lenient: Bundle) -> None:
@@ -199,7 +200,7 @@ def test_a_locator_finds_the_face(lenient: Bundle, make_bundle: Maker, monkeypat
         assert opened._locate is own  # threads may share it: nobody takes turns
         np.testing.assert_array_equal(opened._crop(picture, face).shape, (154, 154))
         assert own.locate(picture) == (face,)
-    monkeypatch.setattr(detector_module, "Locator", lambda threads: Locator(bundle, smallest=0.0, threshold=0.7))
+    monkeypatch.setattr(detector_module, "Locator", lambda **_: Locator(bundle, smallest=0.0, threshold=0.7))
     opened = SpoofDetector(lenient, engine="fake", faces="locator")
     (smaller,) = opened.detect(picture).faces  # as large as the cascade's: 0.9 of 128 pixels, about the same middle
     assert smaller == replace(face, left=face.left + 6, top=face.top + 6, width=116, height=116)
@@ -213,7 +214,7 @@ def test_a_locator_that_was_opened_is_closed_when_the_bundle_fails(
     tiny_bundle: Bundle, lenient: Bundle, make_bundle: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = Locator(located.locator_bundle(make_bundle))
-    monkeypatch.setattr(detector_module, "Locator", lambda threads: made)
+    monkeypatch.setattr(detector_module, "Locator", lambda **_: made)
     with pytest.raises(UsageError, match="threshold"):
         SpoofDetector(lenient, engine="fake", faces="locator", threshold=math.nan)
     with pytest.raises(EngineError):

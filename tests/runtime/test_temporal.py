@@ -288,6 +288,28 @@ def test_every_frame_has_a_reason_and_spoof_its_cooldown(seen: list[Observation]
             assert found[j].reasons[0] == "cooldown"
 
 
+@given(streams(), st.sampled_from([0.25, 1.0, 3.0]))
+def test_an_attempt_ends_by_the_deadline(seen: list[Observation], deadline: float) -> None:
+    """Whatever comes: a frame so long after the last answer decides, shows nobody, or says ``deadline``."""
+    decision = TemporalDecision(RULE, dataclasses.replace(LIMITS, deadline_s=deadline))
+    waited, track, before = 0.0, None, math.nan
+    for one in seen:
+        found = decision.update(one)
+        if "time_jump" in found.reasons:
+            waited, track = 0.0, None
+        elif math.isfinite(before):
+            waited += one.time - before
+        if one.track not in (None, track):
+            waited, track = 0.0, one.track
+        if found.decision is UNCERTAIN:
+            assert waited < deadline or "deadline" in found.reasons
+        elif found.decision is NO_FACE and "track_lost" in found.reasons:
+            track = None
+        if found.decision is not UNCERTAIN or "deadline" in found.reasons:
+            waited = 0.0
+        before = one.time
+
+
 @given(streams(), st.sampled_from([-64.0, 1024.0]))
 def test_only_differences_of_time_matter(seen: list[Observation], shift: float) -> None:
     assert verdicts([dataclasses.replace(one, time=one.time + shift) for one in seen]) == verdicts(seen)
