@@ -18,6 +18,7 @@ import math
 import random
 import statistics
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,7 @@ def operations(model: bytes) -> dict[str, int]:
     return counts
 
 
-def medians(engines: dict[Build, Engine], inputs: Tensors, seconds: float) -> dict[Build, float]:
+def medians(engines: Mapping[Build, Engine], inputs: Tensors, seconds: float) -> dict[Build, float]:
     """Median seconds of the processor in one pass of each; they take turns, each with passes that do not count."""
     took: dict[Build, list[float]] = {key: [] for key in engines}
     order = list(engines)
