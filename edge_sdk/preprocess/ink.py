@@ -1,8 +1,5 @@
 """Operations that tell ink from paper, keep the signature and clear what else is on the page."""
 
-from __future__ import annotations
-
-from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
@@ -228,7 +225,7 @@ class CropToInk(Step, frozen=True, tag="crop_to_ink"):
 
     def after(self, form: Form) -> Form:
         """Of another size for each picture."""
-        return replace(super().after(form), size=None)
+        return msgspec.structs.replace(super().after(form), size=None)
 
     def _span(self, image: Image, axis: Literal[0, 1]) -> tuple[int, int]:
         ink = cv2.reduce(image, 1 if axis == 1 else 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel().cumsum(dtype=np.int64)

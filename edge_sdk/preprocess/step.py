@@ -1,8 +1,5 @@
 """What every operation is, and how pictures are scaled."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
@@ -21,8 +18,7 @@ Level = Annotated[int, msgspec.Meta(ge=0, le=255)]
 Side = Annotated[int, msgspec.Meta(ge=1, le=MAX_FRAME)]
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(msgspec.Struct, frozen=True):
     """What is known of an image between two operations, whatever the picture was.
 
     Attributes:
@@ -35,7 +31,7 @@ class Form:
     size: tuple[int, int] | None = None
     longest: int | None = None
 
-    def framed(self, height: int, width: int) -> Form:
+    def framed(self, height: int, width: int) -> "Form":
         """The same colours in a fixed size."""
         return Form(self.color, (height, width), max(height, width))
 
