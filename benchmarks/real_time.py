@@ -1,11 +1,12 @@
 """The slowest of many calls, and what they leave in memory: one loop of ``verify``, as it runs for days in a car.
 
     python benchmarks/real_time.py deepsign [--engine onnxruntime] [--precision fp32] [--calls 20000] [--busy] [--pin]
-        [--collector off]
+        [--collector off] [--opencv-threads 1]
 
 A template is compared with a decoded scan of 600 x 380 pixels, one thread. ``--busy`` has a child process spin on
 another core meanwhile, ``--pin`` keeps the loop on the first core and the child on the last, ``--collector`` turns
-Python's garbage collector ``off``, or leaves the objects of the start out of it (``freeze``). Times are by the clock on
+Python's garbage collector ``off``, or leaves the objects of the start out of it (``freeze``), and ``--opencv-threads``
+is for ``cv2.setNumThreads``, which edge-sdk leaves alone. Times are by the clock on
 the wall; what of the slowest calls was not this process' own is the waiting for a core, which the context switches that
 it did not ask for count. ``--calls 100000`` shows whether resident memory stays.
 """
@@ -135,7 +136,10 @@ def main() -> None:
     parser.add_argument("--busy", action="store_true")
     parser.add_argument("--pin", action="store_true")
     parser.add_argument("--collector", choices=["on", "freeze", "off"], default="on")
+    parser.add_argument("--opencv-threads", type=int, metavar="N")
     arguments = parser.parse_args()
+    if arguments.opencv_threads is not None:
+        cv2.setNumThreads(arguments.opencv_threads)
     first, *_, last = sorted(os.sched_getaffinity(0)) * 2
     if arguments.pin:
         os.sched_setaffinity(0, {first})

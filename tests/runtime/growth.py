@@ -9,7 +9,7 @@ from typing import Any
 
 CALLS = 40
 MOST = 8 * 1024
-"""Bytes that :data:`CALLS` calls may leave: Python and numpy keep some freed objects for the next ones of their kind."""
+"""Bytes that :data:`CALLS` calls may leave: Python and numpy keep some freed objects for the next ones of a kind."""
 
 
 def kept(call: Callable[[], Any]) -> int:
