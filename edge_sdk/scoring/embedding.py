@@ -262,7 +262,7 @@ def embedding_scores(
 def require_same_length(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> None:
     """Raise ``ScoreError`` unless the embeddings (N, D) and (M, D) are of as many values."""
     if first.shape[1:] != second.shape[1:]:
-        raise ScoreError(f"embeddings {first.shape} and {second.shape} cannot be compared: they differ in length")
+        raise ScoreError(f"embeddings of {first.shape[-1]} and {second.shape[-1]} values cannot be compared")
 
 
 def unit_scores(first: Array, second: Array, metric: Metric) -> tuple[Array, Array]:
