@@ -107,7 +107,7 @@ def _report(error: BaseException, code: int, *, json: bool = False) -> int:
     return code
 
 
-def _parser(named: str) -> Parser:
+def _parser(named: str = "") -> Parser:
     """The parser of the command that is named; of all where none is, for their help."""
     every = [name for names in GROUPS.values() for name in names]
     commands = {name: _command(name) for name in ([named] if named in every else every)}

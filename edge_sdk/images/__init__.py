@@ -8,6 +8,7 @@ OpenCV decodes the pixels of PNG and JPEG; TIFF and BMP are read here. One modul
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import struct
@@ -81,15 +82,15 @@ def _kind(source: object) -> str:
 
 def _read(path: Path, limit: int) -> bytes:
     try:
-        with files.open_regular(path) as file:
-            data = file.read(limit + 1)
+        return files.read_bytes(path, limit)
     except FileNotFoundError as exc:
         raise ImageNotFoundError(f"{path}: no such file") from exc
     except OSError as exc:
+        if exc.errno == errno.EFBIG:
+            raise ImageTooLargeError(f"{path}: more than {limit} bytes") from exc
         if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a name is too long
             raise ImageDecodeError(f"{path}: a directory, not an image") from exc
         raise ImageDecodeError(f"{path}: {exc.strerror or exc}") from exc
-    return data
 
 
 def _decode(data: bytes, name: str, budget: Budget) -> Image:
