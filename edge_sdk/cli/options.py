@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -23,7 +24,8 @@ VERIFY_BUNDLE, SPOOF_BUNDLE, LOCATE_BUNDLE = "deepsign", "liveness", "face_locat
 
 MAX_LIST_BYTES = 64 * 2**20
 
-_BUNDLE = "a shipped bundle's name (see `edge-sdk bundles`), a folder, or a .edge file"
+BUNDLE = "a shipped bundle's name (see `edge-sdk bundles`), a folder, or a .edge file"
+"""What a bundle may be, for help texts."""
 
 
 # --- arguments -------------------------------------------------------------------------------------------------------
@@ -32,21 +34,21 @@ _BUNDLE = "a shipped bundle's name (see `edge-sdk bundles`), a folder, or a .edg
 def add_bundle(parser: Parser, default: str | None = None) -> None:
     """``BUNDLE``, which may be left out where there is a default."""
     if default is None:
-        parser.add_argument("bundle", metavar="BUNDLE", help=_BUNDLE)
+        parser.add_argument("bundle", metavar="BUNDLE", help=BUNDLE)
     else:
         parser.add_argument(
-            "bundle", nargs="?", default=default, metavar="BUNDLE", help=f"{_BUNDLE}; default: {default}"
+            "bundle", nargs="?", default=default, metavar="BUNDLE", help=f"{BUNDLE}; default: {default}"
         )
 
 
 def add_bundle_option(parser: Parser, default: str) -> None:
     """``--bundle BUNDLE``, where positions are for inputs."""
-    parser.add_argument("--bundle", default=default, metavar="BUNDLE", help=f"{_BUNDLE}; default: {default}")
+    parser.add_argument("--bundle", default=default, metavar="BUNDLE", help=f"{BUNDLE}; default: {default}")
 
 
 def add_bundles(parser: Parser) -> None:
     """``BUNDLE...``, one or several."""
-    parser.add_argument("bundle", nargs="+", metavar="BUNDLE", help=_BUNDLE)
+    parser.add_argument("bundle", nargs="+", metavar="BUNDLE", help=BUNDLE)
 
 
 def add_pairs(parser: Parser) -> None:
@@ -116,6 +118,17 @@ def add_thread_counts(parser: Parser) -> None:
         default=(1,),
         metavar="N,N",
         help="threads of the engine, one number or several separated by commas, each of which is measured; default: 1",
+    )
+
+
+def add_faces(parser: argparse._ActionsContainer, default: str | None = "cascade") -> None:
+    """``--faces NAME``, of a spoof bundle."""
+    parser.add_argument(
+        "--faces",
+        choices=("cascade", "locator", "cropped"),
+        default=default,
+        help="cascade: find the face in the whole frame by OpenCV's; locator: by the bundle face_locator; cropped: "
+        "every picture is the crop of one face (default: cascade)",
     )
 
 
@@ -240,6 +253,12 @@ def print_result(arguments: argparse.Namespace, values: dict[str, Any], text: st
         output.show_json(values)
     else:
         output.show(text)
+
+
+def quiet_decoders() -> None:
+    """Keep FFmpeg's and OpenCV's own messages back; what comes of them is an error or a flag."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
 def warn_of_opencv() -> None:

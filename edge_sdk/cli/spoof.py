@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import ACCEPTED, ERROR, REJECTED, Parser
-from edge_sdk.cli.options import SPOOF_BUNDLE, add_bundle_option, add_engine, add_precision, add_threads, add_threshold
+from edge_sdk.cli.options import (
+    SPOOF_BUNDLE,
+    add_bundle_option,
+    add_engine,
+    add_faces,
+    add_precision,
+    add_threads,
+    add_threshold,
+    quiet_decoders,
+)
 from edge_sdk.cli.spoof_output import JsonLines, SpoofOutput, Text
 from edge_sdk.cli.spoof_summary import Summary
 from edge_sdk.errors import ImageDecodeError, InputError, UnsupportedImageError, UsageError
@@ -47,13 +56,7 @@ def add_arguments(parser: Parser) -> None:
         "the bundle's threshold to use, such as apcer_5e-2 (`edge-sdk inspect` lists them); default: that of the "
         "lowest APCER that still accepts 7 in 10 live captures",
     )
-    parser.add_argument(
-        "--faces",
-        choices=("cascade", "locator", "cropped"),
-        default="cascade",
-        help="cascade: find the face in the whole frame by OpenCV's; locator: by the bundle face_locator; cropped: "
-        "every picture is the crop of one face (default: cascade)",
-    )
+    add_faces(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object a line: each result, then a summary")
     stream = parser.add_argument_group("decisions over time, of videos and cameras")
     stream.add_argument(
@@ -103,9 +106,7 @@ class _Stream:
 def run(arguments: argparse.Namespace) -> int:
     """Decide, and print each result as it comes."""
     _check(arguments)
-    # The decoders' own messages would break the lines; what comes of them is an error or a flag here.
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    quiet_decoders()
     sources = _sources(arguments)  # a missing file is reported before anything is decided
     output: SpoofOutput = JsonLines() if arguments.json else Text()
     with _open(arguments) as detector:

@@ -36,8 +36,7 @@ def decoded(capture: cv2.VideoCapture, path: Path, *, estimated: bool) -> Iterat
     Raises:
         VideoDecodeError: No frame could be decoded.
     """
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    times = Times(1 / (fps if 0 < fps < math.inf else _FALLBACK_FPS))
+    times = Times(1 / rate_of(capture))
     count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     came = seen = lost = 0  # seen: with those that could not be decoded
     try:
@@ -55,6 +54,12 @@ def decoded(capture: cv2.VideoCapture, path: Path, *, estimated: bool) -> Iterat
     if not came:
         raise VideoDecodeError(f"{path}: no frame of it can be decoded; record or convert it anew")
     yield from ((time, None) for time in times.continued(_missing(path, times, came, seen, count, estimated=estimated)))
+
+
+def rate_of(capture: cv2.VideoCapture) -> float:
+    """Frames a second, as the container says, else a usual rate."""
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    return fps if 0 < fps < math.inf else _FALLBACK_FPS
 
 
 class Times:

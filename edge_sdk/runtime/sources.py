@@ -18,7 +18,7 @@ from edge_sdk import files, images
 from edge_sdk.errors import CameraError, ImageDecodeError, ImageNotFoundError, ImageTooLargeError, VideoDecodeError
 from edge_sdk.opencv import cv2
 from edge_sdk.runtime import clock
-from edge_sdk.runtime.films import Stamped, decoded
+from edge_sdk.runtime.films import Stamped, decoded, rate_of
 
 CAMERA_PATIENCE_S = 3.0
 """How long a camera may give nothing before that is an error."""
@@ -49,36 +49,22 @@ def video(path: str | os.PathLike[str]) -> Iterator[Stamped]:
         ImageTooLargeError: Its frames have more pixels than a picture may have.
     """
     path = Path(path)
-    try:
-        head = head_of(path)
-    except FileNotFoundError as exc:
-        raise ImageNotFoundError(f"{path}: no such file") from exc
-    except OSError as exc:
-        raise VideoDecodeError(f"{path}: {exc.strerror}{_camera_instead(path)}") from exc
-    if not is_video(head):
-        if (kind := images.kind_of(head)) in images.PICTURES:
-            raise VideoDecodeError(f"{path}: {kind}, a picture; this takes a video, of AVI, MP4, MOV, MKV or WebM")
-        raise VideoDecodeError(
-            f"{path}: neither a PNG, JPEG, BMP or TIFF picture nor an AVI, MP4, MOV, MKV or WebM video; convert it"
-        )
-    # The whole path: a relative one that looks like a protocol would be opened as such.
-    whole = str(path.resolve())
-    try:
-        whole.encode()
-    except UnicodeEncodeError as exc:  # OpenCV would end the process
-        raise VideoDecodeError(f"{path}: OpenCV takes no path that is not text in UTF-8; rename it") from exc
-    capture = _opened(whole, cv2.CAP_FFMPEG)
-    if capture is None:
-        raise VideoDecodeError(f"{path}: damaged or cut off, or its codec is not known here; record or convert it anew")
-    width, height = (int(capture.get(size)) for size in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-    if max(width, height) > images.MAX_SIDE or width * height > images.MAX_PIXELS:
-        capture.release()
-        raise ImageTooLargeError(
-            f"{path}: frames of {width} x {height} pixels; "
-            f"at most {images.MAX_SIDE} a side and {images.MAX_PIXELS} in all"
-        )
+    capture, head = _film(path)
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
     return decoded(capture, path, estimated=head.startswith(_MATROSKA))
+
+
+def frame_rate(path: str | os.PathLike[str]) -> float:
+    """How many frames a second a video file has, as its container says; 25 where it does not.
+
+    Raises:
+        ImageNotFoundError, VideoDecodeError, ImageTooLargeError: As :func:`video`.
+    """
+    capture, _ = _film(Path(path))
+    try:
+        return rate_of(capture)
+    finally:
+        capture.release()
 
 
 def camera(number: int) -> Iterator[Stamped]:
@@ -134,6 +120,39 @@ def is_video(head: bytes) -> bool:
         return head[8:12] not in _STILLS
     avi = head.startswith(b"RIFF") and head[8:12] == b"AVI "
     return avi or head.startswith(_MATROSKA) or head[4:8] in _OLD_MOVIES
+
+
+def _film(path: Path) -> tuple[cv2.VideoCapture, bytes]:
+    """An opened video file, and its first bytes; raises as :func:`video`."""
+    try:
+        head = head_of(path)
+    except FileNotFoundError as exc:
+        raise ImageNotFoundError(f"{path}: no such file") from exc
+    except OSError as exc:
+        raise VideoDecodeError(f"{path}: {exc.strerror}{_camera_instead(path)}") from exc
+    if not is_video(head):
+        if (kind := images.kind_of(head)) in images.PICTURES:
+            raise VideoDecodeError(f"{path}: {kind}, a picture; this takes a video, of AVI, MP4, MOV, MKV or WebM")
+        raise VideoDecodeError(
+            f"{path}: neither a PNG, JPEG, BMP or TIFF picture nor an AVI, MP4, MOV, MKV or WebM video; convert it"
+        )
+    # The whole path: a relative one that looks like a protocol would be opened as such.
+    whole = str(path.resolve())
+    try:
+        whole.encode()
+    except UnicodeEncodeError as exc:  # OpenCV would end the process
+        raise VideoDecodeError(f"{path}: OpenCV takes no path that is not text in UTF-8; rename it") from exc
+    capture = _opened(whole, cv2.CAP_FFMPEG)
+    if capture is None:
+        raise VideoDecodeError(f"{path}: damaged or cut off, or its codec is not known here; record or convert it anew")
+    width, height = (int(capture.get(size)) for size in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    if max(width, height) > images.MAX_SIDE or width * height > images.MAX_PIXELS:
+        capture.release()
+        raise ImageTooLargeError(
+            f"{path}: frames of {width} x {height} pixels; "
+            f"at most {images.MAX_SIDE} a side and {images.MAX_PIXELS} in all"
+        )
+    return capture, head
 
 
 def _opened(source: str | int, backend: int) -> cv2.VideoCapture | None:

@@ -50,6 +50,12 @@ def test_a_profile_with_a_failure_is_3_and_still_printed(
     [
         ["profile", "--engine", "nonesuch"],
         ["profile", "--seconds", "-1"],
+        ["profile", "--faces", "cropped"],
+        ["profile", "--fps", "30"],
+        ["profile", "--stream", "film.mkv", "--engine", "all"],
+        ["profile", "--stream", "film.mkv", "--threads", "1,2"],
+        ["profile", "--stream", "film.mkv", "--single-stream"],
+        ["profile", "--stream", "film.mkv", "--fps", "0"],
     ],
 )
 def test_wrong_usage_is_2(

@@ -38,7 +38,7 @@ from edge_sdk.runtime.selection import AUTO, candidates, choose
 SINGLE_STREAM_CALLS = 1024
 SINGLE_STREAM_S = 60.0
 
-__all__ = ["SINGLE_STREAM_CALLS", "SINGLE_STREAM_S", "profile"]
+__all__ = ["SINGLE_STREAM_CALLS", "SINGLE_STREAM_S", "profile", "this_machine"]
 
 
 def profile(
@@ -94,7 +94,7 @@ def profile(
         )
         for choice, count in chosen
     ]
-    machine = _machine()
+    machine = this_machine()
     runs = [_run(job, f"[{number}/{len(jobs)}] {job.label}", say) for number, job in enumerate(jobs, start=1)]
     return ProfileReport(bundle_id=opened.id, machine=machine, runs=tuple(runs), single_stream=single_stream)
 
@@ -153,7 +153,8 @@ def require_interpreter() -> None:
         )
 
 
-def _machine() -> Machine:
+def this_machine() -> Machine:
+    """What a profile says of the machine at hand."""
     return Machine(
         processor=device.processor(),
         cores=os.cpu_count(),

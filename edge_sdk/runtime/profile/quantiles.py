@@ -1,19 +1,50 @@
-"""Quantiles of latencies, with intervals that assume no distribution."""
+"""What a run's latencies come to: quantiles with intervals that assume no distribution, a curve, a course over time."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import ScoreError
-from edge_sdk.runtime.profile.records import Quantile
+from edge_sdk.runtime.profile.records import Moment, Quantile, Stage
 
 CONFIDENCE = 0.95
+_CURVE = np.unique(np.concatenate([np.linspace(0, 0.98, 50), np.linspace(0.98, 1, 41)]))
+_MOMENTS = 100
+
+Floats = NDArray[np.float64]
 
 
-def quantile(ordered: NDArray[np.float64], p: float, confidence: float = CONFIDENCE) -> Quantile:
+def stage(name: str, values: Floats, shares: Sequence[float]) -> Stage:
+    """The quantiles and the maximum of one stage's times ``(N,)``, in milliseconds."""
+    ordered = np.sort(values)
+    return Stage(name=name, quantiles=tuple(quantile(ordered, p) for p in shares), max_ms=float(ordered[-1]))
+
+
+def curve(values: Floats) -> tuple[tuple[float, float], ...]:
+    """(ms, share of the values ``(N,)`` not above it), close together towards the largest."""
+    ordered = np.sort(values)
+    return tuple((float(ordered[max(0, math.ceil(p * len(ordered)) - 1)]), float(p)) for p in _CURVE)
+
+
+def moments(finished: Floats, values: Floats) -> tuple[Moment, ...]:
+    """Values ``(N,)`` cut into at most 100 slices by when they were finished, in seconds ``(N,)``."""
+    edges = np.unique(np.linspace(0, len(values), min(_MOMENTS, len(values)) + 1).astype(int))
+    return tuple(
+        Moment(
+            at_s=float(finished[stop - 1]),
+            median_ms=float(np.median(values[start:stop])),
+            max_ms=float(values[start:stop].max()),
+        )
+        for start, stop in pairwise(edges)
+    )
+
+
+def quantile(ordered: Floats, p: float, confidence: float = CONFIDENCE) -> Quantile:
     """The ``p`` quantile of sorted values, and order statistics that bound that of their distribution.
 
     The number of values below the true quantile is binomial(n, p), so that

@@ -144,3 +144,70 @@ class ProfileReport(_Record, frozen=True, kw_only=True):
     machine: Machine
     runs: tuple[ProfiledJob, ...]
     single_stream: bool
+
+
+class MeasuredStream(_Record, frozen=True, kw_only=True):
+    """What came of the frames of a film that was played in real time.
+
+    Attributes:
+        plays: How often the film was begun; each play is a stream of its own.
+        interrupted: Somebody ended it before its time.
+        seconds: From the first frame of the first play to the last result.
+        frames: Frames that were taken, each with a result.
+        scored: Those of them that the network scored.
+        dropped: Frames that came and were replaced by the next one before they could be taken.
+        late: Frames taken whose result came after the next frame had come.
+        held: Whether the detector kept up: nothing was dropped. None where the network never ran.
+        decisions: How many results had each decision.
+        deadlines: Results with the reason ``deadline``.
+        first_decision_s: By play, from its first frame to the first LIVE or SPOOF; None without one.
+        stages: Milliseconds of each frame. ``wait``: in the buffer; ``decode``: the film's code, also of the frames
+            dropped before it; ``locate``, ``preprocess``, ``inference``, ``rest``. ``latency`` is their sum, from the
+            frame's arrival to its result, and ``work`` the same without ``wait``. ``age``: how old the frame of the
+            newest result had become when the next result came.
+        peak_bytes: Most memory resident, with Python, numpy and OpenCV.
+        grown_bytes: How much of it was added in the second half of the run; None where nobody can tell.
+        curve: (ms, share of frames not above it) of the latency.
+        moments: The run's latencies cut into slices.
+    """
+
+    plays: int
+    interrupted: bool
+    seconds: float
+    frames: int
+    scored: int
+    dropped: int
+    late: int
+    held: bool | None
+    decisions: dict[str, int]
+    deadlines: int
+    first_decision_s: tuple[float | None, ...]
+    stages: tuple[Stage, ...]
+    peak_bytes: int | None
+    grown_bytes: int | None
+    curve: tuple[tuple[float, float], ...]
+    moments: tuple[Moment, ...]
+
+    def stage(self, name: str) -> Stage:
+        """Return a stage by its name."""
+        return next(stage for stage in self.stages if stage.name == name)
+
+
+class StreamProfile(_Record, frozen=True, kw_only=True):
+    """A film that was played to a spoof detector in real time, as a camera with one buffer shows frames.
+
+    Attributes:
+        fps: Frames that came a second.
+        init_ms: Opening the detector and warming it up, in a process that had loaded some of its packages.
+    """
+
+    bundle_id: str
+    machine: Machine
+    film: str
+    engine: str
+    variant: str
+    threads: int
+    faces: str
+    fps: float
+    init_ms: float
+    measured: MeasuredStream

@@ -53,10 +53,9 @@ def text(report: ProfileReport) -> str:
 
 def html(report: ProfileReport) -> str:
     """One file: machine, tables, plots, nodes, failures. It needs no package that a device does not have."""
-    body = element(
-        "body",
-        element("h1", report.bundle_id),
-        _note(machine(report.machine)),
+    return page(
+        report.bundle_id,
+        report.machine,
         element("h2", f"Latency{rule(report)}"),
         latency(report),
         *_plots(report),
@@ -68,12 +67,12 @@ def html(report: ProfileReport) -> str:
         *_nodes(report),
         *(join([element("h2", label), element("p", message)]) for label, message in _failures(report)),
     )
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("title", report.bundle_id),
-        element("style", Html(_STYLE)),
-    )
+
+
+def page(title: str, found: Machine, *parts: object) -> str:
+    """A whole page below its title and the machine that it was measured on."""
+    head = element("head", element("meta", charset="utf-8"), element("title", title), element("style", Html(_STYLE)))
+    body = element("body", element("h1", title), note(machine(found)), *parts)
     return f"<!doctype html>{element('html', head, body, lang='en')}\n"
 
 
@@ -152,7 +151,8 @@ def _stage(found: Stage) -> str:
     return " / ".join(f"{value:.2f}" for value in (*(q.ms for q in found.quantiles), found.max_ms))
 
 
-def _note(words: str) -> Html:
+def note(words: str) -> Html:
+    """Words in small print."""
     return element("p", words, class_="muted")
 
 
@@ -160,13 +160,13 @@ def _nodes(report: ProfileReport) -> Iterable[object]:
     for run, measured in _measured(report):
         yield element("h3", run.job.label)
         if measured.nodes is None:
-            yield _note(f"{UNAVAILABLE}: the engine does not report it")
+            yield note(f"{UNAVAILABLE}: the engine does not report it")
             continue
         shares = [UNAVAILABLE if n.share is None else f"{100 * n.share:.1f} %" for n in measured.nodes]
         rows = [(n.kind, n.where, str(n.count), share) for n, share in zip(measured.nodes, shares, strict=True)]
         yield Table(("kind", "where", "nodes", "share of their time"), rows[:_NODES_SHOWN], text=_TEXT)
         if len(rows) > _NODES_SHOWN:
-            yield _note(f"and {len(rows) - _NODES_SHOWN} kinds of less time")
+            yield note(f"and {len(rows) - _NODES_SHOWN} kinds of less time")
 
 
 # --- plots --------------------------------------------------------------------------------------------------------
@@ -205,6 +205,6 @@ def _plots(report: ProfileReport) -> list[Html]:
         legend(curves),
         distribution,
         element("h2", "Over time"),
-        _note("Median and (faint) maximum of each hundredth of the calls: a device that gets hot climbs."),
+        note("Median and (faint) maximum of each hundredth of the calls: a device that gets hot climbs."),
         course,
     ]

@@ -11,7 +11,6 @@ import sys
 import time
 from array import array
 from collections.abc import Callable
-from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -24,8 +23,8 @@ from edge_sdk.runtime import device, tasks
 from edge_sdk.runtime.engines import version
 from edge_sdk.runtime.engines.placement import NodePlacement, placement
 from edge_sdk.runtime.model import Model
-from edge_sdk.runtime.profile.quantiles import quantile
-from edge_sdk.runtime.profile.records import FailedJob, Job, MeasuredJob, Moment, ProfileProgress, Stage
+from edge_sdk.runtime.profile.quantiles import curve, moments, stage
+from edge_sdk.runtime.profile.records import FailedJob, Job, MeasuredJob, ProfileProgress
 from edge_sdk.runtime.selection import choose
 
 _LOG = logging.getLogger(__name__)
@@ -33,10 +32,6 @@ _LOG = logging.getLogger(__name__)
 STAGES = ("decode", "preprocess", "inference", "postprocess", "total")
 QUANTILES = (0.5, 0.9, 0.99)
 WINDOW_S = 30.0  # of a run of at least two such; else a third of the run
-_CURVE = np.unique(np.concatenate([np.linspace(0, 0.98, 50), np.linspace(0.98, 1, 41)]))
-_MOMENTS = 100
-
-Floats = NDArray[np.float64]
 
 
 def measure(job: Job, say: Callable[[ProfileProgress], None] = lambda _: None) -> MeasuredJob:
@@ -73,7 +68,6 @@ def measure(job: Job, say: Callable[[ProfileProgress], None] = lambda _: None) -
     finished = np.frombuffer(ends)
     totals = np.frombuffer(stage_ms[-1])
     window = WINDOW_S if finished[-1] >= 2 * WINDOW_S else float(finished[-1]) / 3
-    ordered = np.sort(totals)
     return MeasuredJob(
         engine_version=version(job.engine),
         init_ms=init_ms,
@@ -82,15 +76,15 @@ def measure(job: Job, say: Callable[[ProfileProgress], None] = lambda _: None) -
         calls=len(ends),
         seconds=float(finished[-1]),
         stages=tuple(
-            _stage(name, np.sort(np.frombuffer(values))) for name, values in zip(STAGES, stage_ms, strict=True)
+            stage(name, np.frombuffer(values), QUANTILES) for name, values in zip(STAGES, stage_ms, strict=True)
         ),
         window_s=window,
         first_per_s=float(np.count_nonzero(finished <= window)) / window,
         last_per_s=float(np.count_nonzero(finished > finished[-1] - window)) / window,
         peak_bytes=peak,
         nodes=_nodes(session.bundle, job, pictures[-1]),
-        curve=tuple((float(ordered[max(0, int(np.ceil(p * len(ordered))) - 1)]), float(p)) for p in _CURVE),
-        moments=_moments(finished, totals),
+        curve=curve(totals),
+        moments=moments(finished, totals),
     )
 
 
@@ -100,22 +94,6 @@ def _open(job: Job) -> tasks.AnySession:
 
 def _since(start: float) -> float:
     return (time.perf_counter() - start) * 1e3
-
-
-def _stage(name: str, ordered: Floats) -> Stage:
-    return Stage(name=name, quantiles=tuple(quantile(ordered, p) for p in QUANTILES), max_ms=float(ordered[-1]))
-
-
-def _moments(finished: Floats, totals: Floats) -> tuple[Moment, ...]:
-    edges = np.unique(np.linspace(0, len(totals), min(_MOMENTS, len(totals)) + 1).astype(int))
-    return tuple(
-        Moment(
-            at_s=float(finished[stop - 1]),
-            median_ms=float(np.median(totals[start:stop])),
-            max_ms=float(totals[start:stop].max()),
-        )
-        for start, stop in pairwise(edges)
-    )
 
 
 def _nodes(bundle: Bundle, job: Job, picture: bytes) -> tuple[NodePlacement, ...] | None:
