@@ -72,7 +72,7 @@ def _is_fit(gray: Image) -> bool:
     A level below which more than the tail of *all* pixels lies is at least the lower one, whatever the other rows show,
     and one above which as many lie is at most the upper one.
     """
-    saturated = cv2.countNonZero(cv2.compare(gray, SATURATED, cv2.CMP_GE))
+    saturated = np.count_nonzero(gray >= SATURATED)
     if min(gray.shape) < MIN_SIDE or saturated >= (MAX_SATURATED - TAIL) * gray.size:
         return False
     below = np.cumsum(_counts(gray[::_EVERY]), dtype=np.float64)
