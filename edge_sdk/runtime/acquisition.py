@@ -92,7 +92,8 @@ class Acquisition:
 
     def flags(self, prepared: Sequence[Prepared]) -> tuple[str, ...]:
         """The quality flags of all, each once, in one order."""
-        return tuple(flag for flag in self._known if any(flag in one.flags for one in prepared))
+        raised = {flag for one in prepared for flag in one.flags}
+        return tuple(flag for flag in self._known if flag in raised)
 
     @property
     def _takes_pictures(self) -> bool:

@@ -24,6 +24,8 @@ class Binding:
         self._variant = variant
         self._model = model
         self._score = bundle.manifest.score
+        self._stored = self._score.embedding(bundle.manifest.interface) != SAMPLE
+        self._sha256 = bundle.manifest.variant_sha256(variant.id)
 
     def template(self, content: Any, count: int) -> Template:
         """A template of what the score enrolled from ``count`` rows."""
@@ -49,8 +51,7 @@ class Binding:
                 f"the score {self._score.kind} compares {self._score.template_kind}"
             )
         manifest = self._bundle.manifest
-        stored = self._score.embedding(manifest.interface) != SAMPLE
-        if not stored or template.embedding_space_id != manifest.embedding_space_id:
+        if not self._stored or template.embedding_space_id != manifest.embedding_space_id:
             wanted = "enroll again"
             if template.bundle_name != manifest.name:
                 wanted = f"open the bundle {template.bundle_name}, or enroll again with {manifest.name}"
@@ -69,7 +70,3 @@ class Binding:
                 f"template of {template.bundle_name} was not enrolled with this bundle: {exc}; enroll again"
             ) from exc
         return template
-
-    @property
-    def _sha256(self) -> str:
-        return self._bundle.manifest.variant_sha256(self._variant.id)

@@ -354,7 +354,7 @@ class Verifier(Session[VerifyPoint]):
         if not all(one.tensor.size for one in prepared):
             flags = ", ".join(self._acquisition.flags(prepared))
             raise UnusableSampleError(f"there is nothing to look at in a sample: {flags}")
-        samples = np.concatenate([one.rows for one in prepared])
+        samples = prepared[0].rows if len(prepared) == 1 else np.concatenate([one.rows for one in prepared])
         values = samples if self._embedding == SAMPLE else self._model.run(samples)[self._embedding]
         try:
             return self._score.checked(values)

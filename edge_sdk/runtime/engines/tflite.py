@@ -102,6 +102,8 @@ class TFLiteEngine:
         count = self._count(inputs)
         require_finite(inputs)
         with self._lock:
+            if count == 1:
+                return self._run_one(inputs)
             rows = [self._run_one({name: value[n : n + 1] for name, value in inputs.items()}) for n in range(count)]
         return {tensor.name: np.concatenate([row[tensor.name] for row in rows]) for tensor in self._outputs}
 
