@@ -4,9 +4,10 @@
 
 Three ways to find faces decide each film: the cascade over the whole of every frame, as ``detect`` does it; the cascade
 as a stream tracks with it; and ``face_locator``. Printed are, of recordings, BPCER and APCER as ``edge-sdk rule
---measure`` counts them; of frames, how many have one face, how many another decision than by the whole search, and how
-far the boxes are from its own; of films with a second person, who comes into the picture in the middle, after how many
-frames the flag ``several_faces`` stands; and the processor time of a frame of 640 x 480 pixels, from pixels to decision.
+--measure`` counts them; of frames, how many have one face, how many have another decision than by the whole search, and
+how far the boxes are from its own; of films with a second person, who comes into the picture in the middle, after how
+many frames the flag ``several_faces`` stands; and the processor time of a frame of 640 x 480 pixels, from pixels to
+decision.
 
 Films are decided as they are. For the time, and for the second person, they are given a border of their own mirrored
 picture. All ways take turns, film by film.
@@ -57,13 +58,14 @@ class Way:
     milliseconds: list[float] = field(default_factory=list)
 
     def stream(self, frames: Sequence[Image]) -> Iterator[StreamResult]:
+        """Decide a film."""
         return self.detector.stream((number / RATE, frame) for number, frame in enumerate(frames))
 
 
 def whole_frames() -> FaceLocator:
     """The cascade as a locator of one's own, which a stream gives whole frames."""
     cascade = Cascade()
-    return lambda image: cascade(image)
+    return lambda image: cascade(image)  # noqa: PLW0108 - not a Cascade, with which a stream would track
 
 
 def color(sample: Sample) -> Image:

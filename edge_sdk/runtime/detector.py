@@ -235,20 +235,22 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             return _FoundFace(flags=flags)
         repeats = freeze.look(image) if freeze else None
         flags = ("frozen",) if repeats and repeats.whole else ()
-        flags += frames.assess(image)
+        gray = preprocess.ToGray()(image)
+        flags += frames.assess(gray)
         if flags:
             return _FoundFace(flags=flags)
         start = time.perf_counter()
         if locate is None:
             boxes: tuple[Box, ...] = (Box(0, 0, image.shape[1], image.shape[0]),)
         else:
-            boxes = tuple(locate(image))
+            boxes = tuple(locate(gray if isinstance(locate, (Cascade, FaceTracking)) else image))
         locate_ms = (time.perf_counter() - start) * 1e3
         if len(boxes) != 1:
             return _FoundFace(boxes, ("several_faces",) if boxes else (), locate_ms=locate_ms)
         face = image if locate is None else self._crop(image, boxes[0])
         flags = ("frozen",) if repeats and repeats.face(boxes[0]) else ()
-        return _FoundFace(boxes, flags + frames.assess(face), face, locate_ms)
+        unfit = () if face is image else frames.assess(face)
+        return _FoundFace(boxes, flags + unfit, face, locate_ms)
 
     def _decide(self, found: _FoundFace, start: float, decoded: float) -> SpoofResult:
         deciding = self._deciding()

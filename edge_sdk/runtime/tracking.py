@@ -15,7 +15,7 @@ search window for window decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -37,6 +37,9 @@ MARGIN = 0.25
 
 REACH = 1.4
 """Ratio of the sizes of faces that are looked for to the last one, at most, either way."""
+
+MANY = 5
+"""Places from which on a search of the whole frame takes no longer than one near each."""
 
 SAME = 0.3
 """Overlap from which two boxes are of one face."""
@@ -113,16 +116,41 @@ class FaceTracking:
         if not self._levels:
             return self._cascade(image)
         search = _Search(gray, self._levels, self._cascade)
-        turn = self._levels[self._frame % TURNS :: TURNS]
-        again = [search.again(face, turn, alone=len(self._faces) == 1) for face in self._faces]
-        known = _distinct(face for face in again if face)
+        known, near = self._again(search)
+        lost = not known or len(known) < len(self._faces)
         part, phase = self._frame % PARTS, self._frame // PARTS % len(_PHASES)
-        lost = not known or None in again
-        sizes = self._levels if lost else self._levels[part::PARTS]
-        others = search.others([face.box for face in known], sizes, _PHASES[phase])
-        self._faces = _distinct((*known, *map(_Known, others)))
+        hits = search.coarse(self._levels if lost else self._levels[part::PARTS], *_PHASES[phase])
+        # Grouped with what is near a known face, hits at its border are its own. Twice, for a group has more than one.
+        strange = [
+            place
+            for place in grouped([*near, *hits] * 2, 1)
+            if not _same(place, (face.box for face in known)) and _same(place, hits)
+        ]
+        if strange:
+            boxes = grouped(search.closely([*(face.box for face in known), *strange]), self._neighbours)
+            known = [*map(_Known, boxes), *(face for face in known if not _same(face.box, boxes))]
+        self._faces = known
         self._frame += 1
-        return enlarged((face.box for face in self._faces), gray.shape, image.shape)
+        return enlarged((face.box for face in known), gray.shape, image.shape)
+
+    @property
+    def _neighbours(self) -> int:
+        return self._cascade.settings.neighbours
+
+    def _again(self, search: _Search) -> tuple[list[_Known], list[Box]]:
+        """The known faces that are there again, and all hits near them.
+
+        Several are looked for window for window, so that no hit too few flags a frame.
+        """
+        if len(self._faces) == 1:
+            (face,) = self._faces
+            hits, fresh = search.quickly(face, self._levels[self._frame % TURNS :: TURNS])
+            near = list(chain(*hits.values()))
+            now = _same(face.box, grouped(near, self._neighbours // 4)) if fresh else None
+            if now:
+                return [_Known(now, hits)], near
+        near = search.closely([face.box for face in self._faces])
+        return list(map(_Known, grouped(near, self._neighbours))), near
 
 
 class _Search:
@@ -134,47 +162,38 @@ class _Search:
         self._cascade = cascade
         self._shrunk: dict[Level, Image] = {}
 
-    def again(self, face: _Known, turn: Sequence[Level], *, alone: bool) -> _Known | None:
-        """Where a known face is now; None if it is not near.
+    def quickly(self, face: _Known, turn: Sequence[Level]) -> tuple[Mapping[Level, Sequence[Box]], bool]:
+        """Hits of each size near a known face, at every second row and column, and whether there is one of this frame.
 
-        That it is no longer the only one is decided window for window, so that no hit too few flags a frame.
+        Looked for in the sizes whose turn it is, and in those that were not near before; the others are remembered.
         """
-        return (self._quickly(face, turn) if alone else None) or self._carefully(face.box)
-
-    def _quickly(self, face: _Known, turn: Sequence[Level]) -> _Known | None:
-        """Looked for in the sizes whose turn it is, and in those that were not near before."""
-        hits = {
-            level: face.hits[level]
-            if level in face.hits and level not in turn
-            else self._near(face.box, level, coarse=True)
-            for level in self._around(face.box)
+        around = self._around(face.box)
+        now = {
+            level: self._near(face.box, level, coarse=True)
+            for level in around
+            if level in turn or level not in face.hits
         }
-        fresh = any(hits[level] for level in hits if level in turn or level not in face.hits)
-        now = _same(face.box, grouped(chain(*hits.values()), self._cascade.settings.neighbours // 4)) if fresh else None
-        return _Known(now, hits) if now else None
+        return {level: now[level] if level in now else face.hits[level] for level in around}, any(now.values())
 
-    def _carefully(self, face: Box) -> _Known | None:
-        now = _same(face, grouped(self._all_near(face), self._cascade.settings.neighbours))
-        return _Known(now) if now else None
+    def closely(self, faces: Sequence[Box]) -> list[Box]:
+        """All hits near these places, window for window; of many places, all hits of the frame."""
+        if len(faces) > MANY:
+            return [hit for one in self._levels for hit in self._hits(one, 0, 0, one.columns, one.rows, coarse=False)]
+        return list(
+            dict.fromkeys(
+                hit for face in faces for level in self._around(face) for hit in self._near(face, level, coarse=False)
+            )
+        )
 
-    def others(self, known: Sequence[Box], sizes: Iterable[Level], phase: tuple[int, int]) -> Iterator[Box]:
-        """Faces beside the known ones, of which a coarse search of these sizes has a hit."""
-        hits = [hit for level in sizes for hit in self._hits(level, *phase, level.columns, level.rows, coarse=True)]
-        strange = [hit for hit in hits if not any(hit.overlap(face) >= SAME for face in known)]
-        for place in grouped(strange * 2, 1):  # twice, for a group has more than one
-            for face in grouped(self._all_near(place), self._cascade.settings.neighbours):
-                if not any(face.overlap(other) >= SAME for other in known):
-                    yield face
+    def coarse(self, levels: Iterable[Level], left: int, top: int) -> list[Box]:
+        """The hits of these sizes anywhere in the frame, at every second row and column from a first one on."""
+        return [hit for level in levels for hit in self._hits(level, left, top, level.columns, level.rows, coarse=True)]
 
     def _around(self, face: Box) -> list[Level]:
         """The sizes near a face's."""
         return [
             level for level in self._levels if face.width <= level.side * REACH and level.side <= face.width * REACH
         ]
-
-    def _all_near(self, face: Box) -> Iterator[Box]:
-        """All hits near a face, window for window."""
-        return chain.from_iterable(self._near(face, level, coarse=False) for level in self._around(face))
 
     def _near(self, face: Box, level: Level, *, coarse: bool) -> list[Box]:
         """The hits of one size near a face."""
@@ -203,12 +222,3 @@ def _same(face: Box, others: Iterable[Box]) -> Box | None:
     """The box that overlaps a face most, if it does so enough to be the same."""
     nearest = max(others, key=face.overlap, default=None)
     return nearest if nearest and face.overlap(nearest) >= SAME else None
-
-
-def _distinct(faces: Iterable[_Known]) -> list[_Known]:
-    """Without those that another one covers: two known faces may have become one."""
-    kept: list[_Known] = []
-    for face in faces:
-        if all(face.box.overlap(other.box) < SAME for other in kept):
-            kept.append(face)
-    return kept
