@@ -85,7 +85,7 @@ def bordered(picture: Image, width: int = WIDTH, height: int = HEIGHT) -> Image:
 def joined(first: Sequence[Image], second: Sequence[Image]) -> tuple[list[Image], int]:
     """A film of one person beside whom another one appears, and the frame from which on."""
     begin = min(len(first), len(second)) // 2
-    nobody = cv2.GaussianBlur(second[0], (0, 0), 30)
+    nobody = np.asarray(cv2.GaussianBlur(second[0], (0, 0), 30), np.uint8)
     beside = [nobody if number < begin else frame for number, frame in enumerate(second)]
     both = [np.hstack([bordered(a, WIDTH // 2), bordered(b, WIDTH // 2)]) for a, b in zip(first, beside, strict=False)]
     return both, begin
