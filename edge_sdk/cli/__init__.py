@@ -25,7 +25,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
@@ -76,6 +75,8 @@ def _run(words: list[str]) -> int:
         return PIPE_CLOSED
     except BaseException as exc:  # noqa: BLE001 - Python's own exit code for a crash is 1, which means "rejected" here
         if not isinstance(exc, (EdgeSdkError, OSError)):
+            import traceback
+
             output.say(traceback.format_exc().rstrip())
         return _report(exc, USAGE if isinstance(exc, UsageError) else ERROR, json=json)
     return code
@@ -84,7 +85,7 @@ def _run(words: list[str]) -> int:
 def _parse(words: list[str]) -> argparse.Namespace | None:
     """The arguments; None where help or the version was asked for and is shown."""
     try:
-        return _parser().parse_args(words)
+        return _parser(words[0] if words else "").parse_args(words)
     except SystemExit:
         return None
 
@@ -97,8 +98,10 @@ def _report(error: BaseException, code: int, *, json: bool = False) -> int:
     return code
 
 
-def _parser() -> Parser:
-    commands = {name: _command(name) for names in GROUPS.values() for name in names}
+def _parser(named: str = "") -> Parser:
+    """The parser of the command that is named; of all where none is, for their help."""
+    every = [name for names in GROUPS.values() for name in names]
+    commands = {name: _command(name) for name in ([named] if named in every else every)}
     parser = Parser(
         prog="edge-sdk",
         usage="edge-sdk COMMAND ...",

@@ -1,7 +1,5 @@
 """The manifest as a whole: one record, and its JSON."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import Counter

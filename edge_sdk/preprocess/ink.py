@@ -4,10 +4,7 @@ On most pictures the box round the ink is less than half of them, so what follow
 ``boxed``, that looks at the box alone. The results are the same.
 """
 
-from __future__ import annotations
-
 import math
-from dataclasses import replace
 from functools import lru_cache
 from typing import Annotated, ClassVar
 
@@ -292,7 +289,7 @@ class CropToInk(Step, frozen=True, tag="crop_to_ink"):
 
     def after(self, form: Form) -> Form:
         """Of another size for each picture."""
-        return replace(super().after(form), size=None)
+        return msgspec.structs.replace(super().after(form), size=None)
 
     def _span(self, sums: object) -> tuple[int, int]:
         """The first of the sums inside the tails, and the one behind the last."""

@@ -1,8 +1,5 @@
 """What every operation is, and how pictures are scaled."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import msgspec
@@ -24,8 +21,7 @@ Level = Annotated[int, msgspec.Meta(ge=0, le=255)]
 Side = Annotated[int, msgspec.Meta(ge=1, le=MAX_FRAME)]
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(msgspec.Struct, frozen=True):
     """What is known of an image between two operations, whatever the picture was.
 
     Attributes:
@@ -38,7 +34,7 @@ class Form:
     size: tuple[int, int] | None = None
     longest: int | None = None
 
-    def framed(self, height: int, width: int) -> Form:
+    def framed(self, height: int, width: int) -> "Form":
         """The same colours in a fixed size."""
         return Form(self.color, (height, width), max(height, width))
 
@@ -61,7 +57,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="o
         """Return a new image; ``image`` is left as it is."""
         raise TypeError(f"{type(self).__name__} is no operation of its own, so it has no result for {image.shape}")
 
-    def boxed(self, ink: Boxed) -> Image | Boxed:
+    def boxed(self, ink: "Boxed") -> "Image | Boxed":
         """The same of an image that is 0 outside a box."""
         return self(ink.whole())
 

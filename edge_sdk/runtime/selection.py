@@ -12,8 +12,7 @@ Nothing is timed here and nothing is tried: a choice that fails to load is an er
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
+import msgspec
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, UsageError
@@ -21,8 +20,6 @@ from edge_sdk.manifest import Variant
 from edge_sdk.runtime import tuning_store
 from edge_sdk.runtime.device import ProcessorKind, processor_kind
 from edge_sdk.runtime.engines import ENGINES, has_device, installed, missing, usable, variants, version
-
-_LOG = logging.getLogger(__name__)
 
 AUTO, ALL = "auto", "all"
 
@@ -62,8 +59,7 @@ before float, on ``x86-64`` float before int8, and then in the order of :data:`e
 the engine's variants."""
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """An engine, and the variant of a bundle that it runs."""
 
     engine: str
@@ -142,7 +138,10 @@ def _tuned(bundle: Bundle, able: tuple[Choice, ...], precision: str | None, thre
     found = next((c for c in able if (c.engine, c.variant.id) == (tuned.engine, tuned.variant)), None)
     if found and version(found.engine) == tuned.engine_version:
         return found
-    _LOG.warning("%s: %s has changed since it was tuned; run: edge-sdk tune", bundle.id, tuned.engine)
+    import logging
+
+    log = logging.getLogger(__name__)
+    log.warning("%s: %s has changed since it was tuned; run: edge-sdk tune", bundle.id, tuned.engine)
     return None
 
 

@@ -5,8 +5,6 @@ embeddings tie often: without rounding, a score equal to its threshold could be 
 the device.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -74,7 +72,7 @@ class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distanc
         require(interface.has_space, "enrolment needs a space id")
         interface.output(self.output, "embedding")
 
-    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+    def renamed(self, tensors: Rename, files: Rename = str) -> "Self":
         """See :class:`~edge_sdk.scoring.base.Score`."""
         del files
         return msgspec.structs.replace(self, output=tensors(self.output))
@@ -109,7 +107,7 @@ class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distanc
         best = float(raw[np.argmax(score), 0]) if self.references == "max_score" else float(raw.mean())
         return Comparison(combined, best)
 
-    def stacked(self, contents: Sequence[npt.NDArray[Any]], model: ComparisonModel) -> EmbeddingMatrix:
+    def stacked(self, contents: Sequence[npt.NDArray[Any]], model: ComparisonModel) -> "EmbeddingMatrix":
         """One matrix of all embeddings."""
         del model
         if len({one.shape[1] for one in contents}) > 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Callable
 from typing import get_args
@@ -117,7 +116,7 @@ def test_the_order_on_every_kind_of_processor(
         monkeypatch.delitem(ENGINES, name)
     for name, row in REAL.items():
         packages = ("numpy",) if name in installed.split() else ("no_such_package",)
-        monkeypatch.setitem(ENGINES, name, dataclasses.replace(row, packages=packages, oldest=0, devices=()))
+        monkeypatch.setitem(ENGINES, name, msgspec.structs.replace(row, packages=packages, oldest=0, devices=()))
     monkeypatch.setattr(selection, "processor_kind", lambda: kind)
     monkeypatch.setattr(device, "int8_saturates", lambda: kind == "x86-64")
     bundle = of("fp32.onnx", "int8.onnx", "int8-sym.onnx", "fp32.tflite", "int8.tflite", "int8-io.tflite")
