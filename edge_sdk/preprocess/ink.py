@@ -52,11 +52,10 @@ class FlattenPaper(Step, frozen=True, tag="flatten_paper"):
         outside = 3 * side // 4
         wider = cv2.copyMakeBorder(small, outside, outside, outside, outside, cv2.BORDER_REPLICATE)
         square = np.ones((side, side), np.uint8)
-        border = {"borderType": cv2.BORDER_CONSTANT, "borderValue": (255,)}
-        brightest = as_image(cv2.dilate(wider, square, **border))
+        brightest = as_image(cv2.dilate(wider, square, borderType=cv2.BORDER_CONSTANT, borderValue=(255,)))
         if brightest.min() == 255:
             return image
-        paper = as_image(cv2.erode(brightest, square, **border))
+        paper = as_image(cv2.erode(brightest, square, borderType=cv2.BORDER_CONSTANT, borderValue=(255,)))
         paper = paper[outside : outside + small.shape[0], outside : outside + small.shape[1]]
         paper = cv2.resize(paper, whole.shape[::-1], interpolation=cv2.INTER_LINEAR)[:height, :width]
         return as_image(cv2.divide(image, paper, scale=255))
@@ -256,7 +255,8 @@ class Despeckle(Step, frozen=True, tag="despeckle"):
         reach, side = self.area - 1, 2 * self.area - 1
         # Rows follow each other without a gap, so what is beside the end of one is the empty start of the next.
         stride = width + 2 * reach
-        counts = as_image(cv2.copyMakeBorder(ink, reach, reach + 1, reach, reach, cv2.BORDER_CONSTANT)).reshape(-1) & 1
+        padded = as_image(cv2.copyMakeBorder(ink, reach, reach + 1, reach, reach, cv2.BORDER_CONSTANT))
+        counts = np.bitwise_and(padded, 1, out=padded).reshape(-1)
         for step in (1, stride):
             counts = _window_sums(counts, side, step)
         return counts[: height * stride].reshape(height, stride)[:, :width]
