@@ -131,9 +131,12 @@ def block_means(image: Image, rows: int, columns: int) -> Image:
 
 
 def _pair_means(sums: NDArray[np.uint16]) -> Image:
-    """Half of each sum, rounded to even as OpenCV does."""
-    floors = sums >> 1
-    return (floors + (sums & floors & 1)).astype(np.uint8)
+    """Half of each sum, rounded to even as OpenCV does; the sums are lost."""
+    means = sums >> 1
+    sums &= means
+    sums &= 1
+    means += sums
+    return means.astype(np.uint8)
 
 
 def as_image(array: object) -> Image:
