@@ -24,7 +24,7 @@ MAX_FILES = 1000
 MAX_TOTAL_BYTES = 4 * 2**30
 
 
-class Bundle(msgspec.Struct, frozen=True):
+class Bundle(msgspec.Struct, frozen=True, weakref=True):
     """An opened bundle. Make one with :meth:`open`."""
 
     path: Path

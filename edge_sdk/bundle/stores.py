@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+import msgspec
+
 from edge_sdk import files
 from edge_sdk.errors import IntegrityError
 from edge_sdk.manifest import check_path
@@ -39,25 +41,24 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         yield stream
 
 
-class Folder:
+class Folder(msgspec.Struct, frozen=True):
     """A folder.
 
     Links are followed: installers (uv, Bazel, Nix) and container volumes make every file a link. Nothing is lost by it,
     because what a file holds is compared with its hash before anyone gets it.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    root: Path
 
     def size(self, path: str) -> int:
         """As :meth:`Store.size`; the file is not opened."""
-        place = self._root / check_path(path)
+        place = self.root / check_path(path)
         with self._present(path), _ordinary(place):
             return files.regular_size(place)
 
     def read(self, path: str, limit: int) -> bytes:
         """As :meth:`Store.read`."""
-        with self._present(path), opened(self._root / check_path(path)) as stream:
+        with self._present(path), opened(self.root / check_path(path)) as stream:
             return stream.read(limit)
 
     @contextlib.contextmanager
@@ -65,14 +66,13 @@ class Folder:
         try:
             yield
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise IntegrityError(f"{self._root}: {path} is missing") from error
+            raise IntegrityError(f"{self.root}: {path} is missing") from error
 
 
-class Resources:
+class Resources(msgspec.Struct, frozen=True):
     """A folder of a package inside a zip, read through the package's importer."""
 
-    def __init__(self, root: Traversable) -> None:
-        self._root = root
+    root: Traversable
 
     def size(self, path: str) -> int:
         """As :meth:`Store.size`; a compressed file is read for it."""
@@ -86,9 +86,9 @@ class Resources:
 
     @contextlib.contextmanager
     def _opened(self, path: str) -> Iterator[BinaryIO]:
-        resource = self._root.joinpath(*check_path(path).split("/"))
+        resource = self.root.joinpath(*check_path(path).split("/"))
         if not resource.is_file():
-            raise IntegrityError(f"{self._root}: {path} is missing")
+            raise IntegrityError(f"{self.root}: {path} is missing")
         with resource.open("rb") as stream:
             yield stream  # type: ignore[misc] # bytes, whatever Traversable says
 

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import shutil
 import struct
 import sys
+import weakref
 import zipfile
 from pathlib import Path
 
@@ -48,6 +50,12 @@ def test_what_is_written_is_read(tmp_path: Path, name: str) -> None:
 def test_an_opened_bundle_is_opened_as_itself(tmp_path: Path) -> None:
     bundle = write(tmp_path / "tiny")
     assert Bundle.open(bundle) is bundle
+
+
+def test_bundles_of_one_folder_are_equal_also_out_of_another_process(tmp_path: Path) -> None:
+    opened = write(tmp_path / "tiny")
+    assert Bundle.open(tmp_path / "tiny") == opened == pickle.loads(pickle.dumps(opened))
+    assert weakref.ref(opened)() is opened
 
 
 def test_the_id_names_the_manifest(tmp_path: Path) -> None:
