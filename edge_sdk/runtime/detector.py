@@ -210,7 +210,8 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
 
     def _stream(self, pictures: Iterator[arrivals.Arrival], decision: TemporalDecision) -> Iterator[StreamResult]:
         tracker, freeze = Tracker(gap_s=self._limits.gap_s), Freeze()
-        locate = FaceTracking(self._locate) if isinstance(self._locate, Cascade) else self._locate
+        # A class derived from Cascade may search in its own way.
+        locate = FaceTracking(self._locate) if type(self._locate) is Cascade else self._locate
         slept, before = 0.0, clock.suspended()
         for arrival in pictures:
             stamp, picture = arrivals.stamped(arrival)
@@ -243,7 +244,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         if locate is None:
             boxes: tuple[Box, ...] = (Box(0, 0, image.shape[1], image.shape[0]),)
         else:
-            boxes = tuple(locate(gray if isinstance(locate, (Cascade, FaceTracking)) else image))
+            boxes = tuple(locate(gray if type(locate) in (Cascade, FaceTracking) else image))
         locate_ms = (time.perf_counter() - start) * 1e3
         if len(boxes) != 1:
             return _FoundFace(boxes, ("several_faces",) if boxes else (), locate_ms=locate_ms)

@@ -243,3 +243,17 @@ def test_a_locator_of_ones_own_gets_whole_frames(lenient: Bundle) -> None:
     with SpoofDetector(lenient, engine="fake", faces=locate) as opened:
         assert len(list(results(opened, frames))) == 4
     np.testing.assert_array_equal(given, frames)
+
+
+@pytest.mark.usefixtures("fake_engine")
+def test_a_cascade_with_a_search_of_its_own_keeps_it_and_gets_whole_frames(lenient: Bundle) -> None:
+    frames, given = film(FACE, count=4), []
+
+    class Own(Cascade):
+        def __call__(self, image: Image) -> tuple[Box, ...]:
+            given.append(image.copy())
+            return (Box(310, 110, 180, 180),)
+
+    with SpoofDetector(lenient, engine="fake", faces=Own()) as opened:
+        assert len(list(results(opened, frames))) == 4
+    np.testing.assert_array_equal(given, frames)
