@@ -133,8 +133,13 @@ def _open_kept(model: bytes, threads: int, compiled: CompiledStore) -> ort.Infer
         except Exception as exc:  # noqa: BLE001 - its exceptions have no common root
             _warn("ONNX Runtime refuses the graph that was kept, and optimises it anew: %s", exc)
     session = open_session(model, threads)
-    if compiled.keep and (reason := compiled.write(key, lambda: _optimized(model, threads))):
-        _warn("the optimised graph is not kept: %s", reason)
+    if compiled.keep:
+        try:
+            reason = compiled.write(key, lambda: _optimized(model, threads))
+        except Exception as exc:  # noqa: BLE001 - its exceptions have no common root; no place for temporary files
+            reason = str(exc)
+        if reason:
+            _warn("the optimised graph is not kept: %s", reason)
     return session
 
 

@@ -9,6 +9,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -423,6 +424,17 @@ def test_where_nothing_can_be_kept_the_model_runs_all_the_same(
         np.testing.assert_array_equal(one, other)
     assert "not kept" in caplog.text
     assert "No space left" in caplog.text
+
+
+def test_without_temporary_files_onnxruntime_keeps_nothing_and_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = SHIPPED.read_model("fp32.onnx")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    found = outputs("onnxruntime", model, stored(model, tmp_path / "c"))
+    for one, other in zip(found, outputs("onnxruntime", model, None), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert "not kept" in caplog.text
 
 
 @pytest.mark.skipif(not installed("openvino"), reason="needs openvino")
