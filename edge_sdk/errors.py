@@ -28,7 +28,7 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   ├── BrokenEngineError (ImportError)    its package is installed but cannot be loaded
     │   ├── EngineVersionError             the installed version of an engine's package is too old
     │   ├── UnsupportedModelError          the engine's parser or builder refuses the model
-    │   ├── ForeignEngineError             a compiled engine of another model, version, GPU or driver, or a damaged one
+    │   ├── ForeignEngineError             a compiled model that is damaged, or that somebody else made or can change
     │   ├── DeviceNotFoundError            no such accelerator, or no driver for it
     │   └── DeviceMemoryError (MemoryError)  the accelerator has not enough memory
     ├── TemplateError (ValueError)         a template is damaged or of another embedding space
@@ -174,7 +174,7 @@ class UnsupportedModelError(EngineError):
 
 
 class ForeignEngineError(EngineError):
-    """A compiled engine was built for another model, version, GPU or driver, or is damaged: build it here."""
+    """A compiled model that was kept is damaged, or somebody else made it or can change it; it is compiled anew."""
 
 
 class DeviceNotFoundError(EngineError):

@@ -27,13 +27,16 @@ The first four are :data:`BLOCKING`: such a picture is never accepted and cannot
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import preprocess
 from edge_sdk.opencv import cv2
+from edge_sdk.preprocess.boxed import Boxed
 from edge_sdk.preprocess.region import Found, InkRegion
+from edge_sdk.preprocess.step import as_image
 
 BLOCKING = ("empty", "too_little_ink", "too_small", "several_regions")
 FLAGS = (*BLOCKING, "clipped", "printed_lines", "thin_strokes")
@@ -54,7 +57,10 @@ Sides = tuple[bool, bool, bool, bool]
 
 
 def prepare(
-    operations: Operations, image: preprocess.Image, region: InkRegion | None = None
+    operations: Operations,
+    image: preprocess.Image,
+    region: InkRegion | None = None,
+    out: NDArray[np.float32] | None = None,
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Pre-process an image and assess it on the way, where the ink is found and before anything is cut or stretched.
 
@@ -62,6 +68,7 @@ def prepare(
         operations: The pipeline of the manifest's input.
         image: ``uint8`` as :func:`edge_sdk.images.load` gives it; not changed.
         region: How the ink is cut out of a page before, as the manifest's source says.
+        out: As of :func:`edge_sdk.preprocess.apply`.
 
     Returns:
         What :func:`edge_sdk.preprocess.apply` returns, and the flags.
@@ -69,22 +76,23 @@ def prepare(
     Raises:
         InputError: As :func:`edge_sdk.preprocess.trace` does.
     """
-    first, rest = _at_geometry(operations)
-    found, ink = _search(first, rest, image, region)
+    first, rest, inverts = _at_geometry(tuple(operations))
+    found, ink = _search(first, inverts, image, region)
     part = found.cut(image)
     if ink is None or part is not image:
-        ink = _run(first, part)
-    flags = assess(_bright(rest, ink), part, found.at_border(image))
+        ink = preprocess.run(first, part)
+    flags = assess(_bright(ink, inverts), part, found.at_border(image))
     raised = {"empty": found.empty, "several_regions": found.several, "printed_lines": found.lined}
-    return preprocess.apply(rest, ink), tuple(flag for flag in FLAGS if flag in flags or raised.get(flag))
+    return preprocess.apply(rest, ink, out), tuple(flag for flag in FLAGS if flag in flags or raised.get(flag))
 
 
 def seen(operations: Operations, image: preprocess.Image, region: InkRegion | None) -> preprocess.Image:
     """What of a picture :func:`prepare` looks at: the ink cut out of a page, otherwise the same array."""
-    return _search(*_at_geometry(operations), image, region)[0].cut(image)
+    first, _, inverts = _at_geometry(tuple(operations))
+    return _search(first, inverts, image, region)[0].cut(image)
 
 
-def assess(ink: preprocess.Image, image: preprocess.Image, at_border: Sides = (True,) * 4) -> tuple[str, ...]:
+def assess(ink: preprocess.Image | Boxed, image: preprocess.Image, at_border: Sides = (True,) * 4) -> tuple[str, ...]:
     """Return the flags of a picture, none if all is well.
 
     Args:
@@ -92,52 +100,60 @@ def assess(ink: preprocess.Image, image: preprocess.Image, at_border: Sides = (T
         image: The picture that it was found in, which may be larger.
         at_border: Where a picture's border is that of what was photographed or scanned, so that ink there is clipped.
     """
-    mask = (ink > 127).view(np.uint8)
-    scale = min(SIDE, max(image.shape[:2])) / max(mask.shape)
+    whole = ink if isinstance(ink, Boxed) else Boxed(ink, 0, 0, *ink.shape)
+    mask = as_image(cv2.threshold(whole.part, 127, 1, cv2.THRESH_BINARY)[1])
+    scale = min(SIDE, max(image.shape[:2])) / max(whole.height, whole.width)
     amount = cv2.countNonZero(mask)
     flags = []
-    if not 0 < amount <= MAX_COVERAGE * mask.size:
+    if not 0 < amount <= MAX_COVERAGE * whole.height * whole.width:
         flags.append("empty")
     if amount * scale**2 < MIN_INK:
         flags.append("too_little_ink")
     if min(image.shape[:2]) < MIN_SIDE or max(cv2.boundingRect(mask)[2:]) * scale < MIN_INK_SIDE:
         flags.append("too_small")
-    sides = mask[0], mask[-1], mask[:, 0], mask[:, -1]
-    if sum(int(side.sum()) for side, real in zip(sides, at_border, strict=True) if real) > MAX_BORDER_INK:
-        flags.append("clipped")
-    thick = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    if cv2.countNonZero(thick) < MIN_THICK * amount:
+    reached = [one and real for one, real in zip(whole.at_sides, at_border, strict=True)]
+    if any(reached):
+        sides = mask[0], mask[-1], mask[:, 0], mask[:, -1]
+        if sum(cv2.countNonZero(side) for side, real in zip(sides, reached, strict=True) if real) > MAX_BORDER_INK:
+            flags.append("clipped")
+    if _thick(whole._replace(part=mask)) < MIN_THICK * amount:
         flags.append("thin_strokes")
     return tuple(flags)
 
 
-def _at_geometry(operations: Operations) -> tuple[Operations, Operations]:
-    """The operations before anything is cut or stretched, and the rest."""
+def _thick(mask: Boxed) -> int:
+    """How many pixels of ink there are in strokes of two pixels or more."""
+    # OpenCV opens as if ink went on outside a picture, which is right at the picture's border alone.
+    top, bottom, left, right = (0 if at_side else 2 for at_side in mask.at_sides)
+    wider = cv2.copyMakeBorder(mask.part, top, bottom, left, right, cv2.BORDER_CONSTANT)
+    return cv2.countNonZero(cv2.morphologyEx(wider, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)))
+
+
+@lru_cache(maxsize=64)
+def _at_geometry(operations: tuple[preprocess.Operation, ...]) -> tuple[Operations, Operations, bool]:
+    """The operations before anything is cut or stretched, the rest, and whether the rest inverts the ink."""
     at = next((i for i, step in enumerate(operations) if isinstance(step, preprocess.GEOMETRY)), len(operations))
-    return operations[:at], operations[at:]
+    rest = operations[at:]
+    return operations[:at], rest, any(isinstance(step, preprocess.Invert) for step in rest)
 
 
 def _search(
-    first: Operations, rest: Operations, image: preprocess.Image, region: InkRegion | None
-) -> tuple[Found, preprocess.Image | None]:
+    first: Operations, inverts: bool, image: preprocess.Image, region: InkRegion | None
+) -> tuple[Found, preprocess.Image | Boxed | None]:
     """Where the ink is, and what the first operations made of all of the picture, if they ran."""
     if region is None:
         return Found(), None
     ink = None
     if max(image.shape[:2]) <= region.SMALL:
-        ink = _run(first, image)
-        if not region.may_be_page(_bright(rest, ink)):
+        ink = preprocess.run(first, image)
+        if not region.may_be_page(_bright(ink, inverts)):
             return Found(), ink
     return preprocess.checked("region", region.find, image), ink
 
 
-def _run(operations: Operations, image: preprocess.Image) -> preprocess.Image:
-    for _, stage in preprocess.trace(operations, image):
-        image = stage
-    return image
-
-
-def _bright(rest: Operations, ink: preprocess.Image) -> preprocess.Image:
+def _bright(ink: preprocess.Image | Boxed, inverts: bool) -> preprocess.Image | Boxed:
     """The ink as gray, brighter than paper, where a pipeline inverts it only in the rest of its operations."""
-    inverts = any(isinstance(step, preprocess.Invert) for step in rest)
-    return preprocess.ToGray()(preprocess.Invert()(ink) if inverts else ink)
+    if not inverts and (isinstance(ink, Boxed) or ink.ndim == 2):
+        return ink
+    whole = ink.whole() if isinstance(ink, Boxed) else ink
+    return preprocess.ToGray()(preprocess.Invert()(whole) if inverts else whole)

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -32,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import EdgeSdkError, PreprocessingError, UsageError
+from edge_sdk.preprocess.boxed import Boxed
 from edge_sdk.preprocess.cycles import GaitCycles
 from edge_sdk.preprocess.face import CropSquare, Oval, Standardize
 from edge_sdk.preprocess.gait import Resample
@@ -44,7 +46,7 @@ __all__ = [
     "PAPER", "Binarize", "ClearBorder", "CropSquare", "CropToInk", "Despeckle", "EraseRules", "Fit", "FlattenPaper",
     "Form", "GaitCycles", "Image", "Invert", "LimitSize", "MedianBlur", "Operation", "Oval", "Resample", "Resize",
     "Standardize", "Step", "Threshold", "ToColor", "ToGray", "apply", "block_means", "checked", "color_order",
-    "digest", "final_form", "framed", "input_shape", "is_recording", "resized", "trace",
+    "digest", "final_form", "framed", "input_shape", "is_recording", "resized", "run", "trace",
 ]  # fmt: skip
 
 Operation = (
@@ -153,29 +155,66 @@ def checked(name: str, call: Any, raw: Any) -> Any:
         raise PreprocessingError(f"{name} failed on {kind}: {type(error).__name__}: {error}") from error
 
 
-def apply(operations: Sequence[Operation], raw: Any) -> NDArray[np.float32]:
+def run(operations: Sequence[Operation], raw: Any) -> Any:
+    """What the last of :func:`trace` gives, the same to the bit in less time.
+
+    Args:
+        operations: The pipeline, or a part of it.
+        raw: As of :func:`apply`, or what ``run`` gave for the operations before.
+
+    Returns:
+        The image or recording; :class:`~edge_sdk.preprocess.boxed.Boxed` for an image of ink that is 0 outside a box.
+
+    Raises:
+        InputError: As :func:`trace` does.
+    """
+    for name, call, boxed in _calls(tuple(operations)):
+        raw = checked(name, boxed if isinstance(raw, Boxed) else call, raw)
+    return raw
+
+
+@lru_cache(maxsize=64)
+def _calls(operations: tuple[Operation, ...]) -> tuple[tuple[str, Any, Any], ...]:
+    """Of each operation the name, and what to call with an image or recording, and with an image in a box."""
+    return tuple(
+        (step.op, step.found if isinstance(step, Binarize) else step, getattr(step, "boxed", step))
+        for step in operations
+    )
+
+
+def apply(operations: Sequence[Operation], raw: Any, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
     """Run a pipeline.
 
     Args:
         operations: The pipeline.
         raw: ``uint8``, ``(H, W)`` gray, ``(H, W, 3)`` BGR or ``(H, W, 4)`` BGRA, or a
             :class:`~edge_sdk.sensors.Recording`; not changed.
+        out: Where to put the result, of its shape; such as a place in the network's input.
 
     Returns:
         ``float32``, of an image ``(C, H', W')`` in [0, 1], of a recording ``(T, C)`` or
-            ``(N, 4, T)``.
+            ``(N, 4, T)``; ``out``, where it is given.
 
     Raises:
         InputError: As :func:`trace` does.
+        UsageError: ``out`` has another shape or type.
     """
-    for _, stage in trace(operations, raw):
-        raw = stage
-    if is_recording(operations):
-        return np.asarray(raw, np.float32)
-    if not isinstance(raw, np.ndarray):
-        raise PreprocessingError(f"a pipeline of images got a {type(raw).__name__}")
-    scaled: NDArray[np.float32] = raw.astype(np.float32) / np.float32(255)
-    return scaled[np.newaxis] if scaled.ndim == 2 else np.ascontiguousarray(scaled.transpose(2, 0, 1))
+    last = run(operations, raw)
+    if isinstance(last, Boxed):
+        last = last.whole()
+    if not isinstance(last, np.ndarray):
+        raise PreprocessingError(f"a pipeline of images got a {type(last).__name__}")
+    recording = is_recording(operations)
+    planes = last if recording else last[np.newaxis] if last.ndim == 2 else last.transpose(2, 0, 1)
+    if out is None:
+        out = np.empty(planes.shape, np.float32)
+    elif out.shape != planes.shape or out.dtype != np.float32:
+        raise UsageError(f"out is {out.dtype} {out.shape}; it must be float32 {planes.shape}")
+    if recording:
+        out[...] = planes
+    else:
+        np.divide(planes, np.float32(255), out=out)
+    return out
 
 
 def is_recording(operations: Sequence[Operation]) -> bool:

@@ -158,7 +158,7 @@ class Fit(Step, frozen=True, tag="fit"):
         place = self.place(*image.shape[:2])
         frame = np.zeros((self.height, self.width, *image.shape[2:]), np.uint8)
         shown = frame[place.top : place.top + place.height, place.left : place.left + place.width]
-        shown[:] = resized(image, place.height, place.width)
+        resized(image, place.height, place.width, shown)
         return frame
 
     def place(self, height: int, width: int) -> Placement:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.opencv import cv2
+from edge_sdk.preprocess.boxed import Boxed
 from edge_sdk.preprocess.crop import Box
 from edge_sdk.preprocess.general import LimitSize, ToGray
 from edge_sdk.preprocess.ink import Binarize, EraseRules, FlattenPaper
@@ -98,16 +99,17 @@ class InkRegion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     TALL: ClassVar[float] = 1.25
     SPARSE: ClassVar[float] = 0.02
 
-    def may_be_page(self, ink: Image) -> bool:
+    def may_be_page(self, ink: Image | Boxed) -> bool:
         """Whether a picture is worth a look, by the ink that a pipeline found in all of it, brighter than 127.
 
         It is where the ink is in a small or a tall box, or scattered; pictures larger than :attr:`SMALL` always are. So
         a signature that is cut out already costs nothing more.
         """
-        mask = (ink > 127).view(np.uint8)
+        whole = ink if isinstance(ink, Boxed) else Boxed(ink, 0, 0, *ink.shape)
+        mask = cv2.threshold(whole.part, 127, 1, cv2.THRESH_BINARY)[1]
         _, _, width, height = cv2.boundingRect(mask)
-        box = width * height
-        return box < self.FREE * mask.size or height > self.TALL * width or cv2.countNonZero(mask) < self.SPARSE * box
+        box, size = width * height, whole.height * whole.width
+        return box < self.FREE * size or height > self.TALL * width or cv2.countNonZero(mask) < self.SPARSE * box
 
     def find(self, image: Image) -> Found:
         """Look at a picture, ``uint8``: gray, BGR or BGRA."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from edge_sdk.errors import UsageError
 from edge_sdk.opencv import cv2
 from edge_sdk.schema import require_bounds
+
+if TYPE_CHECKING:
+    from edge_sdk.preprocess.boxed import Boxed
 
 MAX_FRAME = 2048
 """Pixels a side that a frame may have, and pictures for operations that need several times their memory."""
@@ -58,6 +61,10 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="o
         """Return a new image; ``image`` is left as it is."""
         raise TypeError(f"{type(self).__name__} is no operation of its own, so it has no result for {image.shape}")
 
+    def boxed(self, ink: Boxed) -> Image | Boxed:
+        """The same of an image that is 0 outside a box."""
+        return self(ink.whole())
+
     @property
     def op(self) -> str:
         """The tag in the manifest."""
@@ -86,8 +93,10 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="o
         return form
 
 
-def resized(image: Image, height: int, width: int) -> Image:
+def resized(image: Image, height: int, width: int, out: Image | None = None) -> Image:
     """Scale to ``height`` x ``width`` pixels: means over whole blocks of pixels as far as they go, then bilinear.
+
+    The result is written to ``out`` where that is given, of its shape.
 
     What is left for the second step shrinks by less than 2, where bilinear weights miss no pixel. Close to areas with
     fractional borders, in a fifth of the time. Fewer rows or columns than a block's side are left over at the end.
@@ -96,7 +105,7 @@ def resized(image: Image, height: int, width: int) -> Image:
     if (rows, columns) != (1, 1):
         whole = image[: covered(image.shape[0], height), : covered(image.shape[1], width)]
         image = block_means(whole, rows, columns)
-    return as_image(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR))
+    return as_image(cv2.resize(image, (width, height), dst=out, interpolation=cv2.INTER_LINEAR))
 
 
 def covered(length: int, scaled: int) -> int:
@@ -108,15 +117,27 @@ def covered(length: int, scaled: int) -> int:
 def block_means(image: Image, rows: int, columns: int) -> Image:
     """The mean of each block of ``rows`` x ``columns`` pixels, whose multiples the image's sides must be.
 
-    By halves as long as both factors are even: a third of the time that one step takes.
+    By halves as long as both factors are even: a third of the time that one step takes. Pairs of gray pixels are added
+    here, in a fifth of OpenCV's time.
     """
     while rows % 2 == columns % 2 == 0:
         image = as_image(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
         rows, columns = rows // 2, columns // 2
     if (rows, columns) == (1, 1):
         return image
+    if image.ndim == 2 and (rows, columns) == (2, 1):
+        return _pair_means(image[0::2].astype(np.uint16) + image[1::2])
+    if image.ndim == 2 and (rows, columns) == (1, 2):
+        pairs = np.ascontiguousarray(image).view(np.uint16)
+        return _pair_means((pairs & 255) + (pairs >> 8))
     size = (image.shape[1] // columns, image.shape[0] // rows)
     return as_image(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+
+
+def _pair_means(sums: NDArray[np.uint16]) -> Image:
+    """Half of each sum, rounded to even as OpenCV does."""
+    floors = sums >> 1
+    return (floors + (sums & floors & 1)).astype(np.uint8)
 
 
 def as_image(array: object) -> Image:

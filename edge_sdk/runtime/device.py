@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import platform
 import re
@@ -15,6 +16,8 @@ CPUINFO = Path("/proc/cpuinfo")
 BOARD = Path("/proc/device-tree/model")  # "NVIDIA Jetson Orin Nano ..."; Arm's cpuinfo names only the core
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 STATUS = Path("/proc/self/status")
+
+_CORE_CHARACTERS = 8192  # what is said of one core takes 1,500
 
 # What makes int8 or fp32 fast: x86's vectors and dot products, then Arm's. As Linux spells them.
 INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8", "asimd", "asimddp", "i8mm", "sve", "sve2")
@@ -44,9 +47,24 @@ def _read(path: Path) -> str:
         return ""
 
 
+def _first_core() -> str:
+    """What the system says of the first core; of the others, of which servers have hundreds, it says the same."""
+    try:
+        with CPUINFO.open(encoding="utf-8", errors="replace") as file:
+            return file.read(_CORE_CHARACTERS)
+    except OSError:
+        return ""
+
+
+def _flags() -> str:
+    """The processor's instruction sets and other abilities, in the system's words; empty if it does not tell."""
+    found = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", _first_core(), re.MULTILINE)
+    return found[1] if found else ""
+
+
 def processor() -> str:
     """Name the board and the processor, as far as the operating system does; never empty."""
-    model = re.search(r"^model name\s*:\s*(.+)$", _read(CPUINFO), re.MULTILINE)
+    model = re.search(r"^model name\s*:\s*(.+)$", _first_core(), re.MULTILINE)
     names = (_read(BOARD), model[1] if model else platform.processor(), platform.machine())
     return ", ".join(dict.fromkeys(name for name in names if name)) or "unknown"
 
@@ -63,8 +81,14 @@ def instructions() -> tuple[str, ...] | None:
             known = ", ".join(INSTRUCTIONS)
             raise UsageError(f"{INSTRUCTIONS_VARIABLE} names {', '.join(sorted(unknown))}; known are {known}")
         return tuple(name for name in INSTRUCTIONS if name in wanted)
-    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", _read(CPUINFO), re.MULTILINE)
-    return tuple(name for name in INSTRUCTIONS if name in flags[1].split()) if flags else None
+    flags = _flags()
+    return tuple(name for name in INSTRUCTIONS if name in flags.split()) if flags else None
+
+
+def features() -> str:
+    """What code that was compiled for this processor may depend on: :func:`instructions`, and a digest of all flags."""
+    digest = hashlib.sha256(_flags().encode()).hexdigest()[:12]
+    return f"{platform.machine()} {' '.join(instructions() or ())} {digest}"
 
 
 def processor_kind() -> ProcessorKind:

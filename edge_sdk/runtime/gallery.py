@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.errors import TemplateError, UsageError
 from edge_sdk.runtime.template import Template
-from edge_sdk.scoring.base import Comparison, ComparisonModel, Score
+from edge_sdk.scoring.base import Comparison, ComparisonModel, Score, Stacked
 
 Compare = Callable[[Any, NDArray[np.float32]], Comparison]
 """The exact score of a sample, ``(K, ...)``, against what a template holds."""
@@ -26,8 +26,9 @@ Compare = Callable[[Any, NDArray[np.float32]], Comparison]
 class TemplateGallery:
     """Named templates of one variant of a bundle, made ready once and searched often.
 
-    Templates of embeddings lie in one ``float32`` matrix, so that a search is one matrix product: 128 values of 100,000
-    people take 51 MB. Densities lie in one, too (:mod:`edge_sdk.scoring.densities.stacked_mixtures`).
+    Templates of embeddings are copied into one ``float32`` matrix, so that a search is one matrix product: 128 values
+    of 100,000 people take 51 MB, and the templates are needed no longer. Densities lie in one, too
+    (:mod:`edge_sdk.scoring.densities.stacked_mixtures`).
     :meth:`edge_sdk.runtime.verifier.Verifier.gallery` makes a gallery and checks the templates.
 
     Args:
@@ -48,11 +49,12 @@ class TemplateGallery:
         if len(bindings) > 1:
             raise TemplateError("a gallery holds templates of one variant and one embedding space: enroll again")
         (self._example, *_) = templates.values()
-        self._contents = [one.content for one in templates.values()]
+        contents = [one.content for one in templates.values()]
         try:
-            self._matrix = score.stacked(self._contents, model)
+            self._stacked = score.stacked(contents, model)
         except ValueError as exc:
             raise TemplateError(f"templates cannot be searched together: {exc}") from exc
+        self._contents: Stacked | list[Any] = contents if self._stacked is None else self._stacked
 
     def __len__(self) -> int:
         """How many people are enrolled."""
@@ -66,7 +68,7 @@ class TemplateGallery:
     def best(self, values: NDArray[np.float32], count: int, compare: Compare) -> list[tuple[str, Comparison]]:
         """The candidate list: the ``count`` people of the highest scores, the best first, equals in their order.
 
-        The matrix says who may be among them; their scores are those of ``compare``, which decides.
+        Stacked templates say who may be among them; their scores are those of ``compare``, which decides.
 
         Args:
             values: The probe's rows ``(K, ...)``, whose scores are averaged.
@@ -74,10 +76,8 @@ class TemplateGallery:
             compare: See :data:`Compare`.
         """
         chosen: Sequence[int] = range(len(self))
-        if self._matrix is not None and count < len(self):
-            quick = self._matrix.scores(values)
-            least = np.partition(quick, -count)[-count]
-            chosen = np.flatnonzero(quick >= least - 2 * self._matrix.tolerance).tolist()
+        if self._stacked is not None and count < len(self):
+            chosen = self._stacked.candidates(values, count)
         found = [(self.names[i], compare(self._contents[i], values)) for i in chosen]
         return sorted(found, key=lambda pair: -pair[1].score)[:count]
 

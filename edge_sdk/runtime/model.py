@@ -24,7 +24,8 @@ BATCH = 1
 class Model:
     """The graphs of one variant of a bundle on one engine, and the densities that its score names.
 
-    Tensors are called ``graph.tensor``, as in the manifest; inputs are among them.
+    Tensors are called ``graph.tensor``, as in the manifest; inputs are among them. With ``keep`` engines store what
+    they compile (:mod:`edge_sdk.runtime.engines.compiled`).
 
     Raises:
         EngineError: The engine refuses a graph; ``MissingEngineError`` if it is not installed, ``BrokenEngineError`` if
@@ -32,7 +33,9 @@ class Model:
         BundleError: A file is damaged.
     """
 
-    def __init__(self, bundle: Bundle, choice: Choice, *, threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle, choice: Choice, *, threads: int = 1, keep: bool = False) -> None:
+        from edge_sdk.runtime.engines.compiled import CompiledStore  # as engines, only where one is opened
+
         manifest = bundle.manifest
         self.variant_id = choice.variant.id
         self._alone = [graph for graph in manifest.graphs if graph.reference is None]
@@ -45,8 +48,15 @@ class Model:
         }
         with contextlib.ExitStack() as opened:
             self._engines: dict[str, OwnedEngine] = {}
+            entries = manifest.variant_files(choice.variant.id)
             for name, data in bundle.read_graphs(choice.variant.id).items():
-                self._engines[name] = load_engine(choice.engine, data, choice.variant.format, threads=threads)
+                self._engines[name] = load_engine(
+                    choice.engine,
+                    data,
+                    choice.variant.format,
+                    threads=threads,
+                    compiled=CompiledStore(entries[name].sha256, keep),
+                )
                 opened.callback(self._engines[name].close)
             self._opened = opened.pop_all()
 

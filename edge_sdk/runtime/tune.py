@@ -122,6 +122,16 @@ def tune(
     return (*sorted(measured, key=lambda run: run.median_ms or 0.0), *excluded)
 
 
+def keep_compiled(bundle: Bundle, best: Sequence[TimedRun]) -> None:
+    """Store the compiled models of the fastest, for quicker starts; what cannot be stored is logged.
+
+    Raises ``EngineError`` where a model that could be measured cannot be opened again.
+    """
+    for run in best:
+        choice = Choice(run.engine, bundle.manifest.variant(run.variant))
+        Model(bundle, choice, threads=run.threads, keep=True).close()
+
+
 def rows(bundle: Bundle, runs: Sequence[TimedRun]) -> tuple[Tuned, ...]:
     """What :func:`edge_sdk.runtime.tuning_store.store` keeps of the runs."""
     processor = device.processor()

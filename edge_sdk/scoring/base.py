@@ -41,6 +41,8 @@ DIGITS = 8
 """Scores are rounded. A matrix product differs in its last bits with the shape of the batch, and int8 outputs tie
 often: without rounding, a score equal to its threshold could be accepted in evaluation and rejected on the device."""
 
+_GROUP = 64  # scores of which the highest is looked at first
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -85,14 +87,16 @@ class ComparisonModel(Protocol):
 
 
 class Stacked(Protocol):
-    """Many people's templates in one."""
+    """What many people's templates hold, in one, in their order."""
 
-    @property
-    def tolerance(self) -> float:
-        """How far a score may be from the exact one."""
+    def __getitem__(self, person: int) -> Any:
+        """What the template of one of them holds."""
 
-    def scores(self, values: npt.NDArray[Any]) -> Array:
-        """Everybody's score for rows ``(T, ...)``, ``float64 (N,)``: nearly that of :meth:`Score.compare_rows`."""
+    def candidates(self, values: npt.NDArray[Any], count: int) -> Sequence[int]:
+        """Those among whom the ``count`` best for rows ``(T, ...)`` are, by the scores of :meth:`Score.compare_rows`.
+
+        Of equal scores the first ones count. They are ascending, and few more than ``count`` unless scores tie.
+        """
 
 
 class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
@@ -329,6 +333,19 @@ class _Unopened:
 
     def __getattr__(self, name: str) -> NoReturn:
         raise ScoreError(f"the score {self._kind} compares only with an opened model, pair by pair")
+
+
+def near_best(scores: npt.NDArray[np.floating[Any]], count: int, tolerance: float) -> list[int]:
+    """The places, ascending, of all that may be among the ``count`` highest of ``(N,)``, each wrong by ``tolerance``.
+
+    ``count`` is from 1 to N.
+    """
+    # As many reach the count-th highest of the maxima of groups, which is nearly always the count-th highest of all.
+    groups = len(scores) // _GROUP
+    highest = np.maximum.reduce(scores[: groups * _GROUP].reshape(_GROUP, groups)) if groups > 8 * count else scores
+    least = np.partition(highest, -count)[-count]
+    found: list[int] = np.flatnonzero(scores >= least - 2 * tolerance).tolist()
+    return found
 
 
 def rows(tensors: Tensors, name: str) -> Array:

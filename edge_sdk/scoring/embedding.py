@@ -7,6 +7,7 @@ the device.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -16,7 +17,18 @@ import numpy.typing as npt
 
 from edge_sdk.errors import ScoreError
 from edge_sdk.schema import Name, require
-from edge_sdk.scoring.base import Comparison, ComparisonModel, ModelInterface, Range, Rename, Role, Rule, Score, Task
+from edge_sdk.scoring.base import (
+    Comparison,
+    ComparisonModel,
+    ModelInterface,
+    Range,
+    Rename,
+    Role,
+    Rule,
+    Score,
+    Task,
+    near_best,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -24,10 +36,16 @@ if TYPE_CHECKING:
 Metric = Literal["euclidean", "cosine"]
 Array = npt.NDArray[np.float64]
 
-TOLERANCE = 1e-3
-"""How far a score of :class:`EmbeddingMatrix` may be from the exact one. A float32 cosine of 128 to 2,048 values is
-within 5e-7 of the exact one; the Euclidean score, 1 - sqrt(2 - 2 cos) / 2, changes by up to sqrt(2 * 5e-7) / 2 = 5e-4
-with that, near cos = 1."""
+_COSINE_TOLERANCE = 1e-5
+"""How far a cosine of :class:`EmbeddingMatrix` may be from the exact one. In float32, of 128 to 2,048 values, it is
+within 5e-7 of it; an exact one whose score is rounded moves by 1e-6 more."""
+
+_SCORE_TOLERANCE = 1e-3
+"""The same of a mean or a maximum of scores: the Euclidean score, 1 - sqrt(2 - 2 cos) / 2, changes by up to
+sqrt(2 * 5e-7) / 2 = 5e-4 with a cosine, near cos = 1."""
+
+_SAFE = 1e-12, 1e12
+"""Largest values of embeddings whose products with a unit vector neither vanish nor overflow in float32."""
 
 
 class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distance"):
@@ -114,41 +132,83 @@ class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distanc
 
 
 class EmbeddingMatrix:
-    """The references of N people, one below the other, each of length 1.
+    """The references of N people, one below the other, as their templates hold them.
+
+    So that a search is one matrix product, of ``float32``, whose results are divided by the references' lengths.
 
     Args:
         contents: What each template holds, ``(n, D)`` each.
         metric, rule: Those of the score.
     """
 
-    tolerance = TOLERANCE
-
-    def __init__(self, contents: Sequence[npt.NDArray[Any]], metric: Metric, rule: Rule) -> None:
-        if rule == "mean_embedding":
-            contents = [mean_embedding(one) for one in contents]
+    def __init__(self, contents: Sequence[npt.NDArray[np.float32]], metric: Metric, rule: Rule) -> None:
         self._metric = metric
         self._best = rule == "max_score"
-        counts = [len(one) for one in contents]
-        self._starts = np.cumsum([0, *counts[:-1]])
-        self._counts = np.array(counts, np.float64)
-        self._rows = normalise(np.concatenate(contents)).astype(np.float32)
+        self._starts = np.cumsum([0, *map(len, contents)])
+        self._rows = np.concatenate(contents)
+        self._rows.setflags(write=False)  # templates are views of it
+        largest = largest_values(self._rows)
+        if rule == "mean_embedding" and len(self._rows) > len(contents):
+            counts = np.diff(self._starts)[:, np.newaxis]
+            means = np.add.reduceat(normalise(self._rows), self._starts[:-1]) / counts
+            self._searched = normalise(means.round(12)).astype(np.float32)
+        elif largest.min() < _SAFE[0] or largest.max() > _SAFE[1]:
+            self._searched = normalise(self._rows).astype(np.float32)
+        else:
+            self._searched = self._rows
+        squares = np.einsum("nd,nd->n", self._searched, self._searched, dtype=np.float64)
+        self._inverse_lengths = (1 / np.sqrt(squares)).astype(np.float32)
 
-    def scores(self, values: npt.NDArray[Any]) -> Array:
-        """Every person's mean score for embeddings ``(T, D)``: ``float64 (N,)``, within :data:`TOLERANCE`.
+    def __getitem__(self, person: int) -> npt.NDArray[np.float32]:
+        """See :class:`~edge_sdk.scoring.base.Stacked`: embeddings ``(n, D)``, a view."""
+        return self._rows[self._starts[person] : self._starts[person + 1]]
+
+    def candidates(self, values: npt.NDArray[Any], count: int) -> list[int]:
+        """See :class:`~edge_sdk.scoring.base.Stacked`; of embeddings ``(T, D)``.
 
         Raises:
             ScoreError: They have another length than the references, or are no embeddings.
         """
-        return np.asarray(np.mean([self._scores(query) for query in normalise(values).astype(np.float32)], axis=0))
+        queries = normalise(values).astype(np.float32)
+        if queries.shape[1] != self._searched.shape[1]:
+            raise ScoreError(
+                f"embeddings of {self._searched.shape[1]} and {queries.shape[1]} values cannot be compared"
+            )
+        cosines = [self._cosines(query) for query in queries]
+        if len(cosines) == 1 and len(self._searched) == len(self._starts) - 1:
+            found = near_best(cosines[0], count, _COSINE_TOLERANCE)  # which rank as the scores do
+        else:
+            found = near_best(np.mean([self._scores(each) for each in cosines], axis=0), count, _SCORE_TOLERANCE)
+        return self._without_repeats(found, count)
 
-    def _scores(self, query: npt.NDArray[np.float32]) -> Array:
-        if query.size != self._rows.shape[1]:
-            raise ScoreError(f"embeddings of {self._rows.shape[1]} and {query.size} values cannot be compared")
-        cosines = np.float64(self._rows @ query).clip(-1.0, 1.0)
-        scores = (1 + cosines) / 2 if self._metric == "cosine" else 1 - np.sqrt(2 - 2 * cosines) / 2
+    def _cosines(self, query: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Those of all references that are searched with a query ``(D,)`` of length 1."""
+        cosines: npt.NDArray[np.float32] = self._searched @ query
+        cosines *= self._inverse_lengths
+        return cosines
+
+    def _scores(self, cosines: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Everybody's score of one query, ``(N,)``."""
+        within = np.minimum(np.maximum(cosines, -1), 1)
+        scores = np.asarray((1 + within) / 2 if self._metric == "cosine" else 1 - np.sqrt(2 - 2 * within) / 2)
+        if len(scores) == len(self._starts) - 1:
+            return scores
         if self._best:
-            return np.asarray(np.maximum.reduceat(scores, self._starts))
-        return np.asarray(np.add.reduceat(scores, self._starts) / self._counts)
+            return np.asarray(np.maximum.reduceat(scores, self._starts[:-1]))
+        return np.asarray(np.add.reduceat(scores, self._starts[:-1]) / np.diff(self._starts), np.float32)
+
+    def _without_repeats(self, people: list[int], count: int) -> list[int]:
+        """Of people with equal templates, whose scores are equal, only the first ``count`` can be among the best."""
+        if len(people) <= count:
+            return people
+        seen: Counter[bytes] = Counter()
+        kept = []
+        for person in people:
+            content = self[person].tobytes()
+            seen[content] += 1
+            if seen[content] <= count:
+                kept.append(person)
+        return kept
 
 
 def normalise(embeddings: npt.NDArray[Any]) -> Array:

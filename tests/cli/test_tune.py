@@ -10,6 +10,7 @@ import pytest
 from edge_sdk.bundle import Bundle
 from edge_sdk.cli import main
 from edge_sdk.runtime import Verifier, device
+from edge_sdk.runtime.engines import onnxruntime
 
 pytestmark = pytest.mark.usefixtures("only_onnxruntime")
 
@@ -88,3 +89,22 @@ def test_threads_that_are_no_numbers_are_named(capsys: pytest.CaptureFixture[str
     for threads in ("0", "one", "1,,2"):
         assert main(["tune", "--threads", threads]) == 2
         assert f"'{threads}' is not one number from 1 on" in capsys.readouterr().err
+
+
+def test_the_fastest_is_kept_compiled_and_used_by_the_next_start(
+    golden_bundle: Bundle, tuning_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "cache" / "compiled"
+    monkeypatch.setenv("EDGE_SDK_CACHE", str(kept.parent))
+    monkeypatch.setenv("EDGE_SDK_CONFIG", str(tmp_path / "config"))
+    Verifier(golden_bundle).close()
+    assert not kept.exists()
+    assert main(["tune", str(golden_bundle.path), "--seconds", "0.01"]) == 0
+    (file,) = kept.iterdir()
+    before = file.stat()
+    monkeypatch.setattr(onnxruntime, "open_session", lambda *_: pytest.fail("it is kept"))
+    Verifier(golden_bundle).close()
+    with pytest.raises(pytest.fail.Exception, match="it is kept"):
+        Verifier(golden_bundle, threads=2)
+    (file,) = kept.iterdir()
+    assert file.stat() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -33,22 +34,62 @@ def made(embeddings: np.ndarray) -> EmbeddingTemplate:
 
 
 def comparing(score: EmbeddingDistance) -> Callable[[Any, np.ndarray], Comparison]:
-    return lambda content, values: score.compare(content, values, None)  # type: ignore[arg-type]
+    """One comparison at a time, each made once."""
+    known: dict[tuple[bytes, bytes], Comparison] = {}
+
+    def compare(content: Any, values: np.ndarray) -> Comparison:
+        key = content.tobytes(), values.tobytes()
+        if key not in known:
+            known[key] = score.compare_rows(content, values, NO_MODEL)
+        return known[key]
+
+    return compare
 
 
 @pytest.mark.parametrize("rule", ["mean_score", "max_score", "mean_embedding"])
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
-def test_the_matrix_ranks_as_one_comparison_at_a_time(metric: Any, rule: Any) -> None:
+@pytest.mark.parametrize("references", [1, 3], ids=["one reference", "up to three"])
+@pytest.mark.parametrize("rows", [1, 4])
+def test_the_matrix_ranks_as_one_comparison_at_a_time(metric: Any, rule: Any, references: int, rows: int) -> None:
     score = EmbeddingDistance(output="model.embedding", metric=metric, references=rule)
     rng = np.random.default_rng(0)
-    templates = {f"p{i}": made(rng.standard_normal((1 + i % 3, 16)).astype(np.float32)) for i in range(300)}
-    query = rng.standard_normal((1, 16)).astype(np.float32)
+    templates = {
+        f"p{i}": made(rng.standard_normal((1 + i % references, 16)).astype(np.float32) * 10.0 ** (i % 7))
+        for i in range(700)
+    }
+    query = rng.standard_normal((rows, 16)).astype(np.float32)
     compare = comparing(score)
     every = sorted(((n, compare(t.content, query)) for n, t in templates.items()), key=lambda pair: -pair[1].score)
     gallery = TemplateGallery(templates, score, NO_MODEL)
-    assert len(gallery) == 300
-    for count in (1, 7, 300, 1000):
+    assert len(gallery) == 700
+    for count in (1, 2, 7, 300, 699, 700, 2000):
         assert gallery.best(query, count, compare) == every[:count]
+
+
+@pytest.mark.parametrize("scale", [1e-38, 1e-30, 1e30, 1e38])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_embeddings_of_any_size_are_searched(metric: Any, scale: float) -> None:
+    score = EmbeddingDistance(output="model.embedding", metric=metric)
+    rng = np.random.default_rng(2)
+    vectors = rng.uniform(-1, 1, (200, 128))
+    vectors[::2] *= scale
+    templates = {str(i): made(vector.astype(np.float32)) for i, vector in enumerate(vectors)}
+    query, compare = rng.uniform(-1, 1, (1, 128)).astype(np.float32), comparing(score)
+    every = sorted(((n, compare(t.content, query)) for n, t in templates.items()), key=lambda pair: -pair[1].score)
+    assert TemplateGallery(templates, score, NO_MODEL).best(query, 9, compare) == every[:9]
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-7, 1e-6, 1e-5, 1e-4])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_scores_that_nearly_tie_are_ranked_as_one_at_a_time(metric: Any, apart: float) -> None:
+    score = EmbeddingDistance(output="model.embedding", metric=metric)
+    rng = np.random.default_rng(3)
+    people = rng.standard_normal(128) + apart * rng.standard_normal((700, 128))
+    templates = {str(i): made(vector.astype(np.float32)) for i, vector in enumerate(people)}
+    compare, gallery = comparing(score), TemplateGallery(templates, score, NO_MODEL)
+    for query in (people[:1].astype(np.float32), rng.standard_normal((1, 128)).astype(np.float32)):
+        every = sorted(((n, compare(t.content, query)) for n, t in templates.items()), key=lambda pair: -pair[1].score)
+        assert gallery.best(query, 5, compare) == every[:5]
 
 
 def test_only_who_may_be_on_the_list_is_compared_one_at_a_time() -> None:
@@ -73,6 +114,42 @@ def test_equal_scores_keep_their_order() -> None:
     one = np.array([[1.0, 0.0]], np.float32)
     gallery = TemplateGallery({name: made(one) for name in "cab"}, score, NO_MODEL)
     assert [name for name, _ in gallery.best(one, 2, comparing(score))] == ["c", "a"]
+
+
+@pytest.mark.parametrize("references", [1, 2])
+def test_of_equal_templates_no_more_are_compared_than_the_list_is_long(references: int) -> None:
+    score = EmbeddingDistance(output="model.embedding", metric="euclidean")
+    rng = np.random.default_rng(4)
+    two = rng.standard_normal((2, references, 8)).astype(np.float32)
+    templates = {str(i): made(two[i % 2]) for i in range(10_000)}
+    calls, exact = [], comparing(score)
+
+    def compare(content: Any, values: np.ndarray) -> Comparison:
+        calls.append(content)
+        return exact(content, values)
+
+    found = TemplateGallery(templates, score, NO_MODEL).best(two[1, :1] + two[0, :1], 5, compare)
+    assert len(calls) <= 10
+    parity = int(found[0][0]) % 2
+    assert [name for name, _ in found] == [str(i) for i in range(parity, 10, 2)]
+
+
+def test_a_gallery_keeps_one_copy_of_the_embeddings(tiny_bundle: Bundle) -> None:
+    vectors = np.random.default_rng(5).standard_normal((2000, 128)).astype(np.float32)
+    score = EmbeddingDistance(output="model.embedding", metric="cosine")
+    templates: dict[str, Template] = {str(i): made(vector) for i, vector in enumerate(vectors)}
+    TemplateGallery(templates, score, NO_MODEL)  # what is made once is made now
+    tracemalloc.start()
+    try:
+        gallery = TemplateGallery(templates, score, NO_MODEL)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(gallery) == 2000
+    assert vectors.nbytes < kept < 1.2 * vectors.nbytes
+    contents: list[Any] = []
+    gallery.best(vectors[:1], 3, lambda content, _: contents.append(content) or Comparison(0.0, 0.0))  # type: ignore[func-returns-value]
+    assert all(content.base is contents[0].base and not content.flags.writeable for content in contents)
 
 
 def test_embeddings_of_other_lengths_and_bindings_do_not_mix() -> None:

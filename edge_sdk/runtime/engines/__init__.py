@@ -3,7 +3,7 @@
 An engine runs one model file. Everything around it (hashing, pre-processing, scores) is the same for all, so an engine
 is only asked to turn named float arrays into named float arrays and to raise nothing but ``EngineError``. To add one,
 write a module with ``load(model: bytes, *, threads: int) -> Engine`` that imports its vendor's package at the top, and
-give it a row in :data:`ENGINES`.
+give it a row in :data:`ENGINES`. One that compiles for long also takes ``compiled``, where it may keep what it made.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from edge_sdk.errors import BrokenEngineError, EdgeSdkError, MissingEngineError, UsageError
 from edge_sdk.runtime import device
 from edge_sdk.runtime.engines.ownership import OwnedEngine
 from edge_sdk.runtime.engines.protocol import Engine, TensorInfo, Tensors
+
+if TYPE_CHECKING:
+    from edge_sdk.runtime.engines.compiled import CompiledStore
 
 __all__ = [
     "ENGINES",
@@ -50,7 +53,7 @@ MAX_THREADS = 1024
 
 
 class _Module(Protocol):
-    def load(self, model: bytes, *, threads: int) -> Engine: ...
+    def load(self, model: bytes, *, threads: int, compiled: CompiledStore | None = None) -> Engine: ...
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class _Row:
     elsewhere: str = ""  # where the package comes another way, and which
     devices: tuple[str, ...] = ()  # patterns of files below ROOT; one must be there
     oldest: int = 0  # major version of the first package that "auto" takes
+    keeps: bool = False  # its load() takes ``compiled``
     saturating: tuple[str, ...] = ()  # variants that it refuses where int8 kernels saturate (device.int8_saturates)
 
 
@@ -88,10 +92,13 @@ ENGINES: dict[str, _Row] = {
         "on a Jetson it comes with JetPack 6.1 or newer: apt install python3-libnvinfer, in a virtual environment made "
         "with --system-site-packages",
         oldest=10,
+        keeps=True,
         devices=_NVIDIA,
     ),
-    "openvino": _Row("edge_sdk.runtime.engines.openvino", _ONNX, ("openvino",), "openvino", saturating=("int8.onnx",)),
-    "onnxruntime": _Row("edge_sdk.runtime.engines.onnxruntime", _ONNX, ("onnxruntime",), "onnx"),
+    "openvino": _Row(
+        "edge_sdk.runtime.engines.openvino", _ONNX, ("openvino",), "openvino", keeps=True, saturating=("int8.onnx",)
+    ),
+    "onnxruntime": _Row("edge_sdk.runtime.engines.onnxruntime", _ONNX, ("onnxruntime",), "onnx", keeps=True),
     "litert": _Row("edge_sdk.runtime.engines.litert", _TFLITE, ("ai_edge_litert",), "tflite"),
     "tflite-runtime": _Row("edge_sdk.runtime.engines.tflite_runtime", _TFLITE, ("tflite_runtime",), "tflite-runtime"),
 }
@@ -152,7 +159,14 @@ def check_threads(threads: object) -> int:
     return number
 
 
-def load_engine(name: str, model: bytes, format: str, *, threads: int = 1) -> OwnedEngine:  # noqa: A002 - the manifest's word
+def load_engine(
+    name: str,
+    model: bytes,
+    format: str,  # noqa: A002 - the manifest's word
+    *,
+    threads: int = 1,
+    compiled: CompiledStore | None = None,
+) -> OwnedEngine:
     """Load a model, for this process alone. To choose an engine first, see :mod:`edge_sdk.runtime.selection`.
 
     Args:
@@ -160,6 +174,7 @@ def load_engine(name: str, model: bytes, format: str, *, threads: int = 1) -> Ow
         model: Its bytes, already checked against the manifest.
         format: ``"onnx"`` or ``"tflite"``.
         threads: Threads inside one operator.
+        compiled: Where the compiled form of this very model is kept between starts, by engines that compile.
 
     Raises:
         UsageError: No such engine, or one that cannot run ``format``, or no sensible number of threads.
@@ -170,7 +185,9 @@ def load_engine(name: str, model: bytes, format: str, *, threads: int = 1) -> Ow
     threads = check_threads(threads)
     if not any(variant.endswith(f".{format}") for variant in _row(name).variants):
         raise UsageError(f'engine "{name}" does not run {format} models')
-    return OwnedEngine(import_engine(name).load(model, threads=threads))
+    if compiled is None or not _row(name).keeps:
+        return OwnedEngine(import_engine(name).load(model, threads=threads))
+    return OwnedEngine(import_engine(name).load(model, threads=threads, compiled=compiled))
 
 
 def import_engine(name: str) -> _Module:

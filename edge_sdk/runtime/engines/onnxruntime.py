@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
 from edge_sdk import model_files
+from edge_sdk._version import __version__
 from edge_sdk.errors import EdgeSdkError, EngineError
 from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import TensorInfo, Tensors
 from edge_sdk.runtime.engines.checks import require_finite
+from edge_sdk.runtime.engines.compiled import CompiledKey, CompiledStore, this_processor
 from edge_sdk.runtime.engines.telemetry import without_onnxruntime_telemetry
 
 with without_onnxruntime_telemetry():
@@ -39,9 +43,11 @@ class OnnxRuntimeEngine:
     each.
     """
 
-    def __init__(self, model: bytes, threads: int) -> None:
+    def __init__(self, model: bytes, threads: int, compiled: CompiledStore | None = None) -> None:
         try:
-            self._session: ort.InferenceSession | None = open_session(model, threads)
+            self._session: ort.InferenceSession | None = (
+                open_session(model, threads) if compiled is None else _open_kept(model, threads, compiled)
+            )
         except EdgeSdkError:
             raise
         except Exception as exc:  # its exceptions have no common root
@@ -66,41 +72,39 @@ class OnnxRuntimeEngine:
         self._session = None
 
 
-def load(model: bytes, *, threads: int) -> OnnxRuntimeEngine:
-    """Load an ONNX model."""
-    return OnnxRuntimeEngine(model, threads)
+def load(model: bytes, *, threads: int, compiled: CompiledStore | None = None) -> OnnxRuntimeEngine:
+    """Load an ONNX model; its optimised graph is taken from ``compiled``, or kept there if that is asked for."""
+    return OnnxRuntimeEngine(model, threads, compiled)
 
 
-def open_session(model: bytes, threads: int, *, profile: str = "") -> ort.InferenceSession:
-    """Open a session whose int8 kernels are exact; ``profile`` is the beginning of the file that a profile goes into.
+def open_session(model: bytes, threads: int, *, profile: str = "", optimized: str = "") -> ort.InferenceSession:
+    """Open a session whose int8 kernels are exact.
 
     Where the fast kernels saturate, exact ones are asked for. Nowhere else: VNNI's are exact already, and ONNX Runtime
     would swap them all the same, for 1.8 times the processor time (DeepSign int8, one thread, ONNX Runtime 1.31.1).
+
+    Args:
+        model: ONNX.
+        threads: Threads inside one operator.
+        profile: The beginning of the file that a profile goes into.
+        optimized: The file that the graph goes into as it is run here.
 
     Raises:
         EngineError: The bytes are no ONNX model; ``UnsupportedModelError`` if they need other files.
         Exception: ONNX Runtime's, of many kinds.
     """
     model_files.check(model, "onnx")
-
-    def opened(*switches: str) -> ort.InferenceSession:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-        options.log_severity_level = 4  # failures are raised, not also printed
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if profile:
-            options.enable_profiling = True
-            options.profile_file_prefix = profile
-        for switch in switches:
-            options.add_session_config_entry(switch, "1")
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
+    options = _options(threads)
+    if profile:
+        options.enable_profiling = True
+        options.profile_file_prefix = profile
+    if optimized:
+        options.optimized_model_filepath = optimized
     if not device.int8_saturates():
-        return opened()
+        return _session(model, options)
     try:
-        return opened(_EXACT)
+        options.add_session_config_entry(_EXACT, "1")
+        return _session(model, options)
     except Exception as exc:  # its exceptions have no common root
         if _SHARED not in str(exc):
             raise
@@ -108,7 +112,55 @@ def open_session(model: bytes, threads: int, *, profile: str = "") -> ort.Infere
             "ONNX Runtime has no exact int8 kernels for a model whose layers share a weight: it runs with int8 weights "
             "and values but float arithmetic, which is as exact and slower; exporting the model again mends it"
         )
-        return opened(_IN_FLOAT)
+        options.add_session_config_entry(_EXACT, "0")
+        options.add_session_config_entry(_IN_FLOAT, "1")
+        return _session(model, options)
+
+
+def _open_kept(model: bytes, threads: int, compiled: CompiledStore) -> ort.InferenceSession:
+    """Open the optimised graph that is kept, and do not optimise it again; else the model, and keep its graph if asked.
+
+    The graph says itself which kernels it was optimised for: exact ones are other nodes and weights, not a setting.
+    """
+    key = CompiledKey(
+        model=compiled.model,
+        engine=f"onnxruntime {ort.__version__} {ort.get_build_info()}",
+        device=this_processor(),
+        options=f"edge-sdk {__version__} threads={threads}",  # a newer edge-sdk may refuse what this one did not
+    )
+    graph = compiled.read(key)
+    if graph is not None:
+        options = _options(threads)
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        try:
+            return _session(graph, options)
+        except Exception as exc:  # noqa: BLE001 - its exceptions have no common root
+            _LOG.warning("ONNX Runtime refuses the graph that was kept, and optimises it anew: %s", exc)
+    session = open_session(model, threads)
+    if compiled.keep and (reason := compiled.write(key, lambda: _optimized(model, threads))):
+        _LOG.warning("the optimised graph is not kept: %s", reason)
+    return session
+
+
+def _optimized(model: bytes, threads: int) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "optimized.onnx"
+        open_session(model, threads, optimized=str(file))
+        return file.read_bytes()
+
+
+def _session(model: bytes, options: ort.SessionOptions) -> ort.InferenceSession:
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _options(threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 4  # failures are raised, not also printed
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
 
 
 def _info(tensor: ort.NodeArg) -> TensorInfo:

@@ -8,11 +8,17 @@ a package before edge-sdk has made that choice itself.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
 
 _SWITCH = "ORT_DISABLE_TELEMETRY"
+_CONVERTER = "openvino.tools.ovc"
 
 
 @contextlib.contextmanager
@@ -39,13 +45,55 @@ def without_onnxruntime_telemetry() -> Iterator[None]:
 def without_openvino_telemetry() -> Iterator[None]:
     """Opt out: ``import openvino`` alone writes a client id into the home folder and reports to Google Analytics.
 
-    Without the package ``openvino_telemetry``, OpenVINO takes its own stub instead; so let it find none.
+    What reports is its converter of other frameworks' models, which nothing here needs, and which takes 60 % of the
+    processor time of the import (OpenVINO 2026.4.1). So the converter is imported by the first call of
+    ``openvino.convert_model``, or by whoever imports it, and finds no package ``openvino_telemetry``, in place of which
+    OpenVINO brings a stub.
     """
-    found = sys.modules.get("openvino_telemetry")
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # Python's mark for "cannot be imported"
+    later = ModuleType(_CONVERTER)
+    later.convert_model = _convert_model  # type: ignore[attr-defined]
+    with _imported_as("openvino_telemetry", None), _imported_as(_CONVERTER, later):
+        yield
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, _FINDER)
+
+
+def _convert_model(*arguments: Any, **options: Any) -> Any:
+    """Convert a model of another framework; see OpenVINO's function of this name."""
+    return importlib.import_module(_CONVERTER).convert_model(*arguments, **options)
+
+
+class _ConverterFinder(MetaPathFinder):
+    """Finds OpenVINO's converter where it is, and hides from it what reports while it is imported."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Called by Python for each module."""
+        del target
+        found = PathFinder.find_spec(fullname, path) if fullname == _CONVERTER else None
+        if found is not None and found.loader is not None:
+            execute = found.loader.exec_module
+
+            def quietly(module: ModuleType) -> None:
+                with _imported_as("openvino_telemetry", None):
+                    execute(module)
+
+            found.loader.exec_module = quietly  # type: ignore[method-assign]
+        return found
+
+
+_FINDER = _ConverterFinder()
+
+
+@contextlib.contextmanager
+def _imported_as(name: str, module: ModuleType | None) -> Iterator[None]:
+    """Let ``import name`` give another module, or with None fail, as Python marks what cannot be imported."""
+    found = sys.modules.get(name)
+    sys.modules[name] = module  # type: ignore[assignment]
     try:
         yield
     finally:
-        sys.modules.pop("openvino_telemetry", None)
+        sys.modules.pop(name, None)
         if found is not None:
-            sys.modules["openvino_telemetry"] = found
+            sys.modules[name] = found

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.errors import ScoreError
+from edge_sdk.scoring.base import near_best
 from edge_sdk.scoring.densities.gaussian_mixture import Array, GaussianMixture, log_sum_exp
 
 _AT_ONCE = 2**20
@@ -43,6 +44,7 @@ class StackedMixtures:
         shapes = {one.means.shape for one in contents}
         if len(shapes) > 1 or any(shape[1] != background.means.shape[1] for shape in shapes):
             raise ScoreError("densities of different numbers of modes or values")
+        self._contents = contents
         self._background, self._rows, self._bounded = background, rows, bounded
         self._mean = background.weights @ background.means
         self._scale = np.sqrt(background.weights @ (background.variances + (background.means - self._mean) ** 2))
@@ -54,6 +56,14 @@ class StackedMixtures:
         means, variances = (means - self._mean) / self._scale, variances / self._scale**2
         self._linear, self._square = means / variances, -0.5 / variances
         self._constant -= 0.5 * (means**2 / variances).sum(axis=2)
+
+    def __getitem__(self, person: int) -> GaussianMixture:
+        """See :class:`~edge_sdk.scoring.base.Stacked`."""
+        return self._contents[person]
+
+    def candidates(self, values: npt.NDArray[Any], count: int) -> list[int]:
+        """See :class:`~edge_sdk.scoring.base.Stacked`; raises as :meth:`scores`."""
+        return near_best(self.scores(values), count, self.tolerance)
 
     def scores(self, values: npt.NDArray[Any]) -> Array:
         """Everybody's mean ratio of features ``(T, ..., D)``, ``float64 (N,)``, within :attr:`tolerance`.

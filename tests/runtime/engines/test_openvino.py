@@ -142,6 +142,18 @@ def test_nothing_is_reported(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_the_converter_of_other_models_is_imported_by_the_first_who_wants_it(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(SHIPPED.read_model("fp32.onnx"))
+    code = (
+        "import sys, edge_sdk.runtime.engines.openvino, openvino\n"
+        "assert 'openvino.tools.ovc' not in sys.modules\n"
+        "assert openvino.convert_model('model.onnx').inputs[0].any_name == 'image'\n"
+        "assert 'openvino_telemetry' not in sys.modules\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, timeout=120)
+
+
 @pytest.mark.parametrize(("bits", "kind"), [(8, TensorProto.UINT8), (16, TensorProto.UINT16)])
 def test_more_than_8_bits_are_refused(bits: int, kind: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would leave out the clipping of 65,536 levels, and with it a ReLU that a quantiser has merged into them."""

@@ -1,7 +1,7 @@
 """TensorRT on an NVIDIA GPU: a Jetson, or a PC with TensorRT 10, 11 or TensorRT for RTX.
 
 Takes ``int8-sym.onnx`` and ``fp32.onnx`` artifacts. The engine is built on first use, on this very device, and kept in
-the cache folder (see :mod:`edge_sdk.runtime.engines.tensorrt.cache`); ``EDGE_SDK_TENSORRT`` (``fp16,dla=0``) sets
+the cache folder (see :mod:`edge_sdk.runtime.engines.compiled`); ``EDGE_SDK_TENSORRT`` (``fp16,dla=0``) sets
 :class:`edge_sdk.runtime.engines.tensorrt.build.BuildOptions`. On a Jetson TensorRT comes with JetPack: install
 ``python3-libnvinfer`` and make the virtual environment with ``--system-site-packages``.
 """
@@ -20,8 +20,8 @@ from edge_sdk import model_files
 from edge_sdk.errors import EngineError
 from edge_sdk.runtime.engines import TensorInfo, Tensors
 from edge_sdk.runtime.engines.checks import checked
+from edge_sdk.runtime.engines.compiled import CompiledKey, CompiledStore
 from edge_sdk.runtime.engines.tensorrt.build import VERSION, BuildOptions, BuildProgress, Log, build, trt
-from edge_sdk.runtime.engines.tensorrt.cache import Cache, EngineKey
 from edge_sdk.runtime.engines.tensorrt.cuda import Cuda
 
 _LOG = logging.getLogger(__name__)
@@ -95,16 +95,16 @@ def load(
     threads: int,
     options: BuildOptions | None = None,
     progress: BuildProgress | None = None,
-    cache: Cache | None = None,
+    compiled: CompiledStore | None = None,
 ) -> TensorRtEngine:
-    """Load an ONNX model: take its engine from the cache, or build it, which takes seconds to minutes.
+    """Load an ONNX model: take its engine from the store, or build it, which takes seconds to minutes, and keep it.
 
     Args:
         model: A symmetric int8 or a float artifact.
         threads: Ignored; a GPU has no such thing.
         options: None reads ``EDGE_SDK_TENSORRT``.
         progress: Told how far a build is; None logs its phases.
-        cache: None means the default folder.
+        compiled: Where engines are kept, whether ``keep`` is set or not; None means the default folder.
 
     Raises:
         DeviceNotFoundError: No GPU, or no driver.
@@ -112,54 +112,56 @@ def load(
             :func:`edge_sdk.runtime.engines.tensorrt.build.build`.
     """
     del threads
-    model_files.check(model, "onnx")  # also where the cache has it
+    model_files.check(model, "onnx")  # also where the store has it
     options = BuildOptions.from_environment() if options is None else options
-    cache = Cache() if cache is None else cache
+    store = CompiledStore(hashlib.sha256(model).hexdigest()) if compiled is None else compiled
     cuda = Cuda()
     try:
         with cuda.current():
-            engine, log = _from_cache(model, cuda, options, progress or _log_phase, cache)
+            engine, log = _kept_or_built(model, cuda, options, progress or _log_phase, store)
         return TensorRtEngine(engine, log, cuda)
     except BaseException:
         cuda.close()
         raise
 
 
-def _from_cache(
-    model: bytes, cuda: Cuda, options: BuildOptions, progress: BuildProgress, cache: Cache
+def _kept_or_built(
+    model: bytes, cuda: Cuda, options: BuildOptions, progress: BuildProgress, store: CompiledStore
 ) -> tuple[Any, Log]:
     gpu = cuda.gpu()
-    key = EngineKey(
-        model=hashlib.sha256(model).hexdigest(),
-        builder=VERSION,
-        gpu=gpu.name,
-        compute_capability=gpu.compute_capability,
-        driver=gpu.driver,
+    key = CompiledKey(
+        model=store.model,
+        engine=f"{VERSION} driver {gpu.driver}",
+        device=f"{gpu.name}, compute capability {gpu.compute_capability}",
         options=str(options),
     )
-    timings_key = msgspec.structs.replace(key, model="timings", options="")
     log = Log()
-    engines: list[Any] = []
+    plan = store.read(key)
+    if plan is not None and (engine := _deserialised(plan, options, log)) is not None:
+        return engine, log
+    log.errors.clear()
+    timings_key = msgspec.structs.replace(key, model="timings", options="")
+    plan, timings = build(model, options, progress=progress, timings=store.read(timings_key) or b"")
+    if timings:
+        store.write(timings_key, lambda: timings)
+    if reason := store.write(key, lambda: plan):
+        _LOG.warning(
+            "the compiled engine cannot be stored (%s), so that every start builds it again; "
+            "set EDGE_SDK_CACHE to a writable folder",
+            reason,
+        )
+    engine = _deserialised(plan, options, log)
+    if engine is None:
+        raise log.failure(f"{VERSION} does not take the engine that it built")
+    return engine, log
 
-    def usable(plan: bytes) -> bool:
-        runtime = trt.Runtime(log)
-        if options.dla_core is not None:
-            runtime.DLA_core = options.dla_core
-        engines[:] = [runtime.deserialize_cuda_engine(plan)]
-        return engines[0] is not None
 
-    def make() -> bytes:
-        plan, timings = build(model, options, progress=progress, timings=cache.peek(timings_key) or b"")
-        if timings:
-            cache.put(timings_key, timings)
-        return plan
-
-    plan = cache.get(key, make, usable)
-    if not engines or engines[0] is None:
-        log.errors.clear()
-        if not usable(plan):
-            raise log.failure(f"{VERSION} does not take the engine that it built")
-    return engines[0], log
+def _deserialised(plan: bytes, options: BuildOptions, log: Log) -> Any:
+    """The engine, or None if TensorRT does not take it."""
+    runtime = trt.Runtime(log)
+    if options.dla_core is not None:
+        runtime.DLA_core = options.dla_core
+    return runtime.deserialize_cuda_engine(plan)
 
 
 def _info(engine: Any, name: str) -> TensorInfo:

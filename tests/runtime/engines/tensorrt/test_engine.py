@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import logging
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from edge_sdk.errors import (
     UsageError,
 )
 from edge_sdk.runtime.engines import load_engine
+from edge_sdk.runtime.engines.compiled import CompiledStore
 
 try:
     from edge_sdk.runtime.engines.tensorrt import build as build_module
@@ -31,7 +33,6 @@ except (ImportError, EngineVersionError) as exc:  # neither tensorrt nor tensorr
 
 from edge_sdk.runtime.engines.tensorrt import engine as module
 from edge_sdk.runtime.engines.tensorrt.build import BuildOptions, Log, build, check
-from edge_sdk.runtime.engines.tensorrt.cache import Cache
 from edge_sdk.runtime.engines.tensorrt.cuda import Cuda
 
 from .fake_cuda import FakeDriver
@@ -294,13 +295,15 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return given
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path)
+def load(model: bytes, folder: Path, **options: object) -> module.TensorRtEngine:
+    """Load with engines kept in a folder."""
+    return module.load(
+        model, threads=4, compiled=CompiledStore(hashlib.sha256(model).hexdigest(), folder=folder), **options
+    )
 
 
-def test_an_engine_keeps_its_promises(gpu: FakeDriver, builds: list[bytes], cache: Cache) -> None:
-    engine = module.load(MODEL, threads=4, cache=cache)
+def test_an_engine_keeps_its_promises(gpu: FakeDriver, builds: list[bytes], tmp_path: Path) -> None:
+    engine = load(MODEL, tmp_path)
     (tensor,), (output,) = engine.inputs, engine.outputs
     assert (tensor.name, tensor.shape, tensor.dtype) == ("image", ("batch", 2, 3), "float32")
     assert output.name == "embedding"
@@ -319,38 +322,38 @@ def test_an_engine_keeps_its_promises(gpu: FakeDriver, builds: list[bytes], cach
         engine.run({"image": pictures})
 
 
-def test_the_second_start_does_not_build(gpu: FakeDriver, builds: list[bytes], cache: Cache) -> None:
+def test_the_second_start_does_not_build(gpu: FakeDriver, builds: list[bytes], tmp_path: Path) -> None:
     for _ in range(3):
-        module.load(MODEL, threads=1, cache=cache).close()
+        load(MODEL, tmp_path).close()
     assert builds == [b""]
-    module.load(MODEL, threads=1, cache=cache, options=BuildOptions(fp16=True)).close()
-    module.load(OTHER, threads=1, cache=cache).close()
+    load(MODEL, tmp_path, options=BuildOptions(fp16=True)).close()
+    load(OTHER, tmp_path).close()
     assert builds == [b"", b"timings 1", b"timings 2"]
 
 
 def test_a_cached_engine_that_tensorrt_refuses_is_built_anew(
-    gpu: FakeDriver, builds: list[bytes], cache: Cache, monkeypatch: pytest.MonkeyPatch
+    gpu: FakeDriver, builds: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(module, "build", lambda *_, **__: (b"of another planet", b""))
         with pytest.raises(EngineError, match="does not take the engine that it built"):
-            module.load(MODEL, threads=1, cache=cache)
+            load(MODEL, tmp_path)
     assert gpu.retained == 0
-    module.load(MODEL, threads=1, cache=cache)
+    load(MODEL, tmp_path)
     assert len(builds) == 1
 
 
-def test_a_failing_run_is_an_engine_error(gpu: FakeDriver, builds: list[bytes], cache: Cache) -> None:
-    engine = module.load(MODEL, threads=1, cache=cache)
+def test_a_failing_run_is_an_engine_error(gpu: FakeDriver, builds: list[bytes], tmp_path: Path) -> None:
+    engine = load(MODEL, tmp_path)
     engine._context.works = False
     with pytest.raises(EngineError, match="does not say why"):
         engine.run({"image": np.zeros((1, 2, 3), np.float32)})
 
 
-def test_too_little_memory_frees_what_was_taken(gpu: FakeDriver, builds: list[bytes], cache: Cache) -> None:
+def test_too_little_memory_frees_what_was_taken(gpu: FakeDriver, builds: list[bytes], tmp_path: Path) -> None:
     gpu.failures["cuMemAlloc_v2"] = 2
     with pytest.raises(DeviceMemoryError, match="out of memory"):
-        module.load(MODEL, threads=1, cache=cache)
+        load(MODEL, tmp_path)
     assert gpu.retained == gpu.contexts == 0
 
 
@@ -375,11 +378,11 @@ def test_no_gpu_is_a_typed_error() -> None:
 @needs_gpu
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-3), ("int8-sym", 0.02)])
 def test_a_real_gpu_computes_what_onnxruntime_computes(
-    symmetric: bytes, cache: Cache, precision: str, tolerance: float
+    symmetric: bytes, tmp_path: Path, precision: str, tolerance: float
 ) -> None:
     model = FLOAT if precision == "fp32" else symmetric
     expected = load_engine("onnxruntime", model, "onnx").run({"image": SAMPLES})["embedding"]
     for _ in range(2):  # built, then from the cache
-        engine = module.load(model, threads=1, options=BuildOptions(), cache=cache)
+        engine = load(model, tmp_path, options=BuildOptions())
         np.testing.assert_allclose(engine.run({"image": SAMPLES})["embedding"], expected, atol=tolerance)
         engine.close()
