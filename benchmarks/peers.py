@@ -89,7 +89,7 @@ PEERS = {
     ),
     "deepface": Peer(
         "deepface 0.0.103 on TensorFlow 2.21: FaceNet, the face being cut out already",
-        ("deepface==0.0.103", "tensorflow==2.21.0", "tf-keras==2.21.0", f"numpy=={NUMPY}"),
+        ("deepface==0.0.103", "tensorflow==2.21.0", "tf-keras==2.21.0", "werkzeug==3.1.9", f"numpy=={NUMPY}"),
         _RANDOM,
     ),
 }

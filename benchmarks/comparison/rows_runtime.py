@@ -138,6 +138,6 @@ ROWS = {
     "vnni": Row(vnni, obeys=False),
     "auto": Row(auto),
     "tail": Row(tail),
-    "memory": Row(memory),
+    "memory": Row(memory, obeys=False),
     "identify": Row(identify, obeys=False),
 }
