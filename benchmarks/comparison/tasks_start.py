@@ -6,7 +6,6 @@ from pathlib import Path
 
 from comparison.tasks import task
 from edge_sdk import Bundle
-from edge_sdk.runtime.selection import candidates
 
 
 @task
@@ -19,16 +18,3 @@ def write_golden(bundle: str, folder: str) -> list[str]:
         path.write_bytes(opened.read(entry))
         paths.append(str(path))
     return paths
-
-
-@task
-def keep_compiled(bundle: str, engine: str, precision: str) -> bool:
-    """Keep what an engine compiles, as ``edge-sdk tune`` does of the fastest; whether this build keeps anything."""
-    try:
-        from edge_sdk.runtime.model import Model
-    except ImportError:
-        return False
-    opened = Bundle.open(bundle)
-    choice = candidates(opened, engine, precision)[0]
-    Model(opened, choice, threads=1, keep=True).close()
-    return True

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 SUMMARY = "Time every engine here, and let --engine auto take the fastest."
 DETAILS = (
     "Runs each variant of the bundle on each installed engine, prints the times and stores the order for this bundle "
-    "in the file that EDGE_SDK_TUNING names (by default in your configuration folder). The fastest is kept as its "
-    "engine compiled it, in the folder that EDGE_SDK_CACHE names, so that it starts quicker."
+    "in the file that EDGE_SDK_TUNING names (by default in your configuration folder). What engines "
+    "compile of their fastest variants is kept in the folder that EDGE_SDK_CACHE names, so that they start quicker."
 )
 
 
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     stored = "" if problem else str(tuning_store.path())
     best = [next(one for one in runs if one.threads == count) for count in sorted(set(arguments.threads))]
     best = [one for one in best if one.median_ms is not None]
-    keep_compiled(bundle, best)
+    keep_compiled(bundle, runs)
     values = {
         "id": bundle.id,
         "runs": [dataclasses.asdict(one) for one in runs],

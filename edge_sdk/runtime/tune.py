@@ -18,7 +18,7 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, UsageError
 from edge_sdk.manifest import UnsupportedPoint
 from edge_sdk.runtime import device
-from edge_sdk.runtime.engines import check_threads, version
+from edge_sdk.runtime.engines import ENGINES, check_threads, version
 from edge_sdk.runtime.model import Model
 from edge_sdk.runtime.selection import Choice, candidates
 from edge_sdk.runtime.selftest import replay
@@ -122,12 +122,21 @@ def tune(
     return (*sorted(measured, key=lambda run: run.median_ms or 0.0), *excluded)
 
 
-def keep_compiled(bundle: Bundle, best: Sequence[TimedRun]) -> None:
-    """Store the compiled models of the fastest, for quicker starts; what cannot be stored is logged.
+def keep_compiled(bundle: Bundle, runs: Sequence[TimedRun]) -> None:
+    """Store each engine's fastest variant as it compiled it, for quicker starts; what cannot be stored is logged.
 
-    Raises ``EngineError`` where a model that could be measured cannot be opened again.
+    Args:
+        bundle: What was measured.
+        runs: What :func:`tune` returned.
+
+    Raises:
+        EngineError: A model that could be measured cannot be opened again.
     """
-    for run in best:
+    kept: set[tuple[str, int]] = set()
+    for run in runs:
+        if run.median_ms is None or not ENGINES[run.engine].keeps or (run.engine, run.threads) in kept:
+            continue
+        kept.add((run.engine, run.threads))
         choice = Choice(run.engine, bundle.manifest.variant(run.variant))
         Model(bundle, choice, threads=run.threads, keep=True).close()
 

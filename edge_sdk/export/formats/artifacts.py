@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from edge_sdk.calibration.quantization import onnx_channels
 from edge_sdk.calibration.quantization.activation_statistics import ActivationStatistics, collect_statistics
 from edge_sdk.calibration.quantization.methods import Quantizer
 from edge_sdk.calibration.quantization.onnx_int8 import OnnxQuantizer
@@ -102,6 +103,11 @@ def check(kind: VariantKind, model: bytes, say: Callable[[str], None]) -> None:
             build.check(model)
         else:
             say(f"TensorRT is not installed here, so {kind.id} was not given to its parser")
+
+
+def finished(kind: VariantKind, model: bytes) -> bytes:
+    """The model as the bundle holds it: of int8 for CPUs an equal one that they compute faster."""
+    return onnx_channels.rewritten(model) if kind.id == "int8.onnx" else model
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from edge_sdk.errors import ConversionError, EngineError, GuardrailError, Missin
 from edge_sdk.export.data.licenses import data_license
 from edge_sdk.export.evaluation.artifacts import MeasuredVariant, build_evaluator
 from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
-from edge_sdk.export.formats.artifacts import REFERENCE, VariantKind, check, kinds, require_tools
+from edge_sdk.export.formats.artifacts import REFERENCE, VariantKind, check, finished, kinds, require_tools
 from edge_sdk.export.formats.float_onnx import GRAPH, INPUT
 from edge_sdk.export.packaging import fusion
 from edge_sdk.export.packaging.cross_validation import CrossValidation, Making
@@ -177,6 +177,7 @@ class _Maker:
     def _measured(
         self, kind: VariantKind, model: bytes, method: str | None = None, float_nodes: tuple[str, ...] = ()
     ) -> MeasuredVariant:
+        model = finished(kind, model)
         check(kind, model, self.say)
         made = Making(kind, method, float_nodes)
         measured = MeasuredVariant(kind, model, self._points(model, made))

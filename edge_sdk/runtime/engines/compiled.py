@@ -1,7 +1,7 @@
 """Compiled models, kept between starts: each belongs to one model, engine, device and settings, and to its user.
 
-``edge-sdk tune`` keeps that of the engine and variant that it finds the fastest; TensorRT, whose builds take minutes,
-keeps each. Any start uses what is there and fits; otherwise the model is compiled anew.
+``edge-sdk tune`` keeps that of each engine's fastest variant; TensorRT, whose builds take minutes, keeps each that it
+builds. Any start uses what is there and fits; otherwise the model is compiled anew.
 
 What an engine compiles is code to its vendor: a file that somebody else made would be run without a further check. So
 a file is used only if it holds exactly the key that is asked for, if nobody but this user (or root) can write it or its
