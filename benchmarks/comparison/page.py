@@ -129,8 +129,10 @@ def draw_shares(target: Path, series: Mapping[str, list[float]], what: str) -> N
     axes = figure.subplots()
     for name, values in series.items():
         ordered = sorted(values)
-        shares = [1 - k / len(ordered) for k in range(len(ordered))]
-        axes.plot(ordered, shares, label=name, color=COLORS[name], drawstyle="steps-post")
+        count = len(ordered)
+        ranks = sorted({min(count - 1, int(count * (1 - 10 ** (-k / 60)))) for k in range(301)})  # dense in the tail
+        points = [ordered[rank] for rank in ranks], [1 - rank / count for rank in ranks]
+        axes.plot(*points, label=name, color=COLORS[name], drawstyle="steps-post")
     axes.set(xscale="log", yscale="log", xlabel="ms", ylabel=f"share of {what} that take longer")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
