@@ -10,8 +10,6 @@ Raises:
 
 from __future__ import annotations
 
-from importlib import metadata
-
 from edge_sdk import opencv_environment
 from edge_sdk.errors import InstallationError
 
@@ -44,6 +42,8 @@ def advice() -> str:
 
 
 def _known(package: str) -> bool:
+    from importlib import metadata  # slow to import, and asked for where something is wrong
+
     try:
         metadata.distribution(package)
     except metadata.PackageNotFoundError:

@@ -2,9 +2,10 @@
 
 msgspec learns a struct's fields when the first of its kind is decoded, and two threads that do so at once may end the
 process (msgspec 0.22.0). So whoever decodes makes a decoder when its module is imported, in one thread at a time.
-"""
 
-from __future__ import annotations
+Modules of records are without ``from __future__ import annotations``. With it every annotation is a text, which
+msgspec, and :func:`require_bounds` once more, would compile at each start: 8 ms of 40 for the manifest's 95 classes.
+"""
 
 import math
 import re

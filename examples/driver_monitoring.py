@@ -81,7 +81,7 @@ def main(source: str, seconds: float) -> int:
     with SpoofDetector("liveness", faces="locator", threads=1, warm_up=True) as detector:
         gc.collect()
         gc.freeze()
-        gc.disable()  # results have no cycles
+        gc.disable()  # results have no cycles, and nothing here makes any
         end = clock.now() + seconds
         for result in detector.stream(newest(camera), deadline=DEADLINE_S):
             now = clock.now()

@@ -10,9 +10,10 @@ import os
 import stat
 import struct
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 from edge_sdk.bundle.stores import opened
 from edge_sdk.errors import IntegrityError, UnsafePathError
@@ -27,8 +28,7 @@ _ENCRYPTED, _SIZES_BEHIND = 1, 8
 _REFUSED = (zipfile.BadZipFile, struct.error, EOFError, NotImplementedError, ValueError, OverflowError)
 
 
-@dataclass(frozen=True)
-class _Member:
+class _Member(msgspec.Struct, frozen=True):
     header: int  # where it begins
     start: int  # where its data begin
     size: int

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_sdk.bundle.archive import Archive
 from edge_sdk.bundle.pins import PINS
 from edge_sdk.bundle.stores import Folder, Resources, Store
 from edge_sdk.errors import BundleNotFoundError
@@ -93,10 +91,18 @@ def _retired(destination: Path) -> Path | None:
 
 
 def _at(path: Path) -> tuple[Path, Store]:
-    return path, Folder(path) if path.is_dir() else Archive(path)
+    if path.is_dir():
+        return path, Folder(path)
+    from edge_sdk.bundle.archive import Archive  # with what it takes to read a zip
+
+    return path, Archive(path)
 
 
 def _zipped() -> Traversable | None:
     """The folder of shipped bundles where the package was imported from a zip."""
+    if SHIPPED.parent.is_dir():  # nearly always
+        return None
+    from importlib import resources
+
     package = resources.files("edge_sdk")
     return None if isinstance(package, Path) else package.joinpath(SHIPPED.name)

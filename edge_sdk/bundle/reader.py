@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+import msgspec
 
 from edge_sdk import model_files
 from edge_sdk.bundle import finding
@@ -23,8 +24,7 @@ MAX_FILES = 1000
 MAX_TOTAL_BYTES = 4 * 2**30
 
 
-@dataclass(frozen=True)
-class Bundle:
+class Bundle(msgspec.Struct, frozen=True):
     """An opened bundle. Make one with :meth:`open`."""
 
     path: Path

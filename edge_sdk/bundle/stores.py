@@ -13,7 +13,6 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -66,7 +65,6 @@ class _Opening(ABC):
         """A file, open in the block."""
 
 
-@dataclass(frozen=True)
 class Folder(_Opening):
     """A folder.
 
@@ -74,27 +72,28 @@ class Folder(_Opening):
     because what a file holds is compared with its hash before anyone gets it.
     """
 
-    root: Path
+    def __init__(self, root: Path) -> None:
+        self._root = root
 
     @contextlib.contextmanager
     def _opened(self, path: str) -> Iterator[BinaryIO]:
         try:
-            with opened(self.root / check_path(path)) as stream:
+            with opened(self._root / check_path(path)) as stream:
                 yield stream
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise IntegrityError(f"{self.root}: {path} is missing") from error
+            raise IntegrityError(f"{self._root}: {path} is missing") from error
 
 
-@dataclass(frozen=True)
 class Resources(_Opening):
     """A folder of a package inside a zip, read through the package's importer."""
 
-    root: Traversable
+    def __init__(self, root: Traversable) -> None:
+        self._root = root
 
     @contextlib.contextmanager
     def _opened(self, path: str) -> Iterator[BinaryIO]:
-        resource = self.root.joinpath(*check_path(path).split("/"))
+        resource = self._root.joinpath(*check_path(path).split("/"))
         if not resource.is_file():
-            raise IntegrityError(f"{self.root}: {path} is missing")
+            raise IntegrityError(f"{self._root}: {path} is missing")
         with resource.open("rb") as stream:
             yield stream  # type: ignore[misc] # bytes, whatever Traversable says

@@ -54,6 +54,13 @@ def add_arguments(parser: Parser) -> None:
     add_precision(parser)
     add_threads(parser)
     parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="verification: threads that decode and pre-process the next pictures while the engine runs; 1 is enough "
+        "for most bundles; default: none",
+    )
+    parser.add_argument(
         "--faces",
         choices=sorted({choice for choices in FACES.values() for choice in choices}),
         help="spoof detection: every picture is the crop of one face (cropped, the default), or a full frame that "
@@ -113,7 +120,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{bundle.id} is for task {task}: --frame-rate is for bundles of task spoof")
     if arguments.leave_one_out and task != "spoof":
         raise UsageError(f"{bundle.id} is for task {task}: --leave-one-out is for bundles of task spoof")
-    given = {name: getattr(arguments, name) for name in ("faces", "frame_rate", "leave_one_out")}
+    if arguments.workers is not None and (task != "verify" or arguments.workers < 0):
+        raise UsageError(f"--workers is for bundles of task verify, and at least 0; {bundle.id} is for task {task}")
+    given = {name: getattr(arguments, name) for name in ("faces", "frame_rate", "leave_one_out", "workers")}
     options: dict[str, Any] = {name: value for name, value in given.items() if value not in (None, False)}
     _check_faces(bundle, arguments.faces)
     if arguments.runs:
@@ -151,8 +160,9 @@ def _same_people(arguments: argparse.Namespace) -> SamePeople:
 def _decide_pairs(arguments: argparse.Namespace) -> int:
     from edge_sdk.bundle import Bundle
 
-    if arguments.frame_rate is not None or arguments.subjects_file or arguments.leave_one_out:
-        raise UsageError("--frame-rate, --subjects-file and --leave-one-out are for --data")
+    of_data = arguments.frame_rate, arguments.workers, arguments.subjects_file, arguments.leave_one_out or None
+    if any(value is not None for value in of_data):
+        raise UsageError("--frame-rate, --workers, --subjects-file and --leave-one-out are for --data")
     bundles = [Bundle.open(bundle) for bundle in arguments.bundle]
     for bundle in bundles:
         if bundle.manifest.task != "verify":

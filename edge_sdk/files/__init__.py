@@ -7,19 +7,35 @@ one folder for settings.
 
 from __future__ import annotations
 
-from edge_sdk.files.folders import CACHE_VARIABLE as CACHE_VARIABLE
-from edge_sdk.files.folders import CONFIG_VARIABLE as CONFIG_VARIABLE
-from edge_sdk.files.folders import cache_folder as cache_folder
-from edge_sdk.files.folders import config_folder as config_folder
-from edge_sdk.files.folders import named as named
-from edge_sdk.files.locks import locked as locked
-from edge_sdk.files.locks import try_lock as try_lock
+from typing import TYPE_CHECKING
+
 from edge_sdk.files.reading import PathLike as PathLike
 from edge_sdk.files.reading import open_regular as open_regular
 from edge_sdk.files.reading import read_bytes as read_bytes
-from edge_sdk.files.scratch import scratch_folder as scratch_folder
-from edge_sdk.files.writing import atomic_write as atomic_write
-from edge_sdk.files.writing import check_writable as check_writable
-from edge_sdk.files.writing import sync_folder as sync_folder
-from edge_sdk.files.writing import write_bytes as write_bytes
-from edge_sdk.files.writing import write_text as write_text
+
+if TYPE_CHECKING:
+    from edge_sdk.files.folders import CACHE_VARIABLE as CACHE_VARIABLE
+    from edge_sdk.files.folders import CONFIG_VARIABLE as CONFIG_VARIABLE
+    from edge_sdk.files.folders import cache_folder as cache_folder
+    from edge_sdk.files.folders import config_folder as config_folder
+    from edge_sdk.files.folders import named as named
+    from edge_sdk.files.locks import locked as locked
+    from edge_sdk.files.locks import try_lock as try_lock
+    from edge_sdk.files.scratch import scratch_folder as scratch_folder
+    from edge_sdk.files.writing import atomic_write as atomic_write
+    from edge_sdk.files.writing import check_writable as check_writable
+    from edge_sdk.files.writing import sync_folder as sync_folder
+    from edge_sdk.files.writing import write_bytes as write_bytes
+    from edge_sdk.files.writing import write_text as write_text
+else:
+    from edge_sdk import lazy
+
+    __getattr__ = lazy.names(
+        __name__,
+        {
+            "folders": ("CACHE_VARIABLE", "CONFIG_VARIABLE", "cache_folder", "config_folder", "named"),
+            "locks": ("locked", "try_lock"),
+            "scratch": ("scratch_folder",),
+            "writing": ("atomic_write", "check_writable", "sync_folder", "write_bytes", "write_text"),
+        },
+    )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
-
-import platformdirs
+from typing import Literal
 
 from edge_sdk.errors import StorageError
 
@@ -21,7 +21,7 @@ def cache_folder() -> Path:
     Raises:
         StorageError: It is no folder, or the variable is not set and the user has no home folder.
     """
-    return _folder(CACHE_VARIABLE, platformdirs.user_cache_dir(_APPLICATION, appauthor=False))
+    return _folder(CACHE_VARIABLE, _default("cache"))
 
 
 def config_folder() -> Path:
@@ -30,7 +30,7 @@ def config_folder() -> Path:
     Raises:
         StorageError: It is no folder, or the variable is not set and the user has no home folder.
     """
-    return _folder(CONFIG_VARIABLE, platformdirs.user_config_dir(_APPLICATION, appauthor=False))
+    return _folder(CONFIG_VARIABLE, _default("config"))
 
 
 def named(variable: str) -> Path | None:
@@ -41,6 +41,17 @@ def named(variable: str) -> Path | None:
     """
     value = os.environ.get(variable)
     return _absolute(value, variable) if value else None
+
+
+def _default(kind: Literal["cache", "config"]) -> str:
+    """Where the system keeps such files; on Linux by the XDG Base Directory Specification, 0.8."""
+    if sys.platform == "linux" and "ANDROID_DATA" not in os.environ:
+        base = os.environ.get(f"XDG_{kind.upper()}_HOME", "")
+        return f"{base if base.startswith('/') else f'~/.{kind}'}/{_APPLICATION}"
+    import platformdirs  # whose import takes as long as that of all of edge-sdk's manifest
+
+    of_kind = platformdirs.user_cache_dir if kind == "cache" else platformdirs.user_config_dir
+    return of_kind(_APPLICATION, appauthor=False)
 
 
 def _folder(variable: str, default: str) -> Path:

@@ -8,17 +8,18 @@ OpenCV decodes the pixels of PNG and JPEG; TIFF and BMP are read here. One modul
 
 from __future__ import annotations
 
+import errno
+import importlib
 import os
 import struct
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import files
 from edge_sdk.errors import ImageDecodeError, ImageNotFoundError, ImageTooLargeError, InputError, UnsupportedImageError
-from edge_sdk.images import bmp, jpeg, png, tiff
 from edge_sdk.images.arrays import Image, from_array, from_bits, given
 from edge_sdk.images.budget import DEFAULT, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, Budget
 from edge_sdk.images.kinds import HEAD_BYTES, PICTURES, VIDEOS, begins_one, kind_of
@@ -31,12 +32,12 @@ __all__ = [
 
 Source = str | os.PathLike[str] | bytes | NDArray[np.generic]
 
-_DECODERS: dict[str, Callable[[bytes, str, Budget], NDArray[np.generic]]] = {
-    "PNG": png.decode,
-    "JPEG": jpeg.decode,
-    "BMP": bmp.decode,
-    "TIFF": tiff.decode,
-}
+_MODULES = {kind: f"edge_sdk.images.{kind.lower()}" for kind in ("PNG", "JPEG", "BMP", "TIFF")}
+"""Each is imported with the first file of its kind."""
+
+
+class _Decoder(Protocol):
+    def decode(self, data: bytes, name: str, budget: Budget) -> NDArray[np.generic]: ...
 
 
 def load(source: Source, budget: Budget = DEFAULT) -> Image:
@@ -81,15 +82,15 @@ def _kind(source: object) -> str:
 
 def _read(path: Path, limit: int) -> bytes:
     try:
-        with files.open_regular(path) as file:
-            data = file.read(limit + 1)
+        return files.read_bytes(path, limit)
     except FileNotFoundError as exc:
         raise ImageNotFoundError(f"{path}: no such file") from exc
     except OSError as exc:
+        if exc.errno == errno.EFBIG:
+            raise ImageTooLargeError(f"{path}: more than {limit} bytes") from exc
         if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a name is too long
             raise ImageDecodeError(f"{path}: a directory, not an image") from exc
         raise ImageDecodeError(f"{path}: {exc.strerror or exc}") from exc
-    return data
 
 
 def _decode(data: bytes, name: str, budget: Budget) -> Image:
@@ -98,12 +99,12 @@ def _decode(data: bytes, name: str, budget: Budget) -> Image:
     if len(data) > budget.file_bytes:
         raise ImageTooLargeError(f"{name}: more than {budget.file_bytes} bytes")
     kind = kind_of(data[:HEAD_BYTES])
-    if kind not in _DECODERS:
+    if kind not in _MODULES:
         error = UnsupportedImageError if kind else ImageDecodeError
         found = f"{kind}, " if kind else ""
         raise error(f"{name}: {found}not a PNG, JPEG, BMP or TIFF file; save it as one of these")
     try:
-        decoded = _DECODERS[kind](data, name, budget)
+        decoded = cast("_Decoder", importlib.import_module(_MODULES[kind])).decode(data, name, budget)
     except InputError:
         raise
     except (struct.error, IndexError, KeyError, ValueError, OverflowError) as exc:

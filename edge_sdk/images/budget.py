@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from edge_sdk.errors import ImageDecodeError, ImageTooLargeError
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(msgspec.Struct, frozen=True):
     """Limits of one picture. The defaults take a 64-megapixel photo and an A4 page at 600 dpi in colour.
 
     Attributes:

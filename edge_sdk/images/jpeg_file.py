@@ -6,8 +6,8 @@ import itertools
 import re
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 
 from edge_sdk.errors import ImageDecodeError, UnsupportedImageError
@@ -25,8 +25,7 @@ _BLOCK = 2**20
 _SPREAD_STUFFING = re.compile(rb"\xff\xff+\x00")
 
 
-@dataclass(frozen=True)
-class Component:
+class Component(msgspec.Struct, frozen=True):
     """Gray, or one of three colour components: its number, sampling factors and quantisation table."""
 
     number: int
@@ -35,8 +34,7 @@ class Component:
     table: int
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """What SOF says."""
 
     width: int
@@ -58,8 +56,7 @@ class Frame:
         return -(-self.width // across), -(-self.height // down)
 
 
-@dataclass(frozen=True)
-class Scan:
+class Scan(msgspec.Struct, frozen=True):
     """What SOS says, the tables before it, and its coded data."""
 
     numbers: tuple[int, ...]
@@ -74,8 +71,7 @@ class Scan:
     data: bytes
 
 
-@dataclass
-class File:
+class File(msgspec.Struct):
     """The first picture of a file.
 
     Attributes:
@@ -102,16 +98,15 @@ class File:
         return int(across), int(down)
 
 
-@dataclass
-class _Reading:
+class _Reading(msgspec.Struct):
     frame: Frame | None = None
     exif: bytes = b""
     color: bytes = b""
-    kept: list[bytes] = field(default_factory=list)
-    quantization: dict[int, bytes] = field(default_factory=dict)
-    huffman: dict[int, bytes] = field(default_factory=dict)
+    kept: list[bytes] = msgspec.field(default_factory=list)
+    quantization: dict[int, bytes] = msgspec.field(default_factory=dict)
+    huffman: dict[int, bytes] = msgspec.field(default_factory=dict)
     interval: int = 0
-    scans: list[Scan] = field(default_factory=list)
+    scans: list[Scan] = msgspec.field(default_factory=list)
 
 
 def read(data: bytes, name: str, budget: Budget) -> File:

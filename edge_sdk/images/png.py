@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,8 +26,7 @@ _SAMPLES = {_GRAY: 1, _COLOR: 3, _PALETTE: 1, _GRAY_ALPHA: 2, _COLOR_ALPHA: 4}
 _DEPTHS = {_GRAY: {1, 2, 4, 8, 16}, _PALETTE: {1, 2, 4, 8}}
 
 
-@dataclass(frozen=True)
-class _Header:
+class _Header(msgspec.Struct, frozen=True):
     width: int
     height: int
     depth: int
@@ -35,12 +34,11 @@ class _Header:
     interlaced: int
 
 
-@dataclass
-class _File:
+class _File(msgspec.Struct):
     """Chunks that matter, by type; ``data`` holds all image data."""
 
-    chunks: dict[bytes, bytes] = field(default_factory=dict)
-    data: list[memoryview] = field(default_factory=list)
+    chunks: dict[bytes, bytes] = msgspec.field(default_factory=dict)
+    data: list[memoryview] = msgspec.field(default_factory=list)
 
 
 def decode(data: bytes, name: str, budget: Budget) -> Image:

@@ -1,7 +1,5 @@
 """What a one-class bundle, which learned the live samples of some cameras, is worth before others."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from edge_sdk.manifest.operating_points import Positive, Share

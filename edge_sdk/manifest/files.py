@@ -1,7 +1,5 @@
 """The files of a bundle."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated
 

@@ -1,9 +1,6 @@
 """The graphs of a model: one, or several that feed each other (embedder and head, CNN and density)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
@@ -67,8 +64,7 @@ class Graph(Strict, frozen=True, kw_only=True):
         return next(tensor for tensor in self.inputs if tensor.role == "query")
 
 
-@dataclass(frozen=True)
-class GraphInterface:
+class GraphInterface(msgspec.Struct, frozen=True):
     """Looks tensors up by ``graph.tensor``; what is not there, or is something else, is a ``ManifestError``."""
 
     graphs: Sequence[Graph]

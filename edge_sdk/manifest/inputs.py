@@ -1,7 +1,5 @@
 """What a model looks at: camera images or a sensor's stream, and the tensors that its graphs take."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import msgspec

@@ -1,7 +1,5 @@
 """The manifest as a whole: one record, and its JSON."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import Counter
@@ -28,8 +26,11 @@ MAX_OPERATIONS = 64
 MAX_GRAPHS = 16
 MAX_AUXILIARY = 1000
 MAX_CAMERAS = 100
+MAX_KINDS, MAX_PAIRS = 20, 1000
 ROUNDING = 1e-6
 """How far rounding may take a score out of its range."""
+
+_Order = Annotated[tuple[tuple[Name, Name], ...], msgspec.Meta(max_length=MAX_PAIRS)]
 
 
 def embedding_space_id(preprocessing: tuple[Operation, ...], *weights: bytes) -> str:
@@ -44,7 +45,8 @@ class Manifest(Strict, frozen=True, kw_only=True):
     ``source`` is what a sample is before, and ``preprocessing`` what is done to it before the graphs that take it.
     ``thresholds`` says on whom they were fitted again, None where they are still the exporter's. ``over_time`` is how
     the frames of a stream are decided, None where that was not tuned. ``cameras`` is what a one-class bundle reached
-    before others than those it learned from, as far as that was measured.
+    before others than those it learned from, as far as that was measured. ``fastest`` holds, by kind of processor
+    (:data:`edge_sdk.runtime.device.ProcessorKind`), the engines and variants as they were measured, the fastest first.
     """
 
     name: Name
@@ -64,6 +66,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
     thresholds: ThresholdProvenance | None = None
     cameras: Annotated[tuple[CameraSeparation, ...], msgspec.Meta(max_length=MAX_CAMERAS)] = ()
     over_time: DecisionOverTime | None = None
+    fastest: Annotated[dict[Name, _Order], msgspec.Meta(max_length=MAX_KINDS)] = msgspec.field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:

@@ -1,7 +1,5 @@
 """Thresholds, and the error rates that were measured at them."""
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Sequence
 from itertools import groupby, pairwise

@@ -1,7 +1,5 @@
 """How the frames of a stream become one decision, where that was tuned on recordings: a rule and its limits."""
 
-from __future__ import annotations
-
 import math
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Where a model comes from, and the trial to replay on the device."""
 
-from __future__ import annotations
-
 import math
 from typing import Annotated
 

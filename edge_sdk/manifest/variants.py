@@ -1,7 +1,5 @@
 """The variants of a bundle: a precision and a format for all of its graphs, and what was measured of each."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import msgspec

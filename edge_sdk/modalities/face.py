@@ -7,7 +7,8 @@ before the face is cut out, by :mod:`edge_sdk.runtime.frames`; a crop has no fla
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from edge_sdk import images, preprocess
 from edge_sdk.manifest import Image
@@ -15,8 +16,7 @@ from edge_sdk.modalities.base import Prepared
 from edge_sdk.preprocess.align import FaceAlignment, FaceCut
 
 
-@dataclass(frozen=True)
-class Face:
+class Face(msgspec.Struct, frozen=True):
     """Pictures of one face each."""
 
     name: str = "face"

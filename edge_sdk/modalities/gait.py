@@ -7,7 +7,8 @@ CSV file with a time stamp in milliseconds, then ax, ay and az. Or a :class:`~ed
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from edge_sdk import preprocess, sensors
 from edge_sdk.errors import UsageError
@@ -20,8 +21,7 @@ from edge_sdk.preprocess.cycles import GaitCycles
 AXES = ("x", "y", "z")
 
 
-@dataclass(frozen=True)
-class Gait:
+class Gait(msgspec.Struct, frozen=True):
     """Recordings of one person walking each."""
 
     name: str = "gait"

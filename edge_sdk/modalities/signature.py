@@ -6,7 +6,8 @@ Sources are those of :func:`edge_sdk.images.load`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from edge_sdk import images, preprocess, quality
 from edge_sdk.manifest import Image
@@ -15,8 +16,7 @@ from edge_sdk.preprocess.align import FaceCut
 from edge_sdk.preprocess.region import InkRegion
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(msgspec.Struct, frozen=True):
     """Pictures of one signature each."""
 
     name: str = "signature"

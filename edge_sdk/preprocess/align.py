@@ -1,7 +1,5 @@
 """A face turned, scaled and moved so that its five points lie where those of every other face lie."""
 
-from __future__ import annotations
-
 import math
 from typing import Annotated
 

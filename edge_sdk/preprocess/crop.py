@@ -1,7 +1,5 @@
 """Where a face's box is cut out of a frame, and what is shown of what lies outside the frame."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -38,7 +36,7 @@ class Box:
         """Pixels in it."""
         return self.width * self.height
 
-    def overlap(self, other: Box) -> float:
+    def overlap(self, other: "Box") -> float:
         """Intersection over union, in [0, 1].
 
         >>> Box(0, 0, 2, 1).overlap(Box(1, 0, 2, 1))

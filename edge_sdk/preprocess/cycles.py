@@ -1,12 +1,9 @@
 """A walk, or a stream of one, to its gait cycles."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
@@ -98,8 +95,7 @@ class GaitCycles(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
         return walked(self, recording)[0].rows
 
 
-@dataclass(frozen=True, eq=False)
-class Cycles:
+class Cycles(msgspec.Struct, frozen=True, eq=False):
     """Cycles of a walk.
 
     Attributes:
@@ -111,8 +107,7 @@ class Cycles:
     spans_ms: Floats
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """What a stream held so far.
 
     Attributes:
@@ -215,7 +210,8 @@ class CycleStream:
         self._end_s = -math.inf  # of the last cycle that was found
 
     def _count(self, **counts: int) -> None:
-        self.seen = Seen(**{name: value + counts.get(name, 0) for name, value in vars(self.seen).items()})
+        seen = msgspec.structs.asdict(self.seen)
+        self.seen = Seen(**{name: value + counts.get(name, 0) for name, value in seen.items()})
 
     def _popped(self) -> Cycles:
         found, self._found = self._found, []

@@ -1,7 +1,5 @@
 """Operations for a crop of a face."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar
 
 import msgspec

@@ -1,7 +1,5 @@
 """Operations for recordings of a sensor: uneven rows to a fixed number of even ones."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,8 +1,5 @@
 """Operations for any picture: gray or colour, size, frame, threshold, blur."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import msgspec
@@ -27,7 +24,7 @@ class ToGray(Step, frozen=True, tag="to_gray"):
 
     def after(self, form: Form) -> Form:
         """Gray, of gray or BGR."""
-        return replace(_no_rgb(self, form), color="gray")
+        return msgspec.structs.replace(_no_rgb(self, form), color="gray")
 
 
 class ToColor(Step, frozen=True, tag="to_color"):
@@ -46,7 +43,7 @@ class ToColor(Step, frozen=True, tag="to_color"):
 
     def after(self, form: Form) -> Form:
         """The order, of gray or BGR."""
-        return replace(_no_rgb(self, form), color=self.order)
+        return msgspec.structs.replace(_no_rgb(self, form), color=self.order)
 
 
 class LimitSize(Step, frozen=True, tag="limit_size"):
@@ -63,7 +60,7 @@ class LimitSize(Step, frozen=True, tag="limit_size"):
         """No side above :attr:`side`."""
         if form.size:
             return form.framed(*self._scaled(*form.size))
-        return replace(form, longest=min(self.side, form.longest or self.side))
+        return msgspec.structs.replace(form, longest=min(self.side, form.longest or self.side))
 
     def _scaled(self, height: int, width: int) -> tuple[int, int]:
         longer = max(height, width, self.side)
@@ -122,8 +119,7 @@ class Invert(Step, frozen=True, tag="invert"):
         return as_image(cv2.bitwise_not(image))
 
 
-@dataclass(frozen=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True):
     """Where a picture lies in a frame: columns ``left`` to ``left + width - 1``, rows ``top`` to ``top + height - 1``.
 
     Attributes:

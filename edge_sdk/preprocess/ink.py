@@ -4,10 +4,7 @@ On most pictures the box round the ink is less than half of them, so what follow
 ``boxed``, that looks at the box alone. The results are the same.
 """
 
-from __future__ import annotations
-
 import math
-from dataclasses import replace
 from functools import lru_cache
 from typing import Annotated, ClassVar
 
@@ -55,10 +52,11 @@ class FlattenPaper(Step, frozen=True, tag="flatten_paper"):
         outside = 3 * side // 4
         wider = cv2.copyMakeBorder(small, outside, outside, outside, outside, cv2.BORDER_REPLICATE)
         square = np.ones((side, side), np.uint8)
-        paper = cv2.morphologyEx(wider, cv2.MORPH_CLOSE, square, borderType=cv2.BORDER_CONSTANT, borderValue=(255,))
-        paper = paper[outside : outside + small.shape[0], outside : outside + small.shape[1]]
-        if paper.min() == 255:
+        brightest = as_image(cv2.dilate(wider, square, borderType=cv2.BORDER_CONSTANT, borderValue=(255,)))
+        if brightest.min() == 255:
             return image
+        paper = as_image(cv2.erode(brightest, square, borderType=cv2.BORDER_CONSTANT, borderValue=(255,)))
+        paper = paper[outside : outside + small.shape[0], outside : outside + small.shape[1]]
         paper = cv2.resize(paper, whole.shape[::-1], interpolation=cv2.INTER_LINEAR)[:height, :width]
         return as_image(cv2.divide(image, paper, scale=255))
 
@@ -212,15 +210,15 @@ class ClearBorder(Step, frozen=True, tag="clear_border"):
         """The image without what is connected to those of its top, bottom, left and right that count."""
         height, width = image.shape
         top, bottom, left, right = at_sides
-        starts = [(x, 0) for x in _starts(image[0])] if top else []
-        starts += [(x, height - 1) for x in _starts(image[-1])] if bottom else []
-        starts += [(0, y) for y in _starts(image[:, 0])] if left else []
-        starts += [(width - 1, y) for y in _starts(image[:, -1])] if right else []
-        if not starts:
+        touching = [(x, 0) for x in image[0].nonzero()[0].tolist()] if top else []
+        touching += [(x, height - 1) for x in image[-1].nonzero()[0].tolist()] if bottom else []
+        touching += [(0, y) for y in image[:, 0].nonzero()[0].tolist()] if left else []
+        touching += [(width - 1, y) for y in image[:, -1].nonzero()[0].tolist()] if right else []
+        if not touching:
             return image
         kept = as_image(cv2.threshold(image, 0, 255, cv2.THRESH_BINARY)[1])
         most, cleared = self.share * cv2.countNonZero(kept), 0
-        for column, row in starts:
+        for column, row in touching:
             if kept[row, column]:
                 cleared += cv2.floodFill(kept, None, (column, row), 0, flags=8)[0]
                 if cleared >= most:
@@ -257,9 +255,8 @@ class Despeckle(Step, frozen=True, tag="despeckle"):
         reach, side = self.area - 1, 2 * self.area - 1
         # Rows follow each other without a gap, so what is beside the end of one is the empty start of the next.
         stride = width + 2 * reach
-        padded = np.zeros((height + 2 * reach + 1, stride), np.uint8)
-        np.bitwise_and(ink, 1, out=padded[reach : reach + height, reach : reach + width])
-        counts = padded.reshape(-1)
+        padded = as_image(cv2.copyMakeBorder(ink, reach, reach + 1, reach, reach, cv2.BORDER_CONSTANT))
+        counts = np.bitwise_and(padded, 1, out=padded).reshape(-1)
         for step in (1, stride):
             counts = _window_sums(counts, side, step)
         return counts[: height * stride].reshape(height, stride)[:, :width]
@@ -292,7 +289,7 @@ class CropToInk(Step, frozen=True, tag="crop_to_ink"):
 
     def after(self, form: Form) -> Form:
         """Of another size for each picture."""
-        return replace(super().after(form), size=None)
+        return msgspec.structs.replace(super().after(form), size=None)
 
     def _span(self, sums: object) -> tuple[int, int]:
         """The first of the sums inside the tails, and the one behind the last."""
@@ -310,12 +307,6 @@ class CropToInk(Step, frozen=True, tag="crop_to_ink"):
 def _paper(width: int, floor: int) -> Image:
     """``(width,)``: all levels that are less dark than ``floor``, in turn."""
     return np.resize(np.arange(256 - floor, 256, dtype=np.uint8), width)
-
-
-def _starts(line: Image) -> list[int]:
-    """Where the runs of ink in a row or column of an image begin."""
-    ink = np.concatenate([[0], line]) > 0
-    return np.flatnonzero(ink[1:] & ~ink[:-1]).tolist()
 
 
 def _window_sums(values: Image, window: int, step: int) -> Image:

@@ -1,9 +1,6 @@
 """Where the ink of a signature lies on a page, so that it is cut out before a pipeline shrinks the picture."""
 
-from __future__ import annotations
-
 import math
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -22,8 +19,7 @@ Boxes = NDArray[np.int64]
 """``(N, 4)``: left, top, right, bottom; right and bottom are the first column and row outside."""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """What :meth:`InkRegion.find` says of a picture.
 
     Attributes:

@@ -1,8 +1,5 @@
 """What every operation is, and how pictures are scaled."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import msgspec
@@ -24,8 +21,7 @@ Level = Annotated[int, msgspec.Meta(ge=0, le=255)]
 Side = Annotated[int, msgspec.Meta(ge=1, le=MAX_FRAME)]
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(msgspec.Struct, frozen=True):
     """What is known of an image between two operations, whatever the picture was.
 
     Attributes:
@@ -38,7 +34,7 @@ class Form:
     size: tuple[int, int] | None = None
     longest: int | None = None
 
-    def framed(self, height: int, width: int) -> Form:
+    def framed(self, height: int, width: int) -> "Form":
         """The same colours in a fixed size."""
         return Form(self.color, (height, width), max(height, width))
 
@@ -61,7 +57,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="o
         """Return a new image; ``image`` is left as it is."""
         raise TypeError(f"{type(self).__name__} is no operation of its own, so it has no result for {image.shape}")
 
-    def boxed(self, ink: Boxed) -> Image | Boxed:
+    def boxed(self, ink: "Boxed") -> "Image | Boxed":
         """The same of an image that is 0 outside a box."""
         return self(ink.whole())
 
@@ -135,9 +131,12 @@ def block_means(image: Image, rows: int, columns: int) -> Image:
 
 
 def _pair_means(sums: NDArray[np.uint16]) -> Image:
-    """Half of each sum, rounded to even as OpenCV does."""
-    floors = sums >> 1
-    return (floors + (sums & floors & 1)).astype(np.uint8)
+    """Half of each sum, rounded to even as OpenCV does; the sums are lost."""
+    means = sums >> 1
+    sums &= means
+    sums &= 1
+    means += sums
+    return means.astype(np.uint8)
 
 
 def as_image(array: object) -> Image:

@@ -4,10 +4,7 @@ Rows of a sensor come at uneven times. They are read as the line through them, o
 over a short time round each moment: exact for any times, and a low-pass for sensors that are faster than it.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,8 +25,7 @@ FASTEST_SHARE, SLOWEST_SHARE = 0.12, 0.45
 """Periods of what shakes faster than anybody walks lie between these shares of the shortest period of two steps."""
 
 
-@dataclass(frozen=True)
-class Rhythm:
+class Rhythm(msgspec.Struct, frozen=True):
     """How a stretch repeats itself.
 
     Attributes:

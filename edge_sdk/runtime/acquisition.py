@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import msgspec
 import numpy as np
 
 from edge_sdk import images
@@ -14,14 +14,16 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.errors import UnusableSampleError, UsageError
 from edge_sdk.manifest import Image
 from edge_sdk.modalities import Modality, Prepared
-from edge_sdk.modalities.walks import WalkStream
 from edge_sdk.runtime import shots
-from edge_sdk.runtime.cutting import Cutter
+from edge_sdk.runtime.cut import Cutter
 from edge_sdk.runtime.shots import Shots
 from edge_sdk.runtime.stopwatch import Stopwatch
-from edge_sdk.sensors import Recording
 
-Sample = images.Source | Shots | Recording | WalkStream
+if TYPE_CHECKING:
+    from edge_sdk.modalities.walks import WalkStream
+    from edge_sdk.sensors import Recording
+
+Sample: TypeAlias = "images.Source | Shots | Recording | WalkStream"
 """One picture, or frames of one person of which the best count; a recording, or a stream, of one walk."""
 
 
@@ -45,7 +47,7 @@ class Acquisition:
             return Prepared(np.empty(0, np.float32), cut.flags, cut.blocking)
         manifest = self._bundle.manifest
         prepared = self._modality.prepare(manifest.preprocessing, cut.sample, manifest.source)
-        return replace(
+        return msgspec.structs.replace(
             prepared,
             flags=(*cut.flags, *prepared.flags),
             blocking=(*cut.blocking, *prepared.blocking),

@@ -34,6 +34,7 @@ from edge_sdk.runtime.freeze import Freeze
 from edge_sdk.runtime.locator import Locator
 from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.temporal import Limits, Observation, Rule, TemporalDecision, limits_of, rule_of
+from edge_sdk.runtime.tracking import FaceTracking
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 FLAGS = (*frames.FLAGS, "several_faces", "unfamiliar")
@@ -164,7 +165,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         start = time.perf_counter()
         taken = arrivals.taken(picture)
         decoded = time.perf_counter()
-        return self._decide(self._find(taken), start, decoded)
+        return self._decide(self._find(taken, self._locate), start, decoded)
 
     def examine(self, picture: images.Source) -> Scored:
         """What one picture shows, before any threshold: for evaluation, and for operating points still to be measured.
@@ -172,7 +173,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         Raises:
             InputError, EngineError: As :meth:`detect`.
         """
-        found = self._find(arrivals.taken(picture))
+        found = self._find(arrivals.taken(picture), self._locate)
         if found.face is None or found.flags:
             return Scored(found.boxes, found.flags, found.face)
         tensors = self._model.run(self._prepared(found.face))
@@ -209,6 +210,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
 
     def _stream(self, pictures: Iterator[arrivals.Arrival], decision: TemporalDecision) -> Iterator[StreamResult]:
         tracker, freeze = Tracker(gap_s=self._limits.gap_s), Freeze()
+        locate = FaceTracking(self._locate) if isinstance(self._locate, Cascade) else self._locate
         slept, before = 0.0, clock.suspended()
         for arrival in pictures:
             stamp, picture = arrivals.stamped(arrival)
@@ -218,35 +220,37 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
             start = time.perf_counter()
             taken = arrivals.decoded(picture)
             decoded = time.perf_counter()
-            found = self._find(taken, freeze)
+            found = self._find(taken, locate, freeze)
             result = self._decide(found, start, decoded)
             tracks = tracker.update(stamp + slept, found.boxes)
             track = tracks[0] if len(tracks) == 1 else None
             over_time = decision.update(Observation(stamp + slept, track, result.score, result.quality))
             yield StreamResult(over_time.decision, over_time.reasons, stamp, track, result)
 
-    def _find(self, taken: arrivals.Taken, freeze: Freeze | None = None) -> _FoundFace:
-        """Find the face to score; in a stream, ``freeze`` has seen the frames before."""
+    def _find(self, taken: arrivals.Taken, locate: FaceLocator | None, freeze: Freeze | None = None) -> _FoundFace:
+        """Find the face to score; in a stream, ``locate`` and ``freeze`` have seen the frames before."""
         self._model.check_process()  # first: in a fork the search for faces may hang, as an engine may
         image, flags = taken
         if image is None:
             return _FoundFace(flags=flags)
         repeats = freeze.look(image) if freeze else None
         flags = ("frozen",) if repeats and repeats.whole else ()
-        flags += frames.assess(image)
+        gray = preprocess.ToGray()(image)
+        flags += frames.assess(gray)
         if flags:
             return _FoundFace(flags=flags)
         start = time.perf_counter()
-        if self._locate is None:
+        if locate is None:
             boxes: tuple[Box, ...] = (Box(0, 0, image.shape[1], image.shape[0]),)
         else:
-            boxes = tuple(self._locate(image))
+            boxes = tuple(locate(gray if isinstance(locate, (Cascade, FaceTracking)) else image))
         locate_ms = (time.perf_counter() - start) * 1e3
         if len(boxes) != 1:
             return _FoundFace(boxes, ("several_faces",) if boxes else (), locate_ms=locate_ms)
-        face = image if self._locate is None else self._crop(image, boxes[0])
+        face = image if locate is None else self._crop(image, boxes[0])
         flags = ("frozen",) if repeats and repeats.face(boxes[0]) else ()
-        return _FoundFace(boxes, flags + frames.assess(face), face, locate_ms)
+        unfit = () if face is image else frames.assess(face)
+        return _FoundFace(boxes, flags + unfit, face, locate_ms)
 
     def _decide(self, found: _FoundFace, start: float, decoded: float) -> SpoofResult:
         deciding = self._deciding()

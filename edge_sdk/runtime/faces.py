@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,12 @@ from edge_sdk.errors import EngineError, UsageError
 from edge_sdk.opencv import cv2
 from edge_sdk.preprocess import Image, LimitSize, ToGray
 from edge_sdk.preprocess.crop import Box
+from edge_sdk.preprocess.step import as_image
+
+WINDOW = 24
+"""Pixels a side of the smallest face that the cascade knows: all larger ones are shrunk to it."""
+
+_SIMILAR = 0.2  # OpenCV's own: what corners of one face's hits may differ by, in sides
 
 
 class FaceLocator(Protocol):
@@ -106,6 +113,14 @@ class CascadeSettings:
         if not (0 < self.smallest <= 1 and self.side >= 32 and 1 < self.step < 4 and self.neighbours >= 1):
             raise UsageError(f"{self}: smallest is in (0, 1], side at least 32, step in (1, 4), neighbours at least 1")
 
+    def shrunk(self, image: Image) -> Image:
+        """The gray picture that is searched."""
+        return LimitSize(side=self.side)(ToGray()(image))
+
+    def smallest_side(self, shape: tuple[int, ...]) -> int:
+        """Of the smallest face in a gray picture, in its pixels."""
+        return max(1, round(self.smallest * min(shape)))
+
 
 class Cascade:
     """OpenCV's frontal faces by Haar features (Viola and Jones, 2001), bundled with OpenCV 4.
@@ -124,27 +139,64 @@ class Cascade:
     def __call__(self, image: Image) -> tuple[Box, ...]:
         """Return the boxes of the faces, the largest first; see :class:`FaceLocator`."""
         settings = self.settings
-        gray = LimitSize(side=settings.side)(ToGray()(image))
-        shortest = max(1, round(settings.smallest * min(gray.shape)))
+        gray = settings.shrunk(image)
+        shortest = settings.smallest_side(gray.shape)
+        with self._borrowed() as classifier:
+            found = classifier.detectMultiScale(
+                gray, scaleFactor=settings.step, minNeighbors=settings.neighbours, minSize=(shortest, shortest)
+            )
+        return enlarged((Box(*map(int, box)) for box in found), gray.shape, image.shape)
+
+    def windows(self, image: Image, step: int) -> list[tuple[int, int]]:
+        """Columns and rows of the windows of :data:`WINDOW` pixels a side, of a gray picture, that show a face.
+
+        Args:
+            image: ``uint8 (H, W)``.
+            step: 1 looks at every window, but for those beside one that is very unlike a face, as OpenCV does it; 2 at
+                those in every second row and column.
+        """
+        # OpenCV goes by two pixels while it shrinks a picture by less than 2. Of one that was doubled without any
+        # change in it, it makes the same picture again.
+        scale = 3 - step
+        if scale == 2:
+            image = as_image(cv2.resize(image, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST))
+        side = scale * WINDOW
+        with self._borrowed() as classifier:
+            found = classifier.detectMultiScale(
+                image, scaleFactor=2.0, minNeighbors=0, minSize=(side, side), maxSize=(side, side)
+            )
+        return [(int(left) // scale, int(top) // scale) for left, top, _, _ in found]
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[cv2.CascadeClassifier]:
+        """A classifier that nobody else has meanwhile."""
         try:
             classifier = self._idle.pop()
         except IndexError:
             classifier = _classifier()
         try:
-            found = classifier.detectMultiScale(
-                gray, scaleFactor=settings.step, minNeighbors=settings.neighbours, minSize=(shortest, shortest)
-            )
+            yield classifier
         except (cv2.error, MemoryError) as exc:
             raise EngineError(f"OpenCV's face cascade failed: {exc}") from exc
         self._idle.append(classifier)
-        rows, columns = image.shape[0] / gray.shape[0], image.shape[1] / gray.shape[1]
-        boxes = []
-        for left, top, width, height in found:
-            # Both ends are rounded, so that a box at the border ends at the border.
-            x, y = int(left * columns), int(top * rows)
-            right, bottom = int((left + width) * columns), int((top + height) * rows)
-            boxes.append(Box(x, y, right - x, bottom - y))
-        return tuple(sorted(boxes, key=lambda box: (-box.area, box.left, box.top)))
+
+
+def grouped(hits: Iterable[Box], neighbours: int) -> list[Box]:
+    """The means of hits that lie close together, of more than ``neighbours`` each, as the cascade takes them."""
+    found, _ = cv2.groupRectangles([(hit.left, hit.top, hit.width, hit.height) for hit in hits], neighbours, _SIMILAR)
+    return [Box(*map(int, box)) for box in found]
+
+
+def enlarged(faces: Iterable[Box], searched: tuple[int, ...], shape: tuple[int, ...]) -> tuple[Box, ...]:
+    """Boxes of the picture that was searched in the pixels of the frame, the largest first."""
+    rows, columns = shape[0] / searched[0], shape[1] / searched[1]
+    boxes = []
+    for face in faces:
+        # Both ends are rounded, so that a box at the border ends at the border.
+        x, y = int(face.left * columns), int(face.top * rows)
+        right, bottom = int((face.left + face.width) * columns), int((face.top + face.height) * rows)
+        boxes.append(Box(x, y, right - x, bottom - y))
+    return tuple(sorted(boxes, key=lambda box: (-box.area, box.left, box.top)))
 
 
 def _classifier() -> cv2.CascadeClassifier:

@@ -25,6 +25,7 @@ The last four hold for a whole frame as for the crop of a face: a face may be da
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_sdk.opencv import cv2
 from edge_sdk.preprocess import Image, ToGray
@@ -39,6 +40,7 @@ MIN_BRIGHT = 32
 MIN_RANGE = 16
 SATURATED, MAX_SATURATED = 250, 0.75
 TAIL = 0.01
+_EVERY = 8  # rows, of which one settles most pictures
 
 
 def assess(image: Image) -> tuple[str, ...]:
@@ -48,8 +50,9 @@ def assess(image: Image) -> tuple[str, ...]:
         image: ``uint8``, ``(H, W)`` gray, ``(H, W, 3)`` BGR or ``(H, W, 4)`` BGRA; not changed.
     """
     gray = ToGray()(image)
-    counts = cv2.calcHist([gray], [0], None, [256], [0, 256]).ravel()
-    shares = np.cumsum(counts, dtype=np.float64) / gray.size
+    if _is_fit(gray):
+        return ()
+    shares = np.cumsum(_counts(gray), dtype=np.float64) / gray.size
     low, high = (int(np.searchsorted(shares, share)) for share in (TAIL, 1 - TAIL))
     flags = []
     if min(gray.shape) < MIN_SIDE:
@@ -61,3 +64,23 @@ def assess(image: Image) -> tuple[str, ...]:
     if high - low < MIN_RANGE:
         flags.append("flat")
     return tuple(flags)
+
+
+def _is_fit(gray: Image) -> bool:
+    """Whether a few rows, and how many pixels are saturated, suffice to say that there is no flag.
+
+    A level below which more than the tail of *all* pixels lies is at least the lower one, whatever the other rows show,
+    and one above which as many lie is at most the upper one.
+    """
+    saturated = np.count_nonzero(gray >= SATURATED)
+    if min(gray.shape) < MIN_SIDE or saturated >= (MAX_SATURATED - TAIL) * gray.size:
+        return False
+    below = np.cumsum(_counts(gray[::_EVERY]), dtype=np.float64)
+    tail = TAIL * gray.size + 1
+    low, high = int(np.searchsorted(below, tail)), int(np.searchsorted(below, below[-1] - tail))
+    return high >= MIN_BRIGHT and high - low >= MIN_RANGE
+
+
+def _counts(gray: Image) -> NDArray[np.float32]:
+    """Pixels of each level, ``(256,)``."""
+    return np.asarray(cv2.calcHist([gray], [0], None, [256], [0, 256]), np.float32).ravel()

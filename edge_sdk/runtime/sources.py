@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +19,9 @@ from edge_sdk import files, images
 from edge_sdk.errors import CameraError, ImageDecodeError, ImageNotFoundError, ImageTooLargeError, VideoDecodeError
 from edge_sdk.opencv import cv2
 from edge_sdk.runtime import clock
-from edge_sdk.runtime.films import Stamped, decoded, rate_of
+
+if TYPE_CHECKING:
+    from edge_sdk.runtime.films import Stamped
 
 CAMERA_PATIENCE_S = 3.0
 """How long a camera may give nothing before that is an error."""
@@ -49,6 +52,8 @@ def video(path: str | os.PathLike[str]) -> Iterator[Stamped]:
         ImageTooLargeError: Its frames have more pixels than a picture may have.
     """
     path = Path(path)
+    from edge_sdk.runtime.films import decoded  # how films are taken apart, which pictures do not ask for
+
     capture, head = _film(path)
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
     return decoded(capture, path, estimated=head.startswith(_MATROSKA))
@@ -60,6 +65,8 @@ def frame_rate(path: str | os.PathLike[str]) -> float:
     Raises:
         ImageNotFoundError, VideoDecodeError, ImageTooLargeError: As :func:`video`.
     """
+    from edge_sdk.runtime.films import rate_of
+
     capture, _ = _film(Path(path))
     try:
         return rate_of(capture)

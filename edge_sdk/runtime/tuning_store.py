@@ -5,9 +5,6 @@ things faster, so a reader ignores, with a warning in the log, a file that canno
 refuses it: it may be a newer edge-sdk's, or another program's.
 """
 
-from __future__ import annotations
-
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +18,6 @@ from edge_sdk.runtime import device
 VARIABLE = "EDGE_SDK_TUNING"
 MAX_BYTES = 4 * 2**20  # some ten thousand rows
 
-_LOG = logging.getLogger(__name__)
 _VERSION = 1
 
 
@@ -60,7 +56,9 @@ def recall(bundle_id: str, threads: int) -> tuple[Tuned, ...]:
     try:
         found = _load(path())
     except StorageError as exc:
-        _LOG.warning("ignoring what was tuned: %s", exc)
+        import logging
+
+        logging.getLogger(__name__).warning("ignoring what was tuned: %s", exc)
         return ()
     mine = [row for row in found if (row.bundle_id, row.threads) == (bundle_id, threads)]
     if not mine:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -44,8 +44,7 @@ often: without rounding, a score equal to its threshold could be accepted in eva
 _GROUP = 64  # scores of which the highest is looked at first
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True):
     """``score``: higher = more genuine; ``raw``: the same in the model's own unit (a distance, a log-likelihood)."""
 
     score: float
@@ -263,8 +262,8 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         each = [self.compare(reference, values[i : i + 1], model) for i in range(len(values))]
         if len(each) == 1:
             return each[0]
-        score, raw = (round(float(np.mean(numbers)), DIGITS) for numbers in zip(*map(astuple, each), strict=True))
-        return Comparison(score, raw)
+        score, raw = (np.mean(numbers) for numbers in zip(*map(msgspec.structs.astuple, each), strict=True))
+        return Comparison(round(float(score), DIGITS), round(float(raw), DIGITS))
 
     def check_content(self, content: Any, model: ComparisonModel) -> None:
         """Refuse (ScoreError) what a template holds if no enrolment with this model could have given it."""

@@ -1,7 +1,5 @@
 """A classifier's logit: of one sample (live or attack), or of a pair (same person or not)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -73,12 +71,12 @@ class DecisionHead(Score, frozen=True, kw_only=True, tag="decision_head"):
         )
         require(feed in (None, "sample") or interface.has_space, "enrolment needs a space id")
 
-    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+    def renamed(self, tensors: Rename, files: Rename = str) -> "Self":
         """See :class:`~edge_sdk.scoring.base.Score`."""
         del files
         return msgspec.structs.replace(self, output=tensors(self.output))
 
-    def in_log_odds(self) -> Self:
+    def in_log_odds(self) -> "Self":
         """A sigmoid's logit; a softmax stays as it is."""
         return msgspec.structs.replace(self, activation="identity") if self.activation == "sigmoid" else self
 

@@ -5,8 +5,6 @@ embeddings tie often: without rounding, a score equal to its threshold could be 
 the device.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -74,7 +72,7 @@ class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distanc
         require(interface.has_space, "enrolment needs a space id")
         interface.output(self.output, "embedding")
 
-    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+    def renamed(self, tensors: Rename, files: Rename = str) -> "Self":
         """See :class:`~edge_sdk.scoring.base.Score`."""
         del files
         return msgspec.structs.replace(self, output=tensors(self.output))
@@ -102,14 +100,18 @@ class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distanc
         query = values.reshape(1, -1).astype(np.float32, copy=False)
         if self.references == "mean_embedding":
             reference = mean_embedding(reference).astype(np.float32)
-        raw, score = embedding_scores(reference, query, self.metric)
+        require_same_length(reference, query)
+        unit = normalise(
+            np.concatenate([reference, query])
+        )  # at once: for a template, calls of numpy are what it costs
+        raw, score = unit_scores(unit[:-1], unit[-1:], self.metric)
         if len(raw) == 1:
             return Comparison(score.item(), raw.item())
         combined = float(combine(score, self.references)[0])
         best = float(raw[np.argmax(score), 0]) if self.references == "max_score" else float(raw.mean())
         return Comparison(combined, best)
 
-    def stacked(self, contents: Sequence[npt.NDArray[Any]], model: ComparisonModel) -> EmbeddingMatrix:
+    def stacked(self, contents: Sequence[npt.NDArray[Any]], model: ComparisonModel) -> "EmbeddingMatrix":
         """One matrix of all embeddings."""
         del model
         if len({one.shape[1] for one in contents}) > 1:
@@ -253,9 +255,19 @@ def embedding_scores(
     (array([[0., 2.]]), array([[1., 0.]]))
     """
     first, second = normalise(reference), normalise(query)
-    if first.shape[1] != second.shape[1]:
-        raise ScoreError(f"embeddings of {first.shape[1]} and {second.shape[1]} values cannot be compared")
-    raw: Array = np.minimum(np.maximum(first @ second.T, -1.0), 1.0)
+    require_same_length(first, second)
+    return unit_scores(first, second, metric)
+
+
+def require_same_length(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> None:
+    """Raise ``ScoreError`` unless the embeddings (N, D) and (M, D) are of as many values."""
+    if first.shape[1:] != second.shape[1:]:
+        raise ScoreError(f"embeddings of {first.shape[-1]} and {second.shape[-1]} values cannot be compared")
+
+
+def unit_scores(first: Array, second: Array, metric: Metric) -> tuple[Array, Array]:
+    """:func:`embedding_scores` of embeddings that are normalised already, (N, D) and (M, D)."""
+    raw: Array = (first @ second.T).clip(-1.0, 1.0)
     if metric == "cosine":
         raw = raw.round(6)
         return raw, (1.0 + raw) / 2.0

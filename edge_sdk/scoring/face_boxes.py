@@ -1,9 +1,6 @@
 """Where faces are: a confidence, a box and five points for each cell of one or several grids over the picture."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import msgspec
@@ -24,8 +21,7 @@ MOST = 200
 """Cells that are looked at, the surest first, so that no picture takes longer than another."""
 
 
-@dataclass(frozen=True, eq=False)
-class Candidates:
+class Candidates(msgspec.Struct, frozen=True, eq=False):
     """Faces in one picture, the surest first, in pixels of the network's input (pixel k reaches from k to k + 1).
 
     Attributes:
@@ -101,7 +97,7 @@ class FaceBoxes(Score, frozen=True, kw_only=True, tag="face_boxes"):
         sizes = {level.size(interface) for level in self.levels}
         require(len(sizes) == 1, f"the levels cover pictures of different sizes: {sorted(map(str, sizes))}")
 
-    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+    def renamed(self, tensors: Rename, files: Rename = str) -> "Self":
         """See :class:`~edge_sdk.scoring.base.Score`."""
         del files
         levels = tuple(

@@ -1,7 +1,5 @@
 """Several scores of one sample made into one."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -40,11 +38,11 @@ class Domain(Strict, frozen=True, kw_only=True):
     likelihood: LatentLikelihood
     least: Weight
 
-    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+    def renamed(self, tensors: Rename, files: Rename = str) -> "Self":
         """The same domain of tensors and a density of other names."""
         return msgspec.structs.replace(self, likelihood=self.likelihood.renamed(tensors, files))
 
-    def widened(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> Self:
+    def widened(self, tensors: Tensors, densities: Mapping[str, GaussianMixture]) -> "Self":
         """The domain that also holds 19 in 20 of the samples."""
         likely = self.likelihood.score(tensors, densities)
         return msgspec.structs.replace(self, least=min(self.least, float(np.quantile(likely, 0.05))))
@@ -88,13 +86,13 @@ class _Fused(Score, frozen=True, kw_only=True):
         for part in self._parts:
             part.check(interface, task)
 
-    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+    def renamed(self, tensors: Rename, files: Rename = str) -> "Self":
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return msgspec.structs.replace(self, members=tuple(one.renamed(tensors, files) for one in self.members))
 
     def refitted(
         self, tensors: Tensors, densities: Mapping[str, GaussianMixture]
-    ) -> tuple[Self, dict[str, GaussianMixture]]:
+    ) -> "tuple[Self, dict[str, GaussianMixture]]":
         """See :class:`~edge_sdk.scoring.base.Score`; the members' densities alone."""
         found: dict[str, GaussianMixture] = {}
         for member in self.members:
@@ -130,7 +128,7 @@ class Fusion(_Fused, frozen=True, kw_only=True, tag="fusion"):
 
     def refitted(
         self, tensors: Tensors, densities: Mapping[str, GaussianMixture]
-    ) -> tuple[Self, dict[str, GaussianMixture]]:
+    ) -> "tuple[Self, dict[str, GaussianMixture]]":
         """See :class:`~edge_sdk.scoring.base.Score`; the bias makes up for the levels of other densities."""
         _, found = super().refitted(tensors, densities)
         bias = self.bias + float(np.dot(self.weights, self._moved(densities, found)))
@@ -173,7 +171,7 @@ class Lowest(_Fused, frozen=True, kw_only=True, tag="lowest"):
         always = [high for (_, high), domain in zip(moved, domains, strict=True) if domain is None]
         return min(low for low, _ in moved), min(always) if always else max(high for _, high in moved)
 
-    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+    def renamed(self, tensors: Rename, files: Rename = str) -> "Self":
         """See :class:`~edge_sdk.scoring.base.Score`."""
         domains = tuple(one and one.renamed(tensors, files) for one in self.domains)
         return msgspec.structs.replace(super().renamed(tensors, files), domains=domains)
@@ -190,7 +188,7 @@ class Lowest(_Fused, frozen=True, kw_only=True, tag="lowest"):
 
     def refitted(
         self, tensors: Tensors, densities: Mapping[str, GaussianMixture]
-    ) -> tuple[Self, dict[str, GaussianMixture]]:
+    ) -> "tuple[Self, dict[str, GaussianMixture]]":
         """See :class:`~edge_sdk.scoring.base.Score`; biases make up for the levels of other densities.
 
         Domains stay: what an expert has learned of attacks holds for cameras like those of its training. Where no

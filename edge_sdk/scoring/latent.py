@@ -1,7 +1,5 @@
 """Scores of an autoencoder's latent space, or of a discriminator's features."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
@@ -53,7 +51,7 @@ class LatentDistance(Score, frozen=True, kw_only=True, tag="latent_distance"):
         first, second = ((interface.output(n, "latent", "features"), interface.role(n)) for n in names)
         require(first == second, f"{self.first} and {self.second} have different shapes or roles")
 
-    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+    def renamed(self, tensors: Rename, files: Rename = str) -> "Self":
         """See :class:`~edge_sdk.scoring.base.Score`."""
         del files
         return msgspec.structs.replace(self, first=tensors(self.first), second=tensors(self.second))
@@ -93,7 +91,7 @@ class LatentLikelihood(Score, frozen=True, kw_only=True, tag="latent_likelihood"
         interface.output(self.output, "latent", "features")
         interface.auxiliary(self.density)
 
-    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+    def renamed(self, tensors: Rename, files: Rename = str) -> "Self":
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return msgspec.structs.replace(self, output=tensors(self.output), density=files(self.density))
 

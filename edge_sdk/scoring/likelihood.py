@@ -1,7 +1,5 @@
 """Likelihood ratio of a person's density and everybody's: GMM-UBM (Reynolds, Quatieri and Dunn 2000, section 2)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -95,7 +93,7 @@ class LogLikelihoodRatio(Score, frozen=True, kw_only=True, tag="llr"):
         for file in self._files:
             interface.auxiliary(file)
 
-    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+    def renamed(self, tensors: Rename, files: Rename = str) -> "Self":
         """See :class:`~edge_sdk.scoring.base.Score`."""
         prior = None if self.prior is None else files(self.prior)
         output, background = tensors(self.output), files(self.background)

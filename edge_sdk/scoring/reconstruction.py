@@ -1,7 +1,5 @@
 """How well an autoencoder gives a sample back: one trained on live samples alone gives attacks back worse."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -52,7 +50,7 @@ class Reconstruction(Score, frozen=True, kw_only=True, tag="reconstruction"):
         same = interface.output(self.output, "reconstruction") == interface.input(self.input)
         require(same, f"{self.output} has another shape than {self.input}")
 
-    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+    def renamed(self, tensors: Rename, files: Rename = str) -> "Self":
         """See :class:`~edge_sdk.scoring.base.Score`."""
         del files
         return msgspec.structs.replace(self, input=tensors(self.input), output=tensors(self.output))

@@ -3,8 +3,6 @@
 Both are in nats, and those of the latents' mean, which stands for a sample: a picture has one score.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
@@ -62,7 +60,7 @@ class KlDivergence(Score, frozen=True, kw_only=True, tag="kl"):
         same = interface.output(self.mean, "latent") == interface.output(self.log_variance, "log_variance")
         require(same, f"{self.mean} has another shape than {self.log_variance}")
 
-    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+    def renamed(self, tensors: Rename, files: Rename = str) -> "Self":
         """See :class:`~edge_sdk.scoring.base.Score`."""
         del files
         return msgspec.structs.replace(self, mean=tensors(self.mean), log_variance=tensors(self.log_variance))
@@ -96,7 +94,7 @@ class EvidenceLowerBound(KlDivergence, frozen=True, kw_only=True, tag="elbo"):
         same = interface.output(self.output, "reconstruction") == interface.input(self.input)
         require(same, f"{self.output} has another shape than {self.input}")
 
-    def renamed(self, tensors: Rename, files: Rename = str) -> Self:
+    def renamed(self, tensors: Rename, files: Rename = str) -> "Self":
         """See :class:`~edge_sdk.scoring.base.Score`."""
         renamed = super().renamed(tensors, files)
         return msgspec.structs.replace(renamed, input=tensors(self.input), output=tensors(self.output))

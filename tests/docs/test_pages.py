@@ -81,7 +81,7 @@ def test_files_that_are_named_exist(page: Path) -> None:
 
 def parses(words: list[str]) -> bool:
     try:
-        cli._parser().parse_args(words)
+        cli._parser(words[0]).parse_args(words)
     except SystemExit as exc:  # --help
         return not exc.code
     except UsageError:
@@ -147,7 +147,7 @@ def test_data_sets_that_are_named_are_known(page: Path) -> None:
 def test_recipes_and_presets_in_commands_exist(page: Path) -> None:
     for words in commands(page):
         if words[0] in ("train", "distill") and words[1] not in ("NAME", "RECIPE"):
-            arguments = cli._parser().parse_args(words)
+            arguments = cli._parser(words[0]).parse_args(words)
             recipes.get(arguments.recipe).preset(arguments.preset)
 
 

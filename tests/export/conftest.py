@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -10,8 +11,24 @@ import pytest
 
 from edge_sdk.cli import main
 from edge_sdk.export.data.samples import Dataset, Sample
+from edge_sdk.export.training import log
 
 PEOPLE = 20
+DRAW_CURVES = log.draw_curves
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_curves() -> Iterator[None]:
+    """Miniatures are trained without ``curves.png``: drawing it takes longer than their steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log, "draw_curves", lambda _: None)
+        yield
+
+
+@pytest.fixture
+def curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``curves.png`` is drawn all the same."""
+    monkeypatch.setattr(log, "draw_curves", DRAW_CURVES)
 
 
 @pytest.fixture

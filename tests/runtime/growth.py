@@ -3,40 +3,45 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
-SLACK = 512
-"""Bytes that a measurement itself takes."""
+CALLS = 40
+MOST = 8 * 1024
+"""Bytes that :data:`CALLS` calls may leave: Python and numpy keep some freed objects for the next ones of a kind."""
 
 
-def kept(call: Callable[[], Any], calls: int = 60, stretches: int = 4) -> int:
-    """Bytes that ``calls`` calls leave, numpy's among them, beyond :data:`SLACK`; without the garbage collector.
+def kept(call: Callable[[], Any]) -> int:
+    """Bytes that :data:`CALLS` calls leave once they are warm, numpy's among them, without the garbage collector.
 
-    It is the least of several stretches: what grows grows in each, and Python and numpy keep up to 80 freed objects of
-    a kind for the next one, which fills up in the first.
+    The lesser of two measurements, for what grows grows in both.
 
     Raises:
         AssertionError: The calls made reference cycles, which only the garbage collector frees.
     """
-    for _ in range(5):
-        call()
     gc.collect()
     gc.disable()
+    _fill_kept_tuples()
     tracemalloc.start()
     try:
-        marks = [_traced_after(call, calls) for _ in range(stretches + 1)]
+        marks = [_traced_after(call) for _ in range(3)]
         cycles = gc.collect()
     finally:
         tracemalloc.stop()
         gc.enable()
     assert cycles == 0, f"the calls left {cycles} objects in cycles"
-    return max(0, min(after - before for before, after in itertools.pairwise(marks)) - SLACK)
+    return min(marks[1] - marks[0], marks[2] - marks[1])
 
 
-def _traced_after(call: Callable[[], Any], calls: int) -> int:
-    for _ in range(calls):
+def _traced_after(call: Callable[[], Any]) -> int:
+    for _ in range(CALLS):
         call()
     return tracemalloc.get_traced_memory()[0]
+
+
+def _fill_kept_tuples() -> None:
+    """Python keeps 2,000 freed tuples of each length below 20; a tuple of a generator adds one, and takes none."""
+    for length in range(1, 20):
+        made = [tuple([None] * length) for _ in range(2000)]
+        del made

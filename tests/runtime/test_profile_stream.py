@@ -190,7 +190,7 @@ def test_the_report_says_it_all(lenient: Bundle, driver: Path) -> None:
     assert msgspec.json.decode(msgspec.json.encode(report), type=StreamProfile) == report
     for words in (
         f"{driver} at 8 frames a second",
-        "8 frames a second do not hold: the work of 99 in 100 frames takes up to 375.0 ms, enough for 2.7",
+        "8 frames a second do not hold: of 125.0 ms a frame, work takes up to 31.2 ms for half of the frames, 375.0",
         "12 frames in 1.4 s: 2 (16.7%) dropped, 1 (8.3%) late",
         "UNCERTAIN 6, LIVE 4; first LIVE or SPOOF after 1.03 s",
         "fake fp32.onnx, 1 thread, faces: method",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Callable
 from typing import get_args
@@ -96,7 +95,8 @@ def test_auto_prefers_float_where_exact_int8_is_slow(
     ("kind", "installed", "expected"),
     [
         ("x86-64-vnni", "openvino onnxruntime litert", ("openvino", "int8.onnx")),
-        ("x86-64-vnni", "onnxruntime litert", ("litert", "int8.tflite")),
+        ("x86-64-vnni", "onnxruntime litert", ("onnxruntime", "int8.onnx")),
+        ("x86-64-vnni", "litert", ("litert", "int8.tflite")),
         ("x86-64-vnni", "onnxruntime", ("onnxruntime", "int8.onnx")),
         ("x86-64", "openvino onnxruntime litert", ("onnxruntime", "fp32.onnx")),
         ("x86-64", "openvino litert", ("openvino", "fp32.onnx")),
@@ -116,12 +116,29 @@ def test_the_order_on_every_kind_of_processor(
         monkeypatch.delitem(ENGINES, name)
     for name, row in REAL.items():
         packages = ("numpy",) if name in installed.split() else ("no_such_package",)
-        monkeypatch.setitem(ENGINES, name, dataclasses.replace(row, packages=packages, oldest=0, devices=()))
+        monkeypatch.setitem(ENGINES, name, msgspec.structs.replace(row, packages=packages, oldest=0, devices=()))
     monkeypatch.setattr(selection, "processor_kind", lambda: kind)
     monkeypatch.setattr(device, "int8_saturates", lambda: kind == "x86-64")
     bundle = of("fp32.onnx", "int8.onnx", "int8-sym.onnx", "fp32.tflite", "int8.tflite", "int8-io.tflite")
     assert pair(bundle) == expected
     assert all(choice.variant.precision.startswith("int8") for choice in candidates(bundle, precision="int8"))
+
+
+def test_what_a_manifest_says_is_fastest_goes_before_the_table(
+    of: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = of("fp32.onnx", "int8.onnx", "fp32.tflite", "int8.tflite")
+    order = (("unheard-of", "int8.tflite"), ("absent", "int8.onnx"), ("old", "fp32.onnx"), ("small", "fp32.tflite"))
+    manifest = msgspec.structs.replace(bundle.manifest, fastest={"x86-64-vnni": order})
+    measured = Bundle(bundle.path, manifest, "made-up", bundle._store)
+    monkeypatch.setattr(selection, "processor_kind", lambda: "x86-64-vnni")
+    listed = [(choice.engine, choice.variant.id) for choice in candidates(measured)]
+    assert listed[:2] == [("old", "fp32.onnx"), ("small", "fp32.tflite")]  # of those that can be run here
+    assert set(listed) == {(choice.engine, choice.variant.id) for choice in candidates(bundle)}
+    assert pair(measured, "auto", "int8") == pair(bundle, "auto", "int8")
+    for kind in KINDS[1:]:
+        monkeypatch.setattr(selection, "processor_kind", lambda kind=kind: kind)
+        assert candidates(measured) == candidates(bundle), kind
 
 
 def test_the_table_lists_what_the_engines_run() -> None:

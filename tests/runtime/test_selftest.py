@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -53,8 +53,8 @@ def test_every_engine_that_takes_it(
     row = ENGINES["onnxruntime"]
     for name in set(ENGINES) - {"onnxruntime"}:  # whatever else is installed here
         monkeypatch.delitem(ENGINES, name)
-    monkeypatch.setitem(ENGINES, "second", dataclasses.replace(row, variants=("fp32.onnx",)))
-    monkeypatch.setitem(ENGINES, "absent", dataclasses.replace(row, packages=("no_such_package",)))
+    monkeypatch.setitem(ENGINES, "second", msgspec.structs.replace(row, variants=("fp32.onnx",)))
+    monkeypatch.setitem(ENGINES, "absent", msgspec.structs.replace(row, packages=("no_such_package",)))
     replays = selftest(bundle, engine="all")
     assert [(r.variant_id, r.engine) for r in replays] == [
         ("fp32.onnx", "onnxruntime"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import multiprocessing
@@ -99,7 +98,7 @@ def test_accuracy_is_not_for_sale(make_bundle: Maker, golden: dict[str, float]) 
 def test_an_engine_that_cannot_run_it_is_excluded_with_its_words(
     make_bundle: Maker, golden: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = dataclasses.replace(fake_engine.ROW, packages=("numpy",), variants=("fp32.onnx",))
+    broken = msgspec.structs.replace(fake_engine.ROW, packages=("numpy",), variants=("fp32.onnx",))
     monkeypatch.setitem(ENGINES, "broken", broken)
     excluded = [lap for lap in tune(make_bundle(golden=golden), seconds=0.01) if lap.engine == "broken"]
     assert [lap.excluded.split(":")[0] for lap in excluded] == ["EngineError"]
@@ -116,7 +115,7 @@ def test_what_cannot_be_measured_is_an_error(
             tune(bundle, **settings)  # type: ignore[arg-type]
     for name, row in ENGINES.items():
         if row.packages:
-            monkeypatch.setitem(ENGINES, name, dataclasses.replace(row, packages=("no_such_package",)))
+            monkeypatch.setitem(ENGINES, name, msgspec.structs.replace(row, packages=("no_such_package",)))
     with pytest.raises(MissingEngineError):
         tune(bundle)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,13 @@ class Interval:
     high: float
 
 
+@lru_cache(maxsize=2)
 def draw_subjects(count: int, replicates: int, seed: int) -> Floats:
-    """(R, S) how often each of S subjects is drawn in R resamples of S with replacement."""
-    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=replicates).astype(np.float64)
+    """(R, S) how often each of S subjects is drawn in R resamples of S with replacement; not to be written to."""
+    counts = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=replicates)
+    draws = counts.astype(np.float64)
+    draws.flags.writeable = False
+    return draws
 
 
 def replicate(

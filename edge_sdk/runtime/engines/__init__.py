@@ -14,10 +14,10 @@ import math
 import operator
 import os
 import sys
-from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
+
+import msgspec
 
 from edge_sdk.errors import BrokenEngineError, EdgeSdkError, MissingEngineError, UsageError
 from edge_sdk.runtime import device
@@ -56,8 +56,7 @@ class _Module(Protocol):
     def load(self, model: bytes, *, threads: int, compiled: CompiledStore | None = None) -> Engine: ...
 
 
-@dataclass(frozen=True)
-class _Row:
+class _Row(msgspec.Struct, frozen=True):
     module: str
     variants: tuple[str, ...]  # ids that the engine runs, best first
     packages: tuple[str, ...]  # any of them will do
@@ -139,6 +138,8 @@ def version(engine: str) -> str:
     package = _package(engine)
     if package is None:
         raise missing(engine)
+    from importlib import metadata
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:  # onnxruntime-gpu installs onnxruntime; this search takes long
@@ -224,7 +225,8 @@ def _row(name: str) -> _Row:
 def _package(engine: str) -> str | None:
     row = _row(engine)
     found = (package for package in row.packages if _found(package))
-    return next((package for package in found if package != row.packages[0] or _major(package) >= row.oldest), None)
+    new_enough = (p for p in found if not row.oldest or p != row.packages[0] or _major(p) >= row.oldest)
+    return next(new_enough, None)
 
 
 def _found(package: str) -> bool:
@@ -236,6 +238,8 @@ def _found(package: str) -> bool:
 
 def _major(package: str) -> float:
     """Return a package's major version; infinite where it does not tell, for then its import will."""
+    from importlib import metadata
+
     try:
         return int(metadata.version(package).split(".", 1)[0])
     except (metadata.PackageNotFoundError, ValueError):

@@ -19,19 +19,21 @@ import contextlib
 import errno
 import hashlib
 import hmac
-import logging
 import os
-import secrets
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from edge_sdk import files
 from edge_sdk.errors import ForeignEngineError
 from edge_sdk.runtime import device
+
+if TYPE_CHECKING:
+    import logging
 
 MAX_BYTES = 2 * 2**30
 """The largest file that is read."""
@@ -44,7 +46,6 @@ _SECRET_BYTES = 32
 _ENDING = ".compiled"
 # What changes the code that OpenVINO's oneDNN makes, such as ONEDNN_MAX_CPU_ISA, and its other settings.
 _SETTINGS = ("ONEDNN_", "DNNL_", "OV_", "OPENVINO_")
-_LOG = logging.getLogger(__name__)
 
 
 class CompiledKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,14 +89,13 @@ class CompiledStore:
         """Return what is stored for exactly this key, or None; what is refused is logged."""
         try:
             found, payload = read(self.path(key))
-        except FileNotFoundError as exc:
-            _LOG.debug("not compiled yet: %s", exc)
+        except FileNotFoundError:
             return None
         except (OSError, ForeignEngineError) as exc:
-            _LOG.warning("a compiled model is not used, and the model is compiled anew: %s", exc)
+            _log().warning("a compiled model is not used, and the model is compiled anew: %s", exc)
             return None
         if found != key:
-            _LOG.info("compiled anew: %s", differences(found, key))
+            _log().info("compiled anew: %s", differences(found, key))
             return None
         return payload
 
@@ -124,6 +124,12 @@ class CompiledStore:
         except (OSError, ForeignEngineError) as exc:
             return str(exc)
         return ""
+
+
+def _log() -> logging.Logger:
+    import logging  # slow to import, and seldom needed
+
+    return logging.getLogger(__name__)
 
 
 def this_processor() -> str:
@@ -222,6 +228,8 @@ def _secret(*, make: bool = False) -> bytes:
         with files.locked(path):
             secret = _read_secret(path)
             if len(secret) != _SECRET_BYTES:
+                import secrets
+
                 secret = secrets.token_bytes(_SECRET_BYTES)
                 path.unlink(missing_ok=True)
                 files.write_bytes(path, secret, private=True)

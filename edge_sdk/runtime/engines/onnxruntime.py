@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +20,6 @@ with without_onnxruntime_telemetry():
 
 # What is left of a package that another one of the same module has replaced can be imported, and is empty.
 _NEEDED = (ort.InferenceSession, ort.SessionOptions)
-
-_LOG = logging.getLogger(__name__)
 
 # ONNX Runtime's switch for exact int8 kernels, what it says to a graph in which two layers share a weight (1.31.1),
 # and its switch to compute what the QuantizeLinear and DequantizeLinear nodes say in float.
@@ -108,7 +104,7 @@ def open_session(model: bytes, threads: int, *, profile: str = "", optimized: st
     except Exception as exc:  # its exceptions have no common root
         if _SHARED not in str(exc):
             raise
-        _LOG.warning(
+        _warn(
             "ONNX Runtime has no exact int8 kernels for a model whose layers share a weight: it runs with int8 weights "
             "and values but float arithmetic, which is as exact and slower; exporting the model again mends it"
         )
@@ -135,14 +131,16 @@ def _open_kept(model: bytes, threads: int, compiled: CompiledStore) -> ort.Infer
         try:
             return _session(graph, options)
         except Exception as exc:  # noqa: BLE001 - its exceptions have no common root
-            _LOG.warning("ONNX Runtime refuses the graph that was kept, and optimises it anew: %s", exc)
+            _warn("ONNX Runtime refuses the graph that was kept, and optimises it anew: %s", exc)
     session = open_session(model, threads)
     if compiled.keep and (reason := compiled.write(key, lambda: _optimized(model, threads))):
-        _LOG.warning("the optimised graph is not kept: %s", reason)
+        _warn("the optimised graph is not kept: %s", reason)
     return session
 
 
 def _optimized(model: bytes, threads: int) -> bytes:
+    import tempfile
+
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "optimized.onnx"
         open_session(model, threads, optimized=str(file))
@@ -166,3 +164,9 @@ def _options(threads: int) -> ort.SessionOptions:
 def _info(tensor: ort.NodeArg) -> TensorInfo:
     shape = tuple(size if isinstance(size, int) else str(size or "?") for size in tensor.shape)
     return TensorInfo(tensor.name, shape, _DTYPES.get(tensor.type, tensor.type))
+
+
+def _warn(message: str, *values: object) -> None:
+    import logging  # slow to import, and seldom needed
+
+    logging.getLogger(__name__).warning(message, *values)

@@ -76,9 +76,10 @@ def _verdict(report: StreamProfile) -> str:
     found = report.measured
     if found.held is None:
         return "No frame had a score, so the network never ran: of the frame rate this says nothing."
-    *_, p99, _ = found.stage("work").quantiles
-    works = f"the work of 99 in 100 frames takes up to {p99.ms:.1f} ms, enough for {1e3 / p99.ms:.1f} frames a second"
-    return f"{report.fps:g} frames a second {'hold' if found.held else 'do not hold'}: {works}"
+    p50, _, p99, _ = found.stage("work").quantiles
+    verdict = f"{report.fps:g} frames a second {'hold' if found.held else 'do not hold'}"
+    work = f"work takes up to {p50.ms:.1f} ms for half of the frames, {p99.ms:.1f} for 99 in 100"
+    return f"{verdict}: of {1e3 / report.fps:.1f} ms a frame, {work}"
 
 
 def _share(count: int, found: MeasuredStream) -> str:

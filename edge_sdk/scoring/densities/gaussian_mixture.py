@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -35,8 +35,7 @@ _HEADER = re.compile(
 """NumPy file format, version 1.0, as ``numpy.save`` writes a table of little-endian float32."""
 
 
-@dataclass(frozen=True, eq=False)
-class GaussianMixture:
+class GaussianMixture(msgspec.Struct, frozen=True, eq=False):
     """``p(x) = sum_k w_k N(x; m_k, diag(v_k))``.
 
     Attributes:

@@ -19,6 +19,7 @@ from edge_sdk.calibration.quantization.ranges import METHODS  # noqa: E402
 from edge_sdk.errors import EngineError, UsageError  # noqa: E402
 from edge_sdk.runtime import device  # noqa: E402
 from edge_sdk.runtime.engines import onnxruntime as engine  # noqa: E402
+from edge_sdk.runtime.engines.compiled import CompiledStore  # noqa: E402
 
 SATURATES = device.int8_saturates()
 
@@ -327,7 +328,7 @@ def test_layers_that_share_a_weight_run_with_exact_kernels(twice, samples, symme
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_a_model_that_shares_is_loaded_with_exact_arithmetic(twice, samples, monkeypatch, caplog):
+def test_a_model_that_shares_is_loaded_with_exact_arithmetic(twice, samples, monkeypatch, caplog, tmp_path):
     """As bundles made before hold them."""
     expected = q.quantize(twice, samples)
     monkeypatch.setattr(q, "_unshare_constants", lambda _: None)
@@ -337,6 +338,11 @@ def test_a_model_that_shares_is_loaded_with_exact_arithmetic(twice, samples, mon
     found, wanted = (engine.load(model, threads=1).run({"image": samples})["embedding"] for model in (shares, expected))
     np.testing.assert_allclose(found, wanted, atol=1e-2 * np.abs(wanted).max())
     assert "share a weight" in caplog.text
+    store = CompiledStore("ab" * 32, True, tmp_path)
+    for _ in range(2):  # kept, and from what was kept
+        kept = engine.load(shares, threads=1, compiled=store).run({"image": samples})["embedding"]
+        np.testing.assert_array_equal(kept, found)
+    assert list(tmp_path.iterdir())
     with pytest.raises(EngineError):
         engine.load(b"no model", threads=1)
 

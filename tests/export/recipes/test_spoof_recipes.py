@@ -294,6 +294,7 @@ def test_validation_ranks_live_above_attack(run: TrainingRun) -> None:
         assert learned.outputs(network, images) == pytest.approx(-np.array(errors), abs=1e-6)
 
 
+@pytest.mark.usefixtures("curves")
 def test_without_attacks_the_reconstructions_choose_the_weights(run: TrainingRun) -> None:
     outcome = train(replace(run, validation=alive(run.validation)), quiet=True)
     lines = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]

@@ -50,6 +50,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return checkpoint.section("model", checkpoint.load(folder / "last.safetensors")[0])
 
 
+@pytest.mark.usefixtures("curves")
 def test_an_interrupted_run_takes_the_steps_it_would_have_taken(run: TrainingRun, tmp_path: Path) -> None:
     train(run, quiet=True)
     halved = replace(run, folder=tmp_path / "halved")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import platform
 import sys
 from importlib import metadata
@@ -182,7 +181,7 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_engine_without_its_device_is_not_usable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    row = dataclasses.replace(ENGINES["onnxruntime"], devices=("dev/gpu[0-9]", "none"))
+    row = msgspec.structs.replace(ENGINES["onnxruntime"], devices=("dev/gpu[0-9]", "none"))
     monkeypatch.setitem(ENGINES, "onnxruntime", row)
     monkeypatch.setattr("edge_sdk.runtime.engines.ROOT", tmp_path)
     assert not usable("onnxruntime", "fp32.onnx")
@@ -218,7 +217,7 @@ def test_a_gpu_is_found_on_every_system(
 def test_the_version_is_that_of_the_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
     assert version("onnxruntime") == onnxruntime.__version__
     # A distribution may have another name than what is imported from it, as onnxruntime-gpu has.
-    monkeypatch.setitem(ENGINES, "onnxruntime", dataclasses.replace(ENGINES["onnxruntime"], packages=("cv2",)))
+    monkeypatch.setitem(ENGINES, "onnxruntime", msgspec.structs.replace(ENGINES["onnxruntime"], packages=("cv2",)))
     assert version("onnxruntime") == metadata.version("opencv-python-headless")
 
 

@@ -126,6 +126,7 @@ def evaluate(
     engine: str = "auto",
     precision: str | None = None,
     threads: int = 1,
+    workers: int = 0,
     references: Sequence[int] = (1, 5),
     replicates: int = 1000,
     wrong_pairs: int = 6,
@@ -140,9 +141,10 @@ def evaluate(
     (see :func:`edge_sdk.calibration.metrics.pairs.build_pairs`). "All" joins the comparisons within each data set:
     nobody is compared across data sets, where the scanner would give people away. `wrong_pairs` of each kind are
     listed, and pairs of low, middle and high distance of the first protocol. Of pictures that are one file a person's
-    first is kept, and none that are of two people. Galleries for identification are drawn from each data set. `faces`
-    is the verifier's, by default as :func:`~edge_sdk.export.evaluation.verification.samples.faces_in` says. With
-    `known`, of the bundle's run, only people who are new to its weights are measured.
+    first is kept, and none that are of two people. Galleries for identification are drawn from each data set. `workers`
+    is that of :func:`~edge_sdk.export.evaluation.verification.samples.embed`. `faces` is the verifier's, by default as
+    :func:`~edge_sdk.export.evaluation.verification.samples.faces_in` says. With `known`, of the bundle's run, only
+    people who are new to its weights are measured.
 
     Raises:
         BundleError, EngineError: The bundle cannot be run so.
@@ -153,7 +155,7 @@ def evaluate(
     data, identical = without_identical(known.new_people(data) if known else data)
     faces = faces or faces_in(bundle.manifest.source, data.samples)
     with Verifier(bundle, engine=engine, precision=precision, threads=threads, faces=faces) as verifier:
-        embedded = embed(verifier, data.samples, progress=progress)
+        embedded = embed(verifier, data.samples, workers=workers, progress=progress)
         try:
             default: VerifyPoint | None = verifier.operating_point
         except OperatingPointError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +15,10 @@ from edge_sdk.errors import InputError, ScoreError, UsageError
 from edge_sdk.export.data.catalogue import split_kind
 from edge_sdk.export.data.samples import Sample
 from edge_sdk.manifest import Image, Source
+from edge_sdk.modalities.base import Prepared
 from edge_sdk.runtime import Verifier
+
+_AHEAD = 4  # samples a worker; they lie in memory until the engine takes them
 
 Count = Callable[[int, int], None]
 """Called with the number of samples done and in all."""
@@ -63,27 +68,52 @@ class EmbeddedSamples:
         return EmbeddedSamples(tuple(self.samples[k] for k in rows), self.embeddings[rows], ())
 
 
-def embed(verifier: Verifier, samples: Sequence[Sample], *, progress: Count | None = None) -> EmbeddedSamples:
-    """Pre-process and embed every sample once; those that the device would refuse become failures instead."""
+def embed(
+    verifier: Verifier, samples: Sequence[Sample], *, workers: int = 0, progress: Count | None = None
+) -> EmbeddedSamples:
+    """Pre-process and embed every sample once; those that the device would refuse become failures instead.
+
+    Args:
+        workers: Threads that decode and pre-process the next samples while the engine runs; without any it waits.
+    """
     kept: list[Sample] = []
     embeddings: list[NDArray[np.float32]] = []
     failures: list[AcquisitionFailure] = []
-    for done, sample in enumerate(samples, start=1):
-        try:
-            prepared = verifier.prepare(sample.path)
-            reasons = prepared.blocking
-        except (InputError, OSError) as error:
-            reasons = (type(error).__name__,)
-        if reasons:
-            failures.append(AcquisitionFailure(str(sample.path), sample.subject, sample.genuine, reasons))
-        else:
+    acquired = _acquired(verifier, samples, workers)
+    for done, (sample, prepared) in enumerate(zip(samples, acquired, strict=True), start=1):
+        if isinstance(prepared, Prepared):
             embeddings.append(verifier.embed(prepared))
             kept += [sample] * len(embeddings[-1])
+        else:
+            failures.append(AcquisitionFailure(str(sample.path), sample.subject, sample.genuine, prepared))
         if progress is not None:
             progress(done, len(samples))
     if not kept:
         raise ScoreError(f"none of {len(samples)} pictures can be used")
     return EmbeddedSamples(tuple(kept), np.concatenate(embeddings), tuple(failures))
+
+
+def _acquired(verifier: Verifier, samples: Sequence[Sample], workers: int) -> Iterator[Prepared | tuple[str, ...]]:
+    """Each sample as the network takes it, or why the device would refuse it; a few are prepared ahead by workers."""
+
+    def acquire(sample: Sample) -> Prepared | tuple[str, ...]:
+        try:
+            prepared = verifier.prepare(sample.path)
+        except (InputError, OSError) as error:
+            return (type(error).__name__,)
+        return prepared.blocking or prepared
+
+    if not workers:
+        yield from map(acquire, samples)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        ahead: deque[Future[Prepared | tuple[str, ...]]] = deque()
+        for sample in samples:
+            ahead.append(pool.submit(acquire, sample))
+            if len(ahead) > _AHEAD * workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def faces_in(source: Source, samples: Sequence[Sample]) -> Literal["aligned", "locator"]:

@@ -19,7 +19,7 @@ from edge_sdk.export.evaluation.verification.samples import faces_in
 from edge_sdk.manifest import Image
 from edge_sdk.preprocess.align import FaceAlignment
 from edge_sdk.preprocess.crop import FaceCrop
-from edge_sdk.runtime.cutting import OneFace
+from edge_sdk.runtime.one_face import OneFace
 
 from ....runtime.drawn import frame
 from ....runtime.known_faces import located, textured

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, precision_score, recall_score, roc_auc_score
 
-from edge_sdk import Verifier, cli, preprocess
+from edge_sdk import Verifier, cli, preprocess, quality
 from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.errors import ScoreError
 from edge_sdk.export.data.load import load
@@ -169,12 +169,12 @@ def test_unusable_pictures_are_counted_and_listed(evaluation, folders):
 
 def test_every_picture_is_preprocessed_and_embedded_once(bundle, data, monkeypatch):
     calls = Counter()
-    for home, name in ((preprocess.CropToInk, "__call__"), (Verifier, "embed")):
+    for home, name in ((quality, "prepare"), (Verifier, "embed")):
         real = getattr(home, name)
         counted = lambda *arguments, real=real, name=name: calls.update([name]) or real(*arguments)  # noqa: E731
         monkeypatch.setattr(home, name, counted)
     evaluate(bundle, data, replicates=5)
-    assert calls == {"__call__": len(data.samples) - 1, "embed": len(data.samples) - 2}  # one damaged, one blank
+    assert calls == {"prepare": len(data.samples) - 1, "embed": len(data.samples) - 2}  # one damaged, one blank
 
 
 def test_wrong_pairs_are_wrong_and_the_worst_come_first(evaluation):
@@ -244,6 +244,12 @@ def test_the_same_seed_gives_the_same_report(evaluation, bundle, data):
         evaluate(bundle, data, engine="onnxruntime", precision="fp32", replicates=200, seed=3).report
         == evaluation.report
     )
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_workers_change_nothing_but_the_time(evaluation, bundle, data, workers):
+    found = evaluate(bundle, data, engine="onnxruntime", precision="fp32", replicates=200, seed=3, workers=workers)
+    assert found.report == evaluation.report
 
 
 def test_precision_is_selectable(evaluation, bundle, data):

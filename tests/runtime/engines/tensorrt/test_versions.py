@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import sys
 from importlib import metadata
 from types import ModuleType, SimpleNamespace
 
+import msgspec
 import pytest
 
 from edge_sdk.bundle import Bundle
@@ -78,6 +78,6 @@ def test_auto_passes_over_a_tensorrt_that_is_too_old(
     module.__spec__ = SimpleNamespace()  # type: ignore[assignment]  # what find_spec looks for
     monkeypatch.setitem(sys.modules, "tensorrt", module)
     monkeypatch.setattr(metadata, "version", lambda name: version if name == "tensorrt" else "1")
-    monkeypatch.setitem(ENGINES, "tensorrt", dataclasses.replace(ENGINES["tensorrt"], devices=()))
+    monkeypatch.setitem(ENGINES, "tensorrt", msgspec.structs.replace(ENGINES["tensorrt"], devices=()))
     assert installed("tensorrt") == usable("tensorrt", "fp32.onnx") == taken
     assert choose(tiny_bundle, precision="fp32.onnx").engine in (["tensorrt"] if taken else ["openvino", "onnxruntime"])
