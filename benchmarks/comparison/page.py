@@ -37,6 +37,8 @@ bound."""
 
 COLORS = {"before": "#999999", "now": "#1b5e8c", "now, locator": "#c2571a"}
 
+LABELS = {"before": "baseline", "now": "this build", "now, locator": 'this build, faces="locator"'}
+
 
 def table(rows: Rows, before: str) -> Iterator[str]:
     """One table of Markdown, and the notes below it."""
@@ -81,7 +83,12 @@ def plots(page: Path, sets: Mapping[str, Any]) -> dict[str, list[tuple[str, Path
     found: dict[str, list[tuple[str, Path]]] = {}
     for name, one in sets.items():
         found[name] = []
-        series = {line["what"]: line["series"] for lines in one["rows"].values() for line in lines if line["series"]}
+        series = {
+            line["what"]: line["series"]
+            for row, lines in one["rows"].items()
+            for line in lines
+            if line["series"] and row != "tail"  # whose calls are those of "verify"
+        }
         ratios = {
             shorter(what): statistics.median(values["now"]) / statistics.median(values["before"])
             for what, values in series.items()
@@ -124,6 +131,7 @@ def draw_ratios(target: Path, ratios: Mapping[str, float]) -> None:
 def draw_shares(target: Path, series: Mapping[str, list[float]], what: str) -> None:
     """The share that takes longer than each time, both axes logarithmic: the tail is on the right below."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
 
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.subplots()
@@ -132,8 +140,9 @@ def draw_shares(target: Path, series: Mapping[str, list[float]], what: str) -> N
         count = len(ordered)
         ranks = sorted({min(count - 1, int(count * (1 - 10 ** (-k / 60)))) for k in range(301)})  # dense in the tail
         points = [ordered[rank] for rank in ranks], [1 - rank / count for rank in ranks]
-        axes.plot(*points, label=name, color=COLORS[name], drawstyle="steps-post")
+        axes.plot(*points, label=LABELS[name], color=COLORS[name], drawstyle="steps-post")
     axes.set(xscale="log", yscale="log", xlabel="ms", ylabel=f"share of {what} that take longer")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
     axes.yaxis.set_major_formatter("{x:g}")
