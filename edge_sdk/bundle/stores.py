@@ -10,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -37,18 +35,44 @@ class Store(Protocol):
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """Open an ordinary file as :func:`edge_sdk.files.open_regular`; ``IntegrityError`` where it is something else."""
-    try:
-        stream = files.open_regular(path)
-    except OSError as error:
-        if error.errno in (errno.EINVAL, errno.EISDIR):
-            raise IntegrityError(f"{path} {error.strerror}") from error
-        raise
-    with stream:
+    with _ordinary(path), files.open_regular(path) as stream:
         yield stream
 
 
-class _Opening(ABC):
-    """A store that opens a file to tell its size and to read it."""
+class Folder:
+    """A folder.
+
+    Links are followed: installers (uv, Bazel, Nix) and container volumes make every file a link. Nothing is lost by it,
+    because what a file holds is compared with its hash before anyone gets it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def size(self, path: str) -> int:
+        """As :meth:`Store.size`; the file is not opened."""
+        place = self._root / check_path(path)
+        with self._present(path), _ordinary(place):
+            return files.regular_size(place)
+
+    def read(self, path: str, limit: int) -> bytes:
+        """As :meth:`Store.read`."""
+        with self._present(path), opened(self._root / check_path(path)) as stream:
+            return stream.read(limit)
+
+    @contextlib.contextmanager
+    def _present(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise IntegrityError(f"{self._root}: {path} is missing") from error
+
+
+class Resources:
+    """A folder of a package inside a zip, read through the package's importer."""
+
+    def __init__(self, root: Traversable) -> None:
+        self._root = root
 
     def size(self, path: str) -> int:
         """As :meth:`Store.size`; a compressed file is read for it."""
@@ -60,36 +84,6 @@ class _Opening(ABC):
         with self._opened(path) as stream:
             return stream.read(limit)
 
-    @abstractmethod
-    def _opened(self, path: str) -> AbstractContextManager[BinaryIO]:
-        """A file, open in the block."""
-
-
-class Folder(_Opening):
-    """A folder.
-
-    Links are followed: installers (uv, Bazel, Nix) and container volumes make every file a link. Nothing is lost by it,
-    because what a file holds is compared with its hash before anyone gets it.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    @contextlib.contextmanager
-    def _opened(self, path: str) -> Iterator[BinaryIO]:
-        try:
-            with opened(self._root / check_path(path)) as stream:
-                yield stream
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise IntegrityError(f"{self._root}: {path} is missing") from error
-
-
-class Resources(_Opening):
-    """A folder of a package inside a zip, read through the package's importer."""
-
-    def __init__(self, root: Traversable) -> None:
-        self._root = root
-
     @contextlib.contextmanager
     def _opened(self, path: str) -> Iterator[BinaryIO]:
         resource = self._root.joinpath(*check_path(path).split("/"))
@@ -97,3 +91,14 @@ class Resources(_Opening):
             raise IntegrityError(f"{self._root}: {path} is missing")
         with resource.open("rb") as stream:
             yield stream  # type: ignore[misc] # bytes, whatever Traversable says
+
+
+@contextlib.contextmanager
+def _ordinary(path: Path) -> Iterator[None]:
+    """Make an ``IntegrityError`` of what the block says of a folder, a pipe or a device."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EISDIR):
+            raise IntegrityError(f"{path} {error.strerror}") from error
+        raise

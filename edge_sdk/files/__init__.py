@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from edge_sdk.files.reading import PathLike as PathLike
 from edge_sdk.files.reading import open_regular as open_regular
 from edge_sdk.files.reading import read_bytes as read_bytes
+from edge_sdk.files.reading import regular_size as regular_size
 
 if TYPE_CHECKING:
     from edge_sdk.files.folders import CACHE_VARIABLE as CACHE_VARIABLE

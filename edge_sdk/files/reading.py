@@ -43,6 +43,18 @@ def open_regular(path: PathLike) -> BinaryIO:
         raise
 
 
+def regular_size(path: PathLike) -> int:
+    """Return the size of an ordinary file, without opening it; links are followed.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        OSError: It is something else than a file, or the system does not tell.
+    """
+    found = os.stat(path)  # noqa: PTH116 - as os.open above
+    _refuse_others(found, path)
+    return found.st_size
+
+
 def read_bytes(path: PathLike, limit: int) -> bytes:
     """Read an ordinary file of at most ``limit`` bytes.
 

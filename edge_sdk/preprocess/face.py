@@ -6,7 +6,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.preprocess.step import MAX_FRAME, Form, Image, Step
+from edge_sdk.opencv import cv2
+from edge_sdk.preprocess.step import MAX_FRAME, Form, Image, Step, as_image
 
 Share = Annotated[float, msgspec.Meta(ge=0.01, le=1)]
 
@@ -65,12 +66,13 @@ class Standardize(Step, frozen=True, tag="standardize"):
 
     def __call__(self, image: Image) -> Image:
         levels = np.arange(256.0)
-        counts = np.bincount(image.ravel(), minlength=256)
+        flat = image.reshape(len(image), -1)
+        counts = cv2.calcHist([flat], [0], None, [256], [0, 256])[:, 0].astype(np.int64)  # exact up to 2^24 pixels
         middle = counts @ levels / image.size
         spread = float(np.sqrt(counts @ (levels - middle) ** 2 / image.size))
         scaled = self.std * (levels - middle) / spread if spread else np.zeros(256)
         table = np.rint(255 * (self.mean + scaled)).clip(0, 255).astype(np.uint8)
-        return np.asarray(table[image], np.uint8)
+        return as_image(cv2.LUT(flat, table)).reshape(image.shape)
 
 
 def _across(size: int) -> NDArray[np.float64]:

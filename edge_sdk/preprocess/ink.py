@@ -57,8 +57,8 @@ class FlattenPaper(Step, frozen=True, tag="flatten_paper"):
             return image
         paper = as_image(cv2.erode(brightest, square, borderType=cv2.BORDER_CONSTANT, borderValue=(255,)))
         paper = paper[outside : outside + small.shape[0], outside : outside + small.shape[1]]
-        paper = cv2.resize(paper, whole.shape[::-1], interpolation=cv2.INTER_LINEAR)[:height, :width]
-        return as_image(cv2.divide(image, paper, scale=255))
+        large = cv2.resize(paper, whole.shape[::-1], interpolation=cv2.INTER_LINEAR)[:height, :width]
+        return as_image(cv2.divide(image, large, scale=255))
 
 
 class Binarize(Step, frozen=True, tag="binarize"):

@@ -83,6 +83,8 @@ class Repeats:
         if not self._before:
             return False
         same = np.array([old[part] for old in self._before]) == self._tiles[part]
+        if np.count_nonzero(same) < _ENOUGH:  # as of every living camera
+            return False
         alike = same[same.sum(axis=(1, 2)) >= _ENOUGH]
         if not len(alike):
             return False
@@ -108,8 +110,11 @@ def _tiled(image: Image, side: int) -> Image:
 def _reduce(image: Image) -> _Tiles:
     """Multilinear hashes of the tiles, modulo 2^64: a tile that differs in one word is another one for certain."""
     tiles = _tiled(image, _side(image))
-    words = tiles.reshape(*tiles.shape[:3], -1).view(np.uint64)
-    reduced: _Tiles = np.einsum("ysxk,sk->yx", words, _weights(words.shape[1], words.shape[3]))
+    rows, side, columns = tiles.shape[:3]
+    words = tiles.reshape(rows, side, -1).view(np.uint64)
+    # A row of all tiles at a time: inner loops over one tile's few words would take twice as long.
+    sums = np.einsum("ysj,sj->yj", words, _weights(side, words.shape[2] // columns, columns))
+    reduced: _Tiles = np.einsum("yxk->yx", sums.reshape(rows, columns, -1))
     return reduced
 
 
@@ -121,6 +126,7 @@ def _not_of_one_color(image: Image, side: int) -> NDArray[np.bool_]:
 
 
 @cache
-def _weights(rows: int, words: int) -> _Tiles:
-    """Odd numbers, so that none is a divisor of zero."""
-    return np.random.default_rng(0).integers(0, 2**63, (rows, words), np.uint64) | np.uint64(1)
+def _weights(rows: int, words: int, columns: int) -> _Tiles:
+    """Odd numbers, so that none is a divisor of zero; the same for the tile of each column."""
+    tile = np.random.default_rng(0).integers(0, 2**63, (rows, words), np.uint64) | np.uint64(1)
+    return np.tile(tile, columns)

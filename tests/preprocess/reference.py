@@ -109,6 +109,15 @@ def fit(step: preprocess.Fit, image: Image) -> Image:
     return frame
 
 
+def standardize(step: preprocess.Standardize, image: Image) -> Image:
+    levels = np.arange(256.0)
+    counts = np.bincount(image.ravel(), minlength=256)
+    middle = counts @ levels / image.size
+    spread = float(np.sqrt(counts @ (levels - middle) ** 2 / image.size))
+    scaled = step.std * (levels - middle) / spread if spread else np.zeros(256)
+    return np.rint(255 * (step.mean + scaled)).clip(0, 255).astype(np.uint8)[image]
+
+
 OPERATIONS = {
     preprocess.LimitSize: limit_size,
     preprocess.FlattenPaper: flatten_paper,
@@ -117,4 +126,5 @@ OPERATIONS = {
     preprocess.Despeckle: despeckle,
     preprocess.CropToInk: crop_to_ink,
     preprocess.Fit: fit,
+    preprocess.Standardize: standardize,
 }

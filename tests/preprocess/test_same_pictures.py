@@ -21,6 +21,7 @@ from edge_sdk.preprocess import (
     Fit,
     FlattenPaper,
     LimitSize,
+    Standardize,
     ToColor,
     ToGray,
     apply,
@@ -125,6 +126,7 @@ STEPS = st.one_of(
     st.builds(CropToInk, tail=st.floats(0, 0.49), margin=st.floats(0, 1)),
     st.builds(Fit, height=st.integers(1, 60), width=st.integers(1, 60), stretch=st.floats(1, 4)),
     st.builds(LimitSize, side=st.integers(1, 60)),
+    st.builds(Standardize, mean=st.floats(0.01, 1), std=st.floats(0.01, 1)),
 )
 GRAY = arrays(
     np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=70), elements=st.integers(0, 255), fill=st.just(0)
@@ -140,6 +142,14 @@ def test_each_operation_gives_the_same_picture(step, picture) -> None:
     before = picture.copy()
     np.testing.assert_array_equal(step(picture), reference.OPERATIONS[type(step)](step, picture))
     np.testing.assert_array_equal(picture, before)
+
+
+@pytest.mark.parametrize("shape", [(2048, 2048, 3), (1, 5, 3), (33, 17, 3), (40, 60)])
+def test_levels_of_faces_are_the_same(shape) -> None:
+    picture = np.random.default_rng(5).integers(0, 256, shape).astype(np.uint8) // 3 + 9
+    step = Standardize(mean=0.5, std=0.25)
+    for view in (picture, picture[:, ::-1], picture[::2]):
+        np.testing.assert_array_equal(step(view), reference.standardize(step, view))
 
 
 @settings(max_examples=200, deadline=None)

@@ -12,7 +12,6 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
@@ -63,7 +62,7 @@ def _convert_model(*arguments: Any, **options: Any) -> Any:
     return importlib.import_module(_CONVERTER).convert_model(*arguments, **options)
 
 
-class _ConverterFinder(MetaPathFinder):
+class _ConverterFinder:
     """Finds OpenVINO's converter where it is, and hides from it what reports while it is imported."""
 
     def find_spec(
