@@ -26,7 +26,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import sys
 import tempfile
 import time
@@ -35,6 +34,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import peers
 from comparison import page, rows_accuracy, rows_faces, rows_runtime, rows_signatures, rows_start
 from comparison.builds import INSTRUCTIONS, Bench, Build, RowError
 from comparison.table import Row
@@ -130,7 +130,7 @@ def main() -> None:
     found |= {
         "baseline": arguments.name,
         "date": datetime.now(tz=timezone.utc).date().isoformat(),
-        "command": shlex.join(["python", "benchmarks/compare.py", *shown(sys.argv[1:])]),
+        "command": command(arguments),
     }
     with tempfile.TemporaryDirectory() as scratch:
         for instructions in arguments.instructions:
@@ -141,12 +141,16 @@ def main() -> None:
         for text in one["failed"]:
             print(f"- not measured: {text}")
     if arguments.write:
-        page.write(arguments.write, found, [])
+        others = json.loads(arguments.peers.read_text(encoding="utf-8")) if arguments.peers else None
+        page.write(arguments.write, found, list(peers.lines(others)) if others else [])
 
 
-def shown(given: list[str]) -> list[str]:
-    """The arguments with the last part of each path only: where things lie on this machine tells nobody anything."""
-    return [Path(one).name if one.startswith("/") else one for one in given]
+def command(arguments: argparse.Namespace) -> str:
+    """What makes the page, without where things lie on this machine."""
+    parts = ["python benchmarks/compare.py --baseline PYTHON --instructions", *arguments.instructions]
+    parts += ["--quick"] if arguments.quick else []
+    parts += ["--peers peers.json"] if arguments.peers else []
+    return " ".join([*parts, "--write docs/results/speed.md"])
 
 
 if __name__ == "__main__":

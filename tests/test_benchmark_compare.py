@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +100,32 @@ def test_the_command_explains_itself() -> None:
         [sys.executable, str(BENCHMARKS / "compare.py"), "--help"], capture_output=True, text=True, check=True
     )
     assert "--baseline" in done.stdout
+
+
+@pytest.mark.usefixtures("comparison")
+def test_networks_have_the_parameters_of_their_papers() -> None:
+    onnx = pytest.importorskip("onnx", reason="needs edge-sdk[export]")
+    millions = {"minifasnet_v2": 0.43, "retinaface_quarter": 0.42, "arcface_resnet50": 43.6}
+    networks = part("architectures").NETWORKS
+    for name, expected in millions.items():
+        graph = onnx.load_from_string(networks[name]()).graph
+        count = sum(
+            math.prod(weights.dims) for weights in graph.initializer if weights.data_type == onnx.TensorProto.FLOAT
+        )
+        assert count / 1e6 == pytest.approx(expected, abs=0.05)
+
+
+@pytest.mark.usefixtures("comparison")
+def test_other_libraries_are_compared_part_by_part_and_failures_are_told() -> None:
+    peers = importlib.import_module("peers")
+    own = {"mib": 100.0, "peak": 50.0, "start": [0.5], "recognise": [2.0], "locate": [1.0], "live": [1.0]}
+    other = {"mib": 50.0, "peak": 100.0, "start": [1.0], "recognise": [6.0]}
+    found = {
+        "command": "python peers.py",
+        "peers": {"edge_sdk": own, "opencv": other, "uniface": {"failed": "no network"}},
+    }
+    written = "\n".join(peers.lines(found))
+    assert "Recognising, as a multiple of edge-sdk's: OpenCV 3.0: ahead of all." in written
+    assert "What is installed, with weights, as a multiple of edge-sdk's: OpenCV 0.5: **not ahead of all**." in written
+    assert "Locating" not in written
+    assert "no network" in written

@@ -54,6 +54,9 @@ class Build:
         path: A checkout to take the package from, in place of the one that is installed; None takes that.
         settings: Environment variables.
         scratch: A folder for what the build stores unasked: nothing that was tuned here before counts.
+
+    Attributes:
+        modules: Where its worker's tasks are; none are those of a build.
     """
 
     def __init__(self, label: str, python: str, path: str | None, settings: Mapping[str, str], scratch: Path) -> None:
@@ -63,6 +66,7 @@ class Build:
         self.environment |= ONE_THREAD | dict(settings) | self.folders(scratch)
         if path:
             self.environment["PYTHONPATH"] = path
+        self.modules: tuple[str, ...] = ()
         self._own_path = path
         self._worker: subprocess.Popen[str] | None = None
 
@@ -105,7 +109,7 @@ class Build:
     def _start(self) -> subprocess.Popen[str]:
         paths = [str(BENCHMARKS)] + ([self._own_path] if self._own_path else [])
         return subprocess.Popen(
-            [self.python, "-m", "comparison.worker"],
+            [self.python, "-m", "comparison.worker", *self.modules],
             env=self.environment | {"PYTHONPATH": os.pathsep.join(paths)},
             cwd=self.scratch,  # not this checkout's root, where another edge_sdk may lie
             stdin=subprocess.PIPE,

@@ -92,14 +92,14 @@ def openvino(bench: Bench) -> list[Result]:
     before, now = bench.before.label, bench.now.label
     return [
         Result(
-            "the same with OpenVINO, s, after `edge-sdk tune`",
+            "`verify A B --json`, fresh process, OpenVINO int8, after `edge-sdk tune`, s",
             "at most 0.7",
             (spread(warm[before]), spread(warm[now])),
             statistics.median(warm[now]) <= 0.7,
             series={"before": warm[before], "now": warm[now]},
         ),
-        Result("the same without, s", "", (spread(cold[before]), spread(cold[now]))),
+        Result("the same without `tune`, s", "", (spread(cold[before]), spread(cold[now]))),
     ]
 
 
-ROWS = {"start": Row(start), "imports": Row(imports, obeys=False), "openvino": Row(openvino)}
+ROWS = {"start": Row(start), "imports": Row(imports, obeys=False), "openvino": Row(openvino, obeys=False)}

@@ -45,21 +45,14 @@ def memory(name: str, count: int, warm: int) -> dict[str, Any]:
         call()
     gc.collect()
     collected = sum(one["collections"] for one in gc.get_stats())
-    first, blocks = resident(), sys.getallocatedblocks()
-    most = first
-    for number in range(count):
-        call()
-        if number % 1000 == 0:
-            most = max(most, resident())
-    runs = sum(one["collections"] for one in gc.get_stats()) - collected
-    gc.collect()
-    return {
-        "before": first,
-        "after": resident(),
-        "most": most,
-        "blocks": sys.getallocatedblocks() - blocks,
-        "collections": runs,
-    }
+    first, blocks, runs = resident(), [0, 0], 0
+    for half in range(2):
+        for _ in range(count // 2):
+            call()
+        runs = sum(one["collections"] for one in gc.get_stats()) - collected - half
+        gc.collect()
+        blocks[half] = sys.getallocatedblocks()
+    return {"before": first, "after": resident(), "blocks": blocks[1] - blocks[0], "collections": runs}
 
 
 def resident() -> int:

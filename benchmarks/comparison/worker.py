@@ -1,6 +1,6 @@
 """Does tasks in the interpreter of a build: one JSON object a line in, one a line out.
 
-    python -m comparison.worker
+    python -m comparison.worker [MODULE ...]
 
 ``comparison.builds`` starts it, with the folder ``benchmarks`` in ``PYTHONPATH``.
 """
@@ -15,6 +15,7 @@ import sys
 from comparison.tasks import TASKS
 
 MODULES = ("tasks_calls", "tasks_start", "tasks_faces", "tasks_accuracy")
+"""What a build does, unless the command names other modules."""
 
 
 def main() -> None:
@@ -22,7 +23,7 @@ def main() -> None:
     os.dup2(2, 1)  # what libraries print is no answer
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    for name in MODULES:
+    for name in sys.argv[1:] or MODULES:
         importlib.import_module(f"comparison.{name}")
     for line in sys.stdin:
         request = json.loads(line)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_sdk.opencv import cv2
-from edge_sdk.preprocess.step import Image
 
 
 class Boxed(NamedTuple):
@@ -18,14 +18,14 @@ class Boxed(NamedTuple):
         top, left: Where the part's first pixel lies in the picture.
     """
 
-    part: Image
+    part: NDArray[np.uint8]
     top: int
     left: int
     height: int
     width: int
 
     @classmethod
-    def around(cls, image: Image) -> Boxed:
+    def around(cls, image: NDArray[np.uint8]) -> Boxed:
         """The smallest box round what is not 0."""
         left, top, width, height = cv2.boundingRect(image)
         part = image[top : top + max(1, height), left : left + max(1, width)]
@@ -46,7 +46,7 @@ class Boxed(NamedTuple):
         """Whether the part reaches the top, bottom, left and right of the picture."""
         return self.top == 0, self.bottom == self.height, self.left == 0, self.right == self.width
 
-    def cut(self, top: int, bottom: int, left: int, right: int) -> Image:
+    def cut(self, top: int, bottom: int, left: int, right: int) -> NDArray[np.uint8]:
         """Rows ``top`` to ``bottom - 1`` and columns ``left`` to ``right - 1`` of the picture, which must have them."""
         if top >= self.top and bottom <= self.bottom and left >= self.left and right <= self.right:
             return self.part[top - self.top : bottom - self.top, left - self.left : right - self.left]
@@ -58,6 +58,6 @@ class Boxed(NamedTuple):
         ]
         return image
 
-    def whole(self) -> Image:
+    def whole(self) -> NDArray[np.uint8]:
         """All of the picture."""
         return self.cut(0, self.height, 0, self.width)

@@ -186,6 +186,9 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
     ) -> Iterator[StreamResult]:
         """Decide on the frames of one camera, one result a frame; every call is a stream of its own.
 
+        The cascade looks for a known face near its last place, and in each frame for others in a part of the sizes
+        (:mod:`edge_sdk.runtime.tracking`); another locator gets whole frames.
+
         One thread at a time may take results of a stream; for another one it is a ValueError meanwhile.
 
         Args:
@@ -356,7 +359,8 @@ def locator_of(
     if faces == "cascade":
         cascade = Cascade()
         if warm_up:
-            cascade(np.zeros(BLANK, np.uint8))
+            for locate in (cascade, FaceTracking(cascade)):
+                locate(np.zeros(BLANK, np.uint8))
         return cascade
     if faces == "locator":
         return Rescaled(opened.enter_context(Locator(threads=threads, warm_up=warm_up)), AS_CASCADE)

@@ -41,8 +41,6 @@ DIGITS = 8
 """Scores are rounded. A matrix product differs in its last bits with the shape of the batch, and int8 outputs tie
 often: without rounding, a score equal to its threshold could be accepted in evaluation and rejected on the device."""
 
-_GROUP = 64  # scores of which the highest is looked at first
-
 
 class Comparison(msgspec.Struct, frozen=True):
     """``score``: higher = more genuine; ``raw``: the same in the model's own unit (a distance, a log-likelihood)."""
@@ -332,19 +330,6 @@ class _Unopened:
 
     def __getattr__(self, name: str) -> NoReturn:
         raise ScoreError(f"the score {self._kind} compares only with an opened model, pair by pair")
-
-
-def near_best(scores: npt.NDArray[np.floating[Any]], count: int, tolerance: float) -> list[int]:
-    """The places, ascending, of all that may be among the ``count`` highest of ``(N,)``, each wrong by ``tolerance``.
-
-    ``count`` is from 1 to N.
-    """
-    # As many reach the count-th highest of the maxima of groups, which is nearly always the count-th highest of all.
-    groups = len(scores) // _GROUP
-    highest = np.maximum.reduce(scores[: groups * _GROUP].reshape(_GROUP, groups)) if groups > 8 * count else scores
-    least = np.partition(highest, -count)[-count]
-    found: list[int] = np.flatnonzero(scores >= least - 2 * tolerance).tolist()
-    return found
 
 
 def rows(tensors: Tensors, name: str) -> Array:

@@ -15,18 +15,8 @@ import numpy.typing as npt
 
 from edge_sdk.errors import ScoreError
 from edge_sdk.schema import Name, require
-from edge_sdk.scoring.base import (
-    Comparison,
-    ComparisonModel,
-    ModelInterface,
-    Range,
-    Rename,
-    Role,
-    Rule,
-    Score,
-    Task,
-    near_best,
-)
+from edge_sdk.scoring.base import Comparison, ComparisonModel, ModelInterface, Range, Rename, Role, Rule, Score, Task
+from edge_sdk.scoring.ranking import near_best
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.errors import ScoreError
-from edge_sdk.scoring.base import near_best
 from edge_sdk.scoring.densities.gaussian_mixture import Array, GaussianMixture, log_sum_exp
+from edge_sdk.scoring.ranking import near_best
 
 _AT_ONCE = 2**20
 """Values of mode, person and row in memory at one time: 8 MiB."""
