@@ -8,8 +8,9 @@ searched there window for window, as a search of the whole frame does it.
 
 For faces that come, every frame is searched as a whole, at every second row and column again, in every
 :data:`PARTS`-th size, the next frame in others. A face has hits in several sizes beside each other, so that few are
-overlooked for long; the rows and columns change from round to round, so that after ``4 * PARTS`` frames every window
-had its turn. Where there is no face, or one was lost, a frame is searched in all sizes. Wherever there is a hit, the
+overlooked for long; after ``4 * PARTS`` frames each size was searched from each first row and column. OpenCV skips what
+is beside a window very unlike a face, so that this is no bound. Where there is no face, or one was lost, a frame is
+searched in all sizes. Wherever there is a hit, the
 search window for window decides.
 """
 
