@@ -32,11 +32,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -251,7 +252,9 @@ def device(*, build_only: bool) -> str:
 
 def let_run(engine: str, variants: Sequence[str]) -> None:
     """Let an engine run these too, as a reference: processors are not offered symmetric int8, which is slow there."""
-    ENGINES[engine] = replace(ENGINES[engine], variants=tuple(dict.fromkeys((*ENGINES[engine].variants, *variants))))
+    ENGINES[engine] = msgspec.structs.replace(
+        ENGINES[engine], variants=tuple(dict.fromkeys((*ENGINES[engine].variants, *variants)))
+    )
 
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -36,7 +36,8 @@ from edge_sdk.export.evaluation.spoof.sessions import RecordingKey, is_error, re
 from edge_sdk.images import Image
 from edge_sdk.preprocess.crop import Box
 from edge_sdk.runtime import device
-from edge_sdk.runtime.faces import Cascade, FaceLocator
+from edge_sdk.runtime.cut import FaceLocator
+from edge_sdk.runtime.faces import Cascade
 from edge_sdk.runtime.temporal import Observation
 
 RATE = 20.0

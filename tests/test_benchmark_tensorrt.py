@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -39,7 +41,9 @@ def on_processor(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleT
     from edge_sdk.runtime import engines, selection
 
     wanted = script.ENGINES["tensorrt"].variants
-    monkeypatch.setitem(engines.ENGINES, "onnxruntime", script.replace(engines.ENGINES["onnxruntime"], variants=wanted))
+    monkeypatch.setitem(
+        engines.ENGINES, "onnxruntime", msgspec.structs.replace(engines.ENGINES["onnxruntime"], variants=wanted)
+    )
     assert selection.ENGINES is engines.ENGINES
     monkeypatch.setattr(script, "ENGINES", engines.ENGINES)
     monkeypatch.setattr(script, "ENGINE", "onnxruntime")
@@ -119,7 +123,7 @@ def test_a_wrong_golden_score_is_a_failure(
 ) -> None:
     def failed(bundle: Bundle, *, engine: str):
         replays = original(bundle, engine=engine)
-        return tuple(on_processor.replace(one, status="fail", score=0.25) for one in replays)
+        return tuple(replace(one, status="fail", score=0.25) for one in replays)
 
     original = on_processor.selftest
     monkeypatch.setattr(on_processor, "selftest", failed)

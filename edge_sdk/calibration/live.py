@@ -27,8 +27,8 @@ from edge_sdk.calibration.thresholds import bona_fide_points
 from edge_sdk.calibration.unusable import UnusablePicture
 from edge_sdk.errors import UsageError
 from edge_sdk.manifest import Golden, OperatingPoint, ThresholdProvenance
+from edge_sdk.runtime.cut import FaceLocator
 from edge_sdk.runtime.detector import SpoofDetector
-from edge_sdk.runtime.faces import FaceLocator
 from edge_sdk.runtime.selection import AUTO, Choice
 
 ALONE = "live pictures alone, no attacks"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from edge_sdk.errors import StorageError
+from edge_sdk.extras import needs_requirements
 
 CACHE_VARIABLE, CONFIG_VARIABLE = "EDGE_SDK_CACHE", "EDGE_SDK_CONFIG"
 
@@ -45,10 +46,11 @@ def named(variable: str) -> Path | None:
 
 def _default(kind: Literal["cache", "config"]) -> str:
     """Where the system keeps such files; on Linux by the XDG Base Directory Specification, 0.8."""
-    if sys.platform == "linux" and "ANDROID_DATA" not in os.environ:
+    if sys.platform == "linux" and "ANDROID_DATA" not in os.environ and os.environ.get("HOME", "/").startswith("/"):
         base = os.environ.get(f"XDG_{kind.upper()}_HOME", "")
         return f"{base if base.startswith('/') else f'~/.{kind}'}/{_APPLICATION}"
-    import platformdirs  # whose import takes as long as that of all of edge-sdk's manifest
+    with needs_requirements():
+        import platformdirs  # which takes as long as all of edge-sdk's manifest
 
     of_kind = platformdirs.user_cache_dir if kind == "cache" else platformdirs.user_config_dir
     return of_kind(_APPLICATION, appauthor=False)

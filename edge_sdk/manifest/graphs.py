@@ -64,7 +64,7 @@ class Graph(Strict, frozen=True, kw_only=True):
         return next(tensor for tensor in self.inputs if tensor.role == "query")
 
 
-class GraphInterface(msgspec.Struct, frozen=True):
+class GraphInterface(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Looks tensors up by ``graph.tensor``; what is not there, or is something else, is a ``ManifestError``."""
 
     graphs: Sequence[Graph]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -14,16 +14,14 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.errors import UnusableSampleError, UsageError
 from edge_sdk.manifest import Image
 from edge_sdk.modalities import Modality, Prepared
+from edge_sdk.modalities.walks import WalkStream
 from edge_sdk.runtime import shots
 from edge_sdk.runtime.cut import Cutter
 from edge_sdk.runtime.shots import Shots
 from edge_sdk.runtime.stopwatch import Stopwatch
+from edge_sdk.sensors import Recording
 
-if TYPE_CHECKING:
-    from edge_sdk.modalities.walks import WalkStream
-    from edge_sdk.sensors import Recording
-
-Sample: TypeAlias = "images.Source | Shots | Recording | WalkStream"
+Sample: TypeAlias = images.Source | Shots | Recording | WalkStream
 """One picture, or frames of one person of which the best count; a recording, or a stream, of one walk."""
 
 

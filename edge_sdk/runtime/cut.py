@@ -1,10 +1,14 @@
-"""What of a sample the pre-processing starts from, and what cuts it out."""
+"""What of a sample the pre-processing starts from, what cuts it out, and what finds faces before."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
+
+from edge_sdk.preprocess import Image
+from edge_sdk.preprocess.crop import Box
 
 
 class Cut(msgspec.Struct, frozen=True, eq=False):
@@ -39,3 +43,14 @@ class Cutter(Protocol):
 
     def close(self) -> None:
         """Free what it opened."""
+
+
+class FaceLocator(Protocol):
+    """Anything that finds faces. A detector calls its locator from one thread at a time."""
+
+    def __call__(self, image: Image) -> Sequence[Box]:
+        """Return a box inside the frame for each face, in any order.
+
+        Args:
+            image: ``uint8``, ``(H, W)`` gray or ``(H, W, 3)`` BGR; not to be changed.
+        """

@@ -5,15 +5,12 @@ Where it says nothing of it, a sample stays as it is, to the bit.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from edge_sdk.manifest import Image, Source
-from edge_sdk.runtime.cut import Cut, Cutter
+from edge_sdk.runtime.cut import Cut, Cutter, FaceLocator
 
-if TYPE_CHECKING:
-    from edge_sdk.runtime.faces import FaceLocator
-
-Faces: TypeAlias = "FaceLocator | Literal['locator', 'aligned']"
+Faces: TypeAlias = FaceLocator | Literal["locator", "aligned"]
 
 
 class Nothing:

@@ -28,8 +28,9 @@ from edge_sdk.manifest import BonaFidePoint, Image, SpoofPoint, Task
 from edge_sdk.preprocess.crop import Box, FaceCrop
 from edge_sdk.results import SpoofDecision, SpoofResult, StreamResult, Timings
 from edge_sdk.runtime import arrivals, clock, frames
+from edge_sdk.runtime.cut import FaceLocator
 from edge_sdk.runtime.engines import Tensors
-from edge_sdk.runtime.faces import Cascade, FaceLocator, Rescaled, TakingTurns, Tracker
+from edge_sdk.runtime.faces import Cascade, Rescaled, TakingTurns, Tracker
 from edge_sdk.runtime.freeze import Freeze
 from edge_sdk.runtime.locator import Locator
 from edge_sdk.runtime.session import Session

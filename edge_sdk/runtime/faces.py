@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -17,22 +16,12 @@ from edge_sdk.opencv import cv2
 from edge_sdk.preprocess import Image, LimitSize, ToGray
 from edge_sdk.preprocess.crop import Box
 from edge_sdk.preprocess.step import as_image
+from edge_sdk.runtime.cut import FaceLocator
 
 WINDOW = 24
 """Pixels a side of the smallest face that the cascade knows: all larger ones are shrunk to it."""
 
 _SIMILAR = 0.2  # OpenCV's own: what corners of one face's hits may differ by, in sides
-
-
-class FaceLocator(Protocol):
-    """Anything that finds faces. A detector calls its locator from one thread at a time."""
-
-    def __call__(self, image: Image) -> Sequence[Box]:
-        """Return a box inside the frame for each face, in any order.
-
-        Args:
-            image: ``uint8``, ``(H, W)`` gray or ``(H, W, 3)`` BGR; not to be changed.
-        """
 
 
 class TakingTurns:

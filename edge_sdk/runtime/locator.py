@@ -37,7 +37,7 @@ class Locator(Session[LocatePoint]):
             for face in locator.locate("frame.png"):
                 print(face.left, face.top, face.width, face.height, face.confidence, face.points)
 
-    A locator is itself a function of a picture, :class:`edge_sdk.runtime.faces.FaceLocator`: ``SpoofDetector(...,
+    A locator is itself a function of a picture, :class:`edge_sdk.runtime.cut.FaceLocator`: ``SpoofDetector(...,
     faces=locator)``. Threads may share it.
 
     Args:
@@ -107,7 +107,7 @@ class Locator(Session[LocatePoint]):
         return self.find(picture).faces
 
     def __call__(self, image: images.Image) -> tuple[LocatedFace, ...]:
-        """As :meth:`locate`, of an image that is decoded already; see :class:`~edge_sdk.runtime.faces.FaceLocator`."""
+        """As :meth:`locate`, of an image that is decoded already; see :class:`~edge_sdk.runtime.cut.FaceLocator`."""
         return self._faces(self._run(image), image, self.threshold)
 
     def find(self, picture: images.Source) -> LocateResult:

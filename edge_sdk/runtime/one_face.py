@@ -15,9 +15,8 @@ from edge_sdk.images.arrays import opaque
 from edge_sdk.preprocess.align import FaceAlignment
 from edge_sdk.preprocess.crop import Box, FaceCrop, LocatedFace
 from edge_sdk.runtime import face_quality, frames
-from edge_sdk.runtime.cut import Cut
+from edge_sdk.runtime.cut import Cut, FaceLocator
 from edge_sdk.runtime.face_quality import Geometry
-from edge_sdk.runtime.faces import FaceLocator
 
 CLEARLY = 2.0
 

@@ -92,7 +92,7 @@ class _Known:
 
 
 class FaceTracking:
-    """The faces of one stream: a :class:`~edge_sdk.runtime.faces.FaceLocator` that remembers those of the last frame.
+    """The faces of one stream: a :class:`~edge_sdk.runtime.cut.FaceLocator` that remembers those of the last frame.
 
     Frames of another size begin anew. One thread at a time may call it.
     """

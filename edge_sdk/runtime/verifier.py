@@ -10,7 +10,7 @@ import contextlib
 import math
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from edge_sdk.manifest import SAMPLE, Task, VerifyPoint
 from edge_sdk.modalities import Prepared
 from edge_sdk.modalities.walks import MOST, WalkStream
 from edge_sdk.preprocess import GaitCycles
-from edge_sdk.results import VerifyResult
+from edge_sdk.results import Candidate, IdentifyResult, VerifyResult
 from edge_sdk.runtime import cutting
 from edge_sdk.runtime.acquisition import Acquisition, Sample, as_list
 from edge_sdk.runtime.binding import Binding
@@ -33,9 +33,6 @@ from edge_sdk.runtime.shots import is_whole
 from edge_sdk.runtime.stopwatch import Stopwatch
 from edge_sdk.runtime.template import Template
 from edge_sdk.scoring.base import Comparison
-
-if TYPE_CHECKING:
-    from edge_sdk.results import IdentifyResult
 
 
 class Verifier(Session[VerifyPoint]):
@@ -205,8 +202,6 @@ class Verifier(Session[VerifyPoint]):
             InputError, TemplateError, EngineError: As :meth:`verify`.
             UsageError: No templates by name, or ``count`` is no whole number from 1.
         """
-        from edge_sdk.results import Candidate, IdentifyResult
-
         if not is_whole(count) or count < 1:
             raise UsageError(f"count is {count!r}; it must be a whole number, at least 1")
         self._model.check_process()

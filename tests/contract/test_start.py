@@ -27,7 +27,6 @@ NEEDLESS = {
     "edge_sdk.runtime.containers": "of videos",
     "edge_sdk.runtime.tune": "measures",
     "edge_sdk.runtime.profile": "measures",
-    "edge_sdk.results.identification": "identify alone",
     "edge_sdk.results.spoof": "spoof alone",
     "edge_sdk.bundle.writer": "writes",
     "edge_sdk.bundle.archive": "of .edge files, with zipfile",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_sdk import files
-from edge_sdk.errors import EdgeSdkError, StorageError
+from edge_sdk.errors import EdgeSdkError, InstallationError, StorageError
 
 
 def names(folder: Path) -> list[str]:
@@ -74,4 +74,12 @@ def test_a_home_that_is_none(monkeypatch: pytest.MonkeyPatch, home: str) -> None
     monkeypatch.setenv("HOME", home)
     monkeypatch.setenv("EDGE_SDK_CACHE", "~/cache")
     with pytest.raises(StorageError, match="no home folder; set EDGE_SDK_CACHE"):
+        files.cache_folder()
+
+
+def test_platformdirs_is_named_where_it_is_needed_and_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EDGE_SDK_CACHE", raising=False)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setitem(sys.modules, "platformdirs", None)
+    with pytest.raises(InstallationError, match="platformdirs is not installed"):
         files.cache_folder()

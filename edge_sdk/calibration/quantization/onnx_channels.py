@@ -209,12 +209,16 @@ class _Graph:
         return [] if node.output[0] in self.results else self.consumers[node.output[0]]
 
     def _is_layer(self, node: onnx.NodeProto) -> bool:
-        """Whether a node is a convolution of one group and constants, with scales for each channel where quantised."""
+        """Whether a node is a convolution of one group and constants; quantised ones have a scale for each channel.
+
+        Their zero points are 0, so that a weight of 0 is stored as 0.
+        """
         return (
             node.op_type == "Conv"
             and _given(node, "group", 1) == 1
             and bool(self._constants(node, 1))
             and (len(node.input) < 3 or bool(self._constants(node, 2)))
+            and not any(numpy_helper.to_array(self.constants[name]).any() for name in self._zero_points(node))
         )
 
     def _is_by_channel(self, node: onnx.NodeProto) -> bool:
@@ -240,6 +244,10 @@ class _Graph:
                 return []
             names, reader = [name for name in source.input if name], source
         return names if all(name in self.constants and self.consumers[name] == [reader] for name in names) else []
+
+    def _zero_points(self, layer: onnx.NodeProto) -> list[str]:
+        """Names of the zero points of a layer's constants, where they are quantised and have some."""
+        return [name for index in (1, 2) for name in self._constants(layer, index)[2:]]
 
     def _weights(self, layer: onnx.NodeProto) -> NDArray[np.generic]:
         """The weights of a layer, as they are stored: (channels, channels read, height, width)."""

@@ -17,8 +17,8 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.errors import UsageError
 from edge_sdk.results import SpoofDecision, StreamResult
 from edge_sdk.runtime import device, sources
+from edge_sdk.runtime.cut import FaceLocator
 from edge_sdk.runtime.detector import SpoofDetector
-from edge_sdk.runtime.faces import FaceLocator
 from edge_sdk.runtime.films import Stamped
 from edge_sdk.runtime.profile import this_machine
 from edge_sdk.runtime.profile.quantiles import curve, moments, stage

@@ -184,6 +184,20 @@ def test_channels_are_filled_up_where_only_convolutions_read_them(seed: int) -> 
     require_equal_outputs(before, after, net.pictures())
 
 
+def test_layers_whose_zero_points_are_not_0_are_left_alone() -> None:
+    net = Network(4, 1, 32, 32)
+    model = onnx.load_from_string(net.int8(net.embedding(net.conv("image", 15, (3, 3), strides=[2, 2]))))
+    layer = next(node for node in model.graph.node if node.op_type == "Conv")
+    weights = next(node for node in model.graph.node if layer.input[1] in node.output)
+    zero_points = next(one for one in model.graph.initializer if one.name == weights.input[2])
+    zero_points.CopyFrom(numpy_helper.from_array(np.full(15, 3, np.int8), zero_points.name))
+    before = model.SerializeToString()
+    after = rewritten(before)
+    assert "SpaceToDepth" not in operators(after)
+    assert widths(after) == [15]
+    require_equal_outputs(before, after, net.pictures())
+
+
 def test_what_else_is_read_keeps_its_channels() -> None:
     net = Network(5, 1, 32, 32)
     stem = net.conv("image", 15, (3, 3), strides=[2, 2])  # added to another

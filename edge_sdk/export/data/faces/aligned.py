@@ -21,7 +21,7 @@ from edge_sdk.opencv import cv2
 from edge_sdk.preprocess.align import FaceAlignment
 from edge_sdk.preprocess.crop import LocatedFace
 from edge_sdk.preprocess.step import Image
-from edge_sdk.runtime.faces import FaceLocator
+from edge_sdk.runtime.cut import FaceLocator
 from edge_sdk.runtime.locator import Locator
 from edge_sdk.runtime.one_face import OneFace
 

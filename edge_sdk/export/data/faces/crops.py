@@ -19,8 +19,9 @@ from edge_sdk.export.data.layouts import Entry
 from edge_sdk.opencv import cv2
 from edge_sdk.preprocess.crop import Box, FaceCrop
 from edge_sdk.preprocess.step import Image, as_image
+from edge_sdk.runtime.cut import FaceLocator
 from edge_sdk.runtime.detector import CROP
-from edge_sdk.runtime.faces import Cascade, FaceLocator
+from edge_sdk.runtime.faces import Cascade
 
 # Part of the cache folder's name: raise it when a change here, to the cascade or to the crop alters the pictures.
 VERSION = 1

@@ -35,7 +35,7 @@ from edge_sdk.export.evaluation.spoof.samples import (
 from edge_sdk.export.evaluation.spoof.sessions import SessionDecision, SessionSummary, decide_sessions, summarise
 from edge_sdk.manifest import BonaFidePoint, Manifest, SpoofPoint, UnsupportedPoint
 from edge_sdk.runtime import SpoofDetector
-from edge_sdk.runtime.faces import FaceLocator
+from edge_sdk.runtime.cut import FaceLocator
 from edge_sdk.runtime.temporal import KOfN, Limits, SequentialTest, limits_of, rule_of
 
 ALL = "all"

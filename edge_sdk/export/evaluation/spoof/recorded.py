@@ -26,8 +26,8 @@ from edge_sdk.opencv import cv2
 from edge_sdk.preprocess import Image, digest
 from edge_sdk.preprocess.crop import Box
 from edge_sdk.runtime import SpoofDetector
+from edge_sdk.runtime.cut import FaceLocator
 from edge_sdk.runtime.detector import locator_of
-from edge_sdk.runtime.faces import FaceLocator
 from edge_sdk.runtime.selection import Choice
 from edge_sdk.runtime.temporal import Observation
 
