@@ -105,11 +105,11 @@ def memory(bench: Bench) -> list[Result]:
     )
     results.append(
         Result(
-            "blocks of Python's allocator that the second half of them leaves",
+            "blocks of Python's allocator that the last third of them leaves",
             "none that grow",
             [f"{one['blocks']:+d}" for one in found],
             found[1]["blocks"] <= 10,
-            note="Blocks are counted over the second half of the calls. Runs of the garbage "
+            note="Blocks are counted over the last third of the calls. Runs of the garbage "
             f"collector meanwhile: {found[0]['collections']} in {calls // 5:,} calls, {found[1]['collections']} in "
             f"{calls:,}.",
         )

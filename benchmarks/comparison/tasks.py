@@ -45,14 +45,14 @@ def memory(name: str, count: int, warm: int) -> dict[str, Any]:
         call()
     gc.collect()
     collected = sum(one["collections"] for one in gc.get_stats())
-    first, blocks, runs = resident(), [0, 0], 0
-    for half in range(2):
-        for _ in range(count // 2):
+    first, blocks, runs = resident(), [0, 0, 0], 0
+    for part in range(3):
+        for _ in range(count // 3):
             call()
-        runs = sum(one["collections"] for one in gc.get_stats()) - collected - half
+        runs = sum(one["collections"] for one in gc.get_stats()) - collected - part
         gc.collect()
-        blocks[half] = sys.getallocatedblocks()
-    return {"before": first, "after": resident(), "blocks": blocks[1] - blocks[0], "collections": runs}
+        blocks[part] = sys.getallocatedblocks()
+    return {"before": first, "after": resident(), "blocks": blocks[2] - blocks[1], "collections": runs}
 
 
 def resident() -> int:
