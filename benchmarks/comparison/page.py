@@ -25,8 +25,8 @@ on {date}, {machine}; {versions}. The baseline is {baseline}:
 WITHOUT_VNNI = """\
 The same processor with `EDGE_SDK_INSTRUCTIONS=avx2 ONEDNN_MAX_CPU_ISA=AVX2`: edge-sdk chooses and loads as without
 VNNI, and OpenVINO uses AVX2. ONNX Runtime and LiteRT (XNNPACK) do not obey and still use what the processor has, and
-the baseline does not know the first variable. What the instructions do not change is above. A real machine without VNNI
-is the better source."""
+the baseline does not know the first variable. So which engine is the fastest without VNNI cannot be measured here: the
+order in `edge_sdk/runtime/selection.py` is from an AVX2 machine. What the instructions do not change is above."""
 
 ACCURACY = """\
 Scores and decisions of both builds, each with its own threshold for the equal error rate, on the same trials of real

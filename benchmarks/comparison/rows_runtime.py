@@ -139,7 +139,7 @@ def identify(bench: Bench) -> list[Result]:
 
 ROWS = {
     "vnni": Row(vnni, obeys=False),
-    "auto": Row(auto),
+    "auto": Row(auto, obeys=False),
     "tail": Row(tail),
     "memory": Row(memory, obeys=False),
     "identify": Row(identify, obeys=False),
