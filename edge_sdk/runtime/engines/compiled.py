@@ -221,7 +221,7 @@ def _secret_path() -> Path:
 
 
 def _secret(*, make: bool = False) -> bytes:
-    """The user's random key, made at the first use if ``make``, and anew if it was cut short."""
+    """The user's random key, made at the first use if ``make``, and anew if its length is wrong."""
     path = _secret_path()
     secret = _read_secret(path)
     if len(secret) != _SECRET_BYTES and make:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EngineError, UnsupportedModelError
 from edge_sdk.runtime import Verifier, device
 from edge_sdk.runtime.engines import load_engine, openvino, usable
+from edge_sdk.runtime.engines.compiled import CompiledStore
 
 SHIPPED = Bundle.open("deepsign")
 PICTURES = np.random.default_rng(0).random((3, 1, 150, 180), dtype=np.float32)
@@ -118,13 +120,17 @@ def test_int8_is_refused_where_it_would_saturate(model: bytes, monkeypatch: pyte
     load_engine("openvino", model, "onnx")
 
 
-def test_precision_and_threads_are_pinned(model: bytes) -> None:
-    """Where the processor has bfloat16, OpenVINO would use it for float layers."""
-    (request,) = openvino.load(model, threads=2)._requests.values()
-    compiled = request.get_compiled_model()
-    assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
-    assert compiled.get_property("INFERENCE_NUM_THREADS") == 2
-    assert compiled.get_property("NUM_STREAMS") == 1
+def test_precision_and_threads_are_pinned(model: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the processor has bfloat16, OpenVINO would use it for float layers; a kept model has no settings."""
+    monkeypatch.setenv("EDGE_SDK_CONFIG", str(tmp_path / "config"))
+    store = CompiledStore(hashlib.sha256(model).hexdigest(), keep=True, folder=tmp_path / "compiled")
+    for kept in (False, True):
+        assert any(tmp_path.glob("compiled/*.compiled")) == kept
+        (request,) = openvino.load(model, threads=2, compiled=store)._requests.values()
+        compiled = request.get_compiled_model()
+        assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
+        assert compiled.get_property("INFERENCE_NUM_THREADS") == 2
+        assert compiled.get_property("NUM_STREAMS") == 1
 
 
 def test_nothing_is_reported(tmp_path: Path) -> None:
