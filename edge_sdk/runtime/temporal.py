@@ -14,6 +14,7 @@ import math
 import threading
 from collections import deque
 from dataclasses import dataclass
+from numbers import Real
 from typing import Protocol
 
 from edge_sdk.errors import UsageError
@@ -189,7 +190,11 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            _require(0 < value <= LONGEST_S, f"{name} is {value}; it must be positive, and {LONGEST_S:g} at most")
+            number = isinstance(value, Real) and not isinstance(value, bool)
+            _require(
+                number and 0 < value <= LONGEST_S,
+                f"{name} is {value!r}; it must be a positive number, and {LONGEST_S:g} at most",
+            )
 
 
 def placed(rule: KOfNRule | SequentialRule, threshold: float) -> KOfN | SequentialTest:

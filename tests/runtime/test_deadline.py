@@ -109,7 +109,7 @@ def test_a_stream_may_have_a_deadline_of_its_own(lenient: Bundle) -> None:
         found = list(opened.stream(frames, deadline=0.5))
         assert [i for i, result in enumerate(found) if "deadline" in result.reasons] == [4, 8]
         assert not any("deadline" in result.reasons for result in opened.stream(frames))
-        for wrong in (0.0, -1.0, float("nan"), 1e9):
+        for wrong in (0.0, -1.0, float("nan"), 1e9, "2", True):
             with pytest.raises(UsageError, match="deadline_s"):
                 opened.stream(frames, deadline=wrong)
 

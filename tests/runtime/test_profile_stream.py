@@ -191,7 +191,8 @@ def test_the_report_says_it_all(lenient: Bundle, driver: Path) -> None:
     for words in (
         f"{driver} at 8 frames a second",
         "8 frames a second do not hold: of 125.0 ms a frame, work takes up to 31.2 ms for half of the frames, 375.0",
-        "12 frames in 1.4 s: 2 (16.7%) dropped, 1 (8.3%) late",
+        "12 frames in 1.4 s: 2 (16.7%) dropped",
+        "of 10 taken, 1 (10.0%) were late",
         "UNCERTAIN 6, LIVE 4; first LIVE or SPOOF after 1.03 s",
         "fake fp32.onnx, 1 thread, faces: method",
         "p99.9",

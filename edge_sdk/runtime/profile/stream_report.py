@@ -60,12 +60,14 @@ def _said(report: StreamProfile) -> list[str]:
     found = report.measured
     plays = "" if found.plays == 1 else f", played {found.plays} times"
     decisions = ", ".join(f"{name.upper()} {count}" for name, count in found.decisions.items())
-    losses = f"{_share(found.dropped, found)} dropped, {_share(found.late, found)} late, after the next frame had come"
+    dropped = _share(found.dropped, found.frames + found.dropped)
+    late, scored = _share(found.late, found.frames), _share(found.scored, found.frames)
     threads = f"{report.threads} thread{'s' if report.threads > 1 else ''}"
     return [
         *(["Interrupted: of what had been played until then."] if found.interrupted else []),
         _verdict(report),
-        f"{found.frames + found.dropped} frames in {found.seconds:.1f} s{plays}: {losses}",
+        f"{found.frames + found.dropped} frames in {found.seconds:.1f} s{plays}: {dropped} dropped",
+        f"of {found.frames} taken, {late} were late, after the next frame had come; the network scored {scored}",
         f"{decisions}; {_first(found)}; {found.deadlines} times no decision by the deadline",
         f"{report.engine} {report.variant}, {threads}, faces: {report.faces}; opened in {report.init_ms:.0f} ms",
         f"memory: {_memory(found)}",
@@ -82,8 +84,8 @@ def _verdict(report: StreamProfile) -> str:
     return f"{verdict}: of {1e3 / report.fps:.1f} ms a frame, {work}"
 
 
-def _share(count: int, found: MeasuredStream) -> str:
-    return f"{count} ({count / (found.frames + found.dropped):.1%})"
+def _share(count: int, of: int) -> str:
+    return f"{count} ({count / of:.1%})"
 
 
 def _first(found: MeasuredStream) -> str:
