@@ -331,13 +331,31 @@ class Verifier(Session[VerifyPoint]):
         each = (one if isinstance(one, Prepared) else self.prepare(one) for one in as_list(pictures))
         return np.concatenate([self._run([prepared]) for prepared in each])
 
-    def compare(self, references: NDArray[np.float32], query: NDArray[np.float32]) -> Comparison:
-        """Compare one query ``(T, D)`` with references ``(N, D)``, as :meth:`embed` gives them: for evaluation.
+    def compare(self, references: Template | NDArray[np.float32], query: NDArray[np.float32]) -> Comparison:
+        """Compare embeddings, as :meth:`embed` gives them, with a template or with others, which are enrolled first.
+
+        There is no decision: nothing of the pictures' quality is known here. The score is that of :meth:`verify`.
+
+        Args:
+            references: A template, or embeddings of one person, ``(N, D)``.
+            query: Embeddings of one person, ``(T, D)``; of several the scores are averaged.
+
+        Returns:
+            ``score``: higher is more genuine; ``raw``: the same in the model's own unit, as a distance.
 
         Raises:
-            EngineError: They cannot be compared, or the engine failed.
+            TemplateError: The template is of another kind, embedding space or variant.
+            UsageError: The arrays are no embeddings, or cannot be compared with each other.
+            EngineError: The engine failed, where the model compares pairs, or the score is not finite.
         """
-        return self._compare(self._enrolled(references), query)
+        try:
+            if isinstance(references, Template):
+                enrolled = self._binding.check(references).content
+            else:
+                enrolled = self._score.enroll(self._embeddings(references), self._model)
+            return self._scored(enrolled, self._embeddings(query))
+        except ScoreError as exc:
+            raise UsageError(f"these embeddings cannot be compared: {exc}") from exc
 
     def compare_pairs(self, references: NDArray[np.float32], queries: NDArray[np.float32]) -> NDArray[np.float64]:
         """Compare each reference by itself with the query in its place, ``(P, D)`` both, for evaluation: ``(P,)``.
@@ -385,12 +403,21 @@ class Verifier(Session[VerifyPoint]):
 
     def _compare(self, enrolled: Any, queries: NDArray[np.float32]) -> Comparison:
         """Compare what a template holds with one query, or with several of one person: the mean of their scores."""
-        if not len(queries):
-            raise EngineError("there is no embedding to compare")
         try:
-            compared = self._score.compare_rows(enrolled, queries, self._model)
+            return self._scored(enrolled, queries)
         except ScoreError as exc:
             raise EngineError(f"{self.variant.id} gave an embedding that cannot be scored: {exc}") from exc
+
+    def _scored(self, enrolled: Any, queries: NDArray[np.float32]) -> Comparison:
+        """:meth:`_compare`, whose ScoreError is not yet anybody's fault."""
+        compared = self._score.compare_rows(enrolled, queries, self._model)
         if not math.isfinite(compared.score):
             raise EngineError(f"{self.variant.id} gave a score that is not finite")
         return compared
+
+    def _embeddings(self, values: object) -> NDArray[np.float32]:
+        """The application's array, if it may be what :meth:`embed` gave; UsageError or ScoreError if it cannot be."""
+        if isinstance(values, np.ndarray) and values.dtype.kind == "f" and values.ndim >= 2:
+            return self._score.checked(values)
+        what = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
+        raise UsageError(f"embeddings are rows of floats, (N, D), as embed() gives them, not {what}")
