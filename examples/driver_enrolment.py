@@ -43,7 +43,7 @@ def live(frames: Frames, detector: SpoofDetector) -> Iterator[tuple[float, int |
             yield time, picture
 
     for result in detector.stream(passing()):
-        if result and result.frame:
+        if result.is_live and result.frame.is_live:
             yield result.time, result.track, shown[0]
 
 

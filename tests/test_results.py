@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from edge_sdk.results import SpoofDecision, SpoofResult, Timings, VerifyResult
+from edge_sdk.results import SpoofDecision, SpoofResult, StreamResult, Timings, VerifyResult
 
 TIMINGS = Timings(decode_ms=1.0, preprocess_ms=2.0, inference_ms=3.0, postprocess_ms=0.25, total_ms=6.5)
 COMMON = {
@@ -42,7 +42,9 @@ def test_nothing_is_accepted_below_its_threshold(score: float) -> None:
 @pytest.mark.parametrize("decision", SpoofDecision)
 def test_only_live_is_true(decision: SpoofDecision) -> None:
     result = SpoofResult(decision=decision, score=0.9, **COMMON)
-    assert bool(result) is (decision is SpoofDecision.LIVE)
+    assert bool(result) is result.is_live is (decision is SpoofDecision.LIVE)
+    over_time = StreamResult(decision, ("evidence",), 0.0, None, result)
+    assert bool(over_time) is over_time.is_live is result.is_live
     assert result.as_dict()["decision"] == decision.value
 
 

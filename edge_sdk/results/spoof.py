@@ -24,7 +24,7 @@ class SpoofDecision(enum.Enum):
 
 @dataclass(frozen=True)
 class SpoofResult(Result[SpoofDecision]):
-    """Live or not: true in a condition only when LIVE. The scores of UNCERTAIN and NO_FACE are NaN.
+    """Live or not: ask :attr:`is_live`, or ``decision``. The scores of UNCERTAIN and NO_FACE are NaN.
 
     ``faces``: where they are in the frame; a frame that is unfit as a whole is not searched.
     """
@@ -35,9 +35,14 @@ class SpoofResult(Result[SpoofDecision]):
         if self.decision is SpoofDecision.LIVE and not self.score >= self.threshold:
             raise ValueError(f"live with score {self.score} below threshold {self.threshold}")
 
-    def __bool__(self) -> bool:
-        """Return whether the capture is live; UNCERTAIN and NO_FACE are not."""
+    @property
+    def is_live(self) -> bool:
+        """Whether the capture is live; SPOOF, UNCERTAIN and NO_FACE are not."""
         return self.decision is SpoofDecision.LIVE
+
+    def __bool__(self) -> bool:
+        """Return :attr:`is_live`, which says it better: a result that is false may be SPOOF, no lack of one."""
+        return self.is_live
 
 
 @dataclass(frozen=True)
@@ -47,9 +52,14 @@ class StreamDecision:
     decision: SpoofDecision
     reasons: tuple[str, ...]
 
-    def __bool__(self) -> bool:
-        """Return whether the face is live; UNCERTAIN and NO_FACE are not."""
+    @property
+    def is_live(self) -> bool:
+        """Whether the face is live; SPOOF, UNCERTAIN and NO_FACE are not."""
         return self.decision is SpoofDecision.LIVE
+
+    def __bool__(self) -> bool:
+        """Return :attr:`is_live`, as that of :class:`SpoofResult`."""
+        return self.is_live
 
 
 @dataclass(frozen=True)

@@ -271,15 +271,6 @@ def test_templates_of_another_length_are_an_error(tiny_bundle: Bundle, signer: S
                 verifier.identify(signer(1), dict.fromkeys("abcdefghi"[:number], other), count=2)
 
 
-def test_no_embeddings_are_an_error(tiny_bundle: Bundle, signer: Signer) -> None:
-    with Verifier(tiny_bundle) as verifier:
-        one = verifier.embed(signer(1))
-        with pytest.raises(EngineError, match="no embedding"):
-            verifier.compare(one[:0], one)
-        with pytest.raises(EngineError, match="no embedding"):
-            verifier.compare(one, one[:0])
-
-
 @pytest.mark.usefixtures("fake_engine")
 def test_a_failing_engine_identifies_nobody(make_bundle: Maker, signer: Signer) -> None:
     def models(**settings: Any) -> dict[str, bytes]:

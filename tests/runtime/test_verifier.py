@@ -115,6 +115,47 @@ def test_the_batch_does_not_change_the_decision(
     assert scores == pytest.approx([scores[0]] * 4, abs=2e-6)
 
 
+# --- embeddings ---
+
+
+def test_embeddings_are_compared_as_their_pictures(tiny_bundle: Bundle, signer: Signer) -> None:
+    with Verifier(tiny_bundle) as verifier:
+        references, query = verifier.embed([signer(1), signer(3)]), verifier.embed(signer(2))
+        result = verifier.verify([signer(1), signer(3)], signer(2))
+        compared = verifier.compare(references, query)
+        assert compared == verifier.compare(verifier.enroll([signer(1), signer(3)]), query)
+        assert compared == verifier.compare(references.astype(np.float64), query)
+        assert (compared.score, compared.raw) == pytest.approx((result.score, result.raw_score), abs=2e-6)
+        both = verifier.compare(query, references)
+        each = [verifier.compare(query, references[i : i + 1]).score for i in range(2)]
+        assert both.score == pytest.approx(np.mean(each), abs=1e-7), "several queries: the mean of their scores"
+
+
+def test_what_is_no_embedding_is_refused(tiny_bundle: Bundle, signer: Signer) -> None:
+    with Verifier(tiny_bundle) as verifier:
+        one = verifier.embed(signer(1))
+        template = verifier.enroll(signer(1))
+        unlike = (
+            (one[0], r"rows of floats, \(N, D\), .* not float32 \(240,\)"),  # would be 240 embeddings of one value
+            (one.astype(np.int8), "not int8"),
+            (one.tolist(), "not a list"),
+            (None, "not a NoneType"),
+            (one[:0], "cannot be compared"),
+            (one[:, :3], "embeddings of"),
+            (one * np.nan, "not finite"),
+            (one * 0, "all zero"),
+        )
+        for bad, words in unlike:
+            for pair in ((one, bad), (bad, one), (template, bad)):
+                with pytest.raises(UsageError, match=words):
+                    verifier.compare(*pair)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="not a EmbeddingTemplate"):
+            verifier.compare(one, template)  # type: ignore[arg-type]
+        foreign = msgspec.structs.replace(template, embedding_space_id="0" * 32)
+        with pytest.raises(TemplateError, match="space"):
+            verifier.compare(foreign, one)
+
+
 # --- templates ---
 
 
