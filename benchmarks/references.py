@@ -10,30 +10,28 @@ from __future__ import annotations
 
 import argparse
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from edge_sdk.calibration.metrics import verification
-from edge_sdk.calibration.metrics.pairs import Comparisons, Forgeries
-from edge_sdk.calibration.metrics.resampling import bootstrap_difference
-from edge_sdk.calibration.metrics.verification import Curves, ScoreSet
+from edge_sdk.calibration.metrics.pairs import Comparisons
+from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.export.data.load import load
-from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.reproduction import protocols
+from edge_sdk.export.reproduction.enrolment import KINDS
 from edge_sdk.export.reproduction.enrolment_rules import (
     NEW,
     OLD,
+    EmbeddedPeople,
     PairRule,
-    TestedPeople,
     mean_score,
-    person_model,
     with_background,
 )
 from edge_sdk.export.reproduction.fold_runs import FoldRun, fold_runs
 from edge_sdk.export.reproduction.protocols import by_dataset
-from edge_sdk.export.reproduction.tables import shown_interval
 from edge_sdk.tables import Table
 
 ARTIFACT = "int8"
@@ -41,17 +39,20 @@ COUNTS = (3, 5, 10)
 Rates = dict[str, list[ScoreSet]]
 
 
-def tested(folds: Sequence[FoldRun]) -> Iterator[tuple[FoldRun, Dataset, TestedPeople]]:
-    """Each fold's test people of each data set."""
-    for fold in folds:
-        for persons in by_dataset(fold.test).values():
-            people = fold.test.select(persons)
-            yield fold, people, TestedPeople.of(people, fold.embeddings(ARTIFACT, people))
+class Tested(NamedTuple):
+    """A fold's test people of one data set, and the old and the new rule."""
+
+    fold: FoldRun
+    people: EmbeddedPeople
+    rules: dict[str, PairRule]
 
 
-def both(fold: FoldRun, people: Dataset) -> dict[str, PairRule]:
-    """The old and the new rule."""
-    return {OLD: mean_score(fold, people), NEW: person_model(fold, people)}
+def tested(fold: FoldRun) -> Iterator[Tested]:
+    """Each data set of a fold."""
+    rules = {OLD: mean_score(fold, fold.test), NEW: with_background(fold, fold.train)}
+    for persons in by_dataset(fold.test).values():
+        people = fold.test.select(persons)
+        yield Tested(fold, EmbeddedPeople.of(people, fold.embeddings(ARTIFACT, people)), rules)
 
 
 def eer(parts: Sequence[ScoreSet]) -> float:
@@ -59,19 +60,17 @@ def eer(parts: Sequence[ScoreSet]) -> float:
     return 100 * verification.eer(verification.concatenate(parts)).eer
 
 
-def draws(folds: Sequence[FoldRun], count: int) -> Table:
+def draws(tests: Sequence[Tested], count: int) -> Table:
     """One enrolment a person, drawn `count` times."""
     rows = []
-    kinds: tuple[Forgeries, ...] = ("skilled", "random")
-    for kind in kinds:
+    for kind in KINDS:
         for references in COUNTS:
             found: dict[str, list[float]] = {OLD: [], NEW: []}
             for seed in range(count):
                 parts: Rates = {OLD: [], NEW: []}
-                for fold, people, embedded in tested(folds):
-                    scores = embedded.scores(both(fold, people), kind, references, draws=1, seed=seed)
-                    for name in scores:
-                        parts[name].append(scores[name])
+                for one in tests:
+                    for name, scores in one.people.scores(one.rules, kind, references, draws=1, seed=seed).items():
+                        parts[name].append(scores)
                 for name, each in parts.items():
                     found[name].append(eer(each))
             change = np.subtract(found[NEW], found[OLD])
@@ -86,11 +85,10 @@ def spread(values: Sequence[float] | np.ndarray) -> str:
     return f"{np.mean(values):.1f} ({np.std(values, ddof=1):.1f}; {np.min(values):.1f} to {np.max(values):.1f})"
 
 
-def spoiled(people: TestedPeople, references: int, *, draws: int = 5) -> dict[str, Comparisons]:
-    """The same queries against enrolments of genuine references, the same with one exchanged for a forgery, and
-    without that one.
+def spoiled(people: EmbeddedPeople, references: int, *, draws: int = 5) -> dict[str, Comparisons]:
+    """Enrolments of genuine references, the same with one exchanged for a forgery, and without that one.
 
-    The forgery that is enrolled is no query of any of the three.
+    All three are compared with the same queries, among which the enrolled forgery is not.
     """
     kept: dict[str, list[tuple[np.ndarray, int, bool]]] = {}
     for person in np.unique(people.subjects):
@@ -113,13 +111,13 @@ def spoiled(people: TestedPeople, references: int, *, draws: int = 5) -> dict[st
     return {name: Comparisons(*map(np.array, zip(*comparisons, strict=True))) for name, comparisons in kept.items()}
 
 
-def forgeries_enrolled(folds: Sequence[FoldRun], references: int) -> Table:
+def forgeries_enrolled(tests: Sequence[Tested], references: int) -> Table:
     """One of the references is a skilled forgery."""
     found: dict[str, Rates] = {}
-    for fold, people, embedded in tested(folds):
-        for name, pairs in spoiled(embedded, references).items():
-            for rule, scored in both(fold, people).items():
-                scores = scored(pairs, embedded.embeddings, embedded.subjects)
+    for one in tests:
+        for name, pairs in spoiled(one.people, references).items():
+            for rule, scored in one.rules.items():
+                scores = scored(pairs, one.people.embeddings, one.people.subjects)
                 found.setdefault(name, {}).setdefault(rule, []).append(scores)
     thresholds: dict[str, float] = {}
     rows = []
@@ -135,39 +133,33 @@ def forgeries_enrolled(folds: Sequence[FoldRun], references: int) -> Table:
     return Table(head, rows, text=("enrolled",), note="FMR and FNMR at the threshold of the first line's EER.")
 
 
-def smaller_backgrounds(folds: Sequence[FoldRun], references: int, sizes: Sequence[int], draws: int) -> Table:
+def smaller_backgrounds(tests: Sequence[Tested], references: int, sizes: Sequence[int], draws: int) -> Table:
     """Fitted to some of the training people."""
+    folds = {one.fold.name: one.fold for one in tests}
 
-    def scores(made: Callable[[FoldRun, Dataset], PairRule], kind: Forgeries) -> ScoreSet:
-        parts = [
-            embedded.scores({NEW: made(fold, people)}, kind, references)[NEW]
-            for fold, people, embedded in tested(folds)
+    def rates(rules: Mapping[str, PairRule]) -> list[float]:
+        """By kind of forgeries, with a rule for each fold."""
+        return [
+            eer([one.people.scores({NEW: rules[one.fold.name]}, kind, references)[NEW] for one in tests])
+            for kind in KINDS
         ]
-        return verification.concatenate(parts)
 
-    def some(size: int, seed: int) -> Callable[[FoldRun, Dataset], PairRule]:
-        def made(fold: FoldRun, _people: Dataset) -> PairRule:
-            drawn = np.random.default_rng(seed).choice(fold.train.subjects, size, replace=False)
-            return with_background(fold, fold.train.select(drawn.tolist()))
+    def some(size: int, seed: int) -> dict[str, PairRule]:
+        rng = np.random.default_rng(seed)
+        return {
+            name: with_background(fold, fold.train.select(rng.choice(fold.train.subjects, size, replace=False)))
+            for name, fold in folds.items()
+        }
 
-        return made
-
-    everybody = {kind: scores(person_model, kind) for kind in ("skilled", "random")}
     rows = []
     for size in sizes:
-        cells = [str(size)]
-        for kind, whole in everybody.items():
-            found = [scores(some(size, seed), kind) for seed in range(draws)]
-            change = [bootstrap_difference(one, whole, Curves.eer) for one in found]
-            worst = max(change, key=lambda one: one.value)
-            cells += [f"{np.mean([eer([one]) for one in found]):.1f}", shown_interval(worst, 100, 1)]
-        rows.append(tuple(cells))
-    size = min(len(fold.train.subjects) for fold in folds)
-    rows.append(
-        (f"all, {size} or more", *(cell for whole in everybody.values() for cell in (f"{eer([whole]):.1f}", "")))
-    )
-    head = ("people", "skilled: EER %", "worst draw adds", "random: EER %", "worst draw adds ")
-    return Table(head, rows, text=("people",), note=f"{references} references; mean of {draws} draws of people.")
+        found = np.array([rates(some(size, seed)) for seed in range(draws)])
+        rows.append((str(size), *map(spread, found.T)))
+    everybody = rates({one.fold.name: one.rules[NEW] for one in tests})
+    rows.append(("all", *(f"{value:.1f}" for value in everybody)))
+    head = ("people", *(f"{kind}: EER %" for kind in KINDS))
+    note = f"{NEW}, {references} references; {draws} draws of people: mean (standard deviation; least to most)."
+    return Table(head, rows, text=("people",), note=note)
 
 
 def main() -> None:
@@ -181,13 +173,10 @@ def main() -> None:
     arguments = parser.parse_args()
     data = load(*sorted(arguments.data))
     planned = protocols.get("cross-validation").trainings(data, seed=arguments.seed, folds=len(arguments.runs))
-    folds = fold_runs(arguments.runs, planned, data)
-    for table in (
-        draws(folds, arguments.draws),
-        forgeries_enrolled(folds, arguments.references),
-        smaller_backgrounds(folds, arguments.references, arguments.sizes, 3),
-    ):
-        print(table.markdown())
+    tests = [one for fold in fold_runs(arguments.runs, planned, data) for one in tested(fold)]
+    print(draws(tests, arguments.draws).markdown())
+    print(forgeries_enrolled(tests, arguments.references).markdown())
+    print(smaller_backgrounds(tests, arguments.references, arguments.sizes, 3).markdown())
 
 
 if __name__ == "__main__":

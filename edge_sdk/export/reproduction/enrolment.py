@@ -18,7 +18,7 @@ from edge_sdk.calibration.metrics.resampling import Interval, bootstrap, bootstr
 from edge_sdk.calibration.metrics.verification import Curves, ScoreSet
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.samples import Dataset
-from edge_sdk.export.reproduction.enrolment_rules import OLD, RULES, TestedPeople, rules_of
+from edge_sdk.export.reproduction.enrolment_rules import OLD, RULES, EmbeddedPeople, rules_of
 from edge_sdk.export.reproduction.fold_runs import FoldRun, fold_runs
 from edge_sdk.export.reproduction.protocols import ALL, TableProtocol, by_dataset
 from edge_sdk.export.reproduction.reproduce import ReproductionRequest, Say, load_data, train
@@ -140,7 +140,7 @@ def _rows(folds: Sequence[FoldRun], data: Dataset, counts: Sequence[int], say: S
         for test, persons in by_dataset(data).items():
             if not (tested := fold.test.select(set(persons).intersection(fold.test.subjects))).samples:
                 continue
-            people, rules = TestedPeople.of(tested, fold.embeddings(artifact, tested)), rules_of(fold, tested)
+            people, rules = EmbeddedPeople.of(tested, fold.embeddings(artifact, tested)), rules_of(fold, tested)
             for forgeries, count in itertools.product(KINDS, counts):
                 if scores := people.scores(rules, forgeries, count):
                     for row in (test, ALL):

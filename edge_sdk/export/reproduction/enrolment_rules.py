@@ -37,7 +37,7 @@ PairRule: TypeAlias = Callable[[Comparisons, Embeddings, NDArray[np.str_]], Scor
 
 
 @dataclass(frozen=True, eq=False)
-class TestedPeople:
+class EmbeddedPeople:
     """People as one artifact embeds them.
 
     Attributes:
@@ -51,7 +51,7 @@ class TestedPeople:
     genuine: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, people: Dataset, embeddings: Embeddings) -> TestedPeople:
+    def of(cls, people: Dataset, embeddings: Embeddings) -> EmbeddedPeople:
         """Of the embeddings of all samples, in their order."""
         subjects = np.array([sample.subject for sample in people.samples])
         return cls(embeddings, subjects, np.array([sample.genuine for sample in people.samples]))
