@@ -228,8 +228,8 @@ def test_the_file_that_cannot_be_enrolled_is_named(tiny_bundle: Bundle, tmp_path
 
 def test_clipped_is_reported_and_does_not_block(tiny_bundle: Bundle, signature: np.ndarray) -> None:
     with Verifier(tiny_bundle) as verifier:
-        result = verifier.verify(signature[:, 200:], signature[:, 200:])
-        assert verifier.enroll(signature[:, 200:]).count == 1
+        result = verifier.verify(signature[190:], signature[190:])
+        assert verifier.enroll(signature[190:]).count == 1
     assert result.quality == ("clipped",)
     assert result.decision is True
 
