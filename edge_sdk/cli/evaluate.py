@@ -143,7 +143,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_task(arguments: argparse.Namespace, bundle: Bundle) -> None:
     """UsageError for an option that is for bundles of another task."""
     for name, task in (("frame_rate", "spoof"), ("leave_one_out", "spoof"), ("workers", "verify"), ("runs", "verify")):
-        if getattr(arguments, name) not in (None, False, []) and bundle.manifest.task != task:
+        value = getattr(arguments, name)
+        given = value is not None and value is not False and value != []  # 0 is given, too
+        if given and bundle.manifest.task != task:
             option = f"--{name.replace('_', '-')}"
             raise UsageError(f"{bundle.id} is for task {bundle.manifest.task}: {option} is for bundles of task {task}")
 

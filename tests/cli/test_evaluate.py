@@ -11,7 +11,7 @@ from edge_sdk.cli import main
     ("arguments", "words"),
     [
         (["deepsign", "--workers", "-1"], "--workers is -1; it must be at least 0"),
-        (["liveness", "--workers", "1"], "is for task spoof: --workers is for bundles of task verify"),
+        (["liveness", "--workers", "0"], "is for task spoof: --workers is for bundles of task verify"),
         (["deepsign", "--frame-rate", "20"], "is for task verify: --frame-rate is for bundles of task spoof"),
     ],
 )
