@@ -36,7 +36,7 @@ from edge_sdk.runtime.binding import Binding
 from edge_sdk.runtime.cut import Cutter
 from edge_sdk.runtime.gallery import TemplateGallery
 from edge_sdk.runtime.operating_point import ActiveThreshold
-from edge_sdk.runtime.session import Session
+from edge_sdk.runtime.session import Session, check_switches
 from edge_sdk.runtime.shots import is_whole
 from edge_sdk.runtime.stopwatch import Stopwatch
 from edge_sdk.runtime.template import Template
@@ -108,6 +108,7 @@ class Verifier(Session[VerifyPoint]):
         selftest: bool = False,
         warm_up: bool = False,
     ) -> None:
+        check_switches(selftest=selftest, warm_up=warm_up)
         super().__init__(
             bundle,
             engine=engine,
