@@ -93,6 +93,28 @@ def test_alike_references_are_stricter_than_varied_ones() -> None:
     assert SCORE.compare(alike, rows[12:13], MODEL).score < SCORE.compare(rows[:10], rows[12:13], MODEL).score
 
 
+@pytest.mark.parametrize("references", [3, 5])
+def test_a_reference_of_somebody_else_takes_no_part(references: int) -> None:
+    rows, other = NEW.of("p9"), NEW.of("p10")
+    with_it = SCORE.compare(np.concatenate([rows[:references], other[:1]]), rows[12:13], MODEL)
+    assert with_it == SCORE.compare(rows[:references], rows[12:13], MODEL)
+
+
+def test_a_forgery_among_the_references_hardly_lets_others_in() -> None:
+    accepted = []
+    for enrolled in (0, 1):
+        scores = [
+            SCORE.enrolled_scores(
+                np.concatenate([NEW.of(name)[: 5 - enrolled], NEW.of(name, genuine=False)[:enrolled]]),
+                NEW.of(name, genuine=False)[1:],
+                MODEL,
+            )
+            for name in np.unique(NEW.subjects)
+        ]
+        accepted.append(float(np.mean(np.concatenate(scores) > 0.5)))
+    assert accepted[1] < accepted[0] + 0.1
+
+
 def test_references_of_many_people_do_not_accept_strangers() -> None:
     mixed = np.concatenate([NEW.of(f"p{person}")[:1] for person in range(10)])
     strangers = np.concatenate([NEW.of(f"p{person}")[:4] for person in range(10, 20)])
