@@ -155,14 +155,15 @@ def _refusal(bundle: Bundle, left_out: Sequence[LeftOut], count: int) -> str:
 
 def _card(card: str, manifest: Manifest, provenance: ThresholdProvenance) -> str:
     """The model card with the new thresholds at its end."""
-    rows = []
+    rows, compares = [], manifest.task == "verify"
     for variant in manifest.variants:
         for point in variant.operating_points:
+            counted = (str(point.references),) if compares else ()
             if isinstance(point, UnsupportedPoint):
-                rows.append((variant.id, point.name, "none", point.reason))
+                rows.append((variant.id, point.name, *counted, "none", point.reason))
                 continue
             rates = (f"{name} {rate.value:.3f} [{rate.low:.3f}, {rate.high:.3f}]" for name, rate in point.rates.items())
-            rows.append((variant.id, point.name, f"{point.threshold:#.4g}", ", ".join(rates)))
+            rows.append((variant.id, point.name, *counted, f"{point.threshold:#.4g}", ", ".join(rates)))
     who = "person" if provenance.subjects == 1 else "people"
     note = (
         f"Fitted on {provenance.data}: {provenance.subjects} {who}, {provenance.impostors}; {provenance.unusable} of "
@@ -174,6 +175,7 @@ def _card(card: str, manifest: Manifest, provenance: ThresholdProvenance) -> str
             f" The density was fitted again to {provenance.pictures} of their pictures, so that no figure above holds "
             "any more, that of int8's cost among them."
         )
-    table = Table(("variant", "point", "threshold", "measured"), rows, text=("variant", "point", "measured"))
+    head = ("variant", "point", *(("references",) if compares else ()), "threshold", "measured")
+    table = Table(head, rows, text=("variant", "point", "measured"))
     before = card.partition(f"\n{_HEADING}\n")[0].rstrip("\n")
     return f"{before}\n\n{_HEADING}\n\n{note}\n\n{table.markdown()}"

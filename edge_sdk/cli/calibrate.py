@@ -22,6 +22,7 @@ from edge_sdk.cli.options import (
     print_result,
     report_progress,
 )
+from edge_sdk.cli.points import labels
 from edge_sdk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -237,19 +238,19 @@ def _print(
     }
     lines = [f"{found.bundle.id} in {found.bundle.path}", f"{fitted_on}{named(unusable)}"]
     for one in found.fitted:
-        width = max(len(point.name) for point in one.points)
-        lines += [f"\n{one.variant} on {one.engine}", *(_point(point, width) for point in one.points)]
+        each = labels(found.bundle.manifest, one.points)
+        lines += [f"\n{one.variant} on {one.engine}", *map(_point, each, one.points)]
     lines += [f"left out: {one.variant}: {one.reason}" for one in found.left_out]
     print_result(arguments, values, "\n".join(lines))
 
 
-def _point(point: OperatingPoint, width: int) -> str:
+def _point(label: str, point: OperatingPoint) -> str:
     from edge_sdk.manifest import UnsupportedPoint
 
     if isinstance(point, UnsupportedPoint):
-        return f"  {point.name:<{width}}   no threshold: {point.reason}"
+        return f"  {label}   no threshold: {point.reason}"
     rates = (
         f"{name} {100 * rate.value:.2f} % [{100 * rate.low:.2f}, {100 * rate.high:.2f}]"
         for name, rate in point.rates.items()
     )
-    return f"  {point.name:<{width}}   threshold {point.threshold:#.4g}   {'   '.join(rates)}"
+    return f"  {label}   threshold {point.threshold:#.4g}   {'   '.join(rates)}"

@@ -8,6 +8,7 @@ from edge_sdk.cli import walks
 from edge_sdk.cli.command import ACCEPTED, Parser
 from edge_sdk.cli.options import print_result
 from edge_sdk.cli.output import printable
+from edge_sdk.cli.points import counted
 from edge_sdk.cli.verify import add_verifier_options, open_verifier, samples
 
 SUMMARY = "Write a template file of one person's reference pictures, or walks."
@@ -28,7 +29,6 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the template."""
     from edge_sdk import files
-    from edge_sdk.manifest import Image
 
     files.check_writable(arguments.output)  # before anything is done
     with open_verifier(arguments) as verifier:
@@ -42,8 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         "variant_id": template.variant_id,
         "embedding_space_id": template.embedding_space_id,
     }
-    unit = "reference" if isinstance(verifier.bundle.manifest.source, Image) else "gait cycle"
-    counted = f"{template.count} {unit}{'' if template.count == 1 else 's'}"
-    text = f"{printable(arguments.output)}: {counted}, {template.variant_id}"
+    references = counted(verifier.bundle.manifest, template.count)
+    text = f"{printable(arguments.output)}: {references}, {template.variant_id}"
     print_result(arguments, values, text)
     return ACCEPTED
