@@ -20,6 +20,8 @@ from edge_sdk.cli.options import (
 from edge_sdk.errors import UsageError
 
 if TYPE_CHECKING:
+    from edge_sdk.export.reproduction.protocols import TableProtocol
+    from edge_sdk.export.reproduction.reproduce import ReproductionRequest
     from edge_sdk.export.reproduction.tables import ResultTable
 
 SUMMARY = "Train and test what a table of a document needs, and print it beside the document's."
@@ -82,6 +84,23 @@ def add_arguments(parser: Parser) -> None:
         type=int,
         metavar="K",
         help="normalise each score by the K nearest signatures of training people; default: scores as they are",
+    )
+    parser.add_argument(
+        "--references",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="for a table of signatures: measure enrolments of so many references each, such as 1 3 5 10, with one "
+        "threshold for all people and with each person's own",
+    )
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="with --references: finished runs to take instead of training, one for each training of the table, such "
+        "as those of `train --fold`",
     )
     parser.add_argument("--bundle", metavar="BUNDLE", help="likelihood-ratio: whose embeddings, of people new to it")
     parser.add_argument(
@@ -223,6 +242,8 @@ def _accuracies(arguments: argparse.Namespace) -> ResultTable:
     from edge_sdk.export.reproduction.reproduce import ReproductionRequest, reproduce
 
     protocol = protocols.get(arguments.table)
+    if arguments.runs and arguments.references is None:
+        raise UsageError("--runs are measured by the number of references: give --references, such as 1 3 5 10")
     request = ReproductionRequest(
         data=tuple(arguments.data),
         out=arguments.out,
@@ -235,7 +256,24 @@ def _accuracies(arguments: argparse.Namespace) -> ResultTable:
         weights=arguments.weights,
         tiny=arguments.tiny,
     )
+    if arguments.references is not None:
+        return _enrolments(arguments, protocol, request)
     return tables.accuracy_table(protocol, request, reproduce(protocol, request, report_progress))
+
+
+def _enrolments(arguments: argparse.Namespace, protocol: TableProtocol, trainings: ReproductionRequest) -> ResultTable:
+    from edge_sdk.export.evaluation.plots import save_png
+    from edge_sdk.export.reproduction import enrolment, enrolment_table
+
+    request = enrolment.EnrolmentRequest(
+        trainings=trainings, counts=tuple(arguments.references), runs=tuple(arguments.runs)
+    )
+    rows = enrolment.reproduce(protocol, request, report_progress)
+    table = enrolment_table.enrolment_table(protocol, request, rows)
+    path = arguments.out / f"{table.name}.png"
+    save_png(enrolment_table.figure(rows), path)
+    report_progress(f"drawn: {path}")
+    return table
 
 
 def _models(arguments: argparse.Namespace) -> tuple[str, ...]:

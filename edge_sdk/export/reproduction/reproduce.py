@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,29 @@ def reproduce(protocol: TableProtocol, request: ReproductionRequest, say: Say = 
         DatasetError: A data set cannot be read or has too few writers. This is said before anything is trained.
         TrainingError: ``out`` holds trainings of this name on other people.
     """
-    data = load(*sorted(request.data))  # in one order, whatever the user's: equal requests train alike
+    data = load_data(request)
+    rows: list[ResultRow] = []
+    for trainings in train(protocol, data, request, say):
+        rows += _stored_rows(protocol, trainings, data, request, say)
+    tests = [*by_dataset(data), ALL]
+    return tuple(sorted(rows, key=lambda row: tests.index(row.test)))
+
+
+def load_data(request: ReproductionRequest) -> Dataset:
+    """The data in one order, whatever the user's: equal requests train alike. Raises DatasetError."""
+    return load(*sorted(request.data))
+
+
+def train(
+    protocol: TableProtocol, data: Dataset, request: ReproductionRequest, say: Say = print
+) -> Iterator[ModelTrainings]:
+    """The trainings of a table, finished, by model and preset as requested.
+
+    What an earlier call with the same ``out`` has finished is not repeated; what it left unfinished is resumed.
+
+    Raises:
+        UsageError, DatasetError, TrainingError: As :func:`reproduce`.
+    """
     planned = protocol.trainings(data, seed=request.seed, folds=request.folds)
     recipes = [_budgeted(model, preset, protocol, request) for model in request.models for preset in request.presets]
     if request.weights is not None and not any(_starts_from_weights(chosen, request) for chosen in recipes):
@@ -123,14 +145,11 @@ def reproduce(protocol: TableProtocol, request: ReproductionRequest, say: Say = 
     by_model: list[ModelTrainings] = [
         [(one, _run(one, chosen, data, request)) for one in planned] for chosen in recipes
     ]
-    rows: list[ResultRow] = []
     for trainings in by_model:
         for number, (one, run) in enumerate(trainings, start=1):
             say(f"{_label(run)}: training {number} of {len(trainings)}, {one.name}, {run.preset.steps} steps")
             loop.train(run)
-        rows += _stored_rows(protocol, trainings, data, request, say)
-    tests = [*by_dataset(data), ALL]
-    return tuple(sorted(rows, key=lambda row: tests.index(row.test)))
+        yield trainings
 
 
 def _budgeted(model: str, preset_name: str, protocol: TableProtocol, request: ReproductionRequest) -> Recipe:
