@@ -132,8 +132,8 @@ def test_a_name_is_there_once_for_each_count() -> None:
     higher = VerifyPoint(
         name="strict", threshold=0.8, target=None, fmr=lenient, fnmr=RATE, data="a", subjects=9, references=1
     )
-    apart = point(3, 0.6), higher
-    assert variant(*apart).operating_points == apart, "rates with other numbers of references are not compared"
+    different = point(3, 0.6), higher
+    assert variant(*different).operating_points == different, "rates with other numbers of references are not compared"
     with pytest.raises(ManifestError, match="do not go with their thresholds"):
         variant(point(1, 0.6), higher)
 
