@@ -113,6 +113,7 @@ def rewrite(bundle: Bundle, changes: Rewritten, destination: Path | None) -> Bun
         manifest,
         thresholds=changes.provenance,
         over_time=None,
+        default_point=_default_kept(manifest, changes.points),
         cameras=() if changes.files else manifest.cameras,  # of the density that was
         score=changes.score or manifest.score,
         golden=changes.golden or manifest.golden,
@@ -135,6 +136,12 @@ def rewrite(bundle: Bundle, changes: Rewritten, destination: Path | None) -> Bun
             entries[entry.path] = writer.add(entry.path, content)
         auxiliary = tuple(entries[entry.path] for entry in manifest.auxiliary)
         return writer.finish(msgspec.structs.replace(manifest, auxiliary=auxiliary))
+
+
+def _default_kept(manifest: Manifest, points: Mapping[str, Sequence[OperatingPoint]]) -> str | None:
+    """The default operating point, if every variant still has a threshold for it."""
+    usable = [{one.name for one in each if not isinstance(one, UnsupportedPoint)} for each in points.values()]
+    return manifest.default_point if all(manifest.default_point in names for names in usable) else None
 
 
 def _check_destination(bundle: Bundle, destination: Path | None) -> None:

@@ -147,12 +147,22 @@ def _on_people(arguments: argparse.Namespace, bundle: Bundle) -> int:
             progress=lambda variant, done, total: progress.report(f"scoring with {variant}", done, total),
             **_settings(arguments),
         )
+    _warn_of_default(bundle, found)
     _warn_of_few(found)
     first, provenance = found.fitted[0], found.bundle.manifest.thresholds
     assert provenance is not None, "recalibrate gives one"
     on = f"thresholds fitted on {provenance.data}: {first.subjects} people, {first.impostors}"
     _print(arguments, found, first.unusable, on)
     return ACCEPTED
+
+
+def _warn_of_default(bundle: Bundle, found: Recalibrated | LiveCalibrated) -> None:
+    before = bundle.manifest.default_point
+    if before != found.bundle.manifest.default_point:
+        report_progress(
+            f"edge-sdk: warning: {before}, the default operating point of {bundle.id}, has no threshold now: the "
+            "default goes by the new error rates"
+        )
 
 
 def _warn_of_few(found: Recalibrated) -> None:
@@ -190,6 +200,7 @@ def _to_camera(arguments: argparse.Namespace, bundle: Bundle) -> int:
         wanted=wanted,
         **_settings(arguments),
     )
+    _warn_of_default(bundle, found)
     _warn_of_people(found)
     who = "one person" if found.subjects == 1 else f"{found.subjects} people"
     on = f"fitted to {name}: {found.pictures} live pictures of {who}, no attacks: APCER unknown"

@@ -44,7 +44,7 @@ def add_arguments(parser: Parser) -> None:
     add_threshold(
         parser,
         "the bundle's threshold to use, such as fmr_1e-2 (`edge-sdk inspect` lists them), measured with as many "
-        "references as there are; default: eer, where as many impostors are accepted as genuine people rejected",
+        "references as there are; default: the one that the bundle names",
     )
 
 

@@ -10,10 +10,10 @@ import msgspec
 from edge_sdk.errors import OperatingPointError
 from edge_sdk.manifest import BonaFidePoint, LocatePoint, SpoofPoint, Task, UnsupportedPoint, Variant, VerifyPoint
 
-MAX_REJECTED: Mapping[Task, float] = {"spoof": 0.3, "locate": 0.1}
-"""Share that the default of a task may wrongly reject: 3 in 10 of live pictures, for the default rule over time asks 7
-in 10 of a face's frames; 1 in 10 faces of a locator's. Of a comparison of people the default is ``eer``, whatever was
-measured: it is of one kind in every bundle."""
+MAX_REJECTED: Mapping[Task, float] = {"verify": 0.5, "spoof": 0.3, "locate": 0.1}
+"""Share that a default may wrongly reject where the manifest names none: half, for one that rejects more of those it is
+for helps nobody; 3 in 10 of live pictures, for the default rule over time asks 7 in 10 of a face's frames; 1 in 10
+faces of a locator's."""
 
 CUSTOM = "custom"
 """What results call a threshold that the application chose itself."""
@@ -37,9 +37,9 @@ def choose_points(variant: Variant, name: str | None, *kinds: type[Point]) -> tu
 
     Args:
         variant: Whose points.
-        name: Name of a point. None takes ``eer``; for the tasks of :data:`MAX_REJECTED`, before it, the highest
-            threshold of a target that wrongly rejects at most so many of those it was measured on. Without either the
-            answer is empty.
+        name: Name of a point, such as the manifest's ``default_point``. None takes that of the highest threshold of a
+            target that wrongly rejects at most :data:`MAX_REJECTED` of those it was measured on, with the fewest
+            references that there are; or ``eer``; or the answer is empty if there is neither.
         kinds: What points of the task are.
 
     Raises:
@@ -71,10 +71,11 @@ def point_for(points: Sequence[Point], references: int) -> Point:
 
 
 def _default(points: Sequence[Point]) -> str:
+    fewest = min((point.references for point in points), default=1)
     strict = [
         point
         for point in points
-        if point.target is not None and point.task in MAX_REJECTED and point.rejected.value <= MAX_REJECTED[point.task]
+        if point.references == fewest and point.target is not None and point.rejected.value <= MAX_REJECTED[point.task]
     ]
     chosen = max(strict, key=lambda point: (point.threshold, -(point.target or 0)), default=None)
     return chosen.name if chosen else "eer"

@@ -73,7 +73,8 @@ class Session(Generic[Point]):
         self._threshold = own
         self._points: tuple[Point, ...] = ()
         if self._threshold is None:
-            self._points = choose_points(self.variant, operating_point, *self.point_kinds)
+            wanted = self.bundle.manifest.default_point if operating_point is None else operating_point
+            self._points = choose_points(self.variant, wanted, *self.point_kinds)
         self._model = Model(self.bundle, choice, threads=threads)
 
     def __enter__(self) -> Self:
@@ -154,6 +155,13 @@ class Session(Generic[Point]):
             return self._threshold
         point = self._point(references)
         return ActiveThreshold(point.name, point.threshold, point.references)
+
+
+def check_switches(**given: object) -> None:
+    """UsageError unless all are True or False: ``warm_up="no"`` would be taken for True."""
+    for name, value in given.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise UsageError(f"{name} is {value!r}; it must be True or False")
 
 
 def _decisive(threshold: object, scores: Range) -> float:

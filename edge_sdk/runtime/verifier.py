@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 
 from edge_sdk import images
 from edge_sdk.bundle import Bundle
-from edge_sdk.errors import EngineError, ScoreError, TemplateError, UnusableSampleError, UsageError
+from edge_sdk.errors import (
+    EngineError,
+    RejectedSampleError,
+    ScoreError,
+    TemplateError,
+    UnusableSampleError,
+    UsageError,
+)
 from edge_sdk.manifest import SAMPLE, Task, VerifyPoint
 from edge_sdk.modalities import Prepared
 from edge_sdk.modalities.walks import MOST, WalkStream
@@ -28,10 +35,12 @@ from edge_sdk.runtime.acquisition import Acquisition, Sample, as_list
 from edge_sdk.runtime.binding import Binding
 from edge_sdk.runtime.cut import Cutter
 from edge_sdk.runtime.gallery import TemplateGallery
-from edge_sdk.runtime.session import Session
+from edge_sdk.runtime.operating_point import ActiveThreshold
+from edge_sdk.runtime.session import Session, check_switches
 from edge_sdk.runtime.shots import is_whole
 from edge_sdk.runtime.stopwatch import Stopwatch
 from edge_sdk.runtime.template import Template
+from edge_sdk.runtime.updating import joining_threshold
 from edge_sdk.scoring.base import Comparison
 
 
@@ -44,6 +53,7 @@ class Verifier(Session[VerifyPoint]):
             result = verifier.verify("reference.png", "query.png")
             template = verifier.enroll(["first.png", "second.png"])
             result = verifier.verify(template, frame)
+            template = verifier.update(template, "third.png")
             result = verifier.verify(template, Shots("clip.mp4"))
             result = verifier.identify(frame, {"anna": template, "ben": other})
 
@@ -56,10 +66,10 @@ class Verifier(Session[VerifyPoint]):
             installed (:func:`edge_sdk.runtime.selection.choose`). :attr:`engine` and :attr:`variant` say what it is.
         precision: ``"int8"`` (any int8 variant that the engine runs), ``"fp32"``, or exactly one variant by its id
             (``"int8.onnx"``); None prefers int8.
-        operating_point: Name of an operating point of the variant; None takes ``eer``, in every bundle, where as many
-            impostors are accepted as genuine people rejected. Take one such as ``fmr_1e-3`` where a wrong match costs
-            more. Of the points of that name the one decides that was measured with as many references as there are:
-            :meth:`operating_point_for`.
+        operating_point: Name of an operating point of the variant; None takes the manifest's ``default_point``, or
+            where it has none the one of least FMR that accepts at least half of the genuine pairs it was measured on,
+            or ``eer``. Of the points of that name that one decides which was measured with as many references as there
+            are: :meth:`operating_point_for`.
         threads: Threads of the engine, from 1 to :data:`edge_sdk.runtime.engines.MAX_THREADS`.
         threshold: A threshold of your own in place of an operating point: a score that can come, but not the lowest.
             No error rate was measured at it; results call it ``"custom"``.
@@ -100,6 +110,7 @@ class Verifier(Session[VerifyPoint]):
         selftest: bool = False,
         warm_up: bool = False,
     ) -> None:
+        check_switches(selftest=selftest, warm_up=warm_up)
         super().__init__(
             bundle,
             engine=engine,
@@ -297,6 +308,39 @@ class Verifier(Session[VerifyPoint]):
         values = self._run(prepared)
         return self._binding.template(self._enrolled(values), len(values))
 
+    def update(self, template: Template, samples: Sample | Sequence[Sample]) -> Template:
+        """Add further genuine samples to a template; their pictures are not kept. The given template stays as it is.
+
+        A sample must be fit to be enrolled. The template as it is must accept it, and so must its enrolment alone, by
+        the rule of :mod:`edge_sdk.runtime.updating`; of several samples all must, or nothing is added. What was
+        enrolled stays; of what was added the newest is kept (:meth:`edge_sdk.runtime.template.Template.updated`).
+
+        Args:
+            template: Of this bundle and variant, of a kind that keeps the references.
+            samples: As the references of :meth:`enroll`.
+
+        Raises:
+            RejectedSampleError: A sample is not accepted, or is in the template already.
+            UnusableSampleError, InputError: As :meth:`enroll`.
+            TemplateError: As :meth:`verify`; or the template keeps no references, so that nothing can be added.
+            OperatingPointError: The variant has no threshold that is strict enough.
+        """
+        self._model.check_process()
+        known = self._binding.check(template).embeddings
+        joining = joining_threshold(self.variant, self._deciding(template.count), template.count)
+        deciding = self._deciding(template.enrolled)
+        values = self._run(self._acquisition.to_enroll(samples))
+        enrolled = self._enrolled(known[: template.enrolled])
+        for k in range(len(values)):
+            row, before = values[k : k + 1], np.concatenate([known, values[:k]])
+            if (before == row).all(axis=1).any():
+                raise RejectedSampleError(f"{_nth(k, values)} is in the template already: take another one")
+            self._require(template.content, row, joining, f"{_nth(k, values)} is not accepted surely enough to join it")
+            self._require(
+                enrolled, row, deciding, f"{_nth(k, values)} is too far from the enrolment, without later samples"
+            )
+        return template.updated(values, self._enrolled)
+
     def walk(self, *, enrolling: bool = False, wanted: int | None = None, most: int | None = MOST) -> WalkStream:
         """An empty walk, which takes rows of an accelerometer as they come, for :meth:`verify` and its like.
 
@@ -416,6 +460,12 @@ class Verifier(Session[VerifyPoint]):
         except ScoreError as exc:
             raise EngineError(f"{self.variant.id} gave an embedding that cannot be enrolled: {exc}") from exc
 
+    def _require(self, enrolled: Any, row: NDArray[np.float32], needed: ActiveThreshold, refusal: str) -> None:
+        """RejectedSampleError unless the score of a row reaches the threshold."""
+        score = self._compare(enrolled, row).score
+        if not score >= needed.value:
+            raise RejectedSampleError(f"{refusal}: score {score:.4f}, needed {needed.value:.4f} ({needed.name})")
+
     def _best(self, gallery: TemplateGallery, values: NDArray[np.float32], count: int) -> list[tuple[str, Comparison]]:
         """The candidate list."""
         try:
@@ -448,3 +498,8 @@ class Verifier(Session[VerifyPoint]):
 def _rows(references: Sequence[Prepared]) -> int:
     """How many rows references are enrolled as."""
     return sum(len(one.rows) for one in references)
+
+
+def _nth(k: int, values: NDArray[np.float32]) -> str:
+    """How an error calls one of the samples."""
+    return "the sample" if len(values) == 1 else f"sample {k + 1} of {len(values)}"

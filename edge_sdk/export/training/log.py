@@ -16,9 +16,26 @@ NAME = "log.jsonl"
 MAX_BYTES = 256 * 2**20
 
 
-def append(folder: Path, step: int, loss: float, metrics: ValidationMetrics, seconds: float) -> None:
-    """Add a line; the file is whole at any moment. Raises TrainingError."""
-    line = {"step": step, "loss": loss, **metrics.as_dict(), "seconds": round(seconds, 1)}
+def append(
+    folder: Path,
+    step: int,
+    loss: float,
+    metrics: ValidationMetrics,
+    seconds: float,
+    *,
+    learned: ValidationMetrics | None = None,
+) -> None:
+    """Add a line; the file is whole at any moment.
+
+    Args:
+        metrics: Of the validation people.
+        learned: The same of training people, noted as ``train_auroc`` and so on.
+
+    Raises:
+        TrainingError: The file cannot be written.
+    """
+    trained = {f"train_{name}": value for name, value in learned.as_dict().items()} if learned else {}
+    line = {"step": step, "loss": loss, **metrics.as_dict(), **trained, "seconds": round(seconds, 1)}
     _write(folder, [*_read(folder), line])
 
 

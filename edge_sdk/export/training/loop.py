@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -40,6 +40,8 @@ from edge_sdk.export.training.run import TrainingResult, TrainingRun, world_size
 from edge_sdk.export.training.writing import writing
 
 VALIDATION_BATCH = 32
+MEASURED_ROWS = 600
+"""Of training people, at most: what they cost beside the validation people."""
 
 
 def train(run: TrainingRun, *, quiet: bool = False) -> TrainingResult:
@@ -94,6 +96,7 @@ class _Loop:
         self.validated = simulated(self.average.module)
         learned, self.filtered = self._learned()
         rows, self.held_out = self._prepared(learned)
+        self.seen = _whole_people(rows, run.train.subjects, MEASURED_ROWS, run.seed)
         if self.preset.derived:
             rows = self.preset.derived(rows)
         labels = Labels.of(replace(learned, samples=rows.samples))
@@ -138,7 +141,7 @@ class _Loop:
     def _check_validation(self) -> None:
         """Measure once with fresh weights: people who are too few are known now, not after hundreds of steps."""
         try:
-            self.task.measure(self._outputs(), self.held_out.samples, self.validated)
+            self._measured(self.held_out)
         except ScoreError as error:
             raise DatasetError(
                 f"nothing can be measured of the {len(self.run.validation.subjects)} validation people: {error}; give "
@@ -186,7 +189,7 @@ class _Loop:
         return loss.item()
 
     def _validate(self, loss: float) -> None:
-        metrics = self.task.measure(self._outputs(), self.held_out.samples, self.validated)
+        metrics = self._measured(self.held_out)
         better = (
             self.preset.keep == "last"
             or self.best is None
@@ -201,9 +204,11 @@ class _Loop:
         if better:
             facts = {**config, **metrics.as_dict(), "step": self.step}
             checkpoint.save(self.run.folder / "best.safetensors", self._weights(), facts)
-        log.append(self.run.folder, self.step, loss, metrics, self.seconds)
+        learned = self._measured_of_training()
+        log.append(self.run.folder, self.step, loss, metrics, self.seconds, learned=learned)
         found = "  ".join(format_metrics(metrics))
-        self.progress.say(f"step {self.step}/{self.preset.steps}  loss {loss:.3f}  validation {found}")
+        beside = f"  training {format_metrics(learned)[0]}" if learned else ""
+        self.progress.say(f"step {self.step}/{self.preset.steps}  loss {loss:.3f}  validation {found}{beside}")
         log.draw_curves(self.run.folder)
         tensors = {
             **checkpoint.prefixed("model", self.network.state_dict()),
@@ -220,12 +225,22 @@ class _Loop:
     def _weights(self) -> dict[str, torch.Tensor]:
         return checkpoint.prefixed("average", self.average.module.state_dict())
 
+    def _measured(self, rows: PreparedRows) -> ValidationMetrics:
+        return self.task.measure(self._outputs(rows), rows.samples, self.validated)
+
+    def _measured_of_training(self) -> ValidationMetrics | None:
+        """Of people who are learned from, by the averaged weights; None where nothing can be measured of them."""
+        try:
+            return self._measured(self.seen)
+        except ScoreError:
+            return None
+
     @torch.no_grad()
-    def _outputs(self) -> NDArray[np.floating]:
+    def _outputs(self, rows: PreparedRows) -> NDArray[np.floating]:
         self.validated.eval()
         parts = []
-        for start in range(0, len(self.held_out.tensors), VALIDATION_BATCH):
-            images = batch(np.asarray(self.held_out.tensors[start : start + VALIDATION_BATCH]), self.fabric.device)
+        for start in range(0, len(rows.tensors), VALIDATION_BATCH):
+            images = batch(np.asarray(rows.tensors[start : start + VALIDATION_BATCH]), self.fabric.device)
             with self.fabric.autocast():
                 parts.append(self.task.outputs(self.validated, images))
         return np.concatenate(parts)
@@ -271,6 +286,18 @@ class _Loop:
             patience=self.preset.patience,
             settings=asdict(self.preset),
         )
+
+
+def _whole_people(rows: PreparedRows, people: Sequence[str], limit: int, seed: int) -> PreparedRows:
+    """All rows of some of these people, drawn by the seed, ``limit`` rows at most; of the first however many."""
+    owners = np.array([sample.subject for sample in rows.samples])
+    kept = np.empty(0, np.int64)
+    for index in np.random.default_rng(seed).permutation(len(people)):
+        found = np.flatnonzero(owners == people[index])
+        if len(kept) and len(kept) + len(found) > limit:
+            break
+        kept = np.union1d(kept, found)
+    return PreparedRows(np.asarray(rows.tensors[kept]), tuple(rows.samples[index] for index in kept))
 
 
 def _unchanged(network: nn.Module) -> nn.Module:

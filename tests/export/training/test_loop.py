@@ -10,16 +10,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from edge_sdk.errors import DatasetError, TrainingError, UsageError
+from edge_sdk.errors import DatasetError, ScoreError, TrainingError, UsageError
 from edge_sdk.export import recipes
 from edge_sdk.export.data.load import load
+from edge_sdk.export.data.samples import Sample
 from edge_sdk.export.data.signatures.augmentation import SignatureAugmentation
 from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
 from edge_sdk.export.data.splits import Split, split_subjects
@@ -62,6 +65,59 @@ def test_an_interrupted_run_takes_the_steps_it_would_have_taken(run: TrainingRun
     steps = [json.loads(line)["step"] for line in (halved.folder / "log.jsonl").read_text().splitlines()]
     assert steps == [3, 6, 9]
     assert (halved.folder / "curves.png").stat().st_size > 1000
+
+
+def test_the_log_holds_what_is_measured_of_training_people_beside_the_validation_people(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[set[str]] = []
+
+    def noting(self: EmbeddingTask, outputs: Any, samples: Sequence[Sample], network: Any) -> ValidationMetrics:
+        measured.append({sample.subject for sample in samples})
+        return ValidationMetrics(auroc=0.75 if measured[-1] <= set(run.train.subjects) else 0.5)
+
+    monkeypatch.setattr(EmbeddingTask, "measure", noting)
+    further = replace(run.preset, extra=("synthetic:4@9",))
+    train(replace(run, steps=3, recipe=replace(run.recipe, presets={"quick": further})), quiet=True)
+    assert measured[-2:] == [set(run.validation.subjects), set(run.train.subjects)]  # nobody of the further people
+    line = json.loads((run.folder / "log.jsonl").read_text())
+    assert (line["auroc"], line["train_auroc"]) == (0.5, 0.75)
+
+
+def test_a_part_of_many_training_people_is_measured_always_the_same(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[Sequence[Sample]] = []
+    measure = EmbeddingTask.measure
+
+    def noting(self: EmbeddingTask, outputs: Any, samples: Sequence[Sample], network: Any) -> ValidationMetrics:
+        measured.append(samples)
+        return measure(self, outputs, samples, network)
+
+    monkeypatch.setattr(EmbeddingTask, "measure", noting)
+    monkeypatch.setattr(loop, "MEASURED_ROWS", 45)  # two of three people, 20 rows each
+    train(replace(run, steps=6), quiet=True)
+    train(replace(run, folder=run.folder.with_name("again"), steps=3), quiet=True)
+    parts = [rows for rows in measured if {one.subject for one in rows} <= set(run.train.subjects)]
+    assert parts == [parts[0]] * 3
+    assert len(parts[0]) == 40
+
+
+def test_training_people_of_whom_nothing_can_be_measured_are_left_out_of_the_log(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = EmbeddingTask.measure
+
+    def failing(self: EmbeddingTask, outputs: Any, samples: Sequence[Sample], network: Any) -> ValidationMetrics:
+        if samples[0].subject in run.train.subjects:
+            raise ScoreError("no mated comparison")
+        return measure(self, outputs, samples, network)
+
+    monkeypatch.setattr(EmbeddingTask, "measure", failing)
+    train(replace(run, steps=3), quiet=True)
+    line = json.loads((run.folder / "log.jsonl").read_text())
+    assert "auroc" in line
+    assert "train_auroc" not in line
 
 
 def test_a_complete_run_is_not_trained_again(run: TrainingRun) -> None:
@@ -131,7 +187,9 @@ def test_signets_training_ends_with_the_first_validation_that_is_not_more_accura
     assert (paper.patience, paper.validate_every, paper.steps) == (1, round(28_116 / 128), 3 * round(28_116 / 128))
     found = iter([(0.5, 0.5), (0.70, 0.71), (0.75, 0.72), (0.74, 0.90), (0.99, 0.99)])  # the first of fresh weights
 
-    def measure(*_: object, **__: object) -> ValidationMetrics:
+    def measure(_task: object, _outputs: object, samples: Sequence[Sample], _network: object) -> ValidationMetrics:
+        if samples[0].subject in run.train.subjects:
+            return ValidationMetrics(accuracy=1.0, auroc=1.0)
         accuracy, auroc = next(found)
         return ValidationMetrics(accuracy=accuracy, auroc=auroc, eer=0.3)
 
