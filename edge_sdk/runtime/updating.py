@@ -8,7 +8,7 @@ Roli, Didaci and Marcialis 2008, Adaptive biometric systems that can improve wit
 - the rows of the enrolment are never replaced (:meth:`edge_sdk.runtime.template.Template.updated`).
 
 ``benchmarks/template_updates.py`` measures what is gained and how far a forger gets, with the rule and without it
-(docs/results/signatures.md). What no rule prevents: a forgery that is accepted surely enough counts as the person's own.
+(docs/results/signatures.md). What no rule prevents: a forgery that is accepted surely enough counts as genuine.
 """
 
 from __future__ import annotations
