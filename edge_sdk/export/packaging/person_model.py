@@ -90,5 +90,6 @@ def with_person_model(
                     for one in manifest.variants
                 ),
                 thresholds=None,
+                default_point=manifest.default_point if points else None,
             )
         )

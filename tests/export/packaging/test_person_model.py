@@ -35,6 +35,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
             manifest,
             score=EmbeddingDistance(output="model.embedding", metric="euclidean"),
             auxiliary=tuple(entries[entry.path] for entry in manifest.auxiliary),
+            default_point=None,
             variants=tuple(msgspec.structs.replace(one, operating_points=()) for one in manifest.variants),
             golden=msgspec.structs.replace(manifest.golden, scores=dict.fromkeys(VARIANTS, 0.5)),
         )
