@@ -15,7 +15,8 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   ├── RecordingDecodeError           a sensor's file that is no CSV of numbers, truncated, or empty
     │   ├── UnsupportedRecordingError      a sensor's array of a wrong type or shape, not finite, or too short
     │   ├── PreprocessingError             an operation of the pre-processing fails on the input
-    │   └── UnusableSampleError            a readable image that cannot be enrolled (empty, too small)
+    │   ├── UnusableSampleError            a readable image that cannot be enrolled (empty, too small)
+    │   └── RejectedSampleError            a sample that may not join a template: it is not accepted as this person
     ├── BundleError                        a bundle cannot be used
     │   ├── BundleNotFoundError (FileNotFoundError)
     │   ├── ManifestError (ValueError)     the manifest is not what the schema says
@@ -113,6 +114,10 @@ class PreprocessingError(InputError):
 
 class UnusableSampleError(InputError):
     """A readable image without a usable sample in it, so that it cannot be enrolled."""
+
+
+class RejectedSampleError(InputError):
+    """A sample that may not join a template: it is not accepted as this person's surely enough, or is there already."""
 
 
 class BundleError(EdgeSdkError):

@@ -3,7 +3,7 @@
     python examples/driver_monitoring.py SOURCE [SECONDS]
 
 SOURCE is the number of a camera, or a video, which is played at its own rate. Exit code 0: the last answer is LIVE;
-1: it is not; 2: usage; 3: an error.
+1: it is not; 2: usage; 3: an error; 130: Ctrl-C.
 
 A thread reads the camera and keeps the newest frame only: what the detector is too slow for is dropped, never queued.
 While the camera gives nothing, the stream gets None, so that answers go on. An answer counts while its frame is young.
@@ -101,6 +101,8 @@ if __name__ == "__main__":
         sys.exit(2)
     try:
         sys.exit(main(sys.argv[1], float(sys.argv[2]) if len(sys.argv) == 3 else float("inf")))
+    except KeyboardInterrupt:
+        sys.exit(130)
     except EdgeSdkError as error:  # whatever goes wrong, nobody is live
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import subprocess
 import sys
 import threading
@@ -85,3 +86,17 @@ def test_the_program(tmp_path: Path) -> None:
     assert run().returncode == 2
     assert run(str(path), "soon").returncode == 2
     assert run(str(tmp_path / "none.mkv")).returncode == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+def test_ctrl_c_is_no_traceback(tmp_path: Path) -> None:
+    path = film(tmp_path / "driver.avi", [frame((200, 100, 200), seed=seed) for seed in range(2)] * 300, 8)
+    with subprocess.Popen(
+        [sys.executable, str(EXAMPLE), str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it watches
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in said

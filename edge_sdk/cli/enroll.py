@@ -1,49 +1,66 @@
-"""``edge-sdk enroll``: a template of one person."""
+"""``edge-sdk enroll``: a template of one person, or more samples for one."""
 
 from __future__ import annotations
 
 import argparse
 
 from edge_sdk.cli import walks
-from edge_sdk.cli.command import ACCEPTED, Parser
+from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
 from edge_sdk.cli.options import print_result
 from edge_sdk.cli.output import printable
+from edge_sdk.cli.points import counted
 from edge_sdk.cli.verify import add_verifier_options, open_verifier, samples
+from edge_sdk.errors import RejectedSampleError, UsageError
 
 SUMMARY = "Write a template file of one person's reference pictures, or walks."
 DETAILS = (
     "`edge-sdk verify` takes the template in place of the pictures. It is valid for the variant of the bundle that "
     "made it. With a bundle of gait the samples are CSV files of walks; - is one that is read from standard input as "
-    "it goes on, until there are enough gait cycles."
+    "it goes on, until there are enough gait cycles. With --update the samples join a template that accepts them "
+    "surely, without their pictures; exit code 1: it does not, and nothing is written."
 )
 
 
 def add_arguments(parser: Parser) -> None:
     """Say what the command takes."""
     parser.add_argument("samples", nargs="+", metavar="SAMPLE", help="reference pictures, or walks, all of one person")
-    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the template to write")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="the template to write; with --update by default the one that is updated"
+    )
+    parser.add_argument("--update", metavar="TEMPLATE", help="add the samples to this template, all or none")
     add_verifier_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the template."""
     from edge_sdk import files
-    from edge_sdk.manifest import Image
+    from edge_sdk.runtime import Template
 
-    files.check_writable(arguments.output)  # before anything is done
+    output = arguments.update if arguments.output is None else arguments.output
+    if output is None:
+        raise UsageError("name the template to write with -o FILE")
+    known = None if arguments.update is None else Template.load(arguments.update)
+    files.check_writable(output)  # before anything is done
     with open_verifier(arguments) as verifier:
         walks.check(arguments.samples, arguments.cycles)
-        template = verifier.enroll(samples(verifier, arguments, arguments.samples, enrolling=True))
-    template.save(arguments.output)
+        given = samples(verifier, arguments, arguments.samples, enrolling=True)
+        try:
+            template = verifier.enroll(given) if known is None else verifier.update(known, given)
+        except RejectedSampleError as refusal:
+            print_result(arguments, {"template": output, "rejected": str(refusal)}, f"REJECTED   {refusal}")
+            return REJECTED
+    template.save(output)
     values = {
-        "template": arguments.output,
+        "template": output,
         "count": template.count,
+        "added": template.added,
         "bundle_name": template.bundle_name,
         "variant_id": template.variant_id,
         "embedding_space_id": template.embedding_space_id,
     }
-    unit = "reference" if isinstance(verifier.bundle.manifest.source, Image) else "gait cycle"
-    counted = f"{template.count} {unit}{'' if template.count == 1 else 's'}"
-    text = f"{printable(arguments.output)}: {counted}, {template.variant_id}"
+    references = counted(verifier.bundle.manifest, template.count)
+    if template.added:
+        references += f", {template.added} of them added"
+    text = f"{printable(output)}: {references}, {template.variant_id}"
     print_result(arguments, values, text)
     return ACCEPTED

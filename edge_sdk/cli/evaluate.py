@@ -116,18 +116,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--same-people goes with --runs")
     bundle = Bundle.open(arguments.bundle[0])
     task = bundle.manifest.task
-    if arguments.frame_rate is not None and task != "spoof":
-        raise UsageError(f"{bundle.id} is for task {task}: --frame-rate is for bundles of task spoof")
-    if arguments.leave_one_out and task != "spoof":
-        raise UsageError(f"{bundle.id} is for task {task}: --leave-one-out is for bundles of task spoof")
-    if arguments.workers is not None and (task != "verify" or arguments.workers < 0):
-        raise UsageError(f"--workers is for bundles of task verify, and at least 0; {bundle.id} is for task {task}")
+    _check_task(arguments, bundle)
+    if arguments.workers is not None and arguments.workers < 0:
+        raise UsageError(f"--workers is {arguments.workers}; it must be at least 0")
     given = {name: getattr(arguments, name) for name in ("faces", "frame_rate", "leave_one_out", "workers")}
     options: dict[str, Any] = {name: value for name, value in given.items() if value not in (None, False)}
     _check_faces(bundle, arguments.faces)
     if arguments.runs:
-        if task != "verify":
-            raise UsageError(f"{bundle.id} is for task {task}: --runs is for bundles of task verify")
         options["known"] = _knowledge(arguments, bundle)
     with export_extra():
         from edge_sdk.export.evaluation import PACKAGES
@@ -143,6 +138,16 @@ def run(arguments: argparse.Namespace) -> int:
         )
         bar.finish()
     return _show(arguments, reports, found)
+
+
+def _check_task(arguments: argparse.Namespace, bundle: Bundle) -> None:
+    """UsageError for an option that is for bundles of another task."""
+    for name, task in (("frame_rate", "spoof"), ("leave_one_out", "spoof"), ("workers", "verify"), ("runs", "verify")):
+        value = getattr(arguments, name)
+        given = value is not None and value is not False and value != []  # 0 is given, too
+        if given and bundle.manifest.task != task:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{bundle.id} is for task {bundle.manifest.task}: {option} is for bundles of task {task}")
 
 
 def _knowledge(arguments: argparse.Namespace, bundle: Bundle) -> Knowledge:

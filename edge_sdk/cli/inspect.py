@@ -1,4 +1,4 @@
-"""``edge-sdk inspect``: what a bundle is."""
+"""``edge-sdk inspect``: what a bundle is, or a template."""
 
 from __future__ import annotations
 
@@ -6,36 +6,54 @@ import argparse
 from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import ACCEPTED, Parser
-from edge_sdk.cli.options import VERIFY_BUNDLE, add_bundle, add_json, print_result, warn_of_opencv
+from edge_sdk.cli.options import BUNDLE, VERIFY_BUNDLE, add_json, print_result, warn_of_opencv
 from edge_sdk.cli.output import printable
-from edge_sdk.errors import EdgeSdkError
+from edge_sdk.cli.points import labels
+from edge_sdk.errors import EdgeSdkError, UsageError
 
 if TYPE_CHECKING:
     from edge_sdk.bundle import Bundle
-    from edge_sdk.manifest import DecisionOverTime, Input, OperatingPoint, Output, Variant
+    from edge_sdk.manifest import DecisionOverTime, Input, Manifest, OperatingPoint, Output, Variant
 
-SUMMARY = "Show what a bundle contains, was trained on and reached."
+SUMMARY = "Show what a bundle contains, was trained on and reached; or what a template is."
 DETAILS = (
     "Reads the bundle, checks every file's hash and prints inputs, outputs, thresholds with their measured error "
-    "rates, and which engine and variant `--engine auto` would take here."
+    "rates, and which engine and variant `--engine auto` would take here. Of a template it prints what it was made "
+    "with, how many references it holds, how many of them updates added, and whether its bundle takes it; nothing of "
+    "the person."
 )
 
 
 def add_arguments(parser: Parser) -> None:
     """Say what the command takes."""
-    add_bundle(parser, VERIFY_BUNDLE)
+    parser.add_argument(
+        "inspected",
+        nargs="?",
+        default=VERIFY_BUNDLE,
+        metavar="BUNDLE_OR_TEMPLATE",
+        help=f"{BUNDLE}, or a template that `edge-sdk enroll` wrote; default: {VERIFY_BUNDLE}",
+    )
+    parser.add_argument(
+        "--bundle",
+        metavar="BUNDLE",
+        help="the bundle that made a template; default: the shipped one of its name",
+    )
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the manifest for people, or as it is."""
+    """Print the manifest for people, or as it is; or the template's record."""
     import msgspec
 
     from edge_sdk.bundle import Bundle
-    from edge_sdk.runtime import device
+    from edge_sdk.runtime import Template, device
 
+    if Template.is_at(arguments.inspected):
+        return _inspect_template(arguments)
+    if arguments.bundle is not None:
+        raise UsageError("--bundle goes with a template; a bundle is named without it")
     warn_of_opencv()
-    bundle = Bundle.open(arguments.bundle)
+    bundle = Bundle.open(arguments.inspected)
     for entry in bundle.manifest.files:
         bundle.read(entry)  # a damaged file is found here, not on the device
     bundle.check_models()
@@ -50,6 +68,15 @@ def run(arguments: argparse.Namespace) -> int:
     print_result(
         arguments, values, "\n".join(map(printable, _lines(bundle, here)))
     )  # no text of a bundle makes a line of its own
+    return ACCEPTED
+
+
+def _inspect_template(arguments: argparse.Namespace) -> int:
+    from edge_sdk.cli import inspect_template
+    from edge_sdk.runtime import Template
+
+    values = inspect_template.described(arguments.inspected, Template.load(arguments.inspected), arguments.bundle)
+    print_result(arguments, values, "\n".join(map(printable, inspect_template.text(values))))
     return ACCEPTED
 
 
@@ -88,6 +115,8 @@ def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
     lines += [f"taught by        {teacher}" for teacher in training.teachers]
     allowed = "allowed" if manifest.data_license.commercial_use else "NOT allowed"
     lines.append(f"commercial use   {allowed} by the training data: {manifest.data_license.statement}")
+    if manifest.default_point:
+        lines.append(f"decides at       {manifest.default_point}, unless another operating point is named")
     if fitted := manifest.thresholds:
         lines.append(
             f"thresholds       fitted again on {fitted.data}: {fitted.subjects} people, {fitted.impostors}; "
@@ -100,7 +129,7 @@ def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
     if manifest.over_time:
         lines += _over_time(manifest.over_time)
     for variant in manifest.variants:
-        lines += _variant_lines(variant, manifest.variant_size(variant.id))
+        lines += _variant_lines(manifest, variant)
     return lines
 
 
@@ -134,8 +163,8 @@ def _chosen_here(bundle: Bundle) -> dict[str, str]:
     return {"engine": choice.engine, "variant": choice.variant.id}
 
 
-def _variant_lines(variant: Variant, size: int) -> list[str]:
-    lines = ["", f"{variant.id}   {size / 1e6:.3f} MB"]
+def _variant_lines(manifest: Manifest, variant: Variant) -> list[str]:
+    lines = ["", f"{variant.id}   {manifest.variant_size(variant.id) / 1e6:.3f} MB"]
     if variant.calibration:
         calibration = variant.calibration
         lines.append(f"  calibrated with {calibration.count} samples of {calibration.data}, {calibration.method}")
@@ -147,8 +176,10 @@ def _variant_lines(variant: Variant, size: int) -> list[str]:
         lines.append(
             f"  against float: {cost.metric} {delta} points, at most {bound} (90 %), budget {budget}: {verdict}"
         )
-    width = max((len(point.name) for point in variant.operating_points), default=0)
-    return lines + [f"  {point.name:<{width}}   {_describe(point)}" for point in variant.operating_points]
+    points = variant.operating_points
+    return lines + [
+        f"  {label}   {_describe(point)}" for label, point in zip(labels(manifest, points), points, strict=True)
+    ]
 
 
 def _describe(point: OperatingPoint) -> str:

@@ -38,6 +38,7 @@ from edge_sdk.scoring.face_boxes import FaceBoxes, FaceLevel
 from edge_sdk.scoring.fusion import Domain, Fusion, Lowest
 from edge_sdk.scoring.latent import LatentDistance, LatentLikelihood
 from edge_sdk.scoring.likelihood import LogLikelihoodRatio
+from edge_sdk.scoring.person_model import PersonModel
 from edge_sdk.scoring.reconstruction import Reconstruction
 from edge_sdk.scoring.variational import EvidenceLowerBound, KlDivergence
 
@@ -47,7 +48,7 @@ __all__ = [
     "DecisionOverTime", "Dimension", "Domain", "EmbeddingDistance", "EvidenceLowerBound", "FaceBoxes", "FaceLevel",
     "FileEntry", "Format", "Fusion", "Golden", "Graph", "GraphInterface", "Image", "Input", "KOfNRule", "KlDivergence",
     "LatentDistance", "LatentLikelihood", "LocatePoint", "LogLikelihoodRatio", "Lowest", "Manifest", "OperatingPoint",
-    "Output", "Precision", "Rate", "Reconstruction", "Role", "RuleProvenance", "Score", "SensorStream",
+    "Output", "PersonModel", "Precision", "Rate", "Reconstruction", "Role", "RuleProvenance", "Score", "SensorStream",
     "SequentialRule", "Source", "SpoofPoint", "Task", "ThresholdProvenance", "TrainingProvenance", "UnsupportedPoint",
     "Variant", "VerifyPoint", "check_path", "decode", "embedding_space_id", "encode",
 ]  # fmt: skip

@@ -6,5 +6,6 @@ from edge_sdk.scoring.embedding import EmbeddingDistance
 from edge_sdk.scoring.face_boxes import FaceBoxes
 from edge_sdk.scoring.fusion import Fusion, Lowest, Single
 from edge_sdk.scoring.likelihood import LogLikelihoodRatio
+from edge_sdk.scoring.person_model import PersonModel
 
-AnyScore = EmbeddingDistance | LogLikelihoodRatio | Single | Fusion | Lowest | FaceBoxes
+AnyScore = EmbeddingDistance | PersonModel | LogLikelihoodRatio | Single | Fusion | Lowest | FaceBoxes

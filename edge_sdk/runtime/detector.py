@@ -33,7 +33,7 @@ from edge_sdk.runtime.engines import Tensors
 from edge_sdk.runtime.faces import Cascade, Rescaled, TakingTurns, Tracker
 from edge_sdk.runtime.freeze import Freeze
 from edge_sdk.runtime.locator import Locator
-from edge_sdk.runtime.session import Session
+from edge_sdk.runtime.session import Session, check_switches
 from edge_sdk.runtime.temporal import Limits, Observation, Rule, TemporalDecision, limits_of, rule_of
 from edge_sdk.runtime.tracking import FaceTracking
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
@@ -111,6 +111,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         selftest: bool = False,
         warm_up: bool = False,
     ) -> None:
+        check_switches(selftest=selftest, warm_up=warm_up)
         opened = Bundle.open(bundle)
         self._crop = _face_crop(opened)
         self._rule = rule

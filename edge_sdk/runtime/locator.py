@@ -18,7 +18,7 @@ from edge_sdk.preprocess.crop import Box, LocatedFace
 from edge_sdk.preprocess.general import Placement
 from edge_sdk.results import LocateResult, Timings
 from edge_sdk.runtime.engines import Tensors
-from edge_sdk.runtime.session import Session
+from edge_sdk.runtime.session import Session, check_switches
 from edge_sdk.scoring.face_boxes import Candidates
 
 NESTED = 0.8
@@ -74,6 +74,7 @@ class Locator(Session[LocatePoint]):
         selftest: bool = False,
         warm_up: bool = False,
     ) -> None:
+        check_switches(selftest=selftest, warm_up=warm_up)
         if not 0 <= smallest <= 1:
             raise UsageError(f"smallest is {smallest}; it is a share of the picture's shorter side, in [0, 1]")
         super().__init__(

@@ -14,6 +14,7 @@ from edge_sdk.errors import EngineError
 from edge_sdk.manifest import SAMPLE, Graph
 from edge_sdk.runtime.engines import OwnedEngine, Tensors, load_engine
 from edge_sdk.runtime.selection import Choice
+from edge_sdk.scoring.background import Background
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 # Samples per call of the engine, where the model's batch is free. Two at once were no faster on ONNX Runtime and took
@@ -22,7 +23,7 @@ BATCH = 1
 
 
 class Model:
-    """The graphs of one variant of a bundle on one engine, and the densities that its score names.
+    """The graphs of one variant of a bundle on one engine, and the densities and backgrounds that its score names.
 
     Tensors are called ``graph.tensor``, as in the manifest; inputs are among them. With ``keep`` engines store what
     they compile (:mod:`edge_sdk.runtime.engines.compiled`).
@@ -45,6 +46,9 @@ class Model:
         files = {entry.path: entry for entry in manifest.auxiliary}
         self.densities: Mapping[str, GaussianMixture] = {
             path: GaussianMixture.decode(bundle.read(files[path])) for path in sorted(manifest.score.density_outputs)
+        }
+        self.backgrounds: Mapping[str, Background] = {
+            path: Background.decode(bundle.read(files[path])) for path in manifest.score.background_files
         }
         with contextlib.ExitStack() as opened:
             self._engines: dict[str, OwnedEngine] = {}

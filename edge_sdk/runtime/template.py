@@ -6,12 +6,16 @@ may write templates is for the application's storage to decide.
 
 What a template is bound to survives slicing a bundle and fitting new thresholds: the embedding space and the variant's
 own bytes. The bundle's name is for people to read. To add a kind: a subclass, and a line in :data:`Kinds`.
+
+A template that keeps the embeddings of its references can be updated without their pictures (:meth:`Template.updated`).
+The rows of the enrolment come first and stay for ever; those that were added later follow, the oldest first.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -30,12 +34,17 @@ _FAMILY = b"EDGE-TEMPLATE-"
 MAGIC = _FAMILY + b"1\n"  # the version of the layout described above
 MAX_BYTES = 16 * 2**20
 
+FULL = 10
+"""Rows up to which updating fills a template. One of more enrolled rows takes as many more as were enrolled."""
+
 _CHECKSUM = 16
 
 Name = Annotated[str, msgspec.Meta(max_length=1000)]
 
 
-class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"):
+class Template(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True, tag_field="kind"
+):
     """Base of the kinds: what all are bound to, and how they are stored."""
 
     embedding_space_id: Name
@@ -43,6 +52,11 @@ class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     variant_sha256: Name
     bundle_name: Name
     count: Annotated[int, msgspec.Meta(ge=1, le=MAX_BYTES)]  #: references that it was made of
+    added: Annotated[int, msgspec.Meta(ge=0, le=MAX_BYTES)] = 0  #: those of them that updating added, the last ones
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.added < self.count:
+            raise TemplateError(f"template of {self.count} references holds {self.added} that were added")
 
     @property
     def kind(self) -> str:
@@ -58,6 +72,43 @@ class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     def of(cls, content: Any, **binding: Any) -> Self:
         """A template of what a score enrolled; ``binding`` are the fields that every kind has."""
         raise TemplateError(f"{cls.__name__} holds no {type(content).__name__} ({', '.join(binding)})")
+
+    @property
+    def enrolled(self) -> int:
+        """References of the enrolment, which no update replaces."""
+        return self.count - self.added
+
+    @property
+    def embeddings(self) -> NDArray[np.float32]:
+        """The references, ``float32 (count, dim)``, read-only; TemplateError if the kind does not keep them."""
+        raise TemplateError(
+            f"a template of kind {self.kind} keeps no references, only what was fitted to all of them at once: to add "
+            "some, enroll anew from the old and the new ones"
+        )
+
+    def updated(self, embeddings: NDArray[np.float32], enroll: Callable[[NDArray[np.float32]], Any]) -> Self:
+        """A template with further references of the person, fitted anew. It asks nobody whose they are.
+
+        A template of fewer than :data:`FULL` enrolled references grows up to so many; one of more, by as many as were
+        enrolled. Then the oldest added ones are replaced.
+
+        Args:
+            embeddings: Of the further references, ``(N, dim)``, as those that were enrolled.
+            enroll: What the score makes of embeddings ``(count, dim)``, such as
+                :meth:`edge_sdk.scoring.base.Score.enroll`.
+
+        Raises:
+            TemplateError: The kind does not keep the references, or these have another length.
+        """
+        known = self.embeddings
+        if embeddings.shape[1:] != known.shape[1:]:
+            raise TemplateError(f"a template of {known.shape[1:]} values takes no embeddings {embeddings.shape}")
+        enrolled = self.enrolled
+        most = max(FULL - enrolled, enrolled)
+        added = np.concatenate([known[enrolled:], embeddings])[-most:]
+        content = enroll(np.concatenate([known[:enrolled], added]))
+        binding = {name: getattr(self, name) for name in Template.__struct_fields__}
+        return self.of(content, **binding | {"count": enrolled + len(added), "added": len(added)})
 
     def to_bytes(self) -> bytes:
         """Encode; equal templates give equal bytes."""
@@ -125,6 +176,7 @@ class EmbeddingTemplate(Template, frozen=True, kw_only=True, tag="embeddings"):
     values: bytes  #: little-endian float32, ``count`` x ``dim``, as the engine gave them: the score normalises
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.count < 1 or self.dim < 1 or len(self.values) != 4 * self.count * self.dim:
             raise TemplateError(f"template of {self.count} x {self.dim} values holds {len(self.values)} bytes")
         try:
@@ -134,7 +186,7 @@ class EmbeddingTemplate(Template, frozen=True, kw_only=True, tag="embeddings"):
 
     @property
     def embeddings(self) -> NDArray[np.float32]:
-        """The references, ``float32 (count, dim)``, read-only."""
+        """See :class:`Template`."""
         return np.frombuffer(self.values, "<f4").reshape(self.count, self.dim)
 
     @property
@@ -156,6 +208,7 @@ class GaussianMixtureTemplate(Template, frozen=True, kw_only=True, tag="gaussian
     values: bytes  #: little-endian float32, ``modes`` x ``1 + 2 dim``: weight, means and variances, a mode a row
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if min(self.count, self.modes, self.dim) < 1 or len(self.values) != 4 * self.modes * (1 + 2 * self.dim):
             raise TemplateError(f"template of {self.modes} modes of {self.dim} values holds {len(self.values)} bytes")
         try:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from edge_sdk.errors import ScoreError
 from edge_sdk.schema import Dimension, Strict
+from edge_sdk.scoring.background import Background
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 if TYPE_CHECKING:
@@ -79,6 +80,10 @@ class ComparisonModel(Protocol):
     def densities(self) -> Mapping[str, GaussianMixture]:
         """The densities that the score names, by path."""
 
+    @property
+    def backgrounds(self) -> Mapping[str, Background]:
+        """The backgrounds that the score names, by path."""
+
     def pair(self, references: npt.NDArray[Any], queries: npt.NDArray[Any]) -> Tensors:
         """What the graph with two inputs makes of N references and N queries, by ``graph.output``."""
 
@@ -103,11 +108,14 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         tasks: Which tasks it can serve.
         template_kind: What a template holds for it; empty for a score that compares nobody.
         by_graph: Whether a graph compares each pair, so that :meth:`matrix` has no answer and :meth:`pairs` is asked.
+        fits_references: Whether a model is fitted to all references together, so that scores of each by itself do not
+            combine to that of all by a :attr:`rule`, and :meth:`enrolled_scores` is asked.
     """
 
     tasks: ClassVar[tuple[Task, ...]] = ()
     template_kind: ClassVar[str] = ""
     by_graph: ClassVar[bool] = False
+    fits_references: ClassVar[bool] = False
 
     @property
     def kind(self) -> str:
@@ -154,6 +162,11 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
     def density_outputs(self) -> Mapping[str, str]:
         """By the path of each auxiliary density, the output whose values it is a density of."""
         return {}
+
+    @property
+    def background_files(self) -> tuple[str, ...]:
+        """The paths of the auxiliary backgrounds."""
+        return ()
 
     def check(self, interface: ModelInterface, task: Task) -> None:
         """Refuse (``ManifestError``) a model that does not give what the score needs."""
@@ -263,6 +276,19 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         score, raw = (np.mean(numbers) for numbers in zip(*map(msgspec.structs.astuple, each), strict=True))
         return Comparison(round(float(score), DIGITS), round(float(raw), DIGITS))
 
+    def enrolled_scores(self, references: npt.NDArray[Any], queries: npt.NDArray[Any], model: ComparisonModel) -> Array:
+        """Enrol one person's references together and compare each query by itself, for evaluation: ``float64 (M,)``.
+
+        Args:
+            references, queries: Their :meth:`embedding`, ``(N, ...)`` and ``(M, ...)``.
+            model: As for :meth:`compare`.
+
+        Raises:
+            ScoreError: These cannot be compared.
+        """
+        enrolled = self.enroll(references, model)
+        return np.array([self.compare(enrolled, query[None], model).score for query in queries])
+
     def check_content(self, content: Any, model: ComparisonModel) -> None:
         """Refuse (ScoreError) what a template holds if no enrolment with this model could have given it."""
 
@@ -297,18 +323,21 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         """How scores of several references are combined."""
         return "mean_score"
 
-    def matrix(self, references: npt.NDArray[Any], queries: npt.NDArray[Any]) -> Array:
+    def matrix(
+        self, references: npt.NDArray[Any], queries: npt.NDArray[Any], model: ComparisonModel | None = None
+    ) -> Array:
         """Every reference by itself compared with every query, for evaluation: ``float64 (N, M)``.
 
         Args:
             references, queries: Their :meth:`embedding`, ``(N, ...)`` and ``(M, ...)``.
+            model: As for :meth:`compare`; None for scores that compare without one.
 
         Raises:
             ScoreError: These cannot be compared, or not without an opened model.
         """
-        model: Any = _Unopened(self.kind)
-        enrolled = [self.enroll(one[None], model) for one in references]
-        return np.array([[self.compare(one, query[None], model).score for query in queries] for one in enrolled])
+        opened: Any = _Unopened(self.kind) if model is None else model
+        enrolled = [self.enroll(one[None], opened) for one in references]
+        return np.array([[self.compare(one, query[None], opened).score for query in queries] for one in enrolled])
 
     @property
     def worst(self) -> Comparison:

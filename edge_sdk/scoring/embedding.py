@@ -5,7 +5,6 @@ embeddings tie often: without rounding, a score equal to its threshold could be 
 the device.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -16,7 +15,7 @@ import numpy.typing as npt
 from edge_sdk.errors import ScoreError
 from edge_sdk.schema import Name, require
 from edge_sdk.scoring.base import Comparison, ComparisonModel, ModelInterface, Range, Rename, Role, Rule, Score, Task
-from edge_sdk.scoring.ranking import near_best
+from edge_sdk.scoring.ranking import near_best, without_repeats
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -36,15 +35,13 @@ _SAFE = 1e-12, 1e12
 """Largest values of embeddings whose products with a unit vector neither vanish nor overflow in float32."""
 
 
-class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distance"):
-    """Distance of L2-normalised embeddings; ``references`` says how scores of several references are combined."""
+class EmbeddingScore(Score, frozen=True, kw_only=True):
+    """Base of the scores that compare embeddings: a template holds those of the references."""
 
     tasks: ClassVar[tuple[Task, ...]] = ("verify",)
     template_kind: ClassVar[str] = "embeddings"
 
     output: Name
-    metric: Metric
-    references: Rule = "mean_score"
 
     @property
     def range(self) -> Range:
@@ -80,6 +77,13 @@ class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distanc
         largest_values(embeddings)
         return np.asarray(embeddings, np.float32)
 
+
+class EmbeddingDistance(EmbeddingScore, frozen=True, kw_only=True, tag="embedding_distance"):
+    """Distance of L2-normalised embeddings; ``references`` says how scores of several references are combined."""
+
+    metric: Metric
+    references: Rule = "mean_score"
+
     def compare(
         self, reference: npt.NDArray[np.float32], values: npt.NDArray[Any], model: ComparisonModel
     ) -> Comparison:
@@ -113,8 +117,11 @@ class EmbeddingDistance(Score, frozen=True, kw_only=True, tag="embedding_distanc
         """See :class:`~edge_sdk.scoring.base.Score`."""
         return self.references
 
-    def matrix(self, references: npt.NDArray[Any], queries: npt.NDArray[Any]) -> Array:
+    def matrix(
+        self, references: npt.NDArray[Any], queries: npt.NDArray[Any], model: ComparisonModel | None = None
+    ) -> Array:
         """See :class:`~edge_sdk.scoring.base.Score`."""
+        del model
         return embedding_scores(references, queries, self.metric)[1]
 
     @property
@@ -171,7 +178,7 @@ class EmbeddingMatrix:
             found = near_best(cosines[0], count, _COSINE_TOLERANCE)  # which rank as the scores do
         else:
             found = near_best(np.mean([self._scores(each) for each in cosines], axis=0), count, _SCORE_TOLERANCE)
-        return self._without_repeats(found, count)
+        return without_repeats(found, count, self)
 
     def _cosines(self, query: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Those of all references that are searched with a query ``(D,)`` of length 1."""
@@ -188,19 +195,6 @@ class EmbeddingMatrix:
         if self._best:
             return np.asarray(np.maximum.reduceat(scores, self._starts[:-1]))
         return np.asarray(np.add.reduceat(scores, self._starts[:-1]) / np.diff(self._starts), np.float32)
-
-    def _without_repeats(self, people: list[int], count: int) -> list[int]:
-        """Of people with equal templates, whose scores are equal, only the first ``count`` can be among the best."""
-        if len(people) <= count:
-            return people
-        seen: Counter[bytes] = Counter()
-        kept = []
-        for person in people:
-            content = self[person].tobytes()
-            seen[content] += 1
-            if seen[content] <= count:
-                kept.append(person)
-        return kept
 
 
 def normalise(embeddings: npt.NDArray[Any]) -> Array:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,3 +22,23 @@ def near_best(scores: npt.NDArray[np.floating[Any]], count: int, tolerance: floa
     least = np.partition(highest, -count)[-count]
     found: list[int] = np.flatnonzero(scores >= least - 2 * tolerance).tolist()
     return found
+
+
+class Contents(Protocol):
+    """What people's templates hold, by their places."""
+
+    def __getitem__(self, person: int, /) -> npt.NDArray[Any]: ...
+
+
+def without_repeats(people: list[int], count: int, contents: Contents) -> list[int]:
+    """Of people with equal templates, whose scores are equal, only the first ``count`` can be among the best."""
+    if len(people) <= count:
+        return people
+    seen: Counter[bytes] = Counter()
+    kept = []
+    for person in people:
+        content = contents[person].tobytes()
+        seen[content] += 1
+        if seen[content] <= count:
+            kept.append(person)
+    return kept

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from edge_sdk.cli import main
@@ -60,3 +63,61 @@ def test_templates_go_into_new_folders_but_not_below_files(
     assert main(["enroll", pictures[0], "-o", str(new), "--bundle", bundle]) == 0
     assert Template.load(new).count == 1
     assert main(["enroll", pictures[0], "-o", str(new / "person"), "--bundle", bundle]) == 3
+
+
+# --- updates ---
+
+
+@pytest.fixture
+def similar(tmp_path: Path, signer: Callable[..., np.ndarray]) -> str:
+    """A further picture of the first person, which any template of that person accepts surely."""
+    path = tmp_path / "similar.png"
+    assert cv2.imwrite(str(path), signer(1, height=400))
+    return str(path)
+
+
+def test_an_accepted_sample_joins_a_template(
+    pictures: tuple[str, str], similar: str, bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    template, other = str(tmp_path / "person.template"), str(tmp_path / "other.template")
+    assert main(["enroll", pictures[0], "-o", template, "--bundle", bundle]) == 0
+    before = Path(template).read_bytes()
+    capsys.readouterr()
+    assert main(["enroll", similar, "--update", template, "-o", other, "--bundle", bundle, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["template"], said["count"], said["added"]) == (other, 2, 1)
+    assert Path(template).read_bytes() == before, "another file was written"
+    assert main(["enroll", similar, "--update", template, "--bundle", bundle]) == 0
+    assert capsys.readouterr().out == f"{template}: 2 references, 1 of them added, int8.onnx\n"
+    assert Path(template).read_bytes() == Path(other).read_bytes()
+    assert Template.load(template).enrolled == 1
+
+
+def test_what_a_template_does_not_accept_is_not_written(
+    pictures: tuple[str, str], similar: str, bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    template = tmp_path / "person.template"
+    main(["enroll", pictures[0], "-o", str(template), "--bundle", bundle])
+    before = template.read_bytes()
+    capsys.readouterr()
+    asked = ["--update", str(template), "--bundle", bundle]
+    assert main(["enroll", similar, pictures[1], *asked]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("REJECTED   sample 2 of 2 is not accepted surely enough")
+    assert main(["enroll", pictures[0], *asked, "--json"]) == 1
+    assert "in the template already" in json.loads(capsys.readouterr().out)["rejected"]
+    assert main(["enroll", str(tmp_path / "none.png"), *asked]) == 3
+    assert main(["enroll", similar, *asked, "--precision", "fp32"]) == 3
+    assert "made by int8.onnx" in capsys.readouterr().err
+    assert template.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "person.template", "similar.png", "two.png"]
+
+
+def test_wrong_usage_of_updates(
+    pictures: tuple[str, str], bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["enroll", pictures[0], "--bundle", bundle]) == 2
+    assert "-o FILE" in capsys.readouterr().err
+    for path in (tmp_path / "none.template", pictures[0]):
+        assert main(["enroll", pictures[0], "--update", str(path), "--bundle", bundle]) == 3
+        assert "TemplateError" in capsys.readouterr().err

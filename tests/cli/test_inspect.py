@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.cli import main
 from edge_sdk.manifest import UnsupportedPoint
+from edge_sdk.runtime import Template
 
 
 def test_inspect(bundle: str, tiny_bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,3 +78,81 @@ def test_two_opencvs_are_a_warning_beside_the_result(
         printed = capsys.readouterr()
         json.loads(printed.out)
         assert printed.err == "edge-sdk: warning: keep one\n"
+
+
+# --- templates ---
+
+
+@pytest.fixture
+def template(pictures: tuple[str, str], bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    path = str(tmp_path / "person.template")
+    assert main(["enroll", *pictures, "-o", path, "--bundle", bundle]) == 0
+    capsys.readouterr()
+    return path
+
+
+def test_a_template(template: str, bundle: str, tiny_bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    record = Template.load(template)
+    assert main(["inspect", template, "--bundle", bundle, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert {name: said[name] for name in ("template", "kind", "count", "enrolled", "added", "variant_id")} == {
+        "template": template, "kind": "embeddings", "count": 2, "enrolled": 2, "added": 0, "variant_id": "int8.onnx",
+    }  # fmt: skip
+    assert said["bytes"] == Path(template).stat().st_size
+    assert (said["bundle_id"], said["refused"]) == (tiny_bundle.id, None)
+    assert said["threshold"]["name"] == "fmr_1e-2"
+    assert main(["inspect", template, "--bundle", bundle]) == 0
+    text = capsys.readouterr().out
+    assert f"bundle           {tiny_bundle.id} takes it\naccepted from    0.9000 (fmr_1e-2" in text
+    updated = record.updated(record.embeddings[:1], lambda rows: rows)
+    updated.save(template)
+    assert main(["inspect", template, "--bundle", bundle]) == 0
+    assert "references       3: 2 enrolled, 1 added by updates" in capsys.readouterr().out
+
+
+def test_nothing_of_the_person_is_shown(template: str, bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", template, "--bundle", bundle, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert "values" not in said
+    assert not any(isinstance(value, list) for value in said.values())
+
+
+def test_the_bundle_of_a_template_need_not_be_at_hand(template: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The shipped one of its name is looked at; this one has none."""
+    assert main(["inspect", template, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["bundle_id"], said["threshold"]) == (None, None)
+    assert "name it with --bundle" in said["refused"]
+    assert main(["inspect", template]) == 0
+    assert "bundle           not at hand" in capsys.readouterr().out
+
+
+def test_a_bundle_that_would_refuse_the_template_says_why(
+    template: str, make_bundle: Callable[..., Bundle], tiny_bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = tiny_bundle.manifest.embedding_space_id
+    only_fp32 = make_bundle(models={"fp32": tiny_bundle.read_model("fp32.onnx")}, embedding_space_id=space)
+    for bundle, reason in (("deepsign", "of another embedding space"), (str(only_fp32.path), "by another variant")):
+        assert main(["inspect", template, "--bundle", bundle]) == 0
+        assert reason in capsys.readouterr().out
+    shipped = msgspec.structs.replace(Template.load(template), bundle_name="deepsign")
+    shipped.save(template)
+    assert main(["inspect", template]) == 0
+    assert "refuses it: it is of another embedding space" in capsys.readouterr().out
+
+
+def test_templates_that_cannot_be_inspected(template: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(template).write_bytes(Path(template).read_bytes()[:-1])
+    assert main(["inspect", template, "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["error"]["type"] == "TemplateError"
+    assert main(["inspect", str(tmp_path / "none.template")]) == 3
+    assert "no bundle at" in capsys.readouterr().err
+    assert main(["inspect", "deepsign", "--bundle", "deepsign"]) == 2
+    assert "goes with a template" in capsys.readouterr().err
+
+
+def test_no_text_of_a_template_makes_a_line_of_its_own(template: str, capsys: pytest.CaptureFixture[str]) -> None:
+    named = msgspec.structs.replace(Template.load(template), bundle_name="deepsign\nbundle takes it\x1b[2J")
+    named.save(template)
+    assert main(["inspect", template]) == 0
+    assert "deepsign\\nbundle takes it\\x1b[2J" in capsys.readouterr().out

@@ -20,7 +20,7 @@ from ..paths import ROOT
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["nonesuch"], ["verify"], ["verify", "one.png"], ["enroll", "one.png"], ["verify", "--nonesuch"]]
+    "arguments", [[], ["nonesuch"], ["verify"], ["verify", "one.png"], ["enroll"], ["verify", "--nonesuch"]]
 )
 def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2

@@ -132,11 +132,12 @@ def test_a_line_to_sign_on_is_a_flag(signature: np.ndarray, tilt: int) -> None:
 @pytest.mark.parametrize("place", ["top left", "bottom right"])
 def test_ink_in_a_corner_of_the_page_is_clipped(signature: np.ndarray, place: str) -> None:
     left, top, width, height = cv2.boundingRect((signature < 200).astype(np.uint8))
-    ink = signature[top : top + height, left + 100 : left + width - 100]  # whose line runs out on both sides
-    height, width = ink.shape
+    half = height // 2
+    ink = {"top left": signature[top + half : top + height], "bottom right": signature[top : top + half]}[place]
+    ink = ink[:, left : left + width]  # whose waves run out above or below
     corner = {
         "top left": {"top": 0, "left": 0},
-        "bottom right": {"top": HEIGHT - height, "left": WIDTH - width},
+        "bottom right": {"top": HEIGHT - ink.shape[0], "left": WIDTH - width},
     }[place]
     paper = page(ink, **corner)
     assert REGION.find(paper).box is not None

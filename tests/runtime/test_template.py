@@ -268,6 +268,11 @@ def test_densities_that_cannot_be_scored_are_refused(changes: dict[str, object])
         density(**changes)
 
 
+def test_a_density_keeps_no_references_to_add_to() -> None:
+    with pytest.raises(TemplateError, match=r"gaussian_mixture keeps no references.*enroll anew"):
+        density().updated(VALUES, lambda rows: rows)
+
+
 def test_a_template_of_no_kind_is_none() -> None:
     with pytest.raises(TemplateError):
         Template.of(VALUES, bundle_name="tiny")

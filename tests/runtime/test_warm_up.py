@@ -11,7 +11,7 @@ import pytest
 
 from edge_sdk import Locator, SpoofDetector, Verifier
 from edge_sdk.bundle import Bundle
-from edge_sdk.errors import EngineError
+from edge_sdk.errors import EngineError, UsageError
 from edge_sdk.manifest import Golden
 from edge_sdk.results import Timings
 from edge_sdk.runtime import detector as detector_module
@@ -128,3 +128,11 @@ def test_a_golden_trial_is_no_need(tiny_bundle: Bundle) -> None:
     assert tiny_bundle.manifest.golden == Golden()
     with Verifier(tiny_bundle, warm_up=True) as verifier:
         assert verifier.threshold
+
+
+@pytest.mark.parametrize("kind", [Verifier, SpoofDetector, Locator])
+@pytest.mark.parametrize("name", ["warm_up", "selftest"])
+def test_switches_are_true_or_false(kind: type, name: str) -> None:
+    for value in ("no", None, 0, 1.0):
+        with pytest.raises(UsageError, match=f"{name} is {value!r}; it must be True or False"):
+            kind("deepsign", **{name: value})

@@ -22,6 +22,9 @@ ScoreMatrix = Callable[[NDArray[np.floating], NDArray[np.floating]], NDArray[np.
 PairScores = Callable[[NDArray[np.floating], NDArray[np.floating]], NDArray[np.float64]]
 """Compares P embeddings with the P in their places: ``(P,)`` scores."""
 
+EnrolledScores = Callable[[NDArray[np.floating], NDArray[np.floating]], NDArray[np.float64]]
+"""Enrols N embeddings of one person together and compares each of M with them: ``(M,)`` scores."""
+
 RANDOM_PER_SUBJECT = 1000
 """Random forgeries a subject: enough for FMR 1e-3 with a few dozen people, and linear in their number."""
 
@@ -49,13 +52,16 @@ def verification_scores(
     seed: int = 0,
     matrix: ScoreMatrix | None = None,
     compare: PairScores | None = None,
+    enrolled: EnrolledScores | None = None,
 ) -> ScoreSet:
     """Scores of the verification protocol on embeddings (N, D) of samples; see `build_pairs` and `score_pairs`.
 
     subjects: (N,) whose signature a sample shows or imitates. genuine: (N,) bool, False for a skilled forgery.
     """
     pairs = build_pairs(subjects, genuine, forgeries=forgeries, references=references, seed=seed)
-    return score_pairs(pairs, embeddings, subjects, metric=metric, rule=rule, matrix=matrix, compare=compare)
+    return score_pairs(
+        pairs, embeddings, subjects, metric=metric, rule=rule, matrix=matrix, compare=compare, enrolled=enrolled
+    )
 
 
 def build_pairs(
@@ -132,15 +138,24 @@ def score_pairs(
     rule: Rule = "mean_score",
     matrix: ScoreMatrix | None = None,
     compare: PairScores | None = None,
+    enrolled: EnrolledScores | None = None,
 ) -> ScoreSet:
     """The score of each comparison, by the very functions the runtime scores with; subject = the reference's.
 
     embeddings: (N, D), indexed by `pairs`. rule: how several references become one score (the manifest's).
     matrix: compares instead of the distance by `metric`. compare: the same, where each pair costs as much by itself.
+    enrolled: compares with several references, instead of `rule`, where the score is fitted to them together.
     Raises ScoreError for an embedding that is zero or not finite.
     """
     people = np.asarray(subjects)[pairs.references[:, 0]]
     gallery, index = np.asarray(embeddings), pairs.references
+    if enrolled is not None and index.shape[1] > 1:
+        together = np.empty(len(index))
+        enrolments, which = np.unique(index, axis=0, return_inverse=True)
+        for number, rows in enumerate(enrolments):
+            chosen = which.ravel() == number
+            together[chosen] = enrolled(gallery[rows], gallery[pairs.queries[chosen]])
+        return ScoreSet(together, pairs.mated, people)
     if rule == "mean_embedding" and index.shape[1] > 1:
         enrolments, which = np.unique(index, axis=0, return_inverse=True)
         gallery, index = np.concatenate([mean_embedding(gallery[rows]) for rows in enrolments]), which.reshape(-1, 1)

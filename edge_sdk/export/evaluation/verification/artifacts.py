@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -14,17 +14,20 @@ from edge_sdk.calibration import guardrail
 from edge_sdk.calibration.metrics.pairs import verification_scores
 from edge_sdk.calibration.metrics.resampling import bootstrap
 from edge_sdk.calibration.metrics.verification import Curves, ScoreSet
+from edge_sdk.calibration.person_model import fit_background
 from edge_sdk.calibration.thresholds import operating_points
 from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.cache import compact, prepared
 from edge_sdk.export.data.samples import IMPOSTORS, impostor_kinds
 from edge_sdk.export.evaluation.artifact_protocol import MeasuredVariant, TaskInterface, interval
 from edge_sdk.export.evaluation.model_outputs import ModelOutputs
+from edge_sdk.export.evaluation.verification.comparers import DensityModel, enrolled_by
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, VariantKind
 from edge_sdk.export.formats.float_onnx import OUTPUT
 from edge_sdk.export.formats.inference import Embeddings, embed
 from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.preprocess import apply
+from edge_sdk.scoring.background import Background
 from edge_sdk.scoring.base import Score
 from edge_sdk.tables import Table
 
@@ -84,7 +87,8 @@ class VerificationEvaluator:
         modality = modalities.get(self.trained.recipe.modality)
         pair = [compact(pipeline, apply(pipeline, modality.decode(data))) for data in self.golden().values()]
         embeddings = embed(measured.model, np.stack(pair), engine=kind.engine, format=kind.format)
-        return float(self.score.matrix(embeddings[:1], embeddings[1:])[0, 0]), GOLDEN_TOLERANCE[kind.precision]
+        score = self.score.matrix(embeddings[:1], embeddings[1:], self._model)[0, 0]
+        return float(score), GOLDEN_TOLERANCE[kind.precision]
 
     def interface(self) -> TaskInterface:
         size = self._embed(REFERENCE, self.graphs.onnx, "thresholds").shape[1]
@@ -94,6 +98,7 @@ class VerificationEvaluator:
             outputs=(manifest.Output(name=OUTPUT, shape=("batch", size), role="embedding"),),
             score=self.score,
             embedding_space_id=manifest.embedding_space_id(self.trained.preset.preprocessing, self.graphs.onnx),
+            files={path: background.encode() for path, background in self._model.backgrounds.items()},
         )
 
     @cached_property
@@ -113,8 +118,24 @@ class VerificationEvaluator:
             [sample.subject for sample in samples],
             [sample.genuine for sample in samples],
             forgeries=protocol or self.protocols[0],
-            matrix=self.score.matrix,
+            matrix=partial(self.score.matrix, model=self._model),
+            enrolled=enrolled_by(self.score, self._model),
         )
+
+    @cached_property
+    def _model(self) -> DensityModel:
+        """With the backgrounds of the training people, by the float network, as their files hold them."""
+        if not self.score.background_files:
+            return DensityModel()
+        samples = self.trained.people("train").samples
+        fitted = fit_background(
+            self._embed(REFERENCE, self.graphs.onnx, "train"),
+            [sample.subject for sample in samples],
+            [sample.genuine for sample in samples],
+            seed=self.trained.seed,
+        )
+        found = Background.decode(fitted.encode())
+        return DensityModel(backgrounds=dict.fromkeys(self.score.background_files, found))
 
     def _embed(self, kind: VariantKind, model: bytes, role: str) -> Embeddings:
         """Unit embeddings of a group's images, in their order."""

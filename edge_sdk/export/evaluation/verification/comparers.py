@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, NoReturn, Protocol
 
 import numpy as np
@@ -12,12 +13,20 @@ from numpy.typing import NDArray
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration.metrics.groups import COUNTS, RowCounts, RowScores, build_groups
-from edge_sdk.calibration.metrics.pairs import Forgeries, PairScores, ScoreMatrix, build_pairs, score_pairs
+from edge_sdk.calibration.metrics.pairs import (
+    EnrolledScores,
+    Forgeries,
+    PairScores,
+    ScoreMatrix,
+    build_pairs,
+    score_pairs,
+)
 from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.errors import ScoreError
 from edge_sdk.export.data.samples import IMPOSTORS
 from edge_sdk.export.evaluation.verification.samples import EmbeddedSamples
-from edge_sdk.scoring.base import Score
+from edge_sdk.scoring.background import Background
+from edge_sdk.scoring.base import ComparisonModel, Score
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 from edge_sdk.scoring.likelihood import LogLikelihoodRatio
 
@@ -76,15 +85,17 @@ class SampleComparer:
     """Each sample has one embedding: :func:`edge_sdk.calibration.metrics.pairs.build_pairs`.
 
     Attributes:
+        model: What the score asks for when it compares.
         compare: Compares where no matrix of scores is to be had.
     """
 
     score: Score
+    model: ComparisonModel
     compare: PairScores | None = None
 
     @property
     def matrix(self) -> ScoreMatrix:
-        return self.score.matrix
+        return partial(self.score.matrix, model=self.model)
 
     def protocols(self, kinds: Sequence[Forgeries], references: Sequence[int]) -> list[VerificationProtocol]:
         return [VerificationProtocol(kind, count) for count, kind in itertools.product(references, kinds)]
@@ -93,7 +104,13 @@ class SampleComparer:
         people, genuine = embedded.people, [sample.genuine for sample in embedded.samples]
         pairs = build_pairs(people, genuine, forgeries=compared.forgeries, references=compared.references, seed=seed)
         scores = score_pairs(
-            pairs, embedded.embeddings, people, rule=self.score.rule, matrix=self.score.matrix, compare=self.compare
+            pairs,
+            embedded.embeddings,
+            people,
+            rule=self.score.rule,
+            matrix=self.matrix,
+            compare=self.compare,
+            enrolled=enrolled_by(self.score, self.model),
         )
         return ScoredComparisons(scores, pairs.references[:, 0], pairs.queries)
 
@@ -136,19 +153,33 @@ def comparer_of(bundle: Bundle, compare: PairScores | None = None) -> Comparer:
     Args:
         compare: Compares pairs on the opened bundle, for a score that a graph computes.
     """
-    score = bundle.manifest.score
+    score, model = bundle.manifest.score, DensityModel.of(bundle)
     if isinstance(score, LogLikelihoodRatio):
-        files = {entry.path: entry for entry in bundle.manifest.auxiliary}
-        densities = {path: GaussianMixture.decode(bundle.read(files[path])) for path in score.density_outputs}
-        return RowComparer(score, densities)
-    return SampleComparer(score, compare if score.by_graph else None)
+        return RowComparer(score, model.densities)
+    return SampleComparer(score, model, compare if score.by_graph else None)
+
+
+def enrolled_by(score: Score, model: ComparisonModel) -> EnrolledScores | None:
+    """How several references are compared together; None of a score that combines those of each."""
+    return partial(score.enrolled_scores, model=model) if score.fits_references else None
 
 
 @dataclass(frozen=True)
 class DensityModel:
-    """The densities of a model, without its graphs, as a score asks for them when it compares."""
+    """The densities and backgrounds of a model, without its graphs, as a score asks for them when it compares."""
 
-    densities: Mapping[str, GaussianMixture]
+    densities: Mapping[str, GaussianMixture] = field(default_factory=dict)
+    backgrounds: Mapping[str, Background] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> DensityModel:
+        """Those of a bundle."""
+        files = {entry.path: entry for entry in bundle.manifest.auxiliary}
+        score = bundle.manifest.score
+        return cls(
+            {path: GaussianMixture.decode(bundle.read(files[path])) for path in score.density_outputs},
+            {path: Background.decode(bundle.read(files[path])) for path in score.background_files},
+        )
 
     def pair(self, references: NDArray[Any], queries: NDArray[Any]) -> NoReturn:
         """No graph compares: ScoreError."""

@@ -25,6 +25,7 @@ from edge_sdk.export.formats.pair_graph import QUERY, two_inputs
 from edge_sdk.export.formats.pair_graph import REFERENCE as FIRST
 from edge_sdk.preprocess import apply
 from edge_sdk.runtime.engines import OwnedEngine, Tensors, load_engine
+from edge_sdk.scoring.background import Background
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 HEAD, LOGIT = "head", "logit"
@@ -38,6 +39,7 @@ class OpenedHead:
 
     engine: OwnedEngine
     densities: dict[str, GaussianMixture] = field(default_factory=dict)
+    backgrounds: dict[str, Background] = field(default_factory=dict)
 
     def pair(self, references: NDArray[Any], queries: NDArray[Any]) -> Tensors:
         """See :class:`edge_sdk.scoring.base.ComparisonModel`."""
