@@ -19,7 +19,14 @@ from edge_sdk.calibration.quantization import onnx_int8
 from edge_sdk.calibration.quantization.methods import choose_method
 from edge_sdk.calibration.quantization.mixed_precision import keep_float
 from edge_sdk.calibration.quantization.ranges import METHODS
-from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError, UsageError
+from edge_sdk.errors import (
+    ConversionError,
+    EngineError,
+    GuardrailError,
+    MissingEngineError,
+    ScoreError,
+    UsageError,
+)
 from edge_sdk.export.data.licenses import data_license
 from edge_sdk.export.evaluation.artifacts import MeasuredVariant, build_evaluator
 from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
@@ -27,6 +34,7 @@ from edge_sdk.export.formats.artifacts import REFERENCE, VariantKind, check, fin
 from edge_sdk.export.formats.float_onnx import GRAPH, INPUT
 from edge_sdk.export.packaging import fusion
 from edge_sdk.export.packaging.cross_validation import CrossValidation, Making
+from edge_sdk.export.packaging.familiarity import familiarity
 from edge_sdk.export.packaging.model_card import model_card
 from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.tables import Table
@@ -207,6 +215,17 @@ class _Maker:
             raise UsageError(f"the score {score.kind} is not of live samples alone: --cameras is for those that are")
         return self.evaluator.cameras(cameras)
 
+    def familiarity(self, source: manifest.Source) -> manifest.Familiarity | None:
+        """Which samples are like those of the run's people; None where that cannot be told, which is said."""
+        trained = self.trained
+        try:
+            return familiarity(
+                trained.data, trained.split, trained.recipe.modality, trained.preset.preprocessing, source
+            )
+        except ScoreError as error:
+            self.say(f"no sample will be flagged as unfamiliar: {error}")
+            return None
+
     @property
     def by_folds(self) -> bool:
         """Whether thresholds and the tables of the test people are those of the folds."""
@@ -314,6 +333,7 @@ def _write(
             embedding_space_id=interface.embedding_space_id,
             auxiliary=auxiliary,
             cameras=cameras,
+            familiarity=maker.familiarity(interface.source),
         )
         card = writer.add("MODEL_CARD.md", model_card(bundle, trained.split, tested, by_folds=maker.by_folds).encode())
         return writer.finish(msgspec.structs.replace(bundle, auxiliary=(*auxiliary, card)))

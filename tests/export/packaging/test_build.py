@@ -85,6 +85,9 @@ def test_the_bundle_says_what_it_is(bundle: Bundle, run: Path) -> None:
     assert calibration is not None
     assert calibration.count == CALIBRATION_IMAGES
     assert len(manifest.variant("int8.onnx").accuracy) == 1
+    assert manifest.familiarity is not None
+    split = Split.read(run / "split.json")
+    assert manifest.familiarity.subjects == len(split.train) + len(split.validation)
     card = bundle.read(manifest.auxiliary[0]).decode()
     assert "Limits" in card
     assert str(run.parent) not in card
