@@ -7,25 +7,26 @@ Roli, Didaci and Marcialis 2008, Adaptive biometric systems that can improve wit
 - the enrolment alone must accept it, too, at the threshold of a decision,
 - the rows of the enrolment are never replaced (:meth:`edge_sdk.runtime.template.Template.updated`).
 
-What no rule prevents: whoever is accepted surely enough as the person is one more sample of the person.
+``benchmarks/template_updates.py`` measures what is gained and how far a forger gets, with the rule and without it
+(docs/results/signatures.md). What no rule prevents: a forgery that is accepted surely enough counts as genuine.
 """
 
 from __future__ import annotations
 
 from edge_sdk.errors import OperatingPointError
 from edge_sdk.manifest import Variant, VerifyPoint
-from edge_sdk.runtime.operating_point import ActiveThreshold
+from edge_sdk.runtime.operating_point import ActiveThreshold, point_for
 
 FMR = 0.05
 """The false match rate at whose threshold a sample may join, or the next lower one that was measured.
 
-Chosen on unseen training writers of the signature bundles, of 0.1, 0.05 and 0.01: the highest with which somebody who
-presents nothing but skilled forgeries, again and again, raises the writer's EER by at most one point.
+Chosen by cross-validation over the signature bundles' training writers, of 0.1, 0.05 and 0.01: the highest with which
+somebody who presents nothing but skilled forgeries, again and again, raises the EER by less than one point.
 """
 
 
-def joining_threshold(variant: Variant, deciding: ActiveThreshold) -> ActiveThreshold:
-    """The threshold for a sample to join a template: never below the one that decides.
+def joining_threshold(variant: Variant, deciding: ActiveThreshold, references: int) -> ActiveThreshold:
+    """The threshold for a sample to join a template of so many references: never below the one that decides.
 
     Raises:
         OperatingPointError: The variant has no threshold for a false match rate of :data:`FMR` or less.
@@ -40,5 +41,7 @@ def joining_threshold(variant: Variant, deciding: ActiveThreshold) -> ActiveThre
             f"{variant.id} has no threshold for a false match rate of {FMR:g} or less, which updating a template "
             "needs: enroll again instead"
         )
-    point = max(measured, key=lambda one: one.target or 0)
-    return max(deciding, ActiveThreshold(point.name, point.threshold), key=lambda one: one.value)
+    name = max(measured, key=lambda one: one.target or 0).name
+    alike = sorted((one for one in measured if one.name == name), key=lambda one: one.references)
+    point = point_for(alike, references)
+    return max(deciding, ActiveThreshold(point.name, point.threshold, point.references), key=lambda one: one.value)

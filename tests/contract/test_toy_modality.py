@@ -107,6 +107,7 @@ class Agreement(Score, frozen=True, kw_only=True, tag="agreement"):
         return Comparison(score, score)
 
     def matrix(self, references: np.ndarray, queries: np.ndarray) -> Array:
+        del model
         return ((references[:, None] > 0) == (queries[None] > 0)).mean(axis=2).round(6)
 
     @property

@@ -12,13 +12,13 @@ from pathlib import Path
 import msgspec
 
 from edge_sdk.calibration.metrics import verification
-from edge_sdk.calibration.metrics.own_thresholds import mean_subject_eer
+from edge_sdk.calibration.metrics.own_thresholds import mean_subject_eer, mean_subject_eer_difference
 from edge_sdk.calibration.metrics.pairs import Forgeries
-from edge_sdk.calibration.metrics.resampling import Interval, bootstrap
+from edge_sdk.calibration.metrics.resampling import Interval, bootstrap, bootstrap_difference
 from edge_sdk.calibration.metrics.verification import Curves, ScoreSet
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.samples import Dataset
-from edge_sdk.export.reproduction.enrolment_rules import RULES, TestedPeople
+from edge_sdk.export.reproduction.enrolment_rules import OLD, RULES, EmbeddedPeople, rules_of
 from edge_sdk.export.reproduction.fold_runs import FoldRun, fold_runs
 from edge_sdk.export.reproduction.protocols import ALL, TableProtocol, by_dataset
 from edge_sdk.export.reproduction.reproduce import ReproductionRequest, Say, load_data, train
@@ -56,10 +56,21 @@ class RuleRates(msgspec.Struct, frozen=True):
     Attributes:
         eer: With one threshold for all people.
         own: The mean over people of each one's EER, which has a threshold of the person's own.
+        eer_change, own_change: These less those of the mean score, of the same resampled people; None of that itself.
     """
 
     eer: Interval
     own: Interval
+    eer_change: Interval | None = None
+    own_change: Interval | None = None
+
+    @classmethod
+    def of(cls, scores: ScoreSet, old: ScoreSet) -> "RuleRates":
+        """Of the rule's scores and those of the mean score."""
+        eer, own = bootstrap(scores, Curves.eer), mean_subject_eer(scores)
+        if scores is old:
+            return cls(eer, own)
+        return cls(eer, own, bootstrap_difference(scores, old, Curves.eer), mean_subject_eer_difference(scores, old))
 
 
 class EnrolmentRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,11 +137,10 @@ def _rows(folds: Sequence[FoldRun], data: Dataset, counts: Sequence[int], say: S
     found: dict[Key, list[Mapping[str, ScoreSet]]] = {}
     for fold, artifact in itertools.product(folds, ARTIFACTS):
         say(f"{', '.join(map(str, fold.settings))} steps: {artifact} of {fold.name}")
-        rules = {name: rule(fold, artifact) for name, rule in RULES.items()}
         for test, persons in by_dataset(data).items():
             if not (tested := fold.test.select(set(persons).intersection(fold.test.subjects))).samples:
                 continue
-            people = TestedPeople.of(tested, fold.embeddings(artifact, tested))
+            people, rules = EmbeddedPeople.of(tested, fold.embeddings(artifact, tested)), rules_of(fold, tested)
             for forgeries, count in itertools.product(KINDS, counts):
                 if scores := people.scores(rules, forgeries, count):
                     for row in (test, ALL):
@@ -143,8 +153,9 @@ def _rows(folds: Sequence[FoldRun], data: Dataset, counts: Sequence[int], say: S
 
 def _row(key: Key, settings: tuple[str, str, int], parts: Sequence[Mapping[str, ScoreSet]]) -> EnrolmentRow:
     """Of the scores of several folds and tests."""
-    pooled = {rule: verification.concatenate([part[rule] for part in parts]) for rule in parts[0]}
-    any_rule = next(iter(pooled.values()))
+    everywhere = [rule for rule in RULES if all(rule in part for part in parts)]
+    pooled = {rule: verification.concatenate([part[rule] for part in parts]) for rule in everywhere}
+    old = pooled[OLD]
     test, forgeries, references, artifact = key
     model, preset, steps = settings
     return EnrolmentRow(
@@ -155,8 +166,8 @@ def _row(key: Key, settings: tuple[str, str, int], parts: Sequence[Mapping[str, 
         artifact=artifact,
         forgeries=forgeries,
         references=references,
-        subjects=any_rule.subject_count,
-        mated=any_rule.mated_count,
-        impostors=any_rule.impostor_count,
-        rates={rule: RuleRates(bootstrap(each, Curves.eer), mean_subject_eer(each)) for rule, each in pooled.items()},
+        subjects=old.subject_count,
+        mated=old.mated_count,
+        impostors=old.impostor_count,
+        rates={rule: RuleRates.of(scores, old) for rule, scores in pooled.items()},
     )

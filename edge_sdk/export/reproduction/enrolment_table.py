@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from matplotlib.figure import Figure
 
+from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.export.evaluation.plots import COLORS
 from edge_sdk.export.reproduction.enrolment import ARTIFACTS, KINDS, EnrolmentRequest, EnrolmentRow
-from edge_sdk.export.reproduction.enrolment_rules import DRAWS
+from edge_sdk.export.reproduction.enrolment_rules import DRAWS, ELSEWHERE, NEW, OLD, RULES
 from edge_sdk.export.reproduction.fold_runs import INT8_METHOD
 from edge_sdk.export.reproduction.protocols import TableProtocol
-from edge_sdk.export.reproduction.tables import ResultTable, shown_interval
+from edge_sdk.export.reproduction.tables import NONE, ResultTable, shown_interval
 from edge_sdk.tables import Table
 
 SUFFIX = "-references"
@@ -21,18 +22,18 @@ SUFFIX = "-references"
 
 def enrolment_table(protocol: TableProtocol, request: EnrolmentRequest, rows: Sequence[EnrolmentRow]) -> ResultTable:
     """Every row, with one threshold for all people and with each person's own."""
-    rules = list(rows[0].rates)
+    rules = [rule for rule in RULES if any(rule in row.rates for row in rows)]
     head = (
         *("test", "model", "preset", "steps", "variant", "forgeries", "references", "people", "comparisons"),
-        *(f"EER %: {rule}" for rule in rules),
-        *(f"own threshold: {rule}" for rule in rules),
+        *_columns("EER %", rules),
+        *_columns("own threshold", rules),
     )
     lines = [
         (
             *(row.test, row.model, row.preset, str(row.steps), row.artifact, row.forgeries, str(row.references)),
             *(str(row.subjects), f"{row.mated} + {row.impostors}"),
-            *(shown_interval(row.rates[rule].eer, 100, 1) for rule in rules),
-            *(shown_interval(row.rates[rule].own, 100, 1) for rule in rules),
+            *_cells([(rates.eer, rates.eer_change) if rates else None for rates in map(row.rates.get, rules)]),
+            *_cells([(rates.own, rates.own_change) if rates else None for rates in map(row.rates.get, rules)]),
         )
         for row in rows
     ]
@@ -43,6 +44,8 @@ def enrolment_table(protocol: TableProtocol, request: EnrolmentRequest, rows: Se
         "Such a threshold is set on the very forgeries that it is measured on, so no device can have it.",
         f"One reference: every pair of genuine signatures. More: {DRAWS} enrolments a person, drawn at random.",
         "Random forgeries are other people's genuine signatures, of the same data set and fold.",
+        "Change: against the mean score, in points, of the same people resampled.",
+        f"{NEW}: everybody is the training people of the fold; {ELSEWHERE}: those of no data set that is tested.",
         f"int8: calibrated on training people by the method {INT8_METHOD}.",
     )
     facts = {
@@ -52,6 +55,22 @@ def enrolment_table(protocol: TableProtocol, request: EnrolmentRequest, rows: Se
     }
     title = f"{protocol.title}, by number of references"
     return ResultTable(protocol.name + SUFFIX, title, Table(head, lines, text=text), notes, facts)
+
+
+def _columns(what: str, rules: Sequence[str]) -> Iterator[str]:
+    for rule in rules:
+        yield f"{what}: {rule}"
+        if rule != OLD:
+            yield "change"
+
+
+def _cells(found: Sequence[tuple[Interval, Interval | None] | None]) -> Iterator[str]:
+    """Of each rule in the order of :data:`RULES`, of which the first has no change."""
+    for number, rates in enumerate(found):
+        value, change = rates or (None, None)
+        yield shown_interval(value, 100, 1) if value else NONE
+        if number:
+            yield shown_interval(change, 100, 1) if change else NONE
 
 
 def figure(rows: Sequence[EnrolmentRow]) -> Figure:
@@ -64,7 +83,7 @@ def figure(rows: Sequence[EnrolmentRow]) -> Figure:
         for kind, line in zip(KINDS, ("-", "--"), strict=True):
             points = [row for row in shown if (row.test, row.forgeries) == (test, kind)]
             counts = [row.references for row in points]
-            for rule, color in zip(shown[0].rates, COLORS, strict=False):
+            for rule, color in zip((OLD, NEW), COLORS, strict=False):
                 found = [row.rates[rule].eer for row in points]
                 axes.plot(
                     counts,

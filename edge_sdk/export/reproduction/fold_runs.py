@@ -26,6 +26,7 @@ from edge_sdk.export.training.finished import (
     require_finished,
 )
 from edge_sdk.export.training.records import RunRecord
+from edge_sdk.scoring.embedding import EmbeddingDistance, Metric
 
 INT8_METHOD = "mse"
 """How int8 ranges are calibrated: as those of the bundle ``deepsign``, for which validation people chose it."""
@@ -68,6 +69,12 @@ class FoldRun:
     def preset(self) -> Preset:
         """The recipe's, as it is registered."""
         return self.kept.recipe.preset(self.record.preset)
+
+    @property
+    def metric(self) -> Metric:
+        """How the recipe's score compares embeddings; a score that is fitted to people has the distance on a sphere."""
+        score = self.kept.recipe.score
+        return score.metric if isinstance(score, EmbeddingDistance) else "euclidean"
 
     @property
     def settings(self) -> tuple[str, str, int]:

@@ -15,15 +15,26 @@ import pytest
 
 from edge_sdk import cli
 from edge_sdk.calibration.metrics.pairs import build_pairs
-from edge_sdk.errors import DatasetError, TrainingError, UsageError
+from edge_sdk.calibration.person_model import fit_background
+from edge_sdk.errors import DatasetError, ScoreError, TrainingError, UsageError
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.data.splits import Split
-from edge_sdk.export.reproduction import enrolment, fold_runs, protocols
+from edge_sdk.export.evaluation.verification.comparers import DensityModel
+from edge_sdk.export.reproduction import enrolment, enrolment_rules, fold_runs, protocols
 from edge_sdk.export.reproduction.enrolment import EnrolmentRequest, EnrolmentRow
-from edge_sdk.export.reproduction.enrolment_rules import OLD
+from edge_sdk.export.reproduction.enrolment_rules import (
+    ELSEWHERE,
+    NEW,
+    OLD,
+    EmbeddedPeople,
+    rules_of,
+    with_background,
+)
 from edge_sdk.export.reproduction.fold_runs import FoldRun
 from edge_sdk.export.reproduction.reproduce import ReproductionRequest
+from edge_sdk.scoring.background import Background
+from edge_sdk.scoring.person_model import PersonModel
 
 DATA = "synthetic:12"
 CROSS_VALIDATION = protocols.get("cross-validation")
@@ -116,6 +127,62 @@ def test_int8_and_float_are_compared_on_the_same_signatures(rows: tuple[Enrolmen
     for int8, fp32 in zip(rows[::2], rows[1::2], strict=True):
         assert (int8.mated, int8.impostors) == (fp32.mated, fp32.impostors)
         assert int8.rates != fp32.rates
+
+
+def test_changes_are_against_the_mean_score_on_the_same_comparisons(rows: tuple[EnrolmentRow, ...]) -> None:
+    for row in rows:
+        assert list(row.rates) == [OLD, NEW]  # of one data set nobody is of another
+        old, new = row.rates[OLD], row.rates[NEW]
+        assert (old.eer_change, old.own_change) == (None, None)
+        for rate in ("eer", "own"):
+            change = getattr(new, f"{rate}_change")
+            assert change.value == pytest.approx(getattr(new, rate).value - getattr(old, rate).value)
+            assert change.low <= change.value <= change.high
+
+
+def test_the_rule_scores_as_a_bundle_does(read: tuple[FoldRun, ...]) -> None:
+    """Step by step: the background of the training people by the float network, and each comparison by itself."""
+    fold, _ = read
+    samples = fold.train.samples
+    subjects, genuine = [sample.subject for sample in samples], [sample.genuine for sample in samples]
+    fitted = fit_background(fold.embeddings("fp32", fold.train), subjects, genuine)
+    model = DensityModel(backgrounds={"background": Background.decode(fitted.encode())})
+    score = PersonModel(output="embedding", background="background")
+    embeddings = fold.embeddings("int8", fold.test)
+    people = EmbeddedPeople.of(fold.test, embeddings)
+    for count in (1, 3):
+        pairs = build_pairs(people.subjects, people.genuine, references=count)
+        found = people.scores({NEW: with_background(fold, fold.train)}, "skilled", count)[NEW]
+        for number in range(0, len(found), 97):
+            enrolled = score.enroll(embeddings[pairs.references[number]], model)
+            expected = score.compare(enrolled, embeddings[pairs.queries[number]][np.newaxis], model).score
+            assert found.scores[number] == pytest.approx(expected, abs=1e-6)
+
+
+def test_everybody_is_the_training_people_and_elsewhere_those_of_other_data(
+    read: tuple[FoldRun, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[set[str]] = []
+
+    def noted(embeddings: np.ndarray, subjects: list[str], genuine: list[bool], *, seed: int) -> Background:
+        fitted.append(set(subjects))
+        return fit_background(embeddings, subjects, genuine, seed=seed)
+
+    monkeypatch.setattr(enrolment_rules, "fit_background", noted)
+    fold, _ = read
+    assert rules_of(fold, fold.test).keys() == {OLD, NEW}
+    assert fitted == [set(fold.train.subjects)]
+    assert not fitted.pop().intersection(fold.test.subjects)
+    others = tuple(replace(one, dataset="other", subject=f"other/{one.subject}") for one in fold.train.samples)
+    wider = replace(fold, train=Dataset("both", (*others, *fold.train.samples)))
+    assert rules_of(wider, fold.test).keys() == {OLD, NEW, ELSEWHERE}
+    assert fitted == [set(wider.train.subjects), {one.subject for one in others}]
+
+
+def test_too_few_training_people_make_no_background(read: tuple[FoldRun, ...]) -> None:
+    fold, _ = read
+    with pytest.raises(ScoreError, match="a background needs"):
+        with_background(fold, fold.train.select(fold.train.subjects[:2]))
 
 
 def test_an_artifact_embeds_people_once(read: tuple[FoldRun, ...], monkeypatch: pytest.MonkeyPatch) -> None:
