@@ -28,7 +28,7 @@ def test_a_copy_with_the_thresholds_of_these_people(bundle: str, tmp_path: Path,
     (variant,) = said["variants"]
     assert (variant["id"], variant["engine"]) == ("fp32.onnx", "onnxruntime")
     assert [point["name"] for point in variant["operating_points"]] == [
-        "fmr_1e-1", "fmr_1e-2", "fmr_1e-3", "eer", "best_balanced_accuracy",
+        "fmr_1e-1", "fmr_5e-2", "fmr_1e-2", "fmr_1e-3", "eer", "best_balanced_accuracy",
     ]  # fmt: skip
     assert said["thresholds"]["subjects"] == 6
     assert said["unusable"] == said["left_out"] == []
@@ -69,7 +69,7 @@ def test_counts_that_support_no_target_are_a_warning(
     printed = capsys.readouterr()
     assert "fp32.onnx: the data supports no target error rate" in printed.err
     (variant,) = json.loads(printed.out)["variants"]
-    assert [point["kind"] for point in variant["operating_points"]] == ["unsupported"] * 3 + ["verify"] * 2
+    assert [point["kind"] for point in variant["operating_points"]] == ["unsupported"] * 4 + ["verify"] * 2
 
 
 @pytest.mark.parametrize(
