@@ -67,6 +67,7 @@ def test_as_dict_is_strict_json() -> None:
             "locate_ms": 0.0,
         },
         "bundle_id": "deepsign-1.0-0123456789ab",
+        "references": None,
     }
     assert list(json.loads(text))[:2] == ["decision", "score"]
 

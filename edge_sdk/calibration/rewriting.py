@@ -113,6 +113,7 @@ def rewrite(bundle: Bundle, changes: Rewritten, destination: Path | None) -> Bun
         manifest,
         thresholds=changes.provenance,
         over_time=None,
+        default_point=_default_kept(manifest, changes.points),
         cameras=() if changes.files else manifest.cameras,  # of the density that was
         score=changes.score or manifest.score,
         golden=changes.golden or manifest.golden,
@@ -137,6 +138,12 @@ def rewrite(bundle: Bundle, changes: Rewritten, destination: Path | None) -> Bun
         return writer.finish(msgspec.structs.replace(manifest, auxiliary=auxiliary))
 
 
+def _default_kept(manifest: Manifest, points: Mapping[str, Sequence[OperatingPoint]]) -> str | None:
+    """The default operating point, if every variant still has a threshold for it."""
+    usable = [{one.name for one in each if not isinstance(one, UnsupportedPoint)} for each in points.values()]
+    return manifest.default_point if all(manifest.default_point in names for names in usable) else None
+
+
 def _check_destination(bundle: Bundle, destination: Path | None) -> None:
     itself = os.path.realpath(bundle.path)
     if destination is None:
@@ -155,14 +162,15 @@ def _refusal(bundle: Bundle, left_out: Sequence[LeftOut], count: int) -> str:
 
 def _card(card: str, manifest: Manifest, provenance: ThresholdProvenance) -> str:
     """The model card with the new thresholds at its end."""
-    rows = []
+    rows, compares = [], manifest.task == "verify"
     for variant in manifest.variants:
         for point in variant.operating_points:
+            counted = (str(point.references),) if compares else ()
             if isinstance(point, UnsupportedPoint):
-                rows.append((variant.id, point.name, "none", point.reason))
+                rows.append((variant.id, point.name, *counted, "none", point.reason))
                 continue
             rates = (f"{name} {rate.value:.3f} [{rate.low:.3f}, {rate.high:.3f}]" for name, rate in point.rates.items())
-            rows.append((variant.id, point.name, f"{point.threshold:#.4g}", ", ".join(rates)))
+            rows.append((variant.id, point.name, *counted, f"{point.threshold:#.4g}", ", ".join(rates)))
     who = "person" if provenance.subjects == 1 else "people"
     note = (
         f"Fitted on {provenance.data}: {provenance.subjects} {who}, {provenance.impostors}; {provenance.unusable} of "
@@ -174,6 +182,7 @@ def _card(card: str, manifest: Manifest, provenance: ThresholdProvenance) -> str
             f" The density was fitted again to {provenance.pictures} of their pictures, so that no figure above holds "
             "any more, that of int8's cost among them."
         )
-    table = Table(("variant", "point", "threshold", "measured"), rows, text=("variant", "point", "measured"))
+    head = ("variant", "point", *(("references",) if compares else ()), "threshold", "measured")
+    table = Table(head, rows, text=("variant", "point", "measured"))
     before = card.partition(f"\n{_HEADING}\n")[0].rstrip("\n")
     return f"{before}\n\n{_HEADING}\n\n{note}\n\n{table.markdown()}"

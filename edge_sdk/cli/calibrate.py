@@ -22,6 +22,7 @@ from edge_sdk.cli.options import (
     print_result,
     report_progress,
 )
+from edge_sdk.cli.points import labels
 from edge_sdk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -146,12 +147,22 @@ def _on_people(arguments: argparse.Namespace, bundle: Bundle) -> int:
             progress=lambda variant, done, total: progress.report(f"scoring with {variant}", done, total),
             **_settings(arguments),
         )
+    _warn_of_default(bundle, found)
     _warn_of_few(found)
     first, provenance = found.fitted[0], found.bundle.manifest.thresholds
     assert provenance is not None, "recalibrate gives one"
     on = f"thresholds fitted on {provenance.data}: {first.subjects} people, {first.impostors}"
     _print(arguments, found, first.unusable, on)
     return ACCEPTED
+
+
+def _warn_of_default(bundle: Bundle, found: Recalibrated | LiveCalibrated) -> None:
+    before = bundle.manifest.default_point
+    if before != found.bundle.manifest.default_point:
+        report_progress(
+            f"edge-sdk: warning: {before}, the default operating point of {bundle.id}, has no threshold now: the "
+            "default goes by the new error rates"
+        )
 
 
 def _warn_of_few(found: Recalibrated) -> None:
@@ -189,6 +200,7 @@ def _to_camera(arguments: argparse.Namespace, bundle: Bundle) -> int:
         wanted=wanted,
         **_settings(arguments),
     )
+    _warn_of_default(bundle, found)
     _warn_of_people(found)
     who = "one person" if found.subjects == 1 else f"{found.subjects} people"
     on = f"fitted to {name}: {found.pictures} live pictures of {who}, no attacks: APCER unknown"
@@ -237,19 +249,19 @@ def _print(
     }
     lines = [f"{found.bundle.id} in {found.bundle.path}", f"{fitted_on}{named(unusable)}"]
     for one in found.fitted:
-        width = max(len(point.name) for point in one.points)
-        lines += [f"\n{one.variant} on {one.engine}", *(_point(point, width) for point in one.points)]
+        each = labels(found.bundle.manifest, one.points)
+        lines += [f"\n{one.variant} on {one.engine}", *map(_point, each, one.points)]
     lines += [f"left out: {one.variant}: {one.reason}" for one in found.left_out]
     print_result(arguments, values, "\n".join(lines))
 
 
-def _point(point: OperatingPoint, width: int) -> str:
+def _point(label: str, point: OperatingPoint) -> str:
     from edge_sdk.manifest import UnsupportedPoint
 
     if isinstance(point, UnsupportedPoint):
-        return f"  {point.name:<{width}}   no threshold: {point.reason}"
+        return f"  {label}   no threshold: {point.reason}"
     rates = (
         f"{name} {100 * rate.value:.2f} % [{100 * rate.low:.2f}, {100 * rate.high:.2f}]"
         for name, rate in point.rates.items()
     )
-    return f"  {point.name:<{width}}   threshold {point.threshold:#.4g}   {'   '.join(rates)}"
+    return f"  {label}   threshold {point.threshold:#.4g}   {'   '.join(rates)}"

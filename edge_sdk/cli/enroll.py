@@ -8,6 +8,7 @@ from edge_sdk.cli import walks
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
 from edge_sdk.cli.options import print_result
 from edge_sdk.cli.output import printable
+from edge_sdk.cli.points import counted
 from edge_sdk.cli.verify import add_verifier_options, open_verifier, samples
 from edge_sdk.errors import RejectedSampleError, UsageError
 
@@ -33,7 +34,6 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the template."""
     from edge_sdk import files
-    from edge_sdk.manifest import Image
     from edge_sdk.runtime import Template
 
     output = arguments.update if arguments.output is None else arguments.output
@@ -58,10 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
         "variant_id": template.variant_id,
         "embedding_space_id": template.embedding_space_id,
     }
-    unit = "reference" if isinstance(verifier.bundle.manifest.source, Image) else "gait cycle"
-    counted = f"{template.count} {unit}{'' if template.count == 1 else 's'}"
+    references = counted(verifier.bundle.manifest, template.count)
     if template.added:
-        counted += f", {template.added} of them added"
-    text = f"{printable(output)}: {counted}, {template.variant_id}"
+        references += f", {template.added} of them added"
+    text = f"{printable(output)}: {references}, {template.variant_id}"
     print_result(arguments, values, text)
     return ACCEPTED

@@ -10,10 +10,12 @@ from edge_sdk.cli import walks
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
 from edge_sdk.cli.options import add_threshold, print_result
 from edge_sdk.cli.output import printable
+from edge_sdk.cli.points import deciding
 from edge_sdk.cli.verify import add_verifier_options, open_verifier, samples
-from edge_sdk.errors import OperatingPointError, UsageError
+from edge_sdk.errors import UsageError
 
 if TYPE_CHECKING:
+    from edge_sdk.results import IdentifyResult
     from edge_sdk.runtime import Verifier
 
 SUMMARY = "Search a person among enrolled ones, who need not be among them (1:N)."
@@ -49,24 +51,24 @@ def run(arguments: argparse.Namespace) -> int:
         (probe,) = samples(verifier, arguments, [arguments.probe])
         result = verifier.identify(probe, templates, count=arguments.count)
     decision = f"IDENTIFIED {printable(result.identity)}" if result else "NOT IDENTIFIED"
+    named = deciding(verifier.bundle.manifest, result)
     lines = [
-        f"{decision}   accepted from {result.threshold:.4f} ({result.operating_point}), {result.enrolled} enrolled",
+        f"{decision}   accepted from {result.threshold:.4f} ({named}), {result.enrolled} enrolled",
         *(f"{one.score:8.4f}  {printable(one.name)}" for one in result.candidates),
         *([f"quality: {', '.join(result.quality)}"] if result.quality else []),
-        *_expectation(verifier, result.enrolled),
+        *_expectation(verifier, result),
         f"{result.bundle_id}, {verifier.variant.id} on {verifier.engine}, {result.timings.total_ms:.1f} ms",
     ]
     print_result(arguments, result.as_dict(), "\n".join(lines))
     return ACCEPTED if result else REJECTED
 
 
-def _expectation(verifier: Verifier, enrolled: int) -> list[str]:
+def _expectation(verifier: Verifier, result: IdentifyResult) -> list[str]:
     """What the operating point's FMR means for so many people; nothing is known of a threshold of one's own."""
     from edge_sdk.runtime.gallery import expected_fpir
 
-    try:
-        fmr = verifier.operating_point.fmr.value
-    except OperatingPointError:
+    if result.references is None:
         return []
+    fmr, enrolled = verifier.operating_point_for(result.references).fmr.value, result.enrolled
     rate = f"expected FPIR {expected_fpir(fmr, enrolled):.2%}: an FMR of {fmr:.2%} for each of {enrolled}"
     return [f"{rate}, if they were independent; measure it on people of your own"]

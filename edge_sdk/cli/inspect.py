@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from edge_sdk.cli.command import ACCEPTED, Parser
 from edge_sdk.cli.options import BUNDLE, VERIFY_BUNDLE, add_json, print_result, warn_of_opencv
 from edge_sdk.cli.output import printable
+from edge_sdk.cli.points import labels
 from edge_sdk.errors import EdgeSdkError, UsageError
 
 if TYPE_CHECKING:
     from edge_sdk.bundle import Bundle
-    from edge_sdk.manifest import DecisionOverTime, Input, OperatingPoint, Output, Variant
+    from edge_sdk.manifest import DecisionOverTime, Input, Manifest, OperatingPoint, Output, Variant
 
 SUMMARY = "Show what a bundle contains, was trained on and reached; or what a template is."
 DETAILS = (
@@ -114,6 +115,8 @@ def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
     lines += [f"taught by        {teacher}" for teacher in training.teachers]
     allowed = "allowed" if manifest.data_license.commercial_use else "NOT allowed"
     lines.append(f"commercial use   {allowed} by the training data: {manifest.data_license.statement}")
+    if manifest.default_point:
+        lines.append(f"decides at       {manifest.default_point}, unless another operating point is named")
     if fitted := manifest.thresholds:
         lines.append(
             f"thresholds       fitted again on {fitted.data}: {fitted.subjects} people, {fitted.impostors}; "
@@ -126,7 +129,7 @@ def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
     if manifest.over_time:
         lines += _over_time(manifest.over_time)
     for variant in manifest.variants:
-        lines += _variant_lines(variant, manifest.variant_size(variant.id))
+        lines += _variant_lines(manifest, variant)
     return lines
 
 
@@ -160,8 +163,8 @@ def _chosen_here(bundle: Bundle) -> dict[str, str]:
     return {"engine": choice.engine, "variant": choice.variant.id}
 
 
-def _variant_lines(variant: Variant, size: int) -> list[str]:
-    lines = ["", f"{variant.id}   {size / 1e6:.3f} MB"]
+def _variant_lines(manifest: Manifest, variant: Variant) -> list[str]:
+    lines = ["", f"{variant.id}   {manifest.variant_size(variant.id) / 1e6:.3f} MB"]
     if variant.calibration:
         calibration = variant.calibration
         lines.append(f"  calibrated with {calibration.count} samples of {calibration.data}, {calibration.method}")
@@ -173,8 +176,10 @@ def _variant_lines(variant: Variant, size: int) -> list[str]:
         lines.append(
             f"  against float: {cost.metric} {delta} points, at most {bound} (90 %), budget {budget}: {verdict}"
         )
-    width = max((len(point.name) for point in variant.operating_points), default=0)
-    return lines + [f"  {point.name:<{width}}   {_describe(point)}" for point in variant.operating_points]
+    points = variant.operating_points
+    return lines + [
+        f"  {label}   {_describe(point)}" for label, point in zip(labels(manifest, points), points, strict=True)
+    ]
 
 
 def _describe(point: OperatingPoint) -> str:

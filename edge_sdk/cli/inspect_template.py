@@ -64,7 +64,8 @@ def text(values: dict[str, Any]) -> list[str]:
         return [*lines, f"bundle           {values['bundle_id']} refuses it: {values['refused']}"]
     lines.append(f"bundle           {values['bundle_id']} takes it")
     if (threshold := values["threshold"]) is not None:
-        lines.append(f"accepted from    {threshold['value']:.4f} ({threshold['name']})")
+        measured = f"{threshold['name']}, measured with {threshold['references']}"
+        lines.append(f"accepted from    {threshold['value']:.4f} ({measured})")
     return lines
 
 
@@ -80,8 +81,11 @@ def _refusal(template: Template, manifest: Manifest) -> str | None:
 def _threshold(template: Template, manifest: Manifest) -> dict[str, Any] | None:
     """The one by which a verifier decides unless it is told another; None if the bundle has none."""
     from edge_sdk.manifest import VerifyPoint
-    from edge_sdk.runtime.operating_point import choose_point
+    from edge_sdk.runtime.operating_point import choose_points, point_for
 
     variant = next(one for one in manifest.variants if manifest.variant_sha256(one.id) == template.variant_sha256)
-    point = choose_point(variant, None, VerifyPoint)
-    return None if point is None else {"name": point.name, "value": point.threshold}
+    points = choose_points(variant, manifest.default_point, VerifyPoint)
+    if not points:
+        return None
+    point = point_for(points, template.count)
+    return {"name": point.name, "value": point.threshold, "references": point.references}

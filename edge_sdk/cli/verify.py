@@ -19,6 +19,7 @@ from edge_sdk.cli.options import (
     add_threshold,
     print_result,
 )
+from edge_sdk.cli.points import deciding
 from edge_sdk.errors import TemplateError, UsageError
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def add_arguments(parser: Parser) -> None:
     add_verifier_options(parser)
     add_threshold(
         parser,
-        "the bundle's threshold to use, such as fmr_1e-2 (`edge-sdk inspect` lists them); default: that of the lowest "
-        "false match rate that still accepts half of the genuine pairs",
+        "the bundle's threshold to use, such as fmr_1e-2 (`edge-sdk inspect` lists them), measured with as many "
+        "references as there are; default: the one that the bundle names",
     )
 
 
@@ -134,9 +135,9 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             reference = samples(verifier, arguments, arguments.reference, enrolling=True)
         result = verifier.verify(reference, *samples(verifier, arguments, [query]))
-    decision = "ACCEPTED" if result else "REJECTED"
+    decision, named = "ACCEPTED" if result else "REJECTED", deciding(verifier.bundle.manifest, result)
     lines = [
-        f"{decision}   score {result.score:.4f}, accepted from {result.threshold:.4f} ({result.operating_point})",
+        f"{decision}   score {result.score:.4f}, accepted from {result.threshold:.4f} ({named})",
         *([f"quality: {', '.join(result.quality)}"] if result.quality else []),
         f"{result.bundle_id}, {verifier.variant.id} on {verifier.engine}, {result.timings.total_ms:.1f} ms",
     ]

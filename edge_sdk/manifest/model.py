@@ -43,6 +43,8 @@ class Manifest(Strict, frozen=True, kw_only=True):
     """Everything the runtime needs to know about a bundle; see the package's page for the rules.
 
     ``source`` is what a sample is before, and ``preprocessing`` what is done to it before the graphs that take it.
+    ``default_point`` names the operating point that decides unless an application names another; without it the choice
+    goes by the rates (:func:`edge_sdk.runtime.operating_point.choose_points`).
     ``thresholds`` says on whom they were fitted again, None where they are still the exporter's. ``over_time`` is how
     the frames of a stream are decided, None where that was not tuned. ``cameras`` is what a one-class bundle reached
     before others than those it learned from, as far as that was measured. ``fastest`` holds, by kind of processor
@@ -63,6 +65,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
     golden: Golden
     embedding_space_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
     auxiliary: Annotated[tuple[FileEntry, ...], msgspec.Meta(max_length=MAX_AUXILIARY)] = ()
+    default_point: Name | None = None
     thresholds: ThresholdProvenance | None = None
     cameras: Annotated[tuple[CameraSeparation, ...], msgspec.Meta(max_length=MAX_CAMERAS)] = ()
     over_time: DecisionOverTime | None = None
@@ -107,6 +110,9 @@ class Manifest(Strict, frozen=True, kw_only=True):
                 threshold = None if isinstance(point, UnsupportedPoint) else point.threshold
                 accepts = threshold is not None and threshold <= low
                 require(not accepts, f"{name} accepts everything: no score is below {low:g}, its threshold {threshold}")
+            usable = {one.name for one in variant.operating_points if not isinstance(one, UnsupportedPoint)}
+            named = self.default_point is None or self.default_point in usable
+            require(named, f"{variant.id} has no threshold for {self.default_point}, the default operating point")
             self._check_over_time(variant, low)
         pair = self.task != "verify" or len(self.golden.inputs) != 1
         require(pair, "the golden trial of a comparison takes references and a query")

@@ -37,7 +37,10 @@ class Rate(Strict, frozen=True, kw_only=True):
 
 
 class VerifyPoint(Strict, frozen=True, kw_only=True, tag_field="kind", tag="verify"):
-    """A threshold with the false match and false non-match rates measured at it; ``target`` is the FMR asked for."""
+    """A threshold with the false match and false non-match rates measured at it; ``target`` is the FMR asked for.
+
+    ``references`` is the number of references, or rows such as gait cycles, that each enrolment was of.
+    """
 
     task: ClassVar[Task] = "verify"
 
@@ -48,6 +51,7 @@ class VerifyPoint(Strict, frozen=True, kw_only=True, tag_field="kind", tag="veri
     fnmr: Rate
     data: Text
     subjects: Positive
+    references: Positive = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,6 +75,7 @@ class SpoofPoint(Strict, frozen=True, kw_only=True, tag_field="kind", tag="spoof
     """
 
     task: ClassVar[Task] = "spoof"
+    references: ClassVar[int] = 1
 
     name: Name
     threshold: Threshold
@@ -104,6 +109,7 @@ class BonaFidePoint(Strict, frozen=True, kw_only=True, tag_field="kind", tag="bo
     """
 
     task: ClassVar[Task] = "spoof"
+    references: ClassVar[int] = 1
 
     name: Name
     threshold: Threshold
@@ -135,6 +141,7 @@ class LocatePoint(Strict, frozen=True, kw_only=True, tag_field="kind", tag="loca
     """
 
     task: ClassVar[Task] = "locate"
+    references: ClassVar[int] = 1
 
     name: Name
     threshold: Threshold
@@ -160,32 +167,41 @@ class LocatePoint(Strict, frozen=True, kw_only=True, tag_field="kind", tag="loca
 
 
 class UnsupportedPoint(Strict, frozen=True, kw_only=True, tag_field="kind", tag="unsupported"):
-    """An operating point that the data could not support, and why: it has no threshold, so nobody can use it."""
+    """An operating point that the data could not support, and why: it has no threshold, so nobody can use it.
+
+    ``target`` and ``references`` are those that were asked for.
+    """
 
     task: ClassVar[Task | None] = None
 
     name: Name
-    target: Target
+    target: Target | None
     reason: Text
+    references: Positive = 1
 
 
 OperatingPoint = VerifyPoint | SpoofPoint | BonaFidePoint | LocatePoint | UnsupportedPoint
 
 
 def require_consistent(points: Sequence[OperatingPoint]) -> None:
-    """Of points measured on the same data, the one of the higher threshold accepts no more, of impostors and of others.
+    """Of points measured alike, the one of the higher threshold accepts no more, of impostors and of others.
 
-    The last of a point's rates rises with the threshold, what is before it falls.
+    Alike is on the same data with as many references. The last of a point's rates rises with the threshold, what is
+    before it falls.
 
     Catches a threshold that was changed, or exchanged with another, while its error rates were kept.
     """
     measured = [point for point in points if not isinstance(point, UnsupportedPoint)]
-    for _, same in groupby(sorted(measured, key=lambda point: point.data), key=lambda point: point.data):
+    for _, same in groupby(sorted(measured, key=_measured_on), key=_measured_on):
         for lower, higher in pairwise(sorted(same, key=lambda point: point.threshold)):
             below, above = ([rate.value for rate in point.rates.values()] for point in (lower, higher))
             ordered = below[-1] <= above[-1] and all(map(operator.ge, below[:-1], above[:-1]))
             ordered &= lower.threshold < higher.threshold or below == above
             require(ordered, f"the error rates of {lower.name} and {higher.name} do not go with their thresholds")
+
+
+def _measured_on(point: VerifyPoint | SpoofPoint | BonaFidePoint | LocatePoint) -> tuple[str, int]:
+    return point.data, point.references
 
 
 def _require_at_most(target: float | None, rate: Rate, name: str) -> None:

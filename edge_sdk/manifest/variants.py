@@ -63,7 +63,9 @@ class Variant(Strict, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_unique((point.name for point in self.operating_points), "operating point")
+        for references in {point.references for point in self.operating_points}:
+            alike = (point.name for point in self.operating_points if point.references == references)
+            require_unique(alike, "operating point")
         require_consistent(self.operating_points)
 
     @property

@@ -22,12 +22,14 @@ class IdentifyResult(Result[bool]):
 
     ``score`` and ``raw_score`` are those of the best candidate. ``identity`` is that candidate's name where its score
     reaches the threshold, else None; ``candidates`` are the best of the ``enrolled`` people, the best first, and none
-    if a quality flag stood in the way.
+    if a quality flag stood in the way. ``threshold`` is that for the best candidate's template, and ``references`` says
+    with how many references it was measured, as in :class:`~edge_sdk.results.verification.VerifyResult`.
     """
 
     identity: str | None = None
     candidates: tuple[Candidate, ...] = ()
     enrolled: int = 0
+    references: int | None = None
 
     def __post_init__(self) -> None:
         if self.decision and not self.score >= self.threshold:

@@ -9,7 +9,13 @@ from edge_sdk.results.base import Result
 
 @dataclass(frozen=True)
 class VerifyResult(Result[bool]):
-    """Same person or not: ``decision`` is ``score >= threshold`` and no quality flag stood in the way."""
+    """Same person or not: ``decision`` is ``score >= threshold`` and no quality flag stood in the way.
+
+    ``references`` says with how many references, or rows such as gait cycles, the threshold was measured; None of one
+    of the application's own.
+    """
+
+    references: int | None = None
 
     def __post_init__(self) -> None:
         if self.decision and not self.score >= self.threshold:

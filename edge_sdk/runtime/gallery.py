@@ -31,6 +31,10 @@ class TemplateGallery:
     (:mod:`edge_sdk.scoring.densities.stacked_mixtures`).
     :meth:`edge_sdk.runtime.verifier.Verifier.gallery` makes a gallery and checks the templates.
 
+    Attributes:
+        names: Those that results give.
+        fewest_references: The least number of references that one of the templates was made of.
+
     Args:
         templates: By the name that results give.
         score: That of the bundle.
@@ -49,6 +53,8 @@ class TemplateGallery:
         if len(bindings) > 1:
             raise TemplateError("a gallery holds templates of one variant and one embedding space: enroll again")
         (self._example, *_) = templates.values()
+        self._references = {name: one.count for name, one in templates.items()}
+        self.fewest_references = min(self._references.values())
         contents = [one.content for one in templates.values()]
         try:
             self._stacked = score.stacked(contents, model)
@@ -64,6 +70,10 @@ class TemplateGallery:
     def example(self) -> Template:
         """One of the templates: what it is bound to holds for all."""
         return self._example
+
+    def references_of(self, name: str) -> int:
+        """How many references this person's template was made of."""
+        return self._references[name]
 
     def best(self, values: NDArray[np.float32], count: int, compare: Compare) -> list[tuple[str, Comparison]]:
         """The candidate list: the ``count`` people of the highest scores, the best first, equals in their order.

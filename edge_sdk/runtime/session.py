@@ -18,7 +18,7 @@ from edge_sdk.errors import BundleError, OperatingPointError, UsageError
 from edge_sdk.manifest import Task
 from edge_sdk.runtime.engines import check_threads
 from edge_sdk.runtime.model import Model
-from edge_sdk.runtime.operating_point import CUSTOM, ActiveThreshold, Point, choose_point
+from edge_sdk.runtime.operating_point import CUSTOM, ActiveThreshold, Point, choose_points, point_for
 from edge_sdk.runtime.selection import choose
 from edge_sdk.scoring.base import Range
 
@@ -71,9 +71,10 @@ class Session(Generic[Point]):
         choice = choose(self.bundle, engine, precision, threads)
         self.engine, self.variant = choice.engine, choice.variant
         self._threshold = own
-        self._point: Point | None = None
+        self._points: tuple[Point, ...] = ()
         if self._threshold is None:
-            self._point = choose_point(self.variant, operating_point, *self.point_kinds)
+            wanted = self.bundle.manifest.default_point if operating_point is None else operating_point
+            self._points = choose_points(self.variant, wanted, *self.point_kinds)
         self._model = Model(self.bundle, choice, threads=threads)
 
     def __enter__(self) -> Self:
@@ -130,22 +131,30 @@ class Session(Generic[Point]):
 
     @property
     def operating_point(self) -> Point:
-        """The point in use; ``OperatingPointError`` if the variant has none yet, or a threshold replaces it."""
-        if self._point is None:
-            why = "was opened with a threshold" if self._threshold else "has no operating point to choose by default"
-            raise OperatingPointError(f"{self.bundle.id} {self.variant.id} {why}")
-        return self._point
+        """The point in use, of comparisons with one reference or the fewest that there are.
+
+        Raises:
+            OperatingPointError: The variant has none yet, or a threshold replaces it.
+        """
+        return self._point(1)
 
     @property
     def threshold(self) -> float:
-        """A sample is accepted, or live, iff its score is at least this."""
+        """A sample is accepted, or live, iff its score is at least this; as :attr:`operating_point` has it."""
         return self._deciding().value
 
-    def _deciding(self) -> ActiveThreshold:
+    def _point(self, references: int) -> Point:
+        if not self._points:
+            why = "was opened with a threshold" if self._threshold else "has no operating point to choose by default"
+            raise OperatingPointError(f"{self.bundle.id} {self.variant.id} {why}")
+        return point_for(self._points, references)
+
+    def _deciding(self, references: int = 1) -> ActiveThreshold:
+        """The threshold for an enrolment of so many references, from 1."""
         if self._threshold is not None:
             return self._threshold
-        point = self.operating_point
-        return ActiveThreshold(point.name, point.threshold)
+        point = self._point(references)
+        return ActiveThreshold(point.name, point.threshold, point.references)
 
 
 def check_switches(**given: object) -> None:

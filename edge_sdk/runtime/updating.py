@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from edge_sdk.errors import OperatingPointError
 from edge_sdk.manifest import Variant, VerifyPoint
-from edge_sdk.runtime.operating_point import ActiveThreshold
+from edge_sdk.runtime.operating_point import ActiveThreshold, point_for
 
 FMR = 0.05
 """The false match rate at whose threshold a sample may join, or the next lower one that was measured.
@@ -25,8 +25,8 @@ somebody who presents nothing but skilled forgeries, again and again, raises the
 """
 
 
-def joining_threshold(variant: Variant, deciding: ActiveThreshold) -> ActiveThreshold:
-    """The threshold for a sample to join a template: never below the one that decides.
+def joining_threshold(variant: Variant, deciding: ActiveThreshold, references: int) -> ActiveThreshold:
+    """The threshold for a sample to join a template of so many references: never below the one that decides.
 
     Raises:
         OperatingPointError: The variant has no threshold for a false match rate of :data:`FMR` or less.
@@ -41,5 +41,7 @@ def joining_threshold(variant: Variant, deciding: ActiveThreshold) -> ActiveThre
             f"{variant.id} has no threshold for a false match rate of {FMR:g} or less, which updating a template "
             "needs: enroll again instead"
         )
-    point = max(measured, key=lambda one: one.target or 0)
-    return max(deciding, ActiveThreshold(point.name, point.threshold), key=lambda one: one.value)
+    name = max(measured, key=lambda one: one.target or 0).name
+    alike = sorted((one for one in measured if one.name == name), key=lambda one: one.references)
+    point = point_for(alike, references)
+    return max(deciding, ActiveThreshold(point.name, point.threshold, point.references), key=lambda one: one.value)

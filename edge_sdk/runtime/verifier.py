@@ -66,8 +66,10 @@ class Verifier(Session[VerifyPoint]):
             installed (:func:`edge_sdk.runtime.selection.choose`). :attr:`engine` and :attr:`variant` say what it is.
         precision: ``"int8"`` (any int8 variant that the engine runs), ``"fp32"``, or exactly one variant by its id
             (``"int8.onnx"``); None prefers int8.
-        operating_point: Name of an operating point of the variant; None takes the one of least FMR that accepts at
-            least half of the genuine pairs it was measured on, or ``eer``.
+        operating_point: Name of an operating point of the variant; None takes the manifest's ``default_point``, or
+            where it has none the one of least FMR that accepts at least half of the genuine pairs it was measured on,
+            or ``eer``. Of the points of that name that one decides which was measured with as many references as there
+            are: :meth:`operating_point_for`.
         threads: Threads of the engine, from 1 to :data:`edge_sdk.runtime.engines.MAX_THREADS`.
         threshold: A threshold of your own in place of an operating point: a score that can come, but not the lowest.
             No error rate was measured at it; results call it ``"custom"``.
@@ -157,13 +159,15 @@ class Verifier(Session[VerifyPoint]):
             EngineError: The engine failed, or gave numbers that are no embedding.
         """
         self._model.check_process()
-        deciding = self._deciding()
+        self._deciding()  # without a threshold nothing is decoded
         watch = Stopwatch()
         template, references = None, list[Prepared]()
         if isinstance(reference, Template):
             template = self._binding.check(reference)
+            deciding = self._deciding(template.count)
         else:
             references = self._acquisition.references(reference, watch)
+            deciding = self._deciding(_rows(references))
         queries = self._acquisition.query(query, watch)
         prepared = [*references, *queries]
         if any(one.blocking for one in prepared):
@@ -185,6 +189,7 @@ class Verifier(Session[VerifyPoint]):
             quality=self._acquisition.flags(prepared),
             timings=watch.timings(),
             bundle_id=self.bundle.id,
+            references=deciding.references,
         )
 
     def identify(
@@ -196,10 +201,11 @@ class Verifier(Session[VerifyPoint]):
     ) -> IdentifyResult:
         """Search a person among the enrolled ones, who need not be among them (open set, ISO/IEC 19795-1).
 
-        The best candidate is identified if its score reaches the threshold. The threshold is that of one comparison;
-        with N people enrolled somebody reaches it wrongly about ``1 - (1 - FMR) ** N`` of the time
-        (:func:`edge_sdk.runtime.gallery.expected_fpir`). Choose an operating point of an FMR well below 1 / N, and
-        measure the false-positive identification rate (FPIR) on people like your own.
+        The best candidate is identified if its score reaches the threshold, which is that of one comparison with as
+        many references as this candidate's template was made of. With N people enrolled somebody reaches it wrongly
+        about ``1 - (1 - FMR) ** N`` of the time (:func:`edge_sdk.runtime.gallery.expected_fpir`).
+        Choose an operating point of an FMR well below 1 / N, and measure the false-positive identification rate (FPIR)
+        on people like your own.
 
         Args:
             probe: As the query of :meth:`verify`.
@@ -216,19 +222,20 @@ class Verifier(Session[VerifyPoint]):
         if not is_whole(count) or count < 1:
             raise UsageError(f"count is {count!r}; it must be a whole number, at least 1")
         self._model.check_process()
-        deciding = self._deciding()
+        self._deciding()
         gallery = templates if isinstance(templates, TemplateGallery) else self.gallery(templates)
         self._binding.check(gallery.example)
         watch = Stopwatch()
         prepared = self._acquisition.query(probe, watch)
         candidates: tuple[Candidate, ...] = ()
-        best, identity = self._score.worst, None
+        best, identity, deciding = self._score.worst, None, self._deciding(gallery.fewest_references)
         if not any(one.blocking for one in prepared):
             values = self._run(prepared)
             watch.lap("inference")
             found = self._best(gallery, values, count)
             candidates = tuple(Candidate(name, one.score, one.raw) for name, one in found)
             (name, best), *_ = found
+            deciding = self._deciding(gallery.references_of(name))
             identity = name if best.score >= deciding.value else None
         watch.lap("postprocess")
         return IdentifyResult(
@@ -243,7 +250,22 @@ class Verifier(Session[VerifyPoint]):
             identity=identity,
             candidates=candidates,
             enrolled=len(gallery),
+            references=deciding.references,
         )
+
+    def operating_point_for(self, references: int) -> VerifyPoint:
+        """The point that decides about a template of so many references, or rows such as gait cycles.
+
+        It is the one that was measured with as many, or the most below; where all were measured with more, the one of
+        the fewest. Results say which (``references``).
+
+        Raises:
+            UsageError: ``references`` is no whole number from 1.
+            OperatingPointError: As :attr:`operating_point`.
+        """
+        if not is_whole(references) or references < 1:
+            raise UsageError(f"references is {references!r}; it must be a whole number, at least 1")
+        return self._point(references)
 
     def gallery(self, templates: Mapping[str, Template]) -> TemplateGallery:
         """Make templates ready to be searched by :meth:`identify`, once for many searches.
@@ -305,8 +327,8 @@ class Verifier(Session[VerifyPoint]):
         """
         self._model.check_process()
         known = self._binding.check(template).embeddings
-        deciding = self._deciding()
-        joining = joining_threshold(self.variant, deciding)
+        joining = joining_threshold(self.variant, self._deciding(template.count), template.count)
+        deciding = self._deciding(template.enrolled)
         values = self._run(self._acquisition.to_enroll(samples))
         enrolled = self._enrolled(known[: template.enrolled])
         for k in range(len(values)):
@@ -426,7 +448,7 @@ class Verifier(Session[VerifyPoint]):
 
     def _enough(self, references: Sequence[Prepared]) -> int:
         """How many rows there are to enrol; UnusableSampleError if they are too few."""
-        count, least = sum(len(one.rows) for one in references), self._score.least_enrolled
+        count, least = _rows(references), self._score.least_enrolled
         if count < least:
             raise UnusableSampleError(f"{count} cycles to enrol, {least} are needed: record a longer walk, or another")
         return count
@@ -471,6 +493,11 @@ class Verifier(Session[VerifyPoint]):
             return self._score.checked(values)
         what = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
         raise UsageError(f"embeddings are rows of floats, (N, D), as embed() gives them, not {what}")
+
+
+def _rows(references: Sequence[Prepared]) -> int:
+    """How many rows references are enrolled as."""
+    return sum(len(one.rows) for one in references)
 
 
 def _nth(k: int, values: NDArray[np.float32]) -> str:

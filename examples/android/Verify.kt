@@ -53,7 +53,9 @@ class SignatureVerifier(point: String, private val read: (String) -> ByteArray) 
         metric = score.getString("metric")
         operations = manifest.getJSONArray("preprocessing").toString()
         variant = objects(manifest, "variants").single { it.getString("format") == "tflite" }
-        val chosen = objects(variant, "operating_points").single { it.getString("name") == point }
+        val chosen = objects(variant, "operating_points").single {
+            it.getString("name") == point && it.optInt("references", 1) == 1
+        }
         check(chosen.getString("kind") == "verify") { "no threshold for $point: ${chosen.optString("reason")}" }
         threshold = chosen.getDouble("threshold")
         val model = checked(graph.getJSONObject("files").getJSONObject("${variant.getString("precision")}.tflite"))

@@ -65,13 +65,25 @@ class Bundle {
         return names;
     }
 
-    // The threshold of an operating point; throws where the variant has none of that name.
-    static double threshold(const Json& variant, const std::string& name) {
+    // The threshold of an operating point for an enrolment of so many references: of those that were measured with as
+    // many or fewer the nearest, else the one of the fewest. Throws where the variant has none of that name.
+    static double threshold(const Json& variant, const std::string& name, int references = 1) {
+        const Json* found = nullptr;
+        std::string reason;
+        const auto rank = [references](const Json& point) {
+            const int measured = point.value("references", 1);
+            return measured <= references ? measured : -measured;
+        };
         for (const Json& point : variant.at("operating_points")) {
             if (point.at("name") != name) continue;
-            if (point.at("kind") != "unsupported") return point.at("threshold");
-            throw std::runtime_error("no threshold for " + name + ": " + point.at("reason").get<std::string>());
+            if (point.at("kind") == "unsupported") {
+                reason = point.at("reason");
+                continue;
+            }
+            if (!found || rank(point) > rank(*found)) found = &point;
         }
+        if (found) return found->at("threshold");
+        if (!reason.empty()) throw std::runtime_error("no threshold for " + name + ": " + reason);
         throw std::runtime_error("the variant has no operating point " + name);
     }
 

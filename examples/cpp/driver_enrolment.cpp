@@ -25,10 +25,13 @@ struct Opened {
     Opened(const char* folder, const char* point, const std::string& kind)
         : bundle(folder),
           variant(bundle.variant("onnx")),
-          threshold(edge::Bundle::threshold(variant, point)),
+          point(point),
           engine(bundle, variant) {
         bundle.require(kind);
+        threshold();
     }
+
+    double threshold(int references = 1) const { return edge::Bundle::threshold(variant, point, references); }
 
     edge::Tensors run(const cv::Mat& picture) {
         return engine.run(edge::preprocess(bundle.preprocessing(), picture));
@@ -36,7 +39,7 @@ struct Opened {
 
     edge::Bundle bundle;
     Json variant;
-    double threshold;
+    std::string point;
     edge::Engine engine;
 };
 
@@ -58,14 +61,14 @@ class Gate {
         };
         if (const std::string wrong = edge::unfit(image); !wrong.empty()) return refuse(wrong);
         const auto found = edge::faces(locator_.bundle.manifest(), locator_.run(image), image.rows, image.cols,
-                                       locator_.threshold);
+                                       locator_.threshold());
         if (found.size() != 1) return refuse(found.empty() ? "no_face" : "several_faces");
         const cv::Mat aligned = edge::align(alignment_, image, found[0].points);
         const std::string wrong = edge::assess(aligned, found[0].points, alignment_, image.size(), enrolling);
         if (!wrong.empty()) return refuse(wrong);
         const Json& rule = liveness_.bundle.manifest().at("source").at("face");
         const double live = liveness(edge::crop(rule, image, found[0].box));
-        if (!(live >= liveness_.threshold)) return refuse("not live");
+        if (!(live >= liveness_.threshold())) return refuse("not live");
         return verifier_.run(aligned).at(verifier_.bundle.output()).values;
     }
 
@@ -76,7 +79,7 @@ class Gate {
         return sum / static_cast<double>(references.size());
     }
 
-    double threshold() const { return verifier_.threshold; }
+    double threshold(std::size_t references) const { return verifier_.threshold(static_cast<int>(references)); }
 
   private:
     // The lowest of the members, each as weight * logit + bias: edge_sdk/scoring/fusion.py.
@@ -117,7 +120,7 @@ int main(int argc, char** argv) try {
     for (std::size_t i = 0; alike && i < enrolled.size(); ++i) {
         auto others = enrolled;
         others.erase(others.begin() + static_cast<std::ptrdiff_t>(i));
-        alike = gate.score(others, enrolled[i]) >= gate.threshold();
+        alike = gate.score(others, enrolled[i]) >= gate.threshold(others.size());
     }
     if (!alike) {
         std::cout << "not enrolled: " << enrolled.size() << " of 5 frames can be used"
@@ -125,10 +128,9 @@ int main(int argc, char** argv) try {
         return 1;
     }
     const auto query = gate.embed(argv[12], false);
-    const double score = query ? gate.score(enrolled, *query) : 0;
-    const bool accepted = query && score >= gate.threshold();
-    std::cout << (accepted ? "accepted" : "rejected") << ": score " << score << ", threshold " << gate.threshold()
-              << "\n";
+    const double score = query ? gate.score(enrolled, *query) : 0, threshold = gate.threshold(enrolled.size());
+    const bool accepted = query && score >= threshold;
+    std::cout << (accepted ? "accepted" : "rejected") << ": score " << score << ", threshold " << threshold << "\n";
     return accepted ? 0 : 1;
 } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << "\n";

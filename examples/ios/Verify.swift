@@ -36,6 +36,7 @@ private struct Manifest: Decodable {
         let name: String
         let threshold: Double?
         let reason: String?
+        let references: Int?
     }
     struct Input: Decodable {
         let name: String
@@ -84,7 +85,7 @@ final class SignatureVerifier {
 
         let variants = manifest.variants.filter { $0.format == "tflite" }
         try require(variants.count == 1, "slice the bundle to one TFLite variant")
-        let points = variants[0].operating_points.filter { $0.name == point }
+        let points = variants[0].operating_points.filter { $0.name == point && ($0.references ?? 1) == 1 }
         guard let chosen = points.first, chosen.kind == "verify", let threshold = chosen.threshold else {
             throw VerifyError(description: "no threshold for \(point): \(points.first?.reason ?? "not in the bundle")")
         }

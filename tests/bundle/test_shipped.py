@@ -41,3 +41,11 @@ def test_the_golden_scores_are_reached_on_every_engine_here(name: str) -> None:
     replays = selftest(name, engine="all")
     assert passed(replays), replays
     assert {replay.variant_id for replay in replays} == {variant.id for variant in Bundle.open(name).manifest.variants}
+
+
+def test_signatures_are_decided_at_one_kind_of_point_by_default() -> None:
+    for name in shipped():
+        manifest = Bundle.open(name).manifest
+        assert manifest.default_point is not None, name
+        if manifest.modality == "signature":
+            assert manifest.default_point == "eer", name

@@ -42,7 +42,7 @@ def test_verify_for_people(pictures: tuple[str, str], bundle: str, capsys: pytes
     assert main(["verify", *pictures, "--bundle", bundle]) == 1
     said = capsys.readouterr().out
     assert said.startswith("REJECTED")
-    assert "fmr_1e-2" in said
+    assert "(fmr_1e-2, measured with 1 reference)" in said
     assert main(["verify", pictures[0], pictures[0], "--bundle", bundle]) == 0
     assert capsys.readouterr().out.startswith("ACCEPTED")
 

@@ -269,3 +269,13 @@ def test_constructors_keep_the_bounds_too() -> None:
         verify("x", -1e308, 1, 1)
     with pytest.raises(ManifestError, match="bias is 1e"):
         Fusion(members=(HEAD,), weights=(1.0,), bias=1e300)
+
+
+def test_the_default_point_is_one_that_every_variant_has() -> None:
+    def named(name: str) -> bytes:
+        return changed("deepsign", lambda plain: plain.update(default_point=name))
+
+    assert decode(named("fmr_1e-1")).default_point == "fmr_1e-1"
+    for missing in ("nonesuch", "fmr_1e-3"):  # the second is there, and not supported
+        with pytest.raises(ManifestError, match=f"fp32.onnx has no threshold for {missing}, the default"):
+            decode(named(missing))

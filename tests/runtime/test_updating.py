@@ -171,8 +171,13 @@ def test_the_highest_rate_that_is_strict_enough_is_taken(tiny_bundle: Bundle) ->
         for name, (target, threshold) in rates.items()
     )
     several = msgspec.structs.replace(variant, operating_points=points)
-    assert joining_threshold(several, ActiveThreshold("eer", 0.6)).name == "fmr_5e-2"
-    assert joining_threshold(several, ActiveThreshold("custom", 0.95)).value == 0.95
+    assert joining_threshold(several, ActiveThreshold("eer", 0.6), 1).name == "fmr_5e-2"
+    assert joining_threshold(several, ActiveThreshold("custom", 0.95), 1).value == 0.95
+    more = tuple(msgspec.structs.replace(one, threshold=one.threshold - 0.1, references=5) for one in points)
+    counted = msgspec.structs.replace(variant, operating_points=(*points, *more))
+    assert [joining_threshold(counted, ActiveThreshold("eer", 0.6), n).value for n in (1, 4, 5, 9)] == pytest.approx(
+        [0.8, 0.8, 0.7, 0.7]
+    ), "as it was measured with as many references"
 
 
 @pytest.mark.usefixtures("fake_engine")

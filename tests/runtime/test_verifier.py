@@ -56,7 +56,7 @@ def test_the_score_is_that_of_the_embeddings(tiny_bundle: Bundle, signer: Signer
     assert result.score == pytest.approx(1 - distance / 2, abs=1e-5)
     assert result.decision is False
     assert result.threshold == verifier.threshold == 0.9
-    assert result.operating_point == "fmr_1e-2"
+    assert (result.operating_point, result.references) == ("fmr_1e-2", 1)
     assert result.quality == ()
     assert result.bundle_id == tiny_bundle.id
     timings = result.timings
@@ -314,6 +314,9 @@ def test_operating_points(make_bundle: Maker, tiny_bundle: Bundle, signature: np
     assert Verifier(rejects_most, operating_point="fmr_1e-2").operating_point.name == "fmr_1e-2"
     only_eer = make_bundle(operating_points=with_threshold(0.5, tiny_bundle))
     assert Verifier(only_eer).operating_point.name == "eer"
+    named = make_bundle(default_point="eer")
+    assert Verifier(named).operating_point.name == "eer", "whatever the rates are"
+    assert Verifier(named, operating_point="fmr_1e-2").operating_point.name == "fmr_1e-2"
     none = make_bundle(operating_points={"fp32": (), "int8": ()})
     with Verifier(none) as verifier:  # embeds, so that points can be measured; decides nothing
         assert verifier.embed(signature).shape == (1, 240)

@@ -21,6 +21,7 @@ from edge_sdk.calibration.quantization.mixed_precision import keep_float
 from edge_sdk.calibration.quantization.ranges import METHODS
 from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError, UsageError
 from edge_sdk.export.data.licenses import data_license
+from edge_sdk.export.data.samples import impostor_kinds
 from edge_sdk.export.evaluation.artifacts import MeasuredVariant, build_evaluator
 from edge_sdk.export.evaluation.spoof.artifacts import SpoofEvaluator
 from edge_sdk.export.formats.artifacts import REFERENCE, VariantKind, check, finished, kinds, require_tools
@@ -29,6 +30,7 @@ from edge_sdk.export.packaging import fusion
 from edge_sdk.export.packaging.cross_validation import CrossValidation, Making
 from edge_sdk.export.packaging.model_card import model_card
 from edge_sdk.export.training.finished import FinishedRun
+from edge_sdk.runtime.operating_point import choose_points
 from edge_sdk.tables import Table
 
 VERSIONS = {
@@ -37,6 +39,8 @@ VERSIONS = {
 }
 
 Say = Callable[[str], None]
+
+_KINDS = (manifest.VerifyPoint, manifest.SpoofPoint, manifest.BonaFidePoint, manifest.LocatePoint)
 
 
 def export(
@@ -262,6 +266,17 @@ def _write(
         quantisation_aware=trained.quantisation_aware,
         people=trained.record.people_digest if trained.record else "",
     )
+    variants = tuple(
+        manifest.Variant(
+            precision=one.kind.precision,
+            format=one.kind.format,
+            operating_points=one.points,
+            accuracy=one.accuracy,
+            calibration=one.calibration,
+        )
+        for one in measured
+    )
+    (forgeries, *_) = impostor_kinds(trained.data.samples)
     with BundleWriter(destination) as writer:
         auxiliary = tuple(writer.add(path, data) for path, data in interface.files.items())
         bundle = manifest.Manifest(
@@ -294,16 +309,7 @@ def _write(
             score=interface.score.renamed(  # type: ignore[arg-type]  # one of the union
                 lambda tensor: tensor if tensor in named_in_full else f"{GRAPH}.{tensor}"
             ),
-            variants=tuple(
-                manifest.Variant(
-                    precision=one.kind.precision,
-                    format=one.kind.format,
-                    operating_points=one.points,
-                    accuracy=one.accuracy,
-                    calibration=one.calibration,
-                )
-                for one in measured
-            ),
+            variants=variants,
             training=training,
             data_license=data_license(training.data, trained.own_data),
             golden=manifest.Golden(
@@ -313,10 +319,21 @@ def _write(
             ),
             embedding_space_id=interface.embedding_space_id,
             auxiliary=auxiliary,
+            default_point=_default_point(variants, skilled=forgeries == "skilled" and interface.task == "verify"),
             cameras=cameras,
         )
         card = writer.add("MODEL_CARD.md", model_card(bundle, trained.split, tested, by_folds=maker.by_folds).encode())
         return writer.finish(msgspec.structs.replace(bundle, auxiliary=(*auxiliary, card)))
+
+
+def _default_point(variants: Sequence[manifest.Variant], *, skilled: bool) -> str | None:
+    """``eer`` where impostors are skilled forgeries, of which a strict point would reject most genuine samples, too.
+
+    Otherwise the point that the float reference would decide at without a name, if all variants have it.
+    """
+    reference = choose_points(variants[0], "eer" if skilled else None, *_KINDS)
+    names = [{point.name for point in one.operating_points if isinstance(point, _KINDS)} for one in variants]
+    return reference[0].name if reference and all(reference[0].name in each for each in names) else None
 
 
 def _commit() -> str:

@@ -37,12 +37,14 @@ class _Words:
     purpose: str
     rates: tuple[str, ...]
     decision: str = "Accept when score >= threshold."
+    counted: tuple[str, ...] = ()
 
 
 _WORDS = {
     "verify": _Words(
         purpose="Verifies people who were not trained on by their {modality}.",
         rates=("FMR", "FNMR", "people"),
+        counted=("references",),
     ),
     "spoof": _Words(
         purpose="Tells a live {modality} from a presentation attack in one picture, also of people not trained on.",
@@ -82,7 +84,9 @@ def model_card(manifest: Manifest, split: Split, tested: Sequence[Table], *, by_
         *(["## Other cameras\n", _ELSEWHERE, "", _elsewhere(manifest).markdown()] if manifest.cameras else []),
         "## Operating points\n",
         f"{words.decision} Measured on: {_data(manifest)}.\n",
-        Table(("variant", "point", "threshold", *words.rates), _points(manifest), text=_WORDED).markdown(),
+        Table(
+            ("variant", "point", *words.counted, "threshold", *words.rates), _points(manifest), text=_WORDED
+        ).markdown(),
         "## What int8 costs\n",
         _cost(manifest).markdown(),
         f"## Limits\n\n{catalogue.of(manifest.modality).limits[manifest.task]}",
@@ -102,6 +106,7 @@ def _points(manifest: Manifest) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for variant in manifest.variants:
         for point in variant.operating_points:
+            counted = (str(point.references),) if manifest.task == "verify" else ()
             match point:
                 case VerifyPoint():
                     last = (interval(point.fmr), interval(point.fnmr), str(point.subjects))
@@ -113,9 +118,9 @@ def _points(manifest: Manifest) -> list[tuple[str, ...]]:
                 case LocatePoint():
                     last = (interval(point.false_boxes), interval(point.missed), str(point.subjects))
                 case UnsupportedPoint():
-                    rows.append((variant.id, point.name, f"none: {point.reason}", "", "", ""))
+                    rows.append((variant.id, point.name, *counted, f"none: {point.reason}", "", "", ""))
                     continue
-            rows.append((variant.id, point.name, f"{point.threshold:#.4g}", *last))
+            rows.append((variant.id, point.name, *counted, f"{point.threshold:#.4g}", *last))
     return rows
 
 

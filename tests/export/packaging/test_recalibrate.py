@@ -16,6 +16,7 @@ from edge_sdk.bundle import Bundle, BundleWriter, pack
 from edge_sdk.calibration.metrics.verification import ScoreSet
 from edge_sdk.calibration.rewriting import CARD
 from edge_sdk.calibration.thresholds import operating_points
+from edge_sdk.cli import main
 from edge_sdk.errors import BundleError, DatasetError, EngineError, UsageError
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import Dataset
@@ -127,6 +128,30 @@ def test_the_bundle_says_on_whom(bundle, data, tmp_path):
     again = second.bundle.read(second.bundle.manifest.auxiliary[0]).decode()
     assert again == card.replace(bundle.id, first.bundle.id), "the same section, once"
     assert second.fitted == first.fitted
+
+
+@pytest.mark.parametrize(("point", "kept"), [("eer", "eer"), ("fmr_1e-3", None), (None, None)])
+def test_the_default_point_is_kept_where_it_is_supported(
+    point: str | None, kept: str | None, bundle, data, folder, tmp_path, capsys
+):
+    with BundleWriter(tmp_path / "named") as writer:
+        for entry in bundle.manifest.files:
+            writer.add(entry.path, bundle.read(entry))
+        variants = tuple(
+            _replace(
+                one,
+                operating_points=tuple(
+                    p if isinstance(p, VerifyPoint) else _replace(one.operating_points[1], name=p.name, data="other")
+                    for p in one.operating_points
+                ),
+            )
+            for one in bundle.manifest.variants
+        )
+        named = writer.finish(_replace(bundle.manifest, variants=variants, default_point=point))
+    command = ["calibrate", str(named.path), "--data", f"folder:{folder}", "--out", str(tmp_path / "after.edge")]
+    assert main([*command, "--engine", "onnxruntime"]) == 0
+    assert Bundle.open(tmp_path / "after.edge").manifest.default_point == kept
+    assert ("fmr_1e-3, the default operating point of" in capsys.readouterr().err) == (point == "fmr_1e-3")
 
 
 @pytest.mark.parametrize("name", ["mine.edge", "mine"])

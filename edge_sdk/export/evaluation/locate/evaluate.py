@@ -20,7 +20,7 @@ from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.evaluation.locate.matching import PictureOutcome, score_set
 from edge_sdk.export.evaluation.locate.samples import Count, SearchedPicture, search
 from edge_sdk.manifest import LocatePoint, Rate, UnsupportedPoint
-from edge_sdk.runtime.operating_point import choose_point
+from edge_sdk.runtime.operating_point import choose_points
 
 ALL = "all"
 
@@ -127,7 +127,7 @@ def evaluate(
     if len(names) > 1:
         parts[ALL] = [one.outcome for one in searched.pictures]
     supported = [point for point in searched.variant.operating_points if isinstance(point, LocatePoint)]
-    default = choose_point(searched.variant, None, LocatePoint)
+    default = next(iter(choose_points(searched.variant, None, LocatePoint)), None)
     report = LocateReport(
         bundle_id=searched.bundle.id,
         artifact=searched.variant.id,
