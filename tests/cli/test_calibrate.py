@@ -38,7 +38,7 @@ def test_a_copy_with_the_thresholds_of_these_people(bundle: str, tmp_path: Path,
     shown = printed.out
     assert "thresholds fitted on synthetic: 6 people, skilled forgeries" in shown
     points = [line for line in shown.splitlines() if "threshold 0" in line or "no threshold" in line]
-    assert len(points) == 5
+    assert len(points) == 6
     assert len({len(line) - len(line.split(maxsplit=1)[1]) for line in points}) == 1  # in columns
     assert any(line.startswith("  fmr_1e-3  ") and "no threshold: " in line for line in points)
     assert main(["inspect", str(out)]) == 0
