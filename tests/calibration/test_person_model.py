@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
-from edge_sdk.calibration.person_model import PEOPLE, fit_background
+from edge_sdk.calibration.person_model import PEOPLE, _regression, fit_background
 from edge_sdk.errors import ScoreError
 from edge_sdk.scoring.person_model import log_ratios
 
@@ -48,6 +49,18 @@ def test_every_person_counts_alike() -> None:
     twice = [np.concatenate([part, part[TRAINING.subjects == "p0"]]) for part in TRAINING]
     found, before = fit_background(*twice), fit_background(*TRAINING)  # type: ignore[arg-type]
     np.testing.assert_allclose(found.mean, before.mean, rtol=0, atol=1e-6)
+
+
+def test_slope_and_offset_depend_on_no_scale_of_weights() -> None:
+    """Of which Platt's smoothed targets would make another fit: findings/scikit_learn_platt_weights.sh."""
+    rng = np.random.default_rng(7)
+    label = rng.integers(0, 2, 400).astype(float)
+    ratios, weight = rng.normal(size=400) + 2 * label - 1, rng.uniform(0.5, 2, 400)
+    found = _regression(ratios, label, weight)
+    for scale in (1e-6, 1 / weight.sum(), 1e6):
+        assert _regression(ratios, label, scale * weight) == pytest.approx(found, rel=1e-9)
+    expected = LogisticRegression(C=np.inf).fit(ratios[:, np.newaxis], label, sample_weight=weight)
+    assert found == pytest.approx((expected.coef_.item(), expected.intercept_.item()), rel=0.02, abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ class Agreement(Score, frozen=True, kw_only=True, tag="agreement"):
         score = float(np.mean((reference > 0) == (values > 0)).round(6))
         return Comparison(score, score)
 
-    def matrix(self, references: np.ndarray, queries: np.ndarray) -> Array:
+    def matrix(self, references: np.ndarray, queries: np.ndarray, model: ComparisonModel | None = None) -> Array:
         return ((references[:, None] > 0) == (queries[None] > 0)).mean(axis=2).round(6)
 
     @property

@@ -32,9 +32,12 @@ from edge_sdk.export.reproduction.enrolment_rules import (
     with_background,
 )
 from edge_sdk.export.reproduction.fold_runs import FoldRun
+from edge_sdk.export.reproduction.protocols import ALL
 from edge_sdk.export.reproduction.reproduce import ReproductionRequest
 from edge_sdk.scoring.background import Background
 from edge_sdk.scoring.person_model import PersonModel
+
+from .conftest import WRITERS
 
 DATA = "synthetic:12"
 CROSS_VALIDATION = protocols.get("cross-validation")
@@ -183,6 +186,21 @@ def test_too_few_training_people_make_no_background(read: tuple[FoldRun, ...]) -
     fold, _ = read
     with pytest.raises(ScoreError, match="a background needs"):
         with_background(fold, fold.train.select(fold.train.subjects[:2]))
+
+
+def test_each_data_set_is_tested_by_the_run_that_was_trained_without_it(
+    folders: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [tmp_path / "on-cedar", tmp_path / "on-svc2004"]
+    for specification, run in zip(folders, runs, strict=True):
+        command = [*TRAIN[:-1], specification, "--out", str(run)]
+        assert cli.main(command) == 0
+    capsys.readouterr()
+    command = ["reproduce", "leave-one-out", "--references", "1", "3", "--data", *folders, "--out", str(tmp_path)]
+    assert cli.main([*command, "--runs", *map(str, runs), "--json"]) == 0
+    rows = msgspec.convert(json.loads(capsys.readouterr().out)["rows"], tuple[EnrolmentRow, ...])
+    assert {(row.test, row.subjects) for row in rows} == {("cedar", WRITERS), ("svc2004", WRITERS), (ALL, 2 * WRITERS)}
+    assert {tuple(row.rates) for row in rows} == {(OLD, NEW)}  # whoever is trained on is of other data sets
 
 
 def test_an_artifact_embeds_people_once(read: tuple[FoldRun, ...], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -24,30 +22,13 @@ from edge_sdk.export.reproduction.protocols import ALL
 from edge_sdk.export.reproduction.reproduce import ReproductionRequest, ResultRow
 from edge_sdk.export.reproduction.scores import SINGLE
 
-WRITERS, GENUINE, FORGED = 10, 5, 3
+from .conftest import FORGED, GENUINE, WRITERS
+
 TABLE_7 = protocols.get("deepsign-table7")
-Signer = Callable[..., np.ndarray]
 
 
 def quiet(_line: str) -> None:
     """Nobody listens."""
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory, signer: Signer) -> tuple[str, ...]:
-    """Specifications of two data sets in the public layouts."""
-    root = tmp_path_factory.mktemp("data")
-    names = {
-        "cedar": ("full_org/original_{}_{}.png", "full_forg/forgeries_{}_{}.png"),
-        "svc2004": ("user{0}/genuine/U{0}S{1}.png", "user{0}/forged/U{0}S{1}.png"),
-    }
-    for seed, (dataset, kinds) in enumerate(names.items()):
-        for writer, (genuine, pattern) in itertools.product(range(1, WRITERS + 1), enumerate(kinds)):
-            for k in range(FORGED if genuine else GENUINE):
-                path = root / dataset / pattern.format(writer, k)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(path), signer((seed, writer, genuine, k), height=120, width=240))
-    return tuple(f"{dataset}:{root / dataset}" for dataset in names)
 
 
 @pytest.fixture(scope="module")
