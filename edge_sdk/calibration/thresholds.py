@@ -15,6 +15,9 @@ from edge_sdk.errors import ScoreError
 from edge_sdk.manifest import BonaFidePoint, LocatePoint, Rate, SpoofPoint, UnsupportedPoint, VerifyPoint
 
 FMR_TARGETS = (1e-1, 1e-2, 1e-3)
+"""Of reports."""
+POINT_FMR_TARGETS = (1e-1, 5e-2, 1e-2, 1e-3)
+"""Of operating points: 5 % is that at which a sample may join a template (:mod:`edge_sdk.runtime.updating`)."""
 APCER_TARGETS = (1e-1, 5e-2, 1e-2)
 BPCER_TARGETS = (1e-1, 5e-2, 1e-2)
 FALSE_BOX_TARGETS = (1e-1, 5e-2, 1e-2)
@@ -34,7 +37,7 @@ def operating_points(
     *,
     data: str,
     references: int = 1,
-    targets: Sequence[float] = FMR_TARGETS,
+    targets: Sequence[float] = POINT_FMR_TARGETS,
     replicates: int = 1000,
     seed: int = 0,
 ) -> tuple[VerifyPoint | UnsupportedPoint, ...]:
@@ -80,7 +83,7 @@ def points_by_references(
     counts: Sequence[int],
     *,
     data: Callable[[int], str],
-    targets: Sequence[float] = FMR_TARGETS,
+    targets: Sequence[float] = POINT_FMR_TARGETS,
     replicates: int = 1000,
     seed: int = 0,
 ) -> tuple[VerifyPoint | UnsupportedPoint, ...]:
