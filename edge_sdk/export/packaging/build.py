@@ -65,6 +65,7 @@ def export(
     rule: fusion.Rule = "sum",
     abstain: float | None = None,
     folds: Sequence[Path] = (),
+    folds_decide: bool = False,
     cameras: Sequence[str] = (),
     say: Say = print,
 ) -> Bundle:
@@ -92,6 +93,8 @@ def export(
             guardrail of the int8 artifacts judges on those people
             (:mod:`edge_sdk.export.packaging.cross_validation`) instead of the split's ``guardrail`` people. Where the
             split has fewer than 5 ``thresholds`` people, thresholds and the tables of the test people are theirs too.
+        folds_decide: Whether thresholds and tables are theirs although the split has people for thresholds: those of
+            all folds are more, and their rates surer.
         cameras: Data sets of cameras that a one-class network has not learned: the bundle says how well it, and it
             fitted to that camera, tells live faces from attacks there.
 
@@ -111,7 +114,9 @@ def export(
     if folds and len(runs) > 1:
         raise UsageError("the folds are those of one run, not of several that are fused")
     trained = fusion.read(runs, rule, scores, latents=latents, abstain=abstain)
-    judge = CrossValidation.read(folds, trained) if folds else None
+    if folds_decide and not folds:
+        raise UsageError("folds decide only where they are given: name their runs")
+    judge = CrossValidation.read(folds, trained, decides=folds_decide) if folds else None
     say("exporting the float graph")
     maker = _Maker(trained, enforce, say, judge)
     measured = maker.make_passing(wanted) if enforce and leave_out else maker.make(wanted)
