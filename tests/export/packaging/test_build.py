@@ -86,9 +86,12 @@ def test_the_bundle_says_what_it_is(bundle: Bundle, run: Path) -> None:
     assert calibration is not None
     assert calibration.count == CALIBRATION_IMAGES
     assert len(manifest.variant("int8.onnx").accuracy) == 1
+    assert manifest.familiarity is not None
+    split = Split.read(run / "split.json")
+    assert manifest.familiarity.subjects == len(split.train) + len(split.validation)
     assert manifest.score == PersonModel(output="model.embedding", background="background.bin")
     background, card_file = manifest.auxiliary
-    assert Background.decode(bundle.read(background)).people == len(Split.read(run / "split.json").train)
+    assert Background.decode(bundle.read(background)).people == len(split.train)
     card = bundle.read(card_file).decode()
     assert "Limits" in card
     assert str(run.parent) not in card
@@ -103,7 +106,9 @@ def test_each_variant_has_thresholds_of_its_own(bundle: Bundle) -> None:
     assert all(set(found) == {"eer", "best_balanced_accuracy"} for found in points)
     assert points[0]["eer"].threshold != points[1]["eer"].threshold
     unsupported = [p for p in bundle.manifest.variants[1].operating_points if isinstance(p, UnsupportedPoint)]
-    assert [point.name for point in unsupported] == ["fmr_1e-1", "fmr_1e-2", "fmr_1e-3"]
+    targets = ["fmr_1e-1", "fmr_5e-2", "fmr_1e-2", "fmr_1e-3"]
+    assert [point.name for point in unsupported if point.references == 1] == targets
+    assert [point.name for point in unsupported if point.references == 3] == [*targets, "eer", "best_balanced_accuracy"]
     assert all(point.reason for point in unsupported)  # three people support no false match rate
 
 
