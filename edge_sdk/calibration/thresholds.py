@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,22 +15,29 @@ from edge_sdk.errors import ScoreError
 from edge_sdk.manifest import BonaFidePoint, LocatePoint, Rate, SpoofPoint, UnsupportedPoint, VerifyPoint
 
 FMR_TARGETS = (1e-1, 1e-2, 1e-3)
+"""Of reports."""
+POINT_FMR_TARGETS = (1e-1, 5e-2, 1e-2, 1e-3)
+"""Of operating points: 5 % is that at which a sample may join a template (:mod:`edge_sdk.runtime.updating`)."""
 APCER_TARGETS = (1e-1, 5e-2, 1e-2)
 BPCER_TARGETS = (1e-1, 5e-2, 1e-2)
 FALSE_BOX_TARGETS = (1e-1, 5e-2, 1e-2)
+EER, BALANCED = "eer", "best_balanced_accuracy"
 TRIALS_PER_ERROR = 10
 """Impostor comparisons, or attacks, must number 10 / target, so that the threshold rests on ten errors, not on one."""
 LIVE_PER_ERROR = 5
 """Live pictures of one's own camera must number 5 / target: they are few, and who takes them can take more."""
 MIN_SUBJECTS = 5
 """Fewer people say nothing about other people, however many comparisons they make."""
+REFERENCES = (1, 3, 5, 10)
+"""Numbers of references that points are measured with, where a sample is one reference."""
 
 
 def operating_points(
     scores: ScoreSet,
     *,
     data: str,
-    targets: Sequence[float] = FMR_TARGETS,
+    references: int = 1,
+    targets: Sequence[float] = POINT_FMR_TARGETS,
     replicates: int = 1000,
     seed: int = 0,
 ) -> tuple[VerifyPoint | UnsupportedPoint, ...]:
@@ -38,28 +46,82 @@ def operating_points(
     The threshold for a target is the lowest whose real FMR on `scores` is *at most* the target, midway to the next
     impostor or mated score. A target that the data cannot support comes out as an UnsupportedPoint with the reason:
     fewer than 10 / target impostor comparisons, fewer than 5 people, or no genuine comparison left to accept.
-    `data` names where the scores are from. Raises ScoreError if a class is empty or there are fewer than 2 people.
+    `data` names where the scores are from, and `references` says how many each enrolment was of. Raises ScoreError if a
+    class is empty or there are fewer than 2 people.
     """
     _require_people(scores)
 
     def point(name: str, threshold: float, target: float | None) -> VerifyPoint:
         fmr, fnmr = rates_at(scores, threshold, replicates, seed)
         return VerifyPoint(
-            name=name, threshold=threshold, target=target, fmr=fmr, fnmr=fnmr, data=data, subjects=scores.subject_count
+            name=name,
+            threshold=threshold,
+            target=target,
+            fmr=fmr,
+            fnmr=fnmr,
+            data=data,
+            subjects=scores.subject_count,
+            references=references,
         )
 
     def for_target(target: float) -> VerifyPoint | UnsupportedPoint:
         name = fmr_name(target)
         reason = _shortage(scores, target)
         if reason:
-            return UnsupportedPoint(name=name, target=target, reason=reason)
+            return UnsupportedPoint(name=name, target=target, reason=reason, references=references)
         return point(name, verification.threshold_at_fmr(scores, target), target)
 
     return (
         *(for_target(target) for target in targets),
-        point("eer", verification.eer(scores).threshold, None),
-        point("best_balanced_accuracy", verification.best_balanced_accuracy_threshold(scores), None),
+        point(EER, verification.eer(scores).threshold, None),
+        point(BALANCED, verification.best_balanced_accuracy_threshold(scores), None),
     )
+
+
+def points_by_references(
+    scores: Callable[[int], ScoreSet],
+    counts: Sequence[int],
+    *,
+    data: Callable[[int], str],
+    targets: Sequence[float] = POINT_FMR_TARGETS,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> tuple[VerifyPoint | UnsupportedPoint, ...]:
+    """The `operating_points` of comparisons with enrolments of each number of references, the first of which must do.
+
+    Of any other number that fewer than 5 people have samples for all points come out as an UnsupportedPoint.
+
+    Args:
+        scores: Those of comparisons with so many references; ScoreError where there are none.
+        counts: Rising.
+        data: Where the scores of so many references are from.
+        targets, replicates, seed: As for `operating_points`.
+
+    Raises:
+        ScoreError: As `operating_points`, of the first count.
+    """
+    names = {fmr_name(target): target for target in targets} | {EER: None, BALANCED: None}
+
+    def points(count: int) -> tuple[VerifyPoint | UnsupportedPoint, ...]:
+        reason = ""
+        try:
+            found = scores(count)
+            if (people := found.subject_count) < MIN_SUBJECTS:
+                reason = f"{people} people have samples for {count} references and a query; {MIN_SUBJECTS} are needed"
+        except ScoreError as error:
+            if count == counts[0]:
+                raise
+            reason = str(error)
+        if reason and count != counts[0]:
+            return tuple(
+                UnsupportedPoint(name=name, target=target, reason=reason, references=count)
+                for name, target in names.items()
+            )
+        return operating_points(
+            found, data=data(count), references=count, targets=targets, replicates=replicates, seed=seed
+        )
+
+    return tuple(itertools.chain.from_iterable(map(points, counts)))
 
 
 def spoof_points(

@@ -58,6 +58,12 @@ def add_arguments(parser: Parser) -> None:
         "people",
     )
     parser.add_argument(
+        "--folds-decide",
+        action="store_true",
+        help="with --folds: thresholds, their error rates and the tables of the test people are by the folds' test "
+        "people, too; default: only where the run's split has fewer than 5 people for thresholds",
+    )
+    parser.add_argument(
         "--cameras",
         nargs="+",
         default=[],
@@ -101,6 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
         rule=arguments.fusion,
         abstain=arguments.abstain,
         folds=arguments.folds,
+        folds_decide=arguments.folds_decide,
         cameras=arguments.cameras,
         say=report_progress,
     )

@@ -126,6 +126,12 @@ def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
             anew = ", ".join(fitted.densities)
             densities = f"densities fitted to them: {anew}" if anew else "no density to fit"
             lines.append(f"camera           {fitted.pictures} live pictures; {densities}")
+    lines += [
+        f"unfamiliar       beyond {known.limit:.3g} in {', '.join(known.measures)}: {100 * known.flagged:.1f} % of "
+        f"{known.samples} samples of {known.data}, {known.subjects} people"
+        for known in (manifest.familiarity,)
+        if known is not None
+    ]
     if manifest.over_time:
         lines += _over_time(manifest.over_time)
     for variant in manifest.variants:

@@ -9,6 +9,7 @@ import msgspec
 
 from edge_sdk.errors import BundleError, ManifestError, SchemaVersionError, UsageError
 from edge_sdk.manifest.cameras import CameraSeparation
+from edge_sdk.manifest.familiarity import Familiarity
 from edge_sdk.manifest.files import FileEntry
 from edge_sdk.manifest.graphs import MAX_VARIANTS, Graph, GraphInterface
 from edge_sdk.manifest.inputs import SAMPLE, Input, Source
@@ -47,7 +48,8 @@ class Manifest(Strict, frozen=True, kw_only=True):
     goes by the rates (:func:`edge_sdk.runtime.operating_point.choose_points`).
     ``thresholds`` says on whom they were fitted again, None where they are still the exporter's. ``over_time`` is how
     the frames of a stream are decided, None where that was not tuned. ``cameras`` is what a one-class bundle reached
-    before others than those it learned from, as far as that was measured. ``fastest`` holds, by kind of processor
+    before others than those it learned from, as far as that was measured. ``familiarity`` says which samples are like
+    those that the bundle was made with, None where that was not measured. ``fastest`` holds, by kind of processor
     (:data:`edge_sdk.runtime.device.ProcessorKind`), the engines and variants as they were measured, the fastest first.
     """
 
@@ -69,6 +71,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
     thresholds: ThresholdProvenance | None = None
     cameras: Annotated[tuple[CameraSeparation, ...], msgspec.Meta(max_length=MAX_CAMERAS)] = ()
     over_time: DecisionOverTime | None = None
+    familiarity: Familiarity | None = None
     fastest: Annotated[dict[Name, _Order], msgspec.Meta(max_length=MAX_KINDS)] = msgspec.field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 

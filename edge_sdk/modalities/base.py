@@ -67,6 +67,11 @@ class Modality(Protocol):
         """Those of :attr:`flags` with which a sample is never accepted and cannot be enrolled."""
         ...
 
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Names of what :meth:`measure` gives, by which a sample is told from those that a bundle was made with."""
+        ...
+
     def source(self, operations: Sequence[preprocess.Operation], cut: FaceCut | None) -> Source:
         """What a manifest says of samples that go through a pipeline.
 
@@ -88,4 +93,8 @@ class Modality(Protocol):
             raw: What :meth:`decode` gave.
             source: The manifest's, of the kind that :meth:`source` gives.
         """
+        ...
+
+    def measure(self, prepared: Prepared) -> tuple[float, ...] | None:
+        """The :attr:`measures` of what :meth:`prepare` gave, finite; None where nothing can be measured."""
         ...

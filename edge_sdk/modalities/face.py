@@ -23,6 +23,7 @@ class Face(msgspec.Struct, frozen=True):
     suffixes: frozenset[str] = images.SUFFIXES
     flags: tuple[str, ...] = ()
     blocking: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
 
     def source(self, operations: Sequence[preprocess.Operation], cut: FaceCut | None) -> Image:
         """Images of the pipeline's colours."""
@@ -37,6 +38,11 @@ class Face(msgspec.Struct, frozen=True):
         """The pipeline's result, without flags."""
         del source
         return Prepared(preprocess.apply(operations, raw))
+
+    def measure(self, prepared: Prepared) -> tuple[float, ...] | None:
+        """None: nothing is measured yet."""
+        del prepared
+        return None
 
 
 MODALITY = Face()

@@ -28,6 +28,7 @@ class Gait(msgspec.Struct, frozen=True):
     suffixes: frozenset[str] = sensors.SUFFIXES
     flags: tuple[str, ...] = FLAGS
     blocking: tuple[str, ...] = BLOCKING
+    measures: tuple[str, ...] = ()
 
     def source(self, operations: Sequence[preprocess.Operation], cut: FaceCut | None) -> SensorStream:
         """The windows in which the pipeline looks at a stream of the axes x, y and z."""
@@ -62,6 +63,11 @@ class Gait(msgspec.Struct, frozen=True):
             case (_, WalkStream()):
                 raise UsageError("this walk was analysed for another bundle: use the verifier's own, verifier.walk()")
         return Prepared(preprocess.apply(operations, raw))
+
+    def measure(self, prepared: Prepared) -> tuple[float, ...] | None:
+        """None: nothing is measured yet."""
+        del prepared
+        return None
 
 
 def _walked(step: GaitCycles, recording: sensors.Recording) -> Prepared:

@@ -11,6 +11,7 @@ import msgspec
 
 from edge_sdk import images, preprocess, quality
 from edge_sdk.manifest import Image
+from edge_sdk.modalities import strokes
 from edge_sdk.modalities.base import Prepared
 from edge_sdk.preprocess.align import FaceCut
 from edge_sdk.preprocess.region import InkRegion
@@ -23,6 +24,7 @@ class Signature(msgspec.Struct, frozen=True):
     suffixes: frozenset[str] = images.SUFFIXES
     flags: tuple[str, ...] = quality.FLAGS
     blocking: tuple[str, ...] = quality.BLOCKING
+    measures: tuple[str, ...] = strokes.MEASURES
 
     def source(self, operations: Sequence[preprocess.Operation], cut: FaceCut | None) -> Image:
         """Images of the pipeline's colours, from which the ink is cut out where they are pages."""
@@ -37,6 +39,10 @@ class Signature(msgspec.Struct, frozen=True):
         """Cut the ink out of a page, pre-process, and assess the ink on the way, before it is cropped or stretched."""
         tensor, flags = quality.prepare(operations, raw, source.region)
         return Prepared(tensor, flags, tuple(flag for flag in flags if flag in self.blocking))
+
+    def measure(self, prepared: Prepared) -> tuple[float, ...] | None:
+        """See :mod:`edge_sdk.modalities.strokes`."""
+        return strokes.measure(prepared.tensor)
 
 
 MODALITY = Signature()

@@ -11,8 +11,8 @@ import numpy as np
 
 from edge_sdk import images
 from edge_sdk.bundle import Bundle
-from edge_sdk.errors import UnusableSampleError, UsageError
-from edge_sdk.manifest import Image
+from edge_sdk.errors import BundleError, UnusableSampleError, UsageError
+from edge_sdk.manifest import UNFAMILIAR, Image
 from edge_sdk.modalities import Modality, Prepared
 from edge_sdk.modalities.walks import WalkStream
 from edge_sdk.runtime import shots
@@ -26,13 +26,23 @@ Sample: TypeAlias = images.Source | Shots | Recording | WalkStream
 
 
 class Acquisition:
-    """What becomes of samples before the network sees them, as a bundle's manifest says."""
+    """What becomes of samples before the network sees them, as a bundle's manifest says.
+
+    Raises:
+        BundleError: The manifest has measures of samples that the modality does not take.
+    """
 
     def __init__(self, bundle: Bundle, modality: Modality, cutter: Cutter) -> None:
         self._bundle = bundle
         self._modality = modality
         self._cutter = cutter
-        self._known = tuple(dict.fromkeys((*shots.FLAGS, *cutter.flags, *modality.flags)))
+        self._known = tuple(dict.fromkeys((*shots.FLAGS, *cutter.flags, *modality.flags, UNFAMILIAR)))
+        self._familiarity = bundle.manifest.familiarity
+        if self._familiarity is not None and self._familiarity.measures != modality.measures:
+            raise BundleError(
+                f"{bundle.id} tells unfamiliar samples by {', '.join(self._familiarity.measures)}; this edge-sdk "
+                f"measures {', '.join(modality.measures) or 'nothing'} of a {modality.name}: export the bundle again"
+            )
 
     def decode(self, source: Any) -> Any:
         """The raw sample; InputError if it cannot be had."""
@@ -45,9 +55,10 @@ class Acquisition:
             return Prepared(np.empty(0, np.float32), cut.flags, cut.blocking)
         manifest = self._bundle.manifest
         prepared = self._modality.prepare(manifest.preprocessing, cut.sample, manifest.source)
+        strange = () if self._is_familiar(prepared) else (UNFAMILIAR,)
         return msgspec.structs.replace(
             prepared,
-            flags=(*cut.flags, *prepared.flags),
+            flags=(*cut.flags, *prepared.flags, *strange),
             blocking=(*cut.blocking, *prepared.blocking),
             not_enrolled=(*cut.not_enrolled, *prepared.not_enrolled),
             quality=cut.quality * prepared.quality,
@@ -94,6 +105,12 @@ class Acquisition:
         """The quality flags of all, each once, in one order."""
         raised = {flag for one in prepared for flag in one.flags}
         return tuple(flag for flag in self._known if flag in raised)
+
+    def _is_familiar(self, prepared: Prepared) -> bool:
+        """Whether a sample is like those that the bundle was made with, or nobody can tell."""
+        if self._familiarity is None or prepared.blocking:
+            return True
+        return self._familiarity.knows(self._modality.measure(prepared))
 
     @property
     def _takes_pictures(self) -> bool:

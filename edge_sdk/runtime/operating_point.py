@@ -70,6 +70,17 @@ def point_for(points: Sequence[Point], references: int) -> Point:
     return next((point for point in reversed(points) if point.references <= references), points[0])
 
 
+def verify_points(variant: Variant, references: int) -> dict[str, VerifyPoint]:
+    """By name, the points that decide about enrolments of so many references."""
+    found = (point for point in variant.operating_points if isinstance(point, VerifyPoint))
+    ordered = sorted(found, key=lambda point: point.references)
+    return {
+        name: point_for([point for point in ordered if point.name == name], references)
+        for name in dict.fromkeys(point.name for point in variant.operating_points)
+        if any(point.name == name for point in ordered)
+    }
+
+
 def _default(points: Sequence[Point]) -> str:
     fewest = min((point.references for point in points), default=1)
     strict = [

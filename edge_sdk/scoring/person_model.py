@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 SHAPE = 100.0
 """References that weigh as much as the shape that all people's scatter shares. From 30 to 300 nothing changes."""
 
+STRANGER = -1.0
+"""A reference of which the others' model says less than this takes no part: it may be somebody else's. At most one, the
+farthest, and from three references on. Else a forgery among them would widen the scatter, and let others in."""
+
 LIMIT = 30.0
 """The logarithm of the ratio counts from -LIMIT to LIMIT; beyond, its logistic is 0 or 1 in eight decimals."""
 
@@ -174,12 +178,14 @@ class FittedPerson(NamedTuple):
     @classmethod
     def of(cls, references: npt.NDArray[Any], everybody: Background) -> "FittedPerson":
         """Of embeddings ``(n, D)``, n from 1."""
-        rows = _within(normalise(references), everybody)
+        unit = normalise(references)
+        rows = _within(unit, everybody)
+        if len(rows) > 2:
+            rows = rows[_trusted(unit, rows, everybody)]
         count, dims = rows.shape
         mean = rows.mean(axis=0)
         away = rows - mean
-        own = float((away**2).sum()) / dims
-        variance = min((own + everybody.scatter) / count, everybody.widest)
+        variance = _variance(float((away**2).sum()) / dims, count, everybody)
         directions = away[:0]
         if count > 1:
             # Woodbury: the inverse of SHAPE s I + away' away, but for its scale, is I less these directions' squares.
@@ -195,11 +201,26 @@ class FittedPerson(NamedTuple):
         return found
 
 
-class _Samples(NamedTuple):
-    """Samples to compare: where one person's vary alike, ``(T, D)``, and how unusual they are.
+def _variance(squares: float, count: int, everybody: Background) -> float:
+    """A person's variance of one value, of the references' squared distances from their mean, per value."""
+    return min((squares + everybody.scatter) / count, everybody.widest)
 
-    ``unusual`` is half the logarithm of the squared distance from everybody, per value, ``(T,)``.
-    """
+
+def _trusted(unit: Array, rows: Array, everybody: Background) -> npt.NDArray[np.bool_]:
+    """All references ``(n, D)`` but, perhaps, the farthest one: see :data:`STRANGER`. Its own shape is left out."""
+    count, dims = rows.shape
+    squares = ((rows - rows.mean(axis=0)) ** 2).sum(axis=1) / dims
+    farthest = int(squares.argmax())
+    distance = squares[farthest] * count / (count - 1)  # from the mean of the others, over 1 + 1/(n - 1)
+    variance = _variance(float(squares.sum() - distance), count - 1, everybody)
+    unusual = _unusual(unit[farthest : farthest + 1], everybody)
+    kept = np.ones(count, np.bool_)
+    kept[farthest] = _ratio(everybody, distance, 0.5 * math.log(variance), unusual)[0] >= STRANGER
+    return kept
+
+
+class _Samples(NamedTuple):
+    """Samples to compare: where one person's vary alike, ``(T, D)``, and how :func:`_unusual` they are, ``(T,)``."""
 
     rows: Array
     unusual: Array
@@ -208,9 +229,7 @@ class _Samples(NamedTuple):
     def of(cls, values: npt.NDArray[Any], everybody: Background) -> "_Samples":
         """Of embeddings ``(T, D)``."""
         unit = normalise(values)
-        rows = _within(unit, everybody)
-        away = (unit - everybody.mean) @ everybody.everybody
-        return cls(rows, 0.5 * np.log(np.maximum((away**2).mean(axis=1), _LEAST)))
+        return cls(_within(unit, everybody), _unusual(unit, everybody))
 
 
 class StackedPeople:
@@ -280,7 +299,14 @@ def _within(unit: Array, everybody: Background) -> Array:
     return found
 
 
-def _ratio(everybody: Background, distances: Array, level: Any, unusual: Any) -> Array:
+def _unusual(unit: Array, everybody: Background) -> Array:
+    """Half the logarithm of the squared distance from everybody, per value, of unit embeddings ``(T, D)``: ``(T,)``."""
+    away = (unit - everybody.mean) @ everybody.everybody
+    found: Array = 0.5 * np.log(np.maximum((away**2).mean(axis=1), _LEAST))
+    return found
+
+
+def _ratio(everybody: Background, distances: Any, level: Any, unusual: Any) -> Array:
     """The logarithm of the likelihood ratio, within :data:`LIMIT`."""
     ratio = everybody.offset + everybody.slope * (level + unusual - np.log(np.maximum(distances, _LEAST)))
     found: Array = np.clip(ratio, -LIMIT, LIMIT)

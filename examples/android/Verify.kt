@@ -17,6 +17,8 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.security.MessageDigest
 import kotlin.math.abs
+import kotlin.math.exp
+import kotlin.math.ln
 import kotlin.math.round
 import kotlin.math.sqrt
 import org.json.JSONObject
@@ -40,17 +42,15 @@ class SignatureVerifier(point: String, private val read: (String) -> ByteArray) 
     private val manifest = JSONObject(String(manifest(), Charsets.UTF_8))
     private val variant: JSONObject
     private val operations: String
-    private val metric: String
+    private val compare: (DoubleArray, DoubleArray) -> Double
     private val threshold: Double
     private val interpreter: InterpreterApi
 
     init {
         check(manifest.getInt("schema_version") == 1) { "a manifest of another version: update the app" }
-        val score = manifest.getJSONObject("score")
-        check(score.getString("kind") == "embedding_distance") { "the bundle does not compare embeddings" }
+        compare = comparison(manifest.getJSONObject("score"))
         val graph = objects(manifest, "graphs").single()
         check(graph.getJSONArray("inputs").length() == 1) { "the bundle does not take one picture" }
-        metric = score.getString("metric")
         operations = manifest.getJSONArray("preprocessing").toString()
         variant = objects(manifest, "variants").single { it.getString("format") == "tflite" }
         val chosen = objects(variant, "operating_points").single {
@@ -65,7 +65,7 @@ class SignatureVerifier(point: String, private val read: (String) -> ByteArray) 
     }
 
     fun verify(reference: ByteArray, query: ByteArray): Result {
-        val score = similarity(embed(reference), embed(query))
+        val score = compare(embed(reference), embed(query))
         return Result(score >= threshold, score, threshold)
     }
 
@@ -75,7 +75,7 @@ class SignatureVerifier(point: String, private val read: (String) -> ByteArray) 
         val id = "${variant.getString("precision")}.tflite"
         val (reference, query) = objects(golden, "inputs").map { embed(checked(it)) }
         val expected = golden.getJSONObject("scores").getDouble(id)
-        val score = similarity(reference, query)
+        val score = compare(reference, query)
         val close = abs(score - expected) <= golden.getJSONObject("tolerance").getDouble(id)
         check(close) { "$id scores $score instead of $expected: do not use it on this device" }
     }
@@ -110,13 +110,67 @@ class SignatureVerifier(point: String, private val read: (String) -> ByteArray) 
     private fun sha256(data: ByteArray) =
         MessageDigest.getInstance("SHA-256").digest(data).joinToString("") { "%02x".format(it) }
 
-    private fun similarity(first: DoubleArray, second: DoubleArray): Double {
-        val cosine = first.indices.sumOf { first[it] * second[it] }.coerceIn(-1.0, 1.0)
-        return when (metric) { // rounded as the thresholds were measured
-            "euclidean" -> 1 - rounded(sqrt(2 - 2 * cosine)) / 2
-            "cosine" -> (1 + rounded(cosine)) / 2
-            else -> error("unknown metric $metric")
+    /** Compares two unit embeddings by the bundle's score. */
+    private fun comparison(score: JSONObject): (DoubleArray, DoubleArray) -> Double {
+        val kind = score.getString("kind")
+        if (kind == "person_model") {
+            val path = score.getString("background")
+            return PersonModel(checked(objects(manifest, "auxiliary").single { it.getString("path") == path }))::score
         }
+        check(kind == "embedding_distance") { "the bundle does not compare embeddings" }
+        val metric = score.getString("metric")
+        check(metric == "euclidean" || metric == "cosine") { "unknown metric $metric" }
+        return { first, second -> // rounded as the thresholds were measured
+            val cosine = first.indices.sumOf { first[it] * second[it] }.coerceIn(-1.0, 1.0)
+            if (metric == "cosine") (1 + rounded(cosine)) / 2 else 1 - rounded(sqrt(2 - 2 * cosine)) / 2
+        }
+    }
+}
+
+/** The score person_model of one reference: edge_sdk/scoring/background.py says what the file [data] holds. */
+private class PersonModel(data: ByteArray) {
+    private val mean: DoubleArray
+    private val scatter: Double
+    private val slope: Double
+    private val offset: Double
+    private val triangles: List<DoubleArray>
+
+    init {
+        val file = ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN)
+        val magic = ByteArray(18).also(file::get)
+        check(String(magic, Charsets.US_ASCII) == "EDGE-BACKGROUND-1\n") { "the background is damaged" }
+        val size = file.short.toInt()
+        val width = file.short.toInt()
+        file.int // how many people it was fitted to
+        scatter = minOf(file.double, file.double)
+        slope = file.double
+        offset = file.double
+        mean = DoubleArray(size) { file.float.toDouble() }
+        triangles = List(2) {
+            val scales = DoubleArray(size) { file.float.toDouble() }
+            val rows = (0 until size).flatMap { 0..it }
+            DoubleArray(rows.size) { (if (width == 2) file.short.toInt() else file.get().toInt()) * scales[rows[it]] }
+        }
+        check(!file.hasRemaining()) { "the background is damaged" }
+    }
+
+    fun score(reference: DoubleArray, query: DoubleArray): Double {
+        check(reference.size == mean.size && query.size == mean.size) { "embeddings of another size" }
+        val between = DoubleArray(mean.size) { query[it] - reference[it] }
+        val away = DoubleArray(mean.size) { query[it] - mean[it] }
+        val distance = maxOf(squares(triangles[0], between) / (2 * mean.size), 1e-12)
+        val unusual = maxOf(squares(triangles[1], away) / mean.size, 1e-12)
+        val ratio = offset + slope * (ln(scatter * unusual) / 2 - ln(distance))
+        check(ratio.isFinite()) { "a score that is not finite" }
+        return round(1e8 / (1 + exp(-ratio.coerceIn(-30.0, 30.0)))) / 1e8
+    }
+
+    /** The squared length of a row times a lower triangle, whose values lie row by row. */
+    private fun squares(triangle: DoubleArray, row: DoubleArray): Double {
+        val sums = DoubleArray(row.size)
+        var at = 0
+        for (i in row.indices) for (j in 0..i) sums[j] += row[i] * triangle[at++]
+        return sums.sumOf { it * it }
     }
 }
 

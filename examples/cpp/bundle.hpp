@@ -107,6 +107,13 @@ class Bundle {
         return variant.at("precision").get<std::string>() + "." + variant.at("format").get<std::string>();
     }
 
+    // The bytes of an auxiliary file, checked.
+    Bytes auxiliary(const std::string& path) const {
+        for (const Json& file : manifest_.at("auxiliary"))
+            if (file.at("path") == path) return read(file);
+        throw std::runtime_error("the bundle has no file " + path);
+    }
+
     // The bytes of a file entry, checked.
     Bytes read(const Json& file) const {
         const std::string path = file.at("path");

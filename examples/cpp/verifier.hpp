@@ -12,6 +12,7 @@
 
 #include "bundle.hpp"
 #include "images.hpp"
+#include "person_model.hpp"
 #include "quality.hpp"
 
 namespace edge {
@@ -52,12 +53,28 @@ inline double similarity(const std::vector<float>& first, const std::vector<floa
     throw std::runtime_error("unknown metric " + metric);
 }
 
+// Compares two embeddings by the bundle's score; higher is more genuine.
+using Compare = std::function<double(const std::vector<float>& reference, const std::vector<float>& query)>;
+
+inline Compare comparison(const Bundle& bundle) {
+    const Json& score = bundle.manifest().at("score");
+    if (score.at("kind") == "person_model") {
+        const PersonModel model(bundle.auxiliary(score.at("background")));
+        return [model](const auto& first, const auto& second) {
+            return model.score(normalised(first), normalised(second));
+        };
+    }
+    bundle.require("embedding_distance");
+    const std::string metric = score.at("metric");
+    return [metric](const auto& first, const auto& second) { return similarity(first, second, metric); };
+}
+
 class Verifier {
   public:
     // point: an operating point of the variant, such as "fmr_1e-2"; `edge-sdk inspect` lists them.
     Verifier(const Bundle& bundle, const Json& variant, const std::string& point, Embed embed)
         : operations_(bundle.preprocessing()),
-          metric_(bundle.manifest().at("score").at("metric")),
+          compare_(comparison(bundle)),
           threshold_(Bundle::threshold(variant, point)),
           embed_(std::move(embed)) {}
 
@@ -68,13 +85,13 @@ class Verifier {
         const Prepared first = prepare(operations_, reference), second = prepare(operations_, query);
         for (const Prepared& picture : {first, second})
             if (!picture.blocked.empty()) return {false, 0, picture.blocked};
-        const double score = similarity(embed_(first.tensor), embed_(second.tensor), metric_);
+        const double score = compare_(embed_(first.tensor), embed_(second.tensor));
         return {score >= threshold_, score, ""};
     }
 
   private:
     Json operations_;
-    std::string metric_;
+    Compare compare_;
     double threshold_;
     Embed embed_;
 };
@@ -88,8 +105,7 @@ inline bool selftest(const Bundle& bundle, const Json& variant, const Embed& emb
     std::vector<std::vector<float>> embeddings;
     for (const Json& file : golden.at("inputs"))
         embeddings.push_back(embed(preprocess(bundle.preprocessing(), decode(bundle.read(file)))));
-    const double score =
-        similarity(embeddings[0], embeddings[1], bundle.manifest().at("score").at("metric").get<std::string>());
+    const double score = comparison(bundle)(embeddings[0], embeddings[1]);
     const double expected = golden.at("scores").at(id), tolerance = golden.at("tolerance").at(id);
     const bool passed = std::abs(score - expected) <= tolerance;
     std::cout << id << ": score " << score << ", expected " << expected << " within " << tolerance
@@ -106,7 +122,6 @@ inline int run(int argc, char** argv, const std::string& format,
         return 2;
     }
     const Bundle bundle(argv[1]);
-    bundle.require("embedding_distance");
     const Json& variant = bundle.variant(format);
     const Embed embed = open(bundle, variant);
     if (!selftest(bundle, variant, embed)) return 3;  // an engine that miscounts must not decide

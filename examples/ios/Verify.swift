@@ -52,7 +52,8 @@ private struct Manifest: Decodable {
     }
     struct Score: Decodable {
         let kind: String
-        let metric: String
+        let metric: String?
+        let background: String?
     }
     struct Golden: Decodable {
         let inputs: [File]
@@ -64,6 +65,7 @@ private struct Manifest: Decodable {
     let graphs: [Graph]
     let variants: [Variant]
     let golden: Golden
+    let auxiliary: [File]
 }
 
 final class SignatureVerifier {
@@ -72,6 +74,7 @@ final class SignatureVerifier {
     private let variant: Manifest.Variant
     private let operations: Data
     private let threshold: Double
+    private let compare: ([Double], [Double]) throws -> Double
     private let interpreter: Interpreter
 
     /// `point` names an operating point of the variant; `edge-sdk inspect` lists them.
@@ -81,7 +84,7 @@ final class SignatureVerifier {
         try require(digest == Data("\(sha256(data))  manifest.json\n".utf8), "manifest.json is damaged")
         let manifest = try JSONDecoder().decode(Manifest.self, from: data)
         try require(manifest.schema_version == 1, "a manifest of another version: update the app")
-        try require(manifest.score.kind == "embedding_distance", "the bundle does not compare embeddings")
+        compare = try SignatureVerifier.comparison(manifest, in: folder)
 
         let variants = manifest.variants.filter { $0.format == "tflite" }
         try require(variants.count == 1, "slice the bundle to one TFLite variant")
@@ -109,7 +112,7 @@ final class SignatureVerifier {
     }
 
     func verify(reference: Data, query: Data) throws -> VerifyResult {
-        let score = try similarity(embed(reference), embed(query))
+        let score = try compare(embed(reference), embed(query))
         return VerifyResult(accepted: score >= threshold, score: score, threshold: threshold)
     }
 
@@ -121,7 +124,7 @@ final class SignatureVerifier {
             throw VerifyError(description: "the bundle has no golden trial for \(id)")
         }
         let embeddings = try golden.inputs.map { try embed(SignatureVerifier.read($0, in: folder)) }
-        let score = try similarity(embeddings[0], embeddings[1])
+        let score = try compare(embeddings[0], embeddings[1])
         try require(
             abs(score - expected) <= tolerance, "\(id) scores \(score) instead of \(expected): do not use it here")
     }
@@ -136,14 +139,24 @@ final class SignatureVerifier {
         return try normalised(output.data.withUnsafeBytes { $0.bindMemory(to: Float.self).map(Double.init) })
     }
 
-    private func similarity(_ first: [Double], _ second: [Double]) throws -> Double {
-        let cosine = min(1, max(-1, zip(first, second).reduce(0) { $0 + $1.0 * $1.1 }))
+    /// Compares two unit embeddings by the bundle's score.
+    private static func comparison(_ manifest: Manifest, in folder: URL) throws -> ([Double], [Double]) throws -> Double {
+        if manifest.score.kind == "person_model" {
+            guard let file = manifest.auxiliary.first(where: { $0.path == manifest.score.background }) else {
+                throw VerifyError(description: "the bundle has no background")
+            }
+            return try PersonModel(read(file, in: folder)).score
+        }
+        try require(manifest.score.kind == "embedding_distance", "the bundle does not compare embeddings")
         // As the thresholds were measured.
         let rounded = { (value: Double) in (value * 1e6).rounded(.toNearestOrEven) / 1e6 }
+        let cosine = { (first: [Double], second: [Double]) in
+            min(1, max(-1, zip(first, second).reduce(0) { $0 + $1.0 * $1.1 }))
+        }
         switch manifest.score.metric {
-        case "euclidean": return 1 - rounded((2 - 2 * cosine).squareRoot()) / 2
-        case "cosine": return (1 + rounded(cosine)) / 2
-        default: throw VerifyError(description: "unknown metric \(manifest.score.metric)")
+        case "euclidean": return { 1 - rounded((2 - 2 * cosine($0, $1)).squareRoot()) / 2 }
+        case "cosine": return { (1 + rounded(cosine($0, $1))) / 2 }
+        default: throw VerifyError(description: "unknown metric \(manifest.score.metric ?? "none")")
         }
     }
 
@@ -160,6 +173,63 @@ final class SignatureVerifier {
         guard let operations = root?["preprocessing"] as? [Any]
         else { throw VerifyError(description: "the bundle has no pre-processing") }
         return try JSONSerialization.data(withJSONObject: operations)
+    }
+}
+
+/// The score person_model of one reference: edge_sdk/scoring/background.py says what the file holds.
+private struct PersonModel {
+    private let mean: [Double]
+    private let numbers: [Double]  // scatter, widest, slope, offset
+    private let triangles: [[Double]]
+
+    init(_ data: Data) throws {
+        let bytes = [UInt8](data)
+        let magic = Array("EDGE-BACKGROUND-1\n".utf8)
+        try require(bytes.starts(with: magic), "the background is damaged")
+        var at = magic.count
+        func take<Value>(_: Value.Type) throws -> Value {
+            let size = MemoryLayout<Value>.size
+            try require(bytes.count - at >= size, "the background is cut off")
+            defer { at += size }
+            return bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: at, as: Value.self) }
+        }
+        let size = Int(try take(UInt16.self))
+        let width = try take(UInt16.self)
+        _ = try take(UInt32.self)  // how many people it was fitted to
+        numbers = try (0..<4).map { _ in try take(Double.self) }
+        mean = try (0..<size).map { _ in Double(try take(Float.self)) }
+        triangles = try (0..<2).map { _ in
+            let scales = try (0..<size).map { _ in Double(try take(Float.self)) }
+            return try (0..<size).flatMap { row in
+                try (0...row).map { column in
+                    try (width == 2 ? Double(take(Int16.self)) : Double(take(Int8.self))) * scales[column]
+                }
+            }
+        }
+        try require(at == bytes.count && size > 0, "the background is damaged")
+    }
+
+    func score(_ reference: [Double], _ query: [Double]) throws -> Double {
+        try require(reference.count == mean.count && query.count == mean.count, "embeddings of another size")
+        let count = Double(mean.count)
+        let distance = max(squares(triangles[0], zip(query, reference).map(-)) / (2 * count), 1e-12)
+        let unusual = max(squares(triangles[1], zip(query, mean).map(-)) / count, 1e-12)
+        let ratio = numbers[3] + numbers[2] * (log(min(numbers[0], numbers[1]) * unusual) / 2 - log(distance))
+        try require(ratio.isFinite, "a score that is not finite")
+        return (1e8 / (1 + exp(-min(30, max(-30, ratio))))).rounded(.toNearestOrEven) / 1e8
+    }
+
+    /// The squared length of a row times a lower triangle, whose values lie row by row.
+    private func squares(_ triangle: [Double], _ row: [Double]) -> Double {
+        var sums = [Double](repeating: 0, count: row.count)
+        var at = 0
+        for i in row.indices {
+            for j in 0...i {
+                sums[j] += row[i] * triangle[at]
+                at += 1
+            }
+        }
+        return sums.reduce(0) { $0 + $1 * $1 }
     }
 }
 

@@ -26,7 +26,7 @@ def points(score_set, **settings):
 def test_every_point_keeps_its_promise(decimals):
     score_set = scores(decimals=decimals)
     found = points(score_set, replicates=200)
-    assert list(found) == ["fmr_1e-1", "fmr_1e-2", "fmr_1e-3", "eer", "best_balanced_accuracy"]
+    assert list(found) == ["fmr_1e-1", "fmr_5e-2", "fmr_1e-2", "fmr_1e-3", "eer", "best_balanced_accuracy"]
     for point in found.values():
         accepted = score_set.scores >= point.threshold
         assert point.fmr.errors == np.count_nonzero(accepted & ~score_set.mated)
@@ -195,3 +195,32 @@ def test_too_few_live_pictures_for_a_point():
     for equal in ([], [1.0] * 80):
         with pytest.raises(ScoreError, match="all equal"):
             bona_fide_points(equal, np.zeros(len(equal)))
+
+
+def test_points_of_each_number_of_references():
+    def with_references(count):
+        if count == 10:
+            raise ScoreError("0 mated comparisons")
+        people = {1: 8, 3: 6, 5: 4}[count]
+        rng = np.random.default_rng(count)
+        mated = np.tile([True, False], people * 20)
+        values = rng.normal(size=mated.size) + count * mated
+        return ScoreSet(values, mated, np.repeat(np.arange(people), 40))
+
+    found = thresholds.points_by_references(with_references, (1, 3, 5, 10), data="{} each".format, targets=(0.1, 0.001))
+    assert [point.references for point in found] == [1] * 4 + [3] * 4 + [5] * 4 + [10] * 4
+    for start, count in ((0, 1), (4, 3)):
+        alone = thresholds.operating_points(
+            with_references(count), data=f"{count} each", references=count, targets=(0.1, 0.001)
+        )
+        assert found[start : start + 4] == alone
+        assert [point.name for point in alone] == ["fmr_1e-1", "fmr_1e-3", "eer", "best_balanced_accuracy"]
+        assert isinstance(alone[1], UnsupportedPoint)
+    for point, reason in zip(found[8:], ["4 people have samples for 5 references"] * 4 + ["0 mated"] * 4, strict=True):
+        assert isinstance(point, UnsupportedPoint)
+        assert point.reason.startswith(reason)
+        assert point.target == {"fmr_1e-1": 0.1, "fmr_1e-3": 0.001}.get(point.name)
+    with pytest.raises(ScoreError, match="0 mated"):
+        thresholds.points_by_references(with_references, (10, 20), data=str)
+    few = thresholds.points_by_references(lambda _: with_references(5), (1,), data=str)
+    assert any(isinstance(point, VerifyPoint) for point in few), "of the first count few people are better than none"

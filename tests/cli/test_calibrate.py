@@ -28,7 +28,7 @@ def test_a_copy_with_the_thresholds_of_these_people(bundle: str, tmp_path: Path,
     (variant,) = said["variants"]
     assert (variant["id"], variant["engine"]) == ("fp32.onnx", "onnxruntime")
     assert [point["name"] for point in variant["operating_points"]] == [
-        "fmr_1e-1", "fmr_1e-2", "fmr_1e-3", "eer", "best_balanced_accuracy",
+        "fmr_1e-1", "fmr_5e-2", "fmr_1e-2", "fmr_1e-3", "eer", "best_balanced_accuracy",
     ]  # fmt: skip
     assert said["thresholds"]["subjects"] == 6
     assert said["unusable"] == said["left_out"] == []
@@ -38,7 +38,7 @@ def test_a_copy_with_the_thresholds_of_these_people(bundle: str, tmp_path: Path,
     shown = printed.out
     assert "thresholds fitted on synthetic: 6 people, skilled forgeries" in shown
     points = [line for line in shown.splitlines() if "threshold 0" in line or "no threshold" in line]
-    assert len(points) == 5
+    assert len(points) == 6
     assert len({len(line) - len(line.split(maxsplit=1)[1]) for line in points}) == 1  # in columns
     assert any(line.startswith("  fmr_1e-3  ") and "no threshold: " in line for line in points)
     assert main(["inspect", str(out)]) == 0
@@ -69,7 +69,7 @@ def test_counts_that_support_no_target_are_a_warning(
     printed = capsys.readouterr()
     assert "fp32.onnx: the data supports no target error rate" in printed.err
     (variant,) = json.loads(printed.out)["variants"]
-    assert [point["kind"] for point in variant["operating_points"]] == ["unsupported"] * 3 + ["verify"] * 2
+    assert [point["kind"] for point in variant["operating_points"]] == ["unsupported"] * 4 + ["verify"] * 2
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.cli import main
-from edge_sdk.manifest import UnsupportedPoint
+from edge_sdk.manifest import Familiarity, UnsupportedPoint
 from edge_sdk.runtime import Template
 
 
@@ -45,6 +45,24 @@ def test_a_one_class_bundle_says_so_and_what_it_is_worth_elsewhere(capsys: pytes
         assert f"{data}, density {density}: AUROC {auroc:.3f} [" in line
     assert main(["inspect", "liveness"]) == 0
     assert "one-class" not in capsys.readouterr().out
+
+
+def test_a_bundle_says_which_samples_are_familiar(
+    make_bundle: Callable[..., Bundle], capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = Familiarity(
+        measures=("width",),
+        mean=(1.0,),
+        whitening=((2.0,),),
+        limit=3.25,
+        data="made up",
+        subjects=9,
+        samples=90,
+        flagged=0.01,
+    )
+    assert main(["inspect", str(make_bundle(familiarity=known).path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "unfamiliar       beyond 3.25 in width: 1.0 % of 90 samples of made up, 9 people" in lines
 
 
 def test_operating_points_stand_in_columns(

@@ -51,6 +51,7 @@ class Emblem:
     suffixes: frozenset[str] = frozenset({".emblem"})
     flags: tuple[str, ...] = ("one_colour",)
     blocking: tuple[str, ...] = ("one_colour",)
+    measures: tuple[str, ...] = ("mean",)
 
     def source(self, operations: Sequence[preprocess.Operation], crop: FaceCrop | None) -> manifest.Image:
         return manifest.Image(color=preprocess.color_order(operations), face=crop)
@@ -69,6 +70,9 @@ class Emblem:
     def prepare(self, operations: Sequence[preprocess.Operation], raw: np.ndarray, source: manifest.Image) -> Prepared:
         flags = self.flags if len(np.unique(raw.reshape(-1, 3), axis=0)) == 1 else ()
         return Prepared(preprocess.apply(operations, raw), flags, flags)
+
+    def measure(self, prepared: Prepared) -> tuple[float, ...] | None:
+        return (float(prepared.tensor.mean()),)
 
 
 # --- edge_sdk/scoring/agreement.py -----------------------------------------------------------------------------------
@@ -102,7 +106,7 @@ class Agreement(Score, frozen=True, kw_only=True, tag="agreement"):
         score = float(np.mean((reference > 0) == (values > 0)).round(6))
         return Comparison(score, score)
 
-    def matrix(self, references: np.ndarray, queries: np.ndarray) -> Array:
+    def matrix(self, references: np.ndarray, queries: np.ndarray, model: ComparisonModel | None = None) -> Array:
         return ((references[:, None] > 0) == (queries[None] > 0)).mean(axis=2).round(6)
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import msgspec
 import numpy as np
 import pytest
@@ -91,6 +93,28 @@ def test_alike_references_are_stricter_than_varied_ones() -> None:
     assert SCORE.compare(alike, rows[12:13], MODEL).score < SCORE.compare(rows[:10], rows[12:13], MODEL).score
 
 
+@pytest.mark.parametrize("references", [3, 5])
+def test_a_reference_of_somebody_else_takes_no_part(references: int) -> None:
+    rows, other = NEW.of("p9"), NEW.of("p10")
+    with_it = SCORE.compare(np.concatenate([rows[:references], other[:1]]), rows[12:13], MODEL)
+    assert with_it == SCORE.compare(rows[:references], rows[12:13], MODEL)
+
+
+def test_a_forgery_among_the_references_hardly_lets_others_in() -> None:
+    accepted = []
+    for enrolled in (0, 1):
+        scores = [
+            SCORE.enrolled_scores(
+                np.concatenate([NEW.of(name)[: 5 - enrolled], NEW.of(name, genuine=False)[:enrolled]]),
+                NEW.of(name, genuine=False)[1:],
+                MODEL,
+            )
+            for name in np.unique(NEW.subjects)
+        ]
+        accepted.append(float(np.mean(np.concatenate(scores) > 0.5)))
+    assert accepted[1] < accepted[0] + 0.1
+
+
 def test_references_of_many_people_do_not_accept_strangers() -> None:
     mixed = np.concatenate([NEW.of(f"p{person}")[:1] for person in range(10)])
     strangers = np.concatenate([NEW.of(f"p{person}")[:4] for person in range(10, 20)])
@@ -165,10 +189,13 @@ def test_a_long_background_takes_fewer_bits_and_still_fits() -> None:
     np.testing.assert_allclose(Background.decode(data).within, triangle, rtol=0, atol=np.abs(triangle).max() / 200)
 
 
-def stored(**changes: object) -> bytes:
-    """A background's file with other fields."""
-    fields = msgspec.msgpack.decode(EVERYBODY.encode()[len(MAGIC) :])
-    return MAGIC + msgspec.msgpack.encode(fields | changes)
+DATA = EVERYBODY.encode()
+START = len(MAGIC)
+
+
+def changed(offset: int, part: bytes) -> bytes:
+    """The file with other bytes in a place."""
+    return DATA[:offset] + part + DATA[offset + len(part) :]
 
 
 @pytest.mark.parametrize(
@@ -176,24 +203,22 @@ def stored(**changes: object) -> bytes:
     [
         b"",
         MAGIC,
-        EVERYBODY.encode()[1:],
-        EVERYBODY.encode()[:-1],
-        EVERYBODY.encode() + b"\0",
-        EVERYBODY.encode() + bytes(MAX_BYTES),
-        stored(extra=1),
-        stored(people=0),
-        stored(scatter=float("nan")),
-        stored(scatter=0.0),
-        stored(widest=-1.0),
-        stored(slope=0.0),
-        stored(offset=float("inf")),
-        stored(mean=b""),
-        stored(mean=b"123"),
-        stored(mean=np.full(DIMS, np.nan, "<f4").tobytes()),
-        stored(mean=np.zeros(DIMS + 1, "<f4").tobytes()),
-        stored(within=b""),
-        stored(within=bytes(4 * DIMS + DIMS * (DIMS + 1))),
-        stored(everybody=np.full(DIMS, np.inf, "<f4").tobytes() + bytes(DIMS * (DIMS + 1) // 2)),
+        DATA[1:],
+        DATA[:-1],
+        DATA + b"\0",
+        changed(START, struct.pack("<H", DIMS + 1)),
+        changed(START, struct.pack("<H", 65535)),
+        changed(START + 2, struct.pack("<H", 1)),
+        changed(START + 2, struct.pack("<H", 3)),
+        changed(START + 4, bytes(4)),  # nobody
+        *(changed(START + 8 + 8 * number, struct.pack("<d", np.nan)) for number in range(4)),
+        *(changed(START + 8 + 8 * number, struct.pack("<d", 0.0)) for number in range(3)),
+        changed(START + 8, struct.pack("<d", -1.0)),
+        changed(START + 40, struct.pack("<f", np.inf)),  # the mean
+        changed(START + 40 + 4 * DIMS, struct.pack("<f", np.nan)),  # a scale
+        changed(START + 40 + 4 * DIMS, struct.pack("<f", 0.0)),
+        changed(START + 40 + 8 * DIMS, struct.pack("<h", 0)),  # the first value of the diagonal
+        changed(START + 40 + 8 * DIMS, struct.pack("<h", -5)),
     ],
 )
 def test_a_damaged_background_is_refused(data: bytes) -> None:

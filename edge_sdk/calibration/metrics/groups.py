@@ -7,7 +7,7 @@ a test that shares a sample with it. Numpy only.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,6 +39,16 @@ REPEATS = 5
 SAMPLES = 5
 """Samples that the rows of an enrolment are spread over, where the person has so many."""
 MATED_PER_SUBJECT = 200
+
+
+def enrolments(least: RowCounts, counts: Sequence[RowCounts]) -> tuple[RowCounts, ...]:
+    """As many test rows as `least` has, with its enrolment and the larger ones of `counts`, in rising order.
+
+    >>> enrolments(RowCounts(10, 5), (RowCounts(30, 20), RowCounts(5, 5)))
+    (RowCounts(enrolment=10, test=5), RowCounts(enrolment=30, test=5))
+    """
+    larger = {one.enrolment for one in counts if one.enrolment > least.enrolment}
+    return tuple(RowCounts(count, least.test) for count in sorted({least.enrolment, *larger}))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

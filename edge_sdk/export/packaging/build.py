@@ -19,7 +19,14 @@ from edge_sdk.calibration.quantization import onnx_int8
 from edge_sdk.calibration.quantization.methods import choose_method
 from edge_sdk.calibration.quantization.mixed_precision import keep_float
 from edge_sdk.calibration.quantization.ranges import METHODS
-from edge_sdk.errors import ConversionError, EngineError, GuardrailError, MissingEngineError, UsageError
+from edge_sdk.errors import (
+    ConversionError,
+    EngineError,
+    GuardrailError,
+    MissingEngineError,
+    ScoreError,
+    UsageError,
+)
 from edge_sdk.export.data.licenses import data_license
 from edge_sdk.export.data.samples import impostor_kinds
 from edge_sdk.export.evaluation.artifacts import MeasuredVariant, build_evaluator
@@ -28,6 +35,7 @@ from edge_sdk.export.formats.artifacts import REFERENCE, VariantKind, check, fin
 from edge_sdk.export.formats.float_onnx import GRAPH, INPUT
 from edge_sdk.export.packaging import fusion
 from edge_sdk.export.packaging.cross_validation import CrossValidation, Making
+from edge_sdk.export.packaging.familiarity import familiarity
 from edge_sdk.export.packaging.model_card import model_card
 from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.runtime.operating_point import choose_points
@@ -57,6 +65,7 @@ def export(
     rule: fusion.Rule = "sum",
     abstain: float | None = None,
     folds: Sequence[Path] = (),
+    folds_decide: bool = False,
     cameras: Sequence[str] = (),
     say: Say = print,
 ) -> Bundle:
@@ -84,6 +93,8 @@ def export(
             guardrail of the int8 artifacts judges on those people
             (:mod:`edge_sdk.export.packaging.cross_validation`) instead of the split's ``guardrail`` people. Where the
             split has fewer than 5 ``thresholds`` people, thresholds and the tables of the test people are theirs too.
+        folds_decide: Whether thresholds and tables are theirs although the split has people for thresholds: those of
+            all folds are more, and their rates surer.
         cameras: Data sets of cameras that a one-class network has not learned: the bundle says how well it, and it
             fitted to that camera, tells live faces from attacks there.
 
@@ -103,7 +114,9 @@ def export(
     if folds and len(runs) > 1:
         raise UsageError("the folds are those of one run, not of several that are fused")
     trained = fusion.read(runs, rule, scores, latents=latents, abstain=abstain)
-    judge = CrossValidation.read(folds, trained) if folds else None
+    if folds_decide and not folds:
+        raise UsageError("folds decide only where they are given: name their runs")
+    judge = CrossValidation.read(folds, trained, decides=folds_decide) if folds else None
     say("exporting the float graph")
     maker = _Maker(trained, enforce, say, judge)
     measured = maker.make_passing(wanted) if enforce and leave_out else maker.make(wanted)
@@ -210,6 +223,17 @@ class _Maker:
         if not isinstance(self.evaluator, SpoofEvaluator) or not score.one_class:
             raise UsageError(f"the score {score.kind} is not of live samples alone: --cameras is for those that are")
         return self.evaluator.cameras(cameras)
+
+    def familiarity(self, source: manifest.Source) -> manifest.Familiarity | None:
+        """Which samples are like those of the run's people; None where that cannot be told, which is said."""
+        trained = self.trained
+        try:
+            return familiarity(
+                trained.data, trained.split, trained.recipe.modality, trained.preset.preprocessing, source
+            )
+        except ScoreError as error:
+            self.say(f"no sample will be flagged as unfamiliar: {error}")
+            return None
 
     @property
     def by_folds(self) -> bool:
@@ -321,6 +345,7 @@ def _write(
             auxiliary=auxiliary,
             default_point=_default_point(variants, skilled=forgeries == "skilled" and interface.task == "verify"),
             cameras=cameras,
+            familiarity=maker.familiarity(interface.source),
         )
         card = writer.add("MODEL_CARD.md", model_card(bundle, trained.split, tested, by_folds=maker.by_folds).encode())
         return writer.finish(msgspec.structs.replace(bundle, auxiliary=(*auxiliary, card)))

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from edge_sdk.calibration import guardrail
 from edge_sdk.calibration.metrics import verification
 from edge_sdk.calibration.metrics.verification import ScoreSet
-from edge_sdk.calibration.thresholds import MIN_SUBJECTS, operating_points
+from edge_sdk.calibration.thresholds import MIN_SUBJECTS
 from edge_sdk.errors import ScoreError, TrainingError, UsageError
 from edge_sdk.export.evaluation.artifacts import MeasuredVariant, build_evaluator
 from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
@@ -40,8 +40,7 @@ class CrossValidation:
     """Folds, whose test people share nobody.
 
     Attributes:
-        decides: Whether operating points and the tables of the test people are theirs too, for the split of the
-            exported run has too few people for thresholds.
+        decides: Whether operating points and the tables of the test people are theirs too.
     """
 
     folds: tuple[VerificationEvaluator, ...]
@@ -49,8 +48,14 @@ class CrossValidation:
     _scores: dict[Making, dict[Any, ScoreSet | ScoreError]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, runs: Sequence[Path], exported: FinishedRun) -> CrossValidation:
+    def read(cls, runs: Sequence[Path], exported: FinishedRun, *, decides: bool = False) -> CrossValidation:
         """Read the folders of the folds.
+
+        Args:
+            runs: Of the folds.
+            exported: What they are folds of.
+            decides: As the attribute; it is so anyway where the split of the exported run has too few people for
+                thresholds.
 
         Raises:
             UsageError: Fewer than two; another recipe, preset or data than those of the exported run; or the recipe
@@ -84,7 +89,7 @@ class CrossValidation:
             evaluator = build_evaluator(fold)
             assert isinstance(evaluator, VerificationEvaluator), "it compares embeddings or densities"
             folds.append(evaluator)
-        return cls(tuple(folds), decides=len(exported.split.thresholds) < MIN_SUBJECTS)
+        return cls(tuple(folds), decides=decides or len(exported.split.thresholds) < MIN_SUBJECTS)
 
     def accuracy_difference(self, made: Making) -> AccuracyDifference:
         """What an int8 artifact that is made so costs the test people of all folds."""
@@ -96,8 +101,8 @@ class CrossValidation:
         )
 
     def points(self, made: Making) -> tuple[OperatingPoint, ...]:
-        """Thresholds of the test people of all folds."""
-        return operating_points(self.scores(made), data=self._described(made))
+        """Thresholds of the test people of all folds, for each number of references."""
+        return self.folds[0].points_of(lambda protocol: self.scores(made, protocol), self._whose(made))
 
     def tables(self, measured: MeasuredVariant) -> tuple[Table, ...]:
         """What artifacts that are made as this one reached on the test people of all folds."""
@@ -109,15 +114,16 @@ class CrossValidation:
         """Of the test people of all folds, each by the fold's own artifact.
 
         Args:
-            protocol: One of the evaluators' ``protocols``; None is the first.
+            protocol: One of the evaluators' ``protocols``, or of their ``by_references``; None is the first.
 
         Raises:
             ScoreError: The people or their samples are too few for it.
         """
-        protocols = self.folds[0].protocols if self.decides else self.folds[0].protocols[:1]
+        first = self.folds[0]
+        protocols = (*first.protocols, *first.by_references.values()) if self.decides else first.protocols[:1]
         if made not in self._scores:
             models = [_model(fold, made) for fold in self.folds]
-            self._scores[made] = {one: self._pooled(made, models, one) for one in protocols}
+            self._scores[made] = {one: self._pooled(made, models, one) for one in dict.fromkeys(protocols)}
         found = self._scores[made][protocols[0] if protocol is None else protocol]
         if isinstance(found, ScoreError):
             raise found
@@ -135,12 +141,13 @@ class CrossValidation:
             return error
 
     def _described(self, made: Making) -> str:
-        first, people = self.folds[0], self.scores(made).subject_count
-        steps = " and ".join(map(str, sorted({fold.trained.steps for fold in self.folds})))
-        return (
-            f"{first.trained.data.name}, cross-validation, {people} people, {len(self.folds)} trainings of {steps} "
-            f"steps, {first.compared()}"
-        )
+        first = self.folds[0]
+        return f"{self._whose(made)}, {first.compared(first.protocols[0])}"
+
+    def _whose(self, made: Making) -> str:
+        people, steps = self.scores(made).subject_count, sorted({fold.trained.steps for fold in self.folds})
+        trainings = f"{len(self.folds)} trainings of {' and '.join(map(str, steps))} steps"
+        return f"{self.folds[0].trained.data.name}, cross-validation, {people} people, {trainings}"
 
 
 def _model(fold: VerificationEvaluator, made: Making) -> bytes:

@@ -25,7 +25,7 @@ from edge_sdk.export.data.samples import Labels, Sample
 from edge_sdk.export.losses.task import Objective, TrainingTask
 from edge_sdk.export.networks.likelihood import LikelihoodSettings
 from edge_sdk.export.networks.network import Network
-from edge_sdk.manifest import Precision, Source
+from edge_sdk.manifest import EmbeddingDistance, PersonModel, Precision, Source
 from edge_sdk.preprocess import Operation, input_shape
 from edge_sdk.preprocess.align import FaceCut
 from edge_sdk.scoring.base import Role, Score, Task
@@ -116,6 +116,12 @@ class Preset:
         """``(C, H, W)`` or ``(T, C)`` of what the pre-processing ends with."""
         return input_shape(self.preprocessing)
 
+
+EMBEDDING_SCORES: Mapping[str, Score] = {
+    "person_model": PersonModel(output="embedding", background="background.bin"),
+    "embedding_distance": EmbeddingDistance(output="embedding", metric="euclidean", references="mean_score"),
+}
+"""How embeddings of signatures are compared, by the name in ``edge-sdk export --score``, the first by default."""
 
 PARITY: Mapping[Precision, float] = {"fp32": 1e-5, "int8": 0.02, "int8-io": 0.02, "int8-sym": 0.02}
 """Cosine distance to the network; a recipe may allow up to five times as much."""

@@ -12,8 +12,7 @@ from edge_sdk import preprocess
 from edge_sdk.export.data.signatures.augmentation import SignatureAugmentation
 from edge_sdk.export.losses.metric import ContrastivePairs, MinedMetric
 from edge_sdk.export.networks.network import Network
-from edge_sdk.export.recipes import Preset, Recipe
-from edge_sdk.manifest import EmbeddingDistance
+from edge_sdk.export.recipes import EMBEDDING_SCORES, Preset, Recipe
 
 
 def convolution(
@@ -115,7 +114,8 @@ RECIPE = Recipe(
     network=DeepSign,
     tiny=tiny,
     embedding_size=128,
-    score=EmbeddingDistance(output="embedding", metric="euclidean", references="mean_score"),
+    score=EMBEDDING_SCORES["person_model"],
+    scores=EMBEDDING_SCORES,
     presets={
         "paper": PAPER,
         "paper_bhsig260": replace(PAPER, preprocessing=preprocess.BINARIZED),

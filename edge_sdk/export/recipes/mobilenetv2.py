@@ -15,8 +15,7 @@ from edge_sdk.export.data.signatures.augmentation import SignatureAugmentation
 from edge_sdk.export.losses.metric import ContrastivePairs, MinedMetric
 from edge_sdk.export.networks.mobilenet import BLOCKS, body
 from edge_sdk.export.networks.network import Network
-from edge_sdk.export.recipes import Preset, Recipe
-from edge_sdk.manifest import EmbeddingDistance
+from edge_sdk.export.recipes import EMBEDDING_SCORES, Preset, Recipe
 
 # Of ImageNet's images in [0, 1], red, green, blue: what the body was trained on is (image - mean) / deviation.
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -126,7 +125,8 @@ RECIPE = Recipe(
     network=MobileNetV2,
     tiny=tiny,
     embedding_size=128,
-    score=EmbeddingDistance(output="embedding", metric="euclidean", references="mean_score"),
+    score=EMBEDDING_SCORES["person_model"],
+    scores=EMBEDDING_SCORES,
     presets={
         "paper": PAPER,
         "paper_bhsig260": replace(PAPER, preprocessing=preprocess.framed(preprocess.BINARIZED, 224, 224)),

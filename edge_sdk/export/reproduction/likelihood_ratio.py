@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,12 +32,13 @@ from edge_sdk.export.data.people import datasets_of
 from edge_sdk.export.data.same_people import SamePeople
 from edge_sdk.export.data.samples import Dataset, impostor_kinds
 from edge_sdk.export.data.splits import Split, folds
+from edge_sdk.export.evaluation.verification.comparers import DensityModel, enrolled_by
 from edge_sdk.export.evaluation.verification.knowledge import Knowledge, notes
 from edge_sdk.export.evaluation.verification.samples import EmbeddedSamples, embed, faces_in
 from edge_sdk.export.reproduction.fitted_ratio import CHOICES, REYNOLDS, DensityChoice, FittedRatio
 from edge_sdk.export.reproduction.tables import NONE, ResultTable, shown_interval
-from edge_sdk.manifest import EmbeddingDistance
 from edge_sdk.runtime import Verifier
+from edge_sdk.scoring.embedding import EmbeddingScore
 from edge_sdk.tables import Table
 
 NAME = "likelihood-ratio"
@@ -194,8 +196,8 @@ def table(bundle: str, rows: Sequence[ComparedScore], said: Sequence[str]) -> Re
 
 def _new_people(bundle: Bundle, data: Dataset, request: LikelihoodRequest) -> tuple[Dataset, Knowledge | None]:
     """The people whom the weights do not know, each under one name."""
-    if not isinstance(bundle.manifest.score, EmbeddingDistance):
-        raise UsageError(f"{bundle.id} does not compare embeddings by their distance")
+    if not isinstance(bundle.manifest.score, EmbeddingScore):
+        raise UsageError(f"{bundle.id} does not compare embeddings")
     training = bundle.manifest.training
     if request.run is not None:
         known = Knowledge.read(request.run, bundle, request.same)
@@ -217,13 +219,14 @@ def _fold_scores(
     part: EmbeddedSamples, bundle: Bundle, ratios: Mapping[str, FittedRatio], seed: int
 ) -> dict[ScoreKey, ScoreSet]:
     """Every score of a fold's people, on each protocol that they are enough for."""
-    own = bundle.manifest.score
+    own, model = bundle.manifest.score, DensityModel.of(bundle)
+    matrix, enrolled = partial(own.matrix, model=model), enrolled_by(own, model)
     found: dict[ScoreKey, ScoreSet] = {}
     for forgeries, count in itertools.product(impostor_kinds(part.samples), REFERENCES):
         for some, pairs in _protocol(part, forgeries, count, seed):
             people, embeddings = _people(some), some.embeddings
             key = ScoreKey(some.samples[0].dataset, forgeries, count, SHIPPED)
-            found[key] = score_pairs(pairs, embeddings, people, rule=own.rule, matrix=own.matrix)
+            found[key] = score_pairs(pairs, embeddings, people, rule=own.rule, matrix=matrix, enrolled=enrolled)
             cosines = score_pairs(pairs, embeddings, people, metric="cosine", rule="mean_embedding")
             found[key._replace(score=COSINE)] = cosines
             for name, ratio in ratios.items():

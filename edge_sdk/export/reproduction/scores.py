@@ -19,7 +19,6 @@ from edge_sdk.export.formats.inference import Embeddings, embed
 from edge_sdk.export.training import checkpoint
 from edge_sdk.export.training.finished import calibration_images
 from edge_sdk.export.training.run import TrainingRun
-from edge_sdk.manifest import EmbeddingDistance
 
 ComparisonKind = tuple[Forgeries, int]
 
@@ -101,11 +100,9 @@ class Scorer:
 
     def _scores(self, people: Dataset, embeddings: Embeddings, comparison: ComparisonKind) -> ScoreSet:
         forgeries, references = comparison
-        score = self.run.recipe.score
-        assert isinstance(score, EmbeddingDistance), "the table takes no other"
         subjects = [sample.subject for sample in people.samples]
         genuine = [sample.genuine for sample in people.samples]
         pairs = build_pairs(subjects, genuine, forgeries=forgeries, references=references)
         if self.top is None:
-            return score_pairs(pairs, embeddings, subjects, metric=score.metric, rule=score.references)
-        return normalised_scores(pairs, embeddings, subjects, self._cohort, top=self.top, metric=score.metric)
+            return score_pairs(pairs, embeddings, subjects)
+        return normalised_scores(pairs, embeddings, subjects, self._cohort, top=self.top)

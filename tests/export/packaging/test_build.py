@@ -38,9 +38,10 @@ from edge_sdk.export.packaging import build
 from edge_sdk.export.packaging.build import export
 from edge_sdk.export.training.finished import CALIBRATION_IMAGES, FinishedRun
 from edge_sdk.export.training.records import RunRecord
-from edge_sdk.manifest import AccuracyDifference, DecisionHead, UnsupportedPoint, VerifyPoint
+from edge_sdk.manifest import AccuracyDifference, DecisionHead, PersonModel, UnsupportedPoint, VerifyPoint
 from edge_sdk.preprocess import digest
 from edge_sdk.runtime.selftest import passed, selftest
+from edge_sdk.scoring.background import Background
 
 WRITERS = "synthetic:30"
 
@@ -85,7 +86,13 @@ def test_the_bundle_says_what_it_is(bundle: Bundle, run: Path) -> None:
     assert calibration is not None
     assert calibration.count == CALIBRATION_IMAGES
     assert len(manifest.variant("int8.onnx").accuracy) == 1
-    card = bundle.read(manifest.auxiliary[0]).decode()
+    assert manifest.familiarity is not None
+    split = Split.read(run / "split.json")
+    assert manifest.familiarity.subjects == len(split.train) + len(split.validation)
+    assert manifest.score == PersonModel(output="model.embedding", background="background.bin")
+    background, card_file = manifest.auxiliary
+    assert Background.decode(bundle.read(background)).people == len(split.train)
+    card = bundle.read(card_file).decode()
     assert "Limits" in card
     assert str(run.parent) not in card
     assert str(run.parent).encode() not in msgspec.json.encode(manifest)
@@ -99,7 +106,9 @@ def test_each_variant_has_thresholds_of_its_own(bundle: Bundle) -> None:
     assert all(set(found) == {"eer", "best_balanced_accuracy"} for found in points)
     assert points[0]["eer"].threshold != points[1]["eer"].threshold
     unsupported = [p for p in bundle.manifest.variants[1].operating_points if isinstance(p, UnsupportedPoint)]
-    assert [point.name for point in unsupported] == ["fmr_1e-1", "fmr_1e-2", "fmr_1e-3"]
+    targets = ["fmr_1e-1", "fmr_5e-2", "fmr_1e-2", "fmr_1e-3"]
+    assert [point.name for point in unsupported if point.references == 1] == targets
+    assert [point.name for point in unsupported if point.references == 3] == [*targets, "eer", "best_balanced_accuracy"]
     assert all(point.reason for point in unsupported)  # three people support no false match rate
 
 
@@ -133,7 +142,7 @@ def test_every_format_is_measured_and_replays_on_every_engine(run: Path, tmp_pat
         assert any(isinstance(point, VerifyPoint) for point in variant.operating_points)
         assert (variant.calibration is None) == (variant.precision == "fp32")
         assert len(variant.accuracy) == (name != "fp32.onnx")
-        assert f"| {name} |" in made.read(made.manifest.auxiliary[0]).decode()
+        assert f"| {name} |" in made.read(made.manifest.auxiliary[-1]).decode()
     assert variants["int8.tflite"].accuracy[0].data.endswith("on litert")
     replays = selftest(made, engine="all")
     assert passed(replays), replays

@@ -36,6 +36,7 @@ from edge_sdk.export.training import likelihood
 from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.manifest import LogLikelihoodRatio, VerifyPoint, embedding_space_id
 from edge_sdk.preprocess.cycles import GaitCycles
+from edge_sdk.runtime.operating_point import verify_points
 from edge_sdk.runtime.selftest import passed, selftest
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
@@ -168,8 +169,15 @@ def test_the_bundle_says_what_was_fitted(bundle: Bundle, evaluator: LikelihoodEv
     for variant in manifest.variants:
         for point in variant.operating_points:
             if isinstance(point, VerifyPoint):
-                assert point.data == f"walks, thresholds people, random impostors, {COMPARED}"
+                compared = COMPARED.replace("10 enrolment", f"{point.references} enrolment")
+                assert point.data == f"walks, thresholds people, random impostors, {compared}"
                 assert point.subjects == WALKERS["thresholds"]
+        eer = {point.references: point for point in variant.operating_points if point.name == "eer"}
+        assert {count: isinstance(point, VerifyPoint) for count, point in eer.items()} == {
+            10: True,
+            20: True,
+            500: False,
+        }
 
 
 def test_thresholds_are_those_of_explicit_enrolments(
@@ -202,7 +210,7 @@ def test_the_golden_trial_runs_on_the_device(bundle: Bundle) -> None:
 def test_the_model_card_has_rates_for_each_number_of_cycles(bundle: Bundle) -> None:
     card = next(entry for entry in bundle.manifest.auxiliary if entry.path == "MODEL_CARD.md")
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in bundle.read(card).decode().splitlines()]
-    ranks = [line[1:4] for line in lines if len(line) == 7 and line[0] == "fp32.onnx"]
+    ranks = [line[1:4] for line in lines if len(line) == 7 and line[0] == "fp32.onnx" and line[1].isdecimal()]
     assert ranks == [["10", "5", "3"], ["20", "8", "3"]]  # nobody has 500 cycles
     points = [line[1:4] for line in lines if len(line) == 6 and line[0] == "fp32.onnx" and line[2].isdecimal()]
     assert ["fmr_1e-1", "10", "5"] in points
@@ -292,7 +300,9 @@ def test_evaluation_measures_by_numbers_of_cycles(bundle: Bundle, others: Datase
     assert found.report.identification == ()
     thresholds = {point.name: point.threshold for point in found.report.measurements[0].points}
     variant = bundle.manifest.variant("fp32.onnx")
-    assert thresholds == {p.name: p.threshold for p in variant.operating_points if isinstance(p, VerifyPoint)}
+    assert thresholds == {name: point.threshold for name, point in verify_points(variant, 10).items()}
+    several = [verify_points(variant, one.references) for one in found.report.measurements]
+    assert [points["eer"].references for points in several] == [10, 10, 20, 20]
     text = report.text(found.report)
     assert "10 + 5" in text
     assert "30 + 20" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -17,14 +18,15 @@ from edge_sdk.calibration.metrics.groups import build_groups
 from edge_sdk.calibration.metrics.pairs import verification_scores
 from edge_sdk.calibration.metrics.verification import concatenate
 from edge_sdk.calibration.quantization.onnx_int8 import quantize
+from edge_sdk.calibration.thresholds import REFERENCES
 from edge_sdk.cli import main
-from edge_sdk.errors import TrainingError, UsageError
+from edge_sdk.errors import ScoreError, TrainingError, UsageError
 from edge_sdk.export.data.cache import prepared, prepared_rows
 from edge_sdk.export.data.gait import synthetic
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.splits import Split
 from edge_sdk.export.evaluation.verification.artifacts import VerificationEvaluator
-from edge_sdk.export.evaluation.verification.comparers import enrolling
+from edge_sdk.export.evaluation.verification.comparers import VerificationProtocol, enrolled_by, enrolling
 from edge_sdk.export.evaluation.verification.likelihood_artifacts import LikelihoodEvaluator
 from edge_sdk.export.formats.artifacts import Graphs, VariantKind
 from edge_sdk.export.formats.float_onnx import to_onnx
@@ -32,7 +34,7 @@ from edge_sdk.export.formats.inference import embed, output
 from edge_sdk.export.packaging.build import export
 from edge_sdk.export.packaging.cross_validation import CrossValidation, Making
 from edge_sdk.export.training.finished import FinishedRun
-from edge_sdk.manifest import VerifyPoint
+from edge_sdk.manifest import UnsupportedPoint, VerifyPoint
 
 WRITERS = "synthetic:30"
 
@@ -59,7 +61,7 @@ def test_all_people_judge_int8(runs: dict[str, Path], tmp_path: Path) -> None:
     folds = [str(runs[name]) for name in ("first", "second")]
     out = tmp_path / "out.edge"
     command = ["export", str(runs["run"]), "--folds", *folds, "--out", str(out), "--report-only"]
-    assert main(command) == 0
+    assert main([*command, "--score", "embedding_distance"]) == 0
     variant = Bundle.open(out).manifest.variant("int8.onnx")
     (drift,) = variant.accuracy
     assert drift.data == (
@@ -104,7 +106,7 @@ def test_without_forgeries_the_guardrail_says_random_impostors(
     runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge = CrossValidation.read([runs["first"], runs["second"]], FinishedRun.read(runs["run"]))
-    monkeypatch.setattr(VerificationEvaluator, "protocols", ("random",))
+    monkeypatch.setattr(VerificationEvaluator, "protocols", (VerificationProtocol("random", 1),))
     monkeypatch.setattr("edge_sdk.export.formats.artifacts.Graphs.quantizer", lambda graphs, _: Float(graphs))
 
     class Float:
@@ -140,6 +142,52 @@ def test_what_is_no_fold_of_the_run_is_refused(runs: dict[str, Path], tmp_path: 
         export([runs["run"], runs["first"]], tmp_path / "out", folds=[runs["first"]], say=lambda _: None)
 
 
+def test_folds_decide_for_each_number_of_references_where_they_are_asked_to(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
+    folds = [runs[name] for name in ("first", "second")]
+    out = tmp_path / "out.edge"
+    command = ["export", str(runs["run"]), "--folds", *map(str, folds), "--folds-decide", "--out", str(out)]
+    assert main([*command, "--report-only"]) == 0
+    bundle = Bundle.open(out)
+    assert bundle.manifest.default_point == "eer"
+    points = {(p.name, p.references): p for p in bundle.manifest.variant("fp32.onnx").operating_points}
+    assert {count for _, count in points} == set(REFERENCES)
+    whose = "synthetic, cross-validation, 30 people, 2 trainings of 4 steps, skilled forgeries"
+    judge = CrossValidation.read(folds, FinishedRun.read(runs["run"]), decides=True)
+    for count in REFERENCES:
+        sets = []
+        for fold in judge.folds:
+            samples = fold.trained.people("test").samples
+            vectors = embed(fold.graphs.onnx, prepared(samples, fold.trained.preset.preprocessing))
+            who = [sample.subject for sample in samples], [sample.genuine for sample in samples]
+            enrolled = enrolled_by(fold.score, fold._model)
+            matrix = partial(fold.score.matrix, model=fold._model)
+            rule = fold.score.rule
+            try:
+                sets.append(
+                    verification_scores(vectors, *who, references=count, rule=rule, matrix=matrix, enrolled=enrolled)
+                )
+            except ScoreError:
+                break
+        point = points["eer", count]
+        if len(sets) < 2:
+            assert isinstance(point, UnsupportedPoint)
+            assert f"with {count} reference(s)" in point.reason
+            continue
+        assert isinstance(point, VerifyPoint)
+        assert (point.data, point.subjects) == (whose, 30)
+        assert point.threshold == pytest.approx(verification.eer(concatenate(sets)).threshold)
+    assert any(isinstance(point, VerifyPoint) and point.references > 1 for point in points.values())
+
+
+def test_nobody_decides_without_folds(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(runs["run"]), "--folds-decide", "--out", str(tmp_path / "out.edge")]) == 2
+    assert "folds decide only where they are given" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("fold", ["0/2", "3/2"])
 def test_folds_are_counted_from_1(fold: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["train", "deepsign", "--tiny", "--data", WRITERS, "--out", str(tmp_path / "run"), "--fold", fold]
@@ -170,13 +218,15 @@ def test_folds_give_thresholds_where_the_split_has_too_few_people(
     command = ["export", folds[0], "--folds", *folds, "--out", str(tmp_path / "out.edge"), "--report-only"]
     assert main(command) == 0
     bundle = Bundle.open(tmp_path / "out.edge")
-    data = (
+    data, more = (
         "walks, cross-validation, 40 people, 2 trainings of 2 steps, random impostors, "
-        "10 enrolment cycles of up to 5 samples, 5 test cycles of another"
+        f"{cycles} enrolment cycles of up to 5 samples, 5 test cycles of another"
+        for cycles in (10, 20)
     )
     for variant in bundle.manifest.variants:
         points = [point for point in variant.operating_points if isinstance(point, VerifyPoint)]
-        assert {(point.data, point.subjects) for point in points} == {(data, 40)}
+        found = {(point.references, point.data, point.subjects) for point in points if point.references < 30}
+        assert found == {(10, data, 40), (20, more, 40)}
     (drift,) = bundle.manifest.variant("int8.onnx").accuracy
     assert drift.data == f"{data}, on onnxruntime"
     judge = CrossValidation.read([Path(fold) for fold in folds], FinishedRun.read(Path(folds[0])))
@@ -189,7 +239,7 @@ def test_folds_give_thresholds_where_the_split_has_too_few_people(
         assert isinstance(fold, LikelihoodEvaluator)
         plan = build_groups(people, walks, enrolment=10, test=5)
         by_hand.append(plan.scores(enrolling(fold.score, made, fold.likelihood.densities)))
-    (eer,) = [p for p in bundle.manifest.variant("fp32.onnx").operating_points if p.name == "eer"]
+    eer, *_ = [p for p in bundle.manifest.variant("fp32.onnx").operating_points if p.name == "eer"]
     assert isinstance(eer, VerifyPoint)
     assert eer.threshold == verification.eer(concatenate(by_hand)).threshold
     card = next(entry for entry in bundle.manifest.auxiliary if entry.path == "MODEL_CARD.md")

@@ -87,9 +87,17 @@ def test_every_variant_gets_the_points_of_its_own_scores(bundle, data, tmp_path)
                     mated.append(same)
                     people.append(person)
         expected = operating_points(ScoreSet(scores, mated, people), data="mine, 6 people, skilled forgeries")
-        assert variant.operating_points == expected
-        (refused,) = [point for point in variant.operating_points if point.name == "fmr_1e-3"]
+        points = variant.operating_points
+        assert tuple(point for point in points if point.references == 1) == expected
+        refused = next(point for point in points if point.name == "fmr_1e-3")
         assert isinstance(refused, UnsupportedPoint), "72 comparisons are too few for 1 in 1000"
+        three = next(point for point in points if (point.name, point.references) == ("eer", 3))
+        assert isinstance(three, VerifyPoint)
+        assert (three.subjects, three.fnmr.trials) == (WRITERS, WRITERS * 5)
+        for count in (5, 10):
+            none = [point for point in points if point.references == count]
+            assert all(isinstance(point, UnsupportedPoint) for point in none)
+            assert f"with {count} reference(s)" in none[0].reason, "nobody has more than 4"
     assert len(found.fitted[0].unusable) == 2
     assert {(Path(one.path).name, one.reasons[0]) for one in found.fitted[0].unusable} == {
         ("blank.png", "empty"), ("cut.png", "ImageDecodeError"),

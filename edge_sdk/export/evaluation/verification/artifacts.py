@@ -15,13 +15,14 @@ from edge_sdk.calibration.metrics.pairs import verification_scores
 from edge_sdk.calibration.metrics.resampling import bootstrap
 from edge_sdk.calibration.metrics.verification import Curves, ScoreSet
 from edge_sdk.calibration.person_model import fit_background
-from edge_sdk.calibration.thresholds import operating_points
+from edge_sdk.calibration.thresholds import REFERENCES, points_by_references
+from edge_sdk.errors import ScoreError
 from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.cache import compact, prepared
 from edge_sdk.export.data.samples import IMPOSTORS, impostor_kinds
 from edge_sdk.export.evaluation.artifact_protocol import MeasuredVariant, TaskInterface, interval
 from edge_sdk.export.evaluation.model_outputs import ModelOutputs
-from edge_sdk.export.evaluation.verification.comparers import DensityModel, enrolled_by
+from edge_sdk.export.evaluation.verification.comparers import DensityModel, VerificationProtocol, enrolled_by
 from edge_sdk.export.formats.artifacts import REFERENCE, Graphs, VariantKind
 from edge_sdk.export.formats.float_onnx import OUTPUT
 from edge_sdk.export.formats.inference import Embeddings, embed
@@ -50,7 +51,19 @@ class VerificationEvaluator:
         return float(1 - (self._embed(kind, model, "validation") * expected).sum(axis=1).mean())
 
     def points(self, kind: VariantKind, model: bytes) -> tuple[manifest.OperatingPoint, ...]:
-        return operating_points(self.scores(kind, model, "thresholds"), data=self._describe("thresholds"))
+        def scores(protocol: Any) -> ScoreSet:
+            return self.scores(kind, model, "thresholds", protocol)
+
+        return self.points_of(scores, f"{self.trained.data.name}, thresholds people")
+
+    def points_of(self, scores: Callable[[Any], ScoreSet], whose: str) -> tuple[manifest.OperatingPoint, ...]:
+        """Of the scores of each of :attr:`by_references`, of people who are described."""
+        protocols = self.by_references
+        return points_by_references(
+            lambda count: scores(protocols[count]),
+            tuple(protocols),
+            data=lambda count: f"{whose}, {self.compared(protocols[count])}",
+        )
 
     def accuracy_difference(
         self, kind: VariantKind, model: bytes, role: str, *thresholds: float
@@ -71,12 +84,18 @@ class VerificationEvaluator:
     def tables(self, measured: MeasuredVariant, scores: Callable[[Any], ScoreSet]) -> tuple[Table, ...]:
         """As :meth:`test_tables`, of the scores of each of :attr:`protocols`."""
         rows = []
-        for forgeries in self.protocols:
-            found = scores(forgeries)
+        for protocol in self.protocols:
+            try:
+                found = scores(protocol)
+            except ScoreError:
+                if protocol.references == 1:
+                    raise
+                continue  # nobody has so many samples
             rates = (interval(bootstrap(found, statistic)) for statistic in (Curves.auroc, Curves.eer))
-            rows.append((measured.kind.id, forgeries, str(found.subject_count), str(len(found)), *rates))
-        head = ("variant", "forgeries", "people", "comparisons", "AUROC", "EER")
-        return (Table(head, rows, text=("variant", "forgeries"), note="One reference."),)
+            counts = map(str, (protocol.references, found.subject_count, len(found)))
+            rows.append((measured.kind.id, protocol.forgeries, *counts, *rates))
+        head = ("variant", "forgeries", "references", "people", "comparisons", "AUROC", "EER")
+        return (Table(head, rows, text=("variant", "forgeries")),)
 
     def golden(self) -> Mapping[str, bytes]:
         made = catalogue.of(self.trained.recipe.modality).golden["verify"]()
@@ -103,21 +122,30 @@ class VerificationEvaluator:
 
     @cached_property
     def protocols(self) -> tuple[Any, ...]:
-        """What is compared with what, the one that thresholds are for first: the kinds of impostors of the data."""
-        return impostor_kinds(self.trained.data.samples)
+        """What is compared with what, the one that the guardrail judges by first: with one reference."""
+        kinds = impostor_kinds(self.trained.data.samples)
+        return tuple(VerificationProtocol(kind, count) for count in REFERENCES for kind in kinds)
 
-    def compared(self) -> str:
-        """The first of :attr:`protocols`, for people."""
-        return IMPOSTORS[self.protocols[0]]
+    @property
+    def by_references(self) -> dict[int, Any]:
+        """What operating points are measured by, by the number of references, the fewest first."""
+        hardest = self.protocols[0].forgeries
+        return {one.references: one for one in self.protocols if one.forgeries == hardest}
+
+    def compared(self, protocol: Any) -> str:
+        """One of :attr:`protocols`, for people; operating points say themselves how many references there were."""
+        return IMPOSTORS[protocol.forgeries]
 
     def scores(self, kind: VariantKind, model: bytes, role: str, protocol: Any = None) -> ScoreSet:
-        """Scores of the people of a role with one reference, by default of the first of :attr:`protocols`."""
-        samples = self.trained.people(role).samples
+        """Scores of the people of a role, by default of the first of :attr:`protocols`."""
+        samples, compared = self.trained.people(role).samples, protocol or self.protocols[0]
         return verification_scores(
             self._embed(kind, model, role),
             [sample.subject for sample in samples],
             [sample.genuine for sample in samples],
-            forgeries=protocol or self.protocols[0],
+            forgeries=compared.forgeries,
+            references=compared.references,
+            rule=self.score.rule,
             matrix=partial(self.score.matrix, model=self._model),
             enrolled=enrolled_by(self.score, self._model),
         )
@@ -148,4 +176,4 @@ class VerificationEvaluator:
 
     def _describe(self, role: str) -> str:
         """Who was compared with what, for the manifest."""
-        return f"{self.trained.data.name}, {role} people, {self.compared()}"
+        return f"{self.trained.data.name}, {role} people, {self.compared(self.protocols[0])}"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.bundle import Bundle
-from edge_sdk.calibration.metrics.groups import COUNTS, RowCounts, RowScores, build_groups
+from edge_sdk.calibration.metrics.groups import COUNTS, RowCounts, RowScores, build_groups, enrolments
 from edge_sdk.calibration.metrics.pairs import (
     EnrolledScores,
     Forgeries,
@@ -22,6 +22,7 @@ from edge_sdk.calibration.metrics.pairs import (
     score_pairs,
 )
 from edge_sdk.calibration.metrics.verification import ScoreSet
+from edge_sdk.calibration.thresholds import REFERENCES
 from edge_sdk.errors import ScoreError
 from edge_sdk.export.data.samples import IMPOSTORS
 from edge_sdk.export.evaluation.verification.samples import EmbeddedSamples
@@ -75,6 +76,10 @@ class Comparer(Protocol):
         """
         ...
 
+    def by_references(self, kind: Forgeries) -> dict[int, VerificationProtocol]:
+        """What operating points are measured by, the fewest references first."""
+        ...
+
     def scored(self, embedded: EmbeddedSamples, compared: VerificationProtocol, seed: int = 0) -> ScoredComparisons:
         """Raises ScoreError where no mated or no impostor comparison comes out."""
         ...
@@ -99,6 +104,9 @@ class SampleComparer:
 
     def protocols(self, kinds: Sequence[Forgeries], references: Sequence[int]) -> list[VerificationProtocol]:
         return [VerificationProtocol(kind, count) for count, kind in itertools.product(references, kinds)]
+
+    def by_references(self, kind: Forgeries) -> dict[int, VerificationProtocol]:
+        return {count: VerificationProtocol(kind, count) for count in REFERENCES}
 
     def scored(self, embedded: EmbeddedSamples, compared: VerificationProtocol, seed: int = 0) -> ScoredComparisons:
         people, genuine = embedded.people, [sample.genuine for sample in embedded.samples]
@@ -133,6 +141,11 @@ class RowComparer:
         del kinds, references
         least = RowCounts(self.score.enrolment, COUNTS[0].test)  # with fewer nobody is enrolled
         return [VerificationProtocol("random", *counts) for counts in dict.fromkeys((least, *COUNTS))]
+
+    def by_references(self, kind: Forgeries) -> dict[int, VerificationProtocol]:
+        del kind
+        counts = enrolments(RowCounts(self.score.enrolment, COUNTS[0].test), COUNTS)
+        return {one.enrolment: VerificationProtocol("random", *one) for one in counts}
 
     def scored(self, embedded: EmbeddedSamples, compared: VerificationProtocol, seed: int = 0) -> ScoredComparisons:
         assert compared.queries is not None, "it is one of `protocols`"

@@ -20,6 +20,7 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.calibration.metrics import verification
 from edge_sdk.calibration.metrics.pairs import Forgeries
 from edge_sdk.calibration.metrics.verification import ScoreSet
+from edge_sdk.calibration.thresholds import REFERENCES
 from edge_sdk.errors import OperatingPointError, ScoreError
 from edge_sdk.export.data.identical import IdenticalPicture, without_identical
 from edge_sdk.export.data.people import datasets_of
@@ -38,11 +39,12 @@ from edge_sdk.export.evaluation.verification.samples import (
     faces_in,
     summary,
 )
-from edge_sdk.manifest import Image, VerifyPoint
+from edge_sdk.manifest import Image, Variant, VerifyPoint
 from edge_sdk.preprocess import Operation
 from edge_sdk.preprocess.region import InkRegion
 from edge_sdk.runtime import Verifier
 from edge_sdk.runtime.cutting import Faces
+from edge_sdk.runtime.operating_point import verify_points
 
 ALL = "all"
 EXAMPLES = 3  # samples of each data set in the report
@@ -127,7 +129,7 @@ def evaluate(
     precision: str | None = None,
     threads: int = 1,
     workers: int = 0,
-    references: Sequence[int] = (1, 5),
+    references: Sequence[int] = REFERENCES,
     replicates: int = 1000,
     wrong_pairs: int = 6,
     seed: int = 0,
@@ -138,11 +140,12 @@ def evaluate(
     """Measure one artifact of a bundle on `data`, per data set and, if there are several, on all together.
 
     Protocols: impostors of each kind that the data have (skilled forgeries, random), with every number of `references`
-    (see :func:`edge_sdk.calibration.metrics.pairs.build_pairs`). "All" joins the comparisons within each data set:
-    nobody is compared across data sets, where the scanner would give people away. `wrong_pairs` of each kind are
-    listed, and pairs of low, middle and high distance of the first protocol. Of pictures that are one file a person's
-    first is kept, and none that are of two people. Galleries for identification are drawn from each data set. `workers`
-    is that of :func:`~edge_sdk.export.evaluation.verification.samples.embed`. `faces` is the verifier's, by default as
+    (see :func:`edge_sdk.calibration.metrics.pairs.build_pairs`), each at the thresholds that decide with
+    so many. "All" joins the comparisons within each data set: nobody is compared across data sets, where the scanner
+    would give people away. `wrong_pairs` of each kind are listed, and pairs of low, middle and high distance of the
+    first protocol. Of pictures that are one file a person's first is kept, and none that are of two people. Galleries
+    for identification are drawn from each data set. `workers` is that of
+    :func:`~edge_sdk.export.evaluation.verification.samples.embed`. `faces` is the verifier's, by default as
     :func:`~edge_sdk.export.evaluation.verification.samples.faces_in` says. With `known`, of the bundle's run, only
     people who are new to its weights are measured.
 
@@ -156,14 +159,13 @@ def evaluate(
     faces = faces or faces_in(bundle.manifest.source, data.samples)
     with Verifier(bundle, engine=engine, precision=precision, threads=threads, faces=faces) as verifier:
         embedded = embed(verifier, data.samples, workers=workers, progress=progress)
+        opened, artifact, engine = verifier.bundle, verifier.variant, verifier.engine
+        comparer = comparer_of(opened)
+        protocols = comparer.protocols(impostor_kinds(data.samples), references)
         try:
-            default: VerifyPoint | None = verifier.operating_point
+            default: VerifyPoint | None = verifier.operating_point_for(protocols[0].references)
         except OperatingPointError:
             default = None
-        opened, artifact, engine = verifier.bundle, verifier.variant, verifier.engine
-    comparer = comparer_of(opened)
-    protocols = comparer.protocols(impostor_kinds(data.samples), references)
-    points = {p.name: p.threshold for p in artifact.operating_points if isinstance(p, VerifyPoint)}
     names = sorted({sample.dataset for sample in data.samples})
     measurements: list[tuple[Measurement, ScoreSet]] = []
     skipped: list[SkippedProtocol] = []
@@ -171,6 +173,7 @@ def evaluate(
     first_protocol: list[tuple[ScoredComparisons, Sequence[Sample]]] = []
     for compared in protocols:
         found: list[ScoreSet] = []
+        points = _thresholds(artifact, compared.references)
         for name in names:
             part = embedded.of(name)
             try:
@@ -207,7 +210,12 @@ def evaluate(
             for name in names
             if comparer.matrix is not None
             for one in identification.measurements(
-                embedded.of(name), name, comparer.matrix, points=points, replicates=replicates, seed=seed
+                embedded.of(name),
+                name,
+                comparer.matrix,
+                points=_thresholds(artifact, 1),
+                replicates=replicates,
+                seed=seed,
             )
         ),
         identical=identical,
@@ -225,6 +233,10 @@ def evaluate(
         examples=tuple(itertools.chain.from_iterable(_examples(embedded.of(name).samples) for name in names)),
         region=source.region if isinstance(source, Image) else None,
     )
+
+
+def _thresholds(variant: Variant, references: int) -> dict[str, float]:
+    return {name: point.threshold for name, point in verify_points(variant, references).items()}
 
 
 def _examples(samples: Sequence[Sample]) -> list[Sample]:

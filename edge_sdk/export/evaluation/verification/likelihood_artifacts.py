@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import manifest, modalities
-from edge_sdk.calibration.metrics.groups import SAMPLES, RowCounts, build_groups
+from edge_sdk.calibration.metrics.groups import SAMPLES, RowCounts, build_groups, enrolments
 from edge_sdk.calibration.metrics.resampling import bootstrap_all
 from edge_sdk.calibration.metrics.verification import Curves, ScoreSet
 from edge_sdk.calibration.thresholds import rate
@@ -29,6 +29,7 @@ from edge_sdk.export.formats.inference import output
 from edge_sdk.export.networks.likelihood import LikelihoodSettings
 from edge_sdk.export.training.finished import FinishedRun
 from edge_sdk.export.training.likelihood import FittedLikelihood, Latent, features_of, fit_likelihood
+from edge_sdk.runtime.operating_point import point_for
 from edge_sdk.scoring.likelihood import LogLikelihoodRatio
 from edge_sdk.tables import Table
 
@@ -100,21 +101,19 @@ class LikelihoodEvaluator(VerificationEvaluator):
             text=("variant",),
             note=f"Random impostors. Enrolment and test {row} are never of one sample.",
         )
-        points = [
-            point
-            for point in measured.points
-            if isinstance(point, manifest.VerifyPoint) and point.target and point.fnmr.value < _USEFUL
-        ]
+        points = [point for point in measured.points if isinstance(point, manifest.VerifyPoint) and point.target]
         rates = Table(
             ("variant", "point", f"enrolment {row}", f"test {row}", "FMR", "FNMR"),
             [
                 (variant, point.name, *map(str, counts), *_rates(one, point.threshold))
-                for point in points
                 for counts, one in found.items()
+                for name in dict.fromkeys(point.name for point in points)
+                for point in [point_for([other for other in points if other.name == name], counts.enrolment)]
+                if point.fnmr.value < _USEFUL
             ],
             text=("variant", "point"),
-            note=f"At the bundle's thresholds that accept half of the genuine tests at least; they are fitted with "
-            f"{' + '.join(map(str, self.protocols[0]))} {row}.",
+            note=f"At the bundle's thresholds that accept half of the genuine tests at least; they are fitted with as "
+            f"many enrolment {row}, or the next fewer, and {self.protocols[0].test} test {row}.",
         )
         return ranks, rates
 
@@ -160,11 +159,14 @@ class LikelihoodEvaluator(VerificationEvaluator):
     def protocols(self) -> tuple[RowCounts, ...]:
         return self._settings.protocols
 
-    def compared(self) -> str:
-        counts = self.protocols[0]
+    @property
+    def by_references(self) -> dict[int, RowCounts]:
+        return {one.enrolment: one for one in enrolments(self.protocols[0], self.protocols)}
+
+    def compared(self, protocol: RowCounts) -> str:
         row = self._settings.row
-        enrolled = f"{counts.enrolment} enrolment {row} of up to {SAMPLES} samples"
-        return f"{IMPOSTORS['random']}, {enrolled}, {counts.test} test {row} of another"
+        enrolled = f"{protocol.enrolment} enrolment {row} of up to {SAMPLES} samples"
+        return f"{IMPOSTORS['random']}, {enrolled}, {protocol.test} test {row} of another"
 
     def scores(self, kind: VariantKind, model: bytes, role: str, protocol: RowCounts | None = None) -> ScoreSet:
         counts, samples = protocol or self.protocols[0], self._rows(role).samples

@@ -70,13 +70,15 @@ class PairEvaluator(VerificationEvaluator):
         return self._heads[kind]
 
     def scores(self, kind: VariantKind, model: bytes, role: str, protocol: Any = None) -> ScoreSet:
-        samples = self.trained.people(role).samples
+        samples, compared = self.trained.people(role).samples, protocol or self.protocols[0]
         with self._opened(kind) as head:
             return verification_scores(
                 self._templates(kind, model, role),
                 [sample.subject for sample in samples],
                 [sample.genuine for sample in samples],
-                forgeries=protocol or self.protocols[0],
+                forgeries=compared.forgeries,
+                references=compared.references,
+                rule=self.score.rule,
                 compare=lambda references, queries: self.score.pairs(references, queries, head),
             )
 

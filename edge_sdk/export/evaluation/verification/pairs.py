@@ -38,9 +38,9 @@ from edge_sdk.export.evaluation.verification.samples import (
     embed,
     faces_in,
 )
-from edge_sdk.manifest import VerifyPoint
 from edge_sdk.runtime import Verifier
 from edge_sdk.runtime.cutting import Faces
+from edge_sdk.runtime.operating_point import verify_points
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def evaluate_pairs(
             for pairs, share, found in zip(lists, shares, parts, strict=True):
                 if share[number]:
                     found.append(_decided(runtime, pairs, share[number], embedded))
-            points = {p.name: p.threshold for p in runtime.variant.operating_points if isinstance(p, VerifyPoint)}
+            points = {name: point.threshold for name, point in verify_points(runtime.variant, 1).items()}
             folds = {pairs.name: share[number] for pairs, share in zip(lists, shares, strict=True)}
             tested.append(TestedBundle(bundle.id, runtime.variant.id, runtime.engine, folds))
     if len(opened) > 1:

@@ -110,7 +110,8 @@ def points_table(measurements: Sequence[Measurement]) -> Table:
         for p in m.points:
             rates: tuple[Interval | Rate, ...] = (p.fmr, p.fnmr, p.accuracy, p.balanced_accuracy, p.precision, p.recall)
             rows.append((*_key(m), p.name, f"{p.threshold:.4f}", *map(interval, rates)))
-    return Table(head, rows, text=_TEXT)
+    note = "At the thresholds that decide with so many references: those measured with as many, or the nearest below."
+    return Table(head, rows, text=_TEXT, note=note)
 
 
 def _identification(report: VerificationReport) -> Table:

@@ -1,6 +1,6 @@
-"""Operating points of a bundle's variant on a user's own people: one reference against one query.
+"""Operating points of a bundle's variant on a user's own people, for several numbers of references of an enrolment.
 
-Where samples give many rows, as walks give cycles, some rows of other samples take the reference's place.
+Where samples give many rows, as walks give cycles, some rows of other samples take the references' place.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration.metrics import verification
 from edge_sdk.calibration.metrics.pairs import Forgeries
-from edge_sdk.calibration.thresholds import operating_points
+from edge_sdk.calibration.metrics.verification import ScoreSet
+from edge_sdk.calibration.thresholds import points_by_references
 from edge_sdk.calibration.unusable import UnusablePicture, named
 from edge_sdk.errors import DatasetError, ScoreError, UsageError
 from edge_sdk.export.data.samples import IMPOSTORS, Dataset, impostor_kinds
@@ -40,7 +41,8 @@ def fit(
     faces = faces_in(bundle.manifest.source, data.samples)
     with Verifier(bundle, engine=engine, precision=variant, threads=threads, faces=faces) as verifier:
         comparer = comparer_of(verifier.bundle, verifier.compare_pairs)
-        (compared, *_) = comparer.protocols([kind], [1])
+        protocols = comparer.by_references(kind)
+        (compared, *_) = protocols.values()
         try:
             embedded = embed(verifier, data.samples, progress=progress)
         except ScoreError as error:
@@ -48,19 +50,31 @@ def fit(
         unusable = tuple(UnusablePicture(one.path, one.subject, one.reasons) for one in embedded.failures)
         genuine = [sample.subject for sample in embedded.samples if sample.genuine]
         require_people(data.name, genuine, "with usable genuine samples", unusable)
+        names = sorted({sample.dataset for sample in embedded.samples})
         found = []
-        for name in sorted({sample.dataset for sample in embedded.samples}):
+        for name in names:
             try:
                 found.append(comparer.scored(embedded.of(name), compared).scores)
             except ScoreError as error:
                 raise DatasetError(f"{name}: {error}{named(unusable)}") from error
-    scores = verification.concatenate(found)
-    require_people(data.name, scores.subjects.tolist(), "with two usable genuine samples", unusable)
-    described = f"{data.name}, {scores.subject_count} people, {compared.described}"
+        scores = verification.concatenate(found)
+        require_people(data.name, scores.subjects.tolist(), "with two usable genuine samples", unusable)
+
+        def with_references(count: int) -> ScoreSet:
+            if protocols[count] == compared:
+                return scores
+            parts = (comparer.scored(embedded.of(name), protocols[count]).scores for name in names)
+            return verification.concatenate(tuple(parts))
+
+        points = points_by_references(
+            with_references,
+            tuple(protocols),
+            data=lambda count: f"{data.name}, {scores.subject_count} people, {protocols[count].described}",
+        )
     return FittedThresholds(
         variant=variant,
         engine=engine,
-        points=operating_points(scores, data=described),
+        points=points,
         impostors=compared.described,
         subjects=scores.subject_count,
         unusable=unusable,

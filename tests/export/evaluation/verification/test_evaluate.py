@@ -88,9 +88,9 @@ def by_key(evaluation):
 
 
 def test_every_protocol_is_measured_for_each_data_set_and_for_all(evaluation):
-    expected = set(itertools.product(("first", "second", "all"), ("skilled", "random"), (1, 5)))
+    expected = set(itertools.product(("first", "second", "all"), ("skilled", "random"), (1, 3, 5)))
     assert set(by_key(evaluation)) == expected
-    assert not evaluation.report.skipped
+    assert {one.references for one in evaluation.report.skipped} == {10}, "nobody has more than 7 samples"
     first = by_key(evaluation)["first", "skilled", 1][0]
     assert (first.subjects, first.mated, first.impostors) == (WRITERS, WRITERS * 21, WRITERS * GENUINE * FORGED)
     for forgeries, count in itertools.product(("skilled", "random"), (1, 5)):
@@ -148,6 +148,22 @@ def test_thresholds_come_from_the_bundle(evaluation, bundle):
     for measurement in evaluation.report.measurements:
         assert {p.name: p.threshold for p in measurement.points} == expected
     assert evaluation.report.threshold == expected["eer"]
+
+
+def test_each_protocol_is_decided_at_the_thresholds_of_its_number_of_references(make_bundle, bundle, data):
+    (eer, _) = bundle.manifest.variants[0].operating_points
+    more = tuple(
+        msgspec.structs.replace(eer, threshold=threshold, references=count)
+        for count, threshold in ((1, 0.7), (4, 0.6), (5, 0.5))
+    )
+    counted = make_bundle(operating_points={"fp32": more, "int8": more})
+    found = evaluate(counted, data, engine="onnxruntime", precision="fp32", replicates=5, references=(1, 3, 4, 5))
+    expected = {1: 0.7, 3: 0.7, 4: 0.6, 5: 0.5}
+    for (_, _, references), (measurement, scores) in by_key(found).items():
+        (point,) = measurement.points
+        assert (point.name, point.threshold) == ("eer", expected[references])
+        assert point.fmr.errors == np.count_nonzero(scores.scores[~scores.mated] >= expected[references])
+    assert found.report.threshold == 0.7
 
 
 def test_too_few_impostors_for_an_fmr_are_said(evaluation):
