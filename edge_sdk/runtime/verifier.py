@@ -407,7 +407,8 @@ class Verifier(Session[VerifyPoint]):
             query: Embeddings of one person, ``(T, D)``; of several the scores are averaged.
 
         Returns:
-            ``score``: higher is more genuine; ``raw``: the same in the model's own unit, as a distance.
+            ``score``: higher is more genuine; ``raw``: the same in the model's own unit (a distance, a log-likelihood
+            ratio).
 
         Raises:
             TemplateError: The template is of another kind, embedding space or variant.

@@ -276,7 +276,7 @@ def _compared(scores: Mapping[ScoreKey, Sequence[ScoreSet]], seed: int) -> tuple
 
 def _of(embedded: EmbeddedSamples, people: Collection[str]) -> EmbeddedSamples:
     rows = [k for k, sample in enumerate(embedded.samples) if sample.subject in people]
-    return EmbeddedSamples(tuple(embedded.samples[k] for k in rows), embedded.embeddings[rows], ())
+    return embedded.rows(rows)
 
 
 def _people(part: EmbeddedSamples) -> list[str]:

@@ -11,11 +11,11 @@ import pytest
 
 from edge_sdk import Verifier
 from edge_sdk.bundle import Bundle, BundleWriter
-from edge_sdk.errors import BundleError, ScoreError, TemplateError, UsageError
+from edge_sdk.errors import BundleError, RejectedSampleError, ScoreError, TemplateError, UsageError
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.packaging.person_model import FILE, with_person_model
-from edge_sdk.manifest import EmbeddingDistance, PersonModel
+from edge_sdk.manifest import EmbeddingDistance, PersonModel, Rate, VerifyPoint
 from edge_sdk.runtime.selftest import passed, selftest
 from edge_sdk.scoring.background import MAX_BYTES, Background
 from edge_sdk.slicing import keep_variants
@@ -77,6 +77,28 @@ def test_templates_of_any_count_tell_people_apart(made: Bundle, count: int) -> N
         found = verifier.identify(pictures(0)[-1], {"a": verifier.enroll(pictures(1)[:2]), "b": template})
         assert found.candidates[0].name == "b"
         assert found.score == own.score
+
+
+def test_a_template_is_updated_and_fitted_anew(plain: Bundle) -> None:
+    rate = Rate(value=0.01, low=0.0, high=0.02, errors=1, trials=100)
+    points = tuple(
+        VerifyPoint(
+            name=name, threshold=threshold, target=target, fmr=rate, fnmr=rate, data="made up", subjects=9,
+            references=references,
+        )
+        for name, target, threshold in (("eer", None, 0.2), ("fmr_5e-2", 0.05, 0.3))
+        for references in (1, 5)
+    )  # fmt: skip
+    bundle = with_person_model(plain, PEOPLE, plain.path.parent / "measured", points=dict.fromkeys(VARIANTS, points))
+    with Verifier(bundle, precision="fp32.onnx", operating_point="eer") as verifier:
+        template = verifier.enroll(pictures(0)[:3])
+        after = verifier.update(template, pictures(0)[3:5])
+        assert (after.count, after.added) == (5, 2)
+        query = pictures(0)[-1]
+        assert verifier.verify(after, query).score == verifier.verify(pictures(0)[:5], query).score
+        assert [verifier.verify(one, query).references for one in (template, after)] == [1, 5]
+        with pytest.raises(RejectedSampleError):
+            verifier.update(template, pictures(1)[0])
 
 
 def test_templates_of_the_distance_stay_valid_with_the_same_embeddings(plain: Bundle, made: Bundle) -> None:

@@ -15,6 +15,7 @@ from torch import nn
 from edge_sdk.errors import MissingToolError, UsageError
 from edge_sdk.export import recipes
 from edge_sdk.export.data.load import load
+from edge_sdk.export.data.signatures.augmentation import SignatureAugmentation
 from edge_sdk.export.data.splits import split_subjects
 from edge_sdk.export.formats.artifacts import Graphs, kinds
 from edge_sdk.export.formats.float_onnx import fold_batch_norm, to_onnx
@@ -150,6 +151,29 @@ def test_frozen_blocks_keep_weights_and_statistics(unfreeze: int) -> None:
     for name, value in network.features.state_dict().items():
         is_frozen = int(name.split(".")[0]) < 19 - unfreeze
         assert torch.equal(value, before[name]) == is_frozen, name
+
+
+def test_pooled_features_are_the_embedding_behind_a_training_through_the_last_layer() -> None:
+    network, plain = DeepSign(width=0.1, pooled=True), DeepSign(width=0.1)
+    plain.load_state_dict(network.state_dict())
+    images = torch.rand(2, 1, 64, 64)
+    network.train()
+    assert network(images).shape == (2, 128)
+    with torch.inference_mode():
+        pooled, table = network.eval()(images), plain.eval()(images)
+        network.embedding.weight.zero_()
+        assert torch.equal(network(images), pooled)
+    assert (pooled.shape, table.shape) == ((2, 26), (2, 128))
+    assert torch.allclose(pooled.norm(dim=1), torch.ones(2))
+    exported = Graphs(network, (1, 64, 64), np.random.default_rng(0).random((2, 1, 64, 64), np.float32))
+    assert len(exported.onnx) < 4 * parameters(network) - 4 * 128 * 26 + 20_000  # the last layer is not in it
+
+
+def test_the_best_nets_training_changes_less_in_an_image_than_in_a_writer() -> None:
+    """A forger gets proportions wrong by a tenth: what an image is changed by must not hide that."""
+    changed = recipes.get("deepsign").preset("best").augmentation
+    assert isinstance(changed, SignatureAugmentation)
+    assert max(changed.image.scale, changed.image.slant) < 0.05 < min(changed.writer.scale, changed.writer.slant)
 
 
 def test_the_nano_net_is_small_and_learns_as_its_model() -> None:

@@ -28,6 +28,7 @@ from edge_sdk.export.data.samples import Dataset, Sample, impostor_kinds
 from edge_sdk.export.evaluation.verification import identification
 from edge_sdk.export.evaluation.verification.comparers import ScoredComparisons, comparer_of
 from edge_sdk.export.evaluation.verification.distances import PairAtDistance, pairs_by_distance
+from edge_sdk.export.evaluation.verification.flagged import FlaggedSamples, flagged, without_unfamiliar
 from edge_sdk.export.evaluation.verification.identification import IdentificationMeasurement
 from edge_sdk.export.evaluation.verification.knowledge import Knowledge, notes
 from edge_sdk.export.evaluation.verification.measurements import Measurement, measure
@@ -91,7 +92,9 @@ class VerificationReport:
     seed: int
     replicates: int
     data: tuple[VerificationDataSummary, ...]
+    flagged: tuple[FlaggedSamples, ...]
     measurements: tuple[Measurement, ...]
+    without_unfamiliar: tuple[Measurement, ...]
     identification: tuple[IdentificationMeasurement, ...]
     identical: tuple[IdenticalPicture, ...]
     skipped: tuple[SkippedProtocol, ...]
@@ -142,7 +145,8 @@ def evaluate(
     Protocols: impostors of each kind that the data have (skilled forgeries, random), with every number of `references`
     (see :func:`edge_sdk.calibration.metrics.pairs.build_pairs`), each at the thresholds that decide with
     so many. "All" joins the comparisons within each data set: nobody is compared across data sets, where the scanner
-    would give people away. `wrong_pairs` of each kind are listed, and pairs of low, middle and high distance of the
+    would give people away. Of data with samples that are unlike those of the bundle, the first protocols are measured
+    without them, too. `wrong_pairs` of each kind are listed, and pairs of low, middle and high distance of the
     first protocol. Of pictures that are one file a person's first is kept, and none that are of two people. Galleries
     for identification are drawn from each data set. `workers` is that of
     :func:`~edge_sdk.export.evaluation.verification.samples.embed`. `faces` is the verifier's, by default as
@@ -204,7 +208,9 @@ def evaluate(
         seed=seed,
         replicates=replicates,
         data=tuple(summary(name, data.samples, embedded.failures) for name in names),
+        flagged=flagged(embedded, names),
         measurements=tuple(measurement for measurement, _ in measurements),
+        without_unfamiliar=without_unfamiliar(embedded, names, comparer, protocols, replicates=replicates, seed=seed),
         identification=tuple(
             one
             for name in names

@@ -31,7 +31,9 @@ def text(report: VerificationReport) -> str:
     """The tables for a terminal."""
     tables = (
         _data(report),
+        _flagged(report),
         _measurements(report),
+        _without_unfamiliar(report),
         points_table(report.measurements),
         _identification(report),
         _identification_points(report),
@@ -58,6 +60,8 @@ def html(evaluation: VerificationEvaluation) -> str:
         report=report,
         settings=settings,
         data=_data(report),
+        flagged=_flagged(report),
+        without_unfamiliar=_without_unfamiliar(report),
         measurements=_measurements(report),
         points=points_table(report.measurements),
         identification=_identification(report),
@@ -79,6 +83,30 @@ def _data(report: VerificationReport) -> Table:
         rate = f"{failed} ({percent(failed / total)})"
         rows.append((data.name, str(data.subjects), str(data.genuine), str(data.forged), rate))
     return Table(("data", "people", "genuine", "forged", "failed to acquire"), rows, text=_TEXT)
+
+
+def _flagged(report: VerificationReport) -> Table:
+    rows = [
+        (
+            one.data,
+            "genuine" if one.genuine else "forged",
+            flag,
+            f"{count} of {one.samples}",
+            percent(count / one.samples),
+        )
+        for one in report.flagged
+        for flag, count in one.flags.items()
+    ]
+    return Table(("data", "kind", "flag", "samples", "share"), rows, text=("data", "kind", "flag"))
+
+
+def _without_unfamiliar(report: VerificationReport) -> Table:
+    rows = [
+        (*_key(m), str(m.subjects), str(m.mated), str(m.impostors), unit_interval(m.auroc), interval(m.eer))
+        for m in report.without_unfamiliar
+    ]
+    head = (*_KEY, "people", "mated", "impostors", "AUROC", "EER")
+    return Table(head, rows, text=_TEXT, note="The same without the samples that are unlike those of the bundle.")
 
 
 def _measurements(report: VerificationReport) -> Table:

@@ -48,7 +48,7 @@ class VerificationDataSummary:
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedSamples:
-    """The usable samples with their embeddings (N, D), and the failures to acquire.
+    """The usable samples with their embeddings (N, D) and quality flags, and the failures to acquire.
 
     A sample of several rows, such as a walk of cycles, is there once for each.
     """
@@ -56,6 +56,7 @@ class EmbeddedSamples:
     samples: tuple[Sample, ...]
     embeddings: NDArray[np.float32]
     failures: tuple[AcquisitionFailure, ...]
+    flags: tuple[tuple[str, ...], ...]
 
     @property
     def people(self) -> list[str]:
@@ -64,8 +65,16 @@ class EmbeddedSamples:
 
     def of(self, dataset: str) -> EmbeddedSamples:
         """The part of one data set."""
-        rows = [k for k, sample in enumerate(self.samples) if sample.dataset == dataset]
-        return EmbeddedSamples(tuple(self.samples[k] for k in rows), self.embeddings[rows], ())
+        return self.rows([k for k, sample in enumerate(self.samples) if sample.dataset == dataset])
+
+    def rows(self, chosen: Sequence[int]) -> EmbeddedSamples:
+        """Some of them, without the failures."""
+        return EmbeddedSamples(
+            tuple(self.samples[k] for k in chosen),
+            self.embeddings[list(chosen)],
+            (),
+            tuple(self.flags[k] for k in chosen),
+        )
 
 
 def embed(
@@ -79,18 +88,20 @@ def embed(
     kept: list[Sample] = []
     embeddings: list[NDArray[np.float32]] = []
     failures: list[AcquisitionFailure] = []
+    flags: list[tuple[str, ...]] = []
     acquired = _acquired(verifier, samples, workers)
     for done, (sample, prepared) in enumerate(zip(samples, acquired, strict=True), start=1):
         if isinstance(prepared, Prepared):
             embeddings.append(verifier.embed(prepared))
             kept += [sample] * len(embeddings[-1])
+            flags += [prepared.flags] * len(embeddings[-1])
         else:
             failures.append(AcquisitionFailure(str(sample.path), sample.subject, sample.genuine, prepared))
         if progress is not None:
             progress(done, len(samples))
     if not kept:
         raise ScoreError(f"none of {len(samples)} pictures can be used")
-    return EmbeddedSamples(tuple(kept), np.concatenate(embeddings), tuple(failures))
+    return EmbeddedSamples(tuple(kept), np.concatenate(embeddings), tuple(failures), tuple(flags))
 
 
 def _acquired(verifier: Verifier, samples: Sequence[Sample], workers: int) -> Iterator[Prepared | tuple[str, ...]]:
