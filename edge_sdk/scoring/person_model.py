@@ -190,7 +190,7 @@ class FittedPerson(NamedTuple):
         if count > 1:
             # Woodbury: the inverse of SHAPE s I + away' away, but for its scale, is I less these directions' squares.
             inner = SHAPE * variance * np.eye(count) + away @ away.T
-            directions = np.linalg.solve(np.linalg.cholesky(inner), away)
+            directions = np.linalg.inv(np.linalg.cholesky(inner)) @ away
         return cls(mean, directions, 1 + 1 / count, 0.5 * math.log(variance))
 
     def distances(self, rows: Array) -> Array:
