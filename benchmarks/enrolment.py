@@ -1,8 +1,8 @@
 """What a model of each person costs on the device: size of a template, time to enrol and to verify, on one core.
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 taskset -c 0 python benchmarks/enrolment.py deepsign
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 taskset -c 0 python benchmarks/enrolment.py BUNDLE
 
-The bundle has the score ``person_model``. Beside it, a copy of it compares by the mean score of the distance of
+Beside the bundle, which has the score ``person_model``, a copy of it compares by the mean score of the distance of
 embeddings: the same network, pictures and templates. Both verify one after the other in each round, in turns. Times are
 medians of processor time, and the ratio is the median of all rounds' ratios. Enrolling and verifying take pictures as
 files: the bundle's own, moved by a few pixels. A comparison is of embeddings, without the network.
@@ -88,7 +88,7 @@ def measured(new: Verifier, old: Verifier, count: int, rounds: int) -> dict[str,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bundle", nargs="?", default="deepsign")
+    parser.add_argument("bundle", help="one with the score person_model")
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--engine", default="onnxruntime")
     parser.add_argument("--precision", default="int8.onnx")

@@ -1,4 +1,4 @@
-"""How far enrolments of several references can be trusted: the draw, a forgery among them, a smaller background.
+"""How far enrolments of several references can be trusted: the draw, strangers among them, a smaller background.
 
     python benchmarks/references.py --runs runs/fold-1 runs/fold-2 --data cedar:PATH sigcomp2011:PATH svc2004:PATH
 
@@ -36,6 +36,8 @@ from edge_sdk.tables import Table
 
 ARTIFACT = "int8"
 COUNTS = (3, 5, 10)
+FALSE_FLAGS = (0.01, 0.05, 0.1)
+"""Shares of genuine enrolments."""
 Rates = dict[str, list[ScoreSet]]
 
 
@@ -133,6 +135,48 @@ def forgeries_enrolled(tests: Sequence[Tested], references: int) -> Table:
     return Table(head, rows, text=("enrolled",), note="FMR and FNMR at the threshold of the first line's EER.")
 
 
+def against_each_other(tests: Sequence[Tested], references: int, *, draws: int = 5) -> Table:
+    """Each reference scored by an enrolment of the others: how often the least score tells a stranger."""
+    least: dict[str, dict[str, list[np.ndarray]]] = {}
+    for one in tests:
+        for name, enrolments in with_strangers(one.people, references, draws).items():
+            others = np.array([np.delete(rows, k) for rows in enrolments for k in range(references)])
+            queries = np.concatenate(enrolments)
+            pairs = Comparisons(others, queries, np.ones(len(queries), np.bool_))
+            for rule, scored in one.rules.items():
+                scores = scored(pairs, one.people.embeddings, one.people.subjects).scores
+                least.setdefault(name, {}).setdefault(rule, []).append(scores.reshape(-1, references).min(axis=1))
+    found = {name: {rule: np.concatenate(parts) for rule, parts in rules.items()} for name, rules in least.items()}
+    genuine, *strange = found
+    rows = []
+    for false in FALSE_FLAGS:
+        cells = [f"{100 * false:g}"]
+        for rule in (OLD, NEW):
+            threshold = np.quantile(found[genuine][rule], false)
+            cells += [f"{100 * np.mean(found[name][rule] < threshold):.1f}" for name in strange]
+        rows.append(tuple(cells))
+    head = (f"{genuine}, %", *(f"{rule}: {name}, %" for rule in (OLD, NEW) for name in strange))
+    note = f"Flagged of enrolments of {references} references, by the least score of a reference against the others."
+    return Table(head, rows, note=note)
+
+
+def with_strangers(people: EmbeddedPeople, references: int, draws: int) -> dict[str, list[np.ndarray]]:
+    """Enrolments by who is among the references; the last one is the stranger."""
+    found: dict[str, list[np.ndarray]] = {"genuine": [], "1 forgery": [], "1 of another writer": []}
+    for person in np.unique(people.subjects):
+        rng = np.random.default_rng([1, zlib.crc32(str(person).encode())])
+        own = np.flatnonzero((people.subjects == person) & people.genuine)
+        forged = np.flatnonzero((people.subjects == person) & ~people.genuine)
+        others = np.flatnonzero((people.subjects != person) & people.genuine)
+        if len(own) < references or not len(forged):
+            continue
+        for _ in range(draws):
+            enrolled = rng.permutation(own)[:references]
+            for name, last in zip(found, (enrolled[-1], rng.choice(forged), rng.choice(others)), strict=True):
+                found[name].append(np.append(enrolled[:-1], last))
+    return found
+
+
 def smaller_backgrounds(tests: Sequence[Tested], references: int, sizes: Sequence[int], draws: int) -> Table:
     """Fitted to some of the training people."""
     folds = {one.fold.name: one.fold for one in tests}
@@ -176,6 +220,7 @@ def main() -> None:
     tests = [one for fold in fold_runs(arguments.runs, planned, data) for one in tested(fold)]
     print(draws(tests, arguments.draws).markdown())
     print(forgeries_enrolled(tests, arguments.references).markdown())
+    print(against_each_other(tests, arguments.references).markdown())
     print(smaller_backgrounds(tests, arguments.references, arguments.sizes, 3).markdown())
 
 
