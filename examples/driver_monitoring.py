@@ -16,7 +16,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from typing import Any
 
 from edge_sdk import EdgeSdkError, SpoofDecision, SpoofDetector, StreamResult
@@ -26,14 +27,18 @@ from edge_sdk.runtime import clock, sources
 PATIENCE_S = 0.1  # without a frame, three of a camera that gives 30 a second
 DEADLINE_S = 2.0
 OLDEST_S = 0.25
+CLOSING_S = 2.0  # for a camera's last frame; one that hangs is left behind
 
 Frames = Iterable[tuple[float, Any]]
 
 
-def newest(camera: Frames, patience: float = PATIENCE_S) -> Iterator[tuple[float, Any]]:
-    """The camera's newest frame whenever one is asked for; None where none has come for some time."""
+def newest(camera: Frames, patience: float = PATIENCE_S) -> Generator[tuple[float, Any], None, None]:
+    """The camera's newest frame whenever one is asked for; None where none has come for some time.
+
+    Close it before the program ends: a thread that is inside OpenCV then would take the process down.
+    """
     slot: deque[tuple[float, Any]] = deque(maxlen=1)
-    came = threading.Event()
+    came, closed = threading.Event(), threading.Event()
     ended: list[Exception | None] = []
 
     def read() -> None:
@@ -41,24 +46,31 @@ def newest(camera: Frames, patience: float = PATIENCE_S) -> Iterator[tuple[float
             for frame in camera:
                 slot.append(frame)
                 came.set()
+                if closed.is_set():
+                    return
             ended.append(None)
         except Exception as error:  # noqa: BLE001 - raised where the frames are taken
             ended.append(error)
         came.set()
 
-    threading.Thread(target=read, daemon=True).start()
-    while True:
-        came.wait(patience)
-        came.clear()
-        over = bool(ended)  # first: what came before the end is still there
-        if slot:
-            yield slot.popleft()
-        elif over:
-            if ended[0] is not None:
-                raise ended[0]
-            return
-        else:
-            yield clock.now(), None
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        while True:
+            came.wait(patience)
+            came.clear()
+            over = bool(ended)  # first: what came before the end is still there
+            if slot:
+                yield slot.popleft()
+            elif over:
+                if ended[0] is not None:
+                    raise ended[0]
+                return
+            else:
+                yield clock.now(), None
+    finally:
+        closed.set()
+        reader.join(CLOSING_S)
 
 
 def played(film: Frames) -> Iterator[tuple[float, Any]]:
@@ -78,12 +90,15 @@ def main(source: str, seconds: float) -> int:
     camera = sources.camera(int(source)) if source.isdecimal() else played(sources.video(source))
     cv2.setNumThreads(1)
     known, oldest, frames = None, 0.0, 0
-    with SpoofDetector("liveness", faces="locator", threads=1, warm_up=True) as detector:
+    with (
+        SpoofDetector("liveness", faces="locator", threads=1, warm_up=True) as detector,
+        closing(newest(camera)) as fresh,
+    ):
         gc.collect()
         gc.freeze()
         gc.disable()  # results have no cycles, and nothing here makes any
         end = clock.now() + seconds
-        for result in detector.stream(newest(camera), deadline=DEADLINE_S):
+        for result in detector.stream(fresh, deadline=DEADLINE_S):
             now = clock.now()
             frames, oldest = frames + 1, max(oldest, now - result.time)
             if (told := answer(result, now)) != known:

@@ -20,7 +20,7 @@ def test_the_recipes(capsys: pytest.CaptureFixture[str]) -> None:
         assert [preset["name"] for preset in described["presets"]] == list(recipe.presets)
         assert all(preset["steps"] == recipe.presets[preset["name"]].steps for preset in described["presets"])
     assert listed["ganomaly"]["scores"] == list(recipes.get("ganomaly").scores)
-    assert listed["deepsign"]["scores"] == ["embedding_distance"]
+    assert listed["deepsign"]["scores"] == ["person_model", "embedding_distance"]
     assert (listed["deepsign"]["task"], listed["ganomaly"]["task"]) == ("verify", "spoof")
     sizes = {(name, one["name"]): one["parameters"] for name in listed for one in listed[name]["presets"]}
     assert sizes["deepsign", "paper"] == 256_992  # 0.257 million (tests/export/recipes count them with torch)
