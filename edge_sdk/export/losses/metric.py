@@ -7,7 +7,7 @@ between unit embeddings, D^2 = 2 - 2 cos.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -23,6 +23,12 @@ from edge_sdk.export.losses.distillation import EmbeddingDistillation
 from edge_sdk.export.losses.task import Distillation
 from edge_sdk.export.losses.tasks import EmbeddingTask
 from edge_sdk.scoring.base import Score
+
+ENROLLED = 3
+"""Fewest genuine samples of a writer in a batch: one is compared with the others, and those have a scatter."""
+
+LEAST = 1e-4
+"""Added to squared distances of unit embeddings before their logarithm."""
 
 
 def contrastive(distance: torch.Tensor, genuine: torch.Tensor, margin: float = 1.0) -> torch.Tensor:
@@ -47,6 +53,49 @@ def l2(network: nn.Module, coefficients: Mapping[str, float]) -> torch.Tensor:
         raise UsageError(f"no such parameter to penalise: {', '.join(sorted(missing))}")
     start = next(network.parameters()).new_zeros(())
     return sum((c * parameters[name].square().sum() for name, c in coefficients.items()), start)
+
+
+def enrolment_ratios(
+    embeddings: torch.Tensor, subject: torch.Tensor, genuine: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Every genuine sample against an enrolment of its writer's others in the batch: the logarithms of ratios.
+
+    What :mod:`edge_sdk.scoring.person_model` computes, as far as a batch knows it: with n other samples, their mean m
+    and their scatter s around it, two further samples as scattered as all writers' in the mean among them, the ratio
+    of a sample x is ``log s - 2 log(|x - m|^2 / (1 + 1/n))``.
+
+    Args:
+        embeddings: Unit, ``(B, D)``.
+        subject: ``(B,)``.
+        genuine: ``bool (B,)``.
+
+    Returns:
+        Of genuine samples, of the writers' forgeries and of others' genuine samples, each ``(K,)``; writers of less
+        than three genuine samples have none.
+    """
+    people = [who for who in subject.unique() if int((genuine & (subject == who)).sum()) >= ENROLLED]
+    if not people:
+        return (embeddings.new_zeros(0),) * 3
+    enrolled = []
+    for who in people:
+        own = embeddings[genuine & (subject == who)]
+        count = len(own) - 1
+        mean = (own.sum(dim=0) - own) / count
+        squares = own.square().sum(dim=1)
+        enrolled.append((own, mean, (squares.sum() - squares - count * mean.square().sum(dim=1)) / (count - 1)))
+    usual = torch.stack([scatter.mean() for _, _, scatter in enrolled]).mean()
+    mated: list[torch.Tensor] = []
+    forged: list[torch.Tensor] = []
+    random: list[torch.Tensor] = []
+    for who, (own, mean, scatter) in zip(people, enrolled, strict=True):
+        count = len(own) - 1
+        level = ((scatter * (count - 1) + 2 * usual) / (count + 1) + LEAST).log()
+        widening = 1 + 1 / count
+        mated.append(level - 2 * ((own - mean).square().sum(dim=1) / widening + LEAST).log())
+        for found, others in ((forged, ~genuine & (subject == who)), (random, genuine & (subject != who))):
+            squared = torch.cdist(embeddings[others], mean).square() / widening
+            found.append((level - 2 * (squared + LEAST).log()).flatten())
+    return torch.cat(mated), torch.cat(forged), torch.cat(random)
 
 
 class EmbeddingObjective:
@@ -143,8 +192,15 @@ class MinedMetric(EmbeddingObjective):
     people; so the verification term is the logistic loss of ``sharpness * (s - centre)`` with half of its weight on
     genuine pairs and half on impostor pairs, the share ``skilled`` of those on forgeries.
 
+    The enrolment term is of what a model of each person decides: the logistic loss of :func:`enrolment_ratios`, with
+    the weights of the verification term.
+
     Writers, and forgeries within a writer, are mined in embedding space: half of a batch's writers are neighbours of
     a random one, and forgeries closer to their writer's centre are drawn more often.
+
+    Attributes:
+        verification: Weight of the verification term, beside 1 of the ranking term.
+        enrolment: Weight of the enrolment term.
     """
 
     writers: int = 8
@@ -155,7 +211,8 @@ class MinedMetric(EmbeddingObjective):
     centre: float = 0.5
     skilled: float = 0.7
     hardness: float = 4.0
-    verification: float = field(default=1.0)
+    verification: float = 1.0
+    enrolment: float = 0.0
 
     def batch(self, labels: Labels, bank: NDArray[np.float32], rng: np.random.Generator) -> Indices:
         eligible = np.array([s for s in range(labels.subjects) if len(labels.originals[s]) >= 2])
@@ -188,13 +245,19 @@ class MinedMetric(EmbeddingObjective):
         logits = similarity / self.temperature
         negatives = logits.masked_fill(~(forgery | (~same & anchor)), -torch.inf).logsumexp(dim=1, keepdim=True)
         ranking = functional.softplus(negatives - logits)[positive].mean()
-        margin = self.sharpness * (similarity - self.centre)
+        loss = ranking
+        if self.verification:
+            margin = self.sharpness * (similarity - self.centre)
+            loss = loss + self.verification * self._logistic(margin[positive], margin[forgery], margin[stranger])
+        if self.enrolment:
+            loss = loss + self.enrolment * self._logistic(*enrolment_ratios(embeddings, subject, genuine))
+        return loss
+
+    def _logistic(self, mated: torch.Tensor, forged: torch.Tensor, random: torch.Tensor) -> torch.Tensor:
+        """The logistic loss of comparisons, half of its weight on mated ones; a kind without any costs nothing."""
         terms = (
-            (0.5, functional.softplus(-margin), positive),
-            (0.5 * self.skilled, functional.softplus(margin), forgery),
-            (0.5 * (1 - self.skilled), functional.softplus(margin), stranger),
+            (0.5, functional.softplus(-mated)),
+            (0.5 * self.skilled, functional.softplus(forged)),
+            (0.5 * (1 - self.skilled), functional.softplus(random)),
         )
-        verification = sum(
-            (weight * value[mask].mean() for weight, value, mask in terms if mask.any()), margin.new_zeros(())
-        )
-        return ranking + self.verification * verification
+        return sum((weight * value.mean() for weight, value in terms if value.numel()), mated.new_zeros(()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -37,6 +37,19 @@ class Network(nn.Module):
             UsageError: Outputs are compared by a distance.
         """
         raise UsageError(f"{type(self).__name__} has no network that compares two outputs")
+
+    def project(self, batches: Iterable[torch.Tensor]) -> None:
+        """Replace the last layer by the principal components of what it is given for these inputs.
+
+        Metric learning makes the last layer drop what its training people do not need, and new people may
+        (Bordes et al., "Guillotine Regularization", 2022). What it is given still has that.
+
+        Raises:
+            UsageError: Its last layer gives no embeddings.
+            ScoreError: All inputs are alike to it.
+        """
+        del batches
+        raise UsageError(f"{type(self).__name__} has no layer of embeddings to replace")
 
     def load_pretrained(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Copy what belongs to the network.

@@ -136,6 +136,28 @@ def _means(rows: Array, people: NDArray[Any]) -> Array:
     return found
 
 
+def principal_layer(layer: nn.Linear, features: NDArray[Any]) -> nn.Linear:
+    """A layer of the same size that gives the principal components of features, without a bias.
+
+    Directions are of the features at unit length, the strongest first; where the features have fewer than the layer
+    gives, the rest is 0.
+
+    Args:
+        features: What the layer is given, ``(N, D)``.
+
+    Raises:
+        ScoreError: Features that are not finite or all equal.
+    """
+    rows = np.asarray(features, np.float64)
+    if not np.isfinite(rows).all() or not np.ptp(rows, axis=0).max() > 1e-6 * np.abs(rows).max():
+        raise ScoreError("all features are equal, or not finite; the network has not learned to tell people apart")
+    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    components = PCA(min(layer.out_features, *rows.shape), svd_solver="full").fit(rows).components_
+    weight = np.zeros((layer.out_features, layer.in_features))
+    weight[: len(components)] = components
+    return _linear(weight, np.zeros(layer.out_features))
+
+
 PROJECTIONS: Mapping[str, Callable[[Array, NDArray[Any], int, float], FeatureProjection]] = {
     "pca": _principal,
     "lda": _discriminants,

@@ -60,6 +60,8 @@ class Preset:
             luck where the validation people are few and the schedule ends at a rate near 0.
         validate_every: Steps between two validations.
         patience: Validations without improvement before training stops; ``None`` never.
+        project: After the last step, replace the last layer by principal components of the training people's samples
+            (:meth:`edge_sdk.export.networks.network.Network.project`).
         precision: ``auto`` is bfloat16 where the processor computes it natively, else float32.
     """
 
@@ -85,6 +87,7 @@ class Preset:
     keep: Literal["best", "last"] = "best"
     validate_every: int = 200
     patience: int | None = None
+    project: bool = False
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
 
     def __post_init__(self) -> None:
@@ -94,6 +97,8 @@ class Preset:
             )
         if self.betas is not None and self.optimizer not in ("adam", "adamw"):
             raise UsageError(f"betas are Adam's; {self.optimizer} has none")
+        if self.project and (self.keep != "last" or self.patience is not None):
+            raise UsageError("a last layer is replaced after the last step: keep the last weights, without patience")
         if not 0 <= self.decay < math.inf:
             raise UsageError(f"a rate decays by at least 0 a step, not by {self.decay}")
         restarts = self.schedule == "warm_restarts"

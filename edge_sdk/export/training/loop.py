@@ -9,11 +9,12 @@ A run's folder holds ``run.json`` (what was asked for), ``log.jsonl`` (one line 
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from edge_sdk.export.data.samples import Dataset, Labels, joined
 from edge_sdk.export.losses.metric import l2
 from edge_sdk.export.losses.task import RenderingTask, ValidationMetrics, format_metrics
 from edge_sdk.export.networks.memory_format import batch, channels_last
+from edge_sdk.export.networks.network import Network
 from edge_sdk.export.training import checkpoint, log
 from edge_sdk.export.training.hooks import StepTargets, Student
 from edge_sdk.export.training.optimization import build_optimizer, learning_rate, numerical_precision
@@ -88,12 +90,13 @@ class _Loop:
         self.network = network = run.network()
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(self.preset.average), use_buffers=True)
         optimizer = build_optimizer(self.preset, [p for p in network.parameters() if p.requires_grad])
-        simulated: Callable[[nn.Module], nn.Module] = _unchanged
+        self.simulated: Callable[[nn.Module], nn.Module] = _unchanged
         if run.continued:
-            simulated = run.continued.simulation(run.preset, run.train, run.validation, run.seed)
-        self.model, self.optimizer = fabric.setup(channels_last(simulated(network)), optimizer)
+            self.simulated = run.continued.simulation(run.preset, run.train, run.validation, run.seed)
+        self.model, self.optimizer = fabric.setup(channels_last(self.simulated(network)), optimizer)
         self.average = channels_last(self.average.to(fabric.device))
-        self.validated = simulated(self.average.module)
+        self.kept = self.average.module
+        self.validated = self.simulated(self.kept)
         learned, self.filtered = self._learned()
         rows, self.held_out = self._prepared(learned)
         self.seen = _whole_people(rows, run.train.subjects, MEASURED_ROWS, run.seed)
@@ -188,7 +191,19 @@ class _Loop:
         self.average.update_parameters(self.network)
         return loss.item()
 
+    @torch.no_grad()
+    def _project(self) -> None:
+        """Replace the last layer in what is kept; the averaged weights stay, for more steps to continue from."""
+        network = cast(Network, copy.deepcopy(self.average.module).eval())
+        rows, device = self.pictures.prepared, self.fabric.device
+        starts = range(0, len(rows), VALIDATION_BATCH)
+        network.project(batch(np.asarray(rows[start : start + VALIDATION_BATCH]), device) for start in starts)
+        self.kept = network
+        self.validated = self.simulated(network)
+
     def _validate(self, loss: float) -> None:
+        if self.preset.project and self.step == self.preset.steps:
+            self._project()
         metrics = self._measured(self.held_out)
         better = (
             self.preset.keep == "last"
@@ -203,7 +218,7 @@ class _Loop:
         config = self.run.config().as_dict()
         if better:
             facts = {**config, **metrics.as_dict(), "step": self.step}
-            checkpoint.save(self.run.folder / "best.safetensors", self._weights(), facts)
+            checkpoint.save(self.run.folder / "best.safetensors", _weights(self.kept), facts)
         learned = self._measured_of_training()
         log.append(self.run.folder, self.step, loss, metrics, self.seconds, learned=learned)
         found = "  ".join(format_metrics(metrics))
@@ -212,7 +227,7 @@ class _Loop:
         log.draw_curves(self.run.folder)
         tensors = {
             **checkpoint.prefixed("model", self.network.state_dict()),
-            **self._weights(),
+            **_weights(self.average.module),
             **checkpoint.prefixed("optimizer", checkpoint.pack_optimizer(self.optimizer.optimizer)),
             "averaged": self.average.n_averaged,
             **self.task.state(),
@@ -221,9 +236,6 @@ class _Loop:
         best = {**self.best.metrics.as_dict(), "step": self.best.step}
         state = {"step": self.step, "best": best, "stale": self.stale, "seconds": self.seconds}
         checkpoint.save(self.run.folder / "last.safetensors", tensors, {**config, "state": state})
-
-    def _weights(self) -> dict[str, torch.Tensor]:
-        return checkpoint.prefixed("average", self.average.module.state_dict())
 
     def _measured(self, rows: PreparedRows) -> ValidationMetrics:
         return self.task.measure(self._outputs(rows), rows.samples, self.validated)
@@ -298,6 +310,10 @@ def _whole_people(rows: PreparedRows, people: Sequence[str], limit: int, seed: i
             break
         kept = np.union1d(kept, found)
     return PreparedRows(np.asarray(rows.tensors[kept]), tuple(rows.samples[index] for index in kept))
+
+
+def _weights(network: nn.Module) -> dict[str, torch.Tensor]:
+    return checkpoint.prefixed("average", network.state_dict())
 
 
 def _unchanged(network: nn.Module) -> nn.Module:

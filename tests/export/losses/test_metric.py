@@ -11,7 +11,7 @@ import torch
 
 from edge_sdk.errors import DatasetError, UsageError
 from edge_sdk.export.data.samples import Dataset, Labels, Sample
-from edge_sdk.export.losses.metric import ContrastivePairs, MinedMetric, contrastive, l2
+from edge_sdk.export.losses.metric import ContrastivePairs, MinedMetric, contrastive, enrolment_ratios, l2
 from edge_sdk.export.recipes.deepsign import RECIPE
 
 
@@ -90,6 +90,47 @@ def test_metric_loss_by_loops(roster: Labels) -> None:
     verification = 0.5 * np.mean(positives) + 0.3 * np.mean(forgeries) + 0.2 * np.mean(strangers)
     expected = np.mean(ranking) + 0.7 * verification
     assert objective.loss(embeddings, subject, genuine).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_enrolment_loss_by_loops(roster: Labels) -> None:
+    """Every genuine sample, forgery and other writer's sample against the others of a writer, one by one."""
+    embeddings, subject = unit(32), torch.from_numpy(roster.subject)
+    rows, genuine = embeddings.double().numpy(), torch.from_numpy(roster.genuine)
+    genuine[8:11] = False  # two genuine samples are left of the second writer: no enrolment
+    enrolled = {}
+    for who in (0, 2, 3):
+        own = [k for k in range(32) if subject[k] == who and genuine[k]]
+        for left in own:
+            others = rows[[k for k in own if k != left]]
+            mean = others.mean(axis=0)
+            enrolled[left] = who, mean, ((others - mean) ** 2).sum() / (len(others) - 1), len(others)
+    usual = np.mean([np.mean([s for w, _, s, _ in enrolled.values() if w == who]) for who in (0, 2, 3)])
+    mated, forged, random = [], [], []
+    for left, (who, mean, scatter, n) in enrolled.items():
+        level = math.log((scatter * (n - 1) + 2 * usual) / (n + 1) + 1e-4)
+        for k in range(32):
+            ratio = level - 2 * math.log(((rows[k] - mean) ** 2).sum() / (1 + 1 / n) + 1e-4)
+            if k == left:
+                mated.append(ratio)
+            elif subject[k] == who and not genuine[k]:
+                forged.append(ratio)
+            elif subject[k] != who and genuine[k]:
+                random.append(ratio)
+    found = enrolment_ratios(embeddings, subject, genuine)
+    for ratios, expected in zip(found, (mated, forged, random), strict=True):
+        assert sorted(ratios.tolist()) == pytest.approx(sorted(expected), rel=1e-4, abs=1e-4)
+    objective = MinedMetric(verification=0.0, enrolment=2.0, skilled=0.6)
+    cost = [np.log1p(np.exp(sign * np.array(x))).mean() for sign, x in ((-1, mated), (1, forged), (1, random))]
+    without = MinedMetric(verification=0.0).loss(embeddings, subject, genuine).item()
+    expected_loss = without + 2 * (0.5 * cost[0] + 0.3 * cost[1] + 0.2 * cost[2])
+    assert objective.loss(embeddings, subject, genuine).item() == pytest.approx(expected_loss, rel=1e-4)
+
+
+def test_a_batch_without_enrolments_has_no_enrolment_loss() -> None:
+    subject, genuine = torch.tensor([0, 0, 0, 1, 1]), torch.tensor([True, True, False, True, True])
+    objective = MinedMetric(verification=0.0, enrolment=2.0)
+    without = MinedMetric(verification=0.0)
+    assert objective.loss(unit(5), subject, genuine) == without.loss(unit(5), subject, genuine)
 
 
 def test_metric_batches_mine_close_forgeries(roster: Labels) -> None:

@@ -11,8 +11,9 @@ import onnx
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
-from edge_sdk.errors import MissingToolError, UsageError
+from edge_sdk.errors import MissingToolError, ScoreError, UsageError
 from edge_sdk.export import recipes
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.signatures.augmentation import SignatureAugmentation
@@ -23,6 +24,7 @@ from edge_sdk.export.losses import locating
 from edge_sdk.export.losses.classification import AttackClassification
 from edge_sdk.export.losses.locating import FaceLocation
 from edge_sdk.export.networks.mobilenet import body
+from edge_sdk.export.networks.network import Network
 from edge_sdk.export.recipes.deepsign import DeepSign
 from edge_sdk.export.recipes.mobilenetv2 import DEVIATION, MEAN, MobileNetV2
 from edge_sdk.export.recipes.signet import SigNet
@@ -153,20 +155,40 @@ def test_frozen_blocks_keep_weights_and_statistics(unfreeze: int) -> None:
         assert torch.equal(value, before[name]) == is_frozen, name
 
 
-def test_pooled_features_are_the_embedding_behind_a_training_through_the_last_layer() -> None:
-    network, plain = DeepSign(width=0.1, pooled=True), DeepSign(width=0.1)
-    plain.load_state_dict(network.state_dict())
-    images = torch.rand(2, 1, 64, 64)
-    network.train()
-    assert network(images).shape == (2, 128)
+def test_a_last_layer_of_principal_components_keeps_what_the_features_tell_apart() -> None:
+    network, images = DeepSign(width=0.1).eval(), torch.rand(40, 1, 64, 64)
     with torch.inference_mode():
-        pooled, table = network.eval()(images), plain.eval()(images)
-        network.embedding.weight.zero_()
-        assert torch.equal(network(images), pooled)
-    assert (pooled.shape, table.shape) == ((2, 26), (2, 128))
-    assert torch.allclose(pooled.norm(dim=1), torch.ones(2))
-    exported = Graphs(network, (1, 64, 64), np.random.default_rng(0).random((2, 1, 64, 64), np.float32))
-    assert len(exported.onnx) < 4 * parameters(network) - 4 * 128 * 26 + 20_000  # the last layer is not in it
+        network.project(images.split(16))
+        features = functional.normalize(network.features(images), dim=1)
+        embeddings = network.embedding(features)
+    weight = network.embedding.weight.detach()
+    assert weight.shape == (128, 26)
+    assert not network.embedding.bias.any()
+    assert not weight[26:].any()  # no more directions than features
+    kept = weight[weight.norm(dim=1) > 0]
+    assert torch.allclose(kept @ kept.T, torch.eye(len(kept)), atol=1e-5)
+    assert torch.allclose(torch.cdist(embeddings, embeddings), torch.cdist(features, features), atol=1e-3)
+    variances = embeddings.var(dim=0)
+    assert (variances.diff() < 1e-9).all()
+
+
+def test_a_last_layer_cannot_be_replaced_where_nothing_was_learned() -> None:
+    network = DeepSign(width=0.1).eval()
+    with torch.inference_mode(), pytest.raises(ScoreError, match="has not learned"):
+        network.project([torch.zeros(4, 1, 64, 64)])
+
+
+def test_networks_without_embeddings_have_no_last_layer_to_replace() -> None:
+    with pytest.raises(UsageError, match="no layer of embeddings"):
+        Network().project([])
+
+
+def test_a_last_layer_is_replaced_after_the_last_step_alone() -> None:
+    best = recipes.get("deepsign").preset("best")
+    with pytest.raises(UsageError, match="last weights"):
+        replace(best, keep="best")
+    with pytest.raises(UsageError, match="without patience"):
+        replace(best, patience=3)
 
 
 def test_the_best_nets_training_changes_less_in_an_image_than_in_a_writer() -> None:

@@ -120,6 +120,35 @@ def test_training_people_of_whom_nothing_can_be_measured_are_left_out_of_the_log
     assert "train_auroc" not in line
 
 
+def test_a_last_layer_is_replaced_in_the_kept_weights_and_learned_on_with_more_steps(
+    run: TrainingRun, tmp_path: Path
+) -> None:
+    learned = replace(run.preset, keep="last")
+    projected = replace(run, recipe=replace(run.recipe, presets={"quick": replace(learned, project=True)}))
+    train(projected, quiet=True)
+    plain = replace(run, folder=tmp_path / "plain", recipe=replace(run.recipe, presets={"quick": learned}))
+    train(plain, quiet=True)
+    kept, last, without = (
+        checkpoint.section("average", checkpoint.load(path)[0])
+        for path in (
+            projected.folder / "best.safetensors",
+            projected.folder / "last.safetensors",
+            plain.folder / "best.safetensors",
+        )
+    )
+    assert not kept["embedding.bias"].any()
+    assert without["embedding.bias"].any()
+    for name, value in without.items():
+        assert torch.equal(last[name], value), name  # what more steps start from
+        assert name.startswith("embedding.") or torch.equal(kept[name], value), name
+    lines = [
+        [json.loads(line)["auroc"] for line in (one.folder / "log.jsonl").read_text().splitlines()]
+        for one in (projected, plain)
+    ]
+    assert lines[0][:2] == lines[1][:2]
+    assert lines[0][2] != lines[1][2]  # measured as it is kept
+
+
 def test_a_complete_run_is_not_trained_again(run: TrainingRun) -> None:
     train(run, quiet=True)
     before = (run.folder / "last.safetensors").stat().st_mtime_ns
