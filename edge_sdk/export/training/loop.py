@@ -194,7 +194,7 @@ class _Loop:
     @torch.no_grad()
     def _project(self) -> None:
         """Replace the last layer in what is kept; the averaged weights stay, for more steps to continue from."""
-        network = cast(Network, copy.deepcopy(self.average.module).eval())
+        network = cast("Network", copy.deepcopy(self.average.module).eval())
         rows, device = self.pictures.prepared, self.fabric.device
         starts = range(0, len(rows), VALIDATION_BATCH)
         network.project(batch(np.asarray(rows[start : start + VALIDATION_BATCH]), device) for start in starts)
