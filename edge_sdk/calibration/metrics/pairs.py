@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge_sdk.calibration.metrics.verification import ScoreSet
+from edge_sdk.calibration.metrics.verification import ScoreSet, concatenate
 from edge_sdk.errors import ScoreError
 from edge_sdk.scoring.base import Rule
 from edge_sdk.scoring.embedding import Metric, combine, embedding_scores, mean_embedding
@@ -45,6 +45,7 @@ def verification_scores(
     subjects: ArrayLike,
     genuine: ArrayLike,
     *,
+    groups: ArrayLike | None = None,
     forgeries: Forgeries = "skilled",
     references: int = 1,
     metric: Metric = "euclidean",
@@ -57,11 +58,33 @@ def verification_scores(
     """Scores of the verification protocol on embeddings (N, D) of samples; see `build_pairs` and `score_pairs`.
 
     subjects: (N,) whose signature a sample shows or imitates. genuine: (N,) bool, False for a skilled forgery.
+    groups: (N,) such as data sets, within which samples are compared; a group without comparisons is left out. Without,
+    all are one.
     """
-    pairs = build_pairs(subjects, genuine, forgeries=forgeries, references=references, seed=seed)
-    return score_pairs(
-        pairs, embeddings, subjects, metric=metric, rule=rule, matrix=matrix, compare=compare, enrolled=enrolled
-    )
+    people, flags, rows = np.asarray(subjects), np.asarray(genuine), np.asarray(embeddings)
+    parts = [slice(None)] if groups is None else [np.asarray(groups) == group for group in np.unique(groups)]
+    found, errors = [], []
+    for own in parts:
+        try:
+            pairs = build_pairs(people[own], flags[own], forgeries=forgeries, references=references, seed=seed)
+        except ScoreError as error:
+            errors.append(error)
+            continue
+        found.append(
+            score_pairs(
+                pairs,
+                rows[own],
+                people[own],
+                metric=metric,
+                rule=rule,
+                matrix=matrix,
+                compare=compare,
+                enrolled=enrolled,
+            )
+        )
+    if not found:
+        raise errors[0]
+    return concatenate(found)
 
 
 def build_pairs(

@@ -102,7 +102,13 @@ class EmbeddingTask:
     ) -> ValidationMetrics:
         del network
         people, genuine = [sample.subject for sample in samples], [sample.genuine for sample in samples]
-        scores = verification_scores(outputs, people, genuine, forgeries=impostor_kinds(samples)[0])
+        scores = verification_scores(
+            outputs,
+            people,
+            genuine,
+            groups=[sample.dataset for sample in samples],
+            forgeries=impostor_kinds(samples)[0],
+        )
         accuracy = None
         if self.by_accuracy:
             accuracy = accuracy_precision_recall(scores, best_accuracy_threshold(scores)).accuracy

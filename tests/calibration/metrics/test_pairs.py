@@ -109,6 +109,28 @@ def test_perfect_embeddings_give_perfect_scores():
     assert (scores.scores[~scores.mated] == 0).all()
 
 
+@pytest.mark.parametrize(("forgeries", "references"), [("skilled", 1), ("random", 1), ("skilled", 2)])
+def test_samples_of_different_groups_are_not_compared(forgeries, references):
+    subjects, genuine, groups = np.tile(SUBJECTS, 2), np.tile(GENUINE, 2), np.repeat([0, 1], SUBJECTS.size)
+    vectors = embeddings(len(subjects))
+    asked = {"forgeries": forgeries, "references": references}
+    apart = [verification_scores(rows, SUBJECTS, GENUINE, **asked) for rows in np.split(vectors, 2)]
+    found = verification_scores(vectors, subjects, genuine, groups=groups, **asked)
+    assert np.array_equal(found.scores, np.concatenate([one.scores for one in apart]))
+    assert np.array_equal(found.mated, np.concatenate([one.mated for one in apart]))
+    assert len(found) < len(verification_scores(vectors, subjects, genuine, **asked))
+
+
+def test_a_group_without_comparisons_is_left_out():
+    vectors = embeddings(len(SUBJECTS) + 1)
+    alone = verification_scores(vectors[:-1], SUBJECTS, GENUINE)
+    groups = ["many"] * len(SUBJECTS) + ["one"]
+    found = verification_scores(vectors, [*SUBJECTS, "x"], [*GENUINE, True], groups=groups)
+    assert np.array_equal(found.scores, alone.scores)
+    with pytest.raises(ScoreError, match="0 mated"):
+        verification_scores(vectors[:2], ["a", "b"], [True, True], groups=[0, 1])
+
+
 def test_errors():
     with pytest.raises(ScoreError, match="0 mated"):
         build_pairs(["a", "b"], [True, True])

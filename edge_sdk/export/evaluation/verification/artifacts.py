@@ -137,12 +137,16 @@ class VerificationEvaluator:
         return IMPOSTORS[protocol.forgeries]
 
     def scores(self, kind: VariantKind, model: bytes, role: str, protocol: Any = None) -> ScoreSet:
-        """Scores of the people of a role, by default of the first of :attr:`protocols`."""
+        """Scores of the people of a role, by default of the first of :attr:`protocols`.
+
+        Samples of different data sets are never compared: the scanner would give them away.
+        """
         samples, compared = self.trained.people(role).samples, protocol or self.protocols[0]
         return verification_scores(
             self._embed(kind, model, role),
             [sample.subject for sample in samples],
             [sample.genuine for sample in samples],
+            groups=[sample.dataset for sample in samples],
             forgeries=compared.forgeries,
             references=compared.references,
             rule=self.score.rule,
