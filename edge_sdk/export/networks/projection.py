@@ -137,25 +137,36 @@ def _means(rows: Array, people: NDArray[Any]) -> Array:
 
 
 def principal_layer(layer: nn.Linear, features: NDArray[Any]) -> nn.Linear:
-    """A layer of the same size that gives the principal components of features, without a bias.
+    """A layer of the same size that keeps the principal components of features, without a bias.
 
-    Directions are of the features at unit length, the strongest first; where the features have fewer than the layer
-    gives, the rest is 0.
+    They are of the features at unit length. A Hadamard matrix then turns them, which changes no distance: every value
+    gets a like share of each, so that one int8 scale fits all values.
 
     Args:
+        layer: Of a power of 2 outputs.
         features: What the layer is given, ``(N, D)``.
 
     Raises:
         ScoreError: Features that are not finite or all equal.
+        UsageError: The layer has another number of outputs.
     """
     rows = np.asarray(features, np.float64)
     if not np.isfinite(rows).all() or not np.ptp(rows, axis=0).max() > 1e-6 * np.abs(rows).max():
         raise ScoreError("all features are equal, or not finite; the network has not learned to tell people apart")
     rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float64).tiny)
     components = PCA(min(layer.out_features, *rows.shape), svd_solver="full").fit(rows).components_
-    weight = np.zeros((layer.out_features, layer.in_features))
-    weight[: len(components)] = components
-    return _linear(weight, np.zeros(layer.out_features))
+    turned = _hadamard(layer.out_features)[:, : len(components)]
+    return _linear(turned @ components, np.zeros(layer.out_features))
+
+
+def _hadamard(size: int) -> Array:
+    """An orthonormal matrix whose entries are all equal but for their signs, by Sylvester's construction."""
+    if size & (size - 1):
+        raise UsageError(f"a Hadamard matrix has a power of 2 rows here, not {size}")
+    found = np.ones((1, 1))
+    while len(found) < size:
+        found = np.block([[found, found], [found, -found]])
+    return found / np.sqrt(size)
 
 
 PROJECTIONS: Mapping[str, Callable[[Array, NDArray[Any], int, float], FeatureProjection]] = {

@@ -23,6 +23,7 @@ from edge_sdk.export.formats.float_onnx import fold_batch_norm, to_onnx
 from edge_sdk.export.losses import locating
 from edge_sdk.export.losses.classification import AttackClassification
 from edge_sdk.export.losses.locating import FaceLocation
+from edge_sdk.export.networks import projection
 from edge_sdk.export.networks.mobilenet import body
 from edge_sdk.export.networks.network import Network
 from edge_sdk.export.recipes.deepsign import DeepSign
@@ -159,17 +160,29 @@ def test_a_last_layer_of_principal_components_keeps_what_the_features_tell_apart
     network, images = DeepSign(width=0.1).eval(), torch.rand(40, 1, 64, 64)
     with torch.inference_mode():
         network.project(images.split(16))
-        features = functional.normalize(network.features(images), dim=1)
-        embeddings = network.embedding(features)
-    weight = network.embedding.weight.detach()
+        features = functional.normalize(network.features(images), dim=1).double()
+    weight = network.embedding.weight.detach().double()
+    embeddings = features @ weight.T
     assert weight.shape == (128, 26)
     assert not network.embedding.bias.any()
-    assert not weight[26:].any()  # no more directions than features
-    kept = weight[weight.norm(dim=1) > 0]
-    assert torch.allclose(kept @ kept.T, torch.eye(len(kept)), atol=1e-5)
-    assert torch.allclose(torch.cdist(embeddings, embeddings), torch.cdist(features, features), atol=1e-3)
+    assert torch.allclose(
+        weight.T @ weight, torch.eye(26).double(), atol=1e-5
+    )  # nothing is lost
+    assert torch.allclose(torch.cdist(embeddings, embeddings), torch.cdist(features, features), atol=1e-5)
     variances = embeddings.var(dim=0)
-    assert (variances.diff() < 1e-9).all()
+    assert variances.max() < 20 * variances.mean()  # of principal components as they are: the first has nearly all
+
+
+def test_of_more_features_than_values_the_strongest_directions_are_kept() -> None:
+    rng = np.random.default_rng(0)
+    features = 1 + rng.normal(size=(400, 12)) * np.geomspace(0.3, 0.003, 12)
+    layer = projection.principal_layer(nn.Linear(12, 4), features)
+    rows = features / np.linalg.norm(features, axis=1, keepdims=True)
+    kept = rows @ layer.weight.detach().double().numpy().T
+    strongest = np.linalg.eigvalsh(np.cov(rows.T))[::-1]
+    with pytest.raises(UsageError, match="power of 2"):
+        projection.principal_layer(nn.Linear(12, 6), features)
+    assert np.trace(np.cov(kept.T)) == pytest.approx(strongest[:4].sum(), rel=1e-4)
 
 
 def test_a_last_layer_cannot_be_replaced_where_nothing_was_learned() -> None:
