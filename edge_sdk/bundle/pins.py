@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 PINS = {
-    "deepsign": "b8d6e88334cab6b2976cc50130b49eb77c15b75652c05cb0ac419f88be95a661",
+    "deepsign": "4dbe5525b916213274a9d6c8e87319eba3eaea65d807998445ac8c433512d3b7",
     "deepsign_nano": "38900d6d000de5476607b29bc8fb8164fd188e9bacdb340201cef284cb2d4a1d",
     "face_lite": "7c9a401f177e436b5078c4de2267bef404d86500a010e39ca6c71f16a7b47402",
     "face_locator": "9780387f53aa449f94f46c01a514c06e580b9fc25e14009c6d7133f85ab765cb",
