@@ -58,8 +58,8 @@ def verification_scores(
     """Scores of the verification protocol on embeddings (N, D) of samples; see `build_pairs` and `score_pairs`.
 
     subjects: (N,) whose signature a sample shows or imitates. genuine: (N,) bool, False for a skilled forgery.
-    groups: (N,) such as data sets, within which samples are compared; a group without comparisons is left out. Without,
-    all are one.
+    groups: (N,) such as data sets, within which samples are compared; a group without mated or without impostor
+    comparisons is left out. Without, all are one. Raises ScoreError when none is left.
     """
     people, flags, rows = np.asarray(subjects), np.asarray(genuine), np.asarray(embeddings)
     parts = [slice(None)] if groups is None else [np.asarray(groups) == group for group in np.unique(groups)]
@@ -83,7 +83,8 @@ def verification_scores(
             )
         )
     if not found:
-        raise errors[0]
+        reasons = "; ".join(dict.fromkeys(map(str, errors)))
+        raise ScoreError(reasons if groups is None else f"nobody is compared across data sets, and {reasons}")
     return concatenate(found)
 
 

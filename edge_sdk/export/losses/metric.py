@@ -58,11 +58,12 @@ def l2(network: nn.Module, coefficients: Mapping[str, float]) -> torch.Tensor:
 def enrolment_ratios(
     embeddings: torch.Tensor, subject: torch.Tensor, genuine: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Every genuine sample against an enrolment of its writer's others in the batch: the logarithms of ratios.
+    """The logarithms of ratios of samples to enrolments of a batch, each of all genuine samples of a writer but one.
 
-    What :mod:`edge_sdk.scoring.person_model` computes, as far as a batch knows it: with n other samples, their mean m
-    and their scatter s around it, two further samples as scattered as all writers' in the mean among them, the ratio
-    of a sample x is ``log s - 2 log(|x - m|^2 / (1 + 1/n))``.
+    What :mod:`edge_sdk.scoring.person_model` computes, as far as a batch knows it: with the n enrolled samples' mean m
+    and scatter s around it, two further samples as scattered as all writers' in the mean among them, the ratio of a
+    sample x is ``log s - 2 log(|x - m|^2 / (1 + 1/n))``. The distance from everybody is taken as 1, that of unit
+    embeddings in all directions.
 
     Args:
         embeddings: Unit, ``(B, D)``.
@@ -70,8 +71,9 @@ def enrolment_ratios(
         genuine: ``bool (B,)``.
 
     Returns:
-        Of genuine samples, of the writers' forgeries and of others' genuine samples, each ``(K,)``; writers of less
-        than three genuine samples have none.
+        Of the genuine samples that were left out, each to its own enrolment; of the writers' forgeries, and of others'
+        genuine samples, to every enrolment: ``(K,)``, ``(L,)`` and ``(M,)``. Writers of less than three genuine samples
+        are not enrolled.
     """
     people = [who for who in subject.unique() if int((genuine & (subject == who)).sum()) >= ENROLLED]
     if not people:
@@ -213,6 +215,12 @@ class MinedMetric(EmbeddingObjective):
     hardness: float = 4.0
     verification: float = 1.0
     enrolment: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.enrolment and self.genuine < ENROLLED:
+            raise UsageError(
+                f"an enrolment takes {ENROLLED} genuine samples of a writer in a batch, not {self.genuine}"
+            )
 
     def batch(self, labels: Labels, bank: NDArray[np.float32], rng: np.random.Generator) -> Indices:
         eligible = np.array([s for s in range(labels.subjects) if len(labels.originals[s]) >= 2])

@@ -121,7 +121,8 @@ class PrototypeTask:
     ) -> ValidationMetrics:
         del network
         people, genuine = [sample.subject for sample in samples], [sample.genuine for sample in samples]
-        scores = verification_scores(outputs, people, genuine, forgeries="random")
+        groups = [sample.dataset for sample in samples]
+        scores = verification_scores(outputs, people, genuine, groups=groups, forgeries="random")
         return ValidationMetrics(auroc=auroc(scores), eer=float(eer(scores).eer))
 
     def state(self) -> dict[str, torch.Tensor]:

@@ -139,21 +139,21 @@ def _means(rows: Array, people: NDArray[Any]) -> Array:
 def principal_layer(layer: nn.Linear, features: NDArray[Any]) -> nn.Linear:
     """A layer of the same size that keeps the principal components of features, without a bias.
 
-    They are of the features at unit length. A Hadamard matrix then turns them, which changes no distance: every value
-    gets a like share of each, so that one int8 scale fits all values.
+    They are of the features at unit length, around their mean, which the layer does not take off. A Hadamard matrix
+    then turns them, which changes no distance: every value gets a like share of each, so that one int8 scale fits all.
 
     Args:
         layer: Of a power of 2 outputs.
         features: What the layer is given, ``(N, D)``.
 
     Raises:
-        ScoreError: Features that are not finite or all equal.
+        ScoreError: Features that are not finite, or of one direction.
         UsageError: The layer has another number of outputs.
     """
     rows = np.asarray(features, np.float64)
-    if not np.isfinite(rows).all() or not np.ptp(rows, axis=0).max() > 1e-6 * np.abs(rows).max():
-        raise ScoreError("all features are equal, or not finite; the network has not learned to tell people apart")
     rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    if not np.isfinite(rows).all() or not np.ptp(rows, axis=0).max() > 1e-5:
+        raise ScoreError("all features are alike, or not finite; the network has not learned to tell people apart")
     components = PCA(min(layer.out_features, *rows.shape), svd_solver="full").fit(rows).components_
     turned = _hadamard(layer.out_features)[:, : len(components)]
     return _linear(turned @ components, np.zeros(layer.out_features))

@@ -37,7 +37,7 @@ from edge_sdk.export.packaging import fusion
 from edge_sdk.export.packaging.cross_validation import CrossValidation, Making
 from edge_sdk.export.packaging.familiarity import familiarity
 from edge_sdk.export.packaging.model_card import model_card
-from edge_sdk.export.training.finished import FinishedRun
+from edge_sdk.export.training.finished import FinishedRun, require_finished
 from edge_sdk.runtime.operating_point import choose_points
 from edge_sdk.tables import Table
 
@@ -116,6 +116,8 @@ def export(
     trained = fusion.read(runs, rule, scores, latents=latents, abstain=abstain)
     if folds_decide and not folds:
         raise UsageError("folds decide only where they are given: name their runs")
+    if trained.preset.project and trained.record is not None:  # before the end its last layer is another
+        require_finished(runs[0], trained.record)
     judge = CrossValidation.read(folds, trained, decides=folds_decide) if folds else None
     say("exporting the float graph")
     maker = _Maker(trained, enforce, say, judge)

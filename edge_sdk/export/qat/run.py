@@ -112,13 +112,17 @@ class QuantisationAware:
             raise UsageError(f"the run to continue has {', '.join(different)}: name the same, or another run")
 
     def preset(self, preset: Preset) -> Preset:
-        """As the recipe's, for these steps; in float32, for bfloat16 rounds as coarsely as int8 does."""
+        """As the recipe's, for these steps; in float32, for bfloat16 rounds as coarsely as int8 does.
+
+        The last layer stays what it became in training with int8 simulated.
+        """
         return replace(
             preset,
             steps=self.steps,
             learning_rate=self.rate * preset.learning_rate,
             validate_every=min(preset.validate_every, self.steps),
             patience=None,
+            project=False,
             precision="32-true",
         )
 

@@ -60,8 +60,9 @@ class Preset:
             luck where the validation people are few and the schedule ends at a rate near 0.
         validate_every: Steps between two validations.
         patience: Validations without improvement before training stops; ``None`` never.
-        project: After the last step, replace the last layer by principal components of the training people's samples
-            (:meth:`edge_sdk.export.networks.network.Network.project`).
+        project: After the last step, replace the last layer by principal components of what it is given for all samples
+            that are trained on (:meth:`edge_sdk.export.networks.network.Network.project`). Not that of a student, which
+            learns its teachers' embeddings.
         precision: ``auto`` is bfloat16 where the processor computes it natively, else float32.
     """
 

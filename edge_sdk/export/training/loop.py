@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from edge_sdk.errors import DatasetError, DivergenceError, ScoreError, TrainingError
+from edge_sdk.errors import DatasetError, DivergenceError, ScoreError, TrainingError, UsageError
 from edge_sdk.export.data.cache import PreparedRows, prepared_rows
 from edge_sdk.export.data.faces.filters import Filtered
 from edge_sdk.export.data.load import load
@@ -54,8 +54,8 @@ def train(run: TrainingRun, *, quiet: bool = False) -> TrainingResult:
     Raises:
         DatasetError: An image cannot be read, there are no pairs, or nothing can be measured of the validation people.
         TrainingError: Subjects in both sets, a folder of another run, or pretrained weights that do not fit.
-        DivergenceError: The loss is not finite.
-        UsageError: The recipe takes no pretrained weights.
+        DivergenceError: The loss is not finite, or all samples are alike to the network in the end.
+        UsageError: The recipe takes no pretrained weights, or its network has no last layer to replace.
     """
     if shared := set(run.train.subjects) & set(run.validation.subjects):
         raise TrainingError(f"subjects {sorted(shared)[:5]} are in both training and validation data")
@@ -96,6 +96,9 @@ class _Loop:
         self.model, self.optimizer = fabric.setup(channels_last(self.simulated(network)), optimizer)
         self.average = channels_last(self.average.to(fabric.device))
         self.kept = self.average.module
+        self.projects = self.preset.project and run.hook is None
+        if self.projects and type(network).project is Network.project:
+            raise UsageError(f"{type(network).__name__} has no layer of embeddings that the preset could replace")
         self.validated = self.simulated(self.kept)
         learned, self.filtered = self._learned()
         rows, self.held_out = self._prepared(learned)
@@ -193,16 +196,19 @@ class _Loop:
 
     @torch.no_grad()
     def _project(self) -> None:
-        """Replace the last layer in what is kept; the averaged weights stay, for more steps to continue from."""
+        """Replace the last layer in what is kept; ``last.safetensors`` has the weights as they were learned."""
         network = cast("Network", copy.deepcopy(self.average.module).eval())
         rows, device = self.pictures.prepared, self.fabric.device
         starts = range(0, len(rows), VALIDATION_BATCH)
-        network.project(batch(np.asarray(rows[start : start + VALIDATION_BATCH]), device) for start in starts)
+        try:
+            network.project(batch(np.asarray(rows[start : start + VALIDATION_BATCH]), device) for start in starts)
+        except ScoreError as error:
+            raise DivergenceError(f"the last layer cannot be replaced: {error}") from error
         self.kept = network
         self.validated = self.simulated(network)
 
     def _validate(self, loss: float) -> None:
-        if self.preset.project and self.step == self.preset.steps:
+        if self.projects and self.step == self.preset.steps:
             self._project()
         metrics = self._measured(self.held_out)
         better = (

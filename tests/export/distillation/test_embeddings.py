@@ -353,6 +353,15 @@ def test_whoever_measures_the_student_has_not_taught_it(role: str, teacher: Teac
         DistillationHook((stranger,), Split(train=TRAIN[1:], **groups), unlabeled=DATA)
 
 
+def test_a_student_keeps_the_last_layer_that_its_teacher_taught(student: TrainingRun, teacher: Teacher) -> None:
+    projecting = replace(student.recipe, presets={"quick": replace(student.preset, project=True)})
+    hook = DistillationHook((teacher,), SPLIT, EmbeddingDistillation(views=1))
+    outcome = train(replace(student, recipe=projecting, steps=1, hook=hook), quiet=True)
+    network = student.network()
+    checkpoint.load_network(outcome.checkpoint, network)
+    assert network.get_parameter("embedding.bias").any()
+
+
 def test_what_a_teachers_teacher_saw_counts_too(student: TrainingRun, teacher: Teacher) -> None:
     old = replace(teacher, people=frozenset({"cedar/1"}))
     train(replace(student, steps=1, hook=DistillationHook((old,), SPLIT, EmbeddingDistillation(views=1))), quiet=True)

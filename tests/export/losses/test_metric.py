@@ -126,6 +126,11 @@ def test_the_enrolment_loss_by_loops(roster: Labels) -> None:
     assert objective.loss(embeddings, subject, genuine).item() == pytest.approx(expected_loss, rel=1e-4)
 
 
+def test_an_enrolment_term_needs_enrolments_in_a_batch() -> None:
+    with pytest.raises(UsageError, match="takes 3 genuine samples"):
+        MinedMetric(genuine=2, enrolment=1.0)
+
+
 def test_a_batch_without_enrolments_has_no_enrolment_loss() -> None:
     subject, genuine = torch.tensor([0, 0, 0, 1, 1]), torch.tensor([True, True, False, True, True])
     objective = MinedMetric(verification=0.0, enrolment=2.0)

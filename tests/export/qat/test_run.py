@@ -70,6 +70,12 @@ def test_every_recipe_goes_on_for_two_steps(name: str, tmp_path: Path, monkeypat
         assert torch.equal(value, before[key]) != (key in parameters), key
 
 
+def test_a_last_layer_that_was_replaced_is_trained_on_and_not_replaced_again(finished: TrainingRun) -> None:
+    best = recipes.get("deepsign").preset("best")
+    assert best.project
+    assert not QuantisationAware.read(finished.folder, SPLIT).preset(best).project
+
+
 @pytest.mark.slow
 def test_an_interrupted_run_takes_the_steps_it_would_have_taken(finished: TrainingRun, tmp_path: Path) -> None:
     base = finished.recipe

@@ -165,9 +165,7 @@ def test_a_last_layer_of_principal_components_keeps_what_the_features_tell_apart
     embeddings = features @ weight.T
     assert weight.shape == (128, 26)
     assert not network.embedding.bias.any()
-    assert torch.allclose(
-        weight.T @ weight, torch.eye(26).double(), atol=1e-5
-    )  # nothing is lost
+    assert torch.allclose(weight.T @ weight, torch.eye(26).double(), atol=1e-5)  # nothing is lost
     assert torch.allclose(torch.cdist(embeddings, embeddings), torch.cdist(features, features), atol=1e-5)
     variances = embeddings.var(dim=0)
     assert variances.max() < 20 * variances.mean()  # of principal components as they are: the first has nearly all
@@ -189,6 +187,9 @@ def test_a_last_layer_cannot_be_replaced_where_nothing_was_learned() -> None:
     network = DeepSign(width=0.1).eval()
     with torch.inference_mode(), pytest.raises(ScoreError, match="has not learned"):
         network.project([torch.zeros(4, 1, 64, 64)])
+    lengths = np.arange(1, 5)[:, np.newaxis] * np.ones((4, 26))
+    with pytest.raises(ScoreError, match="has not learned"):  # features of one direction
+        projection.principal_layer(network.embedding, lengths)
 
 
 def test_networks_without_embeddings_have_no_last_layer_to_replace() -> None:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,19 @@ import numpy as np
 import pytest
 import torch
 
-from edge_sdk.errors import DatasetError, ScoreError, TrainingError, UsageError
+from edge_sdk.calibration.metrics.pairs import verification_scores
+from edge_sdk.calibration.metrics.verification import auroc, concatenate
+from edge_sdk.errors import DatasetError, DivergenceError, ScoreError, TrainingError, UsageError
 from edge_sdk.export import recipes
 from edge_sdk.export.data.load import load
-from edge_sdk.export.data.samples import Sample
+from edge_sdk.export.data.samples import Labels, Sample
 from edge_sdk.export.data.signatures.augmentation import SignatureAugmentation
 from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
 from edge_sdk.export.data.splits import Split, split_subjects
 from edge_sdk.export.losses.task import ValidationMetrics
 from edge_sdk.export.losses.tasks import EmbeddingTask
+from edge_sdk.export.networks.projection import principal_layer
+from edge_sdk.export.recipes.deepsign import DeepSign
 from edge_sdk.export.training import checkpoint, loop, progress
 from edge_sdk.export.training.loop import train
 from edge_sdk.export.training.records import RunRecord
@@ -147,6 +151,42 @@ def test_a_last_layer_is_replaced_in_the_kept_weights_and_learned_on_with_more_s
     ]
     assert lines[0][:2] == lines[1][:2]
     assert lines[0][2] != lines[1][2]  # measured as it is kept
+
+
+def test_a_run_whose_network_cannot_tell_anybody_apart_in_the_end_diverges(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def collapsed(self: DeepSign, batches: Iterable[torch.Tensor]) -> None:
+        self.embedding = principal_layer(self.embedding, np.ones((4, self.embedding.in_features)))
+
+    monkeypatch.setattr(DeepSign, "project", collapsed)
+    chosen = replace(run.recipe, presets={"quick": replace(run.preset, keep="last", project=True)})
+    with pytest.raises(DivergenceError, match="has not learned to tell people apart"):
+        train(replace(run, recipe=chosen, steps=3), quiet=True)
+
+
+def test_a_network_without_a_layer_to_replace_is_refused_before_the_first_step(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(DeepSign, "project")
+    chosen = replace(run.recipe, presets={"quick": replace(run.preset, keep="last", project=True)})
+    with pytest.raises(UsageError, match="no layer of embeddings"):
+        train(replace(run, recipe=chosen), quiet=True)
+    assert not (run.folder / "last.safetensors").exists()
+
+
+def test_nobody_is_compared_across_data_sets_when_a_run_is_measured(run: TrainingRun) -> None:
+    samples = [replace(sample, dataset=f"set-{k % 2}") for k, sample in enumerate(run.validation.samples)]
+    task = run.recipe.training_task(run.preset, Labels.of(run.train), run.train.samples)
+    outputs = np.random.default_rng(0).normal(size=(len(samples), 128))
+    outputs[1::2] += 100  # nothing of one set is near anything of the other
+    expected = [
+        verification_scores(
+            outputs[k::2], [one.subject for one in samples[k::2]], [one.genuine for one in samples[k::2]]
+        )
+        for k in (0, 1)
+    ]
+    assert task.measure(outputs, samples).auroc == pytest.approx(auroc(concatenate(expected)))
 
 
 def test_a_complete_run_is_not_trained_again(run: TrainingRun) -> None:

@@ -76,6 +76,7 @@ class PairEvaluator(VerificationEvaluator):
                 self._templates(kind, model, role),
                 [sample.subject for sample in samples],
                 [sample.genuine for sample in samples],
+                groups=[sample.dataset for sample in samples],
                 forgeries=compared.forgeries,
                 references=compared.references,
                 rule=self.score.rule,
