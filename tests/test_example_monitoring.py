@@ -98,5 +98,5 @@ def test_ctrl_c_is_no_traceback(tmp_path: Path) -> None:
         process.stdout.readline()  # it watches
         process.send_signal(signal.SIGINT)
         _, said = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert "Traceback" not in said

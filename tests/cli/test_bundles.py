@@ -33,10 +33,11 @@ def test_the_shipped_bundles(capsys: pytest.CaptureFixture[str]) -> None:
         for variant in bundle["variants"]:
             assert variant["bytes"] > 50_000
             assert set(variant["errors"]) == RATES[manifest.task]
-            points = {point.name: point for point in manifest.variant(variant["id"]).operating_points}
+            points = manifest.variant(variant["id"]).operating_points
+            fewest = next(point for point in points if point.name == "eer")  # references, where there are several
             for name, rate in variant["errors"].items():
                 assert 0 < rate["low"] <= rate["value"] <= rate["high"] < 1
-                assert rate["value"] == points["eer"].rates[name].value
+                assert rate["value"] == fewest.rates[name].value
     assert main(["bundles"]) == 0
     shown = capsys.readouterr().out
     for bundle in listed:

@@ -113,6 +113,6 @@ def test_a_shipped_bundle_stays_as_it_is(capsys: Capture) -> None:
 
 
 def test_people_of_the_training_data_are_a_warning(tmp_path: Path, capsys: Capture) -> None:
-    command = ["calibrate", "deepsign", "--data", "synthetic:5", "--precision", "int8.onnx", "--out", "mine"]
+    command = ["calibrate", "deepsign_nano", "--data", "synthetic:5", "--precision", "int8.onnx", "--out", "mine"]
     assert main([*command[:-1], str(tmp_path / "mine")]) == 0
     assert "the model was trained on people of synthetic" in capsys.readouterr().err

@@ -89,8 +89,8 @@ def test_of_a_bundle_only_the_model_in_use_is_read(started: dict[str, Any]) -> N
     """No golden picture, no other variant, and each once; that the others are there is seen without opening them."""
     folder = Bundle.open("deepsign").path
     inside = [Path(name).relative_to(folder).as_posix() for name in started["opened"] if name.startswith(str(folder))]
-    manifest, digest, model = sorted(inside)
-    assert (manifest, digest) == ("manifest.json", "manifest.sha256")
+    background, manifest, digest, model = sorted(inside)
+    assert (background, manifest, digest) == ("background.bin", "manifest.json", "manifest.sha256")
     assert model.startswith("model.") and model.endswith(".onnx")
 
 

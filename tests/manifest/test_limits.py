@@ -35,7 +35,7 @@ from edge_sdk.manifest import (
     encode,
 )
 
-PLAIN = {name: json.loads(encode(Bundle.open(name).manifest)) for name in ("deepsign", "liveness")}
+PLAIN = {name: json.loads(encode(Bundle.open(name).manifest)) for name in ("deepsign", "deepsign_nano", "liveness")}
 INFINITE = float("inf")
 
 
@@ -107,7 +107,7 @@ def test_what_is_out_of_bounds_is_refused_with_its_place(
 
 def test_a_key_given_twice_is_refused() -> None:
     data = json.dumps(PLAIN["deepsign"]).encode()
-    for old, key in ((b'"threshold": 0.78', b"threshold"), (b'"schema_version": ', b"schema_version")):
+    for old, key in ((b'"threshold": ', b"threshold"), (b'"schema_version": ', b"schema_version")):
         assert old in data
         twice = data.replace(old, b'"%s": 1, %s' % (key, old), 1)
         with pytest.raises(ManifestError, match=f"the keys {key.decode()} are given twice"):
@@ -180,9 +180,11 @@ def test_a_threshold_that_no_score_comes_near_is_refused(value: float) -> None:
 
 def test_a_threshold_above_all_scores_rejects_everything_and_passes() -> None:
     def highest(plain: Any) -> None:
-        plain["variants"][0]["operating_points"][1]["threshold"] = 1.5
+        strictest = plain["variants"][0]["operating_points"][3]
+        assert strictest["name"] == "fmr_1e-3"
+        strictest["threshold"] = 1.5
 
-    assert decode(changed("deepsign", highest)).variants[0].operating_points[1].threshold == 1.5
+    assert decode(changed("deepsign", highest)).variants[0].operating_points[3].threshold == 1.5
 
 
 def test_a_golden_comparison_takes_two_inputs() -> None:
@@ -273,7 +275,7 @@ def test_constructors_keep_the_bounds_too() -> None:
 
 def test_the_default_point_is_one_that_every_variant_has() -> None:
     def named(name: str) -> bytes:
-        return changed("deepsign", lambda plain: plain.update(default_point=name))
+        return changed("deepsign_nano", lambda plain: plain.update(default_point=name))
 
     assert decode(named("fmr_1e-1")).default_point == "fmr_1e-1"
     for missing in ("nonesuch", "fmr_1e-3"):  # the second is there, and not supported

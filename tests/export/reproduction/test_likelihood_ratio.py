@@ -78,7 +78,7 @@ def test_nobody_is_compared_by_a_density_of_their_own(monkeypatch: pytest.Monkey
     monkeypatch.setattr(FittedRatio, "scores", watched)
     monkeypatch.setattr(likelihood_ratio, "REYNOLDS", SMALL)
     data = load("synthetic:24")
-    request = LikelihoodRequest("deepsign", ("synthetic:24",), choices=(SMALL, DensityChoice("pca", 3, 500, 4.0)))
+    request = LikelihoodRequest("deepsign_nano", ("synthetic:24",), choices=(SMALL, DensityChoice("pca", 3, 500, 4.0)))
     table = reproduce(request, lambda _line: None)
     split = Split.draw(data, 0)
     known = {*split.train, *split.validation}
