@@ -21,8 +21,8 @@ FMR = 0.05
 """The false match rate at whose threshold a sample may join, or the next lower one that was measured.
 
 Chosen by cross-validation over the signature bundles' training writers, of 0.1, 0.05 and 0.01: the highest with which
-somebody who presents nothing but skilled forgeries, again and again, raises the EER by about one point; with the networks
-that ship by up to 1.7 (docs/results/signatures.md).
+somebody who presents nothing but skilled forgeries, again and again, raises the EER by about one point; with the
+networks that ship by up to 1.7 (docs/results/signatures.md).
 """
 
 
