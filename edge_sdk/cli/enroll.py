@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from edge_sdk.cli import walks
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
@@ -39,6 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     output = arguments.update if arguments.output is None else arguments.output
     if output is None:
         raise UsageError("name the template to write with -o FILE")
+    if arguments.output and os.path.realpath(output) in map(os.path.realpath, arguments.samples):
+        raise UsageError(f"{printable(output)} is one of the samples: name another file for the template")
     known = None if arguments.update is None else Template.load(arguments.update)
     files.check_writable(output)  # before anything is done
     with open_verifier(arguments) as verifier:

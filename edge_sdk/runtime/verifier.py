@@ -144,7 +144,7 @@ class Verifier(Session[VerifyPoint]):
         Args:
             reference: One picture, several in a list or tuple, a template, or :class:`~edge_sdk.runtime.shots.Shots`.
             query: One picture, or frames of one person: ``Shots``, or a list of pictures, which stands for
-                ``Shots(list)``. The scores of the best frames are averaged.
+                ``Shots(list)``. The raw scores of the best frames are averaged.
 
         For a bundle of gait a walk stands in place of a picture: the path of a CSV file, a
         :class:`~edge_sdk.sensors.Recording`, or a :meth:`walk` that goes on. All cycles of one or several walks count.
@@ -320,7 +320,7 @@ class Verifier(Session[VerifyPoint]):
             samples: As the references of :meth:`enroll`.
 
         Raises:
-            RejectedSampleError: A sample is not accepted, or is in the template already.
+            RejectedSampleError: A sample is not accepted, or is in the template already, or nearly.
             UnusableSampleError, InputError: As :meth:`enroll`.
             TemplateError: As :meth:`verify`; or the template keeps no references, so that nothing can be added.
             OperatingPointError: The variant has no threshold that is strict enough.
@@ -333,7 +333,7 @@ class Verifier(Session[VerifyPoint]):
         enrolled = self._enrolled(known[: template.enrolled])
         for k in range(len(values)):
             row, before = values[k : k + 1], np.concatenate([known, values[:k]])
-            if (before == row).all(axis=1).any():
+            if self._score.repeats(before, row, self._model):
                 raise RejectedSampleError(f"{_nth(k, values)} is in the template already: take another one")
             self._require(template.content, row, joining, f"{_nth(k, values)} is not accepted surely enough to join it")
             self._require(
@@ -404,7 +404,7 @@ class Verifier(Session[VerifyPoint]):
 
         Args:
             references: A template, or embeddings of one person, ``(N, D)``.
-            query: Embeddings of one person, ``(T, D)``; of several the scores are averaged.
+            query: Embeddings of one person, ``(T, D)``; of several the raw scores are averaged.
 
         Returns:
             ``score``: higher is more genuine; ``raw``: the same in the model's own unit (a distance, a log-likelihood
@@ -475,7 +475,7 @@ class Verifier(Session[VerifyPoint]):
             raise EngineError(f"{self.variant.id} gave an embedding that cannot be scored: {exc}") from exc
 
     def _compare(self, enrolled: Any, queries: NDArray[np.float32]) -> Comparison:
-        """Compare what a template holds with one query, or with several of one person: the mean of their scores."""
+        """Compare what a template holds with one query, or with several of one person: the mean of their raw scores."""
         try:
             return self._scored(enrolled, queries)
         except ScoreError as exc:

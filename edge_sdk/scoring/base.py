@@ -289,6 +289,16 @@ class Score(Strict, frozen=True, kw_only=True, tag_field="kind"):
         enrolled = self.enroll(references, model)
         return np.array([self.compare(enrolled, query[None], model).score for query in queries])
 
+    def repeats(self, held: npt.NDArray[Any], value: npt.NDArray[Any], model: ComparisonModel) -> bool:
+        """Whether a sample is one that a template holds, and no further one of its person.
+
+        Args:
+            held, value: Their :meth:`embedding`, ``(N, ...)`` and ``(1, ...)``.
+            model: As for :meth:`compare`.
+        """
+        del model
+        return bool((held == value).all(axis=1).any())
+
     def check_content(self, content: Any, model: ComparisonModel) -> None:
         """Refuse (ScoreError) what a template holds if no enrolment with this model could have given it."""
 

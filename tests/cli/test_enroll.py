@@ -65,6 +65,15 @@ def test_templates_go_into_new_folders_but_not_below_files(
     assert main(["enroll", pictures[0], "-o", str(new / "person"), "--bundle", bundle]) == 3
 
 
+def test_a_sample_is_not_overwritten_by_its_template(
+    pictures: tuple[str, str], bundle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = Path(pictures[1]).read_bytes()
+    assert main(["enroll", *pictures, "-o", pictures[1], "--bundle", bundle]) == 2
+    assert f"{pictures[1]} is one of the samples" in capsys.readouterr().err
+    assert Path(pictures[1]).read_bytes() == before
+
+
 # --- updates ---
 
 

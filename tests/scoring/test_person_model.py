@@ -224,3 +224,16 @@ def changed(offset: int, part: bytes) -> bytes:
 def test_a_damaged_background_is_refused(data: bytes) -> None:
     with pytest.raises(BundleError, match="damaged background"):
         Background.decode(data)
+
+
+def test_a_sample_that_is_nearly_one_of_the_template_is_no_further_one() -> None:
+    """Two samples of a person differ by twice their scatter, each in its own way."""
+    held, rng = NEW.of("p0")[:3], np.random.default_rng(0)
+    for share, repeated in ((0.0, True), (0.05, True), (0.5, False)):
+        inverse = np.linalg.inv(EVERYBODY.within)
+        away = rng.normal(size=DIMS)
+        away *= np.sqrt(2 * share * EVERYBODY.scatter * DIMS) / np.linalg.norm(away)
+        near = held[1:2] / np.linalg.norm(held[1:2]) + away @ inverse
+        length = float(np.linalg.norm(near))
+        assert SCORE.repeats(held, (near * 3).astype(np.float32), MODEL) == repeated, (share, length)
+    assert not any(SCORE.repeats(held, further[None], MODEL) for further in NEW.of("p0")[3:])
