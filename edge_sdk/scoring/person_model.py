@@ -4,7 +4,7 @@ People differ in how much they vary, and samples in how unusual they are: the sa
 small for one and large for another. With x a unit embedding, in the space where one person's embeddings vary alike in
 all D directions (:class:`~edge_sdk.scoring.background.Background`), the model of n references has
 
-* their mean m;
+* their mean m (of references that repeat one another, of one);
 * ``s``, the variance of one value: the person's own, with one further reference as scattered as those of the training
   people are in the mean, and at most as that of the widest of them;
 * ``C = I + sum (x_i - m)(x_i - m)' / (SHAPE s)``, the shape of the scatter: the one that all people share, drawn
@@ -191,6 +191,9 @@ class FittedPerson(NamedTuple):
         """Of embeddings ``(n, D)``, n from 1."""
         unit = normalise(references)
         rows = _within(unit, everybody)
+        if len(rows) > 1:
+            distinct = _distinct(rows, everybody)
+            unit, rows = unit[distinct], rows[distinct]
         if len(rows) > 2:
             rows = rows[_trusted(unit, rows, everybody)]
         count, dims = rows.shape
@@ -215,6 +218,14 @@ class FittedPerson(NamedTuple):
 def _variance(squares: float, count: int, everybody: Background) -> float:
     """A person's variance of one value, of the references' squared distances from their mean, per value."""
     return min((squares + everybody.scatter) / count, everybody.widest)
+
+
+def _distinct(rows: Array, everybody: Background) -> npt.NDArray[np.bool_]:
+    """All references ``(n, D)`` but those that repeat one before them: else a person would seem not to vary."""
+    lengths = (rows**2).sum(axis=1)
+    squares = (lengths[:, np.newaxis] + lengths - 2 * rows @ rows.T) / rows.shape[1]
+    found: npt.NDArray[np.bool_] = ~np.tril(squares < 2 * REPEATED * everybody.scatter, -1).any(axis=1)
+    return found
 
 
 def _trusted(unit: Array, rows: Array, everybody: Background) -> npt.NDArray[np.bool_]:

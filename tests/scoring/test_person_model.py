@@ -237,3 +237,15 @@ def test_a_sample_that_is_nearly_one_of_the_template_is_no_further_one() -> None
         length = float(np.linalg.norm(near))
         assert SCORE.repeats(held, (near * 3).astype(np.float32), MODEL) == repeated, (share, length)
     assert not any(SCORE.repeats(held, further[None], MODEL) for further in NEW.of("p0")[3:])
+
+
+def test_a_reference_that_is_given_several_times_counts_once() -> None:
+    own, queries = NEW.of("p0"), NEW.of("p0")[3:]
+    once = SCORE.enrolled_scores(own[:2], queries, MODEL)
+    rng = np.random.default_rng(0)
+    frames = own[0] + rng.normal(scale=1e-4, size=(8, DIMS))
+    repeated = np.concatenate([own[:1], own[1:2], own[:1], own[1:2] * 2, frames]).astype(np.float32)
+    np.testing.assert_allclose(SCORE.enrolled_scores(repeated, queries, MODEL), once, atol=1e-6)
+    np.testing.assert_allclose(
+        SCORE.enrolled_scores(own[[0, 0, 0]], queries, MODEL), SCORE.enrolled_scores(own[:1], queries, MODEL), atol=1e-6
+    )
