@@ -120,8 +120,8 @@ class PersonModel(EmbeddingScore, frozen=True, kw_only=True, tag="person_model")
     def repeats(self, held: npt.NDArray[Any], value: npt.NDArray[Any], model: ComparisonModel) -> bool:
         """See :class:`~edge_sdk.scoring.base.Score`; also one that is nearly the same: see :data:`REPEATED`."""
         everybody = self._everybody(model)
-        away = _within(normalise(held), everybody) - _within(normalise(value), everybody)
-        return bool(((away**2).mean(axis=1) < 2 * REPEATED * everybody.scatter).any())
+        rows, row = (_within(normalise(one), everybody) for one in (held, value))
+        return bool(_repeated(rows, row, everybody).any())
 
     def stacked(self, contents: Sequence[npt.NDArray[np.float32]], model: ComparisonModel) -> "StackedPeople":
         """All people's means and directions in one matrix."""
@@ -192,7 +192,7 @@ class FittedPerson(NamedTuple):
         unit = normalise(references)
         rows = _within(unit, everybody)
         if len(rows) > 1:
-            distinct = _distinct(rows, everybody)
+            distinct = ~np.tril(_repeated(rows, rows, everybody), -1).any(axis=1)  # else one would seem not to vary
             unit, rows = unit[distinct], rows[distinct]
         if len(rows) > 2:
             rows = rows[_trusted(unit, rows, everybody)]
@@ -220,11 +220,10 @@ def _variance(squares: float, count: int, everybody: Background) -> float:
     return min((squares + everybody.scatter) / count, everybody.widest)
 
 
-def _distinct(rows: Array, everybody: Background) -> npt.NDArray[np.bool_]:
-    """All references ``(n, D)`` but those that repeat one before them: else a person would seem not to vary."""
-    lengths = (rows**2).sum(axis=1)
-    squares = (lengths[:, np.newaxis] + lengths - 2 * rows @ rows.T) / rows.shape[1]
-    found: npt.NDArray[np.bool_] = ~np.tril(squares < 2 * REPEATED * everybody.scatter, -1).any(axis=1)
+def _repeated(rows: Array, others: Array, everybody: Background) -> npt.NDArray[np.bool_]:
+    """Which samples ``(n, D)`` are which of others ``(m, D)``, or nearly: see :data:`REPEATED`; ``(n, m)``."""
+    squares = (rows**2).sum(axis=1)[:, np.newaxis] + (others**2).sum(axis=1) - 2 * rows @ others.T
+    found: npt.NDArray[np.bool_] = squares / rows.shape[1] < 2 * REPEATED * everybody.scatter
     return found
 
 

@@ -252,8 +252,7 @@ class MinedMetric(EmbeddingObjective):
         stranger = ~same & anchor & genuine[None, :]
         logits = similarity / self.temperature
         negatives = logits.masked_fill(~(forgery | (~same & anchor)), -torch.inf).logsumexp(dim=1, keepdim=True)
-        ranking = functional.softplus(negatives - logits)[positive].mean()
-        loss = ranking
+        loss = functional.softplus(negatives - logits)[positive].mean()
         if self.verification:
             margin = self.sharpness * (similarity - self.centre)
             loss = loss + self.verification * self._logistic(margin[positive], margin[forgery], margin[stranger])
