@@ -151,7 +151,6 @@ def _card(manifest: Manifest, data_sets: list[_Json]) -> _Json:
                 metric
                 for variant in manifest.variants
                 for point in variant.operating_points
-                if not isinstance(point, UnsupportedPoint)
                 for metric in _metrics(variant.id, point)
             ]
         },
@@ -167,7 +166,9 @@ def _tensor(name: str, shape: tuple[object, ...], dtype: str) -> str:
 
 
 def _metrics(variant: str, point: OperatingPoint) -> list[_Json]:
-    """The rates at an operating point; of presentation attacks those of each species too."""
+    """The rates at an operating point, those of each attack species too; of one that is not supported none."""
+    if isinstance(point, UnsupportedPoint):
+        return []
     where = f"{variant}, operating point {point.name}"
     if point.task == "verify":
         where += f", {point.references} references"
