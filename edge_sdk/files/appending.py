@@ -14,14 +14,12 @@ import contextlib
 import errno
 import os
 import stat
-import sys
 import threading
 import weakref
 from pathlib import Path
 
+from edge_sdk.files.own import check_open
 from edge_sdk.files.reading import PathLike, regular_size
-
-_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 _appended: weakref.WeakSet[AppendedFile] = weakref.WeakSet()
 
@@ -29,8 +27,8 @@ _appended: weakref.WeakSet[AppendedFile] = weakref.WeakSet()
 class AppendedFile:
     """Lines at the end of a file. Threads may share it, and so may processes forked from this one.
 
-    A new file is its owner's alone (0600). One that its group or others may write is refused: nobody would know who
-    wrote a line.
+    A new file is its owner's alone (0600). One that somebody else owns or may write is refused: nobody would know who
+    wrote a line. The folder is not looked at, for those of a system's logs often belong to a group.
 
     Args:
         path: In a folder that is there; links are followed.
@@ -57,8 +55,8 @@ class AppendedFile:
         """Write a line, which holds no line end.
 
         Raises:
-            OSError: The disk refuses, the file may be written by others or is none, or :meth:`close` was called.
-                A part of the line may stand in the file.
+            OSError: The disk refuses, it is no ordinary file, or :meth:`close` was called; ``ForeignFileError`` where somebody
+                else owns it or may write it. A part of the line may stand in the file.
         """
         with self._lock:
             if self._closed:
@@ -132,9 +130,7 @@ class AppendedFile:
     def _refuse_others(self, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "is no file", os.fspath(self.path))
-        if sys.platform != "win32" and found.st_mode & _OTHERS:
-            what = f"may be written by its group or others; run chmod go-w {self.path}"
-            raise PermissionError(errno.EPERM, what, os.fspath(self.path))
+        check_open(self.path, found)
 
     def _rotate(self, more: int) -> None:
         """Move the file away, unless another process has done so meanwhile."""

@@ -105,7 +105,7 @@ class AuditLog:
             and every ten seconds.
 
     Raises:
-        StorageError: The file cannot be written, is none, or may be written by its group or others.
+        StorageError: The file cannot be written, is none, or belongs to somebody else or may be written by others.
         UsageError: ``max_bytes`` without ``keep``, or the other way round, or below :data:`LEAST_BYTES`.
     """
 
