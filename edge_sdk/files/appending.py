@@ -55,8 +55,8 @@ class AppendedFile:
         """Write a line, which holds no line end.
 
         Raises:
-            OSError: The disk refuses, it is no ordinary file, or :meth:`close` was called; ``ForeignFileError`` where somebody
-                else owns it or may write it. A part of the line may stand in the file.
+            OSError: The disk refuses, it is no ordinary file, or :meth:`close` was called; ``ForeignFileError`` where
+                somebody else owns it or may write it. A part of the line may stand in the file.
         """
         with self._lock:
             if self._closed:
@@ -107,10 +107,10 @@ class AppendedFile:
     def _open(self) -> int:
         """Open the file that has the name now, make it if there is none, and return its size."""
         self._let_go()
-        with contextlib.suppress(FileNotFoundError):
-            regular_size(self.path)  # opening a pipe or a device could wait, or act
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
+            with contextlib.suppress(FileNotFoundError):
+                regular_size(self.path)  # opening a pipe or a device could wait, or act
             descriptor = os.open(self.path, flags | getattr(os, "O_NOCTTY", 0), 0o600)
         except ValueError as error:
             raise OSError(errno.EINVAL, f"no file can have this name: {error}", os.fspath(self.path)) from error
