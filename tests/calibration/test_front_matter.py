@@ -40,7 +40,8 @@ def test_every_shipped_card_has_that_of_its_manifest(name: str) -> None:
 
 
 def test_the_hub_s_name_of_a_task_is_that_of_pictures() -> None:
-    names = {name: metadata(card(name)).get("pipeline_tag") for name in ("deepsign", "liveness", "face_locator", "gait")}
+    bundles = ("deepsign", "liveness", "face_locator", "gait")
+    names = {name: metadata(card(name)).get("pipeline_tag") for name in bundles}
     assert names == {
         "deepsign": "image-feature-extraction",
         "liveness": "image-classification",
