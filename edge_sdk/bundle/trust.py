@@ -172,8 +172,7 @@ def version_order(version: str) -> tuple[Any, ...] | None:
     >>> version_order("1.10") > version_order("1.9.3") > version_order("1.9.3-rc.1")
     True
     """
-    found = _VERSION.fullmatch(version) if isinstance(version, str) else None
-    if found is None:
+    if (found := _VERSION.fullmatch(version)) is None:
         return None
     numbers, before = found.groups()
     release = [int(number) for number in numbers.split(".")]

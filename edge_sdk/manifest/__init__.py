@@ -45,12 +45,12 @@ from edge_sdk.scoring.variational import EvidenceLowerBound, KlDivergence
 
 __all__ = [
     "DIGEST_PATH", "MANIFEST_PATH", "MAX_FILE_BYTES", "MIGRATIONS", "SAMPLE", "SCHEMA_VERSION", "SIGNATURE_PATH",
-    "UNFAMILIAR", "AccuracyDifference", "AnyScore", "BonaFidePoint", "CalibrationProvenance", "CameraSeparation", "DataLicense",
-    "DecisionHead", "DecisionOverTime", "Dimension", "Domain", "EmbeddingDistance", "EvidenceLowerBound", "FaceBoxes",
-    "FaceLevel", "Familiarity", "FileEntry", "Format", "Fusion", "Golden", "Graph", "GraphInterface", "Image", "Input",
-    "KOfNRule", "KlDivergence", "LatentDistance", "LatentLikelihood", "LocatePoint", "LogLikelihoodRatio", "Lowest",
-    "Manifest", "OperatingPoint", "Output", "PersonModel", "Precision", "Rate", "Reconstruction", "Role",
-    "RuleProvenance", "Score", "SensorStream", "SequentialRule", "Source", "SpoofPoint", "Task", "ThresholdProvenance",
-    "TrainingProvenance", "UnsupportedPoint", "Variant", "VerifyPoint", "check_path", "decode", "embedding_space_id",
-    "encode",
+    "UNFAMILIAR", "AccuracyDifference", "AnyScore", "BonaFidePoint", "CalibrationProvenance", "CameraSeparation",
+    "DataLicense", "DecisionHead", "DecisionOverTime", "Dimension", "Domain", "EmbeddingDistance", "EvidenceLowerBound",
+    "FaceBoxes", "FaceLevel", "Familiarity", "FileEntry", "Format", "Fusion", "Golden", "Graph", "GraphInterface",
+    "Image", "Input", "KOfNRule", "KlDivergence", "LatentDistance", "LatentLikelihood", "LocatePoint",
+    "LogLikelihoodRatio", "Lowest", "Manifest", "OperatingPoint", "Output", "PersonModel", "Precision", "Rate",
+    "Reconstruction", "Role", "RuleProvenance", "Score", "SensorStream", "SequentialRule", "Source", "SpoofPoint",
+    "Task", "ThresholdProvenance", "TrainingProvenance", "UnsupportedPoint", "Variant", "VerifyPoint", "check_path",
+    "decode", "embedding_space_id", "encode",
 ]  # fmt: skip
