@@ -22,6 +22,7 @@ from edge_sdk import files
 from edge_sdk.bundle import signing
 from edge_sdk.bundle.stores import Store
 from edge_sdk.errors import BundleError, IntegrityError, RollbackError, SignatureError, StorageError, UsageError
+from edge_sdk.logs import Log
 from edge_sdk.manifest import SIGNATURE_PATH
 
 VARIABLE = "EDGE_SDK_TRUST"
@@ -34,6 +35,7 @@ PublicKey: TypeAlias = "str | os.PathLike[str] | bytes"
 """A path of a PEM file, or the PEM itself."""
 
 _PEM = "-----BEGIN"
+_LOG = Log(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +114,7 @@ class Trust:
                 f"{where} {objection}: get it from who signs for you, or sign it (edge-sdk sign); {VARIABLE} and "
                 "Trust(...) say whom this device trusts"
             )
-        import logging  # slow to import, and seldom needed
-
-        logging.getLogger(__name__).warning("%s %s; it is opened, as the policy is to warn", where, objection)
+        _LOG.warning("%s %s; it is opened, as the policy is to warn", where, objection)
 
     def check_version(self, where: object, name: str, version: str) -> None:
         """Raise ``RollbackError`` where a bundle of this name and version is older than it may be."""
