@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import images, preprocess
-from edge_sdk.bundle import Bundle
+from edge_sdk.bundle import Bundle, Trust
 from edge_sdk.errors import BundleError, EngineError, ScoreError
 from edge_sdk.manifest import BonaFidePoint, Image, SpoofPoint, Task
 from edge_sdk.preprocess.crop import Box, FaceCrop
@@ -88,6 +88,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         audit: As that of the verifier: a line for each call of :meth:`detect`, and for the frames of a :meth:`stream`
             at which the decision changes, a deadline passes or ten seconds are over
             (:class:`~edge_sdk.runtime.audit.AuditLog`: ``every_frame``).
+        trust: As that of the verifier.
 
     Raises:
         BundleError: The bundle cannot be used, or is not one for liveness from one picture; or the golden trial has
@@ -115,14 +116,15 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         selftest: bool = False,
         warm_up: bool = False,
         audit: auditing.Audit | None = None,
+        trust: Trust | None = None,
     ) -> None:
         check_switches(selftest=selftest, warm_up=warm_up)
-        opened = Bundle.open(bundle)
+        opened = Bundle.open(bundle, trust=trust)
         self._crop = _face_crop(opened)
         self._rule = rule
         self._limits = limits or limits_of(opened.manifest)
         with contextlib.ExitStack() as failed:
-            self._locate = locator_of(faces, threads, failed, warm_up=warm_up)
+            self._locate = locator_of(faces, threads, failed, warm_up=warm_up, trust=trust)
             super().__init__(
                 opened,
                 engine=engine,
@@ -131,6 +133,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
                 threads=threads,
                 threshold=threshold,
                 audit=audit,
+                trust=None,
             )
             self._own_locator = failed.pop_all()
         if selftest:
@@ -377,6 +380,7 @@ def locator_of(
     opened: contextlib.ExitStack,
     *,
     warm_up: bool = False,
+    trust: Trust | None = None,
 ) -> FaceLocator | None:
     """What finds faces, as :class:`SpoofDetector` takes it; None of crops. What is opened is closed with ``opened``."""
     if faces == "cropped":
@@ -388,7 +392,7 @@ def locator_of(
                 locate(np.zeros(BLANK, np.uint8))
         return cascade
     if faces == "locator":
-        return Rescaled(opened.enter_context(Locator(threads=threads, warm_up=warm_up)), AS_CASCADE)
+        return Rescaled(opened.enter_context(Locator(threads=threads, warm_up=warm_up, trust=trust)), AS_CASCADE)
     return faces if isinstance(faces, (Cascade, Locator)) else TakingTurns(faces)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, NoReturn,
 import numpy as np
 
 from edge_sdk import modalities, preprocess
-from edge_sdk.bundle import Bundle
+from edge_sdk.bundle import Bundle, Trust
 from edge_sdk.errors import BundleError, EngineError, OperatingPointError, StorageError, UsageError
 from edge_sdk.manifest import Task
 from edge_sdk.runtime import audit as auditing
@@ -77,7 +77,7 @@ class Session(Generic[Point]):
         variant: What it runs.
 
     Args:
-        bundle, engine, precision, operating_point, threads, threshold, audit: Those of
+        bundle, engine, precision, operating_point, threads, threshold, trust, audit: Those of
             :class:`edge_sdk.runtime.verifier.Verifier`.
     """
 
@@ -93,10 +93,11 @@ class Session(Generic[Point]):
         operating_point: str | None,
         threads: int,
         threshold: float | None,
+        trust: Trust | None,
         audit: auditing.Audit | None = None,
     ) -> None:
         threads = check_threads(threads)
-        self.bundle = Bundle.open(bundle)
+        self.bundle = Bundle.open(bundle, trust=trust)
         if self.bundle.manifest.task != self.task:
             raise BundleError(f"{self.bundle.id} is for task {self.bundle.manifest.task}, not {self.task}")
         try:

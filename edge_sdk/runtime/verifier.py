@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import images
-from edge_sdk.bundle import Bundle
+from edge_sdk.bundle import Bundle, Trust
 from edge_sdk.errors import (
     EngineError,
     RejectedSampleError,
@@ -89,9 +89,12 @@ class Verifier(Session[VerifyPoint]):
             :meth:`compare`, :meth:`enroll` and :meth:`update` before it returns, or an
             :class:`~edge_sdk.runtime.audit.AuditLog`, which several sessions may share. A line that cannot be written
             is a ``StorageError`` in place of the result.
+        trust: Whose signature the bundle needs, and how old it may be; None takes what this device was set to
+            (:func:`edge_sdk.bundle.trust.default_trust`), and of an opened bundle what it was opened with.
 
     Raises:
-        BundleError: The bundle cannot be used, or is not one for verification; or the golden trial has another score.
+        BundleError: The bundle cannot be used, or is not one for verification; or the golden trial has another score;
+            ``SignatureError`` or ``RollbackError`` if it is not trusted here.
         OperatingPointError: The variant has no such operating point, or its data could not support it.
         EngineError: The engine refuses the variant; ``MissingEngineError`` if none is installed, ``BrokenEngineError``
             if it is, but cannot be loaded.
@@ -115,6 +118,7 @@ class Verifier(Session[VerifyPoint]):
         selftest: bool = False,
         warm_up: bool = False,
         audit: auditing.Audit | None = None,
+        trust: Trust | None = None,
     ) -> None:
         check_switches(selftest=selftest, warm_up=warm_up)
         super().__init__(
@@ -125,11 +129,12 @@ class Verifier(Session[VerifyPoint]):
             threads=threads,
             threshold=threshold,
             audit=audit,
+            trust=trust,
         )
         self._cutter: Cutter = cutting.Nothing()
         with contextlib.ExitStack() as failed:
             failed.callback(self.close)
-            self._cutter = cutting.of(self.bundle.manifest.source, faces, threads, warm_up=warm_up)
+            self._cutter = cutting.of(self.bundle.manifest.source, faces, threads, warm_up=warm_up, trust=trust)
             failed.pop_all()
         self._acquisition = Acquisition(self.bundle, self._modality, self._cutter)
         self._score = self.bundle.manifest.score

@@ -132,7 +132,7 @@ def test_the_public_surface() -> None:
     public = [
         "AuditLog", "Bundle", "Candidate", "EdgeSdkError", "IdentifyResult", "LocateResult", "LocatedFace", "Locator",
         "SessionStatus", "Shots", "SpoofDecision", "SpoofDetector", "SpoofResult", "StreamResult", "Template",
-        "TemplateGallery", "Timings", "Verifier", "VerifyResult", "__version__", "errors",
+        "TemplateGallery", "Timings", "Trust", "Verifier", "VerifyResult", "__version__", "errors",
     ]  # fmt: skip
     assert sorted(edge_sdk.__all__) == dir(edge_sdk) == public
     for name in public:
