@@ -22,6 +22,8 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   ├── ManifestError (ValueError)     the manifest is not what the schema says
     │   │   └── SchemaVersionError         the manifest was written by a newer edge-sdk
     │   ├── IntegrityError (ValueError)    a file is missing, or its size or hash differs
+    │   │   ├── SignatureError             no trusted key signed the bundle, or its signature does not fit
+    │   │   └── RollbackError              its version is older than the least that is wanted
     │   ├── UnsafePathError (ValueError)   a path leaves the bundle
     │   └── OperatingPointError (LookupError)  no such operating point, or not enough data for it
     ├── EngineError (RuntimeError)         an inference engine failed
@@ -142,6 +144,14 @@ class IntegrityError(BundleError, ValueError):
     """A file of the bundle is missing, or its size or hash is not the manifest's."""
 
 
+class SignatureError(IntegrityError):
+    """No trusted key signed the bundle, or its signature is damaged or belongs to another manifest."""
+
+
+class RollbackError(IntegrityError):
+    """The bundle is genuine and older than the least version that is wanted of it."""
+
+
 class UnsafePathError(BundleError, ValueError):
     """A path in the bundle is absolute, leaves the bundle, or is a link."""
 
@@ -238,7 +248,7 @@ class DivergenceError(TrainingError):
 
 
 class StorageError(EdgeSdkError, OSError):
-    """A file or folder of edge-sdk's own cannot be read, written or locked; the message names it and what to do."""
+    """A file or folder of edge-sdk's own, such as a key, cannot be read, written or locked, or others can write it."""
 
 
 class InstallationError(EdgeSdkError, ImportError):

@@ -14,8 +14,8 @@ Exit codes, for every command:
 ====  ================================================================================================
 
 With ``--json`` a command prints exactly one JSON object on standard output, also for an error:
-``{"error": {"type": "ImageDecodeError", "message": "..."}}``. ``spoof`` prints one object a line. Standard output holds
-nothing else, whatever a library prints (:mod:`edge_sdk.cli.output`).
+``{"contract_version": 1, "error": {"type": "ImageDecodeError", "message": "..."}}``. ``spoof`` prints one object a
+line. Standard output holds nothing else, whatever a library prints (:mod:`edge_sdk.cli.output`).
 
 Each command is the module of its name here (:class:`edge_sdk.cli.command.Command`); :data:`GROUPS` lists them.
 """
