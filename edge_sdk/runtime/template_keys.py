@@ -27,9 +27,6 @@ _LINE = re.compile(r"[0-9A-Fa-f]{64}")
 _LARGEST_FILE = 1024
 _HOW = "64 hexadecimal digits, as `edge-sdk keygen template FILE` writes them"
 
-Key: TypeAlias = "TemplateKey | bytes | str | os.PathLike[str]"
-"""A key, its 32 bytes, or where it is (:meth:`TemplateKey.named`)."""
-
 
 class TemplateKey:
     """A key of AES-256-GCM, which encrypts templates and tells whether somebody changed them.
@@ -73,6 +70,10 @@ class TemplateKey:
         if not _LINE.fullmatch(secret):
             raise TemplateKeyError(f"{path} holds no key of a template: it must be {_HOW}")
         return cls(bytes.fromhex(secret))
+
+
+Key: TypeAlias = TemplateKey | bytes | str | os.PathLike[str]
+"""A key, its 32 bytes, or where it is (:meth:`TemplateKey.named`)."""
 
 
 def of(key: Key) -> TemplateKey:
