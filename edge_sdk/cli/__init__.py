@@ -47,6 +47,7 @@ _COLLECTED_EVERY = 50_000
 GROUPS = {
     "on the device": (
         "verify", "identify", "enroll", "spoof", "locate", "bundles", "inspect", "selftest", "tune", "profile", "slice",
+        "bom",
     ),
     "on a workstation (pip install \"edge-sdk[export]\")": (
         "recipes", "train", "search", "distill", "export", "calibrate", "rule", "evaluate", "reproduce", "demo",
