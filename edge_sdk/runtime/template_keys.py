@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
-import sys
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from edge_sdk import files
@@ -120,6 +119,7 @@ def create(name: str | os.PathLike[str]) -> TemplateKey:
     Raises:
         TemplateKeyError: One is there already, which is left as it is; or the key store is locked or refuses.
         MissingToolError: The package ``keyring`` is not installed.
+        ForeignFileError: Others may write the file's folder.
         OSError: The file cannot be written.
     """
     path, secret = os.fspath(name), os.urandom(BYTES)
@@ -130,6 +130,7 @@ def create(name: str | os.PathLike[str]) -> TemplateKey:
             raise there
         _asked(path, "set_password", service, user, secret.hex())
     else:
+        files.own_folder(Path(path).parent)
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError as exc:
@@ -140,31 +141,17 @@ def create(name: str | os.PathLike[str]) -> TemplateKey:
                 file.flush()
                 os.fsync(descriptor)
         except BaseException:
-            os.unlink(path)  # noqa: PTH108 - as it was opened
+            Path(path).unlink()
             raise
     return TemplateKey(secret)
 
 
 def _in_file(path: str) -> str:
     try:
-        with files.open_regular(path) as file:
-            if objection := _objection(os.fstat(file.fileno())):
-                raise TemplateKeyError(f"{path} {objection}: run chmod 600, or make a new key if somebody read it")
-            content = file.read(_LARGEST_FILE)
+        content = files.read_own(path, _LARGEST_FILE, secret=True)
     except OSError as exc:
-        raise TemplateKeyError(f"cannot read the key of templates {path}: {exc}") from exc
+        raise TemplateKeyError(f"cannot take the key of a template: {exc}") from exc
     return content.decode("ascii", "replace").strip()
-
-
-def _objection(found: os.stat_result) -> str | None:
-    """Why a key file is not its owner's secret; None where it is, and on Windows, which is not asked."""
-    if sys.platform == "win32":
-        return None
-    if found.st_uid not in (0, os.geteuid()):
-        return f"belongs to another user ({found.st_uid})"
-    if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return "may be read or written by others than its owner"
-    return None
 
 
 def _stored(path: str) -> str:
