@@ -23,16 +23,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from edge_sdk import files
 from edge_sdk.errors import ForeignEngineError
+from edge_sdk.logs import Log
 from edge_sdk.runtime import device
-
-if TYPE_CHECKING:
-    import logging
 
 MAX_BYTES = 2 * 2**30
 """The largest file that is read."""
@@ -45,6 +42,7 @@ _SECRET_BYTES = 32
 _ENDING = ".compiled"
 # What changes the code that OpenVINO's oneDNN makes, such as ONEDNN_MAX_CPU_ISA, and its other settings.
 _SETTINGS = ("ONEDNN_", "DNNL_", "OV_", "OPENVINO_")
+_LOG = Log(__name__)
 
 
 class CompiledKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,10 +89,10 @@ class CompiledStore:
         except FileNotFoundError:
             return None
         except (OSError, ForeignEngineError) as exc:
-            _log().warning("a compiled model is not used, and the model is compiled anew: %s", exc)
+            _LOG.warning("a compiled model is not used, and the model is compiled anew: %s", exc)
             return None
         if found != key:
-            _log().info("compiled anew: %s", differences(found, key))
+            _LOG.info("compiled anew: %s", differences(found, key))
             return None
         return payload
 
@@ -121,12 +119,6 @@ class CompiledStore:
         except (OSError, ForeignEngineError) as exc:
             return str(exc)
         return ""
-
-
-def _log() -> logging.Logger:
-    import logging  # slow to import, and seldom needed
-
-    return logging.getLogger(__name__)
 
 
 def this_processor() -> str:
