@@ -7,7 +7,7 @@ DEV := .venv/.dev
 # long ones are in the middle
 PYTEST := $(BIN)/pytest --ignore=tests/wheel --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-without-vnni gpu check format lint types docs pins wheel-test clean
+.PHONY: demo test test-without-vnni gpu check format lint types docs pins wheel-test native-deps clean
 
 # train a small model on synthetic signatures, quantise it, verify with it and with the shipped one
 demo: $(EXPORT)
@@ -48,6 +48,10 @@ types: $(DEV)
 # the pages of docs/ and the API reference as a site: build/docs/index.html
 docs: $(DEV)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# what native/ is built and tested with, from public packages: build/native-deps, where tests/native look for it
+native-deps:
+	native/dependencies.sh
 
 # digests of the shipped bundles, after one was exported anew or its manifest edited
 pins: $(EXPORT)

@@ -22,6 +22,8 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   ├── ManifestError (ValueError)     the manifest is not what the schema says
     │   │   └── SchemaVersionError         the manifest was written by a newer edge-sdk
     │   ├── IntegrityError (ValueError)    a file is missing, or its size or hash differs
+    │   │   ├── SignatureError             no trusted key signed the bundle, or its signature does not fit
+    │   │   └── RollbackError              its version is older than the least that is wanted
     │   ├── UnsafePathError (ValueError)   a path leaves the bundle
     │   └── OperatingPointError (LookupError)  no such operating point, or not enough data for it
     ├── EngineError (RuntimeError)         an inference engine failed
@@ -29,7 +31,7 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   ├── BrokenEngineError (ImportError)    its package is installed but cannot be loaded
     │   ├── EngineVersionError             the installed version of an engine's package is too old
     │   ├── UnsupportedModelError          the engine's parser or builder refuses the model
-    │   ├── ForeignEngineError             a compiled model that is damaged, or that somebody else made or can change
+    │   ├── ForeignEngineError             a compiled model that is damaged, or was not made with this user's key
     │   ├── DeviceNotFoundError            no such accelerator, or no driver for it
     │   └── DeviceMemoryError (MemoryError)  the accelerator has not enough memory
     ├── TemplateError (ValueError)         a template is damaged or of another embedding space
@@ -41,6 +43,7 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     ├── TrainingError (RuntimeError)       a training run cannot start, continue or converge
     │   └── DivergenceError                its loss is not finite
     ├── StorageError (OSError)             a file of edge-sdk's own cannot be read, written or locked
+    │   └── ForeignFileError               somebody else can have written it
     ├── InstallationError (ImportError)    a package that edge-sdk needs is missing, broken or does not fit
     └── UsageError (ValueError)            arguments that do not go together
 """
@@ -140,6 +143,14 @@ class IntegrityError(BundleError, ValueError):
     """A file of the bundle is missing, or its size or hash is not the manifest's."""
 
 
+class SignatureError(IntegrityError):
+    """No trusted key signed the bundle, or its signature is damaged or belongs to another manifest."""
+
+
+class RollbackError(IntegrityError):
+    """The bundle is genuine and older than the least version that is wanted of it."""
+
+
 class UnsafePathError(BundleError, ValueError):
     """A path in the bundle is absolute, leaves the bundle, or is a link."""
 
@@ -179,7 +190,7 @@ class UnsupportedModelError(EngineError):
 
 
 class ForeignEngineError(EngineError):
-    """A compiled model that was kept is damaged, or somebody else made it or can change it; it is compiled anew."""
+    """A compiled model that was kept is damaged, or was not made with this user's key; it is compiled anew."""
 
 
 class DeviceNotFoundError(EngineError):
@@ -228,7 +239,11 @@ class DivergenceError(TrainingError):
 
 
 class StorageError(EdgeSdkError, OSError):
-    """A file or folder of edge-sdk's own cannot be read, written or locked; the message names it and what to do."""
+    """A file or folder of edge-sdk's own, such as a key, cannot be read, written or locked, or others can write it."""
+
+
+class ForeignFileError(StorageError):
+    """A file or folder of edge-sdk's own belongs to somebody else, or others may write it (or read it, of a secret)."""
 
 
 class InstallationError(EdgeSdkError, ImportError):

@@ -21,6 +21,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+CONTRACT_VERSION = 1
+"""The first key of every object of ``--json``; docs/cli.md says what it promises. Exit codes are part of it.
+
+It rises when a key of any command goes, or changes its type, unit or meaning; a key that is added changes nothing.
+"""
+
 _STDIN, _STDOUT, _STDERR = range(3)
 
 
@@ -109,11 +115,12 @@ def show(text: str) -> None:
 
 
 def show_json(values: dict[str, Any]) -> None:
-    """Write one object as a line of ASCII to standard output, now; errors are those of :func:`show`.
+    """Write one object as a line of ASCII to standard output, now, :data:`CONTRACT_VERSION` first.
 
+    Errors are those of :func:`show`.
     What is no text in a name (bytes that are not UTF-8) is escaped twice, lest a strict reader refuse the line.
     """
-    _write(json.dumps(_valid(values), allow_nan=False) + "\n")
+    _write(json.dumps({"contract_version": CONTRACT_VERSION} | _valid(values), allow_nan=False) + "\n")
 
 
 def rewrite(line: str, width: int) -> None:

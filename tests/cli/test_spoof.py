@@ -58,6 +58,7 @@ def spoof(bundle: str, *arguments: object) -> int:
 def lines(capsys: Capture) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """What was printed, and the summary behind it."""
     *before, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert {line.pop("contract_version") for line in (*before, last)} == {1}
     assert list(last) == ["summary"]
     return before, last["summary"]
 
@@ -288,7 +289,7 @@ def test_a_folder_as_a_video_says_what_it_leaves_out(lenient: str, tmp_path: Pat
     (tmp_path / "list.txt").write_text("f0 f1")
     assert spoof(lenient, tmp_path, "--fps", 4, "--json") == 0
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert said[0] == {"source": str(tmp_path / "list.txt"), "skipped": "neither a picture nor a video"}
+    assert (said[0]["source"], said[0]["skipped"]) == (str(tmp_path / "list.txt"), "neither a picture nor a video")
     (tmp_path / "f3.png").write_bytes(b"damaged")
     spoof(lenient, tmp_path, "--fps", 4, "--json")
     frames = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

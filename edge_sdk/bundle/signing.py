@@ -1,0 +1,216 @@
+"""The signature of a bundle: whose key vouches for its manifest, which names every other file by its hash.
+
+``signature.json`` lies beside the manifest and holds one Ed25519 signature (RFC 8032) a key::
+
+    {"version": 1, "signatures": [{"key_id": "e2c5...", "signature": "base64"}]}
+
+A key's id is the SHA-256 of its 32 public bytes. What is signed is :func:`message`: a constant, and the SHA-256 of the
+manifest's bytes as they are stored. Nothing is encoded again, so that there are no two readings of one signature; name
+and version are the manifest's, so that nothing is said twice.
+
+Keys are PEM files as OpenSSL writes them (RFC 8410). Which keys are trusted is the business of
+:mod:`edge_sdk.bundle.trust`.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+
+from edge_sdk import files
+from edge_sdk.errors import SignatureError, StorageError, UsageError
+from edge_sdk.extras import needs_requirements
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+MAX_SIGNATURES = 8
+MAX_SIGNATURE_BYTES = 16 * 2**10
+"""The largest ``signature.json`` that is read."""
+MAX_KEY_BYTES = 16 * 2**10
+"""The largest PEM file that is read."""
+
+_CONTEXT = b"edge-sdk bundle signature v1\0"
+_BEFORE_KEY = bytes.fromhex("302a300506032b6570032100")  # RFC 8410, section 4: DER in front of the 32 bytes
+_BEGIN, _END = b"-----BEGIN PUBLIC KEY-----", b"-----END PUBLIC KEY-----"
+
+
+class KeySignature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One key's signature of a manifest."""
+
+    key_id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
+    signature: Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+
+
+class _SignatureFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    version: Literal[1] = 1
+    signatures: Annotated[tuple[KeySignature, ...], msgspec.Meta(min_length=1, max_length=MAX_SIGNATURES)]
+
+
+_DECODER = msgspec.json.Decoder(_SignatureFile)  # made once, at import: see edge_sdk.schema
+
+
+class SigningKey:
+    """A private key that signs bundles. It is kept in memory while the object lives, and shown by nothing."""
+
+    def __init__(self, private: "Ed25519PrivateKey") -> None:
+        self._private = private
+
+    @classmethod
+    def generate(cls) -> "SigningKey":
+        """Make a new key of the system's random numbers."""
+        with needs_requirements():
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        return cls(Ed25519PrivateKey.generate())
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> "SigningKey":
+        """Read an unencrypted PEM file (PKCS#8), as ``edge-sdk keygen signing`` and OpenSSL write it.
+
+        Raises:
+            StorageError: It cannot be read, or holds no Ed25519 private key.
+        """
+        with needs_requirements():
+            from cryptography.exceptions import UnsupportedAlgorithm
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+            from cryptography.hazmat.primitives.serialization import load_pem_private_key
+        data = read_key_file(path)
+        try:
+            private = load_pem_private_key(data, None)
+        except TypeError as error:
+            raise StorageError(
+                f"{path} is encrypted with a passphrase: decrypt it (openssl pkey -in {path} -out PLAIN), or sign with "
+                "OpenSSL itself (docs/trust.md)"
+            ) from error
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise StorageError(
+                f"{path} holds no private key in PEM: edge-sdk keygen signing makes one, or openssl genpkey -algorithm "
+                "ed25519"
+            ) from error
+        if not isinstance(private, Ed25519PrivateKey):
+            raise StorageError(f"{path} holds a private key of another kind: bundles are signed with Ed25519")
+        return cls(private)
+
+    @property
+    def public(self) -> bytes:
+        """The 32 bytes of the public key."""
+        return self._private.public_key().public_bytes_raw()
+
+    @property
+    def key_id(self) -> str:
+        """See :func:`key_id`."""
+        return key_id(self.public)
+
+    def pem(self) -> bytes:
+        """The private key in PEM, not encrypted."""
+        from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+        return self._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+    def public_pem(self) -> bytes:
+        """The public key in PEM."""
+        return b"%s\n%s\n%s\n" % (_BEGIN, base64.b64encode(_BEFORE_KEY + self.public), _END)
+
+    def sign(self, sha256: str) -> KeySignature:
+        """Sign the manifest of this SHA-256."""
+        return KeySignature(key_id=self.key_id, signature=self._private.sign(message(sha256)))
+
+
+def message(sha256: str) -> bytes:
+    """What is signed of a manifest of this SHA-256 (64 hex digits): 61 bytes."""
+    return _CONTEXT + bytes.fromhex(sha256)
+
+
+def key_id(public: bytes) -> str:
+    """The SHA-256 of a public key's 32 bytes, in 64 hex digits: ``openssl pkey -pubout -outform DER | tail -c 32``."""
+    return hashlib.sha256(public).hexdigest()
+
+
+def sign(sha256: str, keys: Sequence[SigningKey]) -> bytes:
+    """The bytes of ``signature.json`` for the manifest of this SHA-256, by one or several keys."""
+    signed = {key.key_id: key.sign(sha256) for key in keys}
+    if not 1 <= len(signed) <= MAX_SIGNATURES:
+        raise UsageError(f"a bundle is signed with 1 to {MAX_SIGNATURES} keys, not {len(signed)}")
+    content = msgspec.json.encode(_SignatureFile(signatures=tuple(signed.values())))
+    return msgspec.json.format(content, indent=1) + b"\n"
+
+
+def decode(where: object, data: bytes) -> tuple[KeySignature, ...]:
+    """The signatures in a ``signature.json``, of which nothing is checked but the form.
+
+    Raises:
+        SignatureError: It is too large, damaged, of a newer version, or names a key twice.
+    """
+    if len(data) > MAX_SIGNATURE_BYTES:
+        raise SignatureError(f"{where}: its signature exceeds {MAX_SIGNATURE_BYTES} bytes: get the bundle again")
+    try:
+        signatures = _DECODER.decode(data).signatures
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise SignatureError(
+            f"{where}: its signature is damaged, or of a newer edge-sdk ({error}): get the bundle again"
+        ) from error
+    if len({one.key_id for one in signatures}) < len(signatures):
+        raise SignatureError(f"{where}: its signature names a key twice: get the bundle again")
+    return signatures
+
+
+def signers(
+    where: object, sha256: str, signatures: Sequence[KeySignature], trusted: Mapping[str, bytes]
+) -> tuple[str, ...]:
+    """The ids of trusted keys that signed the manifest of this SHA-256; signatures of other keys say nothing.
+
+    Args:
+        where: Names the bundle in errors.
+        sha256: Of the manifest.
+        signatures: Those that came with it.
+        trusted: Public keys of 32 bytes, by their ids.
+
+    Raises:
+        SignatureError: A signature is said to be of a trusted key and is not, or not of this manifest.
+    """
+    known = [one for one in signatures if one.key_id in trusted]
+    if not known:
+        return ()
+    with needs_requirements():
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    for one in known:
+        try:
+            Ed25519PublicKey.from_public_bytes(trusted[one.key_id]).verify(one.signature, message(sha256))
+        except InvalidSignature as error:
+            raise SignatureError(
+                f"{where}: the signature of the key {one.key_id[:12]} does not belong to this manifest: the bundle was "
+                "changed after it was signed, or the signature is another bundle's; get the bundle again"
+            ) from error
+    return tuple(one.key_id for one in known)
+
+
+def public_key(pem: bytes, where: object) -> bytes:
+    """The 32 bytes of an Ed25519 public key in PEM, with nothing before or behind it but white space.
+
+    Raises:
+        StorageError: It is something else.
+    """
+    text = pem.strip()
+    if text.startswith(b"-----BEGIN") and b"PRIVATE KEY-----" in text:
+        raise StorageError(f"{where} is a private key: give the public one (openssl pkey -in KEY -pubout)")
+    framed = text.startswith(_BEGIN) and text.endswith(_END)
+    try:
+        der = base64.b64decode(b"".join(text[len(_BEGIN) : -len(_END)].split()), validate=True) if framed else b""
+    except binascii.Error:
+        der = b""
+    if not der.startswith(_BEFORE_KEY) or len(der) != len(_BEFORE_KEY) + 32:
+        raise StorageError(f"{where} is no Ed25519 public key in PEM, as openssl pkey -in KEY -pubout writes it")
+    return der[len(_BEFORE_KEY) :]
+
+
+def read_key_file(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a PEM file; ``StorageError`` where it cannot be read."""
+    try:
+        return files.read_bytes(path, MAX_KEY_BYTES)
+    except OSError as error:
+        raise StorageError(f"the key {os.fspath(path)} cannot be read: {error.strerror or error}") from error
