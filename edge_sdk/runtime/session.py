@@ -17,6 +17,7 @@ import numpy as np
 from edge_sdk import modalities, preprocess
 from edge_sdk.bundle import Bundle, Trust
 from edge_sdk.errors import BundleError, EngineError, OperatingPointError, StorageError, UsageError
+from edge_sdk.logs import Log
 from edge_sdk.manifest import Task
 from edge_sdk.runtime import audit as auditing
 from edge_sdk.runtime.engines import check_threads
@@ -28,6 +29,8 @@ from edge_sdk.scoring.base import Comparison, Range
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_LOG = Log(__name__)
 
 Decides = TypeVar("Decides", bound="Session[Any]")
 Given = ParamSpec("Given")
@@ -124,6 +127,14 @@ class Session(Generic[Point]):
                 failed.callback(self._trail.close)
             self._model = Model(self.bundle, choice, threads=threads)
             failed.pop_all()
+        _LOG.info(
+            "%s: %s runs on %s, threads %d; %s decides",
+            self.bundle.id,
+            self.variant.id,
+            self.engine,
+            threads,
+            self._points[0].name if self._points else "no operating point" if own is None else "an own threshold",
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -147,6 +158,7 @@ class Session(Generic[Point]):
                     f"{golden.scores[variant]:.6g}: the bundle was changed, or this device computes it wrongly"
                 )
             failed.pop_all()
+        _LOG.info("%s: the golden trial has its score here", self.bundle.id)
 
     def _warm_up(self) -> None:
         """Run once, on the golden trial, all that a call runs, so that the first call takes as long as later ones.
