@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edge_sdk import errors as errors
     from edge_sdk.bundle import Bundle as Bundle
+    from edge_sdk.bundle import Trust as Trust
     from edge_sdk.errors import EdgeSdkError as EdgeSdkError
     from edge_sdk.preprocess.crop import LocatedFace as LocatedFace
     from edge_sdk.results import Candidate as Candidate
@@ -47,6 +48,7 @@ _HOMES = {
     "Template": "edge_sdk.runtime.template",
     "TemplateGallery": "edge_sdk.runtime.gallery",
     "Timings": "edge_sdk.results",
+    "Trust": "edge_sdk.bundle",
     "Verifier": "edge_sdk.runtime.verifier",
     "VerifyResult": "edge_sdk.results",
 }
@@ -54,7 +56,7 @@ _HOMES = {
 __all__ = [
     "Bundle", "Candidate", "EdgeSdkError", "IdentifyResult", "LocateResult", "LocatedFace", "Locator", "Shots",
     "SpoofDecision", "SpoofDetector", "SpoofResult", "StreamResult", "Template", "TemplateGallery", "Timings",
-    "Verifier", "VerifyResult", "__version__", "errors",
+    "Trust", "Verifier", "VerifyResult", "__version__", "errors",
 ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
+from edge_sdk.bundle import Trust
 from edge_sdk.manifest import Image, Source
 from edge_sdk.runtime.cut import Cut, Cutter, FaceLocator
 
@@ -26,12 +27,12 @@ class Nothing:
         """Nothing was opened."""
 
 
-def of(source: Source, faces: Faces, threads: int = 1, *, warm_up: bool = False) -> Cutter:
+def of(source: Source, faces: Faces, threads: int = 1, *, warm_up: bool = False, trust: Trust | None = None) -> Cutter:
     """What a manifest asks for.
 
     Args:
         source: The manifest's.
-        faces, threads, warm_up: As those of :class:`edge_sdk.runtime.verifier.Verifier`.
+        faces, threads, warm_up, trust: As those of :class:`edge_sdk.runtime.verifier.Verifier`.
 
     Raises:
         BundleError, EngineError: The shipped locator cannot be opened.
@@ -48,6 +49,6 @@ def of(source: Source, faces: Faces, threads: int = 1, *, warm_up: bool = False)
     if faces == "aligned":
         return CutOutFace(cut_out)
     if faces == "locator":
-        locator = Locator(threads=threads, warm_up=warm_up)
+        locator = Locator(threads=threads, warm_up=warm_up, trust=trust)
         return OneFace(locator, cut_out, locator.close)
     return OneFace(faces if isinstance(faces, Locator) else TakingTurns(faces), cut_out)

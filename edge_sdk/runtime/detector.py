@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import images, preprocess
-from edge_sdk.bundle import Bundle
+from edge_sdk.bundle import Bundle, Trust
 from edge_sdk.errors import BundleError, EngineError, ScoreError
 from edge_sdk.manifest import BonaFidePoint, Image, SpoofPoint, Task
 from edge_sdk.preprocess.crop import Box, FaceCrop
@@ -84,6 +84,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         threshold: As that of the verifier: in place of an operating point, ``"custom"`` in results.
         selftest: As that of the verifier; the golden pictures are crops of faces, whatever ``faces`` is.
         warm_up: As that of the verifier; a locator of one's own is not called.
+        trust: As that of the verifier.
 
     Raises:
         BundleError: The bundle cannot be used, or is not one for liveness from one picture; or the golden trial has
@@ -110,14 +111,15 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         threshold: float | None = None,
         selftest: bool = False,
         warm_up: bool = False,
+        trust: Trust | None = None,
     ) -> None:
         check_switches(selftest=selftest, warm_up=warm_up)
-        opened = Bundle.open(bundle)
+        opened = Bundle.open(bundle, trust=trust)
         self._crop = _face_crop(opened)
         self._rule = rule
         self._limits = limits or limits_of(opened.manifest)
         with contextlib.ExitStack() as failed:
-            self._locate = locator_of(faces, threads, failed, warm_up=warm_up)
+            self._locate = locator_of(faces, threads, failed, warm_up=warm_up, trust=trust)
             super().__init__(
                 opened,
                 engine=engine,
@@ -125,6 +127,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
                 operating_point=operating_point,
                 threads=threads,
                 threshold=threshold,
+                trust=None,
             )
             self._own_locator = failed.pop_all()
         if selftest:
@@ -354,6 +357,7 @@ def locator_of(
     opened: contextlib.ExitStack,
     *,
     warm_up: bool = False,
+    trust: Trust | None = None,
 ) -> FaceLocator | None:
     """What finds faces, as :class:`SpoofDetector` takes it; None of crops. What is opened is closed with ``opened``."""
     if faces == "cropped":
@@ -365,7 +369,7 @@ def locator_of(
                 locate(np.zeros(BLANK, np.uint8))
         return cascade
     if faces == "locator":
-        return Rescaled(opened.enter_context(Locator(threads=threads, warm_up=warm_up)), AS_CASCADE)
+        return Rescaled(opened.enter_context(Locator(threads=threads, warm_up=warm_up, trust=trust)), AS_CASCADE)
     return faces if isinstance(faces, (Cascade, Locator)) else TakingTurns(faces)
 
 

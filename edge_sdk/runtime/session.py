@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, NoReturn
 import numpy as np
 
 from edge_sdk import modalities, preprocess
-from edge_sdk.bundle import Bundle
+from edge_sdk.bundle import Bundle, Trust
 from edge_sdk.errors import BundleError, OperatingPointError, UsageError
 from edge_sdk.manifest import Task
 from edge_sdk.runtime.engines import check_threads
@@ -38,7 +38,7 @@ class Session(Generic[Point]):
         variant: What it runs.
 
     Args:
-        bundle, engine, precision, operating_point, threads, threshold: Those of
+        bundle, engine, precision, operating_point, threads, threshold, trust: Those of
             :class:`edge_sdk.runtime.verifier.Verifier`.
     """
 
@@ -54,9 +54,10 @@ class Session(Generic[Point]):
         operating_point: str | None,
         threads: int,
         threshold: float | None,
+        trust: Trust | None,
     ) -> None:
         threads = check_threads(threads)
-        self.bundle = Bundle.open(bundle)
+        self.bundle = Bundle.open(bundle, trust=trust)
         if self.bundle.manifest.task != self.task:
             raise BundleError(f"{self.bundle.id} is for task {self.bundle.manifest.task}, not {self.task}")
         try:

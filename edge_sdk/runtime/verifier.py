@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import images
-from edge_sdk.bundle import Bundle
+from edge_sdk.bundle import Bundle, Trust
 from edge_sdk.errors import (
     EngineError,
     RejectedSampleError,
@@ -84,9 +84,12 @@ class Verifier(Session[VerifyPoint]):
         warm_up: Whether to run the graphs, pre-processing, score and locator once before the constructor returns, so
             that the first call takes as long as later ones: memory is touched and code loaded by then. No result of it
             is kept. Takes the time of a :meth:`verify`.
+        trust: Whose signature the bundle needs, and how old it may be; None takes what this device was set to
+            (:func:`edge_sdk.bundle.trust.default_trust`), and of an opened bundle what it was opened with.
 
     Raises:
-        BundleError: The bundle cannot be used, or is not one for verification; or the golden trial has another score.
+        BundleError: The bundle cannot be used, or is not one for verification; or the golden trial has another score;
+            ``SignatureError`` or ``RollbackError`` if it is not trusted here.
         OperatingPointError: The variant has no such operating point, or its data could not support it.
         EngineError: The engine refuses the variant; ``MissingEngineError`` if none is installed, ``BrokenEngineError``
             if it is, but cannot be loaded.
@@ -109,6 +112,7 @@ class Verifier(Session[VerifyPoint]):
         faces: cutting.Faces = "locator",
         selftest: bool = False,
         warm_up: bool = False,
+        trust: Trust | None = None,
     ) -> None:
         check_switches(selftest=selftest, warm_up=warm_up)
         super().__init__(
@@ -118,11 +122,12 @@ class Verifier(Session[VerifyPoint]):
             operating_point=operating_point,
             threads=threads,
             threshold=threshold,
+            trust=trust,
         )
         self._cutter: Cutter = cutting.Nothing()
         with contextlib.ExitStack() as failed:
             failed.callback(self.close)
-            self._cutter = cutting.of(self.bundle.manifest.source, faces, threads, warm_up=warm_up)
+            self._cutter = cutting.of(self.bundle.manifest.source, faces, threads, warm_up=warm_up, trust=trust)
             failed.pop_all()
         self._acquisition = Acquisition(self.bundle, self._modality, self._cutter)
         self._score = self.bundle.manifest.score

@@ -132,7 +132,7 @@ def test_the_public_surface() -> None:
     public = [
         "Bundle", "Candidate", "EdgeSdkError", "IdentifyResult", "LocateResult", "LocatedFace", "Locator", "Shots",
         "SpoofDecision", "SpoofDetector", "SpoofResult", "StreamResult", "Template", "TemplateGallery", "Timings",
-        "Verifier", "VerifyResult", "__version__", "errors",
+        "Trust", "Verifier", "VerifyResult", "__version__", "errors",
     ]  # fmt: skip
     assert sorted(edge_sdk.__all__) == dir(edge_sdk) == public
     for name in public:
