@@ -13,14 +13,17 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import tomllib
 from packaging.requirements import Requirement
 
 from edge_sdk.tables import Table
 
+PROJECT = Path(__file__).parents[1] / "pyproject.toml"
 SYSTEMS = {
-    "Linux aarch64, glibc 2.28": "aarch64-manylinux_2_28",
+    "Linux aarch64, glibc 2.31": "aarch64-manylinux_2_31",
+    "Linux aarch64, glibc 2.35": "aarch64-manylinux_2_35",
     "Linux x86-64, glibc 2.28": "x86_64-manylinux_2_28",
     "Windows x86-64": "x86_64-pc-windows-msvc",
     "macOS arm64": "aarch64-apple-darwin",
@@ -30,8 +33,7 @@ EXTRAS = ("onnx", "openvino", "tflite", "tflite-runtime", "tensorrt")
 
 
 def main() -> None:
-    with open("pyproject.toml", "rb") as file:
-        extras = tomllib.load(file)["project"]["optional-dependencies"]
+    extras = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"]
     rows = []
     for extra in EXTRAS:
         engine = Requirement(extras[extra][0]).name
@@ -44,7 +46,7 @@ def main() -> None:
 def resolved(extra: str, engine: str, platform: str, version: str) -> str:
     """The engine's version among those that fit together; ``none`` where none do."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-build"]
-    asked = ["--python-platform", platform, "--python-version", version, "--extra", extra, "pyproject.toml"]
+    asked = ["--python-platform", platform, "--python-version", version, "--extra", extra, str(PROJECT)]
     done = subprocess.run([*command, *asked], capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"{extra}, {platform}, {version}: {done.stderr.strip()}", file=sys.stderr)
