@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from edge_sdk import images, preprocess
 from edge_sdk.bundle import Bundle, Trust
 from edge_sdk.errors import BundleError, EngineError, ScoreError
+from edge_sdk.logs import Log
 from edge_sdk.manifest import BonaFidePoint, Image, SpoofPoint, Task
 from edge_sdk.preprocess.crop import Box, FaceCrop
 from edge_sdk.results import SpoofDecision, SpoofResult, StreamResult, Timings
@@ -37,6 +38,8 @@ from edge_sdk.runtime.session import Session, check_switches
 from edge_sdk.runtime.temporal import Limits, Observation, Rule, TemporalDecision, limits_of, rule_of
 from edge_sdk.runtime.tracking import FaceTracking
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
+
+_LOG = Log(__name__)
 
 FLAGS = (*frames.FLAGS, "several_faces", "unfamiliar")
 
@@ -360,6 +363,7 @@ def locator_of(
     trust: Trust | None = None,
 ) -> FaceLocator | None:
     """What finds faces, as :class:`SpoofDetector` takes it; None of crops. What is opened is closed with ``opened``."""
+    _LOG.info("faces: %s", faces if isinstance(faces, str) else type(faces).__name__)
     if faces == "cropped":
         return None
     if faces == "cascade":

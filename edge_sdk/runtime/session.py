@@ -15,6 +15,7 @@ import numpy as np
 from edge_sdk import modalities, preprocess
 from edge_sdk.bundle import Bundle, Trust
 from edge_sdk.errors import BundleError, OperatingPointError, UsageError
+from edge_sdk.logs import Log
 from edge_sdk.manifest import Task
 from edge_sdk.runtime.engines import check_threads
 from edge_sdk.runtime.model import Model
@@ -24,6 +25,8 @@ from edge_sdk.scoring.base import Range
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_LOG = Log(__name__)
 
 
 class Session(Generic[Point]):
@@ -77,6 +80,14 @@ class Session(Generic[Point]):
             wanted = self.bundle.manifest.default_point if operating_point is None else operating_point
             self._points = choose_points(self.variant, wanted, *self.point_kinds)
         self._model = Model(self.bundle, choice, threads=threads)
+        _LOG.info(
+            "%s: %s runs on %s, threads %d; %s decides",
+            self.bundle.id,
+            self.variant.id,
+            self.engine,
+            threads,
+            self._points[0].name if self._points else "no operating point" if own is None else "an own threshold",
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -100,6 +111,7 @@ class Session(Generic[Point]):
                     f"{golden.scores[variant]:.6g}: the bundle was changed, or this device computes it wrongly"
                 )
             failed.pop_all()
+        _LOG.info("%s: the golden trial has its score here", self.bundle.id)
 
     def _warm_up(self) -> None:
         """Run once, on the golden trial, all that a call runs, so that the first call takes as long as later ones.
