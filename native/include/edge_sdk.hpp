@@ -86,6 +86,26 @@ Result sized() {
     return result;
 }
 
+inline std::vector<edge_face> locate(const edge_session* session, const edge_image& picture) {
+    std::vector<edge_face> faces(8);
+    std::size_t count = 0;
+    check(edge_locate(session, &picture, faces.data(), faces.size(), &count));
+    if (count > faces.size()) {
+        faces.resize(count);
+        check(edge_locate(session, &picture, faces.data(), faces.size(), &count));
+    }
+    faces.resize(count);
+    return faces;
+}
+
+inline std::vector<std::uint8_t> to_bytes(const edge_template* enrolled) {
+    std::size_t length = 0;
+    check(edge_template_to_bytes(enrolled, nullptr, 0, &length));
+    std::vector<std::uint8_t> bytes(length);
+    check(edge_template_to_bytes(enrolled, bytes.data(), bytes.size(), &length));
+    return bytes;
+}
+
 }  // namespace detail
 
 // ---- sessions ----
@@ -139,17 +159,7 @@ class Locator : public Session {
     explicit Locator(const std::string& path, const Options& options = {}) : Session(path, options, EDGE_TASK_LOCATE) {}
 
     // The faces, the largest first.
-    std::vector<edge_face> locate(const edge_image& picture) const {
-        std::vector<edge_face> faces(8);
-        std::size_t count = 0;
-        check(edge_locate(handle(), &picture, faces.data(), faces.size(), &count));
-        if (count > faces.size()) {
-            faces.resize(count);
-            check(edge_locate(handle(), &picture, faces.data(), faces.size(), &count));
-        }
-        faces.resize(count);
-        return faces;
-    }
+    std::vector<edge_face> locate(const edge_image& picture) const { return detail::locate(handle(), picture); }
 };
 
 inline Session::Session(const std::string& path, const Options& options, std::int32_t task) {
@@ -185,13 +195,7 @@ class Template {
 
     static Template from_bytes(const std::vector<std::uint8_t>& data) { return from_bytes(data.data(), data.size()); }
 
-    std::vector<std::uint8_t> to_bytes() const {
-        std::size_t length = 0;
-        check(edge_template_to_bytes(handle(), nullptr, 0, &length));
-        std::vector<std::uint8_t> bytes(length);
-        check(edge_template_to_bytes(handle(), bytes.data(), bytes.size(), &length));
-        return bytes;
-    }
+    std::vector<std::uint8_t> to_bytes() const { return detail::to_bytes(handle()); }
 
     std::size_t references() const noexcept { return edge_template_references(handle()); }
 
