@@ -31,7 +31,7 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   ├── BrokenEngineError (ImportError)    its package is installed but cannot be loaded
     │   ├── EngineVersionError             the installed version of an engine's package is too old
     │   ├── UnsupportedModelError          the engine's parser or builder refuses the model
-    │   ├── ForeignEngineError             a compiled model that is damaged, or that somebody else made or can change
+    │   ├── ForeignEngineError             a compiled model that is damaged, or was not made with this user's key
     │   ├── DeviceNotFoundError            no such accelerator, or no driver for it
     │   └── DeviceMemoryError (MemoryError)  the accelerator has not enough memory
     ├── TemplateError (ValueError)         a template is damaged or of another embedding space
@@ -43,6 +43,7 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     ├── TrainingError (RuntimeError)       a training run cannot start, continue or converge
     │   └── DivergenceError                its loss is not finite
     ├── StorageError (OSError)             a file of edge-sdk's own cannot be read, written or locked
+    │   └── ForeignFileError               somebody else can have written it
     ├── InstallationError (ImportError)    a package that edge-sdk needs is missing, broken or does not fit
     └── UsageError (ValueError)            arguments that do not go together
 """
@@ -189,7 +190,7 @@ class UnsupportedModelError(EngineError):
 
 
 class ForeignEngineError(EngineError):
-    """A compiled model that was kept is damaged, or somebody else made it or can change it; it is compiled anew."""
+    """A compiled model that was kept is damaged, or was not made with this user's key; it is compiled anew."""
 
 
 class DeviceNotFoundError(EngineError):
@@ -239,6 +240,10 @@ class DivergenceError(TrainingError):
 
 class StorageError(EdgeSdkError, OSError):
     """A file or folder of edge-sdk's own, such as a key, cannot be read, written or locked, or others can write it."""
+
+
+class ForeignFileError(StorageError):
+    """A file or folder of edge-sdk's own belongs to somebody else, or others may write it (or read it, of a secret)."""
 
 
 class InstallationError(EdgeSdkError, ImportError):

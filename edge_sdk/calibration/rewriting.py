@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from edge_sdk.bundle import SHIPPED, Bundle, BundleWriter, check_destination
+from edge_sdk.calibration.front_matter import with_front_matter
 from edge_sdk.errors import BundleError, EngineError, UsageError
 from edge_sdk.manifest import AnyScore, Golden, Manifest, OperatingPoint, ThresholdProvenance, UnsupportedPoint
 from edge_sdk.runtime.selection import ALL, Choice, choose, fits
@@ -161,7 +162,7 @@ def _refusal(bundle: Bundle, left_out: Sequence[LeftOut], count: int) -> str:
 
 
 def _card(card: str, manifest: Manifest, provenance: ThresholdProvenance) -> str:
-    """The model card with the new thresholds at its end."""
+    """The model card with the new thresholds in its front matter and at its end."""
     rows, compares = [], manifest.task == "verify"
     for variant in manifest.variants:
         for point in variant.operating_points:
@@ -184,5 +185,5 @@ def _card(card: str, manifest: Manifest, provenance: ThresholdProvenance) -> str
         )
     head = ("variant", "point", *(("references",) if compares else ()), "threshold", "measured")
     table = Table(head, rows, text=("variant", "point", "measured"))
-    before = card.partition(f"\n{_HEADING}\n")[0].rstrip("\n")
+    before = with_front_matter(card, manifest).partition(f"\n{_HEADING}\n")[0].rstrip("\n")
     return f"{before}\n\n{_HEADING}\n\n{note}\n\n{table.markdown()}"

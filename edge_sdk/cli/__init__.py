@@ -29,6 +29,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
+from edge_sdk import logs
 from edge_sdk.cli import output
 from edge_sdk.cli.command import ACCEPTED, ERROR, REJECTED, USAGE, Command, Parser, ShowVersion
 from edge_sdk.errors import EdgeSdkError, UsageError
@@ -41,12 +42,16 @@ __all__ = ["ACCEPTED", "ERROR", "GROUPS", "INTERRUPTED", "PIPE_CLOSED", "REJECTE
 
 INTERRUPTED, PIPE_CLOSED = 130, 141  # what shells report for Ctrl-C, and for writing to nobody
 
+_LEVELS = (logs.WARNING, logs.INFO, logs.DEBUG)  # by how often --verbose is given
+_NAMES = {logs.WARNING: "warning", logs.INFO: "info", logs.DEBUG: "debug"}
+
 _COLLECTED_EVERY = 50_000
 """New objects after which Python looks for unused ones. With its own 700 that takes a tenth of a command's start."""
 
 GROUPS = {
     "on the device": (
         "verify", "identify", "enroll", "spoof", "locate", "bundles", "inspect", "selftest", "tune", "profile", "slice",
+        "bom",
     ),
     "on a workstation (pip install \"edge-sdk[export]\")": (
         "recipes", "train", "search", "distill", "export", "calibrate", "rule", "evaluate", "reproduce", "demo",
@@ -76,7 +81,7 @@ def _run(words: list[str]) -> int:
         if arguments is None:
             return ACCEPTED
         json = getattr(arguments, "json", False)
-        with needs_requirements():
+        with logs.heard(_LEVELS[min(arguments.verbose, len(_LEVELS) - 1)], _say), needs_requirements():
             code: int = arguments.handler(arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -97,6 +102,10 @@ def _parse(words: list[str]) -> argparse.Namespace | None:
         return _parser(words[0] if words else "").parse_args(words)
     except SystemExit:
         return None
+
+
+def _say(level: int, message: str) -> None:
+    output.say(f"edge-sdk: {_NAMES[level]}: {message}")
 
 
 def _report(error: BaseException, code: int, *, json: bool = False) -> int:
@@ -122,6 +131,13 @@ def _parser(named: str = "") -> Parser:
     for name, command in commands.items():
         child = subparsers.add_parser(name, description=f"{command.SUMMARY} {command.DETAILS}".strip())
         command.add_arguments(child)
+        child.add_argument(
+            "-v",
+            "--verbose",
+            action="count",
+            default=0,
+            help="say on standard error what is chosen (bundle, engine, variant, cache); -vv: each step",
+        )
         child.set_defaults(handler=command.run)
     for group, names in GROUPS.items():
         parser.add_section(group, lambda names=names: [(name, commands[name].SUMMARY) for name in names])  # type: ignore[misc]

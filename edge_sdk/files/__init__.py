@@ -1,8 +1,9 @@
 """Files that edge-sdk reads and writes.
 
 Read: ordinary files alone, up to a size (:func:`open_regular`, :func:`read_bytes`). Written: each whole or not at all
-(:func:`atomic_write` and its kin); where a file is read and changed, under a lock (:func:`locked`). One cache folder,
-one folder for settings.
+(:func:`atomic_write` and its kin); where a file is read and changed, under a lock (:func:`locked`). What is believed
+without another check: only what nobody else can have written (:func:`read_own`). One cache folder, one folder for
+settings.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from edge_sdk.files.folders import named as named
     from edge_sdk.files.locks import locked as locked
     from edge_sdk.files.locks import try_lock as try_lock
+    from edge_sdk.files.own import check_own as check_own
+    from edge_sdk.files.own import discard_foreign as discard_foreign
+    from edge_sdk.files.own import own_folder as own_folder
+    from edge_sdk.files.own import read_own as read_own
     from edge_sdk.files.scratch import scratch_folder as scratch_folder
     from edge_sdk.files.writing import atomic_write as atomic_write
     from edge_sdk.files.writing import check_writable as check_writable
@@ -36,6 +41,7 @@ else:
         {
             "folders": ("CACHE_VARIABLE", "CONFIG_VARIABLE", "cache_folder", "config_folder", "named"),
             "locks": ("locked", "try_lock"),
+            "own": ("check_own", "discard_foreign", "own_folder", "read_own"),
             "scratch": ("scratch_folder",),
             "writing": ("atomic_write", "check_writable", "sync_folder", "write_bytes", "write_text"),
         },

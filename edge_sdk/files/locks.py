@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import logging
 import os
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from edge_sdk.errors import StorageError
 from edge_sdk.files.reading import PathLike
+from edge_sdk.logs import Log
 
 if sys.platform == "win32":
     import msvcrt
@@ -24,7 +24,7 @@ WAIT_S = 30.0
 """How long :func:`locked` waits. What is done under the lock takes milliseconds."""
 
 _PAUSE_S = 0.02
-_LOG = logging.getLogger(__name__)
+_LOG = Log(__name__)
 
 
 def try_lock(descriptor: int) -> bool | None:

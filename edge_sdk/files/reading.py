@@ -63,13 +63,18 @@ def read_bytes(path: PathLike, limit: int) -> bytes:
         OSError: See :func:`open_regular`; or the file is larger, of which at most ``limit + 1`` bytes were read.
     """
     with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size <= limit:
-            data = file.read(size + 1)
-            while size < len(data) <= limit and (more := file.read(min(_PIECE, limit + 1 - len(data)))):
-                data += more  # it grows, or is one of /proc, of size 0 and full
-            if len(data) <= limit:
-                return data
+        return read_open(file, limit, path)
+
+
+def read_open(file: BinaryIO, limit: int, path: PathLike) -> bytes:
+    """Read an open file, of this name, as :func:`read_bytes` does."""
+    size = os.fstat(file.fileno()).st_size
+    if size <= limit:
+        data = file.read(size + 1)
+        while size < len(data) <= limit and (more := file.read(min(_PIECE, limit + 1 - len(data)))):
+            data += more  # it grows, or is one of /proc, of size 0 and full
+        if len(data) <= limit:
+            return data
     raise OSError(errno.EFBIG, f"holds more than {limit} bytes", os.fspath(path))
 
 

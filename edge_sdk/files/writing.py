@@ -191,14 +191,14 @@ def _replace(temporary: Path, target: Path) -> None:
             return
 
 
-def make_folder(folder: Path) -> None:
-    """Make it with those above it, each flushed to the disk in the one above."""
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Make it with those above it, each with these permissions and flushed to the disk in the one above."""
     missing = []
     while not folder.exists() and folder.parent != folder:
         missing.append(folder)
         folder = folder.parent
     for one in reversed(missing):
-        one.mkdir(exist_ok=True)
+        one.mkdir(mode, exist_ok=True)
         sync_folder(one.parent)
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "is a file where a folder is needed", os.fspath(folder))

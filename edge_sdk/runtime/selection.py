@@ -16,12 +16,15 @@ import msgspec
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EngineError, UsageError
+from edge_sdk.logs import Log
 from edge_sdk.manifest import Variant
 from edge_sdk.runtime import tuning_store
 from edge_sdk.runtime.device import ProcessorKind, processor_kind
 from edge_sdk.runtime.engines import ENGINES, has_device, installed, missing, usable, variants, version
 
 AUTO, ALL = "auto", "all"
+
+_LOG = Log(__name__)
 
 _GPU = (("tensorrt", "int8-sym.onnx"), ("tensorrt", "fp32.onnx"))
 
@@ -138,10 +141,7 @@ def _tuned(bundle: Bundle, able: tuple[Choice, ...], precision: str | None, thre
     found = next((c for c in able if (c.engine, c.variant.id) == (tuned.engine, tuned.variant)), None)
     if found and version(found.engine) == tuned.engine_version:
         return found
-    import logging
-
-    log = logging.getLogger(__name__)
-    log.warning("%s: %s has changed since it was tuned; run: edge-sdk tune", bundle.id, tuned.engine)
+    _LOG.warning("%s: %s has changed since it was tuned; run: edge-sdk tune", bundle.id, tuned.engine)
     return None
 
 

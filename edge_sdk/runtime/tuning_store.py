@@ -13,12 +13,14 @@ import msgspec
 
 from edge_sdk import files
 from edge_sdk.errors import StorageError
+from edge_sdk.logs import Log
 from edge_sdk.runtime import device
 
 VARIABLE = "EDGE_SDK_TUNING"
 MAX_BYTES = 4 * 2**20  # some ten thousand rows
 
 _VERSION = 1
+_LOG = Log(__name__)
 
 
 class Tuned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -56,9 +58,7 @@ def recall(bundle_id: str, threads: int) -> tuple[Tuned, ...]:
     try:
         found = _load(path())
     except StorageError as exc:
-        import logging
-
-        logging.getLogger(__name__).warning("ignoring what was tuned: %s", exc)
+        _LOG.warning("ignoring what was tuned: %s", exc)
         return ()
     mine = [row for row in found if (row.bundle_id, row.threads) == (bundle_id, threads)]
     if not mine:

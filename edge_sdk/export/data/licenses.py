@@ -39,13 +39,17 @@ def data_license(datasets: Iterable[str], own: Collection[str] = ()) -> DataLice
     )
 
 
+def find_licence(name: str) -> Licence | None:
+    """That of a data set by its name, with or without what stands before a ``+``; None if it is not known."""
+    row = catalogue.find(original(name))
+    return row[1].licence if row else PRETRAINED.get(original(name))
+
+
 def _licence(name: str, own: Collection[str]) -> Licence:
     if name in own:  # a folder may be called as a data set is, and is still the user's
         return OWN
-    if row := catalogue.find(name):
-        return row[1].licence
-    if name in PRETRAINED:
-        return PRETRAINED[name]
+    if known := find_licence(name):
+        return known
     raise DatasetError(
         f"the licence of the data set {name} is not known: it has no row in edge_sdk/export/data/, and "
         "is no folder that was given as folder:, live: or spoof:"

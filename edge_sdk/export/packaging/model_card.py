@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edge_sdk.calibration.front_matter import with_front_matter
 from edge_sdk.calibration.metrics.resampling import Interval
 from edge_sdk.export.data import catalogue
 from edge_sdk.export.data.splits import Split
@@ -59,7 +60,7 @@ _WORDS = {
 
 
 def model_card(manifest: Manifest, split: Split, tested: Sequence[Table], *, by_folds: bool = False) -> str:
-    """Markdown; every number comes from the manifest or from ``tested``.
+    """Markdown with front matter; every number comes from the manifest or from ``tested``.
 
     Args:
         by_folds: The test people are those of folds, who gave the thresholds too.
@@ -91,7 +92,7 @@ def model_card(manifest: Manifest, split: Split, tested: Sequence[Table], *, by_
         _cost(manifest).markdown(),
         f"## Limits\n\n{catalogue.of(manifest.modality).limits[manifest.task]}",
     ]
-    return "\n".join(parts)
+    return with_front_matter("\n".join(parts), manifest)
 
 
 def _elsewhere(manifest: Manifest) -> Table:

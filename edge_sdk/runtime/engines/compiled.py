@@ -20,20 +20,16 @@ import errno
 import hashlib
 import hmac
 import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from edge_sdk import files
 from edge_sdk.errors import ForeignEngineError
+from edge_sdk.logs import Log
 from edge_sdk.runtime import device
-
-if TYPE_CHECKING:
-    import logging
 
 MAX_BYTES = 2 * 2**30
 """The largest file that is read."""
@@ -46,6 +42,7 @@ _SECRET_BYTES = 32
 _ENDING = ".compiled"
 # What changes the code that OpenVINO's oneDNN makes, such as ONEDNN_MAX_CPU_ISA, and its other settings.
 _SETTINGS = ("ONEDNN_", "DNNL_", "OV_", "OPENVINO_")
+_LOG = Log(__name__)
 
 
 class CompiledKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,19 +89,17 @@ class CompiledStore:
         except FileNotFoundError:
             return None
         except (OSError, ForeignEngineError) as exc:
-            _log().warning("a compiled model is not used, and the model is compiled anew: %s", exc)
+            _LOG.warning("a compiled model is not used, and the model is compiled anew: %s", exc)
             return None
         if found != key:
-            _log().info("compiled anew: %s", differences(found, key))
+            _LOG.info("compiled anew: %s", differences(found, key))
             return None
         return payload
 
     def prepare(self, key: CompiledKey) -> str:
         """Make the folder and the user's key; return why nothing can be stored, empty if it can."""
         try:
-            folder = self.path(key).parent
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _check_owner(folder, folder.stat())
+            folder = files.own_folder(self.path(key).parent)
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, "may not be written to", str(folder))
             _secret(make=True)
@@ -126,12 +121,6 @@ class CompiledStore:
         return ""
 
 
-def _log() -> logging.Logger:
-    import logging  # slow to import, and seldom needed
-
-    return logging.getLogger(__name__)
-
-
 def this_processor() -> str:
     """The :attr:`CompiledKey.device` of engines that run on the processor, and what tells them which part to use."""
     settings = (f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith(_SETTINGS))
@@ -148,12 +137,11 @@ def read(path: Path) -> tuple[CompiledKey, bytes]:
     """Return the key and the payload of a file that this user made.
 
     Raises:
-        OSError: The file cannot be read; ``FileNotFoundError`` if there is none.
-        ForeignEngineError: It is no such file, damaged, or somebody else can write it, or has.
+        OSError: The file cannot be read; ``FileNotFoundError`` if there is none, ``ForeignFileError`` if somebody else
+            can write it.
+        ForeignEngineError: It is no such file, damaged, or not made with this user's key.
     """
-    folder = path.parent.stat()
-    data = _read_own(path, MAX_BYTES)
-    _check_owner(path.parent, folder)
+    data = files.read_own(path, MAX_BYTES, links=False)
     start = len(_MAGIC) + hashlib.sha256().digest_size
     if not data.startswith(_MAGIC):
         raise ForeignEngineError(f"{path} is no compiled model of this version of edge-sdk")
@@ -171,49 +159,13 @@ def write(path: Path, key: CompiledKey, payload: bytes) -> None:
     """Write or replace a file: readers see the old one or the new one.
 
     Raises:
-        OSError: The disk refuses.
-        ForeignEngineError: The user's key is not theirs alone.
+        OSError: The disk refuses; ``ForeignFileError`` if the user's key is not theirs alone.
+        ForeignEngineError: There is no key.
     """
     header = msgspec.json.encode(key)
     content = b"".join((len(header).to_bytes(4, "little"), header, payload))
-    with contextlib.suppress(FileNotFoundError):
-        found = path.lstat()
-        if not stat.S_ISREG(found.st_mode) or _objection(found):  # it would keep its permissions, a link its target
-            path.unlink()
+    files.discard_foreign(path)
     files.write_bytes(path, _MAGIC + hmac.digest(_secret(), content, "sha256") + content, private=True)
-
-
-def _read_own(path: Path, limit: int) -> bytes:
-    """Read an ordinary file that nobody else can write; links are not followed."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        descriptor = os.open(path, flags)
-    except OSError as exc:
-        if exc.errno == errno.ELOOP:
-            raise ForeignEngineError(f"{path} is a link") from exc
-        raise
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
-            raise ForeignEngineError(f"{path} is no file of at most {limit} bytes")
-        _check_owner(path, found)
-        return file.read(limit)
-
-
-def _check_owner(path: Path, found: os.stat_result) -> None:
-    if objection := _objection(found):
-        raise ForeignEngineError(f"{path} {objection}")
-
-
-def _objection(found: os.stat_result) -> str:
-    """Why a file or folder may hold what somebody else wrote; empty if not, and on Windows, which tells otherwise."""
-    if os.name != "posix":
-        return ""
-    if found.st_uid not in (0, os.geteuid()):
-        return f"belongs to another user ({found.st_uid})"
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return "can be written by others (chmod go-w makes it the owner's)"
-    return ""
 
 
 def _secret_path() -> Path:
@@ -225,6 +177,7 @@ def _secret(*, make: bool = False) -> bytes:
     path = _secret_path()
     secret = _read_secret(path)
     if len(secret) != _SECRET_BYTES and make:
+        files.own_folder(path.parent)
         with files.locked(path):
             secret = _read_secret(path)
             if len(secret) != _SECRET_BYTES:
@@ -240,7 +193,7 @@ def _secret(*, make: bool = False) -> bytes:
 
 def _read_secret(path: Path) -> bytes:
     try:
-        return _read_own(path, 2 * _SECRET_BYTES)
+        return files.read_own(path, 2 * _SECRET_BYTES, links=False, secret=True)
     except FileNotFoundError:
         return b""
 

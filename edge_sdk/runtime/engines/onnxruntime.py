@@ -9,6 +9,7 @@ import numpy as np
 from edge_sdk import model_files
 from edge_sdk._version import __version__
 from edge_sdk.errors import EdgeSdkError, EngineError
+from edge_sdk.logs import Log
 from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import TensorInfo, Tensors
 from edge_sdk.runtime.engines.checks import require_finite
@@ -28,6 +29,7 @@ _EXACT, _SHARED, _IN_FLOAT = (
     "Attempt to replace the existing tensor",
     "session.disable_quant_qdq",
 )
+_LOG = Log(__name__)
 _DTYPES = {"tensor(float)": "float32", "tensor(int8)": "int8", "tensor(uint8)": "uint8"}
 
 
@@ -104,7 +106,7 @@ def open_session(model: bytes, threads: int, *, profile: str = "", optimized: st
     except Exception as exc:  # its exceptions have no common root
         if _SHARED not in str(exc):
             raise
-        _warn(
+        _LOG.warning(
             "ONNX Runtime has no exact int8 kernels for a model whose layers share a weight: it runs with int8 weights "
             "and values but float arithmetic, which is as exact and slower; exporting the model again mends it"
         )
@@ -131,7 +133,7 @@ def _open_kept(model: bytes, threads: int, compiled: CompiledStore) -> ort.Infer
         try:
             return _session(graph, options)
         except Exception as exc:  # noqa: BLE001 - its exceptions have no common root
-            _warn("ONNX Runtime refuses the graph that was kept, and optimises it anew: %s", exc)
+            _LOG.warning("ONNX Runtime refuses the graph that was kept, and optimises it anew: %s", exc)
     session = open_session(model, threads)
     if compiled.keep:
         try:
@@ -139,7 +141,7 @@ def _open_kept(model: bytes, threads: int, compiled: CompiledStore) -> ort.Infer
         except Exception as exc:  # noqa: BLE001 - its exceptions have no common root; no place for temporary files
             reason = str(exc)
         if reason:
-            _warn("the optimised graph is not kept: %s", reason)
+            _LOG.warning("the optimised graph is not kept: %s", reason)
     return session
 
 
@@ -169,9 +171,3 @@ def _options(threads: int) -> ort.SessionOptions:
 def _info(tensor: ort.NodeArg) -> TensorInfo:
     shape = tuple(size if isinstance(size, int) else str(size or "?") for size in tensor.shape)
     return TensorInfo(tensor.name, shape, _DTYPES.get(tensor.type, tensor.type))
-
-
-def _warn(message: str, *values: object) -> None:
-    import logging  # slow to import, and seldom needed
-
-    logging.getLogger(__name__).warning(message, *values)

@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Sequence
 
@@ -22,6 +21,7 @@ import msgspec
 from edge_sdk import model_files
 from edge_sdk._version import __version__
 from edge_sdk.errors import EdgeSdkError, EngineError, UnsupportedModelError
+from edge_sdk.logs import Log
 from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import TensorInfo, Tensors
 from edge_sdk.runtime.engines.checks import checked
@@ -35,7 +35,7 @@ _NEEDED = ov.Core  # what is left of a package that was uninstalled by halves ca
 _QUANTISED = "FakeQuantize"  # what OpenVINO reads QuantizeLinear as
 _MOST_LEVELS = 256  # at 65,536 it drops the step, clipping included (findings/openvino_16_bit_clipping.sh)
 
-_LOG = logging.getLogger(__name__)
+_LOG = Log(__name__)
 
 
 class _Stored(msgspec.Struct, frozen=True):

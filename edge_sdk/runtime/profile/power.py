@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from edge_sdk.logs import Log
 from edge_sdk.runtime.profile.records import Power
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_LOG = logging.getLogger(__name__)
+_LOG = Log(__name__)
 INTERVAL_S = 0.5
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import time
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from edge_sdk import modalities
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import BundleError, EdgeSdkError, EngineError
+from edge_sdk.logs import Log
 from edge_sdk.runtime import device, tasks
 from edge_sdk.runtime.engines import version
 from edge_sdk.runtime.engines.placement import NodePlacement, placement
@@ -27,7 +27,7 @@ from edge_sdk.runtime.profile.quantiles import curve, moments, stage
 from edge_sdk.runtime.profile.records import FailedJob, Job, MeasuredJob, ProfileProgress
 from edge_sdk.runtime.selection import choose
 
-_LOG = logging.getLogger(__name__)
+_LOG = Log(__name__)
 
 STAGES = ("decode", "preprocess", "inference", "postprocess", "total")
 QUANTILES = (0.5, 0.9, 0.99)

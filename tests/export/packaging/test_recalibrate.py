@@ -129,7 +129,7 @@ def test_the_bundle_says_on_whom(bundle, data, tmp_path):
     assert said.previous_bundle == bundle.id
     (entry,) = first.bundle.manifest.auxiliary
     card = first.bundle.read(entry).decode()
-    assert card.startswith("# tiny\n\n## Operating points\n\nold\n\n## Thresholds fitted again\n")
+    assert "---\n\n# tiny\n\n## Operating points\n\nold\n\n## Thresholds fitted again\n" in card
     assert bundle.id in card
     second = recalibrate(first.bundle, data, tmp_path / "second.edge", engine="onnxruntime")
     assert second.bundle.manifest.thresholds.previous_bundle == first.bundle.id

@@ -328,4 +328,12 @@ def test_the_command_trains_it(tmp_path: Path, capsys: pytest.CaptureFixture[str
             cv2.imwrite(str(path), np.random.default_rng(person).integers(0, 255, (16, 16), np.uint8))
     command = ["train", "ganomaly", "--tiny", "--steps", "2", "--data", f"folder:{data}", "--out", str(folder)]
     assert main([*command, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out).keys() == {"contract_version", "run", "steps", "auroc", "eer", "score", "seconds"}
+    assert json.loads(capsys.readouterr().out).keys() == {
+        "contract_version",
+        "run",
+        "steps",
+        "auroc",
+        "eer",
+        "score",
+        "seconds",
+    }

@@ -8,7 +8,6 @@ error rates were measured with. :class:`BuildOptions` gives that up on request, 
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -24,8 +23,9 @@ from edge_sdk.errors import (
     UnsupportedModelError,
     UsageError,
 )
+from edge_sdk.logs import Log
 
-_LOG = logging.getLogger(__name__)
+_LOG = Log(__name__)
 _OUT_OF_MEMORY = re.compile(r"out ?of ?memory|memory allocation|insufficient memory", re.IGNORECASE)
 _NOISE = re.compile(r"Cuda Runtime|^\s*$|^Invalid Node")  # follows every complaint on machines without a GPU
 
@@ -99,8 +99,8 @@ class BuildOptions:
         return ",".join(words)
 
 
-class Log(trt.ILogger):  # type: ignore[misc, name-defined]  # the vendor's module is untyped
-    """Collects errors for the exception, hands warnings to ``logging``, and prints nothing."""
+class BuilderLog(trt.ILogger):  # type: ignore[misc, name-defined]  # the vendor's module is untyped
+    """Collects errors for the exception, hands warnings to the log of this module, and prints nothing."""
 
     def __init__(self) -> None:
         trt.ILogger.__init__(self)
@@ -147,7 +147,7 @@ def build(
         EngineError: Any other failure.
     """
     model_files.check(model, "onnx")
-    log, options = Log(), options or BuildOptions()
+    log, options = BuilderLog(), options or BuildOptions()
     try:
         return _build(model, options, log, progress, timings)
     except EdgeSdkError:
@@ -166,7 +166,7 @@ def check(model: bytes) -> None:
 
 
 def _build(
-    model: bytes, options: BuildOptions, log: Log, progress: BuildProgress | None, timings: bytes | None
+    model: bytes, options: BuildOptions, log: BuilderLog, progress: BuildProgress | None, timings: bytes | None
 ) -> tuple[bytes, bytes]:
     builder = trt.Builder(log)
     weak = options != BuildOptions()
@@ -193,7 +193,7 @@ def _build(
     return bytes(plan), b"" if cache is None else bytes(config.get_timing_cache().serialize())
 
 
-def _parse(model: bytes, network: Any, log: Log) -> None:
+def _parse(model: bytes, network: Any, log: BuilderLog) -> None:
     parser = trt.OnnxParser(network, log)
     if parser.parse(model):
         return

@@ -9,7 +9,6 @@ the cache folder (see :mod:`edge_sdk.runtime.engines.compiled`); ``EDGE_SDK_TENS
 from __future__ import annotations
 
 import hashlib
-import logging
 import threading
 from typing import Any
 
@@ -18,13 +17,14 @@ import numpy as np
 
 from edge_sdk import model_files
 from edge_sdk.errors import EngineError
+from edge_sdk.logs import Log
 from edge_sdk.runtime.engines import TensorInfo, Tensors
 from edge_sdk.runtime.engines.checks import checked
 from edge_sdk.runtime.engines.compiled import CompiledKey, CompiledStore
-from edge_sdk.runtime.engines.tensorrt.build import VERSION, BuildOptions, BuildProgress, Log, build, trt
+from edge_sdk.runtime.engines.tensorrt.build import VERSION, BuilderLog, BuildOptions, BuildProgress, build, trt
 from edge_sdk.runtime.engines.tensorrt.cuda import Cuda
 
-_LOG = logging.getLogger(__name__)
+_LOG = Log(__name__)
 
 
 class TensorRtEngine:
@@ -33,7 +33,7 @@ class TensorRtEngine:
     Pictures of a batch run one after another: the engine is built for single ones, which is what devices see.
     """
 
-    def __init__(self, engine: Any, log: Log, cuda: Cuda) -> None:
+    def __init__(self, engine: Any, log: BuilderLog, cuda: Cuda) -> None:
         self._lock = threading.Lock()
         self._log, self._cuda, self._engine = log, cuda, engine
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
@@ -127,7 +127,7 @@ def load(
 
 def _kept_or_built(
     model: bytes, cuda: Cuda, options: BuildOptions, progress: BuildProgress, store: CompiledStore
-) -> tuple[Any, Log]:
+) -> tuple[Any, BuilderLog]:
     gpu = cuda.gpu()
     key = CompiledKey(
         model=store.model,
@@ -135,7 +135,7 @@ def _kept_or_built(
         device=f"{gpu.name}, compute capability {gpu.compute_capability}",
         options=str(options),
     )
-    log = Log()
+    log = BuilderLog()
     plan = store.read(key)
     if plan is not None and (engine := _deserialised(plan, options, log)) is not None:
         return engine, log
@@ -156,7 +156,7 @@ def _kept_or_built(
     return engine, log
 
 
-def _deserialised(plan: bytes, options: BuildOptions, log: Log) -> Any:
+def _deserialised(plan: bytes, options: BuildOptions, log: BuilderLog) -> Any:
     """The engine, or None if TensorRT does not take it."""
     runtime = trt.Runtime(log)
     if options.dla_core is not None:

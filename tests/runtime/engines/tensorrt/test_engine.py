@@ -32,7 +32,7 @@ except (ImportError, EngineVersionError) as exc:  # neither tensorrt nor tensorr
     pytest.skip(f"needs TensorRT 10 or newer, or TensorRT for RTX: {exc}", allow_module_level=True)
 
 from edge_sdk.runtime.engines.tensorrt import engine as module
-from edge_sdk.runtime.engines.tensorrt.build import BuildOptions, Log, build, check
+from edge_sdk.runtime.engines.tensorrt.build import BuilderLog, BuildOptions, build, check
 from edge_sdk.runtime.engines.tensorrt.cuda import Cuda
 
 from .fake_cuda import FakeDriver
@@ -171,7 +171,7 @@ def test_unknown_options_are_usage_errors(text: str) -> None:
 def test_options_that_the_installed_version_has_not(option: str, says: str) -> None:
     if option == "fp16" and hasattr(build_module.trt.BuilderFlag, "FP16"):
         pytest.skip("TensorRT 10 has it")
-    if option == "dla=0" and build_module.trt.Builder(Log()).num_DLA_cores:
+    if option == "dla=0" and build_module.trt.Builder(BuilderLog()).num_DLA_cores:
         pytest.skip("this device has it")
     with pytest.raises(UsageError, match=says):
         build(FLOAT, BuildOptions.parse(option))
@@ -205,7 +205,7 @@ def test_version_10_is_asked_for_half_precision_the_old_way() -> None:
     [("Error Code 2: OutOfMemory (Requested size was 5)", DeviceMemoryError), ("no such tactic", EngineError)],
 )
 def test_running_out_of_memory_is_told_from_other_failures(said: str, kind: type[EngineError]) -> None:
-    log = Log()
+    log = BuilderLog()
     log.log(log.ERROR, said)
     failure = log.failure("cannot build")
     assert type(failure) is kind
@@ -270,7 +270,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
     driver, real = FakeDriver(), module.trt
 
     class Runtime:
-        def __init__(self, log: Log) -> None:
+        def __init__(self, log: BuilderLog) -> None:
             pass
 
         def deserialize_cuda_engine(self, plan: bytes) -> FakeEngine | None:

@@ -1,0 +1,100 @@
+"""Files that edge-sdk believes: those that only this user, or root, can have written.
+
+A file is believed if it and its folder belong to this user or to root, and neither the group nor others may write them.
+That is asked of what is kept between starts and used without another check: compiled models, what was tuned, cached
+data, keys. The folders above are not looked at: whoever can rename those can take a file away, but not put another in
+its place that this user owns. On Windows, which tells by access lists, nothing is asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+
+from edge_sdk.errors import ForeignFileError
+from edge_sdk.files.reading import PathLike, open_regular, read_open
+
+_MOST_LINKS = 40
+
+
+def read_own(path: PathLike, limit: int, *, links: bool = True, secret: bool = False) -> bytes:
+    """Read an ordinary file of at most ``limit`` bytes that nobody else can have written.
+
+    Args:
+        path: The file, or a link to it.
+        limit: In bytes.
+        links: Whether a link is followed; the folder of each on the way has to be this user's or root's, too.
+        secret: Refuse the file also where the group or others may read it.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ForeignFileError: Somebody else owns the file or its folder, or may write one of them; it is a link, or may be
+            read by others, where that is refused. The message says what to do.
+        OSError: It is no ordinary file, is larger, or cannot be read.
+    """
+    target = _followed(Path(path), links)
+    with open_regular(target) as file:
+        _check(target, os.fstat(file.fileno()), secret=secret)
+        return read_open(file, limit, target)
+
+
+def check_own(path: PathLike) -> None:
+    """Raise the ``ForeignFileError`` or ``FileNotFoundError`` that :func:`read_own` would, for who reads otherwise."""
+    target = _followed(Path(path), links=True)
+    _check(target, target.stat())
+
+
+def own_folder(folder: PathLike) -> Path:
+    """Make a folder for this user alone, with those above it, unless it is there; return it.
+
+    Raises:
+        ForeignFileError: It belongs to somebody else, or the group or others may write it.
+        OSError: It cannot be made.
+    """
+    from edge_sdk.files.writing import make_folder
+
+    path = Path(folder)
+    make_folder(path, 0o700)
+    _check(path, path.stat())
+    return path
+
+
+def discard_foreign(path: PathLike) -> None:
+    """Delete a file of a cache that :func:`read_own` would refuse, or a link, lest a new one takes its permissions."""
+    with contextlib.suppress(FileNotFoundError):
+        found = Path(path).lstat()
+        if not stat.S_ISREG(found.st_mode) or _objection(found):
+            Path(path).unlink()
+
+
+def _followed(path: Path, links: bool) -> Path:
+    """The file that a link leads to, after a look at the folder of each name on the way."""
+    for _ in range(_MOST_LINKS):
+        _check(path.parent, path.parent.stat())
+        if not path.is_symlink():
+            return path
+        if not links:
+            raise ForeignFileError(f"{path} is a link, which is not followed here")
+        path = path.parent / path.readlink()
+    raise OSError(errno.ELOOP, "is a link that leads to itself", os.fspath(path))
+
+
+def _check(path: Path, found: os.stat_result, *, secret: bool = False) -> None:
+    if objection := _objection(found, secret=secret):
+        raise ForeignFileError(f"{path} {objection}")
+
+
+def _objection(found: os.stat_result, *, secret: bool = False) -> str:
+    """Why somebody else may have written a file or folder, or may read a secret; empty if not."""
+    if os.name != "posix":
+        return ""
+    if found.st_uid not in (0, os.geteuid()):
+        return f"belongs to another user ({found.st_uid})"
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return "can be written by others (chmod go-w makes it the owner's)"
+    if secret and found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return "can be read by others (chmod go= makes it the owner's)"
+    return ""
