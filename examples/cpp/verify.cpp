@@ -1,12 +1,12 @@
-// Is the last picture by the person of the others?
+// Is the last signature by the person of the others?
 //
 //     verify BUNDLE                                        replay the golden trial
 //     verify BUNDLE POINT REFERENCE [REFERENCE ...] QUERY  decide
 //
 //     verify deepsign fmr_1e-2 reference.png query.png
 //
-// BUNDLE is a folder of signatures, or of faces that are cut out already. Exit codes are those of edge-sdk: 0 passed or
-// accepted, 1 rejected, 2 usage, 3 error.
+// BUNDLE is the folder of a bundle of signatures. Exit codes are those of edge-sdk: 0 passed or accepted, 1 rejected, 2
+// usage, 3 error.
 
 #include <edge_sdk.hpp>
 
@@ -20,7 +20,6 @@ int main(int argc, char** argv) try {
         return 2;
     }
     edge_sdk::Options options;
-    options.faces = EDGE_FACES_CUT_OUT;
     // An application says here which manifest it was built for: options.manifest_sha256 = "...";
     if (argc > 2) options.operating_point = argv[2];
     const edge_sdk::Verifier verifier(argv[1], options);

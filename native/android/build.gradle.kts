@@ -40,8 +40,7 @@ android {
                 targets += "edge_sdk_jni"
                 arguments += listOf(
                     "-DANDROID_STL=c++_shared",
-                    "-DEDGE_SDK_ONNXRUNTIME=ON",
-                    "-DONNXRUNTIME_ROOT=${engineFolder.get().asFile}",
+                    "-DEDGE_SDK_ONNXRUNTIME=${engineFolder.get().asFile}",
                     "-DOpenCV_DIR=${System.getenv("OPENCV_ANDROID_SDK")}/sdk/native/jni",
                 )
             }
