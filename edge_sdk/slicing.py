@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import msgspec
 
-from edge_sdk.bundle import Bundle, BundleWriter
+from edge_sdk.bundle import Bundle, BundleWriter, SigningKey
 from edge_sdk.errors import BundleError, UsageError
 from edge_sdk.manifest import Golden, Manifest
 
@@ -19,6 +19,7 @@ def slice_bundle(
     format: str | None = None,  # noqa: A002 - the manifest's word
     precision: str | None = None,
     overwrite: bool = True,
+    sign_with: Sequence[SigningKey] = (),
 ) -> Bundle:
     """Write a bundle with only the variants of one format, one precision, or both.
 
@@ -31,6 +32,7 @@ def slice_bundle(
         format: ``"onnx"`` or ``"tflite"``; None keeps all.
         precision: Exactly ``"int8"``, ``"int8-io"``, ``"int8-sym"`` or ``"fp32"``; None keeps all.
         overwrite: Whether a bundle at ``destination`` may be replaced; never the one that is read.
+        sign_with: Keys that sign the slice; without any it has no signature, for those of the bundle do not fit it.
 
     Raises:
         UsageError: Neither format nor precision is given, or the destination is the bundle itself.
@@ -48,7 +50,7 @@ def slice_bundle(
         wanted = ".".join(word for word in (precision, format) if word)
         raise BundleError(f"{opened.id} has no {wanted} variant; it has {there}")
     sliced = keep_variants(manifest, [variant.id for variant in kept])
-    with BundleWriter(destination, overwrite) as writer:
+    with BundleWriter(destination, overwrite, sign_with) as writer:
         for entry in sliced.files:
             writer.add(entry.path, opened.read(entry))
         return writer.finish(sliced)

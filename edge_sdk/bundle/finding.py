@@ -51,6 +51,11 @@ def find_shipped(name: str) -> tuple[Path, Store]:
     return _at(folder if folder.is_dir() else folder.with_name(name + SUFFIX))
 
 
+def is_shipped(path: Path) -> bool:
+    """Whether a bundle's folder or file is one of those that come with the package."""
+    return Path(os.path.realpath(path)).parent == Path(os.path.realpath(SHIPPED))
+
+
 def find(source: str | os.PathLike[str]) -> tuple[Path, Store]:
     """The place of any other bundle and what reads it."""
     try:

@@ -2,6 +2,7 @@
 
 Reading trusts nothing: every path is relative and inside the bundle; counts and sizes are bounded; the manifest is
 compared with the digest beside it and each file with its hash, and the caller gets the very bytes that were hashed.
+Whose signature the manifest needs is said by :mod:`edge_sdk.bundle.trust`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ import msgspec
 from edge_sdk import model_files
 from edge_sdk.bundle import finding
 from edge_sdk.bundle.digests import REMEDY, check_digest, check_pin, digest_file
+from edge_sdk.bundle.signing import KeySignature
 from edge_sdk.bundle.stores import Store
-from edge_sdk.errors import BundleError, EngineError, IntegrityError, UnsupportedModelError
+from edge_sdk.bundle.trust import Trust, default_trust, read_signatures
+from edge_sdk.errors import BundleError, EngineError, IntegrityError, UnsupportedModelError, UsageError
+from edge_sdk.logs import Log
 from edge_sdk.manifest import DIGEST_PATH, MANIFEST_PATH, FileEntry, Manifest, decode
 
 MAX_MANIFEST_BYTES = 4 * 2**20
 MAX_FILES = 1000
 MAX_TOTAL_BYTES = 4 * 2**30
+
+_LOG = Log(__name__)
 
 
 class Bundle(msgspec.Struct, frozen=True, weakref=True):
@@ -31,6 +37,7 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
     manifest: Manifest
     sha256: str  #: of the manifest, 64 hex digits: what :meth:`open` compares
     _store: Store
+    _shipped: bool = False
 
     @property
     def id(self) -> str:
@@ -38,7 +45,9 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
         return f"{self.manifest.name}-{self.manifest.version}-{self.sha256[:12]}"
 
     @classmethod
-    def open(cls, source: str | os.PathLike[str] | Bundle, sha256: str | None = None) -> Bundle:
+    def open(
+        cls, source: str | os.PathLike[str] | Bundle, sha256: str | None = None, trust: Trust | None = None
+    ) -> Bundle:
         """Open a bundle by the name of a shipped one, or by the path of a folder or ``.edge`` file.
 
         A plain name means the shipped bundle even where a folder of that name exists; write ``./name`` for the folder.
@@ -47,31 +56,57 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
 
         With ``sha256`` only the bundle whose manifest has this digest is opened, whoever wrote the files.
 
-        Raises ``BundleNotFoundError``, ``ManifestError`` (``SchemaVersionError``), ``IntegrityError``,
-        ``UnsafePathError``, or ``BundleError`` where the operating system refuses.
+        ``trust`` says whose signature the bundle needs and how old it may be; None takes what this device was set to
+        (:func:`edge_sdk.bundle.trust.default_trust`), and of a bundle that is open already, what it was opened with.
+
+        Raises ``BundleNotFoundError``, ``ManifestError`` (``SchemaVersionError``), ``IntegrityError``
+        (``SignatureError``, ``RollbackError``), ``UnsafePathError``, or ``BundleError`` where the operating system
+        refuses; ``StorageError`` where this device's trust file cannot be used.
         """
-        opened = source if isinstance(source, Bundle) else cls._read(source)
+        if trust is not None and not isinstance(trust, Trust):
+            raise UsageError(f"trust is {trust!r:.100}; it must be an edge_sdk.Trust")
+        if isinstance(source, Bundle):
+            opened = source
+            if trust is not None:
+                opened.check_trust(trust)
+        else:
+            opened = cls._read(source, default_trust() if trust is None else trust)
         if sha256 is not None and opened.sha256 != str(sha256).lower():
             raise IntegrityError(f"{opened.path}: its manifest has the SHA-256 {opened.sha256}, not {sha256!s:.100}")
         return opened
 
     @classmethod
-    def _read(cls, source: str | os.PathLike[str]) -> Bundle:
+    def _read(cls, source: str | os.PathLike[str], trust: Trust) -> Bundle:
         try:
             shipped = finding.shipped_name(source)
             path, store = finding.find(source) if shipped is None else finding.find_shipped(shipped)
             data = _read_manifest(path, store)
-            if shipped is not None:
+            digest = hashlib.sha256(data).hexdigest()
+            if shipped is None:
+                trust.check_signature(path, digest, store)
+            else:
                 check_pin(shipped, data)
             manifest = decode(data)
+            trust.check_version(path, manifest.name, manifest.version)
             _check_files(path, manifest.files)
             for entry in manifest.files:
                 _check_size(path, entry, store.size(entry.path))
+            _LOG.debug("%s: a bundle of %d files, as its digest says", path, len(manifest.files))
         except BundleError:  # one of them is an OSError too
             raise
         except OSError as error:
             raise BundleError(f"cannot read {str(source)[:200]}: {error.strerror or error}") from error
-        return cls(path, manifest, hashlib.sha256(data).hexdigest(), store)
+        return cls(path, manifest, digest, store, shipped is not None)
+
+    def check_trust(self, trust: Trust) -> None:
+        """Raise the ``SignatureError`` or ``RollbackError`` that :meth:`open` would raise for this ``trust``."""
+        if not self._shipped:
+            trust.check_signature(self.path, self.sha256, self._store)
+        trust.check_version(self.path, self.manifest.name, self.manifest.version)
+
+    def signatures(self) -> tuple[KeySignature, ...]:
+        """The signatures that came with the bundle, unchecked; ``SignatureError`` where they are damaged."""
+        return read_signatures(self.path, self._store)
 
     def read(self, entry: FileEntry) -> bytes:
         """Return a file of the bundle, checked against size and SHA-256 of ``entry``; else ``IntegrityError``."""
@@ -82,6 +117,7 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
         _check_size(self.path, entry, len(data))
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             raise IntegrityError(f"{self.path}: {entry.path} does not have the SHA-256 that the manifest gives")
+        _LOG.debug("%s: read %s, %d bytes, with the SHA-256 of the manifest", self.path, entry.path, len(data))
         return data
 
     def read_graphs(self, variant_id: str) -> dict[str, bytes]:

@@ -130,12 +130,17 @@ def key_id(public: bytes) -> str:
     return hashlib.sha256(public).hexdigest()
 
 
-def sign(sha256: str, keys: Sequence[SigningKey]) -> bytes:
-    """The bytes of ``signature.json`` for the manifest of this SHA-256, by one or several keys."""
+def sign(sha256: str, keys: Sequence[SigningKey]) -> tuple[KeySignature, ...]:
+    """Sign the manifest of this SHA-256 by one or several keys; ``UsageError`` where they are none or too many."""
     signed = {key.key_id: key.sign(sha256) for key in keys}
     if not 1 <= len(signed) <= MAX_SIGNATURES:
         raise UsageError(f"a bundle is signed with 1 to {MAX_SIGNATURES} keys, not {len(signed)}")
-    content = msgspec.json.encode(_SignatureFile(signatures=tuple(signed.values())))
+    return tuple(signed.values())
+
+
+def encode(signatures: Sequence[KeySignature]) -> bytes:
+    """The content of ``signature.json``."""
+    content = msgspec.json.encode(_SignatureFile(signatures=tuple(signatures)))
     return msgspec.json.format(content, indent=1) + b"\n"
 
 

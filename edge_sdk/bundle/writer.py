@@ -11,17 +11,20 @@ import struct
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import final
 
 from edge_sdk import files
+from edge_sdk.bundle import signing
 from edge_sdk.bundle.digests import digest_file
-from edge_sdk.bundle.finding import READY, RETIRED, SUFFIX, is_between_renames, staging_prefix
+from edge_sdk.bundle.finding import READY, RETIRED, SUFFIX, is_between_renames, is_shipped, staging_prefix
 from edge_sdk.bundle.reader import Bundle
-from edge_sdk.errors import BundleError
-from edge_sdk.manifest import DIGEST_PATH, MANIFEST_PATH, FileEntry, Manifest, encode
+from edge_sdk.bundle.signing import KeySignature, SigningKey
+from edge_sdk.bundle.trust import OFF
+from edge_sdk.errors import BundleError, UsageError
+from edge_sdk.manifest import DIGEST_PATH, MANIFEST_PATH, SIGNATURE_PATH, FileEntry, Manifest, encode
 
 if sys.platform != "win32":
     import fcntl
@@ -50,11 +53,17 @@ class BundleWriter:
     Files gather in a hidden folder beside the destination. :meth:`finish` reads all of them back and renames; without
     it, nothing changes. What a killed writer left behind is cleared by the next one. An existing bundle is replaced as
     a whole, with files that its manifest does not list. Failures of the disk stay ``OSError``.
+
+    With ``sign_with`` the bundle is signed by these keys; else it has no signature, whatever it replaces or was made
+    of. What this device trusts is not asked of a bundle that is written here.
     """
 
-    def __init__(self, destination: str | os.PathLike[str], overwrite: bool = True) -> None:
+    def __init__(
+        self, destination: str | os.PathLike[str], overwrite: bool = True, sign_with: Sequence[SigningKey] = ()
+    ) -> None:
         self.destination = Path(os.path.realpath(destination))
         self._overwrite = overwrite
+        self._sign_with = sign_with
         self._entries: list[FileEntry] = []
         self._clean_up = contextlib.ExitStack()
         self._staging: Path | None = None
@@ -93,8 +102,10 @@ class BundleWriter:
         self._entries.append(entry)
         return entry
 
-    def finish(self, manifest: Manifest) -> Bundle:
+    def finish(self, manifest: Manifest, signatures: Sequence[KeySignature] = ()) -> Bundle:
         """Put the bundle in its place and open it; ``manifest`` must list exactly the files that were added.
+
+        ``signatures`` are those that were made of this very manifest before; the writer's own keys replace them.
 
         ``IntegrityError`` if a model takes weights from other files.
         """
@@ -106,17 +117,23 @@ class BundleWriter:
         ready, data = staging / READY, encode(manifest)
         _write(ready / MANIFEST_PATH, data)
         _write(ready / DIGEST_PATH, digest_file(data))
+        own = [MANIFEST_PATH, DIGEST_PATH]
+        if self._sign_with:
+            signatures = signing.sign(hashlib.sha256(data).hexdigest(), self._sign_with)
+        if signatures:
+            _write(ready / SIGNATURE_PATH, signing.encode(signatures))
+            own.append(SIGNATURE_PATH)
         if self.destination.suffix == SUFFIX:
-            paths = [MANIFEST_PATH, DIGEST_PATH, *(entry.path for entry in self._entries)]
+            paths = [*own, *(entry.path for entry in self._entries)]
             ready = _write_archive(ready, paths, staging / f"bundle{SUFFIX}")
-        staged = Bundle.open(ready)
+        staged = Bundle.open(ready, trust=OFF)
         for entry in manifest.files:
             staged.read(entry)
         staged.check_models()
         _sync_folders(staging)
         with _alone(self.destination.parent):
             self._publish(ready, staging)
-            published = Bundle.open(self.destination)
+            published = Bundle.open(self.destination, trust=OFF)
         self.__exit__(None, None, None)
         return published
 
@@ -171,12 +188,55 @@ class BundleWriter:
                 shutil.rmtree(folder)
 
 
-def pack(bundle: Bundle, destination: str | os.PathLike[str], overwrite: bool = True) -> Bundle:
-    """Copy a bundle, checking every file, to a folder or a ``.edge`` file."""
-    with BundleWriter(destination, overwrite) as writer:
+def pack(
+    bundle: Bundle,
+    destination: str | os.PathLike[str],
+    overwrite: bool = True,
+    sign_with: Sequence[SigningKey] = (),
+) -> Bundle:
+    """Copy a bundle, checking every file, to a folder or a ``.edge`` file.
+
+    Its signatures go along unless keys sign the copy anew, or its manifest, which an older edge-sdk wrote, is written
+    in other bytes.
+    """
+    same = hashlib.sha256(encode(bundle.manifest)).hexdigest() == bundle.sha256
+    with BundleWriter(destination, overwrite, sign_with) as writer:
         for entry in bundle.manifest.files:
             writer.add(entry.path, bundle.read(entry))
-        return writer.finish(bundle.manifest)
+        return writer.finish(bundle.manifest, bundle.signatures() if same and not sign_with else ())
+
+
+def sign_bundle(
+    bundle: str | os.PathLike[str] | Bundle,
+    keys: Sequence[SigningKey],
+    destination: str | os.PathLike[str] | None = None,
+    overwrite: bool = True,
+) -> Bundle:
+    """Sign a bundle, after a look at every file of it, or a copy of it. Signatures that it had are replaced.
+
+    Args:
+        bundle: Name of a shipped bundle, path, or an opened bundle; it is signed whatever this device trusts.
+        keys: One or several, such as the old and the new one while devices learn a new key.
+        destination: A folder, or one file if it ends in ``.edge``; None signs the bundle in its place.
+        overwrite: Whether another bundle at ``destination`` may be replaced.
+
+    Raises:
+        UsageError: No key or too many, or a shipped bundle in its place.
+        BundleError: The bundle cannot be read, or written there.
+    """
+    opened = Bundle.open(bundle, trust=OFF)
+    target = opened.path if destination is None else Path(destination)
+    if is_shipped(target):
+        raise UsageError(f"{opened.manifest.name} is a shipped bundle, which stays as it is: sign a copy of it")
+    signatures = signing.sign(opened.sha256, keys)
+    in_place = os.path.realpath(target) == os.path.realpath(opened.path)
+    if not (in_place and target.is_dir()):
+        return pack(opened, target, overwrite or in_place, keys)
+    for entry in opened.manifest.files:
+        opened.read(entry)
+    opened.check_models()
+    files.write_bytes(target / SIGNATURE_PATH, signing.encode(signatures))
+    return Bundle.open(target, trust=OFF)
 
 
 def _write_archive(folder: Path, paths: list[str], target: Path) -> Path:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from edge_sdk.bundle import SHIPPED, Bundle, BundleWriter, check_destination
+from edge_sdk.bundle import Bundle, BundleWriter, check_destination
+from edge_sdk.bundle.finding import is_shipped
 from edge_sdk.calibration.front_matter import with_front_matter
 from edge_sdk.errors import BundleError, EngineError, UsageError
 from edge_sdk.manifest import AnyScore, Golden, Manifest, OperatingPoint, ThresholdProvenance, UnsupportedPoint
@@ -148,7 +149,7 @@ def _default_kept(manifest: Manifest, points: Mapping[str, Sequence[OperatingPoi
 def _check_destination(bundle: Bundle, destination: Path | None) -> None:
     itself = os.path.realpath(bundle.path)
     if destination is None:
-        if Path(itself).parent == Path(os.path.realpath(SHIPPED)):
+        if is_shipped(bundle.path):
             raise UsageError(f"{bundle.manifest.name} is a shipped bundle, which stays as it is: write a copy")
     elif os.path.realpath(destination) == itself:
         raise UsageError(f"{destination} is the bundle itself: ask for that in place, or write a copy elsewhere")

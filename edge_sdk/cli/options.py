@@ -132,9 +132,35 @@ def add_faces(parser: argparse._ActionsContainer, default: str | None = "cascade
     )
 
 
+def add_template_key(parser: Parser) -> None:
+    """``--key NAME`` or ``--plain``."""
+    protection = parser.add_mutually_exclusive_group()
+    protection.add_argument(
+        "--key",
+        metavar="NAME",
+        help="the key of encrypted templates: a file that its owner alone may read, or keyring:SERVICE/NAME for the "
+        "system's key store; default: what the environment variable EDGE_SDK_TEMPLATE_KEY names",
+    )
+    protection.add_argument(
+        "--plain",
+        action="store_true",
+        help="templates that are not encrypted: who can read one has the embeddings, who can write it can make another",
+    )
+
+
 def add_json(parser: Parser) -> None:
     """``--json``."""
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+
+
+def add_audit(parser: Parser) -> None:
+    """``--audit FILE``."""
+    parser.add_argument(
+        "--audit",
+        metavar="FILE",
+        help="append one JSON line a decision to this file (docs/audit.md): no picture, no template, no name; a "
+        "decision that cannot be written is an error",
+    )
 
 
 def add_data(parser: Parser, *, required: bool = True) -> None:

@@ -11,10 +11,12 @@ from edge_sdk.cli import walks
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
 from edge_sdk.cli.options import (
     VERIFY_BUNDLE,
+    add_audit,
     add_bundle_option,
     add_engine,
     add_json,
     add_precision,
+    add_template_key,
     add_threads,
     add_threshold,
     print_result,
@@ -40,6 +42,7 @@ def add_arguments(parser: Parser) -> None:
         "reference", nargs="+", help="pictures, or walks, of one person, or one template that `edge-sdk enroll` wrote"
     )
     parser.add_argument("query", help="the picture, or walk, to compare with them")
+    add_template_key(parser)
     add_verifier_options(parser)
     add_threshold(
         parser,
@@ -62,6 +65,7 @@ def add_verifier_options(parser: Parser) -> None:
         "out and aligned already (default: locator)",
     )
     walks.add_cycles(parser)
+    add_audit(parser)
     add_json(parser)
 
 
@@ -115,6 +119,7 @@ def open_verifier(
         threshold=threshold,
         threads=arguments.threads,
         faces=arguments.faces,
+        audit=arguments.audit,
     )
 
 
@@ -131,7 +136,7 @@ def run(arguments: argparse.Namespace) -> int:
         walks.check([*arguments.reference, query], arguments.cycles)
         reference: Template | list[Sample]
         if not others and Template.is_at(first):
-            reference = Template.load(first)
+            reference = Template.load(first, key=arguments.key, plain=arguments.plain)
         else:
             reference = samples(verifier, arguments, arguments.reference, enrolling=True)
         result = verifier.verify(reference, *samples(verifier, arguments, [query]))

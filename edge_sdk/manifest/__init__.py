@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from edge_sdk.manifest.cameras import CameraSeparation
 from edge_sdk.manifest.familiarity import UNFAMILIAR, Familiarity
-from edge_sdk.manifest.files import DIGEST_PATH, MANIFEST_PATH, MAX_FILE_BYTES, FileEntry, check_path
+from edge_sdk.manifest.files import DIGEST_PATH, MANIFEST_PATH, MAX_FILE_BYTES, SIGNATURE_PATH, FileEntry, check_path
 from edge_sdk.manifest.graphs import Graph, GraphInterface, Output
 from edge_sdk.manifest.inputs import SAMPLE, Image, Input, SensorStream, Source
 from edge_sdk.manifest.migrations import MIGRATIONS, SCHEMA_VERSION
@@ -44,13 +44,13 @@ from edge_sdk.scoring.reconstruction import Reconstruction
 from edge_sdk.scoring.variational import EvidenceLowerBound, KlDivergence
 
 __all__ = [
-    "DIGEST_PATH", "MANIFEST_PATH", "MAX_FILE_BYTES", "MIGRATIONS", "SAMPLE", "SCHEMA_VERSION", "UNFAMILIAR",
-    "AccuracyDifference", "AnyScore", "BonaFidePoint", "CalibrationProvenance", "CameraSeparation", "DataLicense",
-    "DecisionHead", "DecisionOverTime", "Dimension", "Domain", "EmbeddingDistance", "EvidenceLowerBound", "FaceBoxes",
-    "FaceLevel", "Familiarity", "FileEntry", "Format", "Fusion", "Golden", "Graph", "GraphInterface", "Image", "Input",
-    "KOfNRule", "KlDivergence", "LatentDistance", "LatentLikelihood", "LocatePoint", "LogLikelihoodRatio", "Lowest",
-    "Manifest", "OperatingPoint", "Output", "PersonModel", "Precision", "Rate", "Reconstruction", "Role",
-    "RuleProvenance", "Score", "SensorStream", "SequentialRule", "Source", "SpoofPoint", "Task", "ThresholdProvenance",
-    "TrainingProvenance", "UnsupportedPoint", "Variant", "VerifyPoint", "check_path", "decode", "embedding_space_id",
-    "encode",
+    "DIGEST_PATH", "MANIFEST_PATH", "MAX_FILE_BYTES", "MIGRATIONS", "SAMPLE", "SCHEMA_VERSION", "SIGNATURE_PATH",
+    "UNFAMILIAR", "AccuracyDifference", "AnyScore", "BonaFidePoint", "CalibrationProvenance", "CameraSeparation",
+    "DataLicense", "DecisionHead", "DecisionOverTime", "Dimension", "Domain", "EmbeddingDistance", "EvidenceLowerBound",
+    "FaceBoxes", "FaceLevel", "Familiarity", "FileEntry", "Format", "Fusion", "Golden", "Graph", "GraphInterface",
+    "Image", "Input", "KOfNRule", "KlDivergence", "LatentDistance", "LatentLikelihood", "LocatePoint",
+    "LogLikelihoodRatio", "Lowest", "Manifest", "OperatingPoint", "Output", "PersonModel", "Precision", "Rate",
+    "Reconstruction", "Role", "RuleProvenance", "Score", "SensorStream", "SequentialRule", "Source", "SpoofPoint",
+    "Task", "ThresholdProvenance", "TrainingProvenance", "UnsupportedPoint", "Variant", "VerifyPoint", "check_path",
+    "decode", "embedding_space_id", "encode",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from edge_sdk.schema import Strict, require
 
 MANIFEST_PATH = "manifest.json"
 DIGEST_PATH = "manifest.sha256"
+SIGNATURE_PATH = "signature.json"
 MAX_FILE_BYTES = 512 * 2**20
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -37,6 +38,6 @@ class FileEntry(Strict, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_path(self.path)
-        own = self.path.casefold() in (MANIFEST_PATH, DIGEST_PATH)
-        require(not own, f"{MANIFEST_PATH} cannot list itself, nor its digest")
+        own = self.path.casefold() in (MANIFEST_PATH, DIGEST_PATH, SIGNATURE_PATH)
+        require(not own, f"{MANIFEST_PATH} cannot list itself, nor its digest or signature")
         require(bool(_SHA256.fullmatch(self.sha256)), f"{self.path}: bad sha256")

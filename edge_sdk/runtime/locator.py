@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import images, preprocess
-from edge_sdk.bundle import Bundle
+from edge_sdk.bundle import Bundle, Trust
 from edge_sdk.errors import BundleError, EngineError, ScoreError, UsageError
 from edge_sdk.manifest import FaceBoxes, LocatePoint, Task
 from edge_sdk.preprocess.crop import Box, LocatedFace
 from edge_sdk.preprocess.general import Placement
 from edge_sdk.results import LocateResult, Timings
 from edge_sdk.runtime.engines import Tensors
-from edge_sdk.runtime.session import Session, check_switches
+from edge_sdk.runtime.session import Session, check_switches, decides
 from edge_sdk.scoring.face_boxes import Candidates
 
 NESTED = 0.8
@@ -49,7 +49,7 @@ class Locator(Session[LocatePoint]):
         threads: As that of the verifier.
         threshold: As that of the verifier: the least confidence of a face, in place of an operating point.
         smallest: The longer side of the smallest face that counts, as a share of the picture's shorter side, in [0, 1].
-        selftest, warm_up: As those of the verifier.
+        selftest, warm_up, trust: As those of the verifier.
 
     Raises:
         BundleError: The bundle cannot be used, or does not locate faces; or the golden trial has another score.
@@ -73,6 +73,7 @@ class Locator(Session[LocatePoint]):
         smallest: float = SMALLEST,
         selftest: bool = False,
         warm_up: bool = False,
+        trust: Trust | None = None,
     ) -> None:
         check_switches(selftest=selftest, warm_up=warm_up)
         if not 0 <= smallest <= 1:
@@ -84,6 +85,7 @@ class Locator(Session[LocatePoint]):
             operating_point=operating_point,
             threads=threads,
             threshold=threshold,
+            trust=trust,
         )
         self._smallest = smallest
         self._score, self._fit = _decoding(self.bundle)
@@ -111,9 +113,9 @@ class Locator(Session[LocatePoint]):
         """As :meth:`locate`, of an image that is decoded already; see :class:`~edge_sdk.runtime.cut.FaceLocator`."""
         return self._faces(self._run(image), image, self.threshold)
 
+    @decides()
     def find(self, picture: images.Source) -> LocateResult:
         """As :meth:`locate`, with the highest confidence in the picture, the threshold and the time that it took."""
-        self._model.check_process()
         deciding = self._deciding()
         start = time.perf_counter()
         image = images.load(picture)

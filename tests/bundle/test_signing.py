@@ -33,7 +33,7 @@ def checked(data: bytes, sha256: str, *keys: SigningKey) -> tuple[str, ...]:
 
 
 def test_a_signature_holds_for_its_manifest_and_key_alone(key: SigningKey) -> None:
-    data = signing.sign(SHA256, [key])
+    data = signing.encode(signing.sign(SHA256, [key]))
     assert checked(data, SHA256, key) == (key.key_id,)
     assert checked(data, SHA256, SigningKey.generate()) == ()
     with pytest.raises(SignatureError, match="changed after it was signed, or the signature is another bundle's"):
@@ -42,14 +42,14 @@ def test_a_signature_holds_for_its_manifest_and_key_alone(key: SigningKey) -> No
 
 def test_several_keys_sign_one_bundle(key: SigningKey) -> None:
     new = SigningKey.generate()
-    data = signing.sign(SHA256, [key, new, key])
+    data = signing.encode(signing.sign(SHA256, [key, new, key]))
     assert checked(data, SHA256, key) == (key.key_id,)
     assert checked(data, SHA256, new) == (new.key_id,)
     assert set(checked(data, SHA256, key, new)) == {key.key_id, new.key_id}
 
 
 def test_a_signature_of_another_key_under_a_trusted_id_is_refused(key: SigningKey) -> None:
-    content = json.loads(signing.sign(SHA256, [SigningKey.generate()]))
+    content = json.loads(signing.encode(signing.sign(SHA256, [SigningKey.generate()])))
     content["signatures"][0]["key_id"] = key.key_id
     with pytest.raises(SignatureError, match="does not belong to this manifest"):
         checked(json.dumps(content).encode(), SHA256, key)
@@ -57,7 +57,7 @@ def test_a_signature_of_another_key_under_a_trusted_id_is_refused(key: SigningKe
 
 def test_one_wrong_signature_spoils_a_right_one(key: SigningKey) -> None:
     new = SigningKey.generate()
-    content = json.loads(signing.sign(SHA256, [key, new]))
+    content = json.loads(signing.encode(signing.sign(SHA256, [key, new])))
     content["signatures"][1]["signature"] = content["signatures"][0]["signature"]
     with pytest.raises(SignatureError):
         checked(json.dumps(content).encode(), SHA256, key, new)
@@ -85,7 +85,7 @@ def test_how_many_keys_may_sign(key: SigningKey) -> None:
     ],
 )
 def test_a_file_that_is_no_signature_is_refused(key: SigningKey, change: object) -> None:
-    content = change(json.loads(signing.sign(SHA256, [key])))  # type: ignore[operator]
+    content = change(json.loads(signing.encode(signing.sign(SHA256, [key]))))  # type: ignore[operator]
     with pytest.raises(SignatureError, match="get the bundle again"):
         signing.decode("door", json.dumps(content).encode())
 
