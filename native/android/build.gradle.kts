@@ -2,6 +2,8 @@
 //
 //     OPENCV_ANDROID_SDK=.../OpenCV-android-sdk gradle assembleRelease
 //
+// NLOHMANN_JSON_DIR: the folder of nlohmann_jsonConfig.cmake, where it is not Debian's.
+//
 // In an application: include(":edge-sdk") with this folder as its projectDir, and implementation(project(":edge-sdk")).
 plugins {
     id("com.android.library") version "8.7.3"
@@ -42,6 +44,7 @@ android {
                     "-DANDROID_STL=c++_shared",
                     "-DEDGE_SDK_ONNXRUNTIME=${engineFolder.get().asFile}",
                     "-DOpenCV_DIR=${System.getenv("OPENCV_ANDROID_SDK")}/sdk/native/jni",
+                    "-Dnlohmann_json_DIR=${System.getenv("NLOHMANN_JSON_DIR") ?: "/usr/share/cmake/nlohmann_json"}",
                 )
             }
         }
