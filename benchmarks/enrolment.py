@@ -76,7 +76,7 @@ def measured(new: Verifier, old: Verifier, count: int, rounds: int) -> dict[str,
     comparing = paired([partial(one.compare, template, embedding) for one in (new, old)], rounds)
     return {
         "references": count,
-        "template_bytes": len(template.to_bytes()),
+        "template_bytes": len(template.to_bytes(plain=True)),
         "enrol_ms": float(np.median(paired([partial(new.enroll, references)], max(3, rounds // 10)))),
         "verify_ms": float(np.median(verifying[0])),
         "mean_score_verify_ms": float(np.median(verifying[1])),

@@ -35,10 +35,12 @@ Each class is also the built-in that fits, so ``except ValueError`` keeps workin
     │   ├── DeviceNotFoundError            no such accelerator, or no driver for it
     │   └── DeviceMemoryError (MemoryError)  the accelerator has not enough memory
     ├── TemplateError (ValueError)         a template is damaged or of another embedding space
+    │   ├── TemplateKeyError               its key is missing or another one, or others may read the key's file
+    │   └── RevokedTemplateError           a list of revoked templates names it
     ├── DatasetError (ValueError)          a data folder is empty or half-complete
     ├── ScoreError (ValueError)            too few scores, or not finite, for the asked statistic
     ├── GuardrailError (RuntimeError)      int8 costs more accuracy than the budget, or nobody can tell
-    ├── MissingToolError (ImportError)     a package that only the workstation needs is not installed
+    ├── MissingToolError (ImportError)     a package that an extra installs, such as the workstation's, is not there
     ├── ConversionError (RuntimeError)     a network cannot be had in a variant's format
     ├── TrainingError (RuntimeError)       a training run cannot start, continue or converge
     │   └── DivergenceError                its loss is not finite
@@ -205,6 +207,14 @@ class TemplateError(EdgeSdkError, ValueError):
     """A template is damaged, or belongs to another embedding space or variant."""
 
 
+class TemplateKeyError(TemplateError):
+    """A template's key is missing, is another one or no key, or the place where it is kept does not keep it secret."""
+
+
+class RevokedTemplateError(TemplateError):
+    """A template was revoked, or has no id by which anybody could tell."""
+
+
 class DatasetError(EdgeSdkError, ValueError):
     """A data folder is missing, empty or half-complete."""
 
@@ -218,7 +228,7 @@ class GuardrailError(EdgeSdkError, RuntimeError):
 
 
 class MissingToolError(EdgeSdkError, ImportError):
-    """A package that only the workstation needs is not installed, or not as it has to be; ``reason`` says which."""
+    """A package that an extra installs is not there, or not as it has to be; ``reason`` says which."""
 
     def __init__(self, package: str, extra: str, reason: str = "is not installed") -> None:
         super().__init__(f'{package} {reason}; run: pip install "edge-sdk[{extra}]"')

@@ -3,7 +3,8 @@
     python examples/driver_enrolment.py enrol SOURCE driver.template
     python examples/driver_enrolment.py verify SOURCE driver.template
 
-SOURCE is a video, or the number of a camera. Exit code 0: enrolled or accepted; 1: not; 2: usage; 3: an error.
+SOURCE is a video, or the number of a camera. The environment variable EDGE_SDK_TEMPLATE_KEY names the key of the
+template, which `edge-sdk keygen template` makes. Exit code 0: enrolled or accepted; 1: not; 2: usage; 3: an error.
 
 Liveness is decided over time, from the frames of one face. Only frames that belong to a LIVE decision are enrolled or
 compared: a frame taken before, or after the face was gone for a moment, may show somebody else.

@@ -4,7 +4,8 @@
     SENSOR | python examples/gait_unlock.py watch owner.template
 
 SENSOR is a program that prints a line for each row of the accelerometer, at once: milliseconds, x, y and z in m/s^2
-with gravity, separated by commas. Exit code 0: enrolled, or the owner at last; 1: not; 2: usage; 3: an error.
+with gravity, separated by commas. The environment variable EDGE_SDK_TEMPLATE_KEY names the key of the template, which
+`edge-sdk keygen template` makes. Exit code 0: enrolled, or the owner at last; 1: not; 2: usage; 3: an error.
 
 A phone calls the same methods from its sensor's callback.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from edge_sdk import Verifier
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import UnusableSampleError
+from edge_sdk.runtime import template_keys
 
 from .paths import ROOT
 from .runtime.walked import csv, gait_bundle, recording
@@ -58,11 +60,13 @@ def test_the_owner_is_enrolled_and_known_again(example: ModuleType, bundle: Bund
 
 
 def test_as_a_person_runs_it(bundle: Bundle, tmp_path: Path) -> None:
-    template = tmp_path / "owner.template"
+    template, key = tmp_path / "owner.template", tmp_path / "device.key"
+    template_keys.create(key)
 
     def run(command: str, walk: bytes) -> subprocess.CompletedProcess[bytes]:
         words = [sys.executable, str(EXAMPLE), command, str(template), str(bundle.path)]
-        return subprocess.run(words, input=walk, capture_output=True, timeout=120, check=False)
+        environment = os.environ | {template_keys.VARIABLE: str(key)}
+        return subprocess.run(words, input=walk, capture_output=True, env=environment, timeout=120, check=False)
 
     enrolled = run("enrol", csv(1, 0, 45.0))
     assert (enrolled.returncode, enrolled.stdout[:8]) == (0, b"enrolled"), enrolled.stderr

@@ -53,7 +53,7 @@ GROUPS = {
         "verify", "identify", "enroll", "spoof", "locate", "bundles", "inspect", "selftest", "tune", "profile", "slice",
         "bom",
     ),
-    "keys and signatures": ("sign", "verify-signature"),
+    "keys and signatures": ("keygen", "sign", "verify-signature"),
     "on a workstation (pip install \"edge-sdk[export]\")": (
         "recipes", "train", "search", "distill", "export", "calibrate", "rule", "evaluate", "reproduce", "demo",
     ),

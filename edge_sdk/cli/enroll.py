@@ -7,7 +7,7 @@ import os
 
 from edge_sdk.cli import walks
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
-from edge_sdk.cli.options import print_result
+from edge_sdk.cli.options import add_template_key, print_result
 from edge_sdk.cli.output import printable
 from edge_sdk.cli.points import counted
 from edge_sdk.cli.verify import add_verifier_options, open_verifier, samples
@@ -15,10 +15,11 @@ from edge_sdk.errors import RejectedSampleError, UsageError
 
 SUMMARY = "Write a template file of one person's reference pictures, or walks."
 DETAILS = (
-    "`edge-sdk verify` takes the template in place of the pictures. It is valid for the variant of the bundle that "
-    "made it. With a bundle of gait the samples are CSV files of walks; - is one that is read from standard input as "
-    "it goes on, until there are enough gait cycles. With --update the samples join a template that accepts them "
-    "surely, without their pictures; exit code 1: it does not, and nothing is written."
+    "`edge-sdk verify` takes the template in place of the pictures. It is encrypted by the key that --key names, which "
+    "`edge-sdk keygen template` makes, and valid for the variant of the bundle that made it. With a bundle of gait the "
+    "samples are CSV files of walks; - is one that is read from standard input as it goes on, until there are enough "
+    "gait cycles. With --update the samples join a template that accepts them surely, without their pictures; exit "
+    "code 1: it does not, and nothing is written."
 )
 
 
@@ -29,21 +30,23 @@ def add_arguments(parser: Parser) -> None:
         "-o", "--output", metavar="FILE", help="the template to write; with --update by default the one that is updated"
     )
     parser.add_argument("--update", metavar="TEMPLATE", help="add the samples to this template, all or none")
+    add_template_key(parser)
     add_verifier_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the template."""
     from edge_sdk import files
-    from edge_sdk.runtime import Template
+    from edge_sdk.runtime import Template, template_keys
 
     output = arguments.update if arguments.output is None else arguments.output
     if output is None:
         raise UsageError("name the template to write with -o FILE")
     if arguments.output and os.path.realpath(output) in map(os.path.realpath, arguments.samples):
         raise UsageError(f"{printable(output)} is one of the samples: name another file for the template")
-    known = None if arguments.update is None else Template.load(arguments.update)
-    files.check_writable(output)  # before anything is done
+    key = template_keys.for_writing(arguments.key, plain=arguments.plain)  # before anything is done
+    known = None if arguments.update is None else Template.load(arguments.update, key=key, plain=arguments.plain)
+    files.check_writable(output)
     with open_verifier(arguments) as verifier:
         walks.check(arguments.samples, arguments.cycles)
         given = samples(verifier, arguments, arguments.samples, enrolling=True)
@@ -52,9 +55,11 @@ def run(arguments: argparse.Namespace) -> int:
         except RejectedSampleError as refusal:
             print_result(arguments, {"template": output, "rejected": str(refusal)}, f"REJECTED   {refusal}")
             return REJECTED
-    template.save(output)
+    template.save(output, key=key, plain=arguments.plain)
     values = {
         "template": output,
+        "template_id": template.template_id,
+        "encrypted": not arguments.plain,
         "count": template.count,
         "added": template.added,
         "bundle_name": template.bundle_name,

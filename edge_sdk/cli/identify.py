@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edge_sdk.cli import walks
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
-from edge_sdk.cli.options import add_threshold, print_result
+from edge_sdk.cli.options import add_template_key, add_threshold, print_result
 from edge_sdk.cli.output import printable
 from edge_sdk.cli.points import deciding
 from edge_sdk.cli.verify import add_verifier_options, open_verifier, samples
@@ -31,6 +31,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("probe", metavar="PROBE", help="the picture, video or walk of the person to search")
     parser.add_argument("templates", nargs="+", metavar="TEMPLATE", help="a template of each enrolled person")
     parser.add_argument("--count", type=int, default=5, metavar="N", help="how many candidates to list; default: 5")
+    add_template_key(parser)
     add_verifier_options(parser)
     add_threshold(
         parser,
@@ -41,11 +42,12 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Search and print the candidates."""
-    from edge_sdk.runtime import Template
+    from edge_sdk.runtime import Template, template_keys
 
     if twice := [path for path, count in Counter(arguments.templates).items() if count > 1]:
         raise UsageError(f"templates named twice: {', '.join(twice)}")
-    templates = {path: Template.load(path) for path in arguments.templates}
+    key = template_keys.chosen(arguments.key, plain=arguments.plain)  # read once
+    templates = {path: Template.load(path, key=key, plain=arguments.plain) for path in arguments.templates}
     with open_verifier(arguments, arguments.operating_point, arguments.threshold) as verifier:
         walks.check([arguments.probe], arguments.cycles)
         (probe,) = samples(verifier, arguments, [arguments.probe])

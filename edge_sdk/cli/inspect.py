@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from edge_sdk.cli.command import ACCEPTED, Parser
-from edge_sdk.cli.options import BUNDLE, VERIFY_BUNDLE, add_json, print_result, warn_of_opencv
+from edge_sdk.cli.options import BUNDLE, VERIFY_BUNDLE, add_json, add_template_key, print_result, warn_of_opencv
 from edge_sdk.cli.output import printable
 from edge_sdk.cli.points import labels
 from edge_sdk.errors import EdgeSdkError, RollbackError, SignatureError, UsageError
@@ -20,7 +20,7 @@ DETAILS = (
     "Reads the bundle, checks every file's hash and prints inputs, outputs, thresholds with their measured error "
     "rates, which engine and variant `--engine auto` would take here, and whether this device trusts its signature. Of "
     "a template it prints what it was made with, how many references it holds, how many of them updates added, and "
-    "whether its bundle takes it; nothing of the person."
+    "whether its bundle takes it; nothing of the person. Of an encrypted one without its key it prints the header alone."
 )
 
 
@@ -38,6 +38,7 @@ def add_arguments(parser: Parser) -> None:
         metavar="BUNDLE",
         help="the bundle that made a template; default: the shipped one of its name",
     )
+    add_template_key(parser)
     add_json(parser)
 
 
@@ -51,8 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     if Template.is_at(arguments.inspected):
         return _inspect_template(arguments)
-    if arguments.bundle is not None:
-        raise UsageError("--bundle goes with a template; a bundle is named without it")
+    for option in ("bundle", "key", "plain"):
+        if getattr(arguments, option):
+            raise UsageError(f"--{option} goes with a template; a bundle is named without it")
     warn_of_opencv()
     bundle = Bundle.open(arguments.inspected, trust=OFF)  # so that one that is not trusted can be looked at
     for entry in bundle.manifest.files:
@@ -75,10 +77,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _inspect_template(arguments: argparse.Namespace) -> int:
     from edge_sdk.cli import inspect_template
-    from edge_sdk.runtime import Template
+    from edge_sdk.runtime import Template, template_keys
 
-    values = inspect_template.described(arguments.inspected, Template.load(arguments.inspected), arguments.bundle)
-    print_result(arguments, values, "\n".join(map(printable, inspect_template.text(values))))
+    path = arguments.inspected
+    header, key = Template.header(path), template_keys.chosen(arguments.key, plain=arguments.plain)
+    if header is not None and key is None:
+        values, lines = inspect_template.shown_without_key(path, header)
+    else:
+        template = Template.load(path, key=key, plain=arguments.plain)
+        values = inspect_template.described(path, template, header, arguments.bundle)
+        lines = inspect_template.text(values)
+    print_result(arguments, values, "\n".join(map(printable, lines)))
     return ACCEPTED
 
 

@@ -4,15 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edge_sdk import files
 from edge_sdk.errors import EdgeSdkError
 
 if TYPE_CHECKING:
     from edge_sdk.manifest import Manifest
     from edge_sdk.runtime import Template
+    from edge_sdk.runtime.template_layouts import TemplateHeader
 
 
-def described(path: str, template: Template, bundle: str | None) -> dict[str, Any]:
-    """For machines; ``bundle`` is None for the shipped one of the template's name.
+def shown_without_key(path: str, header: TemplateHeader) -> tuple[dict[str, Any], list[str]]:
+    """For machines and for people, of an encrypted template whose key is not at hand."""
+    values = {
+        "template": path,
+        "bytes": files.regular_size(path),
+        "encrypted": True,
+        "opened": False,
+        "template_id": header.template_id,
+        "key_id": header.key_id,
+        "embedding_space_id": header.embedding_space_id,
+        "variant_sha256": header.variant_sha256,
+    }
+    return values, [
+        f"{path}   encrypted template, {values['bytes']} bytes; not opened, and not checked",
+        f"template         {header.template_id}",
+        f"key              {header.key_id}: name it with --key to see the rest",
+        f"embedding space  {header.embedding_space_id}",
+    ]
+
+
+def described(path: str, template: Template, header: TemplateHeader | None, bundle: str | None) -> dict[str, Any]:
+    """For machines; ``header`` is None of a plain template, ``bundle`` for the shipped one of the template's name.
 
     Raises:
         BundleError: The bundle that was named cannot be opened.
@@ -36,7 +58,11 @@ def described(path: str, template: Template, bundle: str | None) -> dict[str, An
     return {
         "template": path,
         "kind": template.kind,
-        "bytes": len(template.to_bytes()),
+        "bytes": files.regular_size(path),
+        "encrypted": header is not None,
+        "opened": True,
+        "template_id": template.template_id or None,
+        "key_id": header and header.key_id,
         "count": template.count,
         "enrolled": template.enrolled,
         "added": template.added,
@@ -53,7 +79,10 @@ def described(path: str, template: Template, bundle: str | None) -> dict[str, An
 def text(values: dict[str, Any]) -> list[str]:
     """The same for people."""
     lines = [
-        f"{values['template']}   template of kind {values['kind']}, {values['bytes']} bytes",
+        f"{values['template']}   template of kind {values['kind']}, {values['bytes']} bytes, "
+        + ("encrypted" if values["encrypted"] else "plain"),
+        f"template         {values['template_id'] or 'without an id: made before there were any'}",
+        *([f"key              {values['key_id']}"] if values["encrypted"] else []),
         f"made with        {values['bundle_name']}, {values['variant_id']}",
         f"embedding space  {values['embedding_space_id']}",
         f"references       {values['count']}: {values['enrolled']} enrolled, {values['added']} added by updates",

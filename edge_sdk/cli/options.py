@@ -132,6 +132,22 @@ def add_faces(parser: argparse._ActionsContainer, default: str | None = "cascade
     )
 
 
+def add_template_key(parser: Parser) -> None:
+    """``--key NAME`` or ``--plain``."""
+    protection = parser.add_mutually_exclusive_group()
+    protection.add_argument(
+        "--key",
+        metavar="NAME",
+        help="the key of encrypted templates: a file that its owner alone may read, or keyring:SERVICE/NAME for the "
+        "system's key store; default: what the environment variable EDGE_SDK_TEMPLATE_KEY names",
+    )
+    protection.add_argument(
+        "--plain",
+        action="store_true",
+        help="templates that are not encrypted: who can read one has the embeddings, who can write it can make another",
+    )
+
+
 def add_json(parser: Parser) -> None:
     """``--json``."""
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")

@@ -15,6 +15,7 @@ from edge_sdk.cli.options import (
     add_engine,
     add_json,
     add_precision,
+    add_template_key,
     add_threads,
     add_threshold,
     print_result,
@@ -40,6 +41,7 @@ def add_arguments(parser: Parser) -> None:
         "reference", nargs="+", help="pictures, or walks, of one person, or one template that `edge-sdk enroll` wrote"
     )
     parser.add_argument("query", help="the picture, or walk, to compare with them")
+    add_template_key(parser)
     add_verifier_options(parser)
     add_threshold(
         parser,
@@ -131,7 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
         walks.check([*arguments.reference, query], arguments.cycles)
         reference: Template | list[Sample]
         if not others and Template.is_at(first):
-            reference = Template.load(first)
+            reference = Template.load(first, key=arguments.key, plain=arguments.plain)
         else:
             reference = samples(verifier, arguments, arguments.reference, enrolling=True)
         result = verifier.verify(reference, *samples(verifier, arguments, [query]))

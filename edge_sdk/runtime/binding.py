@@ -7,7 +7,7 @@ from typing import Any
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import ScoreError, TemplateError
 from edge_sdk.manifest import SAMPLE, Variant
-from edge_sdk.runtime.template import KINDS, Template
+from edge_sdk.runtime.template import KINDS, Template, new_id
 from edge_sdk.scoring.base import ComparisonModel
 
 
@@ -38,6 +38,7 @@ class Binding:
             variant_sha256=self._sha256,
             bundle_name=self._bundle.manifest.name,
             count=count,
+            template_id=new_id(),
         )
 
     def check(self, template: Template) -> Template:

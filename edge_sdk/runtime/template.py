@@ -1,8 +1,7 @@
 """Enrolled references as a few hundred bytes, bound to the embedding space and the variant that made them.
 
-A template file is the magic :data:`MAGIC`, the first 16 bytes of the payload's SHA-256, and the payload: one
-msgpack record, tagged with its kind. The checksum tells a damaged file from a sound one; it is no signature, so who
-may write templates is for the application's storage to decide.
+A template is one msgpack record, tagged with its kind. In a file it is encrypted and authenticated, or plain where the
+application says so (:mod:`edge_sdk.runtime.template_layouts`).
 
 What a template is bound to survives slicing a bundle and fitting new thresholds: the embedding space and the variant's
 own bytes. The bundle's name is for people to read. To add a kind: a subclass, and a line in :data:`Kinds`.
@@ -13,9 +12,9 @@ The rows of the enrolment come first and stay for ever; those that were added la
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -24,22 +23,27 @@ from numpy.typing import NDArray
 
 from edge_sdk import files
 from edge_sdk.errors import ScoreError, TemplateError
+from edge_sdk.runtime import template_layouts
+from edge_sdk.runtime.template_keys import Key, chosen, for_writing
+from edge_sdk.runtime.template_layouts import FAMILY, TemplateHeader
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 from edge_sdk.scoring.embedding import normalise
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_FAMILY = b"EDGE-TEMPLATE-"
-MAGIC = _FAMILY + b"1\n"  # the version of the layout described above
 MAX_BYTES = 16 * 2**20
 
 FULL = 10
 """Rows up to which updating fills a template. One of more enrolled rows takes as many more as were enrolled."""
 
-_CHECKSUM = 16
-
 Name = Annotated[str, msgspec.Meta(max_length=1000)]
+Id = Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{32})?\Z")]
+
+
+def new_id() -> str:
+    """128 random bits, as hexadecimal digits."""
+    return os.urandom(16).hex()
 
 
 class Template(
@@ -53,6 +57,7 @@ class Template(
     bundle_name: Name
     count: Annotated[int, msgspec.Meta(ge=1, le=MAX_BYTES)]  #: references that it was made of
     added: Annotated[int, msgspec.Meta(ge=0, le=MAX_BYTES)] = 0  #: those of them that updating added, the last ones
+    template_id: Id = ""  #: 32 random hexadecimal digits, by which it is revoked; empty of one of before there were any
 
     def __post_init__(self) -> None:
         if not 0 <= self.added < self.count:
@@ -110,39 +115,74 @@ class Template(
         binding = {name: getattr(self, name) for name in Template.__struct_fields__}
         return self.of(content, **binding | {"count": enrolled + len(added), "added": len(added)})
 
-    def to_bytes(self) -> bytes:
-        """Encode; equal templates give equal bytes."""
-        payload = msgspec.msgpack.encode(self)
-        return MAGIC + hashlib.sha256(payload).digest()[:_CHECKSUM] + payload
+    def renewed(self) -> Self:
+        """The same references under a new id, which the revocation of the old one does not concern.
+
+        Save it with a new key, and revoke the old id. See docs/trust.md for what this mends and what it does not.
+        """
+        return msgspec.structs.replace(self, template_id=new_id())
+
+    def to_bytes(self, *, key: Key | None = None, plain: bool = False) -> bytes:
+        """Encode, encrypted or plain. Equal templates give equal plain bytes, and encrypted ones that differ.
+
+        One that has no id gets one when it is encrypted.
+
+        Args:
+            key: A key, its 32 bytes, the path of its file, or ``keyring:SERVICE/NAME``; None takes the one that the
+                environment variable ``EDGE_SDK_TEMPLATE_KEY`` names.
+            plain: Not encrypted: who can read it has the embeddings, and who can write it can make another.
+
+        Raises:
+            UsageError: No key and not ``plain``, or both.
+            TemplateKeyError, MissingToolError: The key cannot be had; see
+                :meth:`edge_sdk.runtime.template_keys.TemplateKey.named`.
+        """
+        found = for_writing(key, plain=plain)
+        if found is None:
+            return template_layouts.plain(msgspec.msgpack.encode(self))
+        identified = self if self.template_id else self.renewed()
+        header = identified._header(found.id)  # noqa: SLF001 - of its own class
+        return template_layouts.encrypted(msgspec.msgpack.encode(identified), header, found)
 
     @staticmethod
-    def from_bytes(data: bytes | bytearray | memoryview) -> Template:
-        """Decode, whatever the kind; anything but a whole template of this version is a ``TemplateError``."""
+    def from_bytes(data: bytes | bytearray | memoryview, *, key: Key | None = None, plain: bool = False) -> Template:
+        """Decode, whatever the kind and the layout.
+
+        Args:
+            data: As :meth:`to_bytes` gave it, of this release or an older one.
+            key: As for :meth:`to_bytes`. Where there is a key, a plain template is refused: anybody can make one.
+            plain: Take a plain template and no other, whatever the environment variable says.
+
+        Raises:
+            TemplateError: It is no whole template of a known layout, was changed, or nobody could have enrolled it.
+            TemplateKeyError: It is encrypted, and there is no key, or another one; or the key cannot be had.
+        """
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TemplateError(f"a template is decoded from bytes, not {type(data).__name__}")
-        data = bytes(data)
-        start = len(MAGIC) + _CHECKSUM
-        if not data.startswith(MAGIC):
-            newer = data.startswith(_FAMILY)
-            raise TemplateError("template of another version of edge-sdk" if newer else "not a template")
-        if hashlib.sha256(data[start:]).digest()[:_CHECKSUM] != data[len(MAGIC) : start]:
-            raise TemplateError("template is truncated or damaged")
+        payload, header = template_layouts.payload_of(bytes(data), chosen(key, plain=plain))
         try:
-            found: Template = _DECODER.decode(data[start:])
+            found: Template = _DECODER.decode(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
             raise TemplateError(f"template is damaged: {exc}") from exc
-        if found.to_bytes() != data:  # a field twice, or a number in more bytes than it needs
+        if msgspec.msgpack.encode(found) != payload:  # a field twice, or a number in more bytes than it needs
             raise TemplateError("template is damaged: it is not as edge-sdk writes it")
+        if header is not None and header != found._header(header.key_id):
+            raise TemplateError("template is damaged: its header is of another one")
         return found
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, key: Key | None = None, plain: bool = False) -> None:
         """Write to a file, whole or not at all; a new one only its owner may read, an old one keeps who may.
+
+        Args:
+            path: The file.
+            key, plain: As for :meth:`to_bytes`.
 
         Raises:
             TemplateError: It takes more than :data:`MAX_BYTES`, which nothing would load.
+            UsageError, TemplateKeyError, MissingToolError: As :meth:`to_bytes`.
             OSError: The disk refuses; see :func:`edge_sdk.files.atomic_write`.
         """
-        data = self.to_bytes()
+        data = self.to_bytes(key=key, plain=plain)
         if len(data) > MAX_BYTES:
             raise TemplateError(f"a template takes up to {MAX_BYTES} bytes, not {len(data)}: enroll fewer references")
         files.write_bytes(path, data, private=True)
@@ -152,21 +192,59 @@ class Template(
         """Return whether the file claims to be a template, sound or not; False if it cannot be read."""
         try:
             with files.open_regular(path) as file:
-                return file.read(len(_FAMILY)) == _FAMILY
+                return file.read(len(FAMILY)) == FAMILY
         except OSError:
             return False
 
     @staticmethod
-    def load(path: str | os.PathLike[str]) -> Template:
-        """Read from a file, whatever the kind; ``TemplateError`` if it cannot be read or holds no template."""
-        try:
-            data = files.read_bytes(path, MAX_BYTES)
-        except OSError as exc:
-            raise TemplateError(f"cannot read template {os.fspath(path)}: {exc}") from exc
-        try:
-            return Template.from_bytes(data)
-        except TemplateError as exc:
-            raise TemplateError(f"{os.fspath(path)}: {exc}") from exc
+    def load(path: str | os.PathLike[str], *, key: Key | None = None, plain: bool = False) -> Template:
+        """Read from a file, whatever the kind and the layout.
+
+        Args:
+            path: The file.
+            key, plain: As for :meth:`from_bytes`.
+
+        Raises:
+            TemplateError: It cannot be read, or as :meth:`from_bytes`.
+        """
+        data = _read(path)
+        with _naming(path):
+            return Template.from_bytes(data, key=key, plain=plain)
+
+    @staticmethod
+    def header(path: str | os.PathLike[str]) -> TemplateHeader | None:
+        """What a file shows without its key; None of a plain one. Nobody knows whether it was changed.
+
+        Raises:
+            TemplateError: It cannot be read, or is cut or damaged.
+        """
+        data = _read(path)
+        with _naming(path):
+            return template_layouts.header_of(data)
+
+    def _header(self, key_id: str) -> TemplateHeader:
+        return TemplateHeader(
+            template_id=self.template_id,
+            key_id=key_id,
+            embedding_space_id=self.embedding_space_id,
+            variant_sha256=self.variant_sha256,
+        )
+
+
+def _read(path: str | os.PathLike[str]) -> bytes:
+    try:
+        return files.read_bytes(path, MAX_BYTES)
+    except OSError as exc:
+        raise TemplateError(f"cannot read template {os.fspath(path)}: {exc}") from exc
+
+
+@contextlib.contextmanager
+def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Begin errors of a template with its file."""
+    try:
+        yield
+    except TemplateError as exc:
+        raise type(exc)(f"{os.fspath(path)}: {exc}") from exc
 
 
 class EmbeddingTemplate(Template, frozen=True, kw_only=True, tag="embeddings"):

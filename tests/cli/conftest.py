@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_sdk.bundle import Bundle
-from edge_sdk.runtime import Verifier
+from edge_sdk.runtime import Verifier, template_keys
 from edge_sdk.runtime.engines import ENGINES
 
 Maker = Callable[..., Bundle]
@@ -23,6 +23,15 @@ def pictures(tmp_path: Path, signer: Callable[..., np.ndarray]) -> tuple[str, st
     for seed, path in enumerate(paths, start=1):
         assert cv2.imwrite(str(path), signer(seed))
     return str(paths[0]), str(paths[1])
+
+
+@pytest.fixture(autouse=True)
+def template_key(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a key, which the environment names: commands encrypt by it, and tests read what they wrote."""
+    path = tmp_path_factory.mktemp("key") / "device.key"
+    template_keys.create(path)
+    monkeypatch.setenv(template_keys.VARIABLE, str(path))
+    return path
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from edge_sdk import Template, Verifier
@@ -68,7 +69,8 @@ def test_walks_are_enrolled_verified_and_identified(
         assert main(["enroll", walks[person, 0], walks[person, 1], "-o", path, *options]) == 0
     with Verifier(made) as verifier:
         expected = verifier.enroll([csv(2, 0), csv(2, 1)])
-    assert Template.load(templates[2]) == expected
+    loaded = Template.load(templates[2])
+    assert msgspec.structs.replace(loaded, template_id=expected.template_id) == expected
     assert f"{templates[2]}: {expected.count} gait cycles, fp32.onnx" in capsys.readouterr().out
     assert main(["verify", templates[1], walks[1, 2], *options]) == 0
     assert main(["verify", templates[1], walks[2, 2], *options]) == 1

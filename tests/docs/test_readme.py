@@ -12,6 +12,7 @@ import pytest
 
 from edge_sdk import Bundle, cli
 from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
+from edge_sdk.runtime import template_keys
 
 from ..paths import ROOT
 from ..runtime.drawn import frame
@@ -50,6 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 assert cv2.imwrite(str(path), picture)
     for file in ("face", "frame"):
         assert cv2.imwrite(str(place / f"{file}.png"), frame((200, 100, 240)))
+    template_keys.create(place / "device.key")
     film(place / "clip.mkv", [frame((200, 100, 240), seed=number) for number in range(3)])
     before = Path.cwd()
     os.chdir(place)

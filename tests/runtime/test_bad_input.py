@@ -133,7 +133,7 @@ def test_broken_files(
         code, said = run(capsys, "verify", *pair, "--bundle", generous.path, "--json")
         assert (code, said["error"]["type"]) == (3, error.__name__)  # type: ignore[index]
     template = good.with_name("template")
-    assert main(["enroll", str(bad), "-o", str(template), "--bundle", str(generous.path)]) == 3
+    assert main(["enroll", str(bad), "-o", str(template), "--plain", "--bundle", str(generous.path)]) == 3
     assert not template.exists()
 
 

@@ -150,7 +150,7 @@ def test_commands_say_with_how_many(
     main(["verify", paths[0], paths[1], *bundle, "--json"])
     assert json.loads(capsys.readouterr().out)["references"] == 1
     template = str(tmp_path / "a.template")
-    assert main(["enroll", *paths[:3], *bundle, "-o", template]) == 0
+    assert main(["enroll", *paths[:3], *bundle, "-o", template, "--plain"]) == 0
     assert "3 references" in capsys.readouterr().out
     main(["identify", paths[3], template, *bundle])
     said = capsys.readouterr().out

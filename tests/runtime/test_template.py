@@ -1,4 +1,4 @@
-"""Templates: exact round trips, and refusal of everything damaged."""
+"""Templates and their plain layout: exact round trips, and refusal of everything damaged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from edge_sdk.errors import TemplateError
-from edge_sdk.runtime.template import MAGIC, EmbeddingTemplate, GaussianMixtureTemplate, Template
+from edge_sdk.runtime.template import EmbeddingTemplate, GaussianMixtureTemplate, Template
+from edge_sdk.runtime.template_layouts import PLAIN
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 VALUES = np.random.default_rng(0).standard_normal((3, 4)).astype("<f4")
@@ -33,8 +34,8 @@ def template(**changes: object) -> EmbeddingTemplate:
 
 def test_bytes_and_files_come_back_equal(tmp_path: Path) -> None:
     made = template()
-    assert Template.from_bytes(made.to_bytes()) == made
-    made.save(tmp_path / "person")
+    assert Template.from_bytes(made.to_bytes(plain=True)) == made
+    made.save(tmp_path / "person", plain=True)
     assert Template.load(tmp_path / "person") == made
     assert Template.load(str(tmp_path / "person")).embeddings.tolist() == VALUES.tolist()
     assert [path.name for path in tmp_path.iterdir()] == ["person"]
@@ -49,7 +50,7 @@ def test_a_template_cannot_be_changed() -> None:
 
 
 def test_every_flipped_byte_and_every_truncation_is_found() -> None:
-    data = template().to_bytes()
+    data = template().to_bytes(plain=True)
     for at in range(len(data)):
         damaged = bytearray(data)
         damaged[at] ^= 1
@@ -63,13 +64,13 @@ def test_every_flipped_byte_and_every_truncation_is_found() -> None:
 
 def test_a_newer_layout_says_so() -> None:
     with pytest.raises(TemplateError, match="version"):
-        Template.from_bytes(template().to_bytes().replace(b"TEMPLATE-1", b"TEMPLATE-2"))
+        Template.from_bytes(template().to_bytes(plain=True).replace(b"TEMPLATE-1", b"TEMPLATE-3"))
     with pytest.raises(TemplateError, match="not a template"):
         Template.from_bytes(b"\x89PNG")
 
 
 def test_the_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "person").write_bytes(template().to_bytes()[:-1])
+    (tmp_path / "person").write_bytes(template().to_bytes(plain=True)[:-1])
     with pytest.raises(TemplateError, match=r"person: template is truncated"):
         Template.load(tmp_path / "person")
 
@@ -79,16 +80,16 @@ def test_another_kind_or_field_is_refused() -> None:
     for changed in ({**fields, "kind": "gmm"}, {**fields, "extra": 1}, {**fields, "count": "3"}, {**fields, "dim": 5}):
         payload = msgspec.msgpack.encode(changed)
         with pytest.raises(TemplateError):
-            Template.from_bytes(MAGIC + hashlib.sha256(payload).digest()[:16] + payload)
+            Template.from_bytes(PLAIN + hashlib.sha256(payload).digest()[:16] + payload)
 
 
 def sealed(payload: bytes) -> bytes:
     """A template's file of any payload, with the right checksum."""
-    return MAGIC + hashlib.sha256(payload).digest()[:16] + payload
+    return PLAIN + hashlib.sha256(payload).digest()[:16] + payload
 
 
 def test_a_right_checksum_over_nonsense_is_refused() -> None:
-    payload = template().to_bytes()[len(MAGIC) + 16 :]
+    payload = template().to_bytes(plain=True)[len(PLAIN) + 16 :]
     assert Template.from_bytes(sealed(payload)) == template()
     (fields,) = {payload[0] & 0x0F}  # a msgpack map of so many fields
     for nonsense in (
@@ -124,7 +125,7 @@ def test_absurd_numbers_and_names_are_refused(changes: dict[str, object]) -> Non
 
 
 def test_bytes_of_a_database(tmp_path: Path) -> None:
-    data = template().to_bytes()
+    data = template().to_bytes(plain=True)
     assert Template.from_bytes(bytearray(data)) == Template.from_bytes(memoryview(data)) == template()
     for other in (data.hex(), 5, None, [1]):
         with pytest.raises(TemplateError, match="from bytes, not"):
@@ -132,26 +133,26 @@ def test_bytes_of_a_database(tmp_path: Path) -> None:
 
 
 def test_what_nothing_would_load_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_sdk.runtime.template.MAX_BYTES", len(template().to_bytes()))
-    template().save(tmp_path / "person")
+    monkeypatch.setattr("edge_sdk.runtime.template.MAX_BYTES", len(template().to_bytes(plain=True)))
+    template().save(tmp_path / "person", plain=True)
     assert Template.load(tmp_path / "person") == template()
     with pytest.raises(TemplateError, match="fewer references"):
-        template(bundle_name="tiny+").save(tmp_path / "person")
-    (tmp_path / "person").write_bytes(template(bundle_name="tiny+").to_bytes())
+        template(bundle_name="tiny+").save(tmp_path / "person", plain=True)
+    (tmp_path / "person").write_bytes(template(bundle_name="tiny+").to_bytes(plain=True))
     with pytest.raises(TemplateError, match="more than"):
         Template.load(tmp_path / "person")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions as POSIX has them")
 def test_a_new_file_is_its_owners_alone_and_an_old_one_keeps_its_readers(tmp_path: Path) -> None:
-    template().save(tmp_path / "person")
+    template().save(tmp_path / "person", plain=True)
     assert (tmp_path / "person").stat().st_mode & 0o777 == 0o600
     (tmp_path / "person").chmod(0o640)
-    template(bundle_name="other").save(tmp_path / "person")
+    template(bundle_name="other").save(tmp_path / "person", plain=True)
     assert (tmp_path / "person").stat().st_mode & 0o777 == 0o640
     (tmp_path / "data").mkdir()
     (tmp_path / "link").symlink_to("data/person")
-    template().save(tmp_path / "link")
+    template().save(tmp_path / "link", plain=True)
     assert (tmp_path / "link").is_symlink()
     assert Template.load(tmp_path / "data" / "person") == template()
 
@@ -189,7 +190,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    template().save(tmp_path / "person")
+    template().save(tmp_path / "person", plain=True)
     before = (tmp_path / "person").read_bytes()
 
     def fail(*_: object) -> None:
@@ -197,7 +198,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        template(bundle_name="other").save(tmp_path / "person")
+        template(bundle_name="other").save(tmp_path / "person", plain=True)
     assert (tmp_path / "person").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -220,8 +221,8 @@ def density(**changes: object) -> GaussianMixtureTemplate:
 
 def test_each_kind_comes_back_as_itself(tmp_path: Path) -> None:
     for made, kind in ((template(), EmbeddingTemplate), (density(), GaussianMixtureTemplate)):
-        assert Template.from_bytes(made.to_bytes()) == made
-        made.save(tmp_path / made.kind)
+        assert Template.from_bytes(made.to_bytes(plain=True)) == made
+        made.save(tmp_path / made.kind, plain=True)
         loaded = Template.load(tmp_path / made.kind)
         assert isinstance(loaded, kind)
         assert loaded == made
@@ -234,7 +235,7 @@ def test_each_kind_comes_back_as_itself(tmp_path: Path) -> None:
 
 
 def test_every_flipped_byte_of_a_density_is_found() -> None:
-    data = density().to_bytes()
+    data = density().to_bytes(plain=True)
     for at in range(len(data)):
         damaged = bytearray(data)
         damaged[at] ^= 1
@@ -280,4 +281,4 @@ def test_a_template_of_no_kind_is_none() -> None:
     with pytest.raises(TemplateError):
         _ = bare.content
     with pytest.raises(TemplateError):
-        Template.from_bytes(bare.to_bytes())
+        Template.from_bytes(bare.to_bytes(plain=True))

@@ -148,7 +148,7 @@ def test_wrong_usage(device: Device) -> None:
 
 
 def test_enrol_then_verify(device: Device, signature: str) -> None:
-    device.cli("enroll", signature, signature, "--output", "person.template")
+    device.cli("enroll", signature, signature, "--output", "person.template", "--plain")
     result = json.loads(device.cli("verify", "person.template", signature, "--json"))
     assert result["decision"] is True
 

@@ -106,7 +106,7 @@ def test_every_variant_gets_the_points_of_its_own_scores(bundle, data, tmp_path)
 
 def test_models_space_golden_scores_and_templates_stay(bundle, data, tmp_path, signer):
     with Verifier(bundle, engine="onnxruntime", precision="int8.onnx") as verifier:
-        verifier.enroll([signer(1), signer(2)]).save(tmp_path / "person")
+        verifier.enroll([signer(1), signer(2)]).save(tmp_path / "person", plain=True)
         before = verifier.verify(Template.load(tmp_path / "person"), signer(3))
     after = recalibrate(bundle, data, tmp_path / "after.edge", engine="onnxruntime").bundle
     old, new = bundle.manifest, after.manifest
