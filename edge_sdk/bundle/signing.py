@@ -122,8 +122,8 @@ class SigningKey:
             ) from error
         except (ValueError, UnsupportedAlgorithm) as error:
             raise StorageError(
-                f"{where} holds no private key in PEM: edge-sdk keygen signing makes one, or openssl genpkey -algorithm "
-                "ed25519"
+                f"{where} holds no private key in PEM: edge-sdk keygen signing makes one, and so does openssl genpkey "
+                "-algorithm ed25519"
             ) from error
         if not isinstance(private, Ed25519PrivateKey):
             raise StorageError(f"{where} holds a private key of another kind: bundles are signed with Ed25519")

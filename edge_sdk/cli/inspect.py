@@ -20,7 +20,7 @@ DETAILS = (
     "Reads the bundle, checks every file's hash and prints inputs, outputs, thresholds with their measured error "
     "rates, which engine and variant `--engine auto` would take here, and whether this device trusts its signature. Of "
     "a template it prints what it was made with, how many references it holds, how many of them updates added, and "
-    "whether its bundle takes it; nothing of the person. Of an encrypted one without its key it prints the header alone."
+    "whether its bundle takes it; nothing of the person. Of an encrypted one without its key, the header alone."
 )
 
 

@@ -10,10 +10,10 @@ from edge_sdk.cli.output import printable
 
 SUMMARY = "Make a random key, and keep it in a new file or in the system's key store."
 DETAILS = (
-    "template: a key of AES-256, by which `edge-sdk enroll` encrypts templates. signing: an Ed25519 key in PEM, by which "
-    "`edge-sdk sign` signs bundles, and beside NAME.pem its public key, NAME.pub.pem, for the devices. The file of a "
-    "secret key is its owner's alone. A key that is there already is never replaced: without it nobody reads what it "
-    "encrypted."
+    "template: a key of AES-256, by which `edge-sdk enroll` encrypts templates. signing: a key of Ed25519 in PEM, by "
+    "which `edge-sdk sign` signs bundles, and beside NAME.pem its public key, NAME.pub.pem, for the devices. The file "
+    "of a secret key is its owner's alone. A key that is there already is never replaced: without it nobody reads what "
+    "it encrypted."
 )
 
 
@@ -21,7 +21,9 @@ def add_arguments(parser: Parser) -> None:
     """Say what the command takes."""
     parser.add_argument("kind", choices=("signing", "template"), help="what the key is for")
     parser.add_argument(
-        "output", metavar="OUT", help="the file to write, or for a template's key keyring:SERVICE/NAME, the system's key store"
+        "output",
+        metavar="OUT",
+        help="the file to write, or for a template's key keyring:SERVICE/NAME, the system's key store",
     )
     add_json(parser)
 
