@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from edge_sdk.bundle import Bundle, SigningKey, Trust, signing
 from edge_sdk.cli import main
 from edge_sdk.errors import SignatureError
 from edge_sdk.files import CONFIG_VARIABLE
+
+from ..paths import ROOT
 
 
 @pytest.fixture
@@ -129,6 +133,22 @@ def test_a_slice_is_signed_or_says_that_it_is_not(folder: Path, capsys: pytest.C
     shutil.rmtree("small")
     assert main([*slice_door, "--sign-key", "missing.pem"]) == 3
     assert not Path("small").exists()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl command is not installed")
+def test_a_bundle_is_signed_with_openssl_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the commands of docs/trust.md, run as they stand there."""
+    for old in folder.glob("vendor*"):
+        old.unlink()
+    keys, signing_commands = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "trust.md").read_text(), re.DOTALL)
+    *commands, check = signing_commands.splitlines()
+    for lines, where in ((keys, folder), ("\n".join(commands), folder / "door")):
+        subprocess.run(["sh", "-e", "-c", lines], cwd=where, check=True, capture_output=True, timeout=60)
+    monkeypatch.chdir(folder / "door")
+    found = said(capsys, *check.removeprefix("edge-sdk ").split())
+    assert found["signed_by"] == [SigningKey.read(folder / "vendor.pem").key_id]
 
 
 def test_wrong_usage(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
