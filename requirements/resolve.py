@@ -40,7 +40,7 @@ def main() -> None:
         engine = Requirement(extras[extra][0]).name
         for system, platform in SYSTEMS.items():
             found = [resolved(extra, engine, platform, version) for version in VERSIONS]
-            rows.append((f"`{extra}`", system, *found))
+            rows.append((extra, system, *found))
     print(Table(("extra", "system", *VERSIONS), rows, text=("extra", "system")).markdown())
 
 
