@@ -18,10 +18,6 @@
 #include "images.hpp"
 #include "session.hpp"
 
-struct edge_session {
-    std::shared_ptr<const edge::Session> held;
-};
-
 struct edge_template {
     edge::Template held;
 };
