@@ -11,6 +11,7 @@ from edge_sdk.cli import walks
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
 from edge_sdk.cli.options import (
     VERIFY_BUNDLE,
+    add_audit,
     add_bundle_option,
     add_engine,
     add_json,
@@ -64,6 +65,7 @@ def add_verifier_options(parser: Parser) -> None:
         "out and aligned already (default: locator)",
     )
     walks.add_cycles(parser)
+    add_audit(parser)
     add_json(parser)
 
 
@@ -117,6 +119,7 @@ def open_verifier(
         threshold=threshold,
         threads=arguments.threads,
         faces=arguments.faces,
+        audit=arguments.audit,
     )
 
 

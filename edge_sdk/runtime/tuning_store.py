@@ -56,11 +56,13 @@ def path() -> Path:
 def recall(bundle_id: str, threads: int) -> tuple[Tuned, ...]:
     """Return what was measured for a bundle with so many threads on this processor, the fastest first."""
     try:
-        found = _load(path())
+        place = path()
+        found = _load(place)
     except StorageError as exc:
         _LOG.warning("ignoring what was tuned: %s", exc)
         return ()
     mine = [row for row in found if (row.bundle_id, row.threads) == (bundle_id, threads)]
+    _LOG.debug("%s, threads %d: %d rows of %d were tuned, in %s", bundle_id, threads, len(mine), len(found), place)
     if not mine:
         return ()
     here = device.processor()

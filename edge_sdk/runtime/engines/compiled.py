@@ -85,8 +85,10 @@ class CompiledStore:
     def read(self, key: CompiledKey) -> bytes | None:
         """Return what is stored for exactly this key, or None; what is refused is logged."""
         try:
-            found, payload = read(self.path(key))
-        except FileNotFoundError:
+            path = self.path(key)
+            found, payload = read(path)
+        except FileNotFoundError as exc:
+            _LOG.info("no compiled model is kept for %s: there is no %s", key.engine.split()[0], exc.filename)
             return None
         except (OSError, ForeignEngineError) as exc:
             _LOG.warning("a compiled model is not used, and the model is compiled anew: %s", exc)
@@ -94,6 +96,7 @@ class CompiledStore:
         if found != key:
             _LOG.info("compiled anew: %s", differences(found, key))
             return None
+        _LOG.info("the compiled model is used that %s made: %s", key.engine, path)
         return payload
 
     def prepare(self, key: CompiledKey) -> str:
@@ -116,6 +119,7 @@ class CompiledStore:
             path = self.path(key)
             write(path, key, payload)
             _make_room(path)
+            _LOG.info("the compiled model is kept: %s", path)
         except (OSError, ForeignEngineError) as exc:
             return str(exc)
         return ""
