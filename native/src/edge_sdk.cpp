@@ -224,6 +224,8 @@ size_t edge_template_references(const edge_template* enrolled) {
     return enrolled ? enrolled->held.references.size() : 0;
 }
 
+const char* edge_template_id(const edge_template* enrolled) { return enrolled ? enrolled->held.id.c_str() : ""; }
+
 void edge_template_free(edge_template* enrolled) { delete enrolled; }
 
 edge_status edge_gallery_new(const edge_session* session, const edge_template* const* templates, size_t count,

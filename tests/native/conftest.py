@@ -25,7 +25,8 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the built libraries."""
     if not shutil.which("cmake"):
         pytest.skip("CMake is not installed")
-    folder = tmp_path_factory.mktemp("native")
+    kept = os.environ.get("EDGE_SDK_NATIVE_BUILD")  # a folder that is kept between runs
+    folder = Path(kept) if kept else tmp_path_factory.mktemp("native")
     roots = [f"-DEDGE_SDK_{name.upper()}={os.environ[variable]}" for name, variable in ENGINES.items() if variable in os.environ]
     configure = ["cmake", "-S", str(ROOT / "native"), "-B", str(folder), "-DCMAKE_BUILD_TYPE=Debug",
                  "-DEDGE_SDK_TESTS=ON", "-DEDGE_SDK_WARNINGS_ARE_ERRORS=ON", *roots]  # fmt: skip
