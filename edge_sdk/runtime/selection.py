@@ -146,9 +146,10 @@ def _tuned(bundle: Bundle, able: tuple[Choice, ...], precision: str | None, thre
     if tuned is None:
         return None
     found = next((c for c in able if (c.engine, c.variant.id) == (tuned.engine, tuned.variant)), None)
-    if found and version(found.engine) == tuned.engine_version:
+    model = bundle.manifest.variant_sha256(tuned.variant)
+    if found and (version(found.engine), model) == (tuned.engine_version, tuned.model):
         return found
-    _LOG.warning("%s: %s has changed since it was tuned; run: edge-sdk tune", bundle.id, tuned.engine)
+    _LOG.warning("%s: the engine or the model has changed since it was tuned; run: edge-sdk tune", bundle.id)
     return None
 
 

@@ -29,7 +29,6 @@ import msgspec
 from edge_sdk import files
 from edge_sdk.errors import ForeignEngineError
 from edge_sdk.logs import Log
-from edge_sdk.runtime import device
 
 MAX_BYTES = 2 * 2**30
 """The largest file that is read."""
@@ -40,8 +39,6 @@ MAX_TOTAL_BYTES = 512 * 2**20
 _MAGIC = b"edge-sdk compiled model 2\n"
 _SECRET_BYTES = 32
 _ENDING = ".compiled"
-# What changes the code that OpenVINO's oneDNN makes, such as ONEDNN_MAX_CPU_ISA, and its other settings.
-_SETTINGS = ("ONEDNN_", "DNNL_", "OV_", "OPENVINO_")
 _LOG = Log(__name__)
 
 
@@ -50,7 +47,7 @@ class CompiledKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     model: str  # its SHA-256
     engine: str  # name and version, "openvino 2026.4.1", and a driver's version if there is one
-    device: str
+    device: str  # of engines that run on the processor: :func:`edge_sdk.runtime.device.conditions`
     options: str = ""
 
 
@@ -123,12 +120,6 @@ class CompiledStore:
         except (OSError, ForeignEngineError) as exc:
             return str(exc)
         return ""
-
-
-def this_processor() -> str:
-    """The :attr:`CompiledKey.device` of engines that run on the processor, and what tells them which part to use."""
-    settings = (f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith(_SETTINGS))
-    return "; ".join((device.processor(), device.features(), *settings))
 
 
 def differences(found: CompiledKey, wanted: CompiledKey) -> str:
