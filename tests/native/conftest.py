@@ -27,7 +27,11 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("CMake is not installed")
     kept = os.environ.get("EDGE_SDK_NATIVE_BUILD")  # a folder that is kept between runs
     folder = Path(kept) if kept else tmp_path_factory.mktemp("native")
-    roots = [f"-DEDGE_SDK_{name.upper()}={os.environ[variable]}" for name, variable in ENGINES.items() if variable in os.environ]
+    roots = [
+        f"-DEDGE_SDK_{name.upper()}={os.environ[variable]}"
+        for name, variable in ENGINES.items()
+        if variable in os.environ
+    ]
     configure = ["cmake", "-S", str(ROOT / "native"), "-B", str(folder), "-DCMAKE_BUILD_TYPE=Debug",
                  "-DEDGE_SDK_TESTS=ON", "-DEDGE_SDK_WARNINGS_ARE_ERRORS=ON", *roots]  # fmt: skip
     done = subprocess.run(configure, capture_output=True, text=True, check=False)

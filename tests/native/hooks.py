@@ -65,7 +65,9 @@ class Hooks:
         given = msgspec.json.encode(locator), msgspec.json.encode(alignment), encoded(outputs), c.byref(image)
         self._call("hook_faces", *given, out, c.c_size_t(len(out)), _at(aligned))
         found: dict[str, Any] = msgspec.json.decode(out.value)
-        return found | {key: self.library.flags(found[key]) for key in ("unfit", "blocking", "not_enrolled") if key in found}
+        return found | {
+            key: self.library.flags(found[key]) for key in ("unfit", "blocking", "not_enrolled") if key in found
+        }
 
     def compare(
         self, score: Any, auxiliary: bytes, references: NDArray[np.float32], query: NDArray[np.float32]

@@ -19,7 +19,9 @@ from .interface import BGR8, GRAY8, RGB8, RGBA8, Image, NativeError, image
 
 def colorful(height: int = 97, width: int = 131, channels: int = 3) -> np.ndarray:
     rng = np.random.default_rng(4)
-    smooth = cv2.resize(rng.integers(0, 256, (7, 9, channels), np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
+    smooth = cv2.resize(
+        rng.integers(0, 256, (7, 9, channels), np.uint8), (width, height), interpolation=cv2.INTER_CUBIC
+    )
     return np.ascontiguousarray(smooth)
 
 
@@ -52,7 +54,7 @@ def palette() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + head + colors + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-def scans_apart() -> bytes:
+def progressive() -> bytes:
     return jpeg(colorful(), cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
 
 
@@ -73,7 +75,9 @@ FILES: dict[str, Callable[[], bytes]] = {
     "png turned": lambda: with_chunk(png(colorful()), b"eXIf", exif(6)),
     "gray jpeg": lambda: jpeg(GRAY),
     "colour jpeg": lambda: jpeg(colorful()),
-    "jpeg, not subsampled": lambda: jpeg(colorful(), cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+    "jpeg, not subsampled": lambda: jpeg(
+        colorful(), cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+    ),
     "jpeg, restarts": lambda: jpeg(colorful(), cv2.IMWRITE_JPEG_RST_INTERVAL, 3),
     "jpeg, other tables": lambda: jpeg(colorful(), cv2.IMWRITE_JPEG_OPTIMIZE, 1, cv2.IMWRITE_JPEG_QUALITY, 100),
     "jpeg turned": lambda: jpeg(colorful())[:2] + b"\xff\xe1\x00\x22Exif\0\0" + exif(8) + jpeg(colorful())[2:],
@@ -104,7 +108,8 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "a png without its end": lambda: png(colorful())[:-12],
     "a png with a hole": lambda: damaged_middle(png(colorful())),
     "a png without a picture": lambda: png(GRAY)[:33] + chunk(b"IEND", b""),
-    "a png of no pixels": lambda: b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 0, 9, 8, 0, 0, 0, 0)) * 2,
+    "a png of no pixels": lambda: b"\x89PNG\r\n\x1a\n"
+    + chunk(b"IHDR", struct.pack(">IIBBBBB", 0, 9, 8, 0, 0, 0, 0)) * 2,
     "a png of 20,000 pixels a side": lambda: b"\x89PNG\r\n\x1a\n"
     + chunk(b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)),
     "an animated png": lambda: with_chunk(png(GRAY), b"acTL", struct.pack(">II", 2, 0)),
@@ -131,7 +136,11 @@ def test_a_file_that_is_not_whole_is_refused_as_by_python(hooks: Hooks, file: st
 
 @pytest.mark.parametrize(
     "data",
-    [scans_apart(), cv2.imencode(".bmp", GRAY)[1].tobytes(), with_chunk(png(GRAY), b"pHYs", struct.pack(">IIB", 204, 98, 1))],
+    [
+        progressive(),
+        cv2.imencode(".bmp", GRAY)[1].tobytes(),
+        with_chunk(png(GRAY), b"pHYs", struct.pack(">IIB", 204, 98, 1)),
+    ],
     ids=["progressive", "bmp", "pixels that are not square"],
 )  # fmt: skip
 def test_what_python_alone_decodes_is_an_error_that_says_what_to_do(hooks: Hooks, data: bytes) -> None:
@@ -170,7 +179,8 @@ def test_rows_may_lie_apart(hooks: Hooks) -> None:
     "change",
     [
         {"struct_size": 8}, {"struct_size": 0}, {"data": None}, {"length": 0}, {"format": 6}, {"format": -1},
-        {"length": 131 * 97 * 3 - 1}, {"width": 0}, {"height": -1}, {"width": 132}, {"height": 98}, {"stride": 131 * 3 - 1},
+        {"length": 131 * 97 * 3 - 1}, {"width": 0}, {"height": -1}, {"width": 132}, {"height": 98},
+        {"stride": 131 * 3 - 1},
         {"stride": 2**63}, {"height": 2**31 - 1, "width": 1}, {"format": 0},
     ],
     ids=str,

@@ -108,7 +108,9 @@ def two(signature: np.ndarray) -> np.ndarray:
 def printed(signature: np.ndarray) -> np.ndarray:
     paper = page(signature)
     for line in range(20):
-        cv2.putText(paper, "the quick brown fox jumps over it", (150, 200 + 90 * line), cv2.FONT_HERSHEY_SIMPLEX, 2, 30, 4)
+        cv2.putText(
+            paper, "the quick brown fox jumps over it", (150, 200 + 90 * line), cv2.FONT_HERSHEY_SIMPLEX, 2, 30, 4
+        )
     return paper
 
 
@@ -129,7 +131,7 @@ def thin(_: np.ndarray) -> np.ndarray:
 
 
 SHEETS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "as it is": lambda signature: signature,
+    "as it is": np.copy,
     "a page": page,
     "a small page": small_page,
     "a line to sign on": lined,
@@ -142,7 +144,7 @@ SHEETS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "in a corner": lambda signature: page(signature, 0, 0),
     "shrunk": lambda signature: cv2.resize(signature, None, fx=0.1, fy=0.1, interpolation=cv2.INTER_AREA),
     "thin": thin,
-    "a dot": lambda signature: cv2.circle(np.full((300, 400), 255, np.uint8), (200, 150), 7, 0, -1),
+    "a dot": lambda _: cv2.circle(np.full((300, 400), 255, np.uint8), (200, 150), 7, 0, -1),
     "black": lambda signature: np.zeros_like(signature),
     "one pixel": lambda signature: np.full((1, 1), 255, np.uint8),
 }
