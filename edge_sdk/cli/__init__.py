@@ -50,8 +50,8 @@ _COLLECTED_EVERY = 50_000
 
 GROUPS = {
     "on the device": (
-        "verify", "identify", "enroll", "keygen", "spoof", "locate", "bundles", "inspect", "selftest", "tune",
-        "profile", "slice", "bom",
+        "verify", "identify", "enroll", "renew", "revoke", "keygen", "spoof", "locate", "bundles", "inspect",
+        "selftest", "tune", "profile", "slice", "bom",
     ),
     "on a workstation (pip install \"edge-sdk[export]\")": (
         "recipes", "train", "search", "distill", "export", "calibrate", "rule", "evaluate", "reproduce", "demo",

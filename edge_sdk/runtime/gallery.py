@@ -33,6 +33,7 @@ class TemplateGallery:
 
     Attributes:
         names: Those that results give.
+        template_ids: Those of the templates.
         fewest_references: The least number of references that one of the templates was made of.
 
     Args:
@@ -53,6 +54,7 @@ class TemplateGallery:
         if len(bindings) > 1:
             raise TemplateError("a gallery holds templates of one variant and one embedding space: enroll again")
         (self._example, *_) = templates.values()
+        self.template_ids = frozenset(one.template_id for one in templates.values())
         self._references = {name: one.count for name, one in templates.items()}
         self.fewest_references = min(self._references.values())
         contents = [one.content for one in templates.values()]
