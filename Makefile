@@ -7,7 +7,7 @@ DEV := .venv/.dev
 # long ones are in the middle
 PYTEST := $(BIN)/pytest --ignore=tests/wheel --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-without-vnni gpu check format lint types docs pins wheel-test native-deps clean
+.PHONY: demo test test-without-vnni sbom resolve gpu check format lint types docs pins wheel-test native-deps clean
 
 # train a small model on synthetic signatures, quantise it, verify with it and with the shipped one
 demo: $(EXPORT)
@@ -20,6 +20,14 @@ test: wheel-test
 # The same as on x86 without VNNI: what edge-sdk asks of engines there, and OpenVINO's and oneDNN's kernels.
 test-without-vnni: $(DEV)
 	EDGE_SDK_INSTRUCTIONS=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST)
+
+# bills of materials (CycloneDX) of the wheel and of the shipped bundles: build/sbom
+sbom: $(DEV)
+	$(BIN)/python requirements/sbom.py build/sbom
+
+# which wheels devices of other systems would get from the package index; needs the network, installs nothing
+resolve: $(DEV)
+	$(BIN)/python requirements/resolve.py
 
 # What needs an NVIDIA GPU: the tests of TensorRT, then every bundle built, compared with ONNX Runtime, and timed beside
 # trtexec where that is found. The lock file brings TensorRT for RTX; a TensorRT 10 or 11 that is installed goes before it.

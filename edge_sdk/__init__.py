@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from edge_sdk.results import StreamResult as StreamResult
     from edge_sdk.results import Timings as Timings
     from edge_sdk.results import VerifyResult as VerifyResult
+    from edge_sdk.runtime.audit import AuditLog as AuditLog
     from edge_sdk.runtime.detector import SpoofDetector as SpoofDetector
     from edge_sdk.runtime.gallery import TemplateGallery as TemplateGallery
+    from edge_sdk.runtime.health import SessionStatus as SessionStatus
     from edge_sdk.runtime.locator import Locator as Locator
     from edge_sdk.runtime.shots import Shots as Shots
     from edge_sdk.runtime.template import Template as Template
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 from edge_sdk._version import __version__
 
 _HOMES = {
+    "AuditLog": "edge_sdk.runtime.audit",
     "Bundle": "edge_sdk.bundle",
     "Candidate": "edge_sdk.results",
     "EdgeSdkError": "edge_sdk.errors",
@@ -40,6 +43,7 @@ _HOMES = {
     "LocatedFace": "edge_sdk.preprocess.crop",
     "Locator": "edge_sdk.runtime.locator",
     "IdentifyResult": "edge_sdk.results",
+    "SessionStatus": "edge_sdk.runtime.health",
     "Shots": "edge_sdk.runtime.shots",
     "SpoofDecision": "edge_sdk.results",
     "SpoofDetector": "edge_sdk.runtime.detector",
@@ -54,9 +58,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "Bundle", "Candidate", "EdgeSdkError", "IdentifyResult", "LocateResult", "LocatedFace", "Locator", "Shots",
-    "SpoofDecision", "SpoofDetector", "SpoofResult", "StreamResult", "Template", "TemplateGallery", "Timings",
-    "Trust", "Verifier", "VerifyResult", "__version__", "errors",
+    "AuditLog", "Bundle", "Candidate", "EdgeSdkError", "IdentifyResult", "LocateResult", "LocatedFace", "Locator",
+    "SessionStatus", "Shots", "SpoofDecision", "SpoofDetector", "SpoofResult", "StreamResult", "Template",
+    "TemplateGallery", "Timings", "Trust", "Verifier", "VerifyResult", "__version__", "errors",
 ]  # fmt: skip
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from edge_sdk import cli, logs
+from edge_sdk.bundle import Bundle
 from edge_sdk.cli import main
 from edge_sdk.cli.command import Parser
 
@@ -112,3 +117,34 @@ def test_the_command_line_shows_warnings_and_more_when_asked(
     ):
         assert main(["bundles", *words]) == 0
         assert capsys.readouterr() == ("", expected)
+
+
+def test_what_an_integrator_asks_about_and_nothing_of_a_person(
+    tiny_bundle: Bundle,
+    signer: Callable[..., np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("EDGE_SDK_CACHE", str(tmp_path / "cache"))
+    pictures = [tmp_path / f"{name}.png" for name in ("anna", "ben")]
+    for seed, path in enumerate(pictures):
+        assert cv2.imwrite(str(path), signer(seed))
+    verify = ["verify", *map(str, pictures), "--bundle", str(tiny_bundle.path), "--threads", "2", "--json"]
+    main([*verify, "--engine", "onnxruntime", "--precision", "fp32", "-v"])
+    printed = capsys.readouterr()
+    first, second = printed.err.splitlines()
+    assert first.startswith("edge-sdk: info: no compiled model is kept for onnxruntime: there is no ")
+    assert second == f"edge-sdk: info: {tiny_bundle.id}: fp32.onnx runs on onnxruntime, threads 2; fmr_1e-2 decides"
+
+    main([*verify, "-vv"])
+    said = capsys.readouterr()
+    for words in (
+        "is the first by preference; not tuned here",
+        "0 rows of 0 were tuned",
+        "read model",
+        "loads a model",
+    ):
+        assert words in said.err
+    score = json.loads(said.out)["score"]
+    assert not [word for word in ("anna", "ben.png", f"{score:.4f}") if word in said.err]

@@ -20,11 +20,14 @@ from edge_sdk.bundle.signing import KeySignature
 from edge_sdk.bundle.stores import Store
 from edge_sdk.bundle.trust import Trust, default_trust, read_signatures
 from edge_sdk.errors import BundleError, EngineError, IntegrityError, UnsupportedModelError, UsageError
+from edge_sdk.logs import Log
 from edge_sdk.manifest import DIGEST_PATH, MANIFEST_PATH, FileEntry, Manifest, decode
 
 MAX_MANIFEST_BYTES = 4 * 2**20
 MAX_FILES = 1000
 MAX_TOTAL_BYTES = 4 * 2**30
+
+_LOG = Log(__name__)
 
 
 class Bundle(msgspec.Struct, frozen=True, weakref=True):
@@ -88,6 +91,7 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
             _check_files(path, manifest.files)
             for entry in manifest.files:
                 _check_size(path, entry, store.size(entry.path))
+            _LOG.debug("%s: a bundle of %d files, as its digest says", path, len(manifest.files))
         except BundleError:  # one of them is an OSError too
             raise
         except OSError as error:
@@ -113,6 +117,7 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
         _check_size(self.path, entry, len(data))
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             raise IntegrityError(f"{self.path}: {entry.path} does not have the SHA-256 that the manifest gives")
+        _LOG.debug("%s: read %s, %d bytes, with the SHA-256 of the manifest", self.path, entry.path, len(data))
         return data
 
     def read_graphs(self, variant_id: str) -> dict[str, bytes]:

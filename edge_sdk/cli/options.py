@@ -153,6 +153,16 @@ def add_json(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
+def add_audit(parser: Parser) -> None:
+    """``--audit FILE``."""
+    parser.add_argument(
+        "--audit",
+        metavar="FILE",
+        help="append one JSON line a decision to this file (docs/audit.md): no picture, no template, no name; a "
+        "decision that cannot be written is an error",
+    )
+
+
 def add_data(parser: Parser, *, required: bool = True) -> None:
     """``--data SPEC...``; the end of the help lists the kinds of data sets."""
     parser.add_argument(

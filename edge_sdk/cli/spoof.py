@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from edge_sdk.cli.command import ACCEPTED, ERROR, REJECTED, Parser
 from edge_sdk.cli.options import (
     SPOOF_BUNDLE,
+    add_audit,
     add_bundle_option,
     add_engine,
     add_faces,
@@ -57,6 +58,7 @@ def add_arguments(parser: Parser) -> None:
         "lowest APCER that still accepts 7 in 10 live captures",
     )
     add_faces(parser)
+    add_audit(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object a line: each result, then a summary")
     stream = parser.add_argument_group("decisions over time, of videos and cameras")
     stream.add_argument(
@@ -146,6 +148,7 @@ def _open(arguments: argparse.Namespace) -> SpoofDetector:
         threshold=arguments.threshold,
         threads=arguments.threads,
         faces=arguments.faces,
+        audit=arguments.audit,
         limits=replace(
             limits_of(bundle.manifest), **{name: value for name, value in given.items() if value is not None}
         ),

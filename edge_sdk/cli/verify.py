@@ -11,6 +11,7 @@ from edge_sdk.cli import walks
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
 from edge_sdk.cli.options import (
     VERIFY_BUNDLE,
+    add_audit,
     add_bundle_option,
     add_engine,
     add_json,
@@ -67,6 +68,7 @@ def add_verifier_options(parser: Parser) -> None:
         "--revoked", metavar="FILE", help="list of templates to refuse, which `edge-sdk revoke` writes; default: none"
     )
     walks.add_cycles(parser)
+    add_audit(parser)
     add_json(parser)
 
 
@@ -121,6 +123,7 @@ def open_verifier(
         threads=arguments.threads,
         faces=arguments.faces,
         revoked=arguments.revoked,
+        audit=arguments.audit,
     )
 
 

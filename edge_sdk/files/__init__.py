@@ -1,9 +1,9 @@
 """Files that edge-sdk reads and writes.
 
 Read: ordinary files alone, up to a size (:func:`open_regular`, :func:`read_bytes`). Written: each whole or not at all
-(:func:`atomic_write` and its kin); where a file is read and changed, under a lock (:func:`locked`). What is believed
-without another check: only what nobody else can have written (:func:`read_own`). One cache folder, one folder for
-settings.
+(:func:`atomic_write` and its kin); where a file is read and changed, under a lock (:func:`locked`); appended to, a line
+at a time (:class:`AppendedFile`). What is believed without another check: only what nobody else can have written
+(:func:`read_own`). One cache folder, one folder for settings.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from edge_sdk.files.reading import read_bytes as read_bytes
 from edge_sdk.files.reading import regular_size as regular_size
 
 if TYPE_CHECKING:
+    from edge_sdk.files.appending import AppendedFile as AppendedFile
     from edge_sdk.files.folders import CACHE_VARIABLE as CACHE_VARIABLE
     from edge_sdk.files.folders import CONFIG_VARIABLE as CONFIG_VARIABLE
     from edge_sdk.files.folders import cache_folder as cache_folder
@@ -39,6 +40,7 @@ else:
     __getattr__ = lazy.names(
         __name__,
         {
+            "appending": ("AppendedFile",),
             "folders": ("CACHE_VARIABLE", "CONFIG_VARIABLE", "cache_folder", "config_folder", "named"),
             "locks": ("locked", "try_lock"),
             "own": ("check_own", "discard_foreign", "own_folder", "read_own"),

@@ -47,6 +47,11 @@ def check_own(path: PathLike) -> None:
     _check(target, target.stat())
 
 
+def check_open(path: PathLike, found: os.stat_result) -> None:
+    """Raise ``ForeignFileError`` where others may write a file that is open, whoever may write its folder."""
+    _check(Path(path), found)
+
+
 def own_folder(folder: PathLike) -> Path:
     """Make a folder for this user alone, with those above it, unless it is there; return it.
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 from typing import Any, Literal, TypeAlias
 
 from edge_sdk.bundle import Trust
+from edge_sdk.logs import Log
 from edge_sdk.manifest import Image, Source
 from edge_sdk.runtime.cut import Cut, Cutter, FaceLocator
+
+_LOG = Log(__name__)
 
 Faces: TypeAlias = FaceLocator | Literal["locator", "aligned"]
 
@@ -41,6 +44,7 @@ def of(source: Source, faces: Faces, threads: int = 1, *, warm_up: bool = False,
     cut_out = (source.alignment or source.face) if isinstance(source, Image) else None
     if cut_out is None:
         return Nothing()
+    _LOG.info("faces: %s", faces if isinstance(faces, str) else type(faces).__name__)
     # Imported here, for a device that sees no faces starts faster without.
     from edge_sdk.runtime.faces import TakingTurns
     from edge_sdk.runtime.locator import Locator

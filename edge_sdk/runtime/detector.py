@@ -24,19 +24,23 @@ from numpy.typing import NDArray
 from edge_sdk import images, preprocess
 from edge_sdk.bundle import Bundle, Trust
 from edge_sdk.errors import BundleError, EngineError, ScoreError
+from edge_sdk.logs import Log
 from edge_sdk.manifest import BonaFidePoint, Image, SpoofPoint, Task
 from edge_sdk.preprocess.crop import Box, FaceCrop
 from edge_sdk.results import SpoofDecision, SpoofResult, StreamResult, Timings
 from edge_sdk.runtime import arrivals, clock, frames
+from edge_sdk.runtime import audit as auditing
 from edge_sdk.runtime.cut import FaceLocator
 from edge_sdk.runtime.engines import Tensors
 from edge_sdk.runtime.faces import Cascade, Rescaled, TakingTurns, Tracker
 from edge_sdk.runtime.freeze import Freeze
 from edge_sdk.runtime.locator import Locator
-from edge_sdk.runtime.session import Session, check_switches
+from edge_sdk.runtime.session import Session, check_switches, decides
 from edge_sdk.runtime.temporal import Limits, Observation, Rule, TemporalDecision, limits_of, rule_of
 from edge_sdk.runtime.tracking import FaceTracking
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
+
+_LOG = Log(__name__)
 
 FLAGS = (*frames.FLAGS, "several_faces", "unfamiliar")
 
@@ -84,6 +88,9 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         threshold: As that of the verifier: in place of an operating point, ``"custom"`` in results.
         selftest: As that of the verifier; the golden pictures are crops of faces, whatever ``faces`` is.
         warm_up: As that of the verifier; a locator of one's own is not called.
+        audit: As that of the verifier: a line for each call of :meth:`detect`, and for the frames of a :meth:`stream`
+            at which the decision changes, a deadline passes or ten seconds are over
+            (:class:`~edge_sdk.runtime.audit.AuditLog`: ``every_frame``).
         trust: As that of the verifier.
 
     Raises:
@@ -111,6 +118,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         threshold: float | None = None,
         selftest: bool = False,
         warm_up: bool = False,
+        audit: auditing.Audit | None = None,
         trust: Trust | None = None,
     ) -> None:
         check_switches(selftest=selftest, warm_up=warm_up)
@@ -127,6 +135,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
                 operating_point=operating_point,
                 threads=threads,
                 threshold=threshold,
+                audit=audit,
                 trust=None,
             )
             self._own_locator = failed.pop_all()
@@ -155,6 +164,7 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         self._own_locator.close()
         super().close()
 
+    @decides(auditing.detected)
     def detect(self, picture: images.Source) -> SpoofResult:
         """Decide on one picture.
 
@@ -217,6 +227,22 @@ class SpoofDetector(Session[SpoofPoint | BonaFidePoint]):
         return self._stream(arrivals.opened(pictures), decision)
 
     def _stream(self, pictures: Iterator[arrivals.Arrival], decision: TemporalDecision) -> Iterator[StreamResult]:
+        results = self._judged(pictures, decision)
+        facts = None if self._trail is None else self._trail.stream()
+        while True:
+            self._model.check_process()
+            try:
+                result = next(results, None)
+            except Exception as exc:
+                self._raised("stream", exc)
+                raise
+            if result is None:
+                return
+            self._health.streamed(result.reasons)
+            self._decided("stream", result, facts)
+            yield result
+
+    def _judged(self, pictures: Iterator[arrivals.Arrival], decision: TemporalDecision) -> Iterator[StreamResult]:
         tracker, freeze = Tracker(gap_s=self._limits.gap_s), Freeze()
         # A class derived from Cascade may search in its own way.
         locate = FaceTracking(self._locate) if type(self._locate) is Cascade else self._locate
@@ -360,6 +386,7 @@ def locator_of(
     trust: Trust | None = None,
 ) -> FaceLocator | None:
     """What finds faces, as :class:`SpoofDetector` takes it; None of crops. What is opened is closed with ``opened``."""
+    _LOG.info("faces: %s", faces if isinstance(faces, str) else type(faces).__name__)
     if faces == "cropped":
         return None
     if faces == "cascade":

@@ -17,6 +17,8 @@ BOARD = Path("/proc/device-tree/model")  # "NVIDIA Jetson Orin Nano ..."; Arm's 
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 STATUS = Path("/proc/self/status")
 
+# Variables that change what engines make and how fast it is: oneDNN's (ONEDNN_MAX_CPU_ISA), OpenVINO's, TensorRT's.
+_ENGINE_SETTINGS = ("ONEDNN_", "DNNL_", "OV_", "OPENVINO_", "EDGE_SDK_TENSORRT")
 _CORE_CHARACTERS = 8192  # what is said of one core takes 1,500
 
 # What makes int8 or fp32 fast: x86's vectors and dot products, then Arm's. As Linux spells them.
@@ -89,6 +91,12 @@ def features() -> str:
     """What code that was compiled for this processor may depend on: :func:`instructions`, and a digest of all flags."""
     digest = hashlib.sha256(_flags().encode()).hexdigest()[:12]
     return f"{platform.machine()} {' '.join(instructions() or ())} {digest}"
+
+
+def conditions() -> str:
+    """What was compiled or measured here holds for: processor, its abilities, and the environment's engine settings."""
+    settings = (f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith(_ENGINE_SETTINGS))
+    return "; ".join((processor(), features(), *settings))
 
 
 def processor_kind() -> ProcessorKind:

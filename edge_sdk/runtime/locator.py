@@ -18,7 +18,7 @@ from edge_sdk.preprocess.crop import Box, LocatedFace
 from edge_sdk.preprocess.general import Placement
 from edge_sdk.results import LocateResult, Timings
 from edge_sdk.runtime.engines import Tensors
-from edge_sdk.runtime.session import Session, check_switches
+from edge_sdk.runtime.session import Session, check_switches, decides
 from edge_sdk.scoring.face_boxes import Candidates
 
 NESTED = 0.8
@@ -113,9 +113,9 @@ class Locator(Session[LocatePoint]):
         """As :meth:`locate`, of an image that is decoded already; see :class:`~edge_sdk.runtime.cut.FaceLocator`."""
         return self._faces(self._run(image), image, self.threshold)
 
+    @decides()
     def find(self, picture: images.Source) -> LocateResult:
         """As :meth:`locate`, with the highest confidence in the picture, the threshold and the time that it took."""
-        self._model.check_process()
         deciding = self._deciding()
         start = time.perf_counter()
         image = images.load(picture)

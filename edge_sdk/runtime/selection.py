@@ -12,6 +12,8 @@ Nothing is timed here and nothing is tried: a choice that fails to load is an er
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from edge_sdk.bundle import Bundle
@@ -89,7 +91,12 @@ def choose(bundle: Bundle, engine: str = AUTO, precision: str | None = None, thr
     if engine != AUTO:
         return candidates(bundle, engine, precision)[0]
     able = candidates(bundle, ALL, precision)
-    return _tuned(bundle, able, precision, threads) or able[0]
+    _LOG.debug("%s: usable here, by preference: %s", bundle.id, _listed(able))
+    if tuned := _tuned(bundle, able, precision, threads):
+        _LOG.info("%s: %s is the fastest, as tuned on this device", bundle.id, _listed([tuned]))
+        return tuned
+    _LOG.info("%s: %s is the first by preference; not tuned here (edge-sdk tune)", bundle.id, _listed(able[:1]))
+    return able[0]
 
 
 def candidates(bundle: Bundle, engine: str = ALL, precision: str | None = None) -> tuple[Choice, ...]:
@@ -139,10 +146,15 @@ def _tuned(bundle: Bundle, able: tuple[Choice, ...], precision: str | None, thre
     if tuned is None:
         return None
     found = next((c for c in able if (c.engine, c.variant.id) == (tuned.engine, tuned.variant)), None)
-    if found and version(found.engine) == tuned.engine_version:
+    model = bundle.manifest.variant_sha256(tuned.variant)
+    if found and (version(found.engine), model) == (tuned.engine_version, tuned.model):
         return found
-    _LOG.warning("%s: %s has changed since it was tuned; run: edge-sdk tune", bundle.id, tuned.engine)
+    _LOG.warning("%s: the engine or the model has changed since it was tuned; run: edge-sdk tune", bundle.id)
     return None
+
+
+def _listed(choices: Sequence[Choice]) -> str:
+    return ", ".join(f"{choice.variant.id} on {choice.engine}" for choice in choices)
 
 
 def _choices(bundle: Bundle, engines: list[str]) -> list[Choice]:

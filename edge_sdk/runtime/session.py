@@ -3,27 +3,69 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 from abc import abstractmethod
+from collections.abc import Callable
 from numbers import Real
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Generic, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, NoReturn, ParamSpec, TypeVar, cast
 
 import numpy as np
 
 from edge_sdk import modalities, preprocess
 from edge_sdk.bundle import Bundle, Trust
-from edge_sdk.errors import BundleError, OperatingPointError, UsageError
+from edge_sdk.errors import BundleError, EngineError, OperatingPointError, StorageError, UsageError
+from edge_sdk.logs import Log
 from edge_sdk.manifest import Task
+from edge_sdk.runtime import audit as auditing
 from edge_sdk.runtime.engines import check_threads
+from edge_sdk.runtime.health import Health, SessionStatus
 from edge_sdk.runtime.model import Model
 from edge_sdk.runtime.operating_point import CUSTOM, ActiveThreshold, Point, choose_points, point_for
 from edge_sdk.runtime.selection import choose
-from edge_sdk.scoring.base import Range
+from edge_sdk.scoring.base import Comparison, Range
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_LOG = Log(__name__)
+
+Decides = TypeVar("Decides", bound="Session[Any]")
+Given = ParamSpec("Given")
+Decided = TypeVar("Decided")
+Method = Callable[Concatenate[Decides, Given], Decided]
+
+
+def decides(
+    facts: Callable[[Any], auditing.Facts] | None = None,
+) -> Callable[[Method[Decides, Given, Decided]], Method[Decides, Given, Decided]]:
+    """Make a decorator of a session's method: its calls are counted, and audited under its name.
+
+    In a fork the method is not called.
+
+    Args:
+        facts: Of its result, for the audit; None of a method that decides nothing about a person.
+    """
+
+    def decorate(method: Method[Decides, Given, Decided]) -> Method[Decides, Given, Decided]:
+        event = cast("auditing.Event", method.__name__)
+
+        @functools.wraps(method)
+        def decide(self: Decides, /, *args: Given.args, **kwargs: Given.kwargs) -> Decided:
+            self._model.check_process()
+            try:
+                result = method(self, *args, **kwargs)
+            except Exception as exc:
+                self._raised(event, exc)
+                raise
+            self._decided(event, result, facts)
+            return result
+
+        return decide
+
+    return decorate
 
 
 class Session(Generic[Point]):
@@ -38,7 +80,7 @@ class Session(Generic[Point]):
         variant: What it runs.
 
     Args:
-        bundle, engine, precision, operating_point, threads, threshold, trust: Those of
+        bundle, engine, precision, operating_point, threads, threshold, trust, audit: Those of
             :class:`edge_sdk.runtime.verifier.Verifier`.
     """
 
@@ -55,6 +97,7 @@ class Session(Generic[Point]):
         threads: int,
         threshold: float | None,
         trust: Trust | None,
+        audit: auditing.Audit | None = None,
     ) -> None:
         threads = check_threads(threads)
         self.bundle = Bundle.open(bundle, trust=trust)
@@ -76,7 +119,22 @@ class Session(Generic[Point]):
         if self._threshold is None:
             wanted = self.bundle.manifest.default_point if operating_point is None else operating_point
             self._points = choose_points(self.variant, wanted, *self.point_kinds)
-        self._model = Model(self.bundle, choice, threads=threads)
+        self._id, self._closed, self._health = os.urandom(16).hex(), False, Health()
+        self._trail: auditing.Trail | None = None
+        with contextlib.ExitStack() as failed:
+            if audit is not None:
+                self._trail = auditing.Trail(audit, self._id, self.bundle, self.variant, self.engine)
+                failed.callback(self._trail.close)
+            self._model = Model(self.bundle, choice, threads=threads)
+            failed.pop_all()
+        _LOG.info(
+            "%s: %s runs on %s, threads %d; %s decides",
+            self.bundle.id,
+            self.variant.id,
+            self.engine,
+            threads,
+            self._points[0].name if self._points else "no operating point" if own is None else "an own threshold",
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -100,6 +158,7 @@ class Session(Generic[Point]):
                     f"{golden.scores[variant]:.6g}: the bundle was changed, or this device computes it wrongly"
                 )
             failed.pop_all()
+        _LOG.info("%s: the golden trial has its score here", self.bundle.id)
 
     def _warm_up(self) -> None:
         """Run once, on the golden trial, all that a call runs, so that the first call takes as long as later ones.
@@ -125,7 +184,51 @@ class Session(Generic[Point]):
 
     def close(self) -> None:
         """Free the engine; whatever needs it raises ``EngineError`` afterwards."""
+        self._closed = True
         self._model.close()
+        if self._trail is not None:
+            self._trail.close()
+
+    def status(self) -> SessionStatus:
+        """How this session is: healthy, degraded or failed, and why. It asks no engine and never waits for a call."""
+        return self._health.status(self._id, closed=self._closed, forked=self._is_forked())
+
+    def _is_forked(self) -> bool:
+        try:
+            self._model.check_process()
+        except EngineError:
+            return True
+        return False
+
+    def _decided(
+        self, event: auditing.Event, result: Decided, facts: Callable[[Decided], auditing.Facts | None] | None
+    ) -> None:
+        """Audit a result and count it; StorageError if it cannot be audited."""
+        try:
+            self._write(event, facts(result) if self._trail is not None and facts is not None else None)
+        except Exception as exc:
+            self._health.raised(exc)
+            raise
+        timings = getattr(result, "timings", None)
+        ran = timings.inference_ms > 0 if timings is not None else not isinstance(result, Comparison)
+        self._health.decided(engine_ran=ran)
+
+    def _raised(self, event: auditing.Event, error: Exception) -> None:
+        """Count a call that raised, and audit it; not of a session that is closed, whose log is, too."""
+        if self._closed:
+            return
+        self._health.raised(error)
+        self._write(event, auditing.failed(error))
+
+    def _write(self, event: auditing.Event, facts: auditing.Facts | None) -> None:
+        if self._trail is None or facts is None:
+            return
+        try:
+            self._trail.write(event, facts)
+        except StorageError:
+            self._health.audited(written=False)
+            raise
+        self._health.audited(written=True)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"a {type(self).__name__} cannot be pickled or copied: open the bundle in each process")

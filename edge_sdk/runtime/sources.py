@@ -17,6 +17,7 @@ import numpy as np
 
 from edge_sdk import files, images
 from edge_sdk.errors import CameraError, ImageDecodeError, ImageNotFoundError, ImageTooLargeError, VideoDecodeError
+from edge_sdk.logs import Log
 from edge_sdk.opencv import cv2
 from edge_sdk.runtime import clock
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 CAMERA_PATIENCE_S = 3.0
 """How long a camera may give nothing before that is an error."""
 
+_LOG = Log(__name__)
 _PAUSE_S = 0.05  # before a camera that gave nothing is asked again
 
 _MATROSKA = b"\x1aE\xdf\xa3"
@@ -90,6 +92,8 @@ def camera(number: int) -> Iterator[Stamped]:
     if capture is None:
         raise CameraError(f"camera {number} cannot be opened: is it plugged in, yours to read, and in use by nobody?")
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # a late frame rather than an old one; some drivers refuse
+    width, height, rate = map(capture.get, (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FPS))
+    _LOG.info("camera %d: %.0f x %.0f pixels, %.4g a second as it says", number, width, height, rate)
     return _live(capture, number)
 
 
@@ -159,6 +163,7 @@ def _film(path: Path) -> tuple[cv2.VideoCapture, bytes]:
             f"{path}: frames of {width} x {height} pixels; "
             f"at most {images.MAX_SIDE} a side and {images.MAX_PIXELS} in all"
         )
+    _LOG.debug("a film of %d x %d pixels is decoded", width, height)
     return capture, head
 
 

@@ -143,7 +143,7 @@ def keep_compiled(bundle: Bundle, runs: Sequence[TimedRun]) -> None:
 
 def rows(bundle: Bundle, runs: Sequence[TimedRun]) -> tuple[Tuned, ...]:
     """What :func:`edge_sdk.runtime.tuning_store.store` keeps of the runs."""
-    processor = device.processor()
+    conditions = device.conditions()
     return tuple(
         Tuned(
             bundle_id=bundle.id,
@@ -151,7 +151,8 @@ def rows(bundle: Bundle, runs: Sequence[TimedRun]) -> tuple[Tuned, ...]:
             engine=run.engine,
             engine_version=version(run.engine),
             variant=run.variant,
-            processor=processor,
+            model=bundle.manifest.variant_sha256(run.variant),
+            conditions=conditions,
             median_ms=run.median_ms,
         )
         for run in runs

@@ -30,6 +30,7 @@ from edge_sdk.modalities import Prepared
 from edge_sdk.modalities.walks import MOST, WalkStream
 from edge_sdk.preprocess import GaitCycles
 from edge_sdk.results import Candidate, IdentifyResult, VerifyResult
+from edge_sdk.runtime import audit as auditing
 from edge_sdk.runtime import cutting, revocation
 from edge_sdk.runtime.acquisition import Acquisition, Sample, as_list
 from edge_sdk.runtime.binding import Binding
@@ -37,7 +38,7 @@ from edge_sdk.runtime.cut import Cutter
 from edge_sdk.runtime.gallery import TemplateGallery
 from edge_sdk.runtime.operating_point import ActiveThreshold
 from edge_sdk.runtime.revocation import Revoked
-from edge_sdk.runtime.session import Session, check_switches
+from edge_sdk.runtime.session import Session, check_switches, decides
 from edge_sdk.runtime.shots import is_whole
 from edge_sdk.runtime.stopwatch import Stopwatch
 from edge_sdk.runtime.template import Template
@@ -85,6 +86,10 @@ class Verifier(Session[VerifyPoint]):
         warm_up: Whether to run the graphs, pre-processing, score and locator once before the constructor returns, so
             that the first call takes as long as later ones: memory is touched and code loaded by then. No result of it
             is kept. Takes the time of a :meth:`verify`.
+        audit: The path of a file that gets one JSON line for each call of :meth:`verify`, :meth:`identify`,
+            :meth:`compare`, :meth:`enroll` and :meth:`update` before it returns, or an
+            :class:`~edge_sdk.runtime.audit.AuditLog`, which several sessions may share. A line that cannot be written
+            is a ``StorageError`` in place of the result.
         trust: Whose signature the bundle needs, and how old it may be; None takes what this device was set to
             (:func:`edge_sdk.bundle.trust.default_trust`), and of an opened bundle what it was opened with.
         revoked: Which templates to refuse: a list, or its file (:mod:`edge_sdk.runtime.revocation`), which is read
@@ -116,6 +121,7 @@ class Verifier(Session[VerifyPoint]):
         faces: cutting.Faces = "locator",
         selftest: bool = False,
         warm_up: bool = False,
+        audit: auditing.Audit | None = None,
         trust: Trust | None = None,
         revoked: Revoked | None = None,
     ) -> None:
@@ -128,6 +134,7 @@ class Verifier(Session[VerifyPoint]):
             operating_point=operating_point,
             threads=threads,
             threshold=threshold,
+            audit=audit,
             trust=trust,
         )
         self._cutter: Cutter = cutting.Nothing()
@@ -150,6 +157,7 @@ class Verifier(Session[VerifyPoint]):
         super().close()
         self._cutter.close()
 
+    @decides(auditing.verified)
     def verify(self, reference: Sample | Template | Sequence[Sample], query: Sample | Sequence[Sample]) -> VerifyResult:
         """Decide whether ``query`` is by the person of ``reference``.
 
@@ -170,7 +178,6 @@ class Verifier(Session[VerifyPoint]):
             TemplateError: The template is of another kind, embedding space or variant.
             EngineError: The engine failed, or gave numbers that are no embedding.
         """
-        self._model.check_process()
         self._deciding()  # without a threshold nothing is decoded
         watch = Stopwatch()
         template, references = None, list[Prepared]()
@@ -204,6 +211,7 @@ class Verifier(Session[VerifyPoint]):
             references=deciding.references,
         )
 
+    @decides(auditing.identified)
     def identify(
         self,
         probe: Sample | Sequence[Sample],
@@ -233,7 +241,6 @@ class Verifier(Session[VerifyPoint]):
         """
         if not is_whole(count) or count < 1:
             raise UsageError(f"count is {count!r}; it must be a whole number, at least 1")
-        self._model.check_process()
         self._deciding()
         gallery = templates if isinstance(templates, TemplateGallery) else self.gallery(templates)
         self._binding.check_gallery(gallery)
@@ -299,6 +306,7 @@ class Verifier(Session[VerifyPoint]):
                 raise type(exc)(f"{name}: {exc}") from exc
         return TemplateGallery(templates, self._score, self._model)
 
+    @decides(auditing.enrolled)
     def enroll(self, references: Sample | Sequence[Sample]) -> Template:
         """Make a template of one person's references, so that later calls of :meth:`verify` embed the query only.
 
@@ -314,12 +322,12 @@ class Verifier(Session[VerifyPoint]):
         """
         if self._embedding == SAMPLE:
             raise UsageError(f"{self.bundle.id} compares pictures themselves: keep the references, not a template")
-        self._model.check_process()
         prepared = self._acquisition.to_enroll(references)
         self._enough(prepared)
         values = self._run(prepared)
         return self._binding.template(self._enrolled(values), len(values))
 
+    @decides(auditing.updated)
     def update(self, template: Template, samples: Sample | Sequence[Sample]) -> Template:
         """Add further genuine samples to a template; their pictures are not kept. The given template stays as it is.
 
@@ -337,7 +345,6 @@ class Verifier(Session[VerifyPoint]):
             TemplateError: As :meth:`verify`; or the template keeps no references, so that nothing can be added.
             OperatingPointError: The variant has no threshold that is strict enough.
         """
-        self._model.check_process()
         known = self._binding.check(template).embeddings
         joining = joining_threshold(self.variant, self._deciding(template.count), template.count)
         deciding = self._deciding(template.enrolled)
@@ -409,6 +416,7 @@ class Verifier(Session[VerifyPoint]):
         each = (one if isinstance(one, Prepared) else self.prepare(one) for one in as_list(pictures))
         return np.concatenate([self._run([prepared]) for prepared in each])
 
+    @decides(auditing.compared)
     def compare(self, references: Template | NDArray[np.float32], query: NDArray[np.float32]) -> Comparison:
         """Compare embeddings, as :meth:`embed` gives them, with a template or with others, which are enrolled first.
 

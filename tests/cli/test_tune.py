@@ -59,12 +59,12 @@ def test_a_newer_versions_file_stays_and_what_was_measured_is_printed(
     golden_bundle: Bundle, tuning_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tuning_file.parent.mkdir()
-    tuning_file.write_text('{"version": 2, "tuned": [{"bundle": "theirs"}]}')
+    tuning_file.write_text('{"version": 3, "tuned": [{"bundle": "theirs"}]}')
     before = tuning_file.read_bytes()
     assert main(["tune", str(golden_bundle.path), "--seconds", "0.01"]) == 0
     shown = capsys.readouterr().out
     assert f"not stored ({tuning_file}" in shown
-    assert "it has version 2, not 1" in shown
+    assert "it has version 3, not 2" in shown
     assert "--engine onnxruntime --precision fp32.onnx --threads 1" in shown
     assert tuning_file.read_bytes() == before
 

@@ -15,6 +15,7 @@ PAGES = (
     README,
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
     ROOT / "examples" / "README.md",
     ROOT / "findings" / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),

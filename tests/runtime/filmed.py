@@ -68,6 +68,9 @@ class Camera:
     def set(self, *_: object) -> bool:
         return False
 
+    def get(self, _: int) -> float:
+        return 0.0  # as a driver that does not tell
+
     def read(self) -> tuple[bool, np.ndarray | None]:
         picture = self.pictures.pop(0) if self.pictures else None
         return picture is not None, picture

@@ -33,6 +33,7 @@ ROWS = {
 }
 
 
+MODEL = "ab" * 32
 KINDS = ("x86-64-vnni", "x86-64", "aarch64", "other")
 
 
@@ -55,7 +56,7 @@ def of(tiny_bundle: Bundle) -> Callable[..., Bundle]:
             precision, form = key.split(".")
             variants.append(msgspec.structs.replace(template, precision=precision, format=form))
         file = next(iter(graph.files.values()))
-        files = {key: msgspec.structs.replace(file, path=f"model.{key}") for key in ids}
+        files = {key: msgspec.structs.replace(file, path=f"model.{key}", sha256=MODEL) for key in ids}
         graphs = (msgspec.structs.replace(graph, files=files),)
         manifest = msgspec.structs.replace(tiny_bundle.manifest, graphs=graphs, variants=tuple(variants))
         return Bundle(tiny_bundle.path, manifest, "made-up", tiny_bundle._store)
@@ -252,7 +253,8 @@ def tuned(engine: str, variant: str, median_ms: float) -> Tuned:
         engine=engine,
         engine_version=version(engine),
         variant=variant,
-        processor=device.processor(),
+        model=MODEL,
+        conditions=device.conditions(),
         median_ms=median_ms,
     )
 
@@ -272,7 +274,14 @@ def test_auto_takes_the_fastest_that_was_tuned(of: Callable[..., Bundle]) -> Non
 
 @pytest.mark.parametrize(
     "change",
-    [{"bundle_id": "other"}, {"threads": 2}, {"engine_version": "0.0"}, {"processor": "other"}, {"engine": "absent"}],
+    [
+        {"bundle_id": "other"},
+        {"threads": 2},
+        {"engine_version": "0.0"},
+        {"conditions": "other"},
+        {"engine": "absent"},
+        {"model": "cd" * 32},
+    ],
 )
 def test_what_has_changed_since_is_not_used(of: Callable[..., Bundle], change: dict[str, object]) -> None:
     tuning_store.store([msgspec.structs.replace(tuned("old", "fp32.onnx", 1.0), **change)])

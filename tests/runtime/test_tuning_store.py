@@ -31,7 +31,8 @@ ROW = Tuned(
     engine="onnxruntime",
     engine_version="1",
     variant="fp32.onnx",
-    processor="made up",
+    model="ab" * 32,
+    conditions="made up",
     median_ms=2.0,
 )
 
@@ -72,6 +73,8 @@ def test_every_candidate_is_measured_and_the_fastest_comes_first(make_bundle: Ma
     stored = rows(bundle, laps)
     assert [(row.variant, row.median_ms) for row in stored] == [(lap.variant, lap.median_ms) for lap in laps]
     assert {(row.bundle_id, row.engine_version) for row in stored} == {(bundle.id, version("onnxruntime"))}
+    assert [row.model for row in stored] == [bundle.manifest.variant_sha256(row.variant) for row in stored]
+    assert {row.conditions for row in stored} == {device.conditions()}
 
 
 @pytest.mark.usefixtures("only_onnxruntime")
@@ -130,7 +133,7 @@ def names(file: Path) -> list[str]:
 
 
 def test_store_and_recall(tuning_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device, "processor", lambda: "made up")
+    monkeypatch.setattr(device, "conditions", lambda: "made up")
     assert tuning_store.recall("tiny", 1) == ()
     slow, fast = ROW, msgspec.structs.replace(ROW, variant="int8.onnx", median_ms=1.0)
     two = msgspec.structs.replace(ROW, threads=2)
@@ -141,15 +144,15 @@ def test_store_and_recall(tuning_file: Path, monkeypatch: pytest.MonkeyPatch) ->
     tuning_store.store([slow])  # replaces what one bundle had for one number of threads
     assert tuning_store.recall("tiny", 1) == (slow,)
     assert tuning_store.recall("tiny", 2) == (two,)
-    monkeypatch.setattr(device, "processor", lambda: "another board, the same home folder")
+    monkeypatch.setattr(device, "conditions", lambda: "another board, the same home folder")
     assert tuning_store.recall("tiny", 1) == ()
     assert names(tuning_file) == [LOCK, tuning_file.name]
 
 
 ROW_OF_TODAY = msgspec.json.encode(ROW)
 NEWER = [
-    b'{"version": 2, "tuned": []}',
-    b'{"version": 2, "by_bundle": {"tiny": 1}}',
+    b'{"version": 3, "tuned": []}',
+    b'{"version": 3, "by_bundle": {"tiny": 1}}',
 ]
 UNREADABLE = [
     b"",
@@ -157,13 +160,13 @@ UNREADABLE = [
     b"\xff",
     b"[]",
     b"notes of somebody else",
-    b'{"version": 1}',
-    b'{"version": 1, "tuned": [{}]}',
-    b'{"version": 1, "tuned": [], "more": 1}',
-    b'{"version": 1, "tuned": [%s]}' % ROW_OF_TODAY.replace(b'"threads"', b'"power": 1, "threads"'),
-    b'{"version": 1, "tuned": [%s]}' % ROW_OF_TODAY.replace(b"2.0", b"-2.0"),
-    b'{"version": 1, "tuned": [%s]}' % ROW_OF_TODAY.replace(b"tiny", b"t\xffny"),
-    b'{"version": 1, "more": %s' % (b"[" * 100_000),
+    b'{"version": 2}',
+    b'{"version": 2, "tuned": [{}]}',
+    b'{"version": 2, "tuned": [], "more": 1}',
+    b'{"version": 2, "tuned": [%s]}' % ROW_OF_TODAY.replace(b'"threads"', b'"power": 1, "threads"'),
+    b'{"version": 2, "tuned": [%s]}' % ROW_OF_TODAY.replace(b"2.0", b"-2.0"),
+    b'{"version": 2, "tuned": [%s]}' % ROW_OF_TODAY.replace(b"tiny", b"t\xffny"),
+    b'{"version": 2, "more": %s' % (b"[" * 100_000),
     b" " * (tuning_store.MAX_BYTES + 1),
 ]
 
@@ -182,7 +185,7 @@ def test_a_file_that_cannot_be_read_is_ignored_and_never_overwritten(
     problem = tuning_store.store([ROW])
     assert str(tuning_file) in problem
     assert "EDGE_SDK_TUNING" in problem
-    assert ("it has version 2, not 1" in problem) is (damage in NEWER)
+    assert ("it has version 3, not 2" in problem) is (damage in NEWER)
     assert tuning_file.read_bytes() == damage
     assert names(tuning_file) == [tuning_file.name]
 
@@ -206,6 +209,40 @@ def test_without_a_home_or_with_a_wrong_folder_nothing_is_recalled(tmp_path, mon
     assert tuning_store.recall("tiny", 1) == ()
     assert "set EDGE_SDK_CONFIG" in caplog.text
     assert "set EDGE_SDK_CONFIG" in tuning_store.store([ROW])
+
+
+def test_what_an_older_version_stored_counts_as_nothing_and_is_replaced(tuning_file: Path) -> None:
+    tuning_file.parent.mkdir()
+    tuning_file.write_text('{"version": 1, "tuned": [{"bundle_id": "tiny"}]}')
+    assert tuning_store.recall("tiny", 1) == ()
+    assert tuning_store.store([ROW]) == ""
+    assert json.loads(tuning_file.read_bytes())["version"] == 2
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows tells by access lists")
+
+
+@posix
+def test_it_is_written_for_its_owner_alone(tuning_file: Path) -> None:
+    assert tuning_store.store([ROW]) == ""
+    assert [path.stat().st_mode & 0o777 for path in (tuning_file, tuning_file.parent)] == [0o600, 0o700]
+
+
+@posix
+@pytest.mark.parametrize("which", ["file", "folder"])
+def test_what_others_can_write_is_ignored_and_never_overwritten(
+    which: str, tuning_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(device, "conditions", lambda: "made up")
+    tuning_store.store([ROW])
+    assert tuning_store.recall("tiny", 1) == (ROW,)
+    before = tuning_file.read_bytes()
+    opened = tuning_file if which == "file" else tuning_file.parent
+    opened.chmod(0o777)
+    assert tuning_store.recall("tiny", 1) == ()
+    assert f"ignoring what was tuned: {opened} can be written by others (chmod go-w" in caplog.text
+    assert f"{opened} can be written by others" in tuning_store.store([msgspec.structs.replace(ROW, median_ms=1.0)])
+    assert tuning_file.read_bytes() == before
 
 
 def store_one(path: str, bundle_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -14,8 +15,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
+import edge_sdk
 from edge_sdk import Bundle, Verifier
+from edge_sdk.bundle import shipped
 
 from ..paths import ROOT
 
@@ -104,6 +109,38 @@ def test_the_wheel_holds_what_the_tree_holds(wheel: Path) -> None:
     assert {"edge_sdk/py.typed", "edge_sdk/runtime/__init__.py"} <= packed
     assert any(name.startswith("edge_sdk/bundles/deepsign") for name in packed)
     assert "licenses/LICENSE" in metadata
+
+
+def test_two_builds_give_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
+    """From another folder, with other times and permissions of the files."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    done = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in filter(None, done.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            target = tmp_path / "elsewhere" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes((ROOT / name).read_bytes())
+            target.chmod(0o664)
+            os.utime(target, (1e9, 1e9))
+    build = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path)]
+    subprocess.run([*build, str(tmp_path / "elsewhere")], check=True, cwd=tmp_path)
+    assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+def test_its_bill_of_materials_names_what_is_installed_beside_it(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, str(ROOT / "requirements" / "sbom.py"), str(tmp_path)], check=True)
+    text = (tmp_path / "edge-sdk.cdx.json").read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    document = json.loads(text)
+    assert (document["metadata"]["component"]["name"], document["metadata"]["component"]["version"]) == (
+        "edge-sdk",
+        edge_sdk.__version__,
+    )
+    lock = (ROOT / "requirements" / "runtime.lock").read_text().splitlines()
+    locked = {line for line in lock if line and not line.startswith("#")}
+    assert {f"{one['name']}=={one['version']}" for one in document["components"]} == locked
+    assert not re.search(r"file://|/tmp/", text), "a path of the machine that built it"
+    assert {path.name for path in tmp_path.iterdir()} == {f"{one}.cdx.json" for one in ("edge-sdk", *shipped())}
 
 
 def test_only_the_package_is_installed(device: Device) -> None:

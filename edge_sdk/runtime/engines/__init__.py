@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import msgspec
 
 from edge_sdk.errors import BrokenEngineError, EdgeSdkError, MissingEngineError, UsageError
+from edge_sdk.logs import Log
 from edge_sdk.runtime import device
 from edge_sdk.runtime.engines.ownership import OwnedEngine
 from edge_sdk.runtime.engines.protocol import Engine, TensorInfo, Tensors
@@ -44,6 +45,8 @@ __all__ = [
     "variants",
     "version",
 ]
+
+_LOG = Log(__name__)
 
 ROOT = Path(os.environ.get("SYSTEMROOT", "C:/Windows")) if sys.platform == "win32" else Path("/")
 """Where the patterns of devices begin."""
@@ -184,6 +187,7 @@ def load_engine(
         EngineError: The engine refuses the model; ``UnsupportedModelError`` if it needs other files.
     """
     threads = check_threads(threads)
+    _LOG.debug("%s loads a model of %d bytes, threads %d", name, len(model), threads)
     if not any(variant.endswith(f".{format}") for variant in _row(name).variants):
         raise UsageError(f'engine "{name}" does not run {format} models')
     if compiled is None or not _row(name).keeps:

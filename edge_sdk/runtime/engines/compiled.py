@@ -29,7 +29,6 @@ import msgspec
 from edge_sdk import files
 from edge_sdk.errors import ForeignEngineError
 from edge_sdk.logs import Log
-from edge_sdk.runtime import device
 
 MAX_BYTES = 2 * 2**30
 """The largest file that is read."""
@@ -40,8 +39,6 @@ MAX_TOTAL_BYTES = 512 * 2**20
 _MAGIC = b"edge-sdk compiled model 2\n"
 _SECRET_BYTES = 32
 _ENDING = ".compiled"
-# What changes the code that OpenVINO's oneDNN makes, such as ONEDNN_MAX_CPU_ISA, and its other settings.
-_SETTINGS = ("ONEDNN_", "DNNL_", "OV_", "OPENVINO_")
 _LOG = Log(__name__)
 
 
@@ -50,7 +47,7 @@ class CompiledKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     model: str  # its SHA-256
     engine: str  # name and version, "openvino 2026.4.1", and a driver's version if there is one
-    device: str
+    device: str  # of engines that run on the processor: :func:`edge_sdk.runtime.device.conditions`
     options: str = ""
 
 
@@ -85,8 +82,10 @@ class CompiledStore:
     def read(self, key: CompiledKey) -> bytes | None:
         """Return what is stored for exactly this key, or None; what is refused is logged."""
         try:
-            found, payload = read(self.path(key))
-        except FileNotFoundError:
+            path = self.path(key)
+            found, payload = read(path)
+        except FileNotFoundError as exc:
+            _LOG.info("no compiled model is kept for %s: there is no %s", key.engine.split()[0], exc.filename)
             return None
         except (OSError, ForeignEngineError) as exc:
             _LOG.warning("a compiled model is not used, and the model is compiled anew: %s", exc)
@@ -94,6 +93,7 @@ class CompiledStore:
         if found != key:
             _LOG.info("compiled anew: %s", differences(found, key))
             return None
+        _LOG.info("the compiled model is used that %s made: %s", key.engine, path)
         return payload
 
     def prepare(self, key: CompiledKey) -> str:
@@ -116,15 +116,10 @@ class CompiledStore:
             path = self.path(key)
             write(path, key, payload)
             _make_room(path)
+            _LOG.info("the compiled model is kept: %s", path)
         except (OSError, ForeignEngineError) as exc:
             return str(exc)
         return ""
-
-
-def this_processor() -> str:
-    """The :attr:`CompiledKey.device` of engines that run on the processor, and what tells them which part to use."""
-    settings = (f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith(_SETTINGS))
-    return "; ".join((device.processor(), device.features(), *settings))
 
 
 def differences(found: CompiledKey, wanted: CompiledKey) -> str:

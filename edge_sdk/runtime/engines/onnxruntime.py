@@ -13,7 +13,7 @@ from edge_sdk.logs import Log
 from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import TensorInfo, Tensors
 from edge_sdk.runtime.engines.checks import require_finite
-from edge_sdk.runtime.engines.compiled import CompiledKey, CompiledStore, this_processor
+from edge_sdk.runtime.engines.compiled import CompiledKey, CompiledStore
 from edge_sdk.runtime.engines.telemetry import without_onnxruntime_telemetry
 
 with without_onnxruntime_telemetry():
@@ -123,7 +123,7 @@ def _open_kept(model: bytes, threads: int, compiled: CompiledStore) -> ort.Infer
     key = CompiledKey(
         model=compiled.model,
         engine=f"onnxruntime {ort.__version__} {ort.get_build_info()}",
-        device=this_processor(),
+        device=device.conditions(),
         options=f"edge-sdk {__version__} threads={threads}",  # a newer edge-sdk may refuse what this one did not
     )
     graph = compiled.read(key)

@@ -25,7 +25,7 @@ from edge_sdk.logs import Log
 from edge_sdk.runtime import device
 from edge_sdk.runtime.engines import TensorInfo, Tensors
 from edge_sdk.runtime.engines.checks import checked
-from edge_sdk.runtime.engines.compiled import CompiledKey, CompiledStore, this_processor
+from edge_sdk.runtime.engines.compiled import CompiledKey, CompiledStore
 from edge_sdk.runtime.engines.telemetry import without_openvino_telemetry
 
 with without_openvino_telemetry():
@@ -110,7 +110,7 @@ class OpenVinoEngine:
         key = CompiledKey(
             model=compiled.model,
             engine=f"openvino {ov.get_version()}",
-            device=this_processor(),
+            device=device.conditions(),
             # A newer edge-sdk may refuse what this one did not.
             options=f"edge-sdk {__version__} " + " ".join(f"{name}={value}" for name, value in self._settings.items()),
         )

@@ -286,12 +286,12 @@ def test_processes_that_store_at_once_use_one_key(tmp_path: Path) -> None:
 def test_variables_that_change_what_is_compiled_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     monkeypatch.delenv(device.INSTRUCTIONS_VARIABLE, raising=False)
-    before = compiled.this_processor()
+    before = device.conditions()
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
-    assert compiled.this_processor() == f"{before}; ONEDNN_MAX_CPU_ISA=AVX2"
+    assert device.conditions() == f"{before}; ONEDNN_MAX_CPU_ISA=AVX2"
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
     monkeypatch.setenv(device.INSTRUCTIONS_VARIABLE, "avx2")
-    assert compiled.this_processor() != before
+    assert device.conditions() != before
 
 
 # --- engines ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,29 @@
+# edge-sdk with ONNX Runtime on x86-64, the locked versions. In the checkout:
+#
+#   docker build --file containers/x86.Dockerfile --tag edge-sdk .
+#   docker run --rm --read-only --tmpfs /tmp --network none --volume "$PWD/pictures:/data:ro" edge-sdk \
+#       verify /data/reference.png /data/query.png --json
+#
+# Nothing is written but below /tmp. For templates and tuning mount a folder that user 65532 may write to.
+
+FROM python:3.11-slim AS build
+WORKDIR /source
+COPY requirements/runtime.lock requirements/
+RUN python -m venv --without-pip /opt/edge-sdk \
+    && pip --python /opt/edge-sdk/bin/python install --no-cache-dir --no-deps --requirement requirements/runtime.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY edge_sdk edge_sdk
+RUN pip --python /opt/edge-sdk/bin/python install --no-cache-dir --no-deps .
+
+FROM python:3.11-slim
+COPY --from=build /opt/edge-sdk /opt/edge-sdk
+ENV PATH=/opt/edge-sdk/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    EDGE_SDK_CACHE=/tmp/edge-sdk/cache \
+    EDGE_SDK_CONFIG=/tmp/edge-sdk/config
+USER 65532:65532
+WORKDIR /tmp
+# of the bundle that the application opens
+HEALTHCHECK --interval=5m --timeout=1m --start-period=10s CMD ["edge-sdk", "selftest", "deepsign"]
+ENTRYPOINT ["edge-sdk"]
+CMD ["bundles"]

@@ -1,0 +1,199 @@
+#include "bundle.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <fstream>
+#include <set>
+
+#include "error.hpp"
+#include "sha256.hpp"
+
+namespace edge {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t MOST_MANIFEST_BYTES = std::size_t{4} << 20;
+constexpr std::size_t MOST_FILE_BYTES = std::size_t{512} << 20;
+
+// JSON, of which a key that is given twice is an error: two programs would read two things.
+Json parse(const Bytes& data) {
+    std::vector<std::set<std::string>> keys;
+    bool twice = false;
+    const auto look = [&](int, Json::parse_event_t event, Json& value) {
+        if (event == Json::parse_event_t::object_start) keys.emplace_back();
+        if (event == Json::parse_event_t::object_end) keys.pop_back();
+        if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) twice = true;
+        return true;
+    };
+    try {
+        Json found = Json::parse(data.begin(), data.end(), look);
+        if (twice) throw Error(EDGE_ERROR_BUNDLE, "manifest.json has a key twice");
+        return found;
+    } catch (const Json::exception&) {
+        throw Error(EDGE_ERROR_BUNDLE, "manifest.json is no JSON");
+    }
+}
+
+// A path of the manifest, which must be relative and stay inside the bundle.
+fs::path inside(const std::string& path) {
+    const fs::path given = fs::u8path(path);
+    const bool plain = std::all_of(path.begin(), path.end(), [](unsigned char c) {
+        return c < 128 && (std::isalnum(c) || c == '.' || c == '_' || c == '-' || c == '/');
+    });
+    bool fine = plain && !path.empty() && path.size() <= 200 && given.is_relative();
+    for (const fs::path& part : given) fine = fine && !part.empty() && part.string()[0] != '.';
+    if (!fine) throw Error(EDGE_ERROR_BUNDLE, "the manifest names a file that is not inside the bundle");
+    return given;
+}
+
+std::vector<std::int64_t> shape_of(const Json& tensor) {
+    std::vector<std::int64_t> shape;
+    std::int64_t elements = 1;
+    for (const Json& side : tensor.at("shape")) {
+        shape.push_back(side.is_string() ? 1 : side.get<std::int64_t>());
+        if (shape.back() < 1 || shape.back() > (1 << 26)) throw Error(EDGE_ERROR_BUNDLE, "a tensor of a wrong shape");
+        if ((elements *= shape.back()) > (1 << 26)) throw Error(EDGE_ERROR_BUNDLE, "a tensor that is too large");
+    }
+    if (shape.empty() || shape[0] != 1) throw Error(EDGE_ERROR_BUNDLE, "a tensor without a batch");
+    return shape;
+}
+
+}  // namespace
+
+Bytes read_file(const fs::path& path, std::size_t limit) {
+    std::error_code error;
+    const auto status = fs::status(path, error);
+    if (!fs::is_regular_file(status))
+        throw Error(EDGE_ERROR_INTEGRITY, path.filename().u8string() + " of the bundle is missing, or no file");
+    const auto size = fs::file_size(path, error);
+    if (error || size > limit)
+        throw Error(EDGE_ERROR_INTEGRITY, path.filename().u8string() + " of the bundle has another size");
+    std::ifstream file(path, std::ios::binary);
+    Bytes data(static_cast<std::size_t>(size));
+    if (!file || !file.read(reinterpret_cast<char*>(data.data()), static_cast<std::streamsize>(data.size())))
+        throw Error(EDGE_ERROR_INTEGRITY, path.filename().u8string() + " of the bundle cannot be read");
+    return data;
+}
+
+std::string variant_id(const Json& variant) {
+    return variant.at("precision").get<std::string>() + "." + variant.at("format").get<std::string>();
+}
+
+const Threshold& point_for(const std::vector<Threshold>& points, std::size_t references) {
+    for (auto at = points.rbegin(); at != points.rend(); ++at)
+        if (static_cast<std::size_t>(at->references) <= references) return *at;
+    return points.front();
+}
+
+Bundle::Bundle(fs::path folder, const std::string& expected) : folder_(std::move(folder)) {
+    std::error_code error;
+    if (!fs::is_directory(folder_, error)) throw Error(EDGE_ERROR_BUNDLE, "there is no bundle's folder at this path");
+    const Bytes data = read_file(folder_ / "manifest.json", MOST_MANIFEST_BYTES);
+    const Bytes digest = read_file(folder_ / "manifest.sha256", 200);
+    sha256_ = sha256_hex(data);
+    if (std::string(digest.begin(), digest.end()) != sha256_ + "  manifest.json\n")
+        throw Error(EDGE_ERROR_INTEGRITY, "manifest.json is damaged: its SHA-256 is not that in manifest.sha256");
+    std::string wanted = expected;
+    std::transform(wanted.begin(), wanted.end(), wanted.begin(), [](unsigned char c) { return std::tolower(c); });
+    if (!wanted.empty() && wanted != sha256_)
+        throw Error(EDGE_ERROR_INTEGRITY, "the manifest has the SHA-256 " + sha256_ + ", not the one that was asked for");
+    manifest_ = parse(data);
+    if (manifest_.at("schema_version") != 1)
+        throw Error(EDGE_ERROR_UNSUPPORTED,
+                    "this library reads manifests of version 1: update it, or export the bundle again");
+    name_ = manifest_.at("name");
+    const std::string what = modality();
+    if (what != "signature" && what != "face")
+        throw Error(EDGE_ERROR_UNSUPPORTED, name_ + " is of modality " + what + ", which this library does not have");
+    if (manifest_.at("graphs").size() != 1 || graph_json().at("inputs").size() != 1)
+        throw Error(EDGE_ERROR_UNSUPPORTED, name_ + " has several graphs or inputs, which this library does not run");
+    graph();
+}
+
+GraphSpec Bundle::graph() const {
+    const auto spec = [](const Json& tensor) -> TensorSpec {
+        if (tensor.value("dtype", "float32") != "float32")
+            throw Error(EDGE_ERROR_UNSUPPORTED, "a tensor that is not of float32");
+        return {tensor.at("name"), shape_of(tensor)};
+    };
+    GraphSpec graph{spec(graph_json().at("inputs").at(0)), {}};
+    for (const Json& output : graph_json().at("outputs")) graph.outputs.push_back(spec(output));
+    if (graph.input.shape.size() != 4) throw Error(EDGE_ERROR_UNSUPPORTED, "an input that is no picture");
+    return graph;
+}
+
+std::string Bundle::output(const std::string& name) const {
+    const std::string graph = graph_json().at("name").get<std::string>() + ".";
+    if (name.rfind(graph, 0) == 0)
+        for (const Json& output : graph_json().at("outputs"))
+            if (output.at("name") == name.substr(graph.size())) return output.at("name");
+    throw Error(EDGE_ERROR_BUNDLE, "the manifest's score is of " + name + ", which no graph gives");
+}
+
+const Json& Bundle::variant(const std::string& id) const {
+    for (const Json& variant : manifest_.at("variants"))
+        if (variant_id(variant) == id) return variant;
+    throw Error(EDGE_ERROR_BUNDLE, name_ + " has no variant " + id);
+}
+
+std::string Bundle::choose(const std::string& wanted) const {
+    std::vector<std::string> there, runs;
+    for (const Json& variant : manifest_.at("variants")) {
+        there.push_back(variant_id(variant));
+        if (!engine_for(variant.at("format")).empty()) runs.push_back(there.back());
+    }
+    if (!wanted.empty()) {
+        if (engine_for(variant(wanted).at("format")).empty())
+            throw Error(EDGE_ERROR_ENGINE, "no engine in this library runs " + wanted);
+        return wanted;
+    }
+    for (const char* preferred : {"int8.onnx", "int8.tflite", "fp32.onnx", "fp32.tflite"})
+        if (std::find(runs.begin(), runs.end(), preferred) != runs.end()) return preferred;
+    if (runs.empty()) throw Error(EDGE_ERROR_ENGINE, "no engine in this library runs any variant of " + name_);
+    return runs.front();
+}
+
+std::vector<Threshold> Bundle::points(const std::string& id, const std::string& name) const {
+    const Json& fallback = manifest_.value("default_point", Json());
+    if (name.empty() && !fallback.is_string())
+        throw Error(EDGE_ERROR_OPERATING_POINT, name_ + " has no default operating point: name one");
+    const std::string wanted = name.empty() ? fallback.get<std::string>() : name;
+    std::vector<Threshold> found;
+    std::string reason;
+    for (const Json& point : variant(id).at("operating_points")) {
+        if (point.at("name") != wanted) continue;
+        if (point.at("kind") == "unsupported") {
+            reason = ": " + point.at("reason").get<std::string>();
+            continue;
+        }
+        found.push_back({wanted, point.at("threshold"), point.value("references", 1)});
+        if (!std::isfinite(found.back().value) || found.back().references < 1)
+            throw Error(EDGE_ERROR_BUNDLE, "an operating point without a threshold");
+    }
+    if (found.empty())
+        throw Error(EDGE_ERROR_OPERATING_POINT, id + " of " + name_ + " has no threshold for " + wanted + reason);
+    std::sort(found.begin(), found.end(),
+              [](const Threshold& a, const Threshold& b) { return a.references < b.references; });
+    return found;
+}
+
+Bytes Bundle::auxiliary(const std::string& path) const {
+    for (const Json& file : manifest_.at("auxiliary"))
+        if (file.at("path") == path) return read(file);
+    throw Error(EDGE_ERROR_BUNDLE, "the manifest's score needs a file that the bundle has not");
+}
+
+Bytes Bundle::read(const Json& file) const {
+    const std::string path = file.at("path");
+    const auto size = file.at("size").get<std::uint64_t>();
+    if (size > MOST_FILE_BYTES) throw Error(EDGE_ERROR_BUNDLE, path + " is larger than a bundle's file may be");
+    Bytes data = read_file(folder_ / inside(path), MOST_FILE_BYTES);
+    if (data.size() != size || sha256_hex(data) != file.at("sha256"))
+        throw Error(EDGE_ERROR_INTEGRITY, path + " is damaged: its size or SHA-256 is not that of the manifest");
+    return data;
+}
+
+}  // namespace edge

@@ -1,0 +1,30 @@
+// Enrolled references of one person, in the plain layout of edge_sdk/runtime/template.py, to the byte.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "comparison.hpp"
+
+namespace edge {
+
+// What a template is bound to. The bundle's name is for people to read.
+struct Binding {
+    std::string embedding_space_id, variant_id, variant_sha256, bundle_name;
+};
+
+struct Template {
+    Binding binding;
+    std::vector<Embedding> references;  // at least one, of one length
+    std::size_t added = 0;              // those of them that updating added, the last ones
+
+    Bytes to_bytes() const;
+
+    // Throws Error(EDGE_ERROR_TEMPLATE) for anything but a whole template of this layout.
+    static Template from_bytes(const std::uint8_t* data, std::size_t length);
+};
+
+}  // namespace edge
