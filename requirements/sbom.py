@@ -3,13 +3,15 @@
     python requirements/sbom.py OUT
 
 ``OUT/edge-sdk.cdx.json`` names the wheel and the packages of ``runtime.lock`` with which it was tested, their licences
-and who needs whom, as cyclonedx-py reads them from an environment that holds nothing else. ``OUT/NAME.cdx.json`` is
-what ``edge-sdk bom NAME`` writes. The same tree gives the same bytes.
+and who needs whom, as cyclonedx-py reads them from an environment that holds nothing else; and the models in the wheel,
+each with a link to ``OUT/NAME.cdx.json``, which is what ``edge-sdk bom NAME`` writes. The same tree gives the same
+bytes.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -17,6 +19,7 @@ import sys
 import tempfile
 import venv
 from pathlib import Path
+from typing import Any
 
 from edge_sdk import files
 from edge_sdk._version import __version__
@@ -31,10 +34,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write bills of materials of the wheel and of the shipped bundles.")
     parser.add_argument("out", type=Path, help="the folder to write to")
     out = parser.parse_args().out
+    models = {name: bill_of_materials(Bundle.open(name)) for name in shipped()}
+    for name, document in models.items():
+        files.write_bytes(out / f"{name}.cdx.json", document)
     with tempfile.TemporaryDirectory() as scratch:
-        files.write_bytes(out / "edge-sdk.cdx.json", of_the_wheel(Path(scratch)))
-    for name in shipped():
-        files.write_bytes(out / f"{name}.cdx.json", bill_of_materials(Bundle.open(name)))
+        wheel = json.loads(of_the_wheel(Path(scratch)))
+    wheel["metadata"]["component"]["components"] = [linked(json.loads(document)) for document in models.values()]
+    files.write_text(out / "edge-sdk.cdx.json", json.dumps(wheel, indent=2) + "\n")
+
+
+def linked(document: dict[str, Any]) -> dict[str, Any]:
+    """The model of a document, with a link to it (CycloneDX's BOM-Link) in place of its parts."""
+    model = document["metadata"]["component"]
+    link = f"{document['serialNumber'].replace('urn:uuid:', 'urn:cdx:')}/{document['version']}"
+    return {key: model[key] for key in ("type", "name", "version", "description", "licenses")} | {
+        "externalReferences": [{"type": "bom", "url": link}]
+    }
 
 
 def of_the_wheel(scratch: Path) -> bytes:

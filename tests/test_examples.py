@@ -24,6 +24,7 @@ TESTED_BY_ITSELF = {
     "driver_enrolment.py": "tests/test_example_driver.py",
     "driver_monitoring.py": "tests/test_example_monitoring.py",
     "gait_unlock.py": "tests/test_example_gait.py",
+    "watchdog.py": "tests/test_example_watchdog.py",
 }
 
 

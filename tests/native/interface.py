@@ -214,9 +214,7 @@ class Session:
                 self.library.call("edge_verify_template", self.handle, references, c.byref(query), c.byref(result))
             else:
                 count = c.c_size_t(len(references))
-                self.library.call(
-                    "edge_verify", self.handle, array(references), count, c.byref(query), c.byref(result)
-                )
+                self.library.call("edge_verify", self.handle, array(references), count, c.byref(query), c.byref(result))
         except NativeError:
             assert not result.accepted
             raise

@@ -139,6 +139,12 @@ def test_its_bill_of_materials_names_what_is_installed_beside_it(tmp_path: Path)
     lock = (ROOT / "requirements" / "runtime.lock").read_text().splitlines()
     locked = {line for line in lock if line and not line.startswith("#")}
     assert {f"{one['name']}=={one['version']}" for one in document["components"]} == locked
+    models = document["metadata"]["component"]["components"]
+    assert [one["name"] for one in models] == list(shipped())
+    for one in models:
+        (link,) = one["externalReferences"]
+        serial = json.loads((tmp_path / f"{one['name']}.cdx.json").read_text())["serialNumber"]
+        assert link == {"type": "bom", "url": f"urn:cdx:{serial.removeprefix('urn:uuid:')}/1"}
     assert not re.search(r"file://|/tmp/", text), "a path of the machine that built it"
     assert {path.name for path in tmp_path.iterdir()} == {f"{one}.cdx.json" for one in ("edge-sdk", *shipped())}
 

@@ -1,4 +1,9 @@
-"""Pre-process, or render anew, every sample once and keep the result on disk."""
+"""Pre-process, or render anew, every sample once and keep the result on disk.
+
+Networks are trained, and thresholds fitted, with what is read here. So folders and files are made for this user alone,
+a folder that others can write is an error, and a file in it that others can write is made anew
+(:mod:`edge_sdk.files.own`).
+"""
 
 from __future__ import annotations
 
@@ -14,15 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import files, images, preprocess
-from edge_sdk.errors import DatasetError, InputError, StorageError
+from edge_sdk.errors import DatasetError, ForeignFileError, InputError, StorageError
 from edge_sdk.export.data.layouts import Entry
 from edge_sdk.export.data.samples import Sample
+from edge_sdk.logs import Log
 
 Render = Callable[[preprocess.Image, np.random.Generator], bytes]
 """Makes the bytes of an image file of an image, ``uint8`` as :func:`edge_sdk.images.load` gives it; empty bytes leave
 the image out."""
 Count = Callable[[int, int], None]
 """Called with how much of slow work is done, and with all of it."""
+
+_LOG = Log(__name__)
 
 
 def uncounted(_done: int, _total: int) -> None:
@@ -42,18 +50,22 @@ def store(path: Path, array: NDArray[Any]) -> None:
     """Write a ``.npy`` file so that it appears whole or not at all; other processes may do the same.
 
     Raises:
-        StorageError: The disk refuses.
+        StorageError: The disk refuses, or others can write the folder.
     """
-    with _caching(), files.atomic_write(path) as file:
-        np.save(file, array)
+    with _caching():
+        _make_room(path)
+        with files.atomic_write(path, private=True) as file:
+            np.save(file, array)
 
 
 def stored(path: Path) -> NDArray[Any] | None:
-    """The array of a ``.npy`` file, mapped; None if there is none, or it is damaged and to be made again.
+    """The array of a ``.npy`` file, mapped; None if there is none, or it is to be made again: damaged, or not believed.
 
     Raises:
-        StorageError: Something else than a file is there, or it cannot be read.
+        StorageError: Something else than a file is there, it cannot be read, or others can write its folder.
     """
+    if not believed(path):
+        return None
     try:
         files.open_regular(path).close()
         return np.lib.format.open_memmap(path, mode="r")
@@ -68,15 +80,19 @@ def stored(path: Path) -> NDArray[Any] | None:
 def store_bytes(path: Path, content: bytes) -> None:
     """Write a file as :func:`store` does one of an array."""
     with _caching():
-        files.write_bytes(path, content)
+        _make_room(path)
+        files.write_bytes(path, content, private=True)
 
 
 def stored_bytes(path: Path, limit: int) -> bytes | None:
-    """What a file of the cache holds; None if there is none.
+    """What a file of the cache holds; None if there is none, or it is not believed.
 
     Raises:
-        StorageError: Something else than a file is there, it cannot be read, or holds more than `limit` bytes.
+        StorageError: Something else than a file is there, it cannot be read, holds more than `limit` bytes, or others
+            can write its folder.
     """
+    if not believed(path):
+        return None
     try:
         return files.read_bytes(path, limit)
     except FileNotFoundError:
@@ -85,10 +101,35 @@ def stored_bytes(path: Path, limit: int) -> bytes | None:
         raise StorageError(f"the cache cannot be read: {error}; delete that, or set {files.CACHE_VARIABLE}") from error
 
 
+def believed(path: Path) -> bool:
+    """Whether there is a file of the cache that nobody else can have written; its folder is made where it is missing.
+
+    Raises:
+        StorageError: Others can write the folder, or it cannot be made.
+    """
+    with _caching():
+        files.own_folder(path.parent)
+    try:
+        files.check_own(path)
+    except FileNotFoundError:
+        return False
+    except ForeignFileError as error:
+        _LOG.warning("made anew: %s", error)
+        return False
+    return True
+
+
+def _make_room(path: Path) -> None:
+    files.own_folder(path.parent)
+    files.discard_foreign(path)
+
+
 @contextlib.contextmanager
 def _caching() -> Iterator[None]:
     try:
         yield
+    except ForeignFileError:
+        raise
     except OSError as error:
         raise StorageError(
             f"the cache cannot be written: {error}; make room, or set {files.CACHE_VARIABLE} to another folder"
@@ -132,7 +173,9 @@ def prepared_rows(
     path = files.cache_folder() / "prepared-v2" / f"{key(samples, preprocess.digest(operations))[:32]}.npy"
     counted = path.with_suffix(".counts.npy") if preprocess.is_recording(operations) else None
     tensors, counts = stored(path), stored(counted) if counted else np.ones(len(samples), np.int64)
-    if not _is_whole(tensors, counts, len(samples)):
+    if _is_whole(tensors, counts, len(samples)):
+        _LOG.info("%d samples were prepared before: %s", len(samples), path)
+    else:
         parts = list(_parts(samples, operations, progress))
         tensors, counts = np.concatenate(parts), np.array([len(part) for part in parts], np.int64)
         store(path, tensors)
@@ -208,15 +251,18 @@ def rendered(
 
     Raises:
         DatasetError: A source cannot be read; the message names it.
-        StorageError: The disk refuses what was made.
+        StorageError: The disk refuses what was made, or others can write the folder.
     """
+    folder = files.cache_folder() / group
+    with _caching():
+        files.own_folder(folder)
 
     def made(source: Path) -> Path:
         data = _source(source, verb)
         digest = hashlib.sha256(data).digest()
         name = Path(*source.resolve().with_suffix(suffix).parts[-3:])
-        path = files.cache_folder() / group / digest.hex()[:16] / name
-        if not path.exists():
+        path = folder / digest.hex()[:16] / name
+        if not believed(path):
             rng = _random(digest)
             try:
                 content = render(images.load(data), rng)

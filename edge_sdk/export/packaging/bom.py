@@ -22,8 +22,6 @@ from edge_sdk.manifest import MANIFEST_PATH, FileEntry, Manifest, OperatingPoint
 
 SPEC_VERSION = "1.6"
 
-_MODEL = "model"
-"""The reference of the model within the document."""
 _TASKS = {"verify": "biometric verification", "spoof": "presentation attack detection", "locate": "face detection"}
 _USES = {
     "verify": "Decide whether two samples ({modality}) are of the same person.",
@@ -55,7 +53,6 @@ def bill_of_materials(bundle: Bundle) -> bytes:
             "component": _model(bundle, data_sets),
         },
         "components": data_sets,
-        "compositions": [{"aggregate": "complete", "assemblies": [_MODEL]}],
         "formulation": [{"components": [_library(*one) for one in sorted(manifest.training.versions.items())]}],
     }
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
@@ -74,7 +71,6 @@ def _model(bundle: Bundle, data_sets: list[_Json]) -> _Json:
     }
     component: _Json = {
         "type": "machine-learning-model",
-        "bom-ref": _MODEL,
         "name": manifest.name,
         "version": manifest.version,
         "description": _USES[manifest.task].format(modality=manifest.modality),

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_sdk.errors import DatasetError, StorageError
+from edge_sdk.errors import DatasetError, ForeignFileError, StorageError
 from edge_sdk.export.data import cache
 from edge_sdk.export.data.layouts import Entry
 from edge_sdk.export.data.samples import Sample
@@ -86,6 +86,52 @@ def test_a_pipe_is_not_waited_for(samples: list[Sample], tmp_path: Path) -> None
     os.mkfifo(tmp_path / "source.png")
     with pytest.raises(DatasetError, match="is a pipe, not a file"):
         cache.rendered([Entry("p", True, tmp_path / "source.png")], "made", ".png", lambda *_: b"", "photographed")
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows tells by access lists")
+
+
+@posix
+def test_what_is_kept_is_its_owners_alone(samples: list[Sample], tmp_path: Path) -> None:
+    cache.prepared(samples, INK)
+    cache.rendered([Entry("p", True, samples[0].path)], "made", ".png", lambda *_: b"picture", "photographed")
+    modes = {path.is_file(): set[int]() for path in (tmp_path / "cache").rglob("*")}
+    for path in (tmp_path / "cache").rglob("*"):
+        modes[path.is_file()].add(path.stat().st_mode & 0o777)
+    assert modes == {True: {0o600}, False: {0o700}}
+
+
+@posix
+def test_a_file_that_others_can_write_is_made_anew(
+    samples: list[Sample], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wanted = np.array(cache.prepared(samples, INK))
+    path = entry(tmp_path)
+    path.write_bytes(encoded(np.zeros_like(wanted)))
+    path.chmod(0o666)
+    np.testing.assert_array_equal(cache.prepared(samples, INK), wanted)
+    assert "made anew: " in caplog.text
+    assert path.stat().st_mode & 0o777 == 0o600
+
+    def render() -> Path:
+        entries = [Entry("p", True, samples[0].path)]
+        return cache.rendered(entries, "made", ".png", lambda *_: b"picture", "photographed")[0].path
+
+    render().write_bytes(b"another")
+    render().chmod(0o620)
+    assert render().read_bytes() == b"picture"
+
+
+@posix
+def test_a_folder_that_others_can_write_is_refused(samples: list[Sample], tmp_path: Path) -> None:
+    cache.prepared(samples, INK)
+    entry(tmp_path).parent.chmod(0o770)
+    with pytest.raises(ForeignFileError, match=r"prepared-v2 can be written by others \(chmod go-w"):
+        cache.prepared(samples, INK)
+    (tmp_path / "cache" / "made").mkdir(mode=0o700)
+    (tmp_path / "cache" / "made").chmod(0o777)
+    with pytest.raises(ForeignFileError, match="made can be written by others"):
+        cache.rendered([Entry("p", True, samples[0].path)], "made", ".png", lambda *_: b"picture", "photographed")
 
 
 def test_a_full_disk_is_named(samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

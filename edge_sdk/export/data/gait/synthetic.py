@@ -74,8 +74,8 @@ def render(spec: str, progress: cache.Count = cache.uncounted) -> list[Entry]:
         walker = SyntheticWalker(int(seed or 0) * 1_000_003 + index)
         for repetition in range(PER_WALKER):
             path = root / str(index) / f"{repetition}.csv"
-            if not path.exists():
-                files.write_bytes(path, walker.walk(repetition))
+            if not cache.believed(path):
+                cache.store_bytes(path, walker.walk(repetition))
             entries.append(Entry(f"{root.name}-{index}", genuine=True, path=path))
         progress(index + 1, int(count))
     return entries

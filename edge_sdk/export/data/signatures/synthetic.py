@@ -171,16 +171,18 @@ def render(spec: str, progress: cache.Count = cache.uncounted) -> list[Entry]:
 
     Raises:
         UsageError: the specification cannot be read, or asks for no writers.
+        StorageError: others can write a folder.
     """
     count, _, seed = spec.partition("@")
     if not (count.isdecimal() and int(count) > 0 and (seed or "0").isdecimal()):
         raise UsageError(f'"synthetic:{spec}" cannot be read; expected synthetic:N or synthetic:N@SEED, N at least 1')
-    root = files.cache_folder() / f"synthetic-v{VERSION}" / str(int(seed or 0))
+    root = files.own_folder(files.cache_folder() / f"synthetic-v{VERSION}" / str(int(seed or 0)))
     entries: list[Entry] = []
     for index in range(int(count)):
         folder = root / str(index)
         if not folder.is_dir():
             _store(SyntheticWriter(int(seed or 0) * 1_000_003 + index), folder)
+        files.own_folder(folder)
         for genuine, kind in ((True, "genuine"), (False, "forged")):
             drawn = [folder / kind / f"{k}.png" for k in range(PER_WRITER)]
             entries += [Entry(f"{root.name}-{index}", genuine, file) for file in drawn]
@@ -190,7 +192,7 @@ def render(spec: str, progress: cache.Count = cache.uncounted) -> list[Entry]:
 
 def _store(writer: SyntheticWriter, folder: Path) -> None:
     with files.scratch_folder(folder) as scratch:
-        new = scratch / "writer"
+        new = files.own_folder(scratch / "writer")
         for kind, draw in (("genuine", writer.genuine), ("forged", writer.forged)):
             (new / kind).mkdir(parents=True)
             for k in range(PER_WRITER):
