@@ -64,7 +64,8 @@ _HOMES = {
 __all__ = [
     "AuditLog", "Bundle", "Candidate", "EdgeSdkError", "IdentifyResult", "LocateResult", "LocatedFace", "Locator",
     "RevocationList", "SessionStatus", "Shots", "SpoofDecision", "SpoofDetector", "SpoofResult", "StreamResult",
-    "Template", "TemplateGallery", "TemplateKey", "Timings", "Trust", "Verifier", "VerifyResult", "__version__", "errors",
+    "Template", "TemplateGallery", "TemplateKey", "Timings", "Trust", "Verifier", "VerifyResult", "__version__",
+    "errors",
 ]  # fmt: skip
 
 

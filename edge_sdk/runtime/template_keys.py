@@ -133,7 +133,7 @@ def create(name: str | os.PathLike[str]) -> TemplateKey:
             raise there
         _asked(path, "set_password", service, user, secret.hex())
         if _asked(path, "get_password", service, user) != secret.hex():  # as keyring's own backend "null" does
-            raise TemplateKeyError(f"the key store did not keep {path}: run `keyring --list-backends` to see which it is")
+            raise TemplateKeyError(f"the key store did not keep {path}: `keyring --list-backends` shows which it is")
     else:
         files.own_folder(Path(path).parent)
         try:
