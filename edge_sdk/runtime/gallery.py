@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from numpy.typing import NDArray
 from edge_sdk.errors import TemplateError, UsageError
 from edge_sdk.runtime.template import Template
 from edge_sdk.scoring.base import Comparison, ComparisonModel, Score, Stacked
+
+_ID_BYTES = 16
+_NO_ID = "00" * _ID_BYTES
 
 Compare = Callable[[Any, NDArray[np.float32]], Comparison]
 """The exact score of a sample, ``(K, ...)``, against what a template holds."""
@@ -33,7 +37,6 @@ class TemplateGallery:
 
     Attributes:
         names: Those that results give.
-        template_ids: Those of the templates.
         fewest_references: The least number of references that one of the templates was made of.
 
     Args:
@@ -54,11 +57,12 @@ class TemplateGallery:
         if len(bindings) > 1:
             raise TemplateError("a gallery holds templates of one variant and one embedding space: enroll again")
         (self._example, *_) = templates.values()
-        self.template_ids = frozenset(one.template_id for one in templates.values())
-        self._references = {name: one.count for name, one in templates.items()}
-        self.fewest_references = min(self._references.values())
+        self._places = {name: place for place, name in enumerate(self.names)}
+        self._counts = np.array([one.count for one in templates.values()])
+        self.fewest_references = int(self._counts.min())
         contents = [one.content for one in templates.values()]
         try:
+            self._ids = b"".join(bytes.fromhex(one.template_id or _NO_ID) for one in templates.values())
             self._stacked = score.stacked(contents, model)
         except ValueError as exc:
             raise TemplateError(f"templates cannot be searched together: {exc}") from exc
@@ -75,7 +79,18 @@ class TemplateGallery:
 
     def references_of(self, name: str) -> int:
         """How many references this person's template was made of."""
-        return self._references[name]
+        return int(self._counts[self._places[name]])
+
+    def template_id_of(self, name: str) -> str:
+        """The id of this person's template, empty of one without."""
+        start = self._places[name] * _ID_BYTES
+        found = self._ids[start : start + _ID_BYTES].hex()
+        return "" if found == _NO_ID else found
+
+    @cached_property
+    def template_ids(self) -> frozenset[str]:
+        """Those of all templates, an empty one where one has none."""
+        return frozenset(map(self.template_id_of, self.names))
 
     def best(self, values: NDArray[np.float32], count: int, compare: Compare) -> list[tuple[str, Comparison]]:
         """The candidate list: the ``count`` people of the highest scores, the best first, equals in their order.
