@@ -85,7 +85,7 @@ def test_every_module_logs_under_its_own_name() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_can_be_asked_for_more(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     parser = Parser()
-    importlib.import_module(f"edge_sdk.cli.{command}").add_arguments(parser)
+    importlib.import_module(f"edge_sdk.cli.{command.replace('-', '_')}").add_arguments(parser)
     assert not {"-v", "--verbose"} & set(parser._option_string_actions)
     assert main([command, "--help"]) == 0
     assert "-v, --verbose" in capsys.readouterr().out

@@ -19,7 +19,14 @@ from edge_sdk.bundle.digests import REMEDY, check_digest, check_pin, digest_file
 from edge_sdk.bundle.signing import KeySignature
 from edge_sdk.bundle.stores import Store
 from edge_sdk.bundle.trust import Trust, default_trust, read_signatures
-from edge_sdk.errors import BundleError, EngineError, IntegrityError, UnsupportedModelError, UsageError
+from edge_sdk.errors import (
+    BundleError,
+    EngineError,
+    IntegrityError,
+    SignatureError,
+    UnsupportedModelError,
+    UsageError,
+)
 from edge_sdk.logs import Log
 from edge_sdk.manifest import DIGEST_PATH, MANIFEST_PATH, FileEntry, Manifest, decode
 
@@ -103,6 +110,14 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
         if not self._shipped:
             trust.check_signature(self.path, self.sha256, self._store)
         trust.check_version(self.path, self.manifest.name, self.manifest.version)
+
+    @property
+    def has_signature(self) -> bool:
+        """Whether there is a signature, of whomever, whether or not it holds."""
+        try:
+            return bool(self.signatures())
+        except SignatureError:
+            return True
 
     def signatures(self) -> tuple[KeySignature, ...]:
         """The signatures that came with the bundle, unchecked; ``SignatureError`` where they are damaged."""

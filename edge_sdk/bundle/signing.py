@@ -17,6 +17,7 @@ import binascii
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -68,31 +69,64 @@ class SigningKey:
         return cls(Ed25519PrivateKey.generate())
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> "SigningKey":
-        """Read an unencrypted PEM file (PKCS#8), as ``edge-sdk keygen signing`` and OpenSSL write it.
+    def create(cls, path: str | os.PathLike[str]) -> "SigningKey":
+        """Make a new key in a new file, which its owner alone may read, and its public key in :func:`public_path`.
 
         Raises:
-            StorageError: It cannot be read, or holds no Ed25519 private key.
+            StorageError: One of the files is there already, or cannot be written.
+        """
+        for there in (Path(path), public_path(path)):
+            if there.exists():
+                raise StorageError(f"{there} is there already: what was signed with it could not be checked without it")
+        key = cls.generate()
+        try:
+            files.write_bytes(path, key.pem(), private=True)
+            files.write_bytes(public_path(path), key.public_pem())
+        except OSError as error:
+            raise StorageError(f"the key {os.fspath(path)} cannot be written: {error.strerror or error}") from error
+        return key
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> "SigningKey":
+        """Read a file that only its owner may read; see :meth:`from_pem`.
+
+        Raises:
+            StorageError: It cannot be read, or holds no Ed25519 private key; ``ForeignFileError`` if others may read
+                it, or write it or its folder.
+        """
+        try:
+            data = files.read_own(path, MAX_KEY_BYTES, secret=True)
+        except StorageError:
+            raise
+        except OSError as error:
+            raise StorageError(f"the key {os.fspath(path)} cannot be read: {error.strerror or error}") from error
+        return cls.from_pem(data, path)
+
+    @classmethod
+    def from_pem(cls, data: bytes, where: object = "the key") -> "SigningKey":
+        """Take an unencrypted private key in PEM (PKCS#8), as OpenSSL writes it; ``where`` names it in errors.
+
+        Raises:
+            StorageError: It is no Ed25519 private key.
         """
         with needs_requirements():
             from cryptography.exceptions import UnsupportedAlgorithm
             from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
             from cryptography.hazmat.primitives.serialization import load_pem_private_key
-        data = read_key_file(path)
         try:
             private = load_pem_private_key(data, None)
         except TypeError as error:
             raise StorageError(
-                f"{path} is encrypted with a passphrase: decrypt it (openssl pkey -in {path} -out PLAIN), or sign with "
+                f"{where} is encrypted with a passphrase: decrypt it (openssl pkey -in KEY -out PLAIN), or sign with "
                 "OpenSSL itself (docs/trust.md)"
             ) from error
         except (ValueError, UnsupportedAlgorithm) as error:
             raise StorageError(
-                f"{path} holds no private key in PEM: edge-sdk keygen signing makes one, or openssl genpkey -algorithm "
-                "ed25519"
+                f"{where} holds no private key in PEM: edge-sdk keygen signing makes one, and so does openssl genpkey "
+                "-algorithm ed25519"
             ) from error
         if not isinstance(private, Ed25519PrivateKey):
-            raise StorageError(f"{path} holds a private key of another kind: bundles are signed with Ed25519")
+            raise StorageError(f"{where} holds a private key of another kind: bundles are signed with Ed25519")
         return cls(private)
 
     @property
@@ -118,6 +152,11 @@ class SigningKey:
     def sign(self, sha256: str) -> KeySignature:
         """Sign the manifest of this SHA-256."""
         return KeySignature(key_id=self.key_id, signature=self._private.sign(message(sha256)))
+
+
+def public_path(path: str | os.PathLike[str]) -> Path:
+    """Where the public key of a private one is written: ``vendor.pub.pem`` beside ``vendor.pem``."""
+    return Path(path).with_suffix(".pub.pem")
 
 
 def message(sha256: str) -> bytes:

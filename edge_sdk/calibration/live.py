@@ -12,13 +12,13 @@ belongs to, in their order; the thresholds are those of these scores. Of one per
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from edge_sdk._version import __version__
-from edge_sdk.bundle import Bundle
+from edge_sdk.bundle import Bundle, SigningKey
 from edge_sdk.calibration import live_pictures, rewriting
 from edge_sdk.calibration.live_fit import CameraFit, VariantOutputs, is_one_person
 from edge_sdk.calibration.live_pictures import LivePicture
@@ -79,6 +79,7 @@ def calibrate_live(
     faces: Faces = "cascade",
     wanted: int | None = None,
     progress: CountByVariant | None = None,
+    sign_with: Sequence[SigningKey] = (),
 ) -> LiveCalibrated:
     """Fit a bundle to live pictures of one camera, and write it as a copy, or in its own place.
 
@@ -90,6 +91,7 @@ def calibrate_live(
         faces: As for :class:`edge_sdk.runtime.detector.SpoofDetector`.
         wanted: Usable pictures after which no further one is taken; None takes all.
         progress: Called with a variant, how many pictures it has scored, and all of them.
+        sign_with: Keys that sign what is written; without any it has no signature.
 
     Raises:
         UsageError: The bundle is not for spoof detection, or cannot be written so.
@@ -141,7 +143,7 @@ def calibrate_live(
         files={path: fit.densities[path].encode() for path in fit.replaced},
     )
     return LiveCalibrated(
-        bundle=rewriting.rewrite(opened, changes, destination),
+        bundle=rewriting.rewrite(opened, changes, destination, sign_with),
         previous_bundle=opened.id,
         pictures=len(used.faces),
         subjects=subjects,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge_sdk.bundle import Bundle, BundleWriter, check_destination
+from edge_sdk.bundle import Bundle, BundleWriter, SigningKey, check_destination
 from edge_sdk.bundle.finding import is_shipped
 from edge_sdk.calibration.front_matter import with_front_matter
 from edge_sdk.errors import BundleError, EngineError, UsageError
@@ -108,8 +108,14 @@ def measurable(
     return Measurable(tuple(choices), tuple(left_out))
 
 
-def rewrite(bundle: Bundle, changes: Rewritten, destination: Path | None) -> Bundle:
-    """Write the bundle with these changes into a copy, or into the bundle itself, atomically."""
+def rewrite(
+    bundle: Bundle, changes: Rewritten, destination: Path | None, sign_with: Sequence[SigningKey] = ()
+) -> Bundle:
+    """Write the bundle with these changes into a copy, or into the bundle itself, atomically.
+
+    What is written has another manifest, so that the bundle's signature does not hold for it: ``sign_with`` are keys
+    that sign it, without any it has none.
+    """
     manifest = keep_variants(bundle.manifest, changes.points)
     manifest = msgspec.structs.replace(
         manifest,
@@ -128,7 +134,7 @@ def rewrite(bundle: Bundle, changes: Rewritten, destination: Path | None) -> Bun
             for one in manifest.variants
         ),
     )
-    with BundleWriter(bundle.path if destination is None else destination) as writer:
+    with BundleWriter(bundle.path if destination is None else destination, sign_with=sign_with) as writer:
         entries = {}
         for entry in manifest.files:
             content = changes.files.get(entry.path)

@@ -50,9 +50,10 @@ _COLLECTED_EVERY = 50_000
 
 GROUPS = {
     "on the device": (
-        "verify", "identify", "enroll", "keygen", "spoof", "locate", "bundles", "inspect", "selftest", "tune",
-        "profile", "slice", "bom",
+        "verify", "identify", "enroll", "spoof", "locate", "bundles", "inspect", "selftest", "tune", "profile", "slice",
+        "bom",
     ),
+    "keys and signatures": ("keygen", "sign", "verify-signature"),
     "on a workstation (pip install \"edge-sdk[export]\")": (
         "recipes", "train", "search", "distill", "export", "calibrate", "rule", "evaluate", "reproduce", "demo",
     ),
@@ -145,4 +146,4 @@ def _parser(named: str = "") -> Parser:
 
 
 def _command(name: str) -> Command:
-    return cast("Command", importlib.import_module(f"edge_sdk.cli.{name}"))
+    return cast("Command", importlib.import_module(f"edge_sdk.cli.{name.replace('-', '_')}"))

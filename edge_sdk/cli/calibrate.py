@@ -23,10 +23,11 @@ from edge_sdk.cli.options import (
     report_progress,
 )
 from edge_sdk.cli.points import labels
+from edge_sdk.cli.signatures import add_sign_key, read_keys, signature_line
 from edge_sdk.errors import UsageError
 
 if TYPE_CHECKING:
-    from edge_sdk.bundle import Bundle
+    from edge_sdk.bundle import Bundle, SigningKey
     from edge_sdk.calibration.live import LiveCalibrated
     from edge_sdk.calibration.unusable import UnusablePicture
     from edge_sdk.export.packaging.recalibrate import Recalibrated
@@ -41,7 +42,8 @@ DETAILS = (
     "camera, of several people, and no attacks, fits the density of a one-class bundle to them, and writes thresholds "
     "that reject a stated share of live pictures (BPCER); this needs no PyTorch. The models stay the same files, so "
     "templates stay valid. A point that the data cannot support has no threshold afterwards. Nothing is written if a "
-    "variant cannot be measured here."
+    "variant cannot be measured here. The bundle's signature does not hold for other thresholds: --sign-key signs what "
+    "is written."
 )
 
 _PICTURES = 150
@@ -88,6 +90,7 @@ def add_arguments(parser: Parser) -> None:
         "frame in which OpenCV's cascade (cascade, the default with --live and --camera), or the bundle face_locator "
         "(locator), finds faces",
     )
+    add_sign_key(parser)
     add_json(parser)
 
 
@@ -96,10 +99,10 @@ def run(arguments: argparse.Namespace) -> int:
     from edge_sdk.bundle import Bundle
 
     _check(arguments)
-    bundle = Bundle.open(arguments.bundle)
+    keys, bundle = read_keys(arguments.sign_key), Bundle.open(arguments.bundle)
     if arguments.faces and bundle.manifest.task != "spoof":
         raise UsageError(f"{bundle.id} compares people: --faces is for bundles of task spoof")
-    return _on_people(arguments, bundle) if arguments.data else _to_camera(arguments, bundle)
+    return _on_people(arguments, bundle, keys) if arguments.data else _to_camera(arguments, bundle, keys)
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -128,7 +131,8 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
 # --- on people, with impostors or attacks ----------------------------------------------------------------------------
 
 
-def _on_people(arguments: argparse.Namespace, bundle: Bundle) -> int:
+def _on_people(arguments: argparse.Namespace, bundle: Bundle, keys: list[SigningKey]) -> int:
+    was_signed = bundle.has_signature
     with export_extra():
         from edge_sdk.export.data.people import datasets_of
         from edge_sdk.export.packaging.recalibrate import recalibrate
@@ -145,6 +149,7 @@ def _on_people(arguments: argparse.Namespace, bundle: Bundle) -> int:
             data,
             None if arguments.in_place else arguments.out,
             progress=lambda variant, done, total: progress.report(f"scoring with {variant}", done, total),
+            sign_with=keys,
             **_settings(arguments),
         )
     _warn_of_default(bundle, found)
@@ -152,7 +157,7 @@ def _on_people(arguments: argparse.Namespace, bundle: Bundle) -> int:
     first, provenance = found.fitted[0], found.bundle.manifest.thresholds
     assert provenance is not None, "recalibrate gives one"
     on = f"thresholds fitted on {provenance.data}: {first.subjects} people, {first.impostors}"
-    _print(arguments, found, first.unusable, on)
+    _print(arguments, found, first.unusable, on, was_signed=was_signed)
     return ACCEPTED
 
 
@@ -179,7 +184,7 @@ def _warn_of_few(found: Recalibrated) -> None:
 # --- to a camera, by live pictures alone -----------------------------------------------------------------------------
 
 
-def _to_camera(arguments: argparse.Namespace, bundle: Bundle) -> int:
+def _to_camera(arguments: argparse.Namespace, bundle: Bundle, keys: list[SigningKey]) -> int:
     from edge_sdk.calibration import live_pictures
     from edge_sdk.calibration.live import calibrate_live
     from edge_sdk.runtime import sources
@@ -192,19 +197,21 @@ def _to_camera(arguments: argparse.Namespace, bundle: Bundle) -> int:
         seen = live_pictures.of_frames(sources.camera(arguments.camera), "somebody", name)
         pictures = islice(seen, _LOOKED_AT * wanted)
         report_progress(f"edge-sdk: look into {name}, and move a little, until {wanted} pictures are taken")
+    was_signed = bundle.has_signature
     found = calibrate_live(
         bundle,
         pictures,
         None if arguments.in_place else arguments.out,
         data=name,
         wanted=wanted,
+        sign_with=keys,
         **_settings(arguments),
     )
     _warn_of_default(bundle, found)
     _warn_of_people(found)
     who = "one person" if found.subjects == 1 else f"{found.subjects} people"
     on = f"fitted to {name}: {found.pictures} live pictures of {who}, no attacks: APCER unknown"
-    _print(arguments, found, found.unusable, on)
+    _print(arguments, found, found.unusable, on, was_signed=was_signed)
     return ACCEPTED
 
 
@@ -228,6 +235,8 @@ def _print(
     found: Recalibrated | LiveCalibrated,
     unusable: tuple[UnusablePicture, ...],
     fitted_on: str,
+    *,
+    was_signed: bool,
 ) -> None:
     import dataclasses
 
@@ -246,12 +255,14 @@ def _print(
         ],
         "unusable": [dataclasses.asdict(one) for one in unusable],
         "left_out": [dataclasses.asdict(one) for one in found.left_out],
+        "signed": found.bundle.has_signature,
     }
     lines = [f"{found.bundle.id} in {found.bundle.path}", f"{fitted_on}{named(unusable)}"]
     for one in found.fitted:
         each = labels(found.bundle.manifest, one.points)
         lines += [f"\n{one.variant} on {one.engine}", *map(_point, each, one.points)]
     lines += [f"left out: {one.variant}: {one.reason}" for one in found.left_out]
+    lines += filter(None, [signature_line(found.bundle, was_signed=was_signed)])
     print_result(arguments, values, "\n".join(lines))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge_sdk.cli.command import ACCEPTED, Parser
 from edge_sdk.cli.options import add_json, add_out_bundle, export_extra, print_result, report_progress
+from edge_sdk.cli.signatures import add_sign_key, read_keys, signature_line
 
 SUMMARY = "Make a bundle of a trained run: float and int8, each with thresholds."
 DETAILS = (
@@ -87,6 +88,7 @@ def add_arguments(parser: Parser) -> None:
     guardrail.add_argument(
         "--report-only", action="store_true", help="write the bundle even if the guardrail fails; the bundle says so"
     )
+    add_sign_key(parser)
     add_json(parser)
 
 
@@ -94,6 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the bundle."""
     with export_extra():
         from edge_sdk.export.packaging.build import export
+    keys = read_keys(arguments.sign_key)
     bundle = export(
         arguments.run,
         arguments.out,
@@ -109,7 +112,10 @@ def run(arguments: argparse.Namespace) -> int:
         folds=arguments.folds,
         folds_decide=arguments.folds_decide,
         cameras=arguments.cameras,
+        sign_with=keys,
         say=report_progress,
     )
-    print_result(arguments, {"bundle": str(bundle.path), "id": bundle.id}, f"{bundle.id} in {bundle.path}")
+    values = {"bundle": str(bundle.path), "id": bundle.id, "signed": bundle.has_signature}
+    lines = [f"{bundle.id} in {bundle.path}", *filter(None, [signature_line(bundle)])]
+    print_result(arguments, values, "\n".join(lines))
     return ACCEPTED

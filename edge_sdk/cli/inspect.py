@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_sdk.cli.command import ACCEPTED, Parser
 from edge_sdk.cli.options import BUNDLE, VERIFY_BUNDLE, add_json, add_template_key, print_result, warn_of_opencv
 from edge_sdk.cli.output import printable
 from edge_sdk.cli.points import labels
-from edge_sdk.errors import EdgeSdkError, UsageError
+from edge_sdk.errors import EdgeSdkError, RollbackError, SignatureError, UsageError
 
 if TYPE_CHECKING:
     from edge_sdk.bundle import Bundle
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 SUMMARY = "Show what a bundle contains, was trained on and reached; or what a template is."
 DETAILS = (
     "Reads the bundle, checks every file's hash and prints inputs, outputs, thresholds with their measured error "
-    "rates, and which engine and variant `--engine auto` would take here. Of a template it prints what it was made "
-    "with, how many references it holds, how many of them updates added, and whether its bundle takes it; nothing of "
-    "the person. Of an encrypted one without its key it prints the header alone."
+    "rates, which engine and variant `--engine auto` would take here, and whether this device trusts its signature. Of "
+    "a template it prints what it was made with, how many references it holds, how many of them updates added, and "
+    "whether its bundle takes it; nothing of the person. Of an encrypted one without its key, the header alone."
 )
 
 
@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     import msgspec
 
     from edge_sdk.bundle import Bundle
+    from edge_sdk.bundle.trust import OFF
     from edge_sdk.runtime import Template, device
 
     if Template.is_at(arguments.inspected):
@@ -55,20 +56,21 @@ def run(arguments: argparse.Namespace) -> int:
         if getattr(arguments, option):
             raise UsageError(f"--{option} goes with a template; a bundle is named without it")
     warn_of_opencv()
-    bundle = Bundle.open(arguments.inspected)
+    bundle = Bundle.open(arguments.inspected, trust=OFF)  # so that one that is not trusted can be looked at
     for entry in bundle.manifest.files:
         bundle.read(entry)  # a damaged file is found here, not on the device
     bundle.check_models()
-    here = _chosen_here(bundle)
+    here, signature = _chosen_here(bundle), _signature(bundle)
     values = {
         "id": bundle.id,
         "sha256": bundle.sha256,
         "auto": here,
         "instruction_set": device.instruction_set(),
+        "signature": signature,
         "manifest": msgspec.to_builtins(bundle.manifest),
     }
     print_result(
-        arguments, values, "\n".join(map(printable, _lines(bundle, here)))
+        arguments, values, "\n".join(map(printable, _lines(bundle, here, signature)))
     )  # no text of a bundle makes a line of its own
     return ACCEPTED
 
@@ -89,14 +91,16 @@ def _inspect_template(arguments: argparse.Namespace) -> int:
     return ACCEPTED
 
 
-def _lines(bundle: Bundle, here: dict[str, str]) -> list[str]:
+def _lines(bundle: Bundle, here: dict[str, str], signature: dict[str, Any]) -> list[str]:
     from edge_sdk.runtime import device
 
     manifest = bundle.manifest
+    keys = ", ".join(one[:12] for one in signature["keys"])
     lines = [
         f"{bundle.id}   {manifest.modality}, {manifest.task}",
         f"path             {bundle.path}",
         f"sha256           {bundle.sha256}",
+        f"signature        {keys or 'none'}; policy {signature['policy']}: {signature['objection'] or 'opens here'}",
         f"runs here as     {here.get('error') or '{variant} on {engine}'.format(**here)}",
         f"instruction set  {device.instruction_set()}",
     ]
@@ -163,6 +167,19 @@ def _over_time(settings: DecisionOverTime) -> list[str]:
         f"streams          {placed(settings.rule, 0.0)}, of scores less the threshold; {limits}",
         f"                 tuned with {on}",
     ]
+
+
+def _signature(bundle: Bundle) -> dict[str, Any]:
+    """Whose keys a bundle names, and why this device does not open it, if so."""
+    from edge_sdk.bundle.trust import default_trust
+
+    trust, objection, keys = default_trust(), None, list[str]()
+    try:
+        keys = [one.key_id for one in bundle.signatures()]
+        bundle.check_trust(trust)
+    except (SignatureError, RollbackError) as error:
+        objection = str(error)
+    return {"keys": keys, "policy": trust.policy, "objection": objection}
 
 
 def _chosen_here(bundle: Bundle) -> dict[str, str]:

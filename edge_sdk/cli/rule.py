@@ -19,6 +19,7 @@ from edge_sdk.cli.options import (
     load_data,
     print_result,
 )
+from edge_sdk.cli.signatures import add_sign_key, read_keys, signature_line
 from edge_sdk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--operating-point", metavar="NAME", help="about which the rule lies; default: the bundle's")
     add_engine(parser)
     add_precision(parser)
+    add_sign_key(parser)
     add_json(parser)
 
 
@@ -100,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--measure writes nothing: leave --out away")
     if not 0 < arguments.apcer < 1:
         raise UsageError(f"--apcer is {arguments.apcer}; it must be between 0 and 1")
-    bundle = Bundle.open(arguments.bundle)
+    keys, bundle = read_keys(arguments.sign_key), Bundle.open(arguments.bundle)
     if bundle.manifest.task != "spoof":
         raise UsageError(f"{bundle.id} is for task {bundle.manifest.task}: only bundles of task spoof decide streams")
     given = {f"{name}_s": getattr(arguments, name) for name in ("gap", "cooldown", "deadline")}
@@ -136,7 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
             as_before=arguments.as_before,
             progress=lambda done, total: progress.report("trying rules", done, total),
         )
-    written = over_time.write(bundle, settings, arguments.out) if arguments.out else None
+    written = over_time.write(bundle, settings, arguments.out, keys) if arguments.out else None
     print_result(
         arguments, _values(recorded, before, settings, written), _text(recorded, before, settings, found, written)
     )
@@ -154,7 +156,9 @@ def _values(
         "threshold": recorded.threshold,
         "before": {"bpcer": msgspec.to_builtins(before.bpcer), "species": msgspec.to_builtins(before.species)},
         "over_time": msgspec.to_builtins(settings),
-        "written": None if written is None else {"path": str(written.path), "id": written.id},
+        "written": None
+        if written is None
+        else {"path": str(written.path), "id": written.id, "signed": written.has_signature},
     }
 
 
@@ -188,7 +192,10 @@ def _text(
         f"tuned:  {placed(settings.rule, recorded.threshold)}; the best of {found.shapes} shapes",
         _table({"before": before, "tuned": found.errors}, note).plain(),
     ]
-    return "\n\n".join([*lines, *([f"written: {written.id} in {written.path}"] if written else [])])
+    if written:
+        signed = signature_line(written, was_signed=recorded.bundle.has_signature)
+        lines.append("\n".join([f"written: {written.id} in {written.path}", *filter(None, [signed])]))
+    return "\n\n".join(lines)
 
 
 def _head(recorded: Recorded) -> str:

@@ -7,9 +7,13 @@ import argparse
 from edge_sdk.cli.command import ACCEPTED, Parser
 from edge_sdk.cli.options import add_bundle, add_json, add_out_bundle, print_result
 from edge_sdk.cli.output import printable
+from edge_sdk.cli.signatures import add_sign_key, read_keys, signature_line
 
 SUMMARY = "Copy a bundle with the variants of one format or precision only."
-DETAILS = "Reads BUNDLE and writes a smaller one. Files that stay keep their bytes, so templates stay valid."
+DETAILS = (
+    "Reads BUNDLE and writes a smaller one. Files that stay keep their bytes, so templates stay valid. The bundle's "
+    "signature does not hold for the smaller one: --sign-key signs it."
+)
 
 
 def add_arguments(parser: Parser) -> None:
@@ -22,18 +26,28 @@ def add_arguments(parser: Parser) -> None:
         help="keep this precision only: fp32, int8, int8-io or int8-sym; default: all there are",
     )
     add_out_bundle(parser)
+    add_sign_key(parser)
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the smaller bundle."""
+    from edge_sdk.bundle import Bundle
     from edge_sdk.slicing import slice_bundle
 
-    bundle = slice_bundle(arguments.bundle, arguments.out, format=arguments.format, precision=arguments.precision)
+    keys, whole = read_keys(arguments.sign_key), Bundle.open(arguments.bundle)
+    was_signed = whole.has_signature
+    bundle = slice_bundle(whole, arguments.out, format=arguments.format, precision=arguments.precision, sign_with=keys)
     variants = [variant.id for variant in bundle.manifest.variants]
     size = sum(entry.size for entry in bundle.manifest.files)
-    values = {"bundle": str(bundle.path), "id": bundle.id, "variants": variants, "bytes": size}
-    print_result(
-        arguments, values, f"{bundle.id} in {printable(bundle.path)}: {', '.join(variants)}, {size / 1e6:.3f} MB"
-    )
+    values = {
+        "bundle": str(bundle.path),
+        "id": bundle.id,
+        "variants": variants,
+        "bytes": size,
+        "signed": bundle.has_signature,
+    }
+    lines = [f"{bundle.id} in {printable(bundle.path)}: {', '.join(variants)}, {size / 1e6:.3f} MB"]
+    lines += filter(None, [signature_line(bundle, was_signed=was_signed)])
+    print_result(arguments, values, "\n".join(lines))
     return ACCEPTED

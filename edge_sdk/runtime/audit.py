@@ -7,7 +7,7 @@ be written is a ``StorageError``.
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from edge_sdk.results import IdentifyResult, SpoofResult, StreamResult, VerifyResult
+    from edge_sdk.runtime.gallery import TemplateGallery
     from edge_sdk.runtime.template import Template
 
 CONTRACT_VERSION = 1
@@ -58,6 +59,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timings: Timings | None = None
     enrolled: int | None = None
     identity: str | None = None
+    template_id: str | None = None
     count: int | None = None
     stream: int | None = None
     time_s: float | None = None
@@ -238,46 +240,72 @@ class _StreamLines:
 # --- what came of each call ------------------------------------------------------------------------------------------
 
 
-def failed(error: Exception) -> Facts:
-    """Of a call that raised: the error's type. Its message may hold the path of somebody's picture."""
-    return Facts(outcome="rejected" if isinstance(error, RejectedSampleError) else "error", error=type(error).__name__)
+def failed(error: Exception, *given: object, **named: object) -> Facts:
+    """Of a call that raised, with what it was given: the error's type. Its message may hold the path of a sample."""
+    return Facts(
+        outcome="rejected" if isinstance(error, RejectedSampleError) else "error",
+        error=type(error).__name__,
+        template_id=next(filter(None, map(_template_id, (*given, *named.values()))), None),
+    )
 
 
-def verified(result: "VerifyResult") -> Facts:
+def verified(result: "VerifyResult", reference: object, query: object) -> Facts:
     """Of ``verify``."""
-    return _facts("accepted" if result.decision else "rejected", result, references=result.references)
+    del query
+    accepted: Outcome = "accepted" if result.decision else "rejected"
+    return _facts(accepted, result, references=result.references, template_id=_template_id(reference))
 
 
-def identified(result: "IdentifyResult") -> Facts:
+def identified(
+    result: "IdentifyResult", probe: object, templates: "TemplateGallery | Mapping[str, Template]", *, count: int = 5
+) -> Facts:
     """Of ``identify``."""
-    name = result.identity
+    del probe, count
+    name, found = result.identity, None
+    if name is not None:
+        found = templates[name].template_id if isinstance(templates, Mapping) else templates.template_id_of(name)
     return _facts(
-        "identified" if result.decision else "not_identified",
+        "not_identified" if name is None else "identified",
         result,
         references=result.references,
         enrolled=result.enrolled,
         identity=None if name is None else name.encode("utf-8", "backslashreplace").decode(),
+        template_id=found or None,
     )
 
 
-def compared(result: Comparison) -> Facts:
+def compared(result: Comparison, references: object, query: object) -> Facts:
     """Of ``compare``."""
-    return Facts(outcome="compared", score=float(result.score), raw_score=float(result.raw))
+    del query
+    return Facts(
+        outcome="compared",
+        score=float(result.score),
+        raw_score=float(result.raw),
+        template_id=_template_id(references),
+    )
 
 
-def enrolled(template: "Template") -> Facts:
+def enrolled(template: "Template", references: object) -> Facts:
     """Of ``enroll``."""
-    return Facts(outcome="enrolled", count=template.count)
+    del references
+    return Facts(outcome="enrolled", count=template.count, template_id=_template_id(template))
 
 
-def updated(template: "Template") -> Facts:
+def updated(result: "Template", template: object, samples: object) -> Facts:
     """Of ``update``."""
-    return Facts(outcome="updated", count=template.count)
+    del template, samples
+    return Facts(outcome="updated", count=result.count, template_id=_template_id(result))
 
 
-def detected(result: "SpoofResult") -> Facts:
+def detected(result: "SpoofResult", picture: object) -> Facts:
     """Of ``detect``."""
+    del picture
     return _facts(result.decision.value, result)
+
+
+def _template_id(given: object) -> str | None:
+    """Of a template that has an id."""
+    return getattr(given, "template_id", None) or None
 
 
 def _facts(outcome: Any, result: Result[Any], **more: Any) -> Facts:

@@ -19,6 +19,9 @@ from edge_sdk.errors import TemplateError, UsageError
 from edge_sdk.runtime.template import Template
 from edge_sdk.scoring.base import Comparison, ComparisonModel, Score, Stacked
 
+_ID_BYTES = 16
+_NO_ID = "00" * _ID_BYTES
+
 Compare = Callable[[Any, NDArray[np.float32]], Comparison]
 """The exact score of a sample, ``(K, ...)``, against what a template holds."""
 
@@ -53,10 +56,12 @@ class TemplateGallery:
         if len(bindings) > 1:
             raise TemplateError("a gallery holds templates of one variant and one embedding space: enroll again")
         (self._example, *_) = templates.values()
-        self._references = {name: one.count for name, one in templates.items()}
-        self.fewest_references = min(self._references.values())
+        self._places = {name: place for place, name in enumerate(self.names)}
+        self._counts = np.array([one.count for one in templates.values()])
+        self.fewest_references = int(self._counts.min())
         contents = [one.content for one in templates.values()]
         try:
+            self._ids = b"".join(bytes.fromhex(one.template_id or _NO_ID) for one in templates.values())
             self._stacked = score.stacked(contents, model)
         except ValueError as exc:
             raise TemplateError(f"templates cannot be searched together: {exc}") from exc
@@ -73,7 +78,13 @@ class TemplateGallery:
 
     def references_of(self, name: str) -> int:
         """How many references this person's template was made of."""
-        return self._references[name]
+        return int(self._counts[self._places[name]])
+
+    def template_id_of(self, name: str) -> str:
+        """The id of this person's template, empty of one without."""
+        start = self._places[name] * _ID_BYTES
+        found = self._ids[start : start + _ID_BYTES].hex()
+        return "" if found == _NO_ID else found
 
     def best(self, values: NDArray[np.float32], count: int, compare: Compare) -> list[tuple[str, Comparison]]:
         """The candidate list: the ``count`` people of the highest scores, the best first, equals in their order.

@@ -39,14 +39,14 @@ Method = Callable[Concatenate[Decides, Given], Decided]
 
 
 def decides(
-    facts: Callable[[Any], auditing.Facts] | None = None,
+    facts: Callable[..., auditing.Facts] | None = None,
 ) -> Callable[[Method[Decides, Given, Decided]], Method[Decides, Given, Decided]]:
     """Make a decorator of a session's method: its calls are counted, and audited under its name.
 
     In a fork the method is not called.
 
     Args:
-        facts: Of its result, for the audit; None of a method that decides nothing about a person.
+        facts: Of its result and its arguments, for the audit; None of a method that decides nothing about a person.
     """
 
     def decorate(method: Method[Decides, Given, Decided]) -> Method[Decides, Given, Decided]:
@@ -58,9 +58,9 @@ def decides(
             try:
                 result = method(self, *args, **kwargs)
             except Exception as exc:
-                self._raised(event, exc)
+                self._raised(event, exc, *args, **kwargs)
                 raise
-            self._decided(event, result, facts)
+            self._decided(event, result, facts and (lambda found: facts(found, *args, **kwargs)))
             return result
 
         return decide
@@ -213,12 +213,12 @@ class Session(Generic[Point]):
         ran = timings.inference_ms > 0 if timings is not None else not isinstance(result, Comparison)
         self._health.decided(engine_ran=ran)
 
-    def _raised(self, event: auditing.Event, error: Exception) -> None:
+    def _raised(self, event: auditing.Event, error: Exception, *given: object, **named: object) -> None:
         """Count a call that raised, and audit it; not of a session that is closed, whose log is, too."""
         if self._closed:
             return
         self._health.raised(error)
-        self._write(event, auditing.failed(error))
+        self._write(event, auditing.failed(error, *given, **named))
 
     def _write(self, event: auditing.Event, facts: auditing.Facts | None) -> None:
         if self._trail is None or facts is None:

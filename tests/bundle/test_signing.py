@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from edge_sdk.bundle import signing
 from edge_sdk.bundle.signing import SigningKey
-from edge_sdk.errors import SignatureError, StorageError, UsageError
+from edge_sdk.errors import ForeignFileError, SignatureError, StorageError, UsageError
 
 MANIFEST = b'{"name": "door"}\n'
 SHA256 = hashlib.sha256(MANIFEST).hexdigest()
@@ -100,8 +101,10 @@ def test_bytes_that_are_no_signature_are_refused(data: bytes) -> None:
 
 
 def test_a_key_is_written_and_read_again(key: SigningKey, tmp_path: Path) -> None:
-    (tmp_path / "vendor.pem").write_bytes(key.pem())
-    again = SigningKey.read(tmp_path / "vendor.pem")
+    made = SigningKey.create(tmp_path / "vendor.pem")
+    assert SigningKey.read(tmp_path / "vendor.pem").key_id == made.key_id
+    assert signing.public_key((tmp_path / "vendor.pub.pem").read_bytes(), "it") == made.public
+    again = SigningKey.from_pem(key.pem())
     assert again.key_id == key.key_id == hashlib.sha256(key.public).hexdigest()
     assert again.sign(SHA256) == key.sign(SHA256)
     assert signing.public_key(key.public_pem(), "vendor.pub.pem") == key.public
@@ -153,8 +156,18 @@ def test_what_is_no_private_key_is_refused(key: SigningKey, tmp_path: Path) -> N
         SigningKey.read(path)
     for data in (b"", b"\xff\0", key.public_pem(), key.pem()[:60], b" " * (signing.MAX_KEY_BYTES + 1)):
         path.write_bytes(data)
+        path.chmod(0o600)
         with pytest.raises(StorageError):
             SigningKey.read(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_a_private_key_is_its_owners_alone(tmp_path: Path, mode: int) -> None:
+    SigningKey.create(tmp_path / "vendor.pem")
+    (tmp_path / "vendor.pem").chmod(mode)
+    with pytest.raises(ForeignFileError, match="chmod go"):
+        SigningKey.read(tmp_path / "vendor.pem")
 
 
 def test_what_is_no_public_key_is_refused(key: SigningKey) -> None:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_sdk.bundle import Bundle
+from edge_sdk.bundle import Bundle, SigningKey, Trust
 from edge_sdk.cli import main
 
 pytestmark = pytest.mark.usefixtures("only_onnxruntime")
@@ -33,7 +33,10 @@ def test_a_copy_with_the_thresholds_of_these_people(bundle: str, tmp_path: Path,
     assert [(point["references"], point["name"]) for point in variant["operating_points"]] == expected
     assert said["thresholds"]["subjects"] == 6
     assert said["unusable"] == said["left_out"] == []
-    assert main(command) == 0
+    assert said["signed"] is False
+    key = SigningKey.create(tmp_path / "vendor.pem")
+    assert main([*command, "--sign-key", str(tmp_path / "vendor.pem")]) == 0
+    assert Bundle.open(out, trust=Trust(keys=[key.public_pem()])).sha256 == written.sha256
     printed = capsys.readouterr()
     assert "no target error rate" not in printed.err
     shown = printed.out

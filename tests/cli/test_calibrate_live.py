@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_sdk.bundle import Bundle
+from edge_sdk.bundle import Bundle, SigningKey, Trust, sign_bundle
 from edge_sdk.cli import main
+from edge_sdk.errors import SignatureError
 from edge_sdk.runtime import sources
 
 from ..runtime.drawn import frame
@@ -40,6 +41,29 @@ def live(tmp_path: Path) -> Path:
 @pytest.fixture
 def spoof(make_bundle) -> Bundle:  # type: ignore[no-untyped-def]
     return spoof_bundle(make_bundle)
+
+
+def test_in_place_the_signature_goes_or_is_made_anew(
+    spoof: Bundle, live: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    key = SigningKey.create(tmp_path / "vendor.pem")
+    trust = Trust(keys=[key.public_pem()])
+    command = ["calibrate", str(spoof.path), "--live", str(live), "--faces", "cropped", "--engine", "fake"]
+    command.append("--in-place")
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["signed"] is False
+    sign_bundle(spoof.path, [key])
+    Bundle.open(spoof.path, trust=trust)
+    assert main(command) == 0
+    assert "not signed: the signature that was there does not hold for it" in capsys.readouterr().out
+    with pytest.raises(SignatureError, match="has no signature"):
+        Bundle.open(spoof.path, trust=trust)
+    assert main([*command, "--sign-key", str(tmp_path / "vendor.pem")]) == 0
+    assert f"signed with {key.key_id[:12]}" in capsys.readouterr().out
+    assert Bundle.open(spoof.path, trust=trust).manifest.thresholds
+    before = (spoof.path / "manifest.json").read_bytes()
+    assert main([*command, "--sign-key", str(tmp_path / "missing.pem")]) == 3
+    assert (spoof.path / "manifest.json").read_bytes() == before
 
 
 def test_a_copy_for_this_camera(spoof: Bundle, live: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -106,7 +106,7 @@ def test_every_command_ever_is_still_there() -> None:
 def test_help_says_what_a_command_does_and_what_each_argument_is(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    module = importlib.import_module(f"edge_sdk.cli.{command}")
+    module = importlib.import_module(f"edge_sdk.cli.{command.replace('-', '_')}")
     assert module.SUMMARY.endswith(".")
     assert main([command, "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())

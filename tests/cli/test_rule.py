@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from edge_sdk import SpoofDecision, SpoofDetector, files, preprocess
-from edge_sdk.bundle import Bundle
+from edge_sdk.bundle import Bundle, SigningKey, Trust
 from edge_sdk.calibration import rewriting
 from edge_sdk.cli import main
 from edge_sdk.errors import BundleError, UsageError
@@ -113,8 +113,12 @@ def test_a_copy_decides_streams_by_the_tuned_rule(model: Bundle, root: Path, tmp
 
 
 def test_text_says_what_was_and_what_is(model: Bundle, root: Path, tmp_path: Path, capsys: Capture) -> None:
-    assert rule(model, root, "--apcer", 0.09, "--out", tmp_path / "mine") == 0
+    key = SigningKey.create(tmp_path / "vendor.pem")
+    signing = ("--sign-key", tmp_path / "vendor.pem")
+    assert rule(model, root, "--apcer", 0.09, "--out", tmp_path / "mine", *signing) == 0
     shown = capsys.readouterr().out
+    assert f"signed with {key.key_id[:12]}" in shown
+    assert Bundle.open(tmp_path / "mine", trust=Trust(keys=[key.public_pem()]))
     assert "6 people of mine" in shown
     assert "before: LIVE from 7, SPOOF from 4 of 10 frames, live from 0.5000 on" in shown
     assert f"written: {Bundle.open(tmp_path / 'mine').id}" in shown

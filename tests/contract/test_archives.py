@@ -50,7 +50,7 @@ def test_the_source_distribution_holds_the_documentation(sdist: set[str]) -> Non
 
 
 def test_the_source_distribution_builds_and_tests(sdist: set[str]) -> None:
-    for folder in ("edge_sdk", "tests", "examples", "benchmarks", "requirements"):
+    for folder in ("edge_sdk", "native", "tests", "examples", "benchmarks", "requirements"):
         assert any(path.startswith(f"{folder}/") for path in sdist), folder
 
 

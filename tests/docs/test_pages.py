@@ -55,7 +55,7 @@ evaluate BUNDLE --data SPEC --faces cascade --frame-rate 20 --subjects-file FILE
 reproduce cross-validation --folds 2 --models deepsign --presets best --steps 800 --cohort 10 --data SPEC --out DIR
 """.strip().splitlines()
 HISTORY = ROOT / "CHANGELOG.md"  # names commands that are gone
-TOP = ("edge_sdk", "tests", "examples", "benchmarks", "findings", "docs", "requirements")
+TOP = ("edge_sdk", "native", "tests", "examples", "benchmarks", "findings", "docs", "requirements")
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=name)
 

@@ -145,7 +145,7 @@ SHEETS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "shrunk": lambda signature: cv2.resize(signature, None, fx=0.1, fy=0.1, interpolation=cv2.INTER_AREA),
     "thin": thin,
     "a dot": lambda _: cv2.circle(np.full((300, 400), 255, np.uint8), (200, 150), 7, 0, -1),
-    "black": lambda signature: np.zeros_like(signature),
+    "black": np.zeros_like,
     "one pixel": lambda signature: np.full((1, 1), 255, np.uint8),
 }
 

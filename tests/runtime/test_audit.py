@@ -128,6 +128,29 @@ def test_every_call_has_its_line(tiny_bundle: Bundle, signer: Signer, log: Path)
     assert lines[6]["error"] == "RejectedSampleError"
 
 
+def test_a_template_is_known_by_its_id(tiny_bundle: Bundle, signer: Signer, log: Path) -> None:
+    with Verifier(tiny_bundle, threshold=0.001, audit=log) as verifier:
+        anna, ben = verifier.enroll(signer(1)), verifier.enroll(signer(2))
+        old = msgspec.structs.replace(anna, template_id="")
+        verifier.verify(anna, signer(1))
+        verifier.verify(query=signer(1), reference=old)
+        verifier.compare(ben, verifier.embed(signer(2)))
+        people = {"anna": anna, "ben": ben}
+        assert verifier.identify(signer(2), people).identity == "ben"
+        assert verifier.identify(signer(2), templates=verifier.gallery(people), count=1).identity == "ben"
+        assert verifier.identify(signer(1), verifier.gallery({"anna": old, "ben": ben})).identity == "anna"
+        with pytest.raises(ImageNotFoundError):
+            verifier.verify(ben, "absent.png")
+    found = [line.get("template_id") for line in written(log)]
+    assert found == [
+        *(anna.template_id, ben.template_id),
+        *(anna.template_id, None),
+        ben.template_id,
+        *(ben.template_id, ben.template_id, None),
+        ben.template_id,
+    ]
+
+
 def test_an_update_has_its_line(signer: Signer, log: Path) -> None:
     with Verifier("deepsign_nano", audit=log) as verifier:
         template = verifier.enroll([signer(1), np.roll(signer(1), 9, axis=1)])

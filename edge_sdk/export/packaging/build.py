@@ -13,7 +13,7 @@ import msgspec
 import edge_sdk
 from edge_sdk import manifest
 from edge_sdk._version import __version__
-from edge_sdk.bundle import Bundle, BundleWriter, check_destination
+from edge_sdk.bundle import Bundle, BundleWriter, SigningKey, check_destination
 from edge_sdk.calibration import guardrail
 from edge_sdk.calibration.quantization import onnx_int8
 from edge_sdk.calibration.quantization.methods import choose_method
@@ -67,6 +67,7 @@ def export(
     folds: Sequence[Path] = (),
     folds_decide: bool = False,
     cameras: Sequence[str] = (),
+    sign_with: Sequence[SigningKey] = (),
     say: Say = print,
 ) -> Bundle:
     """Make a bundle of a run's weights, or of several runs fused (:mod:`edge_sdk.export.packaging.fusion`).
@@ -97,6 +98,7 @@ def export(
             all folds are more, and their rates surer.
         cameras: Data sets of cameras that a one-class network has not learned: the bundle says how well it, and it
             fitted to that camera, tells live faces from attacks there.
+        sign_with: Keys that sign the bundle; without any it has no signature.
 
     Raises:
         UsageError: No such format or score, the score has no export yet, the runs cannot be fused, or the folds are of
@@ -130,7 +132,8 @@ def export(
     tested = _tested(maker, measured)
     say(f"writing {destination}")
     elsewhere = maker.elsewhere(cameras)
-    return _write(destination, maker, measured, tested, elsewhere, name=name or trained.recipe.name, version=version)
+    name = name or trained.recipe.name
+    return _write(destination, maker, measured, tested, elsewhere, name=name, version=version, sign_with=sign_with)
 
 
 class _Maker:
@@ -271,6 +274,7 @@ def _write(
     *,
     name: str,
     version: str,
+    sign_with: Sequence[SigningKey],
 ) -> Bundle:
     trained, evaluator = maker.trained, maker.evaluator
     preset, interface = trained.preset, evaluator.interface()
@@ -303,7 +307,7 @@ def _write(
         for one in measured
     )
     (forgeries, *_) = impostor_kinds(trained.data.samples)
-    with BundleWriter(destination) as writer:
+    with BundleWriter(destination, sign_with=sign_with) as writer:
         auxiliary = tuple(writer.add(path, data) for path, data in interface.files.items())
         bundle = manifest.Manifest(
             name=name,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from edge_sdk._version import __version__
-from edge_sdk.bundle import Bundle, BundleWriter, check_destination
+from edge_sdk.bundle import Bundle, BundleWriter, SigningKey, check_destination
 from edge_sdk.calibration.rewriting import CARD
 from edge_sdk.errors import BundleError, UsageError
 from edge_sdk.export.data.samples import Dataset
@@ -140,15 +140,19 @@ def require_copy(bundle: Bundle, destination: Path) -> None:
     check_destination(destination)
 
 
-def write(bundle: Bundle, settings: DecisionOverTime, destination: Path) -> Bundle:
+def write(
+    bundle: Bundle, settings: DecisionOverTime, destination: Path, sign_with: Sequence[SigningKey] = ()
+) -> Bundle:
     """Write a copy of the bundle that decides streams so; its files and thresholds stay the same.
+
+    ``sign_with`` are keys that sign it; without any it has no signature.
 
     Raises:
         UsageError, BundleError: As :func:`require_copy`.
     """
     require_copy(bundle, destination)
     manifest = msgspec.structs.replace(bundle.manifest, over_time=settings)
-    with BundleWriter(destination) as writer:
+    with BundleWriter(destination, sign_with=sign_with) as writer:
         entries = {}
         for entry in manifest.files:
             content = bundle.read(entry)

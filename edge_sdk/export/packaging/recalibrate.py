@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edge_sdk._version import __version__
-from edge_sdk.bundle import Bundle
+from edge_sdk.bundle import Bundle, SigningKey
 from edge_sdk.calibration import rewriting
 from edge_sdk.calibration.rewriting import CountByVariant, LeftOut
 from edge_sdk.export.data.samples import Dataset
@@ -40,6 +41,7 @@ def recalibrate(
     threads: int = 1,
     leave_out: bool = False,
     progress: CountByVariant | None = None,
+    sign_with: Sequence[SigningKey] = (),
     **options: Any,
 ) -> Recalibrated:
     """Fit the thresholds of each variant on `data` and write them into a copy, or into the bundle itself.
@@ -50,6 +52,7 @@ def recalibrate(
         engine: Name of an engine for all variants, or ``"auto"``: for each the one that would be chosen for it.
         precision: As that of :class:`edge_sdk.runtime.verifier.Verifier`; only such variants are kept in the copy.
         leave_out: Leave variants that no engine runs here out of the copy; else such a variant is an error.
+        sign_with: Keys that sign what is written; without any it has no signature.
         options: What the task's ``fit`` takes beside (:mod:`edge_sdk.export.evaluation.spoof.thresholds`).
 
     Raises:
@@ -78,5 +81,5 @@ def recalibrate(
         version=__version__,
     )
     changes = rewriting.Rewritten({one.variant: one.points for one in fitted}, provenance)
-    written = rewriting.rewrite(opened, changes, destination)
+    written = rewriting.rewrite(opened, changes, destination, sign_with)
     return Recalibrated(written, opened.id, tuple(fitted), found.left_out)

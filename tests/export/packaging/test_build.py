@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from edge_sdk import Verifier
-from edge_sdk.bundle import Bundle
+from edge_sdk.bundle import Bundle, SigningKey, Trust
 from edge_sdk.calibration import guardrail
 from edge_sdk.cli import main
 from edge_sdk.errors import (
@@ -126,8 +126,11 @@ def test_the_bundle_verifies(bundle: Bundle) -> None:
 
 
 def test_the_same_run_gives_the_same_bundle(bundle: Bundle, run: Path, tmp_path: Path) -> None:
-    again = export(run, tmp_path / "again", name="made", enforce=False, say=lambda _: None)
+    key = SigningKey.generate()
+    again = export(run, tmp_path / "again", name="made", enforce=False, sign_with=[key], say=lambda _: None)
     assert again.id == bundle.id
+    assert not bundle.has_signature
+    assert Bundle.open(again.path, trust=Trust(keys=[key.public_pem()]))
 
 
 @pytest.mark.slow

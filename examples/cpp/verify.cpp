@@ -1,0 +1,46 @@
+// Is the last signature by the person of the others?
+//
+//     verify BUNDLE                                        replay the golden trial
+//     verify BUNDLE POINT REFERENCE [REFERENCE ...] QUERY  decide
+//
+//     verify deepsign fmr_1e-2 reference.png query.png
+//
+// BUNDLE is the folder of a bundle of signatures. Exit codes are those of edge-sdk: 0 passed or accepted, 1 rejected, 2
+// usage, 3 error.
+
+#include <edge_sdk.hpp>
+
+#include <iostream>
+
+#include "files.hpp"
+
+int main(int argc, char** argv) try {
+    if (argc != 2 && argc < 5) {
+        std::cerr << "usage: verify BUNDLE [POINT REFERENCE ... QUERY]\n";
+        return 2;
+    }
+    edge_sdk::Options options;
+    // An application says here which manifest it was built for: options.manifest_sha256 = "...";
+    if (argc > 2) options.operating_point = argv[2];
+    const edge_sdk::Verifier verifier(argv[1], options);
+    if (argc == 2) {
+        std::cout << "passed: score " << verifier.selftest().score << '\n';
+        return 0;
+    }
+    std::vector<std::vector<std::uint8_t>> files;
+    for (int i = 3; i < argc; ++i) files.push_back(load(argv[i]));
+    std::vector<edge_image> pictures;
+    for (const auto& file : files) pictures.push_back(edge_sdk::encoded(file));
+    const edge_image query = pictures.back();
+    pictures.pop_back();
+
+    const edge_verification result = verifier.verify(pictures, query);
+    std::cout << (result.accepted ? "accepted" : "rejected") << ": score " << result.score << ", threshold "
+              << result.threshold;
+    for (const std::string& flag : edge_sdk::flag_names(result.flags)) std::cout << ", " << flag;
+    std::cout << '\n';
+    return result.accepted ? 0 : 1;
+} catch (const std::exception& error) {
+    std::cerr << error.what() << '\n';
+    return 3;
+}

@@ -1,0 +1,125 @@
+package edgesdk
+
+import java.io.File
+
+/** What the pictures of a bundle of faces are: frames in which a [Locator] finds the face, or one face each, cut out. */
+enum class Faces { LOCATE, CUT_OUT }
+
+/**
+ * How a bundle is opened; edge_options in edge_sdk.h says more.
+ *
+ * Give [manifestSha256], which `edge-sdk inspect` shows, in every application: without it whoever may write the bundle's
+ * folder may change thresholds.
+ */
+data class Options(
+    val manifestSha256: String? = null,
+    val operatingPoint: String? = null,
+    val threshold: Double? = null,
+    val variant: String? = null,
+    val threads: Int = 1,
+    val faces: Faces = Faces.LOCATE,
+    val selftest: Boolean = true,
+    val smallestFace: Double = 0.0,
+)
+
+/** A bundle, opened. Threads may share it; close() frees it once no call uses it any more. */
+sealed class Session(bundle: File, options: Options, locator: Locator?, task: Int) : AutoCloseable {
+    internal val handle: Handle
+    val info: Info
+
+    init {
+        fun open(locator: Long) = Native.open(
+            utf8(bundle.path), options.threads, options.manifestSha256?.let(::utf8), options.variant?.let(::utf8),
+            options.operatingPoint?.let(::utf8), options.threshold != null, options.threshold ?: 0.0,
+            options.faces.ordinal, !options.selftest, locator, options.smallestFace,
+        )
+        handle = Handle(locator?.handle?.use(::open) ?: open(0), Native::close)
+        try {
+            info = handle.use(Native::describe)
+            if (info.task != task) throw EdgeException(Status.USAGE.ordinal, utf8("$bundle is a bundle of another task"))
+        } catch (problem: Throwable) {
+            handle.close()
+            throw problem
+        }
+    }
+
+    /** Replay the golden trial, and throw unless this device computes what the bundle promises. */
+    fun selftest(): Replay = handle.use(Native::selftest).also {
+        if (!it.passed) throw EdgeException(Status.SELFTEST.ordinal, utf8("the golden trial scores ${it.score}"))
+    }
+
+    override fun close() = handle.close()
+}
+
+/** Finds faces in pictures, for itself or for the sessions that are opened with it. */
+class Locator(bundle: File, options: Options = Options()) : Session(bundle, options, null, task = 3) {
+    /** The faces, the largest first. */
+    fun locate(picture: Picture): List<FaceBox> = handle.use { Native.locate(it, picture) }.toList()
+}
+
+/** Verifies, enrols and identifies people. */
+class Verifier(bundle: File, options: Options = Options(), locator: Locator? = null) :
+    Session(bundle, options, locator, task = 1) {
+
+    fun verify(reference: Picture, query: Picture) = verify(listOf(reference), query)
+
+    fun verify(references: List<Picture>, query: Picture): Verification =
+        handle.use { Native.verify(it, references.toTypedArray(), query) }
+
+    fun verify(enrolled: Template, query: Picture): Verification =
+        handle.use { session -> enrolled.handle.use { Native.verifyTemplate(session, it, query) } }
+
+    /** A template of one person's pictures, each of which must be fit to be enrolled. */
+    fun enroll(references: List<Picture>): Template =
+        Template(handle.use { Native.enroll(it, references.toTypedArray()) })
+
+    /** Templates made ready to be searched; they may be closed afterwards. */
+    fun gallery(templates: List<Template>): Gallery {
+        val taken = ArrayList<Handle>(templates.size)
+        try {
+            val pointers = LongArray(templates.size) { place ->
+                templates[place].handle.let { one -> one.acquire().also { taken += one } }
+            }
+            return Gallery(handle.use { Native.gallery(it, pointers) })
+        } finally {
+            taken.forEach(Handle::release)
+        }
+    }
+
+    /** Who of the gallery is it, if anybody? With up to [candidates] of the best. */
+    fun identify(gallery: Gallery, probe: Picture, candidates: Int = 0): Identification {
+        require(candidates >= 0) { "candidates is $candidates" }
+        return handle.use { session -> gallery.handle.use { Native.identify(session, it, probe, candidates) } }
+    }
+}
+
+/** Tells live faces from pictures of faces. Ask of many frames in a row: one frame says little. */
+class SpoofDetector(bundle: File, options: Options = Options(), locator: Locator? = null) :
+    Session(bundle, options, locator, task = 2) {
+
+    fun detect(picture: Picture): Liveness = handle.use { Native.detect(it, picture) }
+}
+
+/** Enrolled references of one person: biometric data, to be encrypted by a key of the Android Keystore when kept. */
+class Template internal constructor(pointer: Long) : AutoCloseable {
+    internal val handle = Handle(pointer, Native::templateFree)
+    val references: Int get() = handle.use(Native::templateReferences)
+
+    /** In plain, as Python's Template.load() reads it. */
+    fun toBytes(): ByteArray = handle.use(Native::templateToBytes)
+
+    override fun close() = handle.close()
+
+    companion object {
+        fun fromBytes(data: ByteArray) = Template(Native.templateFromBytes(data))
+    }
+}
+
+/** Whom to search among. */
+class Gallery internal constructor(pointer: Long) : AutoCloseable {
+    internal val handle = Handle(pointer, Native::galleryFree)
+
+    override fun close() = handle.close()
+}
+
+private fun utf8(text: String) = text.toByteArray(Charsets.UTF_8)

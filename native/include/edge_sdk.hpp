@@ -1,0 +1,286 @@
+// edge_sdk.hpp - edge_sdk.h for C++17: handles that free themselves, and exceptions in place of statuses.
+//
+//     edge_sdk::Verifier verifier("deepsign");
+//     const edge_verification result = verifier.verify({edge_sdk::encoded(reference)}, edge_sdk::encoded(query));
+//     if (result.accepted) unlock();
+//
+// Results are the structs of edge_sdk.h, which says what their members mean. Everything that fails throws Error, so that
+// no failure can be read as an acceptance. Objects move and are not copied; threads may share them (edge_sdk.h).
+
+#ifndef EDGE_SDK_HPP
+#define EDGE_SDK_HPP
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "edge_sdk.h"
+
+namespace edge_sdk {
+
+// A status other than EDGE_OK, and edge_last_error() as its text.
+class Error : public std::runtime_error {
+  public:
+    Error(edge_status status, const std::string& what) : std::runtime_error(what), status_(status) {}
+
+    edge_status status() const noexcept { return status_; }
+
+  private:
+    edge_status status_;
+};
+
+inline void check(edge_status status) {
+    if (status != EDGE_OK) throw Error(status, edge_last_error());
+}
+
+// ---- pictures: they point at the caller's bytes, which must live until the call that takes them is over ----
+
+// The bytes of a PNG, JPEG, BMP or TIFF file.
+inline edge_image encoded(const std::uint8_t* data, std::size_t length) {
+    return {sizeof(edge_image), EDGE_ENCODED, data, length, 0, 0, 0};
+}
+
+inline edge_image encoded(const std::vector<std::uint8_t>& file) { return encoded(file.data(), file.size()); }
+
+// Pixels of a format such as EDGE_BGR8. length: bytes at data; stride: bytes from one row to the next, 0 without gaps.
+inline edge_image pixels(std::int32_t format, const std::uint8_t* data, std::size_t length, std::int32_t width,
+                         std::int32_t height, std::size_t stride = 0) {
+    return {sizeof(edge_image), format, data, length, width, height, stride};
+}
+
+// The names of the flags of a result.
+inline std::vector<std::string> flag_names(std::uint64_t flags) {
+    std::vector<std::string> names;
+    for (std::uint64_t flag = 1; flag; flag <<= 1)
+        if (flags & flag) {
+            const char* name = edge_flag_name(flag);
+            names.push_back(name ? name : "unknown");
+        }
+    return names;
+}
+
+namespace detail {
+
+template <auto free>
+struct Free {
+    template <typename T>
+    void operator()(T* handle) const noexcept {
+        free(handle);
+    }
+};
+
+inline std::vector<const edge_image*> pointers(const std::vector<edge_image>& images) {
+    std::vector<const edge_image*> made;
+    for (const edge_image& image : images) made.push_back(&image);
+    return made;
+}
+
+template <typename Result>
+Result sized() {
+    Result result{};
+    result.struct_size = sizeof result;
+    return result;
+}
+
+inline std::vector<edge_face> locate(const edge_session* session, const edge_image& picture) {
+    std::vector<edge_face> faces(8);
+    std::size_t count = 0;
+    check(edge_locate(session, &picture, faces.data(), faces.size(), &count));
+    if (count > faces.size()) {
+        faces.resize(count);
+        check(edge_locate(session, &picture, faces.data(), faces.size(), &count));
+    }
+    faces.resize(count);
+    return faces;
+}
+
+inline std::vector<std::uint8_t> to_bytes(const edge_template* enrolled) {
+    std::size_t length = 0;
+    check(edge_template_to_bytes(enrolled, nullptr, 0, &length));
+    std::vector<std::uint8_t> bytes(length);
+    check(edge_template_to_bytes(enrolled, bytes.data(), bytes.size(), &length));
+    return bytes;
+}
+
+}  // namespace detail
+
+// ---- sessions ----
+
+class Locator;
+
+// edge_options; what is empty or 0 takes the default that edge_sdk.h names.
+struct Options {
+    std::int32_t threads = 0;
+    std::string manifest_sha256;
+    std::string variant;
+    std::string operating_point;
+    std::optional<double> threshold;
+    std::int32_t faces = EDGE_FACES_LOCATE;
+    bool skip_selftest = false;
+    const Locator* locator = nullptr;  // may be closed afterwards
+    double smallest_face = 0;          // of a Locator
+};
+
+// A bundle of any task, opened. Use Verifier, SpoofDetector and Locator.
+class Session {
+  public:
+    edge_info describe() const {
+        auto info = detail::sized<edge_info>();
+        check(edge_describe(handle(), &info));
+        return info;
+    }
+
+    // Replay the golden trial, and throw Error(EDGE_ERROR_SELFTEST) unless it passes.
+    edge_replay selftest() const {
+        auto replay = detail::sized<edge_replay>();
+        check(edge_selftest(handle(), &replay));
+        if (!replay.passed)
+            throw Error(EDGE_ERROR_SELFTEST, "the golden trial scores " + std::to_string(replay.score) +
+                                                 " instead of " + std::to_string(replay.expected));
+        return replay;
+    }
+
+    const edge_session* handle() const noexcept { return handle_.get(); }
+
+  protected:
+    Session(const std::string& path, const Options& options, std::int32_t task);  // EDGE_ERROR_USAGE: another task
+
+  private:
+    std::unique_ptr<edge_session, detail::Free<edge_close>> handle_;
+};
+
+// Finds faces.
+class Locator : public Session {
+  public:
+    explicit Locator(const std::string& path, const Options& options = {}) : Session(path, options, EDGE_TASK_LOCATE) {}
+
+    // The faces, the largest first.
+    std::vector<edge_face> locate(const edge_image& picture) const { return detail::locate(handle(), picture); }
+};
+
+inline Session::Session(const std::string& path, const Options& options, std::int32_t task) {
+    const auto text = [](const std::string& value) { return value.empty() ? nullptr : value.c_str(); };
+    auto given = detail::sized<edge_options>();
+    given.threads = options.threads;
+    given.manifest_sha256 = text(options.manifest_sha256);
+    given.variant = text(options.variant);
+    given.operating_point = text(options.operating_point);
+    given.threshold = options.threshold ? &*options.threshold : nullptr;
+    given.faces = options.faces;
+    given.skip_selftest = options.skip_selftest;
+    given.locator = options.locator ? options.locator->handle() : nullptr;
+    given.smallest_face = options.smallest_face;
+    edge_session* session = nullptr;
+    check(edge_open(path.c_str(), &given, &session));
+    handle_.reset(session);
+    if (describe().task != task) throw Error(EDGE_ERROR_USAGE, path + " is a bundle of another task");
+}
+
+// ---- templates ----
+
+// Enrolled references of one person. Not encrypted: use the platform's key store before it is kept.
+class Template {
+  public:
+    explicit Template(edge_template* handle) noexcept : handle_(handle) {}  // takes it over
+
+    static Template from_bytes(const void* data, std::size_t length) {
+        edge_template* made = nullptr;
+        check(edge_template_from_bytes(data, length, &made));
+        return Template(made);
+    }
+
+    static Template from_bytes(const std::vector<std::uint8_t>& data) { return from_bytes(data.data(), data.size()); }
+
+    std::vector<std::uint8_t> to_bytes() const { return detail::to_bytes(handle()); }
+
+    std::size_t references() const noexcept { return edge_template_references(handle()); }
+
+    const edge_template* handle() const noexcept { return handle_.get(); }
+
+  private:
+    std::unique_ptr<edge_template, detail::Free<edge_template_free>> handle_;
+};
+
+// Templates made ready to be searched: Verifier::gallery().
+class Gallery {
+  public:
+    explicit Gallery(edge_gallery* handle) noexcept : handle_(handle) {}  // takes it over
+
+    const edge_gallery* handle() const noexcept { return handle_.get(); }
+
+  private:
+    std::unique_ptr<edge_gallery, detail::Free<edge_gallery_free>> handle_;
+};
+
+struct Identification : edge_identification {
+    std::vector<edge_candidate> best;  // the best first
+};
+
+// ---- verify, enrol, identify ----
+
+class Verifier : public Session {
+  public:
+    explicit Verifier(const std::string& path, const Options& options = {})
+        : Session(path, options, EDGE_TASK_VERIFY) {}
+
+    edge_verification verify(const std::vector<edge_image>& references, const edge_image& query) const {
+        auto result = detail::sized<edge_verification>();
+        const auto given = detail::pointers(references);
+        check(edge_verify(handle(), given.data(), given.size(), &query, &result));
+        return result;
+    }
+
+    edge_verification verify(const Template& enrolled, const edge_image& query) const {
+        auto result = detail::sized<edge_verification>();
+        check(edge_verify_template(handle(), enrolled.handle(), &query, &result));
+        return result;
+    }
+
+    Template enroll(const std::vector<edge_image>& references) const {
+        edge_template* made = nullptr;
+        const auto given = detail::pointers(references);
+        check(edge_enroll(handle(), given.data(), given.size(), &made));
+        return Template(made);
+    }
+
+    Gallery gallery(const std::vector<const Template*>& templates) const {
+        std::vector<const edge_template*> given;
+        for (const Template* one : templates) given.push_back(one ? one->handle() : nullptr);
+        edge_gallery* made = nullptr;
+        check(edge_gallery_new(handle(), given.data(), given.size(), &made));
+        return Gallery(made);
+    }
+
+    // Who of the gallery is it, if anybody? With up to so many of the best candidates.
+    Identification identify(const Gallery& gallery, const edge_image& probe, std::size_t candidates = 0) const {
+        Identification result{};
+        result.struct_size = sizeof(edge_identification);
+        result.best.resize(candidates);
+        check(edge_identify(handle(), gallery.handle(), &probe, &result, candidates ? result.best.data() : nullptr,
+                            candidates));
+        result.best.resize(result.candidates);
+        return result;
+    }
+};
+
+// ---- live faces ----
+
+class SpoofDetector : public Session {
+  public:
+    explicit SpoofDetector(const std::string& path, const Options& options = {})
+        : Session(path, options, EDGE_TASK_SPOOF) {}
+
+    edge_liveness detect(const edge_image& picture) const {
+        auto result = detail::sized<edge_liveness>();
+        check(edge_detect(handle(), &picture, &result));
+        return result;
+    }
+};
+
+}  // namespace edge_sdk
+
+#endif  // EDGE_SDK_HPP

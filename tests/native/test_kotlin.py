@@ -1,0 +1,118 @@
+"""The Kotlin classes and their native methods: compiled, and run on a JVM, against what Python decides.
+
+A JDK is needed, and Kotlin's compiler as ``make native-deps`` brings it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edge_sdk import Locator, SpoofDetector, Template, Verifier
+from edge_sdk.images import load
+from edge_sdk.runtime.detector import AS_CASCADE
+from edge_sdk.runtime.faces import Rescaled
+
+from ..paths import ROOT
+from .conftest import DEPENDENCIES, Built
+
+COMPILER = DEPENDENCIES / "kotlin" / "node_modules" / "kotlin-compiler" / "lib"
+BUNDLES = ROOT / "edge_sdk" / "bundles"
+OWN, OTHER = (BUNDLES / "deepsign" / "golden" / name for name in ("reference.png", "query.png"))
+FRAME, FACE = BUNDLES / "face_locator" / "golden" / "square.png", BUNDLES / "face_lite" / "golden" / "reference.png"
+
+
+@pytest.fixture(scope="module")
+def answers(built: Built, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], Path]:
+    """What Calls.kt printed, by the first word of each line, and the folder that it wrote into."""
+    built.need("onnx")
+    if not COMPILER.is_dir():
+        pytest.skip("Kotlin's compiler is not there: make native-deps")
+    library = built.file("libedge_sdk_jni.so")
+    folder = tmp_path_factory.mktemp("kotlin")
+    sources = [
+        *(ROOT / "native" / "android" / "src" / "main" / "kotlin" / "edgesdk").glob("*.kt"),
+        ROOT / "examples" / "android" / "Drivers.kt",
+        Path(__file__).with_name("Calls.kt"),
+    ]
+    java = str(shutil.which("java"))
+    classes, standard = folder / "classes.jar", COMPILER / "kotlin-stdlib.jar"
+    compile_ = [
+        java,
+        "-cp",
+        f"{COMPILER}/kotlin-compiler.jar:{COMPILER}/*",
+        "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler",
+    ]
+    options = ["-Werror", "-no-stdlib", "-classpath", str(standard), "-d", str(classes)]
+    done = subprocess.run([*compile_, *options, *map(str, sources)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    run = [java, "-Xcheck:jni", f"-Djava.library.path={library.parent}", "-cp", f"{classes}:{standard}", "CallsKt"]
+    words = [str(BUNDLES), str(folder), str(OWN), str(OTHER), str(FRAME), str(FACE)]
+    done = subprocess.run([*run, *words], capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "FATAL" not in done.stdout + done.stderr
+    assert "WARNING in native method" not in done.stdout + done.stderr
+    said = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
+    return said, folder
+
+
+def test_signatures(answers: tuple[dict[str, str], Path]) -> None:
+    said, folder = answers
+    verifier = Verifier("deepsign", engine="onnxruntime", precision="int8", operating_point="fmr_1e-2")
+    expected = verifier.verify(OWN, OTHER).score
+    assert said["info"] == "deepsign int8.onnx onnxruntime"
+    assert (said["selftest"], said["accepted"]) == ("true", "true")
+    for way in ("score", "gray", "rgba", "template"):
+        assert float(said[way]) == pytest.approx(expected, abs=1e-6), way
+    assert said["blank"].startswith("[empty")
+    assert said["references"] == "2"
+    assert said["person"].startswith("1 of [1, 0]")
+    template = Template.load(folder / "two.template")
+    assert template.count == 2
+    assert verifier.verify(template, OWN).score == pytest.approx(
+        verifier.verify(verifier.enroll([OWN, OTHER]), OWN).score, abs=1e-6
+    )
+
+
+def test_faces(answers: tuple[dict[str, str], Path]) -> None:
+    said, _ = answers
+    options = {"engine": "onnxruntime", "precision": "int8"}
+    image, locator = load(FRAME), Locator("face_locator", **options)
+    boxes = [[face.left, face.top, face.width, face.height] for face in locator.locate(image)]
+    assert said["faces"] == str(boxes)
+    finder = Rescaled(locator, AS_CASCADE)
+    detected = SpoofDetector("liveness", **options, operating_point="apcer_5e-2", faces=finder).detect(image)
+    decision, score = said["liveness"].split()
+    assert decision.lower() == detected.decision.value.lower()
+    assert float(score) == pytest.approx(detected.score, abs=1e-4)
+    assert said["cut"] == "true"
+    assert said["drivers"] == "null IllegalArgumentException"
+
+
+@pytest.mark.parametrize(
+    ("call", "problem"),
+    {
+        "point": "OPERATING_POINT",
+        "pin": "INTEGRITY",
+        "missing": "BUNDLE",
+        "task": "USAGE",
+        "unusable": "UNUSABLE_SAMPLE",
+        "garbage": "INPUT",
+        "short": "USAGE",
+        "damaged": "TEMPLATE",
+        "none": "USAGE",
+        "closed": "IllegalStateException",
+        "changed": "AEADBadTagException",
+    }.items(),
+)
+def test_what_fails_is_an_exception(answers: tuple[dict[str, str], Path], call: str, problem: str) -> None:
+    assert answers[0][call] == problem
+
+
+def test_closing_waits_for_the_calls_of_other_threads(answers: tuple[dict[str, str], Path]) -> None:
+    said = answers[0]
+    assert said["threads"] in ("[IllegalStateException, true]", "[true]", "[IllegalStateException]")
+    assert said["unsealed"] == "true"
