@@ -77,7 +77,7 @@ class SigningKey:
         """
         for there in (Path(path), public_path(path)):
             if there.exists():
-                raise StorageError(f"{there} is there already: what was signed with it could not be checked without it")
+                raise StorageError(f"{there} is there already, and keys are not replaced: give another name")
         key = cls.generate()
         try:
             files.write_bytes(path, key.pem(), private=True)
