@@ -17,9 +17,11 @@ from edge_sdk import files
 from edge_sdk._version import __version__
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import RejectedSampleError, StorageError, UsageError
+from edge_sdk.logs import Log
 from edge_sdk.manifest import Variant
 from edge_sdk.results import Timings
 from edge_sdk.results.base import Result
+from edge_sdk.runtime.arguments import check_switches, is_whole
 from edge_sdk.scoring.base import Comparison
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from edge_sdk.results import IdentifyResult, SpoofResult, StreamResult, VerifyResult
     from edge_sdk.runtime.gallery import TemplateGallery
     from edge_sdk.runtime.template import Template
+
+_LOG = Log(__name__)
 
 CONTRACT_VERSION = 1
 """Of the lines: it rises when a key goes, or changes its type, unit or meaning; a key that is added changes nothing."""
@@ -108,7 +112,8 @@ class AuditLog:
 
     Raises:
         StorageError: The file cannot be written, is none, or belongs to somebody else or may be written by others.
-        UsageError: ``max_bytes`` without ``keep``, or the other way round, or below :data:`LEAST_BYTES`.
+        UsageError: ``max_bytes`` without ``keep``, or the other way round, or below :data:`LEAST_BYTES`; a switch that
+            is neither True nor False.
     """
 
     def __init__(
@@ -121,12 +126,15 @@ class AuditLog:
         names: bool = False,
         every_frame: bool = False,
     ) -> None:
-        if (max_bytes or keep) and not (max_bytes >= LEAST_BYTES and keep >= 1):
+        check_switches(sync=sync, names=names, every_frame=every_frame)
+        whole = is_whole(max_bytes) and is_whole(keep)
+        if not whole or ((max_bytes or keep) and not (max_bytes >= LEAST_BYTES and keep >= 1)):
             raise UsageError(
-                f"max_bytes is {max_bytes}, keep {keep}: to move full files away give both, max_bytes from "
-                f"{LEAST_BYTES} and keep from 1"
+                f"max_bytes is {max_bytes!r}, keep {keep!r}: to move full files away give both, whole numbers, "
+                f"max_bytes from {LEAST_BYTES} and keep from 1"
             )
         self.names, self.every_frame = names, every_frame
+        self.path = os.fspath(path)
         try:
             self._file = files.AppendedFile(path, sync=sync, max_bytes=max_bytes, keep=keep)
         except OSError as exc:
@@ -167,6 +175,7 @@ class Trail:
             raise UsageError(f"audit is a {type(audit).__name__}: pass the path of a file, or an AuditLog")
         self._own = not isinstance(audit, AuditLog)
         self._log = audit if isinstance(audit, AuditLog) else AuditLog(audit)
+        _LOG.info("session %s of %s writes to %s", session, bundle.id, self._log.path)
         self._lock = threading.Lock()
         self._written, self._streams = 0, 0
         self._whose: dict[str, Any] = {

@@ -30,12 +30,13 @@ from edge_sdk.preprocess.crop import Box, FaceCrop
 from edge_sdk.results import SpoofDecision, SpoofResult, StreamResult, Timings
 from edge_sdk.runtime import arrivals, clock, frames
 from edge_sdk.runtime import audit as auditing
+from edge_sdk.runtime.arguments import check_switches
 from edge_sdk.runtime.cut import FaceLocator
 from edge_sdk.runtime.engines import Tensors
 from edge_sdk.runtime.faces import Cascade, Rescaled, TakingTurns, Tracker
 from edge_sdk.runtime.freeze import Freeze
 from edge_sdk.runtime.locator import Locator
-from edge_sdk.runtime.session import Session, check_switches, decides
+from edge_sdk.runtime.session import Session, decides
 from edge_sdk.runtime.temporal import Limits, Observation, Rule, TemporalDecision, limits_of, rule_of
 from edge_sdk.runtime.tracking import FaceTracking
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture

@@ -17,8 +17,9 @@ from edge_sdk.manifest import FaceBoxes, LocatePoint, Task
 from edge_sdk.preprocess.crop import Box, LocatedFace
 from edge_sdk.preprocess.general import Placement
 from edge_sdk.results import LocateResult, Timings
+from edge_sdk.runtime.arguments import check_switches
 from edge_sdk.runtime.engines import Tensors
-from edge_sdk.runtime.session import Session, check_switches, decides
+from edge_sdk.runtime.session import Session, decides
 from edge_sdk.scoring.face_boxes import Candidates
 
 NESTED = 0.8

@@ -261,13 +261,6 @@ class Session(Generic[Point]):
         return ActiveThreshold(point.name, point.threshold, point.references)
 
 
-def check_switches(**given: object) -> None:
-    """UsageError unless all are True or False: ``warm_up="no"`` would be taken for True."""
-    for name, value in given.items():
-        if not isinstance(value, (bool, np.bool_)):
-            raise UsageError(f"{name} is {value!r}; it must be True or False")
-
-
 def _decisive(threshold: object, scores: Range) -> float:
     """The threshold as a number that some scores reach and others do not; no truth value, for True would pass as 1."""
     if isinstance(threshold, (bool, np.bool_)) or not isinstance(threshold, Real):

@@ -19,6 +19,7 @@ from edge_sdk import images
 from edge_sdk.errors import UsageError
 from edge_sdk.modalities import Prepared
 from edge_sdk.runtime import arrivals, sources
+from edge_sdk.runtime.arguments import is_whole
 
 FLAGS = ("corrupt", "bit_depth")
 """Of a frame that is no picture; see :mod:`edge_sdk.runtime.frames`."""
@@ -93,8 +94,3 @@ class Shots:
             left -= 1
             if not left:
                 return
-
-
-def is_whole(number: object) -> bool:
-    """Whether it is an integer, Python's or numpy's."""
-    return isinstance(number, (int, np.integer))

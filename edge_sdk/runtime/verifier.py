@@ -33,12 +33,12 @@ from edge_sdk.results import Candidate, IdentifyResult, VerifyResult
 from edge_sdk.runtime import audit as auditing
 from edge_sdk.runtime import cutting
 from edge_sdk.runtime.acquisition import Acquisition, Sample, as_list
+from edge_sdk.runtime.arguments import check_switches, is_whole
 from edge_sdk.runtime.binding import Binding
 from edge_sdk.runtime.cut import Cutter
 from edge_sdk.runtime.gallery import TemplateGallery
 from edge_sdk.runtime.operating_point import ActiveThreshold
-from edge_sdk.runtime.session import Session, check_switches, decides
-from edge_sdk.runtime.shots import is_whole
+from edge_sdk.runtime.session import Session, decides
 from edge_sdk.runtime.stopwatch import Stopwatch
 from edge_sdk.runtime.template import Template
 from edge_sdk.runtime.updating import joining_threshold

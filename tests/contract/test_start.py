@@ -30,6 +30,7 @@ NEEDLESS = {
     "edge_sdk.results.spoof": "spoof alone",
     "edge_sdk.bundle.writer": "writes",
     "edge_sdk.bundle.archive": "of .edge files, with zipfile",
+    "edge_sdk.files.appending": "of an audit",
     "edge_sdk.files.writing": "writes",
     "edge_sdk.files.locks": "writes",
     "edge_sdk.images.jpeg": "of a format that neither picture has",

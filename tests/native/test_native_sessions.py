@@ -19,19 +19,19 @@ from edge_sdk.slicing import slice_bundle
 from ..paths import ROOT
 from ..runtime.drawn import frame as drawn_frame
 from ..runtime.known_faces import textured
-from .conftest import ENGINES
 from .interface import CUT_OUT, DECISIONS, LOCATE, Library, NativeError, Session, image
 
 BUNDLES = ROOT / "edge_sdk" / "bundles"
 PICTURES = ("deepsign", "deepsign_nano", "mobilenetv2", "face_lite", "face_locator", "ganomaly_lite", "liveness")
-PYTHONS = {"onnx": "onnxruntime", "tflite": "litert"}
+PYTHONS = {"onnxruntime": "onnxruntime", "tflite": "litert"}
+FORMATS = {"onnxruntime": "onnx", "tflite": "tflite"}
 
 # An engine's own numbers differ in their last bits between builds; those of LiteRT between its interfaces, too.
-CLOSE = {"onnx": 1e-5, "tflite": 1e-4}
+CLOSE = {"onnxruntime": 1e-5, "tflite": 1e-4}
 
 
-def variants(name: str, form: str) -> list[str]:
-    return [one.id for one in Bundle.open(name).manifest.variants if one.format == form]
+def variants(name: str, engine: str) -> list[str]:
+    return [one.id for one in Bundle.open(name).manifest.variants if one.format == FORMATS[engine]]
 
 
 def takes(name: str) -> int:
@@ -41,8 +41,8 @@ def takes(name: str) -> int:
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_the_golden_trial_of_every_variant_passes(library: Library, form: str, name: str) -> None:
-    for variant in variants(name, form):
+def test_the_golden_trial_of_every_variant_passes(library: Library, engine: str, name: str) -> None:
+    for variant in variants(name, engine):
         golden = Bundle.open(name).manifest.golden
         with library.open(BUNDLES / name, variant=variant, faces=takes(name)) as session:
             replay = session.selftest()
@@ -54,15 +54,15 @@ def test_the_golden_trial_of_every_variant_passes(library: Library, form: str, n
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_session_says_what_it_opened(library: Library, form: str, name: str) -> None:
+def test_a_session_says_what_it_opened(library: Library, engine: str, name: str) -> None:
     opened = Bundle.open(name)
-    (variant, *_) = variants(name, form)
+    (variant, *_) = variants(name, engine)
     with library.open(BUNDLES / name, variant=variant, faces=takes(name), skip_selftest=1) as session:
         info = session.describe()
         said = {key: getattr(info, key).decode() for key in ("name", "version", "modality", "variant", "engine")}
         assert said == {
             "name": name, "version": opened.manifest.version, "modality": opened.manifest.modality,
-            "variant": variant, "engine": ENGINES[form],
+            "variant": variant, "engine": engine,
         }  # fmt: skip
         assert info.manifest_sha256.decode() == opened.sha256
         assert info.operating_point.decode() == opened.manifest.default_point
@@ -72,12 +72,12 @@ def test_a_session_says_what_it_opened(library: Library, form: str, name: str) -
         assert session.describe().operating_point == wanted
 
 
-def test_the_preferred_variant_is_one_that_an_engine_runs(library: Library, form: str, tmp_path: Path) -> None:
+def test_the_preferred_variant_is_one_that_an_engine_runs(library: Library, engine: str, tmp_path: Path) -> None:
     with library.open(BUNDLES / "deepsign") as session:
         assert session.describe().variant == (b"int8.onnx" if "onnxruntime" in library.engines else b"int8.tflite")
-    sliced = slice_bundle("deepsign_nano", tmp_path / "sliced", format=form, precision="fp32")
+    sliced = slice_bundle("deepsign_nano", tmp_path / "sliced", format=FORMATS[engine], precision="fp32")
     with library.open(sliced.path) as session:
-        assert session.describe().variant.decode() == f"fp32.{form}"
+        assert session.describe().variant.decode() == f"fp32.{FORMATS[engine]}"
 
 
 # --- signatures ---
@@ -97,49 +97,49 @@ QUERIES: dict[str, np.ndarray] = {
 
 
 @pytest.fixture(params=["deepsign", "deepsign_nano"])
-def both(request: pytest.FixtureRequest, library: Library, form: str) -> Iterator[tuple[Session, Verifier]]:
+def both(request: pytest.FixtureRequest, library: Library, engine: str) -> Iterator[tuple[Session, Verifier]]:
     """The same variant, opened by the library and by Python."""
-    variant = f"fp32.{form}"
+    variant = f"fp32.{FORMATS[engine]}"
     with (
         library.open(BUNDLES / request.param, variant=variant) as session,
-        Verifier(request.param, engine=PYTHONS[form], precision=variant) as verifier,
+        Verifier(request.param, engine=PYTHONS[engine], precision=variant) as verifier,
     ):
         yield session, verifier
 
 
-def close(form: str) -> float:
-    return CLOSE[form]
+def close(engine: str) -> float:
+    return CLOSE[engine]
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 12])
 @pytest.mark.parametrize("query", QUERIES)
 def test_signatures_are_verified_as_by_python(
-    both: tuple[Session, Verifier], form: str, query: str, count: int
+    both: tuple[Session, Verifier], engine: str, query: str, count: int
 ) -> None:
     session, verifier = both
     references = signatures(1, count)
     expected = verifier.verify(references, QUERIES[query])
     found = session.verify([image(one) for one in references], image(QUERIES[query]))
-    assert found.score == pytest.approx(expected.score, abs=close(form))
-    assert found.raw_score == pytest.approx(expected.raw_score, abs=50 * close(form))
+    assert found.score == pytest.approx(expected.score, abs=close(engine))
+    assert found.raw_score == pytest.approx(expected.raw_score, abs=50 * close(engine))
     assert (found.threshold, found.references) == (expected.threshold, expected.references)
     assert bool(found.accepted) is expected.decision
     assert session.library.flags(found.flags) == set(expected.quality)
     assert bool(found.blocking) == (query == "blank")
 
 
-def test_a_reference_that_is_given_several_times_counts_once(both: tuple[Session, Verifier], form: str) -> None:
+def test_a_reference_that_is_given_several_times_counts_once(both: tuple[Session, Verifier], engine: str) -> None:
     session, verifier = both
     first, *others = signatures(1, 3)
     references = [first, first, first, *others]
     expected = verifier.verify(references, QUERIES["genuine"])
     found = session.verify([image(one) for one in references], image(QUERIES["genuine"]))
-    assert found.score == pytest.approx(expected.score, abs=close(form))
+    assert found.score == pytest.approx(expected.score, abs=close(engine))
 
 
-def test_a_threshold_of_ones_own_decides(library: Library, form: str) -> None:
+def test_a_threshold_of_ones_own_decides(library: Library, engine: str) -> None:
     reference, query = (image(one) for one in signatures(1, 2))
-    variant = f"fp32.{form}"
+    variant = f"fp32.{FORMATS[engine]}"
     with library.open(BUNDLES / "deepsign", variant=variant, threshold=1e-9) as session:
         found = session.verify([reference], query)
         assert (found.accepted, found.threshold, found.references) == (1, 1e-9, 0)
@@ -152,7 +152,7 @@ def test_a_threshold_of_ones_own_decides(library: Library, form: str) -> None:
 # --- templates and searches ---
 
 
-def test_templates_go_from_one_to_the_other(both: tuple[Session, Verifier], form: str) -> None:
+def test_templates_go_from_one_to_the_other(both: tuple[Session, Verifier], engine: str) -> None:
     session, verifier = both
     references = signatures(1, 3)
     made = session.enroll([image(one) for one in references])
@@ -165,7 +165,7 @@ def test_templates_go_from_one_to_the_other(both: tuple[Session, Verifier], form
     pythons = verifier.enroll(references)
     for field in ("kind", "embedding_space_id", "variant_id", "variant_sha256", "bundle_name", "count", "added"):
         assert getattr(read, field) == getattr(pythons, field)
-    np.testing.assert_allclose(read.embeddings, pythons.embeddings, atol=close(form))
+    np.testing.assert_allclose(read.embeddings, pythons.embeddings, atol=close(engine))
 
     query = QUERIES["genuine"]
     expected = verifier.verify(pythons, query)
@@ -173,15 +173,15 @@ def test_templates_go_from_one_to_the_other(both: tuple[Session, Verifier], form
     assert session.library.to_bytes(taken) == pythons.to_bytes(plain=True)
     for template in (made, taken):
         found = session.verify(template, image(query))
-        assert found.score == pytest.approx(expected.score, abs=close(form))
+        assert found.score == pytest.approx(expected.score, abs=close(engine))
         assert (bool(found.accepted), found.references) == (expected.decision, expected.references)
-    assert verifier.verify(read, query).score == pytest.approx(expected.score, abs=close(form))
+    assert verifier.verify(read, query).score == pytest.approx(expected.score, abs=close(engine))
     assert not session.verify(made, image(QUERIES["blank"])).accepted
     assert made.value != session.enroll([image(one) for one in references]).value
 
 
 @pytest.mark.parametrize("probe", QUERIES)
-def test_a_person_is_searched_as_by_python(both: tuple[Session, Verifier], form: str, probe: str) -> None:
+def test_a_person_is_searched_as_by_python(both: tuple[Session, Verifier], engine: str, probe: str) -> None:
     session, verifier = both
     enrolled = {str(writer): verifier.enroll(signatures(writer, writer % 3 + 1)) for writer in range(1, 8)}
     templates = [session.library.template(one.to_bytes(plain=True)) for one in enrolled.values()]
@@ -190,11 +190,11 @@ def test_a_person_is_searched_as_by_python(both: tuple[Session, Verifier], form:
     identity = list(enrolled)[found.person] if found.identified else None
     assert identity == expected.identity
     assert (found.threshold, found.references) == (expected.threshold, expected.references)
-    assert found.score == pytest.approx(expected.score, abs=close(form))
+    assert found.score == pytest.approx(expected.score, abs=close(engine))
     assert session.library.flags(found.flags) == set(expected.quality)
     assert [list(enrolled)[one.person] for one in candidates] == [one.name for one in expected.candidates]
     for one, other in zip(candidates, expected.candidates, strict=True):
-        assert one.score == pytest.approx(other.score, abs=close(form))
+        assert one.score == pytest.approx(other.score, abs=close(engine))
 
 
 def test_equal_people_come_in_their_order(both: tuple[Session, Verifier]) -> None:
@@ -205,7 +205,8 @@ def test_equal_people_come_in_their_order(both: tuple[Session, Verifier]) -> Non
     assert found.person == 0
 
 
-def test_a_template_of_another_variant_or_bundle_is_refused(library: Library, form: str, tmp_path: Path) -> None:
+def test_a_template_of_another_variant_or_bundle_is_refused(library: Library, engine: str, tmp_path: Path) -> None:
+    form = FORMATS[engine]
     references = [image(one) for one in signatures(1, 2)]
     with (
         library.open(BUNDLES / "deepsign", variant=f"fp32.{form}") as made_by,
@@ -255,12 +256,12 @@ def photographs() -> list[np.ndarray]:
 
 
 @pytest.fixture
-def locators(library: Library, form: str) -> Iterator[tuple[Session, Locator]]:
+def locators(library: Library, engine: str) -> Iterator[tuple[Session, Locator]]:
     """A lenient locator, which takes drawings for faces too, opened by both."""
-    variant = f"fp32.{form}"
+    variant = f"fp32.{FORMATS[engine]}"
     with (
         library.open(BUNDLES / "face_locator", variant=variant, threshold=0.3, smallest_face=0.1) as session,
-        Locator(engine=PYTHONS[form], precision=variant, threshold=0.3, smallest=0.1) as locator,
+        Locator(engine=PYTHONS[engine], precision=variant, threshold=0.3, smallest=0.1) as locator,
     ):
         yield session, locator
 
@@ -281,12 +282,12 @@ def test_faces_are_located_as_by_python(locators: tuple[Session, Locator]) -> No
     assert seen
 
 
-def test_faces_are_verified_as_by_python(library: Library, form: str, locators: tuple[Session, Locator]) -> None:
+def test_faces_are_verified_as_by_python(library: Library, engine: str, locators: tuple[Session, Locator]) -> None:
     native, locator = locators
-    variant, frames = f"fp32.{form}", photographs()
+    variant, frames = f"fp32.{FORMATS[engine]}", photographs()
     with (
         library.open(BUNDLES / "face_lite", variant=variant, locator=native) as session,
-        Verifier("face_lite", engine=PYTHONS[form], precision=variant, faces=locator) as verifier,
+        Verifier("face_lite", engine=PYTHONS[engine], precision=variant, faces=locator) as verifier,
     ):
         compared = 0
         for query in frames:
@@ -299,19 +300,20 @@ def test_faces_are_verified_as_by_python(library: Library, form: str, locators: 
         assert compared
 
 
-def test_a_locator_may_be_closed_before_those_that_use_it(library: Library, form: str) -> None:
+def test_a_locator_may_be_closed_before_those_that_use_it(library: Library, engine: str) -> None:
+    form = FORMATS[engine]
     with library.open(BUNDLES / "face_locator", variant=f"fp32.{form}", threshold=0.3) as locator:
         session = library.open(BUNDLES / "face_lite", variant=f"fp32.{form}", locator=locator)
     with session:
         session.verify([image(photographs()[-3])], image(photographs()[0]))
 
 
-def test_aligned_faces_are_verified_as_by_python(library: Library, form: str) -> None:
-    variant = f"int8.{form}"
+def test_aligned_faces_are_verified_as_by_python(library: Library, engine: str) -> None:
+    variant = f"int8.{FORMATS[engine]}"
     first, second = golden("face_lite")
     with (
         library.open(BUNDLES / "face_lite", variant=variant, faces=CUT_OUT) as session,
-        Verifier("face_lite", engine=PYTHONS[form], precision=variant, faces="aligned") as verifier,
+        Verifier("face_lite", engine=PYTHONS[engine], precision=variant, faces="aligned") as verifier,
     ):
         expected = verifier.verify(first, second)
         found = session.verify([image(first)], image(second))
@@ -328,17 +330,17 @@ def test_aligned_faces_are_verified_as_by_python(library: Library, form: str) ->
 @pytest.mark.parametrize("name", ["liveness", "ganomaly_lite"])
 @pytest.mark.parametrize("how", ["cut out", "located"])
 def test_faces_are_judged_as_by_python(
-    library: Library, form: str, locators: tuple[Session, Locator], name: str, how: str
+    library: Library, engine: str, locators: tuple[Session, Locator], name: str, how: str
 ) -> None:
     native, locator = locators
-    variant = f"fp32.{form}"
+    variant = f"fp32.{FORMATS[engine]}"
     located = how == "located"
     options = {"locator": native} if located else {"faces": CUT_OUT}
-    faces = Rescaled(locator, AS_CASCADE) if located else "cropped"  # as faces="locator" has its boxes
     frames: Sequence[np.ndarray | bytes] = photographs() if located else [*golden(name), np.zeros((64, 64), np.uint8)]
+    faces = rescaled(locator) if located else "cropped"
     with (
         library.open(BUNDLES / name, variant=variant, **options) as session,
-        SpoofDetector(name, engine=PYTHONS[form], precision=variant, faces=faces) as detector,
+        SpoofDetector(name, engine=PYTHONS[engine], precision=variant, faces=faces) as detector,
     ):
         decisions = set()
         for frame in frames:
@@ -352,3 +354,8 @@ def test_faces_are_judged_as_by_python(
                 (box,) = expected.faces
                 assert (found.left, found.top, found.width, found.height) == (box.left, box.top, box.width, box.height)
         assert decisions - {"uncertain", "no_face"}
+
+
+def rescaled(locator: Locator) -> Rescaled:
+    """As ``faces="locator"`` has the boxes of a locator."""
+    return Rescaled(locator, AS_CASCADE)

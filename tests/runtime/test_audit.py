@@ -265,11 +265,19 @@ def test_a_log_that_cannot_be_opened_is_an_error_of_the_constructor(tiny_bundle:
             Verifier(tiny_bundle, audit=wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("settings", [{"max_bytes": 100_000}, {"keep": 3}, {"max_bytes": 10, "keep": 1}])
-def test_moving_full_files_needs_a_size_and_a_number(log: Path, settings: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "settings", [{"max_bytes": 100_000}, {"keep": 3}, {"max_bytes": 10, "keep": 1}, {"max_bytes": 1e6, "keep": 1}]
+)
+def test_moving_full_files_needs_a_size_and_a_number(log: Path, settings: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="give both"):
-        AuditLog(log, **settings)  # type: ignore[arg-type]
+        AuditLog(log, **settings)
     assert not log.exists()
+
+
+@pytest.mark.parametrize("name", ["sync", "names", "every_frame"])
+def test_a_switch_is_true_or_false(log: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} is 'no'"):
+        AuditLog(log, **{name: "no"})  # type: ignore[arg-type]
 
 
 def test_sessions_and_threads_share_a_log(tiny_bundle: Bundle, signer: Signer, log: Path) -> None:

@@ -7,12 +7,13 @@ import gc
 import itertools
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
-from edge_sdk import Locator, SpoofDetector, Verifier
+from edge_sdk import AuditLog, Locator, SpoofDetector, Verifier
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import EdgeSdkError
 from edge_sdk.runtime.engines import ENGINES, installed, usable, variants
@@ -36,6 +37,16 @@ def test_verifying_and_enrolling_leave_nothing(choice: dict[str, str], signer: S
         template = verifier.enroll([first, second])
         assert kept(lambda: verifier.verify(template, second)) < MOST
         assert kept(lambda: verifier.enroll(first)) < MOST
+
+
+def test_auditing_leaves_nothing(signer: Signer, tmp_path: Path) -> None:
+    first, second = signer(1), signer(2)
+    with AuditLog(tmp_path / "audit.jsonl", max_bytes=2**16, keep=1) as log:
+        with Verifier("deepsign_nano", warm_up=True, audit=log) as verifier:
+            template = verifier.enroll([first, second])
+            assert kept(lambda: verifier.verify(template, second)) < MOST
+        with SpoofDetector("liveness", faces=locator, warm_up=True, audit=log) as detector:
+            assert kept(lambda: detector.detect(FRAMES[0])) < MOST
 
 
 @everywhere
