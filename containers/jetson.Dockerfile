@@ -10,6 +10,7 @@
 ARG JETPACK=nvcr.io/nvidia/l4t-jetpack:r36.4.0
 
 FROM ubuntu:22.04 AS build
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3 python3-pip python3-venv \
     && rm -rf /var/lib/apt/lists/*

@@ -26,10 +26,11 @@ SYSTEMS = {
     "Linux aarch64, glibc 2.35": "aarch64-manylinux_2_35",
     "Linux x86-64, glibc 2.28": "x86_64-manylinux_2_28",
     "Windows x86-64": "x86_64-pc-windows-msvc",
-    "macOS arm64": "aarch64-apple-darwin",
+    "macOS 13 arm64": "aarch64-apple-darwin",
 }
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
-EXTRAS = ("onnx", "openvino", "tflite", "tflite-runtime", "tensorrt")
+EXTRAS = ("onnx", "openvino", "tflite", "tflite-runtime")
+"""Not ``tensorrt``: on a device it comes from JetPack, and the package of TensorRT for RTX is given as source alone."""
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
         engine = Requirement(extras[extra][0]).name
         for system, platform in SYSTEMS.items():
             found = [resolved(extra, engine, platform, version) for version in VERSIONS]
-            rows.append((f"`{extra}`", system, *found))
+            rows.append((extra, system, *found))
     print(Table(("extra", "system", *VERSIONS), rows, text=("extra", "system")).markdown())
 
 

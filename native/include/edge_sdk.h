@@ -92,7 +92,7 @@ EDGE_API const char *edge_engines(void);
 /* ---- pictures ---- */
 
 enum {
-    EDGE_ENCODED = 0, /* the bytes of a PNG, JPEG, BMP or TIFF file of one page; an EXIF orientation is applied */
+    EDGE_ENCODED = 0, /* the bytes of a PNG or baseline JPEG file; an EXIF orientation is applied */
     EDGE_GRAY8 = 1,   /* pixels, one byte a channel, rows from the top */
     EDGE_BGR8 = 2,
     EDGE_RGB8 = 3,
@@ -105,7 +105,7 @@ typedef struct edge_image {
     int32_t format;       /* EDGE_ENCODED and its like */
     const uint8_t *data;  /* not changed, and not kept after the call */
     size_t length;        /* bytes at data, from 1; of pixels at least (height - 1) * stride + width * channels */
-    int32_t width;        /* pixels, 1 to 65535; width * height up to 64,000,000. 0 for EDGE_ENCODED */
+    int32_t width;        /* pixels, 1 to 16384; width * height up to 64,000,000. 0 for EDGE_ENCODED */
     int32_t height;
     size_t stride; /* bytes from one row to the next; 0: width * channels. 0 for EDGE_ENCODED */
 } edge_image;
@@ -285,7 +285,7 @@ EDGE_API edge_status edge_enroll(const edge_session *session, const edge_image *
  * network gives (not finite, all zero). What it is bound to is checked where it is used. */
 EDGE_API edge_status edge_template_from_bytes(const void *data, size_t length, edge_template **enrolled);
 
-/* Write a template in plain; Python's Template.load() reads it. Equal templates give equal bytes. They are biometric
+/* Write a template in plain; Python's Template.load(path, plain=True) reads it. Equal templates give equal bytes. They are biometric
  * data: encrypt them with a key of the platform's key store before they are kept.
  *
  * buffer, capacity: NULL and 0 ask for the length alone, which is EDGE_OK.
@@ -295,6 +295,10 @@ EDGE_API edge_status edge_template_to_bytes(const edge_template *enrolled, void 
 
 /* Of how many references it was made; 0 for NULL. */
 EDGE_API size_t edge_template_references(const edge_template *enrolled);
+
+/* Its id, 32 random hex digits, by which an application revokes it: edge_sdk decides with a revoked template too, so ask
+ * before. Empty of a template that was enrolled before there were ids, and of NULL. Valid until the template is freed. */
+EDGE_API const char *edge_template_id(const edge_template *enrolled);
 
 /* Free a template. */
 EDGE_API void edge_template_free(edge_template *enrolled);

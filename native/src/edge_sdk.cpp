@@ -18,10 +18,6 @@
 #include "images.hpp"
 #include "session.hpp"
 
-struct edge_session {
-    std::shared_ptr<const edge::Session> held;
-};
-
 struct edge_template {
     edge::Template held;
 };
@@ -227,6 +223,8 @@ edge_status edge_template_to_bytes(const edge_template* enrolled, void* buffer, 
 size_t edge_template_references(const edge_template* enrolled) {
     return enrolled ? enrolled->held.references.size() : 0;
 }
+
+const char* edge_template_id(const edge_template* enrolled) { return enrolled ? enrolled->held.id.c_str() : ""; }
 
 void edge_template_free(edge_template* enrolled) { delete enrolled; }
 

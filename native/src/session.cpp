@@ -300,7 +300,7 @@ Template Session::enroll(const std::vector<cv::Mat>& references) const {
                                                         std::to_string(references.size()) + ": " +
                                                         names(flags.raised) + "; enrol another one");
     }
-    Template made{binding(), {}, 0};
+    Template made{binding(), {}, 0, Template::new_id()};
     for (const Prepared& picture : pictures) made.references.push_back(embed(picture));
     comparison_->person(made.references);
     return made;

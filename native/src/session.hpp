@@ -105,3 +105,8 @@ class Session {
 };
 
 }  // namespace edge
+
+// The handle of edge_sdk.h.
+struct edge_session {
+    std::shared_ptr<const edge::Session> held;
+};

@@ -119,9 +119,10 @@ Json::const_iterator Signatures::geometry() const {
 }
 
 cv::Mat Signatures::bright(const cv::Mat& ink) const {
-    cv::Mat out = ink;
-    if (inverts_) cv::bitwise_not(ink, out);
-    return op::to_gray(out);
+    if (!inverts_) return op::to_gray(ink);
+    cv::Mat inverted;
+    cv::bitwise_not(ink, inverted);
+    return op::to_gray(inverted);
 }
 
 Prepared Signatures::prepare(const cv::Mat& image) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "error.hpp"
 #include "sha256.hpp"
@@ -49,6 +50,13 @@ std::string name(const Record& record, const char* field) {
 
 }  // namespace
 
+std::string Template::new_id() {
+    std::random_device random;
+    std::string id;
+    for (int digit = 0; digit < 32; ++digit) id += "0123456789abcdef"[random() & 15];
+    return id;
+}
+
 Bytes Template::to_bytes() const {
     Record record = {{"kind", "embeddings"},
                      {"embedding_space_id", binding.embedding_space_id},
@@ -57,6 +65,7 @@ Bytes Template::to_bytes() const {
                      {"bundle_name", binding.bundle_name},
                      {"count", references.size()}};
     if (added) record["added"] = added;
+    if (!id.empty()) record["template_id"] = id;
     record["dim"] = references.front().size();
     record["values"] = Record::binary(packed(references));
     const Bytes payload = Record::to_msgpack(record), digest = sha256(payload.data(), payload.size());
@@ -90,7 +99,10 @@ Template Template::from_bytes(const std::uint8_t* data, std::size_t length) {
         Template found{{name(record, "embedding_space_id"), name(record, "variant_id"), name(record, "variant_sha256"),
                         name(record, "bundle_name")},
                        unpacked(values, count, dims),
-                       record.value("added", std::size_t{0})};
+                       record.value("added", std::size_t{0}),
+                       record.value("template_id", std::string())};
+        const bool hex = found.id.find_first_not_of("0123456789abcdef") == std::string::npos;
+        if (!hex || (!found.id.empty() && found.id.size() != 32)) refuse("template is damaged: its id is none");
         if (found.added >= count) refuse("template is damaged: more references were added than there are");
         for (const Embedding& reference : found.references) normalised(reference);
         const Bytes again = found.to_bytes();  // a field twice, another field, or a number in more bytes than it needs

@@ -20,6 +20,10 @@ struct Template {
     Binding binding;
     std::vector<Embedding> references;  // at least one, of one length
     std::size_t added = 0;              // those of them that updating added, the last ones
+    std::string id;                     // 32 random hex digits, by which it is revoked; empty of old ones
+
+    // 128 random bits, as hex digits.
+    static std::string new_id();
 
     Bytes to_bytes() const;
 

@@ -89,3 +89,15 @@ def test_texts_of_a_manifest_stay_texts(text: str) -> None:
     variant = msgspec.structs.replace(variant, operating_points=points)
     said = metadata(with_front_matter("", msgspec.structs.replace(manifest, variants=(variant,))))
     assert said["model-index"][0]["results"][0]["dataset"]["name"] == text
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_the_hub_s_own_library_reads_it(name: str) -> None:
+    hub = pytest.importorskip("huggingface_hub", reason="edge-sdk[tflite-export]")
+    data = hub.ModelCard(card(name)).data
+    (index,) = metadata(card(name))["model-index"]
+    stated = [metric for result in index["results"] for metric in result["metrics"]]
+    assert data.model_name == name
+    assert [(one.metric_type, one.metric_value, one.metric_name) for one in data.eval_results] == [
+        (metric["type"], metric["value"], metric["name"]) for metric in stated
+    ]

@@ -1,4 +1,8 @@
-"""The device library, built once with the engines that are there, for all tests of this folder."""
+"""The device library, its examples and its Kotlin library, built once: OpenCV, nlohmann/json, CMake and a compiler.
+
+``make native-deps`` brings the engines, or ``ONNXRUNTIME_ROOT`` and ``TFLITE_ROOT`` name folders with ``include`` and
+``lib`` (docs/native.md). Without them the tests that run a network are skipped, and the others run.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +16,20 @@ from pathlib import Path
 import pytest
 
 from ..paths import ROOT
+from .hooks import Hooks
+from .interface import Library
 
-BUILD = ROOT / "build" / "native-tests"
+BUILD = ROOT / "build" / "native-tests"  # kept between runs
 DEPENDENCIES = ROOT / "build" / "native-deps"  # what `make native-deps` fills
 ENGINES = {"onnx": "onnxruntime", "tflite": "tflite"}  # by the format that they run
 
 
 @dataclass(frozen=True)
 class Built:
-    """A build folder, and the formats that the library runs."""
+    """A build folder, and the engines in the library."""
 
     folder: Path
-    formats: frozenset[str]
+    engines: frozenset[str]
 
     def file(self, name: str) -> Path:
         """A program or library of the build."""
@@ -32,14 +38,14 @@ class Built:
             pytest.skip(f"{name} was not built: a JDK is not installed")
         return found
 
-    def need(self, format_: str) -> None:
-        """Skip without the engine of a format."""
-        if format_ not in self.formats:
-            pytest.skip(f"{ENGINES[format_]} for C++ is not there: make native-deps")
+    def need(self, engine: str) -> None:
+        """Skip without an engine."""
+        if engine not in self.engines:
+            pytest.skip(f"{engine} for C++ is not there: make native-deps, or {engine.upper()}_ROOT")
 
 
 def root(engine: str) -> Path | None:
-    """An engine's include/ and lib/: ``ONNXRUNTIME_ROOT``, ``TFLITE_ROOT``, or what ``make native-deps`` made."""
+    """An engine's include/ and lib/."""
     given = os.environ.get(f"{engine.upper()}_ROOT")
     found = Path(given) if given else DEPENDENCIES / engine
     return found if found.is_dir() else None
@@ -47,29 +53,50 @@ def root(engine: str) -> Path | None:
 
 @pytest.fixture(scope="session")
 def built() -> Built:
-    """The build; tests are skipped where a compiler, CMake, OpenCV, nlohmann/json, or any engine is not installed."""
-    roots = {format_: found for format_, engine in ENGINES.items() if (found := root(engine))}
-    if not roots:
-        pytest.skip("no engine for C++ is there: make native-deps")
+    """The build."""
     if not shutil.which("cmake"):
         pytest.skip("CMake is not installed")
+    roots = {engine: found for engine in ENGINES.values() if (found := root(engine))}
     javac = shutil.which("javac")
     java = {"JAVA_HOME": str(Path(javac).resolve().parents[1])} if javac else {}
-    options = [f"-DEDGE_SDK_{ENGINES[format_].upper()}={found}" for format_, found in roots.items()]
+    options = [f"-DEDGE_SDK_{engine.upper()}={roots.get(engine, '')}" for engine in ENGINES.values()]
+    options += ["-DEDGE_SDK_TESTS=ON", "-DEDGE_SDK_WARNINGS_ARE_ERRORS=ON"]
     configure = ["cmake", "-S", str(Path(__file__).parent), "-B", str(BUILD), *options]
+    make = ["cmake", "--build", str(BUILD), "--parallel", "2"]
     BUILD.mkdir(parents=True, exist_ok=True)
     with (BUILD / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another test process may be building
         done = subprocess.run(configure, env=os.environ | java, capture_output=True, text=True, check=False)
         if done.returncode:
-            missing = next((line for line in done.stderr.splitlines() if "Could not find" in line), done.stderr[-300:])
+            missing = next((line for line in done.stderr.splitlines() if "ould not find" in line), None)
+            assert missing, done.stderr
             pytest.skip(f"a C++ toolchain with OpenCV and nlohmann/json is not installed: {missing.strip()}")
-        made = subprocess.run(
-            ["cmake", "--build", str(BUILD), "--parallel", "2"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=1200,
-        )
-        assert made.returncode == 0, made.stdout[-3000:] + made.stderr[-3000:]
+        made = subprocess.run(make, capture_output=True, text=True, check=False, timeout=1200)
+        assert not made.returncode, (made.stdout + made.stderr)[-5000:]
     return Built(BUILD, frozenset(roots))
+
+
+@pytest.fixture(scope="session")
+def library(built: Built) -> Library:
+    """The shared library."""
+    return Library(built.file("libedge_sdk.so"))
+
+
+@pytest.fixture(scope="session")
+def hooks(built: Built) -> Hooks:
+    """Parts of the library, and sessions on an engine that says what it is told."""
+    return Hooks(built.file("libedge_sdk_hooks.so"))
+
+
+@pytest.fixture(params=ENGINES.values())
+def engine(request: pytest.FixtureRequest, built: Built) -> str:
+    """Each engine in turn."""
+    built.need(request.param)
+    return str(request.param)
+
+
+@pytest.fixture
+def onnxruntime(built: Built, library: Library) -> Library:
+    """The library with ONNX Runtime."""
+    built.need("onnxruntime")
+    return library

@@ -5,10 +5,13 @@ from __future__ import annotations
 import ctypes as c
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 STATUSES = (
     "OK", "USAGE", "BUNDLE", "INTEGRITY", "OPERATING_POINT", "ENGINE", "SELFTEST", "INPUT", "UNUSABLE_SAMPLE",
@@ -129,6 +132,7 @@ class Library:
         self.c.edge_flag_name.argtypes = [c.c_uint64]
         self.c.edge_template_references.restype = c.c_size_t
         self.c.edge_template_references.argtypes = [c.c_void_p]
+        self.c.edge_template_id.restype, self.c.edge_template_id.argtypes = c.c_char_p, [c.c_void_p]
         for name in ("edge_close", "edge_template_free", "edge_gallery_free"):
             getattr(self.c, name).restype, getattr(self.c, name).argtypes = None, [c.c_void_p]
 
@@ -157,6 +161,9 @@ class Library:
             assert not handle
             raise
         return handle
+
+    def id_of(self, template: c.c_void_p) -> str:
+        return self.c.edge_template_id(template).decode()
 
     def to_bytes(self, template: c.c_void_p) -> bytes:
         length = c.c_size_t()
@@ -191,7 +198,7 @@ class Session:
             assert not self.handle
             raise
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

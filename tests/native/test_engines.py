@@ -13,13 +13,13 @@ import pytest
 
 from edge_sdk.bundle import Bundle
 
-from .conftest import Built
+from .conftest import ENGINES, Built
 
 # By precision: of what the largest output is, for two versions of one engine and for one step of a quantised output.
 TOLERANCE = {("onnx", "fp32"): 1e-6, ("tflite", "fp32"): 1e-5}
 STEPS = 0.05
 BUNDLES = ("deepsign", "face_lite", "face_locator", "liveness")
-ENGINES = {"onnx": "onnxruntime", "tflite": "litert"}
+PYTHON = {"onnx": "onnxruntime", "tflite": "litert"}  # engines by the format that they run
 
 
 def run(
@@ -38,8 +38,8 @@ def spec(name: str, shape: Sequence[int | str]) -> str:
 @pytest.mark.parametrize(("format_", "saturates"), [("onnx", False), ("onnx", True), ("tflite", False)])
 @pytest.mark.parametrize("name", BUNDLES)
 def test_engines_give_what_pythons_give(built: Built, tmp_path: Path, name: str, format_: str, saturates: bool) -> None:
-    built.need(format_)
-    python = importlib.import_module(f"edge_sdk.runtime.engines.{ENGINES[format_]}")
+    built.need(ENGINES[format_])
+    python = importlib.import_module(f"edge_sdk.runtime.engines.{PYTHON[format_]}")
     bundle = Bundle.open(name)
     (graph,) = bundle.manifest.graphs
     (taken,) = graph.inputs
@@ -65,9 +65,9 @@ def test_engines_give_what_pythons_give(built: Built, tmp_path: Path, name: str,
         np.testing.assert_allclose(values, expected, atol=allowed, rtol=0, err_msg=variant.id)
 
 
-@pytest.mark.parametrize("format_", ENGINES)
+@pytest.mark.parametrize("format_", PYTHON)
 def test_what_an_engine_refuses(built: Built, tmp_path: Path, format_: str) -> None:
-    built.need(format_)
+    built.need(ENGINES[format_])
     bundle = Bundle.open("deepsign")
     model = Path(bundle.path) / f"model.int8.{format_}"
     image, embedding = "image:1,1,150,180", "embedding:1,128"
@@ -94,7 +94,7 @@ def test_what_an_engine_refuses(built: Built, tmp_path: Path, format_: str) -> N
 
 
 def test_an_engine_leaves_nothing_in_a_fresh_home(built: Built, tmp_path: Path) -> None:
-    built.need("onnx")
+    built.need("onnxruntime")
     home = tmp_path / "home"
     home.mkdir()
     np.zeros((150, 180), np.float32).tofile(tmp_path / "picture")

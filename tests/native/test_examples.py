@@ -15,9 +15,9 @@ from edge_sdk.bundle import Bundle
 from edge_sdk.slicing import slice_bundle
 
 from ..paths import ROOT
-from .conftest import Built
+from .conftest import ENGINES, Built
 
-ENGINES = {"onnx": "onnxruntime", "tflite": "litert"}
+PYTHON = {"onnx": "onnxruntime", "tflite": "litert"}  # engines by the format that they run
 SHIPPED = ROOT / "edge_sdk" / "bundles"
 OWN, OTHER = (str(SHIPPED / "deepsign" / "golden" / name) for name in ("reference.png", "query.png"))
 FACE = str(SHIPPED / "face_locator" / "golden" / "square.png")
@@ -25,7 +25,7 @@ FACE = str(SHIPPED / "face_locator" / "golden" / "square.png")
 
 @pytest.mark.parametrize("format_", ["onnx", "tflite"])
 def test_cpp_verifies_as_python_does(built: Built, tmp_path: Path, format_: str) -> None:
-    built.need(format_)
+    built.need(ENGINES[format_])
     folder = Path(slice_bundle(Bundle.open("deepsign"), tmp_path / "deepsign", format=format_, precision="int8").path)
     tool = str(built.file("verify"))
     blank = str(tmp_path / "blank.png")
@@ -39,7 +39,7 @@ def test_cpp_verifies_as_python_does(built: Built, tmp_path: Path, format_: str)
     code, said = run(str(folder))
     assert (code, "passed" in said) == (0, True), said
     assert run(str(folder), "fmr_1e-2", OWN, OWN)[0] == 0
-    expected = Verifier(folder, engine=ENGINES[format_], operating_point="fmr_1e-2").verify(OWN, OTHER)
+    expected = Verifier(folder, engine=PYTHON[format_], operating_point="fmr_1e-2").verify(OWN, OTHER)
     code, said = run(str(folder), "fmr_1e-2", OWN, OTHER)
     assert code == (0 if expected.decision else 1), said
     assert float(said.split("score ")[1].split(",")[0]) == pytest.approx(expected.score, abs=0.02)
@@ -53,7 +53,7 @@ def test_cpp_verifies_as_python_does(built: Built, tmp_path: Path, format_: str)
 
 
 def test_cpp_lets_nobody_in_who_is_not_live(built: Built) -> None:
-    built.need("onnx")
+    built.need("onnxruntime")
     tool = str(built.file("drivers"))
     bundles = [str(SHIPPED / "face_locator"), str(SHIPPED / "liveness"), "apcer_5e-2", str(SHIPPED / "face_lite")]
 
@@ -69,7 +69,7 @@ def test_cpp_lets_nobody_in_who_is_not_live(built: Built) -> None:
 
 
 def test_cpp_knows_a_driver(built: Built) -> None:
-    built.need("onnx")
+    built.need("onnxruntime")
     faces = Path(os.environ.get("EDGE_SDK_DATA", "")) / "lfw"
     if not (faces / "Colin_Powell").is_dir():
         pytest.skip("EDGE_SDK_DATA names no folder with lfw")

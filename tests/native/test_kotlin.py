@@ -28,7 +28,7 @@ FRAME, FACE = BUNDLES / "face_locator" / "golden" / "square.png", BUNDLES / "fac
 @pytest.fixture(scope="module")
 def answers(built: Built, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], Path]:
     """What Calls.kt printed, by the first word of each line, and the folder that it wrote into."""
-    built.need("onnx")
+    built.need("onnxruntime")
     if not COMPILER.is_dir():
         pytest.skip("Kotlin's compiler is not there: make native-deps")
     library = built.file("libedge_sdk_jni.so")

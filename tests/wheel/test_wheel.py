@@ -205,6 +205,12 @@ def test_inspect(device: Device) -> None:
     assert "deepsign" in json.dumps(shown)
 
 
+def test_the_bill_of_materials_of_a_bundle_needs_nothing_of_the_workstation(device: Device) -> None:
+    device.cli("bom", "deepsign", "--out", "deepsign.cdx.json")
+    document = json.loads((device.folder / "deepsign.cdx.json").read_text())
+    assert document["metadata"]["component"]["name"] == "deepsign"
+
+
 def test_bundles_are_listed_and_recipes_name_what_they_need(device: Device) -> None:
     listed = json.loads(device.cli("bundles", "--json"))["bundles"]
     assert {"deepsign", "liveness"} <= {bundle["name"] for bundle in listed}
