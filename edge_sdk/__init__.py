@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from edge_sdk.runtime.gallery import TemplateGallery as TemplateGallery
     from edge_sdk.runtime.health import SessionStatus as SessionStatus
     from edge_sdk.runtime.locator import Locator as Locator
+    from edge_sdk.runtime.revocation import RevocationList as RevocationList
     from edge_sdk.runtime.shots import Shots as Shots
     from edge_sdk.runtime.template import Template as Template
+    from edge_sdk.runtime.template_keys import TemplateKey as TemplateKey
     from edge_sdk.runtime.verifier import Verifier as Verifier
 
 from edge_sdk._version import __version__
@@ -44,6 +46,7 @@ _HOMES = {
     "Locator": "edge_sdk.runtime.locator",
     "IdentifyResult": "edge_sdk.results",
     "SessionStatus": "edge_sdk.runtime.health",
+    "RevocationList": "edge_sdk.runtime.revocation",
     "Shots": "edge_sdk.runtime.shots",
     "SpoofDecision": "edge_sdk.results",
     "SpoofDetector": "edge_sdk.runtime.detector",
@@ -51,6 +54,7 @@ _HOMES = {
     "StreamResult": "edge_sdk.results",
     "Template": "edge_sdk.runtime.template",
     "TemplateGallery": "edge_sdk.runtime.gallery",
+    "TemplateKey": "edge_sdk.runtime.template_keys",
     "Timings": "edge_sdk.results",
     "Trust": "edge_sdk.bundle",
     "Verifier": "edge_sdk.runtime.verifier",
@@ -59,8 +63,9 @@ _HOMES = {
 
 __all__ = [
     "AuditLog", "Bundle", "Candidate", "EdgeSdkError", "IdentifyResult", "LocateResult", "LocatedFace", "Locator",
-    "SessionStatus", "Shots", "SpoofDecision", "SpoofDetector", "SpoofResult", "StreamResult", "Template",
-    "TemplateGallery", "Timings", "Trust", "Verifier", "VerifyResult", "__version__", "errors",
+    "RevocationList", "SessionStatus", "Shots", "SpoofDecision", "SpoofDetector", "SpoofResult", "StreamResult",
+    "Template", "TemplateGallery", "TemplateKey", "Timings", "Trust", "Verifier", "VerifyResult", "__version__",
+    "errors",
 ]  # fmt: skip
 
 

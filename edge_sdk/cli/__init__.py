@@ -50,8 +50,8 @@ _COLLECTED_EVERY = 50_000
 
 GROUPS = {
     "on the device": (
-        "verify", "identify", "enroll", "spoof", "locate", "bundles", "inspect", "selftest", "tune", "profile", "slice",
-        "bom",
+        "verify", "identify", "enroll", "renew", "revoke", "spoof", "locate", "bundles", "inspect", "selftest", "tune",
+        "profile", "slice", "bom",
     ),
     "keys and signatures": ("keygen", "sign", "verify-signature"),
     "on a workstation (pip install \"edge-sdk[export]\")": (

@@ -64,6 +64,9 @@ def add_verifier_options(parser: Parser) -> None:
         help="locator: find the face in the whole picture, where the bundle asks for it; aligned: every picture is cut "
         "out and aligned already (default: locator)",
     )
+    parser.add_argument(
+        "--revoked", metavar="FILE", help="list of templates to refuse, which `edge-sdk revoke` writes; default: none"
+    )
     walks.add_cycles(parser)
     add_audit(parser)
     add_json(parser)
@@ -119,6 +122,7 @@ def open_verifier(
         threshold=threshold,
         threads=arguments.threads,
         faces=arguments.faces,
+        revoked=arguments.revoked,
         audit=arguments.audit,
     )
 

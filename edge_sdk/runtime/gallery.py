@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,11 @@ class TemplateGallery:
         start = self._places[name] * _ID_BYTES
         found = self._ids[start : start + _ID_BYTES].hex()
         return "" if found == _NO_ID else found
+
+    @cached_property
+    def template_ids(self) -> frozenset[str]:
+        """Those of all templates, an empty one where one has none."""
+        return frozenset(map(self.template_id_of, self.names))
 
     def best(self, values: NDArray[np.float32], count: int, compare: Compare) -> list[tuple[str, Comparison]]:
         """The candidate list: the ``count`` people of the highest scores, the best first, equals in their order.

@@ -37,6 +37,9 @@ MAX_BYTES = 16 * 2**20
 FULL = 10
 """Rows up to which updating fills a template. One of more enrolled rows takes as many more as were enrolled."""
 
+MOST_ENROLLED = 500
+"""References of an enrolment whose embeddings are kept. What is fitted to n of them takes time that grows as n ** 3."""
+
 Name = Annotated[str, msgspec.Meta(max_length=1000)]
 Id = Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{32})?\Z")]
 
@@ -109,8 +112,7 @@ class Template(
         if embeddings.shape[1:] != known.shape[1:]:
             raise TemplateError(f"a template of {known.shape[1:]} values takes no embeddings {embeddings.shape}")
         enrolled = self.enrolled
-        most = max(FULL - enrolled, enrolled)
-        added = np.concatenate([known[enrolled:], embeddings])[-most:]
+        added = np.concatenate([known[enrolled:], embeddings])[-_most_added(enrolled) :]
         content = enroll(np.concatenate([known[:enrolled], added]))
         binding = {name: getattr(self, name) for name in Template.__struct_fields__}
         return self.of(content, **binding | {"count": enrolled + len(added), "added": len(added)})
@@ -222,6 +224,16 @@ class Template(
         with _naming(path):
             return template_layouts.header_of(data)
 
+    @staticmethod
+    def id_at(path: str | os.PathLike[str]) -> str:
+        """The id of the template in a file, whose key is not needed, and which may have been changed; empty if none.
+
+        Raises:
+            TemplateError: As :meth:`load`.
+        """
+        header = Template.header(path)
+        return Template.load(path, plain=True).template_id if header is None else header.template_id
+
     def _header(self, key_id: str) -> TemplateHeader:
         return TemplateHeader(
             template_id=self.template_id,
@@ -229,6 +241,10 @@ class Template(
             embedding_space_id=self.embedding_space_id,
             variant_sha256=self.variant_sha256,
         )
+
+
+def _most_added(enrolled: int) -> int:
+    return max(FULL - enrolled, enrolled)
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:
@@ -257,6 +273,10 @@ class EmbeddingTemplate(Template, frozen=True, kw_only=True, tag="embeddings"):
         super().__post_init__()
         if self.count < 1 or self.dim < 1 or len(self.values) != 4 * self.count * self.dim:
             raise TemplateError(f"template of {self.count} x {self.dim} values holds {len(self.values)} bytes")
+        if self.enrolled > MOST_ENROLLED:
+            raise TemplateError(f"a template takes up to {MOST_ENROLLED} references, not {self.enrolled}")
+        if self.added > _most_added(self.enrolled):
+            raise TemplateError(f"no update adds {self.added} references to {self.enrolled}")
         try:
             normalise(self.embeddings)
         except ScoreError as exc:
@@ -289,6 +309,8 @@ class GaussianMixtureTemplate(Template, frozen=True, kw_only=True, tag="gaussian
         super().__post_init__()
         if min(self.count, self.modes, self.dim) < 1 or len(self.values) != 4 * self.modes * (1 + 2 * self.dim):
             raise TemplateError(f"template of {self.modes} modes of {self.dim} values holds {len(self.values)} bytes")
+        if self.added:
+            raise TemplateError(f"no update adds {self.added} references to a template of kind {self.kind}")
         try:
             self.content  # noqa: B018 - the mixture checks itself
         except ScoreError as exc:

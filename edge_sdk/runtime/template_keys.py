@@ -93,8 +93,10 @@ def chosen(key: Key | None, *, plain: bool) -> TemplateKey | None:
         if key is not None:
             raise UsageError("a template is either plain or has a key, not both")
         return None
-    named = os.environ.get(VARIABLE) or None if key is None else key
-    return None if named is None else of(named)
+    if key is None:
+        value = os.environ.get(VARIABLE, "")
+        key = value if value.startswith(_STORE) else files.named(VARIABLE)
+    return None if key is None else of(key)
 
 
 def for_writing(key: Key | None, *, plain: bool) -> TemplateKey | None:
@@ -117,7 +119,8 @@ def create(name: str | os.PathLike[str]) -> TemplateKey:
     """Make a random key and keep it where :meth:`TemplateKey.named` finds it: in a new file, or in the key store.
 
     Raises:
-        TemplateKeyError: One is there already, which is left as it is; or the key store is locked or refuses.
+        TemplateKeyError: One is there already, which is left as it is; or the key store is locked, refuses, or keeps
+            nothing.
         MissingToolError: The package ``keyring`` is not installed.
         ForeignFileError: Others may write the file's folder.
         OSError: The file cannot be written.
@@ -129,6 +132,8 @@ def create(name: str | os.PathLike[str]) -> TemplateKey:
         if _asked(path, "get_password", service, user) is not None:
             raise there
         _asked(path, "set_password", service, user, secret.hex())
+        if _asked(path, "get_password", service, user) != secret.hex():  # as keyring's own backend "null" does
+            raise TemplateKeyError(f"the key store did not keep {path}: `keyring --list-backends` shows which it is")
     else:
         files.own_folder(Path(path).parent)
         try:

@@ -31,13 +31,14 @@ from edge_sdk.modalities.walks import MOST, WalkStream
 from edge_sdk.preprocess import GaitCycles
 from edge_sdk.results import Candidate, IdentifyResult, VerifyResult
 from edge_sdk.runtime import audit as auditing
-from edge_sdk.runtime import cutting
+from edge_sdk.runtime import cutting, revocation
 from edge_sdk.runtime.acquisition import Acquisition, Sample, as_list
 from edge_sdk.runtime.arguments import check_switches, is_whole
 from edge_sdk.runtime.binding import Binding
 from edge_sdk.runtime.cut import Cutter
 from edge_sdk.runtime.gallery import TemplateGallery
 from edge_sdk.runtime.operating_point import ActiveThreshold
+from edge_sdk.runtime.revocation import Revoked
 from edge_sdk.runtime.session import Session, decides
 from edge_sdk.runtime.stopwatch import Stopwatch
 from edge_sdk.runtime.template import Template
@@ -91,6 +92,8 @@ class Verifier(Session[VerifyPoint]):
             is a ``StorageError`` in place of the result.
         trust: Whose signature the bundle needs, and how old it may be; None takes what this device was set to
             (:func:`edge_sdk.bundle.trust.default_trust`), and of an opened bundle what it was opened with.
+        revoked: Which templates to refuse: a list, or its file (:mod:`edge_sdk.runtime.revocation`), which is read
+            again when it changes. A template without an id is refused, too. None refuses none.
 
     Raises:
         BundleError: The bundle cannot be used, or is not one for verification; or the golden trial has another score;
@@ -98,6 +101,7 @@ class Verifier(Session[VerifyPoint]):
         OperatingPointError: The variant has no such operating point, or its data could not support it.
         EngineError: The engine refuses the variant; ``MissingEngineError`` if none is installed, ``BrokenEngineError``
             if it is, but cannot be loaded.
+        StorageError: The list of revoked templates is not there, is none, or others can write it.
         UsageError: Both an operating point and a threshold, a threshold that every score reaches or none, or no
             sensible number of threads.
     """
@@ -119,8 +123,10 @@ class Verifier(Session[VerifyPoint]):
         warm_up: bool = False,
         audit: auditing.Audit | None = None,
         trust: Trust | None = None,
+        revoked: Revoked | None = None,
     ) -> None:
         check_switches(selftest=selftest, warm_up=warm_up)
+        revocations = revocation.of(revoked)
         super().__init__(
             bundle,
             engine=engine,
@@ -139,11 +145,12 @@ class Verifier(Session[VerifyPoint]):
         self._acquisition = Acquisition(self.bundle, self._modality, self._cutter)
         self._score = self.bundle.manifest.score
         self._embedding = self._score.embedding(self.bundle.manifest.interface)
-        self._binding = Binding(self.bundle, self.variant, self._model)
+        self._binding = Binding(self.bundle, self.variant, self._model, revocations)
         if selftest:
             self._replay_golden()
         if warm_up:
             self._warm_up()
+            self._binding.warm_up()
 
     def close(self) -> None:
         """See :class:`~edge_sdk.runtime.session.Session`; a locator that the verifier opened is freed, too."""
@@ -236,7 +243,7 @@ class Verifier(Session[VerifyPoint]):
             raise UsageError(f"count is {count!r}; it must be a whole number, at least 1")
         self._deciding()
         gallery = templates if isinstance(templates, TemplateGallery) else self.gallery(templates)
-        self._binding.check(gallery.example)
+        self._binding.check_gallery(gallery)
         watch = Stopwatch()
         prepared = self._acquisition.query(probe, watch)
         candidates: tuple[Candidate, ...] = ()
@@ -296,7 +303,7 @@ class Verifier(Session[VerifyPoint]):
             try:
                 self._binding.check(template)
             except TemplateError as exc:
-                raise TemplateError(f"{name}: {exc}") from exc
+                raise type(exc)(f"{name}: {exc}") from exc
         return TemplateGallery(templates, self._score, self._model)
 
     @decides(auditing.enrolled)

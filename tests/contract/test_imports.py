@@ -131,8 +131,9 @@ def test_thresholds_can_be_fitted_with_numpy_alone(path: str) -> None:
 def test_the_public_surface() -> None:
     public = [
         "AuditLog", "Bundle", "Candidate", "EdgeSdkError", "IdentifyResult", "LocateResult", "LocatedFace", "Locator",
-        "SessionStatus", "Shots", "SpoofDecision", "SpoofDetector", "SpoofResult", "StreamResult", "Template",
-        "TemplateGallery", "Timings", "Trust", "Verifier", "VerifyResult", "__version__", "errors",
+        "RevocationList", "SessionStatus", "Shots", "SpoofDecision", "SpoofDetector", "SpoofResult", "StreamResult",
+        "Template", "TemplateGallery", "TemplateKey", "Timings", "Trust", "Verifier", "VerifyResult", "__version__",
+        "errors",
     ]  # fmt: skip
     assert sorted(edge_sdk.__all__) == dir(edge_sdk) == public
     for name in public:

@@ -262,12 +262,11 @@ def test_what_is_no_templates_by_name_is_refused(tiny_bundle: Bundle, signer: Si
 
 
 def test_templates_of_another_length_are_an_error(tiny_bundle: Bundle, signer: Signer) -> None:
-    """As one of them, which no search takes a shorter way for."""
     with Verifier(tiny_bundle) as verifier:
         own = verifier.enroll(signer(1))
         other = msgspec.structs.replace(own, count=1, dim=3, values=np.ones(3, "<f4").tobytes())  # type: ignore[call-arg]
         for number in (1, 9):
-            with pytest.raises(EngineError, match="embeddings of 3 and"):
+            with pytest.raises(TemplateError, match="embeddings of 3 values, its network gives"):
                 verifier.identify(signer(1), dict.fromkeys("abcdefghi"[:number], other), count=2)
 
 

@@ -213,6 +213,9 @@ def test_a_key_of_a_file_and_of_the_environment(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv(VARIABLE, str(path))
     assert Template.from_bytes(template().to_bytes()) == template()
     assert Template.from_bytes(template().to_bytes(key=OTHER), key=OTHER) == template(), "what is given counts"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(VARIABLE, "~/device.key")
+    assert Template.from_bytes(template().to_bytes()) == template()
     monkeypatch.setenv(VARIABLE, "")
     with pytest.raises(UsageError):
         template().to_bytes()

@@ -102,6 +102,18 @@ def test_a_new_key_in_the_key_store_replaces_none(store: Store) -> None:
     assert TemplateKey.named(NAME).id == made.id
 
 
+def test_a_key_store_that_keeps_nothing_is_found_out() -> None:
+    from keyring.backends import null
+
+    before = keyring.get_keyring()
+    keyring.set_keyring(null.Keyring())
+    try:
+        with pytest.raises(TemplateKeyError, match="did not keep"):
+            template_keys.create(NAME)
+    finally:
+        keyring.set_keyring(before)
+
+
 def test_a_new_key_in_a_file_replaces_none(tmp_path: Path) -> None:
     path = tmp_path / "keys" / "device.key"
     made = template_keys.create(path)

@@ -40,6 +40,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[Tensors]:
     return seen
 
 
+EVEN = 2  # samples by which a verifier learns what embeddings look like
+
+
 def fake(**settings: object) -> dict[str, bytes]:
     return {"fp32": msgspec.json.encode(FakeModel(shape=(1, 150, 180), dim=8, **settings))}  # type: ignore[arg-type]
 
@@ -49,14 +52,25 @@ def test_a_verifier_compares_its_golden_pictures(make_bundle: Maker, runs: list[
     with Verifier(bundle, engine="fake"):
         assert not runs
     with Verifier(bundle, engine="fake", warm_up=True):
-        assert len(runs) == len(bundle.manifest.golden.inputs) == 2
+        assert len(runs) == len(bundle.manifest.golden.inputs) + EVEN == 4
 
 
 def test_without_golden_pictures_the_graphs_run_on_a_blank_sample(tiny_bundle: Bundle, runs: list[Tensors]) -> None:
     with Verifier(tiny_bundle, warm_up=True):
-        ((sample,),) = (inputs.values() for inputs in runs)
-        assert sample.shape == (1, 1, 150, 180)
-        assert not sample.any()
+        blank, *even = (sample for inputs in runs for sample in inputs.values())
+        assert blank.shape == (1, 1, 150, 180)
+        assert not blank.any()
+        assert len(even) == EVEN
+
+
+def test_what_templates_are_checked_by_is_known_before_the_first(
+    tiny_bundle: Bundle, runs: list[Tensors], signer: Callable[..., np.ndarray]
+) -> None:
+    with Verifier(tiny_bundle, warm_up=True) as verifier:
+        template = verifier.enroll(signer(1))
+        runs.clear()
+        assert verifier.verify(template, signer(1))
+        assert len(runs) == 1
 
 
 def test_every_graph_of_a_shipped_bundle_has_run(runs: list[Tensors]) -> None:

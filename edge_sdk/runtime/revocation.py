@@ -1,0 +1,107 @@
+"""Templates that are refused though their key opens them: a list of their ids (ISO/IEC 24745, revocability).
+
+A list is a text file of one id a line; empty lines, and those that begin with ``#``, are passed over. Whoever can write
+it decides who is let in, so it is read only where nobody else can have written it (:func:`edge_sdk.files.read_own`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from edge_sdk import files
+from edge_sdk.errors import RevokedTemplateError, StorageError, UsageError
+
+MAX_BYTES = 64 * 2**20
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class RevocationList:
+    """The ids in a file, which is read again when it changes; for all threads of a process.
+
+    Args:
+        path: The file; it has to be there, if empty.
+
+    Raises:
+        StorageError: There is none, others can write it (``ForeignFileError``), or it holds something else.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = path
+        self._read: tuple[tuple[int, ...], frozenset[str]] | None = None
+        _ = self.ids
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Those that are revoked now; errors are those of the constructor, lest a list that is gone revoke nobody."""
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 - once for each use of a template
+            stamp = (found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev)
+            if self._read is None or self._read[0] != stamp:
+                self._read = stamp, _ids(self._path, files.read_own(self._path, MAX_BYTES))
+        except StorageError:
+            raise
+        except (OSError, ValueError) as exc:  # ValueError: a name that no file can have
+            raise StorageError(f"cannot read the list of revoked templates: {exc}") from exc
+        return self._read[1]
+
+    def check(self, ids: Iterable[str]) -> None:
+        """Refuse templates of which one is revoked, or has no id.
+
+        Raises:
+            RevokedTemplateError: One is.
+            StorageError: As the constructor.
+        """
+        revoked, asked = self.ids, frozenset(ids)
+        if "" in asked:
+            raise RevokedTemplateError(
+                "template has no id, so that nobody can tell whether it is revoked: give it one with `edge-sdk renew`"
+            )
+        if found := sorted(revoked & asked):
+            raise RevokedTemplateError(f"template {', '.join(found)} is revoked: enroll again, or renew it")
+
+    def add(self, *ids: str) -> None:
+        """Revoke templates, for all processes: see :func:`revoke`."""
+        revoke(self._path, *ids)
+
+
+Revoked: TypeAlias = RevocationList | str | os.PathLike[str]
+"""A list, or its file."""
+
+
+def revoke(path: str | os.PathLike[str], *ids: str) -> None:
+    """Add ids to a list, whole or not at all; a new one is its owner's alone. Others may do so at the same time.
+
+    Raises:
+        StorageError: It holds something else, or others can write it.
+        UsageError: What is to be revoked is no id, such as that of a template which has none.
+        OSError: The disk refuses.
+    """
+    if wrong := [one for one in ids if not _ID.fullmatch(one)]:
+        raise UsageError(f"{wrong[0]!r} is no template, and no id of one: 32 hexadecimal digits")
+    with files.locked(path):
+        try:
+            before = files.read_own(path, MAX_BYTES)
+        except FileNotFoundError:
+            before = b""
+        known = _ids(path, before)
+        new = "".join(f"{one}\n" for one in dict.fromkeys(ids) if one not in known)
+        if before and not before.endswith(b"\n"):
+            before += b"\n"
+        files.write_bytes(path, before + new.encode(), private=True)
+
+
+def of(revoked: Revoked | None) -> RevocationList | None:
+    """The list, whichever way it is given."""
+    return RevocationList(revoked) if isinstance(revoked, (str, os.PathLike)) else revoked
+
+
+def _ids(path: str | os.PathLike[str], content: bytes) -> frozenset[str]:
+    lines = [line.strip() for line in content.decode("utf-8", "replace").splitlines()]
+    found = [line for line in lines if line and not line.startswith("#")]
+    if wrong := [line for line in found if not _ID.fullmatch(line)]:
+        raise StorageError(f"{os.fspath(path)} is no list of revoked templates: {wrong[0][:100]!r} is no id")
+    return frozenset(found)

@@ -1,0 +1,150 @@
+"""``revoke`` and ``renew``: what is refused from then on, and that an interrupted renewal loses nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_sdk.cli import main
+from edge_sdk.runtime import Template, template_keys
+
+
+@pytest.fixture
+def template(pictures: tuple[str, str], bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """By the key of the environment."""
+    path = str(tmp_path / "person.template")
+    assert main(["enroll", pictures[0], "-o", path, "--bundle", bundle]) == 0
+    capsys.readouterr()
+    return path
+
+
+@pytest.fixture
+def new_key(tmp_path: Path) -> str:
+    template_keys.create(tmp_path / "new.key")
+    return str(tmp_path / "new.key")
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_revoked_templates_are_refused(
+    template: str, pictures: tuple[str, str], bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    revoked, copy, id_ = str(tmp_path / "revoked.txt"), tmp_path / "copy.template", Template.load(template).template_id
+    copy.write_bytes(Path(template).read_bytes())
+    options = ["--bundle", bundle, "--revoked", revoked, "--json"]
+    assert main(["verify", template, pictures[0], *options]) == 3
+    assert said(capsys)["error"]["type"] == "StorageError", "there is no such list"
+    assert main(["revoke", "0" * 32, "--list", revoked, "--json"]) == 0
+    assert said(capsys)["count"] == 1
+    assert main(["verify", template, pictures[0], *options]) == 0
+    capsys.readouterr()
+    assert main(["revoke", template, "--list", revoked, "--json"]) == 0
+    found = said(capsys)
+    assert (found["list"], found["revoked"], found["count"]) == (revoked, [id_], 2)
+    for words in (
+        ["verify", template, pictures[0]],
+        ["verify", str(copy), pictures[0]],
+        ["identify", pictures[0], template],
+        ["enroll", pictures[0], "--update", template],
+    ):
+        assert main([*words, *options]) == 3
+        assert said(capsys)["error"]["type"] == "RevokedTemplateError"
+
+
+def test_what_cannot_be_revoked(
+    template: str, pictures: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    revoked = tmp_path / "revoked.txt"
+    assert main(["revoke", template, "anna", "--list", str(revoked)]) == 2
+    assert main(["revoke", pictures[0], "--list", str(revoked)]) == 2
+    assert not revoked.exists()
+    revoked.write_text("# mine\nanna\n")
+    assert main(["revoke", template, "--list", str(revoked)]) == 3
+    assert "no list of revoked templates" in capsys.readouterr().err
+    assert revoked.read_text() == "# mine\nanna\n"
+
+
+def test_a_renewed_template_has_another_id_and_key_and_the_old_one_is_refused(
+    template: str,
+    new_key: str,
+    pictures: tuple[str, str],
+    bundle: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before, old = Template.load(template), Path(template).read_bytes()
+    revoked = str(tmp_path / "revoked.txt")
+    assert main(["renew", template, "--new-key", new_key, "--revoked", revoked, "--json"]) == 0
+    found, after = said(capsys), Template.load(template, key=new_key)
+    assert (found["template_id"], found["old_id"]) == (after.template_id, before.template_id)
+    assert after.template_id != before.template_id
+    assert after.embeddings.tolist() == before.embeddings.tolist()
+    options = ["--bundle", bundle, "--revoked", revoked]
+    assert main(["verify", template, pictures[0], *options, "--key", new_key]) == 0
+    assert main(["verify", template, pictures[0], *options]) == 3, "the key of before"
+    Path(template).write_bytes(old)
+    assert main(["verify", template, pictures[0], *options]) == 3, "the template of before, put back"
+    assert "is revoked" in capsys.readouterr().err
+
+
+def test_an_interrupted_renewal_lets_nobody_in_and_can_be_run_again(
+    template: str,
+    new_key: str,
+    pictures: tuple[str, str],
+    bundle: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    old, revoked = Path(template).read_bytes(), str(tmp_path / "revoked.txt")
+    words = ["renew", template, "--new-key", new_key, "--revoked", revoked]
+    replace = Path.replace
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if target.name == Path(template).name:
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", interrupted)
+        assert main(words) == 130
+    assert Path(template).read_bytes() == old
+    options = ["--bundle", bundle, "--revoked", revoked]
+    assert main(["verify", template, pictures[0], *options]) == 3, "revoked, and not yet renewed"
+    assert "is revoked" in capsys.readouterr().err
+    assert main(words) == 0
+    assert main(["verify", template, pictures[0], *options, "--key", new_key]) == 0
+    names = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("."))
+    assert names == ["new.key", "one.png", "person.template", "revoked.txt", "two.png"]
+
+
+def test_what_cannot_be_renewed_is_not_revoked(template: str, new_key: str, tmp_path: Path) -> None:
+    revoked = tmp_path / "revoked.txt"
+    for words in (
+        [template, "--key", new_key],  # of another key
+        [template, "--new-key", str(tmp_path / "none.key")],
+        [template, "-o", str(tmp_path / "folder/")],
+        [str(tmp_path / "none.template")],
+    ):
+        (tmp_path / "folder").mkdir(exist_ok=True)
+        assert main(["renew", *words, "--revoked", str(revoked)]) == 3
+    assert not revoked.exists()
+
+
+def test_a_plain_template_is_encrypted(
+    pictures: tuple[str, str], bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = str(tmp_path / "plain.template")
+    assert main(["enroll", pictures[0], "-o", plain, "--bundle", bundle, "--plain"]) == 0
+    assert main(["renew", plain]) == 3, "nobody said that it may be plain"
+    assert main(["renew", plain, "--plain"]) == 0
+    assert Template.header(plain) is not None
+    assert main(["verify", plain, pictures[0], "--bundle", bundle]) == 0
+    monkeypatch.delenv(template_keys.VARIABLE)
+    assert main(["enroll", pictures[0], "-o", plain, "--bundle", bundle, "--plain"]) == 0
+    assert main(["renew", plain, "--plain"]) == 2, "by which key?"
