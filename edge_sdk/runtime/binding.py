@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from edge_sdk import preprocess
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import ScoreError, TemplateError
+from edge_sdk.logs import Log
 from edge_sdk.manifest import SAMPLE, Variant
 from edge_sdk.runtime.gallery import TemplateGallery
 from edge_sdk.runtime.model import Model
 from edge_sdk.runtime.revocation import RevocationList
 from edge_sdk.runtime.template import KINDS, EmbeddingTemplate, Template, new_id
+
+_LOG = Log(__name__)
 
 _UNIT = 1e-2
 """How far from 1 a length is that a network scales embeddings to: half precision leaves 5e-4."""
@@ -55,6 +58,29 @@ class Binding:
 
     def check(self, template: Template) -> Template:
         """The template; TemplateError if it is revoked, of another kind, embedding space or variant, or none."""
+        try:
+            self._check(template)
+        except TemplateError as exc:
+            _LOG.info("a template is refused: %s", exc)
+            raise
+        return template
+
+    def warm_up(self) -> None:
+        """Find out now what :meth:`check` would ask the network first."""
+        if self._score.template_kind == "embeddings" and self._embedding != SAMPLE:
+            _ = self._even_samples
+
+    def check_gallery(self, gallery: TemplateGallery) -> None:
+        """As :meth:`check` of each, of which one stands for all: they were checked when the gallery was made.
+
+        Raises:
+            TemplateError: As :meth:`check`; or one was revoked since.
+        """
+        if self._revoked is not None:
+            self._revoked.check(gallery.template_ids)
+        self.check(gallery.example)
+
+    def _check(self, template: Template) -> None:
         given: object = template
         if not isinstance(given, Template):
             raise TemplateError(f"a {type(given).__name__} is no template: Template.load(path) reads one of a file")
@@ -84,22 +110,6 @@ class Binding:
             raise TemplateError(
                 f"template of {template.bundle_name} was not enrolled with this bundle: {exc}; enroll again"
             ) from exc
-        return template
-
-    def warm_up(self) -> None:
-        """Find out now what :meth:`check` would ask the network first."""
-        if self._score.template_kind == "embeddings" and self._embedding != SAMPLE:
-            _ = self._even_samples
-
-    def check_gallery(self, gallery: TemplateGallery) -> None:
-        """As :meth:`check` of each, of which one stands for all: they were checked when the gallery was made.
-
-        Raises:
-            TemplateError: As :meth:`check`; or one was revoked since.
-        """
-        if self._revoked is not None:
-            self._revoked.check(gallery.template_ids)
-        self.check(gallery.example)
 
     def _check_enrolled(self, template: Template) -> None:
         """ScoreError if no enrolment with this variant gives such a template."""
