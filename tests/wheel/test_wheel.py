@@ -108,7 +108,7 @@ def test_the_wheel_holds_what_the_tree_holds(wheel: Path) -> None:
     assert packed == tree
     assert {"edge_sdk/py.typed", "edge_sdk/runtime/__init__.py"} <= packed
     assert any(name.startswith("edge_sdk/bundles/deepsign") for name in packed)
-    assert "licenses/LICENSE" in metadata
+    assert {"licenses/LICENSE", "sboms/bundles.cdx.json"} <= metadata
 
 
 def test_two_builds_give_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
