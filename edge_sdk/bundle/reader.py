@@ -44,7 +44,7 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
     manifest: Manifest
     sha256: str  #: of the manifest, 64 hex digits: what :meth:`open` compares
     _store: Store
-    _shipped: bool = False
+    shipped: bool = False  #: opened by the name of a bundle that comes with the package, which vouches for it
 
     @property
     def id(self) -> str:
@@ -107,7 +107,7 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
 
     def check_trust(self, trust: Trust) -> None:
         """Raise the ``SignatureError`` or ``RollbackError`` that :meth:`open` would raise for this ``trust``."""
-        if not self._shipped:
+        if not self.shipped:
             trust.check_signature(self.path, self.sha256, self._store)
         trust.check_version(self.path, self.manifest.name, self.manifest.version)
 

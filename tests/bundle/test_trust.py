@@ -8,6 +8,7 @@ import logging
 import os
 import pickle
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from edge_sdk.bundle.stores import Folder
 from edge_sdk.bundle.trust import OFF, default_trust, version_order
 from edge_sdk.errors import (
     BundleError,
+    InstallationError,
     IntegrityError,
     RollbackError,
     SignatureError,
@@ -202,6 +204,14 @@ def test_what_takes_another_files_place_is_no_signature(folder: Path) -> None:
     (folder / "signature.json").unlink()
     (folder / "signature.json").mkdir()
     with pytest.raises(SignatureError, match="has no signature"):
+        Bundle.open(folder, trust=VENDOR)
+
+
+def test_without_the_package_that_checks_signatures_nothing_opens(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
+    with pytest.raises(InstallationError, match="cryptography"):
         Bundle.open(folder, trust=VENDOR)
 
 
@@ -436,6 +446,7 @@ def test_what_a_trust_takes(tmp_path: Path) -> None:
         {"policy": "maybe"},
         {"keys": str(path)},
         {"minimum_versions": {"tiny": "new"}},
+        {"minimum_versions": {"tiny": 1.2}},
         {"keys": [b""] * 101},
     ):
         with pytest.raises(UsageError):

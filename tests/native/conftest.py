@@ -68,7 +68,8 @@ def built() -> Built:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another test process may be building
         done = subprocess.run(configure, env=os.environ | java, capture_output=True, text=True, check=False)
         if done.returncode:
-            missing = next((line for line in done.stderr.splitlines() if "ould not find" in line), done.stderr[-300:])
+            missing = next((line for line in done.stderr.splitlines() if "ould not find" in line), None)
+            assert missing, done.stderr
             pytest.skip(f"a C++ toolchain with OpenCV and nlohmann/json is not installed: {missing.strip()}")
         made = subprocess.run(make, capture_output=True, text=True, check=False, timeout=1200)
         assert not made.returncode, (made.stdout + made.stderr)[-5000:]
