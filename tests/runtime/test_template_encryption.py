@@ -162,6 +162,19 @@ def test_the_file_is_named(tmp_path: Path) -> None:
         Template.header(tmp_path / "person")
 
 
+def test_another_persons_template_in_the_place_of_one(tmp_path: Path) -> None:
+    """The key opens both: only the id tells."""
+    anna, ben = template(), template(template_id="34" * 16)
+    ben.save(tmp_path / "anna.template", key=KEY)
+    assert Template.load(tmp_path / "anna.template", key=KEY) == ben
+    with pytest.raises(TemplateError, match=rf"anna\.template: template has the id {'34' * 16}, not {'12' * 16}"):
+        Template.load(tmp_path / "anna.template", key=KEY, template_id=anna.template_id)
+    anna.save(tmp_path / "anna.template", key=KEY)
+    assert Template.load(tmp_path / "anna.template", key=KEY, template_id=anna.template_id) == anna
+    with pytest.raises(TemplateError, match=r"id \(none\)"):
+        Template.from_bytes(OF_OLD, template_id=anna.template_id)
+
+
 # --- plain ones ---
 
 
