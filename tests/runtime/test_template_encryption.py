@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_sdk.errors import TemplateError, TemplateKeyError, UsageError
 from edge_sdk.runtime import template_layouts
@@ -105,6 +107,14 @@ def test_every_flipped_byte_and_every_truncation_is_found() -> None:
             Template.from_bytes(data[:at], key=KEY)
     with pytest.raises(TemplateError):
         Template.from_bytes(data + b"\0", key=KEY)
+
+
+@given(st.binary(max_size=300), st.booleans())
+def test_whatever_follows_the_magic_is_refused(rest: bytes, short_header: bool) -> None:
+    header = b"\x00\x00" if short_header else b""
+    for data in (ENCRYPTED + header + rest, ENCRYPTED[:-1] + rest, rest):
+        with pytest.raises(TemplateError):
+            Template.from_bytes(data, key=KEY)
 
 
 def parts(data: bytes) -> tuple[bytes, bytes]:
