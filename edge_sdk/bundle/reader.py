@@ -135,6 +135,13 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
         _LOG.debug("%s: read %s, %d bytes, with the SHA-256 of the manifest", self.path, entry.path, len(data))
         return data
 
+    def read_manifest(self) -> bytes:
+        """Return the bytes of the manifest; ``IntegrityError`` where they are others than when it was opened."""
+        data = _read_manifest(self.path, self._store)
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            raise IntegrityError(f"{self.path}: {MANIFEST_PATH} was replaced after the bundle was opened")
+        return data
+
     def read_graphs(self, variant_id: str) -> dict[str, bytes]:
         """Return the files of a variant (``int8.onnx``) by the name of the graph, checked as :meth:`read` does."""
         return {name: self.read(entry) for name, entry in self.manifest.variant_files(variant_id).items()}

@@ -68,7 +68,7 @@ class Binding:
     def warm_up(self) -> None:
         """Find out now what :meth:`check` would ask the network first."""
         if self._score.template_kind == "embeddings" and self._embedding != SAMPLE:
-            _ = self._even_samples
+            _ = self._made
 
     def check_gallery(self, gallery: TemplateGallery) -> None:
         """As :meth:`check` of each, of which one stands for all: they were checked when the gallery was made.
@@ -116,20 +116,25 @@ class Binding:
         if template.enrolled < self._score.least_enrolled:
             raise ScoreError(f"{template.enrolled} rows, of at least {self._score.least_enrolled}")
         if isinstance(template, EmbeddingTemplate):
-            made = self._even_samples
-            if template.dim != made.shape[1]:
-                raise ScoreError(f"embeddings of {template.dim} values, its network gives {made.shape[1]}")
-            if _of_length_1(made) and not _of_length_1(template.embeddings):
+            size, scaled = self._made
+            if template.dim != size:
+                raise ScoreError(f"embeddings of {template.dim} values, its network gives {size}")
+            if scaled and not _of_length_1(template.embeddings):
                 raise ScoreError("embeddings of another length than 1, to which its network scales them")
         self._score.check_content(template.content, self._model)
 
     @cached_property
-    def _even_samples(self) -> NDArray[np.float32]:
-        """What the network makes of two even samples: a manifest does not say whether it scales to length 1."""
+    def _made(self) -> tuple[int, bool]:
+        """How many values the network gives, and whether it scales them to length 1, which a manifest does not say.
+
+        Seen on two even samples.
+        """
         shape = preprocess.input_shape(self._bundle.manifest.preprocessing)
         samples = np.stack([np.zeros(shape, np.float32), np.ones(shape, np.float32)])
-        return self._model.run(samples)[self._embedding].reshape(len(samples), -1)
+        embeddings = self._model.run(samples)[self._embedding].reshape(len(samples), -1)
+        return embeddings.shape[1], _of_length_1(embeddings)
 
 
 def _of_length_1(rows: NDArray[np.float32]) -> bool:
-    return bool((np.abs(np.sqrt((rows.astype(np.float64) ** 2).sum(axis=1)) - 1) < _UNIT).all())
+    lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
+    return bool((np.abs(lengths - 1) < _UNIT).all())

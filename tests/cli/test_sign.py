@@ -52,6 +52,9 @@ def test_a_key_is_never_replaced(folder: Path, capsys: pytest.CaptureFixture[str
     Path("vendor.pem").rename("kept.pem")
     assert main(["keygen", "signing", "vendor.pem"]) == 3
     assert Path("kept.pem").read_bytes() == before
+    assert main(["keygen", "signing", "."]) == main(["keygen", "signing", ""]) == 3
+    assert main(["keygen", "signing", "kept.pem/key.pem"]) == 3
+    assert "Traceback" not in capsys.readouterr().err
     assert not Path("vendor.pem").exists()
 
 
