@@ -61,7 +61,7 @@ docs: $(DEV)
 native-deps:
 	native/dependencies.sh
 
-# digests of the shipped bundles, after one was exported anew or its manifest edited
+# digests of the shipped bundles, after one was exported anew or its manifest edited, or the version changed
 pins: $(EXPORT)
 	$(BIN)/python -m edge_sdk.export.packaging.pins
 

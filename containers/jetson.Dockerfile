@@ -16,6 +16,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
+COPY sboms sboms
 COPY edge_sdk edge_sdk
 # with the system's packages, for TensorRT's Python module is one
 RUN python3 -m venv --system-site-packages /opt/edge-sdk \

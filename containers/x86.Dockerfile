@@ -12,6 +12,7 @@ COPY requirements/runtime.lock requirements/
 RUN python -m venv --without-pip /opt/edge-sdk \
     && pip --python /opt/edge-sdk/bin/python install --no-cache-dir --no-deps --requirement requirements/runtime.lock
 COPY pyproject.toml README.md LICENSE ./
+COPY sboms sboms
 COPY edge_sdk edge_sdk
 RUN pip --python /opt/edge-sdk/bin/python install --no-cache-dir --no-deps .
 

@@ -71,13 +71,15 @@ class Supervisor:
 
 def decide(detector: SpoofDetector, frames: Iterable[tuple[float, Any]], supervisor: Supervisor) -> None:
     """Judge the frames to their end. An error ends a stream; another one begins, unless the session has failed."""
-    left = iter(frames)
+    left, known = iter(frames), None
     while True:
         try:
             for result in detector.stream(left):
                 status = detector.status()
                 supervisor.well(" ".join((status.state, *status.reasons)))
-                print(result.decision.name, *result.reasons, flush=True)  # and here an application acts
+                if result.decision is not known:  # and here an application acts
+                    known = result.decision
+                    print(known.name, *result.reasons, flush=True)
         except EngineError:
             if detector.status().state == "failed":
                 raise

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import tomllib
+import tomllib  # type: ignore[import-not-found]  # of CPython 3.11, which the workstation has
 from packaging.requirements import Requirement
 
 from edge_sdk.tables import Table

@@ -19,12 +19,11 @@ import sys
 import tempfile
 import venv
 from pathlib import Path
-from typing import Any
 
 from edge_sdk import files
 from edge_sdk._version import __version__
 from edge_sdk.bundle import Bundle, shipped
-from edge_sdk.export.packaging.bom import SPEC_VERSION, bill_of_materials
+from edge_sdk.export.packaging.bom import SPEC_VERSION, bill_of_materials, summary
 
 ROOT = Path(__file__).parents[1]
 PIP = [sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check"]
@@ -34,22 +33,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write bills of materials of the wheel and of the shipped bundles.")
     parser.add_argument("out", type=Path, help="the folder to write to")
     out = parser.parse_args().out
-    models = {name: bill_of_materials(Bundle.open(name)) for name in shipped()}
-    for name, document in models.items():
-        files.write_bytes(out / f"{name}.cdx.json", document)
+    bundles = [Bundle.open(name) for name in shipped()]
+    for bundle in bundles:
+        files.write_bytes(out / f"{bundle.manifest.name}.cdx.json", bill_of_materials(bundle))
     with tempfile.TemporaryDirectory() as scratch:
         wheel = json.loads(of_the_wheel(Path(scratch)))
-    wheel["metadata"]["component"]["components"] = [linked(json.loads(document)) for document in models.values()]
+    wheel["metadata"]["component"]["components"] = [summary(bundle) for bundle in bundles]
     files.write_text(out / "edge-sdk.cdx.json", json.dumps(wheel, indent=2) + "\n")
-
-
-def linked(document: dict[str, Any]) -> dict[str, Any]:
-    """The model of a document, with a link to it (CycloneDX's BOM-Link) in place of its parts."""
-    model = document["metadata"]["component"]
-    link = f"{document['serialNumber'].replace('urn:uuid:', 'urn:cdx:')}/{document['version']}"
-    return {key: model[key] for key in ("type", "name", "version", "description", "licenses")} | {
-        "externalReferences": [{"type": "bom", "url": link}]
-    }
 
 
 def of_the_wheel(scratch: Path) -> bytes:

@@ -36,7 +36,7 @@ class TestRecipe:
 
     def test_it_copies_what_a_wheel_is_built_of(self, recipe: Path) -> None:
         copied = {word for name, rest in instructions(recipe) if name == "COPY" for word in rest.split()[:-1]}
-        assert {"pyproject.toml", "README.md", "LICENSE", "edge_sdk"} <= copied
+        assert {"pyproject.toml", "README.md", "LICENSE", "sboms", "edge_sdk"} <= copied
 
     def test_the_last_stage_takes_the_environment_alone_and_has_another_user_than_root(self, recipe: Path) -> None:
         found = instructions(recipe)

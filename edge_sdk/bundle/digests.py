@@ -2,7 +2,8 @@
 
 Every other file of a bundle has its hash in the manifest; nothing but this file has the manifest's. It finds damage.
 It does not find who wants to deceive: whoever can write the manifest can write the digest too. Against that, the
-shipped bundles are also compared with :data:`PINS`, and an application keeps the id of the bundle that it expects.
+shipped bundles are also compared with :data:`PINS`, and others need the signature of a key that the device trusts
+(:mod:`edge_sdk.bundle.trust`), where it was set to ask for one.
 """
 
 from __future__ import annotations

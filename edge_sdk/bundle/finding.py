@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,10 @@ from edge_sdk.errors import BundleNotFoundError
 from edge_sdk.manifest import MANIFEST_PATH
 
 if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
+    if sys.version_info >= (3, 11):
+        from importlib.resources.abc import Traversable
+    else:
+        from importlib.abc import Traversable
 
 SHIPPED = Path(__file__).parents[1] / "bundles"
 SUFFIX = ".edge"

@@ -44,7 +44,7 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
     manifest: Manifest
     sha256: str  #: of the manifest, 64 hex digits: what :meth:`open` compares
     _store: Store
-    _shipped: bool = False
+    shipped: bool = False  #: opened by the name of a bundle that comes with the package, which vouches for it
 
     @property
     def id(self) -> str:
@@ -107,7 +107,7 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
 
     def check_trust(self, trust: Trust) -> None:
         """Raise the ``SignatureError`` or ``RollbackError`` that :meth:`open` would raise for this ``trust``."""
-        if not self._shipped:
+        if not self.shipped:
             trust.check_signature(self.path, self.sha256, self._store)
         trust.check_version(self.path, self.manifest.name, self.manifest.version)
 
@@ -133,6 +133,13 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             raise IntegrityError(f"{self.path}: {entry.path} does not have the SHA-256 that the manifest gives")
         _LOG.debug("%s: read %s, %d bytes, with the SHA-256 of the manifest", self.path, entry.path, len(data))
+        return data
+
+    def read_manifest(self) -> bytes:
+        """Return the bytes of the manifest; ``IntegrityError`` where they are others than when it was opened."""
+        data = _read_manifest(self.path, self._store)
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            raise IntegrityError(f"{self.path}: {MANIFEST_PATH} was replaced after the bundle was opened")
         return data
 
     def read_graphs(self, variant_id: str) -> dict[str, bytes]:

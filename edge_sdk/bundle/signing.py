@@ -75,6 +75,8 @@ class SigningKey:
         Raises:
             StorageError: One of the files is there already, or cannot be written.
         """
+        if not Path(path).name:
+            raise StorageError(f"{os.fspath(path)!r} names no file to write a key to")
         for there in (Path(path), public_path(path)):
             if there.exists():
                 raise StorageError(f"{there} is there already, and keys are not replaced: give another name")

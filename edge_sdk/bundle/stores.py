@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 import msgspec
 
@@ -21,7 +22,10 @@ from edge_sdk.errors import IntegrityError
 from edge_sdk.manifest import check_path
 
 if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
+    if sys.version_info >= (3, 11):
+        from importlib.resources.abc import Traversable
+    else:
+        from importlib.abc import Traversable
 
 
 class Store(Protocol):
@@ -90,7 +94,7 @@ class Resources(msgspec.Struct, frozen=True):
         if not resource.is_file():
             raise IntegrityError(f"{self.root}: {path} is missing")
         with resource.open("rb") as stream:
-            yield stream  # type: ignore[misc] # bytes, whatever Traversable says
+            yield cast("BinaryIO", stream)  # bytes, whatever Traversable says
 
 
 @contextlib.contextmanager

@@ -70,10 +70,13 @@ class Trust:
             raise UsageError(f"the policy is {self.policy!r}; it must be one of {', '.join(get_args(Policy))}")
         if isinstance(self.keys, (str, bytes, os.PathLike)) or len(self.keys) > MAX_KEYS:
             raise UsageError(f"keys are a list of at most {MAX_KEYS}")
-        for name, version in self.minimum_versions.items():
-            if version_order(version) is None:
-                raise UsageError(f"the minimum version of {name} is {version!r}; give one such as 1.2.0")
+        least: dict[str, object] = dict(self.minimum_versions)
+        for name, version in least.items():
+            if not isinstance(version, str) or version_order(version) is None:
+                raise UsageError(f'the minimum version of {name} is {version!r}; give one such as "1.2.0"')
         public = [_public(key) for key in self.keys]
+        object.__setattr__(self, "keys", tuple(self.keys))
+        object.__setattr__(self, "minimum_versions", least)
         object.__setattr__(self, "public_keys", {signing.key_id(one): one for one in public})
 
     @classmethod

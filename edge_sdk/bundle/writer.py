@@ -102,10 +102,13 @@ class BundleWriter:
         self._entries.append(entry)
         return entry
 
-    def finish(self, manifest: Manifest, signatures: Sequence[KeySignature] = ()) -> Bundle:
+    def finish(
+        self, manifest: Manifest, encoded: bytes | None = None, signatures: Sequence[KeySignature] = ()
+    ) -> Bundle:
         """Put the bundle in its place and open it; ``manifest`` must list exactly the files that were added.
 
-        ``signatures`` are those that were made of this very manifest before; the writer's own keys replace them.
+        ``encoded`` are the bytes that the manifest was read from, where they are to stay, and ``signatures`` those that
+        were made of them; the writer's own keys replace them.
 
         ``IntegrityError`` if a model takes weights from other files.
         """
@@ -114,7 +117,7 @@ class BundleWriter:
         if difference:
             names = ", ".join(sorted({entry.path for entry in difference}))
             raise BundleError(f"the manifest and the added files differ in {names}")
-        ready, data = staging / READY, encode(manifest)
+        ready, data = staging / READY, encode(manifest) if encoded is None else encoded
         _write(ready / MANIFEST_PATH, data)
         _write(ready / DIGEST_PATH, digest_file(data))
         own = [MANIFEST_PATH, DIGEST_PATH]
@@ -196,14 +199,12 @@ def pack(
 ) -> Bundle:
     """Copy a bundle, checking every file, to a folder or a ``.edge`` file.
 
-    Its signatures go along unless keys sign the copy anew, or its manifest, which an older edge-sdk wrote, is written
-    in other bytes.
+    Every file keeps its bytes, so that the signatures hold for the copy. They go along unless keys sign it anew.
     """
-    same = hashlib.sha256(encode(bundle.manifest)).hexdigest() == bundle.sha256
     with BundleWriter(destination, overwrite, sign_with) as writer:
         for entry in bundle.manifest.files:
             writer.add(entry.path, bundle.read(entry))
-        return writer.finish(bundle.manifest, bundle.signatures() if same and not sign_with else ())
+        return writer.finish(bundle.manifest, bundle.read_manifest(), () if sign_with else bundle.signatures())
 
 
 def sign_bundle(

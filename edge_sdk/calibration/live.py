@@ -103,7 +103,13 @@ def calibrate_live(
     if opened.manifest.task != "spoof":
         raise UsageError(f"{opened.id} is for task {opened.manifest.task}: live pictures fit bundles of task spoof")
     found = rewriting.measurable(
-        opened, destination, engine=engine, precision=precision, threads=threads, leave_out=leave_out
+        opened,
+        destination,
+        engine=engine,
+        precision=precision,
+        threads=threads,
+        leave_out=leave_out,
+        signed=bool(sign_with),
     )
     choice = _reference(found)
     with SpoofDetector(

@@ -17,6 +17,7 @@ import msgspec
 
 from edge_sdk.bundle import Bundle, BundleWriter, SigningKey, check_destination
 from edge_sdk.bundle.finding import is_shipped
+from edge_sdk.bundle.trust import default_trust
 from edge_sdk.calibration.front_matter import with_front_matter
 from edge_sdk.errors import BundleError, EngineError, UsageError
 from edge_sdk.manifest import AnyScore, Golden, Manifest, OperatingPoint, ThresholdProvenance, UnsupportedPoint
@@ -74,6 +75,7 @@ def measurable(
     precision: str | None,
     threads: int,
     leave_out: bool,
+    signed: bool = False,
 ) -> Measurable:
     """Choose an engine for each variant.
 
@@ -82,13 +84,15 @@ def measurable(
         engine: Name of an engine for all variants, or ``"auto"``: for each the one that would be chosen for it.
         precision: As that of :class:`edge_sdk.runtime.verifier.Verifier`; only such variants are measured.
         leave_out: Whether variants that no engine runs here may be missing from a copy.
+        signed: Whether a key will sign what is written.
 
     Raises:
-        UsageError: Variants would be left out of the bundle itself, it is a shipped one, or the destination is it.
+        UsageError: Variants would be left out of the bundle itself, it is a shipped one, or would not be opened here
+            any more without a signature; or the destination is it.
         BundleError: No such variant.
         EngineError: A variant cannot be measured here.
     """
-    _check_destination(bundle, destination)
+    _check_destination(bundle, destination, signed=signed)
     if engine == ALL:
         raise UsageError("one engine fits the thresholds of a variant: name it, or auto")
     wanted = [one.id for one in bundle.manifest.variants if precision is None or fits(one, precision)]
@@ -152,11 +156,16 @@ def _default_kept(manifest: Manifest, points: Mapping[str, Sequence[OperatingPoi
     return manifest.default_point if all(manifest.default_point in names for names in usable) else None
 
 
-def _check_destination(bundle: Bundle, destination: Path | None) -> None:
+def _check_destination(bundle: Bundle, destination: Path | None, *, signed: bool) -> None:
     itself = os.path.realpath(bundle.path)
     if destination is None:
         if is_shipped(bundle.path):
             raise UsageError(f"{bundle.manifest.name} is a shipped bundle, which stays as it is: write a copy")
+        if not signed and default_trust().policy == "require":
+            raise UsageError(
+                f"{bundle.id} would have no signature any more, and this device opens signed bundles alone: sign it "
+                "with a key that is trusted here (--sign-key), or write a copy"
+            )
     elif os.path.realpath(destination) == itself:
         raise UsageError(f"{destination} is the bundle itself: ask for that in place, or write a copy elsewhere")
     check_destination(bundle.path if destination is None else destination)

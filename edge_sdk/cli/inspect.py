@@ -95,7 +95,7 @@ def _lines(bundle: Bundle, here: dict[str, str], signature: dict[str, Any]) -> l
     from edge_sdk.runtime import device
 
     manifest = bundle.manifest
-    keys = ", ".join(one[:12] for one in signature["keys"])
+    keys = "comes with edge-sdk" if bundle.shipped else ", ".join(one[:12] for one in signature["keys"])
     lines = [
         f"{bundle.id}   {manifest.modality}, {manifest.task}",
         f"path             {bundle.path}",
@@ -179,7 +179,7 @@ def _signature(bundle: Bundle) -> dict[str, Any]:
         bundle.check_trust(trust)
     except (SignatureError, RollbackError) as error:
         objection = str(error)
-    return {"keys": keys, "policy": trust.policy, "objection": objection}
+    return {"keys": keys, "shipped": bundle.shipped, "policy": trust.policy, "objection": objection}
 
 
 def _chosen_here(bundle: Bundle) -> dict[str, str]:

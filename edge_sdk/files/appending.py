@@ -4,8 +4,8 @@ A line is one ``write`` to a file that was opened with ``O_APPEND``: on a local 
 several processes stand whole behind each other. Before each the file of this name is looked at. Where it is another one
 than before, or none, because ``logrotate`` or another process moved it away, it is opened anew.
 
-A full disk or a power cut may leave a part of a line. It is never taken back, for another process may have written
-behind it; the next line begins on a line of its own.
+A full disk, a power cut or a process that is killed may leave a part of a line. It is never taken back, for another
+process may have written behind it; the next line begins on a line of its own.
 """
 
 from __future__ import annotations
@@ -140,6 +140,7 @@ class AppendedFile:
             size = self._size()
             if size is None or size + more <= self._max_bytes:
                 return
+            self._let_go()  # Windows moves no open file
             older = [self.path.with_name(f"{self.path.name}.{number}") for number in range(1, self._keep + 1)]
             free = next((number for number, path in enumerate(older) if not path.exists()), self._keep - 1)
             for number in range(free, 0, -1):

@@ -95,4 +95,4 @@ def _spread(samples: NDArray[np.generic], bits: int) -> Image:
 def _table(colors: Colors) -> NDArray[np.uint8]:
     """BGR of each index. Some writers fill the palette's 16 bits with 8."""
     values = np.array(colors.palette, np.uint32).reshape(3, -1)[::-1].T
-    return (values if values.max() < 256 else values >> 8).astype(np.uint8)
+    return np.asarray(values if values.max() < 256 else values >> 8, np.uint8)

@@ -209,7 +209,7 @@ class Session(Generic[Point]):
         except Exception as exc:
             self._health.raised(exc)
             raise
-        timings = getattr(result, "timings", None)
+        timings = getattr(getattr(result, "frame", result), "timings", None)  # of a stream's frame
         ran = timings.inference_ms > 0 if timings is not None else not isinstance(result, Comparison)
         self._health.decided(engine_ran=ran)
 

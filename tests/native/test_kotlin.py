@@ -72,6 +72,7 @@ def test_signatures(answers: tuple[dict[str, str], Path]) -> None:
     assert said["person"].startswith("1 of [1, 0]")
     template = Template.load(folder / "two.template")
     assert template.count == 2
+    assert said["id"] == template.template_id
     assert verifier.verify(template, OWN).score == pytest.approx(
         verifier.verify(verifier.enroll([OWN, OTHER]), OWN).score, abs=1e-6
     )

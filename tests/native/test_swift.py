@@ -62,6 +62,7 @@ def test_the_swift_package_decides_as_python_does(built: Built, tmp_path: Path) 
     assert said == {
         "accepted": "true",
         "blank": "false empty",
+        "id": "32",
         "person": "1",
         "point": "EDGE_ERROR_OPERATING_POINT",
         "pin": "EDGE_ERROR_USAGE",

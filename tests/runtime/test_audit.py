@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -28,8 +29,10 @@ from edge_sdk.errors import (
     UsageError,
 )
 from edge_sdk.runtime import audit as auditing
+from edge_sdk.runtime import health
 from edge_sdk.runtime.audit import AuditLine
 
+from ..paths import ROOT
 from .drawn import frame
 from .test_detector import WITH_FACE, detector, live_frames, point, spoof_bundle, stamped
 from .test_verifier import fake
@@ -408,3 +411,18 @@ def test_lines_are_what_the_record_says(tiny_bundle: Bundle, lenient: Bundle, si
         found = LINES.decode(line)
         assert found.contract_version == auditing.CONTRACT_VERSION
         assert datetime.now(timezone.utc) - found.time < timedelta(minutes=5)
+
+
+def test_the_page_has_a_row_for_each_key_and_names_every_outcome() -> None:
+    page = (ROOT / "docs" / "audit.md").read_text("utf-8")
+    table = page.partition("### The lines")[2].partition("\nOf a stream")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) != []
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(AuditLine.__struct_fields__)
+    assert {*get_args(auditing.Event), *get_args(auditing.Outcome)} <= set(re.findall(r"`(\w+)`", table))
+
+
+def test_the_page_has_a_row_for_each_state_and_reason() -> None:
+    page = (ROOT / "docs" / "audit.md").read_text("utf-8")
+    table = page.partition("| state | reason |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\|[^|]*\| `(\w+)` \|", table, re.MULTILINE)) == set(get_args(health.Reason))
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(get_args(health.State))

@@ -151,6 +151,16 @@ def test_a_stream_that_never_decides(make_bundle: Maker) -> None:
         assert opened.status().state == "healthy"
 
 
+def test_frames_without_a_face_do_not_hide_an_engine_that_fails(make_bundle: Maker) -> None:
+    with detector(spoof_bundle(make_bundle, model={"failure": "error"})) as opened:
+        for failures in range(1, ENGINE_ERRORS + 1):
+            with pytest.raises(EngineError):
+                list(opened.stream(stamped([frame(seed=failures), *live_frames(1)])))  # type: ignore[arg-type]
+            assert opened.status().engine_errors == failures
+        opened.detect(frame(seed=9))
+        assert (opened.status().state, opened.status().calls) == ("failed", 2 * ENGINE_ERRORS + 1)
+
+
 def test_a_closed_session(tiny_bundle: Bundle, signer: Signer) -> None:
     verifier = Verifier(tiny_bundle)
     verifier.close()

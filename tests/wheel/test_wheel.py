@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -108,7 +109,7 @@ def test_the_wheel_holds_what_the_tree_holds(wheel: Path) -> None:
     assert packed == tree
     assert {"edge_sdk/py.typed", "edge_sdk/runtime/__init__.py"} <= packed
     assert any(name.startswith("edge_sdk/bundles/deepsign") for name in packed)
-    assert "licenses/LICENSE" in metadata
+    assert {"licenses/LICENSE", "sboms/bundles.cdx.json"} <= metadata
 
 
 def test_two_builds_give_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
@@ -227,6 +228,30 @@ def test_help_of_every_command_needs_nothing_of_the_workstation(device: Device) 
         "print([name for name in names if cli.main([name, '--help'])])"
     )
     assert device.execute(code).splitlines()[-1] == "[]"
+
+
+def oldest_python() -> str:
+    """CPython 3.10, by its name or where pyenv puts it."""
+    kept = Path.home() / ".pyenv" / "versions"
+    for found in ("python3.10", *map(str, sorted(kept.glob("3.10.*/bin/python3.10")))):
+        if shutil.which(found) and not subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode:
+            return found
+    pytest.skip("there is no CPython 3.10 here")
+
+
+def test_it_runs_on_the_oldest_python_with_what_pip_chooses_there(wheel: Path, tmp_path: Path) -> None:
+    """Others have newer engines: ONNX Runtime has no wheels for it since 1.24."""
+    subprocess.run([oldest_python(), "-m", "venv", "--without-pip", str(tmp_path / "old")], check=True)
+    python = tmp_path / "old" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    install = [*PIP, "--python", str(python), "install", f"edge-sdk[onnx] @ {wheel.as_uri()}"]
+    subprocess.run(install, check=True)
+    (tmp_path / "elsewhere").mkdir()
+    board = Device(python, tmp_path / "elsewhere")
+    assert board.execute("import sys; print(*sys.version_info[:2])") == "3 10"
+    for name in ("deepsign", "face_lite", "liveness"):
+        assert board.cli("selftest", name).splitlines()[-1] == "passed"
+    signature = draw(board.folder)
+    assert json.loads(board.cli("verify", signature, signature, "--json"))["decision"] is True
 
 
 @dataclass(frozen=True)

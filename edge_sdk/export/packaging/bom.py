@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from edge_sdk._version import __version__
@@ -21,6 +22,7 @@ from edge_sdk.export.data.load import original
 from edge_sdk.manifest import MANIFEST_PATH, FileEntry, Manifest, OperatingPoint, Rate, SpoofPoint, UnsupportedPoint
 
 SPEC_VERSION = "1.6"
+_VERSION = 1
 
 _TASKS = {"verify": "biometric verification", "spoof": "presentation attack detection", "locate": "face detection"}
 _USES = {
@@ -40,21 +42,53 @@ def bill_of_materials(bundle: Bundle) -> bytes:
     """
     for entry in bundle.manifest.files:
         bundle.read(entry)
+    data_sets, versions = _data_sets(bundle.manifest), bundle.manifest.training.versions
+    document = _document(_serial(bundle.sha256), _model(bundle, data_sets), data_sets)
+    return _encoded(document | {"formulation": [{"components": [_library(*one) for one in sorted(versions.items())]}]})
+
+
+def bundles_in_wheel(bundles: Sequence[Bundle]) -> bytes:
+    """The document that a wheel carries about its bundles (``.dist-info/sboms``, PEP 770), as UTF-8."""
+    models = [summary(bundle) for bundle in bundles]
+    wheel = {"type": "library", "name": "edge-sdk", "version": __version__}
+    return _encoded(_document(_serial(*(bundle.sha256 for bundle in bundles)), wheel, models))
+
+
+def summary(bundle: Bundle) -> _Json:
+    """The model as a part of something else: with its manifest's hash, and a link to the bundle's own document."""
     manifest = bundle.manifest
-    data_sets = _data_sets(manifest)
-    document = {
+    return {
+        "type": "machine-learning-model",
+        "name": manifest.name,
+        "version": manifest.version,
+        "description": _USES[manifest.task].format(modality=manifest.modality),
+        "licenses": _licenses(manifest),
+        "components": [_manifest_file(bundle)],
+        "externalReferences": [{"type": "bom", "url": f"urn:cdx:{_serial(bundle.sha256)}/{_VERSION}"}],
+    }
+
+
+def _document(serial: uuid.UUID, component: _Json, components: list[_Json]) -> _Json:
+    return {
         "$schema": f"http://cyclonedx.org/schema/bom-{SPEC_VERSION}.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": SPEC_VERSION,
-        "serialNumber": uuid.uuid5(uuid.NAMESPACE_OID, f"edge-sdk {__version__} {bundle.sha256}").urn,
-        "version": 1,
+        "serialNumber": serial.urn,
+        "version": _VERSION,
         "metadata": {
             "tools": {"components": [{"type": "application", "name": "edge-sdk", "version": __version__}]},
-            "component": _model(bundle, data_sets),
+            "component": component,
         },
-        "components": data_sets,
-        "formulation": [{"components": [_library(*one) for one in sorted(manifest.training.versions.items())]}],
+        "components": components,
     }
+
+
+def _serial(*of: str) -> uuid.UUID:
+    """The same for the same content, as this edge-sdk writes it."""
+    return uuid.uuid5(uuid.NAMESPACE_OID, " ".join(("edge-sdk", __version__, *of)))
+
+
+def _encoded(document: _Json) -> bytes:
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
 
@@ -74,7 +108,7 @@ def _model(bundle: Bundle, data_sets: list[_Json]) -> _Json:
         "name": manifest.name,
         "version": manifest.version,
         "description": _USES[manifest.task].format(modality=manifest.modality),
-        "licenses": [{"license": {"name": "terms of the training data", "text": {"content": use.statement}}}],
+        "licenses": _licenses(manifest),
         "components": [_manifest_file(bundle), *map(_file, manifest.files)],
         "modelCard": _card(manifest, data_sets),
         "properties": [{"name": f"edge-sdk:{name}", "value": value} for name, value in described.items()],
@@ -83,6 +117,10 @@ def _model(bundle: Bundle, data_sets: list[_Json]) -> _Json:
     if ancestors:
         component["pedigree"] = {"ancestors": [_ancestor(text) for text in ancestors]}
     return component
+
+
+def _licenses(manifest: Manifest) -> list[_Json]:
+    return [{"license": {"name": "terms of the training data", "text": {"content": manifest.data_license.statement}}}]
 
 
 def _ancestor(text: str) -> _Json:

@@ -1,4 +1,4 @@
-"""``make pins``: digests of the shipped bundles, beside their manifests and in the package's code.
+"""``make pins``: digests of the shipped bundles, beside their manifests, in the package's code and for the wheel.
 
 After a shipped bundle was exported anew or its manifest edited. What it writes is compared with the tree by the tests,
 and by a person in the commit's difference.
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edge_sdk import files
 from edge_sdk.bundle import SHIPPED, Bundle, digests, pins
+from edge_sdk.export.packaging.bom import bundles_in_wheel
 from edge_sdk.manifest import DIGEST_PATH, MANIFEST_PATH
 
 
@@ -45,5 +46,11 @@ def source(found: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
+def bill_of_materials() -> bytes:
+    """What the wheel says of the bundles in it: the checkout's ``sboms/bundles.cdx.json``."""
+    return bundles_in_wheel([Bundle.open(manifest.parent) for manifest in sorted(SHIPPED.glob(f"*/{MANIFEST_PATH}"))])
+
+
 if __name__ == "__main__":
     files.write_text(pins.__file__, source(pin(SHIPPED)))
+    files.write_bytes(SHIPPED.parents[1] / "sboms" / "bundles.cdx.json", bill_of_materials())

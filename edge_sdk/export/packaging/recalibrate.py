@@ -63,7 +63,13 @@ def recalibrate(
     """
     opened = Bundle.open(bundle)
     found = rewriting.measurable(
-        opened, destination, engine=engine, precision=precision, threads=threads, leave_out=leave_out
+        opened,
+        destination,
+        engine=engine,
+        precision=precision,
+        threads=threads,
+        leave_out=leave_out,
+        signed=bool(sign_with),
     )
     fit = importlib.import_module(f"edge_sdk.export.evaluation.{PACKAGES[opened.manifest.task]}.thresholds").fit
     fitted: list[FittedThresholds] = []

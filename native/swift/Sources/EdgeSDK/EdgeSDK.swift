@@ -304,6 +304,9 @@ public final class Template: @unchecked Sendable {
 
     deinit { edge_template_free(handle) }
 
+    /// By which an application revokes it; empty of one that was enrolled before there were ids.
+    public var id: String { withExtendedLifetime(self) { String(cString: edge_template_id(handle)) } }
+
     /// In plain, as Python's `Template.load()` reads it.
     public func bytes() throws -> [UInt8] {
         var length = 0

@@ -35,7 +35,7 @@ def _draw(page: NDArray[np.uint8], ink: int, rng: np.random.Generator) -> None:
         case 1:  # a stroke of a pen
             steps = rng.normal(0, rng.uniform(3, 25), (int(rng.integers(10, 80)), 2)).cumsum(0)
             smooth = np.stack([np.convolve(one, np.ones(5) / 5, "valid") for one in steps.T], 1)
-            cv2.polylines(page, [np.int32(smooth + at)], bool(rng.random() < 0.2), ink, min(thick, 4), cv2.LINE_AA)  # type: ignore[list-item]
+            cv2.polylines(page, [np.int32(smooth + at)], bool(rng.random() < 0.2), ink, min(thick, 4), cv2.LINE_AA)
         case 2:  # an ellipse, often a full circle
             axes = rng.integers(4, 120, 2) if rng.random() < 0.6 else np.repeat(rng.integers(4, 90), 2)
             filled = -1 if rng.random() < 0.5 else thick
@@ -46,4 +46,4 @@ def _draw(page: NDArray[np.uint8], ink: int, rng: np.random.Generator) -> None:
             cv2.rectangle(page, at, end, ink, -1 if rng.random() < 0.4 else thick)
         case _:  # a polygon
             corners = rng.normal(0, rng.uniform(10, 90), (int(rng.integers(3, 7)), 2)) + at
-            cv2.fillPoly(page, [np.int32(corners)], ink, cv2.LINE_AA)  # type: ignore[list-item]
+            cv2.fillPoly(page, [np.int32(corners)], ink, cv2.LINE_AA)

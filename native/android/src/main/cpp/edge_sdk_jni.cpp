@@ -23,6 +23,10 @@ jbyteArray to_java(JNIEnv* env, const void* data, std::size_t length) {
     return made;
 }
 
+jbyteArray to_java(JNIEnv* env, const char* text) {
+    return to_java(env, text, std::char_traits<char>::length(text));
+}
+
 // EdgeException(status, text). The text as bytes: JNI's own encoding of strings is not UTF-8.
 void raise(JNIEnv* env, edge_status status, const std::string& what) {
     if (env->ExceptionCheck()) return;
@@ -164,7 +168,7 @@ EDGE_JNI(jobject, describe)(JNIEnv* env, jclass, jlong session) {
     return guarded<jobject>(env, [&] {
         auto info = edge_sdk::detail::sized<edge_info>();
         edge_sdk::check(edge_describe(handle<edge_session>(session), &info));
-        const auto bytes = [env](const char* text) { return to_java(env, text, std::char_traits<char>::length(text)); };
+        const auto bytes = [env](const char* text) { return to_java(env, text); };
         return object(env, "edgesdk/Info", "(I[B[B[B[B[B[B[BD)V", static_cast<jint>(info.task), bytes(info.name),
                       bytes(info.version), bytes(info.modality), bytes(info.variant), bytes(info.engine),
                       bytes(info.operating_point), bytes(info.manifest_sha256), info.threshold);
@@ -229,6 +233,10 @@ EDGE_JNI(jbyteArray, templateToBytes)(JNIEnv* env, jclass, jlong enrolled) {
 
 EDGE_JNI(jint, templateReferences)(JNIEnv*, jclass, jlong enrolled) {
     return static_cast<jint>(edge_template_references(handle<edge_template>(enrolled)));
+}
+
+EDGE_JNI(jbyteArray, templateId)(JNIEnv* env, jclass, jlong enrolled) {
+    return guarded<jbyteArray>(env, [&] { return to_java(env, edge_template_id(handle<edge_template>(enrolled))); });
 }
 
 EDGE_JNI(void, templateFree)(JNIEnv*, jclass, jlong enrolled) { edge_template_free(handle<edge_template>(enrolled)); }
@@ -308,6 +316,6 @@ EDGE_JNI(jobject, detect)(JNIEnv* env, jclass, jlong session, jobject picture) {
 EDGE_JNI(jbyteArray, flagName)(JNIEnv* env, jclass, jlong flag) {
     return guarded<jbyteArray>(env, [&]() -> jbyteArray {
         const char* name = edge_flag_name(static_cast<std::uint64_t>(flag));
-        return name ? to_java(env, name, std::char_traits<char>::length(name)) : nullptr;
+        return name ? to_java(env, name) : nullptr;
     });
 }

@@ -21,6 +21,7 @@ internal object Native {
     @JvmStatic external fun templateFromBytes(data: ByteArray): Long
     @JvmStatic external fun templateToBytes(enrolled: Long): ByteArray
     @JvmStatic external fun templateReferences(enrolled: Long): Int
+    @JvmStatic external fun templateId(enrolled: Long): ByteArray
     @JvmStatic external fun templateFree(enrolled: Long)
     @JvmStatic external fun gallery(session: Long, templates: LongArray): Long
     @JvmStatic external fun galleryFree(gallery: Long)

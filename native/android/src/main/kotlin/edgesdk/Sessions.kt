@@ -105,6 +105,9 @@ class Template internal constructor(pointer: Long) : AutoCloseable {
     internal val handle = Handle(pointer, Native::templateFree)
     val references: Int get() = handle.use(Native::templateReferences)
 
+    /** By which an application revokes it; empty of one that was enrolled before there were ids. */
+    val id: String get() = String(handle.use(Native::templateId), Charsets.UTF_8)
+
     /** In plain, as Python's Template.load() reads it. */
     fun toBytes(): ByteArray = handle.use(Native::templateToBytes)
 
