@@ -221,7 +221,8 @@ def test_the_manifest_may_be_pinned(onnxruntime: Library) -> None:
     [
         ({"struct_size": 4}, "USAGE"), ({"struct_size": 10_000}, "USAGE"), ({"threads": -1}, "USAGE"),
         ({"threads": 65}, "USAGE"), ({"faces": 2}, "USAGE"), ({"faces": CUT_OUT}, "USAGE"),
-        ({"smallest_face": -0.1}, "USAGE"), ({"smallest_face": float("nan")}, "USAGE"), ({"smallest_face": 0.5}, "USAGE"),
+        ({"smallest_face": -0.1}, "USAGE"), ({"smallest_face": float("nan")}, "USAGE"),
+        ({"smallest_face": 0.5}, "USAGE"),
         ({"variant": "fp16.onnx"}, "BUNDLE"), ({"variant": "int8"}, "BUNDLE"),
         ({"operating_point": "fmr_1e-9"}, "OPERATING_POINT"), ({"threshold": float("nan")}, "USAGE"),
         ({"threshold": float("inf")}, "USAGE"), ({"threshold": 0.0}, "USAGE"), ({"threshold": 1.1}, "USAGE"),
