@@ -51,6 +51,9 @@ _FOLDERS = tempfile.TemporaryDirectory(prefix="edge-sdk-tests-")
 os.environ["EDGE_SDK_CACHE"] = str(Path(_FOLDERS.name, "cache"))
 os.environ["EDGE_SDK_CONFIG"] = str(Path(_FOLDERS.name, "config"))
 
+# What tests make is no more open than most users' files are: edge-sdk refuses what the group can write.
+os.umask(0o022)
+
 # A busy machine is no error of the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")

@@ -20,6 +20,8 @@ from edge_sdk import cli, logs
 from edge_sdk.bundle import Bundle
 from edge_sdk.cli import main
 from edge_sdk.cli.command import Parser
+from edge_sdk.errors import TemplateError
+from edge_sdk.runtime import Verifier
 
 from .paths import ROOT
 
@@ -148,3 +150,17 @@ def test_what_an_integrator_asks_about_and_nothing_of_a_person(
         assert words in said.err
     score = json.loads(said.out)["score"]
     assert not [word for word in ("anna", "ben.png", f"{score:.4f}") if word in said.err]
+
+
+def test_a_refused_template_is_named_by_what_made_it(
+    tiny_bundle: Bundle, signer: Callable[..., np.ndarray], caplog: pytest.LogCaptureFixture
+) -> None:
+    with Verifier(tiny_bundle, precision="fp32") as verifier:
+        template = verifier.enroll([signer(1)])
+    with (
+        Verifier(tiny_bundle, precision="int8") as verifier,
+        caplog.at_level(logging.INFO, "edge_sdk"),
+        pytest.raises(TemplateError),
+    ):
+        verifier.verify(template, signer(1))
+    assert "a template is refused: template was made by fp32.onnx, this is int8.onnx" in caplog.text

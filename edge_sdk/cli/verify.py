@@ -43,6 +43,11 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("query", help="the picture, or walk, to compare with them")
     add_template_key(parser)
+    parser.add_argument(
+        "--template-id",
+        metavar="ID",
+        help="the id that the template must have, lest it is another person's; `edge-sdk inspect` shows it",
+    )
     add_verifier_options(parser)
     add_threshold(
         parser,
@@ -140,8 +145,12 @@ def run(arguments: argparse.Namespace) -> int:
         walks.check([*arguments.reference, query], arguments.cycles)
         reference: Template | list[Sample]
         if not others and Template.is_at(first):
-            reference = Template.load(first, key=arguments.key, plain=arguments.plain)
+            reference = Template.load(
+                first, key=arguments.key, plain=arguments.plain, template_id=arguments.template_id
+            )
         else:
+            if arguments.template_id is not None:
+                raise UsageError(f"--template-id goes with a template, and {first} is none")
             reference = samples(verifier, arguments, arguments.reference, enrolling=True)
         result = verifier.verify(reference, *samples(verifier, arguments, [query]))
     decision, named = "ACCEPTED" if result else "REJECTED", deciding(verifier.bundle.manifest, result)

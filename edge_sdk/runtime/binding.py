@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from edge_sdk import preprocess
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import ScoreError, TemplateError
+from edge_sdk.logs import Log
 from edge_sdk.manifest import SAMPLE, Variant
 from edge_sdk.runtime.gallery import TemplateGallery
 from edge_sdk.runtime.model import Model
 from edge_sdk.runtime.revocation import RevocationList
 from edge_sdk.runtime.template import KINDS, EmbeddingTemplate, Template, new_id
+
+_LOG = Log(__name__)
 
 _UNIT = 1e-2
 """How far from 1 a length is that a network scales embeddings to: half precision leaves 5e-4."""
@@ -55,6 +58,29 @@ class Binding:
 
     def check(self, template: Template) -> Template:
         """The template; TemplateError if it is revoked, of another kind, embedding space or variant, or none."""
+        try:
+            self._check(template)
+        except TemplateError as exc:
+            _LOG.info("a template is refused: %s", exc)
+            raise
+        return template
+
+    def warm_up(self) -> None:
+        """Find out now what :meth:`check` would ask the network first."""
+        if self._score.template_kind == "embeddings" and self._embedding != SAMPLE:
+            _ = self._made
+
+    def check_gallery(self, gallery: TemplateGallery) -> None:
+        """As :meth:`check` of each, of which one stands for all: they were checked when the gallery was made.
+
+        Raises:
+            TemplateError: As :meth:`check`; or one was revoked since.
+        """
+        if self._revoked is not None:
+            self._revoked.check(gallery.template_ids)
+        self.check(gallery.example)
+
+    def _check(self, template: Template) -> None:
         given: object = template
         if not isinstance(given, Template):
             raise TemplateError(f"a {type(given).__name__} is no template: Template.load(path) reads one of a file")
@@ -84,42 +110,31 @@ class Binding:
             raise TemplateError(
                 f"template of {template.bundle_name} was not enrolled with this bundle: {exc}; enroll again"
             ) from exc
-        return template
-
-    def warm_up(self) -> None:
-        """Find out now what :meth:`check` would ask the network first."""
-        if self._score.template_kind == "embeddings" and self._embedding != SAMPLE:
-            _ = self._even_samples
-
-    def check_gallery(self, gallery: TemplateGallery) -> None:
-        """As :meth:`check` of each, of which one stands for all: they were checked when the gallery was made.
-
-        Raises:
-            TemplateError: As :meth:`check`; or one was revoked since.
-        """
-        if self._revoked is not None:
-            self._revoked.check(gallery.template_ids)
-        self.check(gallery.example)
 
     def _check_enrolled(self, template: Template) -> None:
         """ScoreError if no enrolment with this variant gives such a template."""
         if template.enrolled < self._score.least_enrolled:
             raise ScoreError(f"{template.enrolled} rows, of at least {self._score.least_enrolled}")
         if isinstance(template, EmbeddingTemplate):
-            made = self._even_samples
-            if template.dim != made.shape[1]:
-                raise ScoreError(f"embeddings of {template.dim} values, its network gives {made.shape[1]}")
-            if _of_length_1(made) and not _of_length_1(template.embeddings):
+            size, scaled = self._made
+            if template.dim != size:
+                raise ScoreError(f"embeddings of {template.dim} values, its network gives {size}")
+            if scaled and not _of_length_1(template.embeddings):
                 raise ScoreError("embeddings of another length than 1, to which its network scales them")
         self._score.check_content(template.content, self._model)
 
     @cached_property
-    def _even_samples(self) -> NDArray[np.float32]:
-        """What the network makes of two even samples: a manifest does not say whether it scales to length 1."""
+    def _made(self) -> tuple[int, bool]:
+        """How many values the network gives, and whether it scales them to length 1, which a manifest does not say.
+
+        Seen on two even samples.
+        """
         shape = preprocess.input_shape(self._bundle.manifest.preprocessing)
         samples = np.stack([np.zeros(shape, np.float32), np.ones(shape, np.float32)])
-        return self._model.run(samples)[self._embedding].reshape(len(samples), -1)
+        embeddings = self._model.run(samples)[self._embedding].reshape(len(samples), -1)
+        return embeddings.shape[1], _of_length_1(embeddings)
 
 
 def _of_length_1(rows: NDArray[np.float32]) -> bool:
-    return bool((np.abs(np.sqrt((rows.astype(np.float64) ** 2).sum(axis=1)) - 1) < _UNIT).all())
+    lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
+    return bool((np.abs(lengths - 1) < _UNIT).all())

@@ -147,13 +147,21 @@ class Template(
         return template_layouts.encrypted(msgspec.msgpack.encode(identified), header, found)
 
     @staticmethod
-    def from_bytes(data: bytes | bytearray | memoryview, *, key: Key | None = None, plain: bool = False) -> Template:
+    def from_bytes(
+        data: bytes | bytearray | memoryview,
+        *,
+        key: Key | None = None,
+        plain: bool = False,
+        template_id: str | None = None,
+    ) -> Template:
         """Decode, whatever the kind and the layout.
 
         Args:
             data: As :meth:`to_bytes` gave it, of this release or an older one.
             key: As for :meth:`to_bytes`. Where there is a key, a plain template is refused: anybody can make one.
             plain: Take a plain template and no other, whatever the environment variable says.
+            template_id: The id that it must have. A template does not say whose it is: without this, who may write
+                files can put one person's in the place of another's.
 
         Raises:
             TemplateError: It is no whole template of a known layout, was changed, or nobody could have enrolled it.
@@ -170,6 +178,8 @@ class Template(
             raise TemplateError("template is damaged: it is not as edge-sdk writes it")
         if header is not None and header != found._header(header.key_id):
             raise TemplateError("template is damaged: its header is of another one")
+        if template_id is not None and found.template_id != template_id:
+            raise TemplateError(f"template has the id {found.template_id or '(none)'}, not {template_id}")
         return found
 
     def save(self, path: str | os.PathLike[str], *, key: Key | None = None, plain: bool = False) -> None:
@@ -199,19 +209,21 @@ class Template(
             return False
 
     @staticmethod
-    def load(path: str | os.PathLike[str], *, key: Key | None = None, plain: bool = False) -> Template:
+    def load(
+        path: str | os.PathLike[str], *, key: Key | None = None, plain: bool = False, template_id: str | None = None
+    ) -> Template:
         """Read from a file, whatever the kind and the layout.
 
         Args:
             path: The file.
-            key, plain: As for :meth:`from_bytes`.
+            key, plain, template_id: As for :meth:`from_bytes`.
 
         Raises:
             TemplateError: It cannot be read, or as :meth:`from_bytes`.
         """
         data = _read(path)
         with _naming(path):
-            return Template.from_bytes(data, key=key, plain=plain)
+            return Template.from_bytes(data, key=key, plain=plain, template_id=template_id)
 
     @staticmethod
     def header(path: str | os.PathLike[str]) -> TemplateHeader | None:

@@ -74,6 +74,19 @@ def test_a_sample_is_not_overwritten_by_its_template(
     assert Path(pictures[1]).read_bytes() == before
 
 
+def test_a_template_of_another_id_is_refused(
+    pictures: tuple[str, str], bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    template = str(tmp_path / "person.template")
+    assert main(["enroll", pictures[0], "-o", template, "--bundle", bundle, "--json"]) == 0
+    own = json.loads(capsys.readouterr().out)["template_id"]
+    asked = ["verify", template, pictures[0], "--bundle", bundle, "--template-id"]
+    assert main([*asked, own]) == 0
+    assert main([*asked, "0" * 32]) == 3
+    assert f"template has the id {own}, not {'0' * 32}" in capsys.readouterr().err
+    assert main(["verify", *pictures, "--bundle", bundle, "--template-id", own]) == 2
+
+
 # --- updates ---
 
 

@@ -46,6 +46,8 @@ NEEDLESS = {
     "platformdirs": "8 ms; on Linux the folders are those of the XDG specification",
     "secrets": "to write",
     "zipfile": "of .edge files",
+    "cryptography": "of signed bundles and encrypted templates",
+    "keyring": "of keys that the system keeps",
     "asyncio": "never",
     "unittest": "never",
 }

@@ -24,6 +24,7 @@ PYTHON = [
     for page in (README, ROOT / "docs" / "python.md")
     for number, _ in enumerate(block for block in blocks(page) if block.language == "python")
 ]
+PYTHON.append((ROOT / "docs" / "trust.md", 1))  # the one of templates; the first opens a signed bundle
 # What training and its data become, so that it takes seconds.
 SHORTER = {
     "--preset best": "--preset quick --tiny --steps 4",

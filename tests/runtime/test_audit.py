@@ -25,12 +25,14 @@ from edge_sdk.errors import (
     ImageNotFoundError,
     InputError,
     RejectedSampleError,
+    RevokedTemplateError,
     StorageError,
     UsageError,
 )
 from edge_sdk.runtime import audit as auditing
 from edge_sdk.runtime import health
 from edge_sdk.runtime.audit import AuditLine
+from edge_sdk.runtime.revocation import revoke
 
 from ..paths import ROOT
 from .drawn import frame
@@ -152,6 +154,19 @@ def test_a_template_is_known_by_its_id(tiny_bundle: Bundle, signer: Signer, log:
         *(ben.template_id, ben.template_id, None),
         ben.template_id,
     ]
+
+
+def test_a_revoked_template_is_named_by_its_id(tiny_bundle: Bundle, signer: Signer, tmp_path: Path, log: Path) -> None:
+    revoke(tmp_path / "revoked.txt")
+    with Verifier(tiny_bundle, revoked=tmp_path / "revoked.txt", audit=log) as verifier:
+        template = verifier.enroll(signer(1))
+        revoke(tmp_path / "revoked.txt", template.template_id)
+        with pytest.raises(RevokedTemplateError):
+            verifier.verify(template, signer(1))
+        assert verifier.status().state == "healthy"
+    line = written(log)[-1]
+    assert (line["outcome"], line["error"]) == ("error", "RevokedTemplateError")
+    assert line["template_id"] == template.template_id
 
 
 def test_an_update_has_its_line(signer: Signer, log: Path) -> None:

@@ -115,6 +115,9 @@ def test_a_right_checksum_over_nonsense_is_refused() -> None:
         {"dim": 10**9},
         {"bundle_name": "n" * 10**6},
         {"variant_id": "n" * 1001},
+        {"template_id": "0" * 33},
+        {"template_id": "A" * 32},
+        {"template_id": "0" * 32 + "\n"},
     ],
 )
 def test_absurd_numbers_and_names_are_refused(changes: dict[str, object]) -> None:

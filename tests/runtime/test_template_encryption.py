@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_sdk.errors import TemplateError, TemplateKeyError, UsageError
 from edge_sdk.runtime import template_layouts
@@ -107,6 +109,14 @@ def test_every_flipped_byte_and_every_truncation_is_found() -> None:
         Template.from_bytes(data + b"\0", key=KEY)
 
 
+@given(st.binary(max_size=300), st.booleans())
+def test_whatever_follows_the_magic_is_refused(rest: bytes, short_header: bool) -> None:
+    header = b"\x00\x00" if short_header else b""
+    for data in (ENCRYPTED + header + rest, ENCRYPTED[:-1] + rest, rest):
+        with pytest.raises(TemplateError):
+            Template.from_bytes(data, key=KEY)
+
+
 def parts(data: bytes) -> tuple[bytes, bytes]:
     """What is readable, and the rest."""
     end = len(ENCRYPTED) + 2 + int.from_bytes(data[len(ENCRYPTED) : len(ENCRYPTED) + 2], "big")
@@ -160,6 +170,19 @@ def test_the_file_is_named(tmp_path: Path) -> None:
         Template.load(tmp_path / "person", key=KEY)
     with pytest.raises(TemplateError, match=r"person: template is truncated"):
         Template.header(tmp_path / "person")
+
+
+def test_another_persons_template_in_the_place_of_one(tmp_path: Path) -> None:
+    """The key opens both: only the id tells."""
+    anna, ben = template(), template(template_id="34" * 16)
+    ben.save(tmp_path / "anna.template", key=KEY)
+    assert Template.load(tmp_path / "anna.template", key=KEY) == ben
+    with pytest.raises(TemplateError, match=rf"anna\.template: template has the id {'34' * 16}, not {'12' * 16}"):
+        Template.load(tmp_path / "anna.template", key=KEY, template_id=anna.template_id)
+    anna.save(tmp_path / "anna.template", key=KEY)
+    assert Template.load(tmp_path / "anna.template", key=KEY, template_id=anna.template_id) == anna
+    with pytest.raises(TemplateError, match=r"id \(none\)"):
+        Template.from_bytes(OF_OLD, template_id=anna.template_id)
 
 
 # --- plain ones ---
