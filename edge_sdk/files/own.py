@@ -97,7 +97,7 @@ def _objection(found: os.stat_result, *, secret: bool = False) -> str:
     if os.name != "posix":
         return ""
     if found.st_uid not in (0, os.geteuid()):
-        return f"belongs to another user ({found.st_uid})"
+        return f"belongs to another user ({found.st_uid}; name one of your own, or chown it)"
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return "can be written by others (chmod go-w makes it the owner's)"
     if secret and found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):

@@ -37,6 +37,8 @@ thread_local std::string last_error;
 edge_status failed(edge_status status, const char* what) noexcept {
     try {
         last_error = what;
+        for (char& letter : last_error)  // names come from files, and wrappers take the text for UTF-8
+            if (letter < ' ' || letter > '~') letter = '?';
     } catch (...) {
         last_error.clear();
     }

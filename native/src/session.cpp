@@ -17,6 +17,7 @@ namespace {
 constexpr double CLEARLY = 2.0;     // a face so many times as wide as the next one is the one that counts
 constexpr double AS_CASCADE = 0.9;  // of the locator's box: liveness networks were trained on OpenCV's cascade
 constexpr double LARGEST = 1e9;     // of thresholds
+constexpr double SMALLEST = 0.2;    // face that counts, as a share of the picture's shorter side
 const char* const CUSTOM = "custom";
 
 double eight_digits(double value) { return std::nearbyint(value * 1e8) / 1e8; }
@@ -65,7 +66,7 @@ Session::Session(Bundle bundle, std::string variant, std::unique_ptr<Engine> eng
       engine_name_(engine_for(variant_.substr(variant_.rfind('.') + 1))),
       task_(task_of(bundle_.task())),
       faces_cut_out_(options.faces_cut_out),
-      smallest_face_(options.smallest_face),
+      smallest_face_(options.smallest_face.value_or(SMALLEST)),
       graph_(bundle_.graph()),
       engine_(std::move(engine)),
       locator_(options.locator) {
@@ -94,6 +95,7 @@ Session::Session(Bundle bundle, std::string variant, std::unique_ptr<Engine> eng
         for (const std::string& name : boxes_->outputs()) bundle_.output(name);
     }
 
+    if (options.smallest_face && !boxes_) usage("the smallest face is the locator's");
     const bool finds_faces = alignment_ || crop_;
     if (faces_cut_out_ && !finds_faces) usage(bundle_.name() + " takes no faces that were cut out");
     if (locator_ && locator_->task_ != EDGE_TASK_LOCATE) usage("the locator's bundle does not locate faces");

@@ -30,7 +30,7 @@ struct Options {
     std::optional<double> threshold;
     bool faces_cut_out = false;
     bool selftest = true;
-    double smallest_face = 0.2;
+    std::optional<double> smallest_face;
     std::shared_ptr<const Session> locator;
 };
 

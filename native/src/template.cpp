@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <stdexcept>
 
 #include "error.hpp"
 #include "sha256.hpp"
@@ -42,11 +44,78 @@ std::vector<Embedding> unpacked(const Bytes& bytes, std::size_t count, std::size
     return rows;
 }
 
-std::string name(const Record& record, const char* field) {
-    std::string text = record.at(field);
-    if (text.size() > 4 * LONGEST_NAME) refuse("template is damaged: a name is too long");
-    return text;
-}
+// The fields of a record of msgpack: text, whole numbers and bytes, nothing else and nothing nested.
+class Fields {
+  public:
+    Fields(const std::uint8_t* data, std::size_t length) : at_(data), end_(data + length) {
+        const std::uint8_t kind = byte();
+        if (kind < 0x80 || kind > 0x8f) damaged();
+        for (int left = kind - 0x80; left > 0; --left) {
+            const std::string field = text(byte());
+            const std::uint8_t what = byte();
+            if (texts_.count(field) || numbers_.count(field) || bytes_.count(field)) damaged();
+            if (what < 0x80)
+                numbers_[field] = what;
+            else if (what >= 0xcc && what <= 0xcf)
+                numbers_[field] = number(std::size_t{1} << (what - 0xcc));
+            else if (what >= 0xc4 && what <= 0xc6)
+                bytes_[field] = take<Bytes>(number(std::size_t{1} << (what - 0xc4)));
+            else
+                texts_[field] = text(what);
+        }
+        if (at_ != end_) damaged();
+    }
+
+    // The value of a field that must be there.
+    const std::string& text_of(const char* field) const { return found(texts_, field); }
+    std::uint64_t number_of(const char* field) const { return found(numbers_, field); }
+    const Bytes& bytes_of(const char* field) const { return found(bytes_, field); }
+
+    // The same of one that may be left out.
+    std::string text_or(const char* field) const { return texts_.count(field) ? texts_.at(field) : ""; }
+    std::uint64_t number_or(const char* field) const { return numbers_.count(field) ? numbers_.at(field) : 0; }
+
+  private:
+    [[noreturn]] static void damaged() { refuse("template is damaged: it is no record of its fields"); }
+
+    template <typename Values>
+    static const typename Values::mapped_type& found(const Values& values, const char* field) {
+        const auto at = values.find(field);
+        if (at == values.end()) damaged();
+        return at->second;
+    }
+
+    std::uint8_t byte() {
+        if (at_ == end_) damaged();
+        return *at_++;
+    }
+
+    std::uint64_t number(std::size_t bytes) {
+        std::uint64_t value = 0;
+        for (; bytes > 0; --bytes) value = value << 8 | byte();
+        return value;
+    }
+
+    template <typename Values>
+    Values take(std::uint64_t length) {
+        if (length > static_cast<std::size_t>(end_ - at_)) damaged();
+        at_ += length;
+        return Values(at_ - length, at_);
+    }
+
+    std::string text(std::uint8_t kind) {
+        if (kind >= 0xa0 && kind <= 0xbf) return take<std::string>(kind - 0xa0);
+        if (kind != 0xd9 && kind != 0xda) damaged();
+        const auto found = take<std::string>(number(kind == 0xd9 ? 1 : 2));
+        if (found.size() > LONGEST_NAME) damaged();
+        return found;
+    }
+
+    const std::uint8_t *at_, *end_;
+    std::map<std::string, std::string> texts_;
+    std::map<std::string, std::uint64_t> numbers_;
+    std::map<std::string, Bytes> bytes_;
+};
 
 }  // namespace
 
@@ -88,32 +157,30 @@ Template Template::from_bytes(const std::uint8_t* data, std::size_t length) {
     const Bytes digest = sha256(data + start, length - start);
     if (!std::equal(digest.begin(), digest.begin() + CHECKSUM, data + MAGIC.size()))
         refuse("template is truncated or damaged");
+    const Fields fields(data + start, length - start);
+    if (const std::string& kind = fields.text_of("kind"); kind != "embeddings")
+        refuse("template holds " + kind + ", which this library does not compare");
+    const std::uint64_t count = fields.number_of("count"), dims = fields.number_of("dim");
+    const Bytes& values = fields.bytes_of("values");
+    const bool fits = count >= 1 && dims >= 1 && count <= MOST_BYTES && dims <= MOST_BYTES;
+    if (!fits || values.size() != 4 * count * dims) refuse("template is damaged: its values are not those of its count");
+    Template found{{fields.text_of("embedding_space_id"), fields.text_of("variant_id"),
+                    fields.text_of("variant_sha256"), fields.text_of("bundle_name")},
+                   unpacked(values, static_cast<std::size_t>(count), static_cast<std::size_t>(dims)),
+                   static_cast<std::size_t>(fields.number_or("added")),
+                   fields.text_or("template_id")};
+    const bool hex = found.id.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (!hex || (!found.id.empty() && found.id.size() != 32)) refuse("template is damaged: its id is none");
+    if (found.added >= count) refuse("template is damaged: more references were added than there are");
     try {
-        const Record record = Record::from_msgpack(data + start, data + length);
-        if (record.at("kind") != "embeddings")
-            refuse("template holds " + record.at("kind").get<std::string>() + ", which this library does not compare");
-        const auto count = record.at("count").get<std::size_t>(), dims = record.at("dim").get<std::size_t>();
-        const auto& values = record.at("values").get_binary();
-        const bool fits = count >= 1 && dims >= 1 && count <= MOST_BYTES && dims <= MOST_BYTES;
-        if (!fits || values.size() != 4 * count * dims) refuse("template is damaged: its values are not those of its count");
-        Template found{{name(record, "embedding_space_id"), name(record, "variant_id"), name(record, "variant_sha256"),
-                        name(record, "bundle_name")},
-                       unpacked(values, count, dims),
-                       record.value("added", std::size_t{0}),
-                       record.value("template_id", std::string())};
-        const bool hex = found.id.find_first_not_of("0123456789abcdef") == std::string::npos;
-        if (!hex || (!found.id.empty() && found.id.size() != 32)) refuse("template is damaged: its id is none");
-        if (found.added >= count) refuse("template is damaged: more references were added than there are");
         for (const Embedding& reference : found.references) normalised(reference);
-        const Bytes again = found.to_bytes();  // a field twice, another field, or a number in more bytes than it needs
-        if (!std::equal(again.begin(), again.end(), data, data + length))
-            refuse("template is damaged: it is not as edge-sdk writes it");
-        return found;
-    } catch (const Record::exception&) {
-        refuse("template is damaged: it is no record of its fields");
     } catch (const std::domain_error& error) {
         refuse(std::string("template cannot be scored: it holds ") + error.what());
     }
+    const Bytes again = found.to_bytes();  // another field, another order, or a number in more bytes than it needs
+    if (!std::equal(again.begin(), again.end(), data, data + length))
+        refuse("template is damaged: it is not as edge-sdk writes it");
+    return found;
 }
 
 }  // namespace edge

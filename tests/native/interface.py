@@ -26,7 +26,7 @@ class Sized(c.Structure):
     """A struct whose first member is its size, which is set when it is made."""
 
     def __init__(self, **fields: Any) -> None:
-        super().__init__(struct_size=c.sizeof(self), **fields)
+        super().__init__(**{"struct_size": c.sizeof(self)} | fields)
 
 
 class Image(Sized):
