@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from edge_sdk import files
 from edge_sdk.errors import ScoreError, TemplateError
+from edge_sdk.logs import Log
 from edge_sdk.runtime import template_layouts
 from edge_sdk.runtime.template_keys import Key, chosen, for_writing
 from edge_sdk.runtime.template_layouts import FAMILY, TemplateHeader
@@ -31,6 +32,8 @@ from edge_sdk.scoring.embedding import normalise
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_LOG = Log(__name__)
 
 MAX_BYTES = 16 * 2**20
 
@@ -180,6 +183,10 @@ class Template(
             raise TemplateError("template is damaged: its header is of another one")
         if template_id is not None and found.template_id != template_id:
             raise TemplateError(f"template has the id {found.template_id or '(none)'}, not {template_id}")
+        if header is not None:
+            _LOG.info("template %s is encrypted by the key %s", header.template_id, header.key_id)
+        elif not plain:
+            _LOG.warning("a template is plain: whoever can write it can have made it (edge-sdk renew encrypts it)")
         return found
 
     def save(self, path: str | os.PathLike[str], *, key: Key | None = None, plain: bool = False) -> None:

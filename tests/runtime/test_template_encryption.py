@@ -210,6 +210,18 @@ def test_a_plain_template_in_the_place_of_an_encrypted_one_is_refused(
     assert Template.load(tmp_path / "person", plain=True) == template()
 
 
+def test_a_plain_template_that_nobody_asked_for_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    data = template().to_bytes(plain=True)
+    Template.from_bytes(data, plain=True)
+    assert not caplog.records
+    Template.from_bytes(data)
+    (record,) = caplog.records
+    assert (record.levelname, "whoever can write it" in record.message) == ("WARNING", True)
+    with caplog.at_level("INFO"):
+        Template.from_bytes(template().to_bytes(key=KEY), key=KEY)
+    assert caplog.records[-1].message == f"template {'12' * 16} is encrypted by the key {KEY.id}"
+
+
 def test_a_template_of_before_is_read_and_can_be_encrypted(tmp_path: Path) -> None:
     (tmp_path / "person").write_bytes(OF_OLD)
     found = Template.load(tmp_path / "person")
