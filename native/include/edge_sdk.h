@@ -73,7 +73,9 @@ enum {
     EDGE_ERROR_UNSUPPORTED = 10,    /* a sound bundle that this library cannot run, such as one of gait */
     EDGE_ERROR_BUFFER = 11,         /* the caller's buffer is too small; the length that is needed was written */
     EDGE_ERROR_MEMORY = 12,         /* no memory */
-    EDGE_ERROR_INTERNAL = 13        /* a fault of this library */
+    EDGE_ERROR_INTERNAL = 13,       /* a fault of this library */
+    EDGE_ERROR_SIGNATURE = 14,      /* no trusted key signed the bundle, or a signature does not belong to it */
+    EDGE_ERROR_ROLLBACK = 15        /* the bundle is older than it may be */
 };
 
 /* What went wrong in this thread's last call, in English, for a log. Never NULL; empty after a call that returned
@@ -185,6 +187,16 @@ typedef struct edge_options {
     /* Of a locator: the longer side of the smallest face that counts, as a share of the picture's shorter side, in
      * (0, 1]. 0: 0.2. Refused for other bundles. */
     double smallest_face;
+
+    /* Ed25519 public keys, 1 to 100, each the text of a PEM file. Only a bundle that one of them signed is opened
+     * (`edge-sdk sign`); another one is EDGE_ERROR_SIGNATURE. A library without OpenSSL opens none:
+     * EDGE_ERROR_UNSUPPORTED. NULL and 0: no signature is asked for. */
+    const char *const *public_keys;
+    size_t public_key_count;
+
+    /* The least version of the bundle, such as "1.2.0", by Semantic Versioning; an older one is EDGE_ERROR_ROLLBACK.
+     * NULL: any. */
+    const char *minimum_version;
 } edge_options;
 
 /* Open a bundle.
@@ -193,7 +205,8 @@ typedef struct edge_options {
  * options: NULL for the defaults.
  * session: receives the handle; NULL after an error.
  *
- * EDGE_ERROR_BUNDLE, EDGE_ERROR_INTEGRITY and EDGE_ERROR_UNSUPPORTED: of the bundle.
+ * EDGE_ERROR_BUNDLE, EDGE_ERROR_INTEGRITY, EDGE_ERROR_SIGNATURE, EDGE_ERROR_ROLLBACK, EDGE_ERROR_UNSUPPORTED: of the
+ * bundle.
  * EDGE_ERROR_OPERATING_POINT: no such point, or none by default: name one.
  * EDGE_ERROR_ENGINE: no engine in this library runs the variant, or it refuses the model.
  * EDGE_ERROR_SELFTEST: the golden trial has another score than the manifest says.
@@ -254,7 +267,7 @@ typedef struct edge_verification {
 
 /* Is the query by the person of the references?
  *
- * references: `count` pictures of one person, from 1 to 1000. More than one are compared as a template of them would be.
+ * references: `count` pictures of one person, from 1 to 500. More than one are compared as a template of them would be.
  * result: filled if the status is EDGE_OK, else rejected.
  *
  * EDGE_ERROR_USAGE: null pointers, a wrong struct_size, a session of another task.
@@ -270,7 +283,7 @@ EDGE_API edge_status edge_verify_template(const edge_session *session, const edg
 
 /* ---- enrol ---- */
 
-/* Make a template of one person's references, 1 to 1000 pictures, each of which must be fit to be enrolled.
+/* Make a template of one person's references, 1 to 500 pictures, each of which must be fit to be enrolled.
  *
  * enrolled: receives the handle; NULL after an error.
  *
@@ -282,7 +295,7 @@ EDGE_API edge_status edge_enroll(const edge_session *session, const edge_image *
 /* Read a template as edge-sdk writes it in plain: edge_template_to_bytes(), or Python's save(path, plain=True).
  *
  * length: up to 16 MiB. EDGE_ERROR_TEMPLATE: damaged, encrypted, of another version or kind, or with numbers that no
- * network gives (not finite, all zero). What it is bound to is checked where it is used. */
+ * network gives (not finite, all zero), or of counts that no enrolment and update give. What it is bound to is checked where it is used. */
 EDGE_API edge_status edge_template_from_bytes(const void *data, size_t length, edge_template **enrolled);
 
 /* Write a template in plain; Python's Template.load(path, plain=True) reads it. Equal templates give equal bytes. They are biometric

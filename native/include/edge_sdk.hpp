@@ -123,6 +123,8 @@ struct Options {
     bool skip_selftest = false;
     const Locator* locator = nullptr;  // may be closed afterwards
     double smallest_face = 0;          // of a Locator
+    std::vector<std::string> public_keys;  // PEM; one of them has to have signed the bundle
+    std::string minimum_version;
 };
 
 // A bundle of any task, opened. Use Verifier, SpoofDetector and Locator.
@@ -174,6 +176,11 @@ inline Session::Session(const std::string& path, const Options& options, std::in
     given.skip_selftest = options.skip_selftest;
     given.locator = options.locator ? options.locator->handle() : nullptr;
     given.smallest_face = options.smallest_face;
+    std::vector<const char*> keys;
+    for (const std::string& key : options.public_keys) keys.push_back(key.c_str());
+    given.public_keys = keys.empty() ? nullptr : keys.data();
+    given.public_key_count = keys.size();
+    given.minimum_version = text(options.minimum_version);
     edge_session* session = nullptr;
     check(edge_open(path.c_str(), &given, &session));
     handle_.reset(session);

@@ -4,10 +4,11 @@
 #include <cctype>
 #include <cmath>
 #include <fstream>
-#include <set>
 
 #include "error.hpp"
+#include "json.hpp"
 #include "sha256.hpp"
+#include "signing.hpp"
 
 namespace edge {
 
@@ -17,25 +18,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t MOST_MANIFEST_BYTES = std::size_t{4} << 20;
 constexpr std::size_t MOST_FILE_BYTES = std::size_t{512} << 20;
-
-// JSON, of which a key that is given twice is an error: two programs would read two things.
-Json parse(const Bytes& data) {
-    std::vector<std::set<std::string>> keys;
-    bool twice = false;
-    const auto look = [&](int, Json::parse_event_t event, Json& value) {
-        if (event == Json::parse_event_t::object_start) keys.emplace_back();
-        if (event == Json::parse_event_t::object_end) keys.pop_back();
-        if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) twice = true;
-        return true;
-    };
-    try {
-        Json found = Json::parse(data.begin(), data.end(), look);
-        if (twice) throw Error(EDGE_ERROR_BUNDLE, "manifest.json has a key twice");
-        return found;
-    } catch (const Json::exception&) {
-        throw Error(EDGE_ERROR_BUNDLE, "manifest.json is no JSON");
-    }
-}
 
 // A path of the manifest, which must be relative and stay inside the bundle.
 fs::path inside(const std::string& path) {
@@ -88,7 +70,7 @@ const Threshold& point_for(const std::vector<Threshold>& points, std::size_t ref
     return points.front();
 }
 
-Bundle::Bundle(fs::path folder, const std::string& expected) : folder_(std::move(folder)) {
+Bundle::Bundle(fs::path folder, const Trust& trust) : folder_(std::move(folder)) {
     std::error_code error;
     if (!fs::is_directory(folder_, error)) throw Error(EDGE_ERROR_BUNDLE, "there is no bundle's folder at this path");
     const Bytes data = read_file(folder_ / "manifest.json", MOST_MANIFEST_BYTES);
@@ -96,15 +78,22 @@ Bundle::Bundle(fs::path folder, const std::string& expected) : folder_(std::move
     sha256_ = sha256_hex(data);
     if (std::string(digest.begin(), digest.end()) != sha256_ + "  manifest.json\n")
         throw Error(EDGE_ERROR_INTEGRITY, "manifest.json is damaged: its SHA-256 is not that in manifest.sha256");
-    std::string wanted = expected;
+    std::string wanted = trust.manifest_sha256;
     std::transform(wanted.begin(), wanted.end(), wanted.begin(), [](unsigned char c) { return std::tolower(c); });
     if (!wanted.empty() && wanted != sha256_)
         throw Error(EDGE_ERROR_INTEGRITY, "the manifest has the SHA-256 " + sha256_ + ", not the one that was asked for");
-    manifest_ = parse(data);
+    if (!trust.keys.empty()) {
+        if (!fs::exists(fs::symlink_status(folder_ / "signature.json", error)))
+            throw Error(EDGE_ERROR_SIGNATURE, "the bundle has no signature: get it from who signs for you");
+        check_signature(read_file(folder_ / "signature.json", MOST_SIGNATURE_BYTES), edge::sha256(data.data(), data.size()),
+                        trust.keys);
+    }
+    manifest_ = parse_json(data);
     if (manifest_.at("schema_version") != 1)
         throw Error(EDGE_ERROR_UNSUPPORTED,
                     "this library reads manifests of version 1: update it, or export the bundle again");
     name_ = manifest_.at("name");
+    if (!trust.minimum_version.empty()) check_version(version(), trust.minimum_version);
     const std::string what = modality();
     if (what != "signature" && what != "face")
         throw Error(EDGE_ERROR_UNSUPPORTED, name_ + " is of modality " + what + ", which this library does not have");

@@ -4,16 +4,14 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "engine.hpp"
+#include "json.hpp"
 
 namespace edge {
-
-using Json = nlohmann::json;
 
 // The bytes of an ordinary file of at most `limit` bytes; Error(EDGE_ERROR_INTEGRITY) if it is missing or longer.
 Bytes read_file(const std::filesystem::path& path, std::size_t limit);
@@ -25,13 +23,18 @@ struct Threshold {
     int references = 0;  // with how many it was measured; 0 for one of the application's own
 };
 
+// What a bundle must be to be opened; all may be empty.
+struct Trust {
+    std::string manifest_sha256;    // 64 hex digits
+    std::vector<std::string> keys;  // Ed25519 public keys in PEM, of which one has to have signed
+    std::string minimum_version;
+};
+
 class Bundle {
   public:
-    // expected: the manifest's SHA-256, 64 hex digits; empty for what manifest.sha256 says.
-    //
-    // Throws Error: EDGE_ERROR_INTEGRITY, EDGE_ERROR_BUNDLE, or EDGE_ERROR_UNSUPPORTED for a sound bundle that this
-    // library cannot run.
-    Bundle(std::filesystem::path folder, const std::string& expected);
+    // Throws Error: EDGE_ERROR_INTEGRITY, EDGE_ERROR_SIGNATURE, EDGE_ERROR_ROLLBACK, EDGE_ERROR_BUNDLE, or
+    // EDGE_ERROR_UNSUPPORTED for a sound bundle that this library cannot run.
+    Bundle(std::filesystem::path folder, const Trust& trust);
 
     const Json& manifest() const { return manifest_; }
     const std::string& sha256() const { return sha256_; }

@@ -50,8 +50,8 @@ class Comparison {
     virtual Compared worst() const = 0;
 };
 
-// More than anybody enrols; a model of a person takes time with the cube of them.
-constexpr std::size_t MOST_REFERENCES = 1000;
+// A model of a person takes time with the cube of the references. Updating adds as many as were enrolled.
+constexpr std::size_t MOST_ENROLLED = 500, MOST_REFERENCES = 2 * MOST_ENROLLED;
 
 // References of length 1; throws Error(EDGE_ERROR_TEMPLATE) where they are none, too many, or no embeddings.
 std::vector<std::vector<double>> unit_rows(const std::vector<Embedding>& references);

@@ -31,6 +31,7 @@ namespace {
 using edge::Error;
 
 constexpr int MOST_THREADS = 64;
+constexpr size_t MOST_KEYS = 100;
 
 thread_local std::string last_error;
 
@@ -85,7 +86,7 @@ void begin(Result* result) {
 
 std::vector<cv::Mat> pictures(const edge_image* const* images, size_t count) {
     require(images, "the references are a null pointer");
-    require(count >= 1 && count <= edge::MOST_REFERENCES, "1 to 1000 references are taken");
+    require(count >= 1 && count <= edge::MOST_ENROLLED, "1 to 500 references are taken");
     std::vector<cv::Mat> found;
     for (size_t i = 0; i < count; ++i) found.push_back(edge::picture(images[i]));
     return found;
@@ -101,8 +102,17 @@ edge::Options options_of(const edge_options* given) {
     require(given->faces == EDGE_FACES_LOCATE || given->faces == EDGE_FACES_CUT_OUT, "faces are located or cut out");
     require(given->smallest_face >= 0 && given->smallest_face <= 1, "smallest_face is a share, above 0 and up to 1");
     options.threads = std::max(1, given->threads);
-    options.manifest_sha256 = text(given->manifest_sha256);
-    require(!given->manifest_sha256 || options.manifest_sha256.size() == 64, "manifest_sha256 has 64 hex digits");
+    options.trust.manifest_sha256 = text(given->manifest_sha256);
+    require(!given->manifest_sha256 || options.trust.manifest_sha256.size() == 64, "manifest_sha256 has 64 hex digits");
+    require(given->public_keys || given->public_key_count == 0, "public_keys is a null pointer");
+    require(!given->public_keys || (given->public_key_count >= 1 && given->public_key_count <= MOST_KEYS),
+            "1 to 100 public keys are taken");
+    for (size_t i = 0; i < given->public_key_count; ++i) {
+        require(given->public_keys[i], "a public key is a null pointer");
+        options.trust.keys.emplace_back(given->public_keys[i]);
+    }
+    options.trust.minimum_version = text(given->minimum_version);
+    require(!given->minimum_version || *given->minimum_version, "the minimum version is empty");
     options.variant = text(given->variant);
     options.operating_point = text(given->operating_point);
     if (given->threshold) options.threshold = *given->threshold;
@@ -124,8 +134,8 @@ const char* edge_status_name(edge_status status) {
         "EDGE_OK",           "EDGE_ERROR_USAGE",    "EDGE_ERROR_BUNDLE",   "EDGE_ERROR_INTEGRITY",
         "EDGE_ERROR_OPERATING_POINT", "EDGE_ERROR_ENGINE", "EDGE_ERROR_SELFTEST", "EDGE_ERROR_INPUT",
         "EDGE_ERROR_UNUSABLE_SAMPLE", "EDGE_ERROR_TEMPLATE", "EDGE_ERROR_UNSUPPORTED", "EDGE_ERROR_BUFFER",
-        "EDGE_ERROR_MEMORY", "EDGE_ERROR_INTERNAL"};
-    return status >= EDGE_OK && status <= EDGE_ERROR_INTERNAL ? names[status] : "unknown";
+        "EDGE_ERROR_MEMORY", "EDGE_ERROR_INTERNAL", "EDGE_ERROR_SIGNATURE", "EDGE_ERROR_ROLLBACK"};
+    return status >= EDGE_OK && status <= EDGE_ERROR_ROLLBACK ? names[status] : "unknown";
 }
 
 const char* edge_version(void) { return EDGE_SDK_VERSION; }

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <new>
+#include <numeric>
 #include <utility>
 
 #include "error.hpp"
@@ -16,6 +18,7 @@ namespace {
 
 constexpr double CLEARLY = 2.0;     // a face so many times as wide as the next one is the one that counts
 constexpr double AS_CASCADE = 0.9;  // of the locator's box: liveness networks were trained on OpenCV's cascade
+constexpr double UNIT = 0.01;       // how far from 1 the length of a scaled embedding may be
 constexpr double LARGEST = 1e9;     // of thresholds
 constexpr double SMALLEST = 0.2;    // face that counts, as a share of the picture's shorter side
 const char* const CUSTOM = "custom";
@@ -31,6 +34,12 @@ int task_of(const std::string& task) {
 
 [[noreturn]] void usage(const std::string& why) { throw Error(EDGE_ERROR_USAGE, why); }
 
+bool of_length_1(const Embedding& embedding) {
+    double squares = 0;
+    for (const double value : embedding) squares += value * value;
+    return std::abs(std::sqrt(squares) - 1) < UNIT;
+}
+
 // Of all pictures, as a result gives them.
 Flags together(const std::vector<Prepared>& pictures) {
     Flags flags;
@@ -41,7 +50,7 @@ Flags together(const std::vector<Prepared>& pictures) {
 }  // namespace
 
 std::shared_ptr<const Session> Session::open(const std::filesystem::path& folder, const Options& options) {
-    Bundle bundle(folder, options.manifest_sha256);
+    Bundle bundle(folder, options.trust);
     const std::string variant = bundle.choose(options.variant);
     auto engine = open_engine(variant.substr(variant.rfind('.') + 1), bundle.model(variant), bundle.graph(),
                               options.threads);
@@ -271,6 +280,22 @@ edge_verification Session::verify(const std::vector<cv::Mat>& references, const 
     return decide(*comparison_->person(embeddings), flags, asked, references.size());
 }
 
+// Whether the network scales embeddings to length 1, which a manifest does not say: seen on two even pictures.
+bool Session::scales() const {
+    std::call_once(looked_, [this] {
+        bool unit = true;
+        for (const float level : {0.0f, 1.0f}) {
+            Tensor even{graph_.input.shape, {}};
+            std::size_t size = 1;
+            for (const std::int64_t side : even.shape) size *= static_cast<std::size_t>(side);
+            even.values.assign(size, level);
+            unit = unit && of_length_1(run(even).at(embedding_).values);
+        }
+        scales_ = unit;
+    });
+    return scales_;
+}
+
 std::unique_ptr<Person> Session::person(const Template& enrolled) const {
     const auto refuse = [](const std::string& why) { throw Error(EDGE_ERROR_TEMPLATE, why); };
     if (enrolled.binding.embedding_space_id != space_)
@@ -279,6 +304,13 @@ std::unique_ptr<Person> Session::person(const Template& enrolled) const {
     if (enrolled.binding.variant_sha256 != model_sha256_)
         refuse("template was made by " + enrolled.binding.variant_id + ", this is " + variant_ +
                ": no operating point was measured for the mix; enrol again");
+    for (const TensorSpec& output : graph_.outputs)
+        if (output.name == embedding_ &&
+            static_cast<std::int64_t>(enrolled.references[0].size()) !=
+                std::accumulate(output.shape.begin(), output.shape.end(), std::int64_t{1}, std::multiplies<>()))
+            refuse("template of embeddings of another size than the network gives: enrol again");
+    if (!std::all_of(enrolled.references.begin(), enrolled.references.end(), of_length_1) && scales())
+        refuse("template of embeddings of another length than 1, to which the network scales them: enrol again");
     return comparison_->person(enrolled.references);
 }
 

@@ -26,7 +26,8 @@ class Session;
 
 struct Options {
     int threads = 1;
-    std::string manifest_sha256, variant, operating_point;
+    Trust trust;
+    std::string variant, operating_point;
     std::optional<double> threshold;
     bool faces_cut_out = false;
     bool selftest = true;
@@ -66,6 +67,7 @@ class Session {
 
   private:
     void require(int task) const;
+    bool scales() const;
     const Threshold& deciding(std::size_t references) const;
     Binding binding() const;
 
@@ -93,6 +95,8 @@ class Session {
     GraphSpec graph_;
     std::unique_ptr<Engine> engine_;
     mutable std::mutex running_;
+    mutable std::once_flag looked_;
+    mutable bool scales_ = false;  // whether the network scales embeddings to length 1, once somebody looked
     std::vector<Threshold> points_;
     std::shared_ptr<const Session> locator_;
     std::optional<Signatures> signatures_;

@@ -18,6 +18,7 @@ using Record = nlohmann::ordered_json;  // msgpack's fields come in the order of
 
 const std::string FAMILY = "EDGE-TEMPLATE-", MAGIC = FAMILY + "1\n";
 constexpr std::size_t CHECKSUM = 16, MOST_BYTES = std::size_t{16} << 20, LONGEST_NAME = 1000;
+constexpr std::uint64_t FULL = 10;  // rows up to which updating fills a template
 
 [[noreturn]] void refuse(const std::string& why) { throw Error(EDGE_ERROR_TEMPLATE, why); }
 
@@ -172,6 +173,10 @@ Template Template::from_bytes(const std::uint8_t* data, std::size_t length) {
     const bool hex = found.id.find_first_not_of("0123456789abcdef") == std::string::npos;
     if (!hex || (!found.id.empty() && found.id.size() != 32)) refuse("template is damaged: its id is none");
     if (found.added >= count) refuse("template is damaged: more references were added than there are");
+    const std::uint64_t enrolled = count - found.added;
+    if (enrolled > MOST_ENROLLED) refuse("a template takes up to 500 references");
+    if (found.added > std::max(FULL - std::min(FULL, enrolled), enrolled))
+        refuse("template is damaged: no update adds so many references");
     try {
         for (const Embedding& reference : found.references) normalised(reference);
     } catch (const std::domain_error& error) {

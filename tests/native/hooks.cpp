@@ -172,7 +172,7 @@ EDGE_API edge_status hook_open(const char* path, const char* variant, int32_t fa
         options.faces_cut_out = faces_cut_out != 0;
         if (locator) options.locator = locator->held;
         *session = new edge_session{std::make_shared<const edge::Session>(
-            edge::Bundle(path, ""), variant, std::make_unique<Scripted>(tensors_of(outputs)), options)};
+            edge::Bundle(path, {}), variant, std::make_unique<Scripted>(tensors_of(outputs)), options)};
     });
 }
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 STATUSES = (
     "OK", "USAGE", "BUNDLE", "INTEGRITY", "OPERATING_POINT", "ENGINE", "SELFTEST", "INPUT", "UNUSABLE_SAMPLE",
-    "TEMPLATE", "UNSUPPORTED", "BUFFER", "MEMORY", "INTERNAL",
+    "TEMPLATE", "UNSUPPORTED", "BUFFER", "MEMORY", "INTERNAL", "SIGNATURE", "ROLLBACK",
 )  # fmt: skip
 ENCODED, GRAY8, BGR8, RGB8, BGRA8, RGBA8 = range(6)
 LOCATE, CUT_OUT = range(2)
@@ -41,6 +41,7 @@ class Options(Sized):
         ("struct_size", c.c_uint32), ("threads", c.c_int32), ("manifest_sha256", c.c_char_p), ("variant", c.c_char_p),
         ("operating_point", c.c_char_p), ("threshold", c.POINTER(c.c_double)), ("faces", c.c_int32),
         ("skip_selftest", c.c_int32), ("locator", c.c_void_p), ("smallest_face", c.c_double),
+        ("public_keys", c.POINTER(c.c_char_p)), ("public_key_count", c.c_size_t), ("minimum_version", c.c_char_p),
     )  # fmt: skip
 
 
@@ -183,6 +184,7 @@ class Session:
         *,
         threshold: float | None = None,
         locator: Session | None = None,
+        public_keys: Sequence[bytes] = (),
         **options: Any,
     ) -> None:
         self.library, self.handle = library, c.c_void_p()
@@ -190,6 +192,8 @@ class Session:
         given = Options(**texts)
         if threshold is not None:
             given.threshold = c.pointer(c.c_double(threshold))
+        if public_keys:
+            given.public_keys, given.public_key_count = (c.c_char_p * len(public_keys))(*public_keys), len(public_keys)
         if locator is not None:
             given.locator = locator.handle
         try:

@@ -1,0 +1,199 @@
+"""Whose bundles the device library opens, and how old they may be: as ``edge_sdk.Trust`` with ``require``."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from edge_sdk.bundle import Bundle
+from edge_sdk.bundle.signing import MAX_SIGNATURE_BYTES, SigningKey
+from edge_sdk.bundle.trust import version_order
+from edge_sdk.slicing import slice_bundle
+
+from .interface import Library, NativeError
+from .test_native_refusals import BUNDLES, rewrite
+
+VENDOR, OTHER = SigningKey.generate(), SigningKey.generate()
+
+
+@pytest.fixture
+def signing(onnxruntime: Library) -> Library:
+    """The library, if it checks signatures."""
+    with pytest.raises(NativeError) as refused:
+        onnxruntime.open(BUNDLES / "deepsign_nano", public_keys=[VENDOR.public_pem()])
+    if refused.value.status == "UNSUPPORTED":
+        pytest.skip("OpenSSL's headers are not installed: apt-get install libssl-dev")
+    assert refused.value.status == "SIGNATURE"
+    return onnxruntime
+
+
+@pytest.fixture
+def signed(tmp_path: Path) -> Path:
+    """A slice that Python signed."""
+    return Path(slice_bundle("deepsign_nano", tmp_path / "signed", format="onnx", sign_with=[VENDOR]).path)
+
+
+def status(library: Library, path: Path, keys: list[SigningKey], **options: Any) -> str:
+    try:
+        library.open(path, public_keys=[key.public_pem() for key in keys], **options).__exit__()
+    except NativeError as refused:
+        return refused.status
+    return "opens"
+
+
+def test_a_bundle_of_a_trusted_key_opens(signing: Library, signed: Path) -> None:
+    assert status(signing, signed, [VENDOR]) == "opens"
+    assert status(signing, signed, [OTHER, VENDOR]) == "opens"
+    assert status(signing, signed, []) == "opens"
+
+
+def test_others_do_not(signing: Library, signed: Path, tmp_path: Path) -> None:
+    assert status(signing, signed, [OTHER]) == "SIGNATURE"
+    unsigned = slice_bundle("deepsign_nano", tmp_path / "unsigned", format="onnx")
+    assert status(signing, Path(unsigned.path), [VENDOR]) == "SIGNATURE"
+    assert status(signing, Path(unsigned.path), []) == "opens"
+
+
+def test_a_bundle_that_several_signed_opens_by_each(signing: Library, tmp_path: Path) -> None:
+    path = Path(slice_bundle("deepsign_nano", tmp_path / "both", format="onnx", sign_with=[VENDOR, OTHER]).path)
+    for keys in ([VENDOR], [OTHER], [VENDOR, OTHER]):
+        assert status(signing, path, keys) == "opens"
+
+
+def test_a_manifest_that_was_changed_afterwards_does_not(signing: Library, signed: Path) -> None:
+    rewrite(signed, lambda manifest: manifest["variants"][0]["operating_points"][0].update(threshold=1e-6))
+    assert status(signing, signed, [VENDOR]) == "SIGNATURE"
+    assert status(signing, signed, []) == "opens"
+
+
+def test_the_signature_of_another_bundle_does_not_fit(signing: Library, signed: Path, tmp_path: Path) -> None:
+    other = slice_bundle("mobilenetv2", tmp_path / "other", format="onnx", precision="int8", sign_with=[VENDOR])
+    (signed / "signature.json").write_bytes((Path(other.path) / "signature.json").read_bytes())
+    assert status(signing, signed, [VENDOR]) == "SIGNATURE"
+
+
+def test_a_file_that_was_changed_is_found_by_its_hash(signing: Library, signed: Path) -> None:
+    model = signed / "model.fp32.onnx"
+    model.write_bytes(model.read_bytes()[:-1] + b"?")
+    assert status(signing, signed, [VENDOR], variant="fp32.onnx") == "INTEGRITY"
+
+
+def one(**changes: object) -> Callable[[dict[str, Any]], object]:
+    return lambda file: file["signatures"][0].update(changes)
+
+
+def swapped(file: dict[str, Any]) -> None:
+    """A trusted key's id on what another key signed."""
+    forged = base64.b64encode(OTHER.sign("0" * 64).signature).decode()
+    file["signatures"][0]["signature"] = forged
+
+
+FILES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "another signature": swapped,
+    "a short signature": one(signature=base64.b64encode(bytes(63)).decode()),
+    "a signature of zeros": one(signature=base64.b64encode(bytes(64)).decode()),
+    "a signature that is no base64": one(signature="!" * 88),
+    "a key's id in capitals": lambda file: one(key_id=file["signatures"][0]["key_id"].upper())(file),
+    "a short id": one(key_id="ab"),
+    "another field": one(name="deepsign"),
+    "no signature": lambda file: file["signatures"].clear(),
+    "no field": lambda file: file.clear(),
+    "another version": lambda file: file.update(version=2),
+    "a version of text": lambda file: file.update(version="1"),
+    "a field more": lambda file: file.update(policy="off"),
+    "a key twice": lambda file: file["signatures"].append(file["signatures"][0]),
+    "nine signatures": lambda file: file["signatures"].extend([file["signatures"][0]] * 8),
+    "too large": lambda file: file.update(version=[0] * MAX_SIGNATURE_BYTES),
+    "a list": lambda file: file.update(signatures={"0": file["signatures"][0]}),
+}
+
+
+@pytest.mark.parametrize("change", FILES)
+def test_a_damaged_signature_opens_nothing(signing: Library, signed: Path, change: str) -> None:
+    file = json.loads((signed / "signature.json").read_bytes())
+    FILES[change](file)
+    (signed / "signature.json").write_bytes(msgspec.json.encode(file))
+    expected = "INTEGRITY" if change == "too large" else "SIGNATURE"
+    assert status(signing, signed, [VENDOR]) == expected
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"[" * 5000, b'{"signatures": [], "signatures": []}'])
+def test_what_is_no_signature_opens_nothing(signing: Library, signed: Path, data: bytes) -> None:
+    (signed / "signature.json").write_bytes(data)
+    assert status(signing, signed, [VENDOR]) == "SIGNATURE"
+
+
+def test_a_folder_for_a_signature_opens_nothing(signing: Library, signed: Path) -> None:
+    (signed / "signature.json").unlink()
+    (signed / "signature.json").mkdir()
+    assert status(signing, signed, [VENDOR]) == "INTEGRITY"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        b"", b"x", VENDOR.public, VENDOR.pem(), VENDOR.public_pem()[:-3], VENDOR.public_pem().replace(b"M", b"N", 1),
+        VENDOR.public_pem() + VENDOR.public_pem(), VENDOR.public_pem() + b"x",
+    ],
+    ids=["empty", "a letter", "raw", "private", "cut", "changed", "twice", "something behind it"],
+)  # fmt: skip
+def test_what_is_no_public_key_opens_nothing(signing: Library, signed: Path, key: bytes) -> None:
+    with pytest.raises(NativeError) as refused:
+        signing.open(signed, public_keys=[VENDOR.public_pem(), key])
+    assert refused.value.status == "USAGE"
+
+
+def test_white_space_round_a_key_does_not_matter(signing: Library, signed: Path) -> None:
+    pem = b" \n" + VENDOR.public_pem().replace(b"\n", b"\r\n") + b"\n\n"
+    signing.open(signed, public_keys=[pem]).__exit__()
+
+
+# --- versions ---
+
+VERSIONS = [
+    "0", "0.9", "1", "1.0", "1.0.0", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta.2",
+    "1.0.0-beta.11", "1.0.0-rc.1", "1.0.1", "1.2.0", "1.10.0", "1.10.0+build.7", "1.2.3.4.5.6", "2.0.0-0", "2.0.0-01",
+    "10", "1.0.0--", "1.0.0-1a", "999999999", "1.0.0-99999999999999999999", "1.0.0-Z", "1.0.0-a-b",
+]  # fmt: skip
+NONE = [
+    "",
+    "v1",
+    "1.",
+    ".1",
+    "1..2",
+    "1.2.3.4.5.6.7",
+    "1.0.0-",
+    "1.0.0-a..b",
+    "1.0.0-ä",
+    "1 ",
+    "one",
+    "9999999999",
+    "1\n",
+]
+
+
+@pytest.mark.parametrize("version", [*VERSIONS, *NONE])
+def test_versions_are_ordered_as_python_does(library: Library, tmp_path: Path, version: str) -> None:
+    sliced = Path(slice_bundle("deepsign_nano", tmp_path / "sliced", format="tflite", precision="int8").path)
+    rewrite(sliced, lambda manifest: manifest.update(version=version, modality="voice"))  # which is asked afterwards
+    for least in VERSIONS:
+        order, limit = version_order(version), version_order(least)
+        older = order is None or order < limit  # type: ignore[operator]
+        assert status(library, sliced, [], minimum_version=least) == ("ROLLBACK" if older else "UNSUPPORTED"), least
+
+
+@pytest.mark.parametrize("least", NONE)
+def test_a_minimum_that_has_no_order_opens_nothing(library: Library, least: str) -> None:
+    assert status(library, BUNDLES / "deepsign_nano", [], minimum_version=least) == "USAGE"
+
+
+def test_a_shipped_bundle_is_new_enough_or_not(onnxruntime: Library) -> None:
+    version = Bundle.open("deepsign_nano").manifest.version
+    assert status(onnxruntime, BUNDLES / "deepsign_nano", [], minimum_version=version) == "opens"
+    assert status(onnxruntime, BUNDLES / "deepsign_nano", [], minimum_version=f"{version}.1") == "ROLLBACK"
