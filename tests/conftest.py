@@ -117,6 +117,15 @@ def tuning_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.fixture
+def shared_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user is in the group of whoever runs the tests."""
+    pwd = pytest.importorskip("pwd", reason="groups are POSIX")
+    everybody = pwd.getpwall()
+    another = pwd.struct_passwd(("another", "x", 4321, os.getegid(), "", "/", "/bin/false"))
+    monkeypatch.setattr(pwd, "getpwall", lambda: [*everybody, another])
+
+
 BundleMaker = Callable[..., Bundle]
 
 

@@ -1,9 +1,10 @@
 """Files that edge-sdk believes: those that only this user, or root, can have written.
 
-A file is believed if it and its folder belong to this user or to root, and neither the group nor others may write them.
-That is asked of what is kept between starts and used without another check: compiled models, what was tuned, cached
-data, keys. The folders above are not looked at: whoever can rename those can take a file away, but not put another in
-its place that this user owns. On Windows, which tells by access lists, nothing is asked.
+A file is believed if it and its folder belong to this user or to root, and neither the group nor others may write them;
+a group in which nobody else is, as Debian, Ubuntu and Red Hat give to each user, may. That is asked of what is kept
+between starts and used without another check: compiled models, what was tuned, cached data, keys. The folders above are
+not looked at: whoever can rename those can take a file away, but not put another in its place that this user owns. On
+Windows, which tells by access lists, nothing is asked.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 from pathlib import Path
 
 from edge_sdk.errors import ForeignFileError
+from edge_sdk.files.ownership import attributes
 from edge_sdk.files.reading import PathLike, open_regular, read_open
 
 _MOST_LINKS = 40
@@ -71,7 +74,7 @@ def discard_foreign(path: PathLike) -> None:
     """Delete a file of a cache that :func:`read_own` would refuse, or a link, lest a new one takes its permissions."""
     with contextlib.suppress(FileNotFoundError):
         found = Path(path).lstat()
-        if not stat.S_ISREG(found.st_mode) or _objection(found):
+        if not stat.S_ISREG(found.st_mode) or _objection(Path(path), found):
             Path(path).unlink()
 
 
@@ -88,18 +91,39 @@ def _followed(path: Path, links: bool) -> Path:
 
 
 def _check(path: Path, found: os.stat_result, *, secret: bool = False) -> None:
-    if objection := _objection(found, secret=secret):
+    if objection := _objection(path, found, secret=secret):
         raise ForeignFileError(f"{path} {objection}")
 
 
-def _objection(found: os.stat_result, *, secret: bool = False) -> str:
+def _objection(path: Path, found: os.stat_result, *, secret: bool = False) -> str:
     """Why somebody else may have written a file or folder, or may read a secret; empty if not."""
-    if os.name != "posix":
+    if sys.platform == "win32":
         return ""
     if found.st_uid not in (0, os.geteuid()):
         return f"belongs to another user ({found.st_uid}; name one of your own, or chown it)"
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    by_group = found.st_mode & stat.S_IWGRP and not _is_alone(path, found.st_gid)
+    if by_group or found.st_mode & stat.S_IWOTH:
         return "can be written by others (chmod go-w makes it the owner's)"
     if secret and found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return "can be read by others (chmod go= makes it the owner's)"
     return ""
+
+
+def _is_alone(path: Path, group: int) -> bool:
+    """Whether nobody but this user is in a group, which is the user's own by its name, too, and no access list counts.
+
+    Not all systems list users who are known elsewhere, so that a group of another name might have more of them.
+    """
+    if sys.platform == "win32":
+        return False
+    import grp
+    import pwd
+
+    try:
+        me, found = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
+    except KeyError:
+        return False
+    if (found.gr_name, found.gr_gid) != (me.pw_name, me.pw_gid) or not set(found.gr_mem) <= {me.pw_name}:
+        return False
+    others = any(one.pw_gid == group and one.pw_uid != me.pw_uid for one in pwd.getpwall())
+    return not others and "system.posix_acl_access" not in attributes(path)

@@ -34,12 +34,12 @@ def resemble(path: Path, descriptor: int, model: Path) -> None:
             mode &= ~stat.S_IRWXG
     os.fchmod(descriptor, mode)
     if sys.platform == "linux":
-        for name in _attributes(model):
+        for name in attributes(model):
             with contextlib.suppress(OSError):
                 os.setxattr(descriptor, name, os.getxattr(model, name))
 
 
-def _attributes(path: Path) -> list[str]:
+def attributes(path: Path) -> list[str]:
     """The access list and what users noted; the rest belongs to the content, or is the system's to give."""
     if sys.platform != "linux":
         return []

@@ -429,6 +429,7 @@ def test_a_file_that_makes_no_sense_is_refused(config: Path, folder: Path, conte
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
 @pytest.mark.parametrize("name", ["trust.json", "vendor.pub.pem", "."])
 @pytest.mark.parametrize("bits", [0o020, 0o002])
+@pytest.mark.usefixtures("shared_group")
 def test_a_file_that_others_can_write_is_refused(config: Path, folder: Path, name: str, bits: int) -> None:
     put(config)
     assert Bundle.open(folder)

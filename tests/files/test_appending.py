@@ -121,6 +121,7 @@ def test_a_new_file_is_its_owners_alone_and_an_old_one_stays(tmp_path: Path) -> 
 
 
 @posix
+@pytest.mark.usefixtures("shared_group")
 @pytest.mark.parametrize("mode", [0o620, 0o602])
 def test_what_others_may_write_is_refused_also_later(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "lines"

@@ -38,16 +38,68 @@ def test_a_file_of_ones_own_is_read(path: Path) -> None:
     assert files.read_own(path, 5) == b"12345"
 
 
+@pytest.mark.usefixtures("shared_group")
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 def test_a_file_that_others_can_write_is_refused(path: Path, mode: int) -> None:
     path.chmod(mode)
     refused(path, r"file can be written by others \(chmod go-w")
 
 
+@pytest.mark.usefixtures("shared_group")
 @pytest.mark.parametrize("mode", [0o770, 0o702, 0o1777])
 def test_a_file_in_a_folder_that_others_can_write_is_refused(path: Path, mode: int) -> None:
     path.parent.chmod(mode)
     refused(path, "settings can be written by others")
+
+
+class Group:
+    """The group of whoever runs the tests, as a test wants it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import grp
+        import pwd
+
+        self.user = pwd.struct_passwd(("anna", "x", os.geteuid(), os.getegid(), "", "/", "/bin/sh"))
+        self.name, self.members, self.users = "anna", [], [self.user]
+        monkeypatch.setattr(pwd, "getpwuid", lambda _: self.user)
+        monkeypatch.setattr(pwd, "getpwall", lambda: self.users)
+        monkeypatch.setattr(grp, "getgrgid", lambda _: grp.struct_group((self.name, "x", os.getegid(), self.members)))
+
+
+def test_a_group_of_the_user_alone_may_write(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Debian, Ubuntu and Red Hat, where each user has a group of the same name, and a umask of 002."""
+    Group(monkeypatch)
+    path.chmod(0o664)
+    path.parent.chmod(0o775)
+    assert files.read_own(path, 5) == b"12345"
+    files.check_own(path)
+    assert files.own_folder(path.parent) == path.parent
+    refused(path, "can be read by others", secret=True)
+    path.chmod(0o666)
+    refused(path, "can be written by others")
+
+
+@pytest.mark.parametrize("change", ["name", "members", "users"])
+def test_a_group_that_others_may_be_in_may_not(path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    group = Group(monkeypatch)
+    path.chmod(0o660)
+    assert files.read_own(path, 5) == b"12345"
+    if change == "name":
+        group.name = "staff"
+    elif change == "members":
+        group.members = ["anna", "ben"]
+    else:
+        group.users = [group.user, type(group.user)(("ben", "x", 4321, os.getegid(), "", "/", "/bin/sh"))]
+    refused(path, "file can be written by others")
+
+
+def test_an_access_list_may_let_others_write(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the group may then do is what any of the list may do at most."""
+    Group(monkeypatch)
+    path.chmod(0o660)
+    monkeypatch.setattr(os, "listxattr", lambda *_: ["system.posix_acl_access"], raising=False)
+    if sys.platform == "linux":
+        refused(path, "can be written by others")
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604])
@@ -111,7 +163,7 @@ def test_folders_are_made_for_their_owner_alone(tmp_path: Path) -> None:
     made.chmod(0o755)
     assert files.own_folder(made) == made
     assert made.stat().st_mode & 0o777 == 0o755
-    made.chmod(0o775)
+    made.chmod(0o777)
     with pytest.raises(ForeignFileError, match="two can be written by others"):
         files.own_folder(made)
 

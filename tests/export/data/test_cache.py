@@ -102,6 +102,7 @@ def test_what_is_kept_is_its_owners_alone(samples: list[Sample], tmp_path: Path)
 
 
 @posix
+@pytest.mark.usefixtures("shared_group")
 def test_a_file_that_others_can_write_is_made_anew(
     samples: list[Sample], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -123,6 +124,7 @@ def test_a_file_that_others_can_write_is_made_anew(
 
 
 @posix
+@pytest.mark.usefixtures("shared_group")
 def test_a_folder_that_others_can_write_is_refused(samples: list[Sample], tmp_path: Path) -> None:
     cache.prepared(samples, INK)
     entry(tmp_path).parent.chmod(0o770)

@@ -161,6 +161,7 @@ def test_a_damaged_key_is_made_anew(store: CompiledStore, settings: Path, secret
 
 
 @posix
+@pytest.mark.usefixtures("shared_group")
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 def test_what_others_can_write_is_refused(store: CompiledStore, caplog, settings: Path, mode: int) -> None:
     path = put(store)
@@ -174,6 +175,7 @@ def test_what_others_can_write_is_refused(store: CompiledStore, caplog, settings
 
 
 @posix
+@pytest.mark.usefixtures("shared_group")
 @pytest.mark.parametrize("mode", [0o770, 0o777, 0o1777])
 def test_a_folder_that_others_can_write_is_neither_read_nor_written(store: CompiledStore, caplog, mode: int) -> None:
     put(store)
