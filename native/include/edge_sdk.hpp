@@ -39,7 +39,7 @@ inline void check(edge_status status) {
 
 // ---- pictures: they point at the caller's bytes, which must live until the call that takes them is over ----
 
-// The bytes of a PNG, JPEG, BMP or TIFF file.
+// The bytes of a PNG or baseline JPEG file.
 inline edge_image encoded(const std::uint8_t* data, std::size_t length) {
     return {sizeof(edge_image), EDGE_ENCODED, data, length, 0, 0, 0};
 }
@@ -123,8 +123,9 @@ struct Options {
     bool skip_selftest = false;
     const Locator* locator = nullptr;  // may be closed afterwards
     double smallest_face = 0;          // of a Locator
-    std::vector<std::string> public_keys;  // PEM; one of them has to have signed the bundle
     std::string minimum_version;
+    // Texts of PEM files, one of which has to have signed the bundle; an empty list is an error.
+    std::optional<std::vector<std::string>> public_keys;
 };
 
 // A bundle of any task, opened. Use Verifier, SpoofDetector and Locator.
@@ -177,9 +178,12 @@ inline Session::Session(const std::string& path, const Options& options, std::in
     given.locator = options.locator ? options.locator->handle() : nullptr;
     given.smallest_face = options.smallest_face;
     std::vector<const char*> keys;
-    for (const std::string& key : options.public_keys) keys.push_back(key.c_str());
-    given.public_keys = keys.empty() ? nullptr : keys.data();
-    given.public_key_count = keys.size();
+    if (options.public_keys) {
+        if (options.public_keys->empty()) throw Error(EDGE_ERROR_USAGE, "public_keys holds no key");
+        for (const std::string& key : *options.public_keys) keys.push_back(key.c_str());
+        given.public_keys = keys.data();
+        given.public_key_count = keys.size();
+    }
     given.minimum_version = text(options.minimum_version);
     edge_session* session = nullptr;
     check(edge_open(path.c_str(), &given, &session));

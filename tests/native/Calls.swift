@@ -48,6 +48,10 @@ struct Calls {
 
         print("point", failure { _ = try Verifier(bundle: path, options: Options(operatingPoint: "none")) })
         print("pin", failure { _ = try Verifier(bundle: path, options: Options(manifestSHA256: "0")) })
+        let texts = Options(publicKeys: ["no key"], minimumVersion: "1.0.0")
+        print("key", failure { _ = try Verifier(bundle: path, options: texts) } != "nothing")
+        print("nokeys", failure { _ = try Verifier(bundle: path, options: Options(publicKeys: [])) })
+        print("old", failure { _ = try Verifier(bundle: path, options: Options(minimumVersion: "99.0.0")) })
         print("task", failure { _ = try SpoofDetector(bundle: path) })
         print("unusable", failure { _ = try verifier.enroll(references: [blank]) })
         print("damaged", failure { _ = try Template(bytes: [1, 2, 3]) })

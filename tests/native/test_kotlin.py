@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from edge_sdk import Locator, SpoofDetector, Template, Verifier
+from edge_sdk.bundle.signing import SigningKey
 from edge_sdk.images import load
 from edge_sdk.runtime.detector import AS_CASCADE
 from edge_sdk.runtime.faces import Rescaled
+from edge_sdk.slicing import slice_bundle
 
 from ..paths import ROOT
 from .conftest import DEPENDENCIES, Built
@@ -50,7 +52,11 @@ def answers(built: Built, tmp_path_factory: pytest.TempPathFactory) -> tuple[dic
     done = subprocess.run([*compile_, *options, *map(str, sources)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     run = [java, "-Xcheck:jni", f"-Djava.library.path={library.parent}", "-cp", f"{classes}:{standard}", "CallsKt"]
-    words = [str(BUNDLES), str(folder), str(OWN), str(OTHER), str(FRAME), str(FACE)]
+    signer, pems = SigningKey.generate(), (folder / "vendor.pem", folder / "stranger.pem")
+    for pem, key in zip(pems, (signer, SigningKey.generate()), strict=True):
+        pem.write_bytes(key.public_pem())
+    signed = slice_bundle("deepsign_nano", folder / "signed", format="onnx", precision="int8", sign_with=[signer]).path
+    words = [str(word) for word in (BUNDLES, folder, OWN, OTHER, FRAME, FACE, signed, *pems)]
     done = subprocess.run([*run, *words], capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "FATAL" not in done.stdout + done.stderr
@@ -91,6 +97,14 @@ def test_faces(answers: tuple[dict[str, str], Path]) -> None:
     assert float(score) == pytest.approx(detected.score, abs=1e-4)
     assert said["cut"] == "true"
     assert said["drivers"] == "null IllegalArgumentException"
+
+
+def test_whose_bundles_are_opened(answers: tuple[dict[str, str], Path]) -> None:
+    said, _ = answers
+    assert (said["old"], said["nokeys"]) == ("ROLLBACK", "USAGE")
+    if said["signed"] == "UNSUPPORTED":
+        pytest.skip("OpenSSL's headers are not installed: apt-get install libssl-dev")
+    assert (said["signed"], said["stranger"]) == ("deepsign_nano", "SIGNATURE")
 
 
 @pytest.mark.parametrize(

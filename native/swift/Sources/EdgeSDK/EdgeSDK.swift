@@ -40,7 +40,7 @@ public final class Picture: @unchecked Sendable {
     private let height: Int32
     private let stride: Int
 
-    /// The bytes of a PNG, JPEG, BMP or TIFF file.
+    /// The bytes of a PNG or baseline JPEG file.
     public convenience init<Bytes: Collection>(encoded file: Bytes) where Bytes.Element == UInt8 {
         self.init(copy: file, format: 0, width: 0, height: 0, stride: 0)
     }
@@ -139,10 +139,13 @@ public struct Liveness: Sendable {
 
 /// How a bundle is opened; edge_options in edge_sdk.h says more.
 ///
-/// Give `manifestSHA256`, which `edge-sdk inspect` shows, in every application: without it whoever may write the
-/// bundle's folder may change thresholds.
+/// Give `manifestSHA256`, which `edge-sdk inspect` shows, in every application, or `publicKeys`, the texts of PEM files, of
+/// whose owners one has to have signed the bundle: without either whoever may write the bundle's folder may change
+/// thresholds.
 public struct Options {
     public var manifestSHA256: String?
+    public var publicKeys: [String]?
+    public var minimumVersion: String?
     public var operatingPoint: String?
     public var threshold: Double?
     public var variant: String?
@@ -153,18 +156,15 @@ public struct Options {
     public var smallestFace: Double
 
     public init(
-        manifestSHA256: String? = nil, operatingPoint: String? = nil, threshold: Double? = nil, variant: String? = nil,
-        threads: Int32 = 1, cutOut: Bool = false, selftest: Bool = true, smallestFace: Double = 0
+        manifestSHA256: String? = nil, publicKeys: [String]? = nil, minimumVersion: String? = nil,
+        operatingPoint: String? = nil, threshold: Double? = nil, variant: String? = nil, threads: Int32 = 1,
+        cutOut: Bool = false, selftest: Bool = true, smallestFace: Double = 0
     ) {
+        (self.publicKeys, self.minimumVersion) = (publicKeys, minimumVersion)
         (self.manifestSHA256, self.operatingPoint, self.threshold) = (manifestSHA256, operatingPoint, threshold)
         (self.variant, self.threads, self.cutOut) = (variant, threads, cutOut)
         (self.selftest, self.smallestFace) = (selftest, smallestFace)
     }
-}
-
-private func withText<Result>(_ text: String?, _ body: (UnsafePointer<CChar>?) throws -> Result) rethrows -> Result {
-    guard let text = text else { return try body(nil) }
-    return try text.withCString(body)
 }
 
 /// A bundle, opened: use `Verifier`, `SpoofDetector` and `Locator`. Threads may share it.
@@ -172,24 +172,36 @@ public class Session: @unchecked Sendable {
     fileprivate let handle: OpaquePointer
 
     fileprivate init(_ bundle: String, _ options: Options, _ locator: Locator?, task: Int32) throws {
+        if options.publicKeys?.isEmpty == true { throw EdgeError(status: 1, message: "publicKeys holds no key") }
+        var texts: [UnsafeMutablePointer<CChar>] = []
+        defer { texts.forEach { $0.deallocate() } }
+        func text(_ value: String?) -> UnsafePointer<CChar>? {
+            guard let bytes = value?.utf8CString else { return nil }
+            let copy = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count)
+            for (place, byte) in bytes.enumerated() { copy[place] = byte }
+            texts.append(copy)
+            return UnsafePointer(copy)
+        }
+        var given = edge_options()
+        given.struct_size = UInt32(MemoryLayout<edge_options>.size)
+        given.threads = options.threads
+        given.manifest_sha256 = text(options.manifestSHA256)
+        given.operating_point = text(options.operatingPoint)
+        given.variant = text(options.variant)
+        given.minimum_version = text(options.minimumVersion)
+        given.faces = options.cutOut ? 1 : 0
+        given.skip_selftest = options.selftest ? 0 : 1
+        given.locator = locator?.handle
+        given.smallest_face = options.smallestFace
         var opened: OpaquePointer?
-        try withText(options.manifestSHA256) { manifest in
-            try withText(options.operatingPoint) { point in
-                try withText(options.variant) { variant in
-                    try withUnsafePointer(to: options.threshold ?? 0) { threshold in
-                        var given = edge_options()
-                        given.struct_size = UInt32(MemoryLayout<edge_options>.size)
-                        given.threads = options.threads
-                        given.manifest_sha256 = manifest
-                        given.operating_point = point
-                        given.variant = variant
-                        given.threshold = options.threshold == nil ? nil : threshold
-                        given.faces = options.cutOut ? 1 : 0
-                        given.skip_selftest = options.selftest ? 0 : 1
-                        given.locator = locator?.handle
-                        given.smallest_face = options.smallestFace
-                        try withExtendedLifetime(locator) { try check(edge_open(bundle, &given, &opened)) }
-                    }
+        let keys = options.publicKeys?.map { text($0) } ?? []
+        try withExtendedLifetime(locator) {
+            try keys.withUnsafeBufferPointer { keys in
+                given.public_keys = keys.isEmpty ? nil : keys.baseAddress
+                given.public_key_count = keys.count
+                try withUnsafePointer(to: options.threshold ?? 0) { threshold in
+                    given.threshold = options.threshold == nil ? nil : threshold
+                    try check(edge_open(bundle, &given, &opened))
                 }
             }
         }

@@ -142,10 +142,17 @@ jobject verification(JNIEnv* env, const edge_verification& result) {
 
 EDGE_JNI(jlong, open)
 (JNIEnv* env, jclass, jbyteArray path, jint threads, jbyteArray manifest, jbyteArray variant, jbyteArray point,
- jboolean own, jdouble threshold, jint faces, jboolean skip_selftest, jlong locator, jdouble smallest_face) {
+ jboolean own, jdouble threshold, jint faces, jboolean skip_selftest, jlong locator, jdouble smallest_face,
+ jobjectArray public_keys, jbyteArray minimum_version) {
     return guarded<jlong>(env, [&] {
         const std::string path_text = text(env, path), sha = text(env, manifest), variant_id = text(env, variant),
-                          point_name = text(env, point);
+                          point_name = text(env, point), least = text(env, minimum_version);
+        std::vector<std::string> keys;
+        std::vector<const char*> key_texts;
+        for (jsize i = 0; public_keys && i < env->GetArrayLength(public_keys); ++i)
+            keys.push_back(text(env, static_cast<jbyteArray>(env->GetObjectArrayElement(public_keys, i))));
+        if (public_keys && keys.empty()) throw edge_sdk::Error(EDGE_ERROR_USAGE, "publicKeys holds no key");
+        for (const std::string& key : keys) key_texts.push_back(key.c_str());
         auto options = edge_sdk::detail::sized<edge_options>();
         options.threads = threads;
         options.manifest_sha256 = manifest ? sha.c_str() : nullptr;
@@ -156,6 +163,9 @@ EDGE_JNI(jlong, open)
         options.skip_selftest = skip_selftest ? 1 : 0;
         options.locator = handle<edge_session>(locator);
         options.smallest_face = smallest_face;
+        options.public_keys = public_keys ? key_texts.data() : nullptr;
+        options.public_key_count = key_texts.size();
+        options.minimum_version = minimum_version ? least.c_str() : nullptr;
         edge_session* session = nullptr;
         edge_sdk::check(edge_open(path_text.c_str(), &options, &session));
         return to_java(session);

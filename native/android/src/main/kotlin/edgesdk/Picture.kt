@@ -15,7 +15,7 @@ class Picture private constructor(
     private val length = buffer.capacity()
 
     companion object {
-        /** The bytes of a PNG, JPEG, BMP or TIFF file. */
+        /** The bytes of a PNG or baseline JPEG file. */
         fun encoded(file: ByteArray) = Picture(direct(ByteBuffer.wrap(file)), 0, 0, 0, 0)
 
         /**

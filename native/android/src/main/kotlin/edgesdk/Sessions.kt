@@ -8,11 +8,14 @@ enum class Faces { LOCATE, CUT_OUT }
 /**
  * How a bundle is opened; edge_options in edge_sdk.h says more.
  *
- * Give [manifestSha256], which `edge-sdk inspect` shows, in every application: without it whoever may write the bundle's
- * folder may change thresholds.
+ * Give [manifestSha256], which `edge-sdk inspect` shows, in every application, or [publicKeys], the texts of PEM files, of
+ * whose owners one has to have signed the bundle: without either whoever may write the bundle's folder may change
+ * thresholds.
  */
 data class Options(
     val manifestSha256: String? = null,
+    val publicKeys: List<String>? = null,
+    val minimumVersion: String? = null,
     val operatingPoint: String? = null,
     val threshold: Double? = null,
     val variant: String? = null,
@@ -32,6 +35,7 @@ sealed class Session(bundle: File, options: Options, locator: Locator?, task: In
             utf8(bundle.path), options.threads, options.manifestSha256?.let(::utf8), options.variant?.let(::utf8),
             options.operatingPoint?.let(::utf8), options.threshold != null, options.threshold ?: 0.0,
             options.faces.ordinal, !options.selftest, locator, options.smallestFace,
+            options.publicKeys?.map(::utf8)?.toTypedArray(), options.minimumVersion?.let(::utf8),
         )
         handle = Handle(locator?.handle?.use(::open) ?: open(0), Native::close)
         try {
