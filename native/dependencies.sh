@@ -10,7 +10,7 @@
 #
 # Needed: python3 with pip, npm, and apt-get of Debian or Ubuntu. OpenCV and nlohmann/json are left to the system:
 #
-#     apt-get install g++ cmake libopencv-imgproc-dev libopencv-imgcodecs-dev nlohmann-json3-dev
+#     apt-get install g++ cmake libopencv-imgproc-dev libopencv-imgcodecs-dev nlohmann-json3-dev libssl-dev
 set -euo pipefail
 
 onnxruntime=1.31.1 pymicro_wakeword=2.5.0 tfjs_tflite_node=0.0.2 kotlin_compiler=2.4.20

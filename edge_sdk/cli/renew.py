@@ -35,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     from edge_sdk import files
     from edge_sdk.runtime import Template, revocation, template_keys
 
-    new_key = template_keys.for_writing(arguments.new_key or arguments.key, plain=False)
+    named = arguments.key if arguments.new_key is None else arguments.new_key
+    new_key = template_keys.for_writing(named, plain=False)
     output = arguments.template if arguments.output is None else arguments.output
     old = Template.load(arguments.template, key=arguments.key, plain=arguments.plain)
     new = old.renewed()

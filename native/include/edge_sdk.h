@@ -2,14 +2,14 @@
  *
  * The interface is C99. One session is one bundle, opened with one variant on one engine:
  *
- *     edge_options options = {sizeof options};
+ *     edge_options options = {.struct_size = sizeof options};
  *     edge_session *session = NULL;
  *     if (edge_open("deepsign", &options, &session) != EDGE_OK) return fail(edge_last_error());
  *
- *     edge_image reference = {sizeof reference}, query = {sizeof query};
+ *     edge_image reference = {.struct_size = sizeof reference}, query = {.struct_size = sizeof query};
  *     reference.data = ..., reference.length = ...;            (the bytes of a PNG or JPEG file)
  *     const edge_image *references[] = {&reference};
- *     edge_verification result = {sizeof result};
+ *     edge_verification result = {.struct_size = sizeof result};
  *     if (edge_verify(session, references, 1, &query, &result) != EDGE_OK) return fail(edge_last_error());
  *     if (result.accepted) unlock();
  *     edge_close(session);
@@ -18,9 +18,9 @@
  * that. Every function that fails leaves its result rejected (`accepted` 0, `identified` 0, EDGE_UNCERTAIN), and its
  * handle NULL. A score that is not finite is an error.
  *
- * Structs.  The first member of a struct is its size, which the caller sets: `edge_options options = {sizeof options}`.
- * Later versions of this header add members at the end. A size that this library does not know is EDGE_ERROR_USAGE, so
- * that no option is silently ignored. Members that are 0 or NULL take the default, which each one names.
+ * Structs.  The first member of a struct is its size, which the caller sets, as above. Later versions of this header
+ * add members at the end. A size that this library does not know is EDGE_ERROR_USAGE, so that no option is silently
+ * ignored. Members that are 0 or NULL take the default, which each one names.
  *
  * Ownership.  A handle belongs to the caller, who frees it with the function named at its type; NULL is freed by doing
  * nothing. Handles do not depend on each other: a session keeps what it needs of the locator in its options, a gallery
@@ -65,11 +65,11 @@ enum {
     EDGE_ERROR_BUNDLE = 2,          /* the bundle cannot be read, or its manifest is not what it should be */
     EDGE_ERROR_INTEGRITY = 3,       /* a file is missing, or its SHA-256 is another */
     EDGE_ERROR_OPERATING_POINT = 4, /* no such operating point, or the data did not support it */
-    EDGE_ERROR_ENGINE = 5,          /* no engine for the variant, it refused the model, or its numbers cannot be scored */
-    EDGE_ERROR_SELFTEST = 6,        /* the golden trial has another score: a changed bundle, or a device that miscounts */
+    EDGE_ERROR_ENGINE = 5,          /* no engine for the variant, it refused the model, or gave no numbers to score */
+    EDGE_ERROR_SELFTEST = 6,        /* the golden trial scores otherwise: a changed bundle, or a miscounting device */
     EDGE_ERROR_INPUT = 7,           /* a picture that cannot be decoded or pre-processed */
     EDGE_ERROR_UNUSABLE_SAMPLE = 8, /* a picture that must not be enrolled; edge_last_error() names the flags */
-    EDGE_ERROR_TEMPLATE = 9,        /* a template that is damaged, encrypted, or of another embedding space or variant */
+    EDGE_ERROR_TEMPLATE = 9,        /* a template that is damaged, encrypted, or of another space or variant */
     EDGE_ERROR_UNSUPPORTED = 10,    /* a sound bundle that this library cannot run, such as one of gait */
     EDGE_ERROR_BUFFER = 11,         /* the caller's buffer is too small; the length that is needed was written */
     EDGE_ERROR_MEMORY = 12,         /* no memory */
@@ -294,12 +294,13 @@ EDGE_API edge_status edge_enroll(const edge_session *session, const edge_image *
 
 /* Read a template as edge-sdk writes it in plain: edge_template_to_bytes(), or Python's save(path, plain=True).
  *
- * length: up to 16 MiB. EDGE_ERROR_TEMPLATE: damaged, encrypted, of another version or kind, or with numbers that no
- * network gives (not finite, all zero), or of counts that no enrolment and update give. What it is bound to is checked where it is used. */
+ * length: up to 16 MiB. EDGE_ERROR_TEMPLATE: damaged, encrypted, of another version or kind, with numbers that no
+ * network gives (not finite, all zero), or of counts that no enrolment and update give. What it is bound to is checked
+ * where it is used. */
 EDGE_API edge_status edge_template_from_bytes(const void *data, size_t length, edge_template **enrolled);
 
-/* Write a template in plain; Python's Template.load(path, plain=True) reads it. Equal templates give equal bytes. They are biometric
- * data: encrypt them with a key of the platform's key store before they are kept.
+/* Write a template in plain; Python's Template.load(path, plain=True) reads it. Equal templates give equal bytes. They
+ * are biometric data: encrypt them with a key of the platform's key store before they are kept.
  *
  * buffer, capacity: NULL and 0 ask for the length alone, which is EDGE_OK.
  * length: receives how many bytes there are. EDGE_ERROR_BUFFER: capacity is below it; nothing was written. */
@@ -309,8 +310,9 @@ EDGE_API edge_status edge_template_to_bytes(const edge_template *enrolled, void 
 /* Of how many references it was made; 0 for NULL. */
 EDGE_API size_t edge_template_references(const edge_template *enrolled);
 
-/* Its id, 32 random hex digits, by which an application revokes it: edge_sdk decides with a revoked template too, so ask
- * before. Empty of a template that was enrolled before there were ids, and of NULL. Valid until the template is freed. */
+/* Its id, 32 random hex digits, by which an application revokes it: the library compares with a revoked template too,
+ * so ask before. Empty of a template that was enrolled before there were ids, and of NULL. Valid until the template is
+ * freed. */
 EDGE_API const char *edge_template_id(const edge_template *enrolled);
 
 /* Free a template. */

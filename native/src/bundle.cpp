@@ -81,12 +81,12 @@ Bundle::Bundle(fs::path folder, const Trust& trust) : folder_(std::move(folder))
     std::string wanted = trust.manifest_sha256;
     std::transform(wanted.begin(), wanted.end(), wanted.begin(), [](unsigned char c) { return std::tolower(c); });
     if (!wanted.empty() && wanted != sha256_)
-        throw Error(EDGE_ERROR_INTEGRITY, "the manifest has the SHA-256 " + sha256_ + ", not the one that was asked for");
+        throw Error(EDGE_ERROR_INTEGRITY, "the manifest has the SHA-256 " + sha256_ + ", not the one asked for");
     if (!trust.keys.empty()) {
         if (!fs::exists(fs::symlink_status(folder_ / "signature.json", error)))
             throw Error(EDGE_ERROR_SIGNATURE, "the bundle has no signature: get it from who signs for you");
-        check_signature(read_file(folder_ / "signature.json", MOST_SIGNATURE_BYTES), edge::sha256(data.data(), data.size()),
-                        trust.keys);
+        const Bytes signature = read_file(folder_ / "signature.json", MOST_SIGNATURE_BYTES);
+        check_signature(signature, edge::sha256(data.data(), data.size()), trust.keys);
     }
     manifest_ = parse_json(data);
     if (manifest_.at("schema_version") != 1)

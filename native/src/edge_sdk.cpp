@@ -58,7 +58,7 @@ edge_status guarded(Call call) noexcept {
     } catch (const std::bad_alloc&) {
         return failed(EDGE_ERROR_MEMORY, "no memory");
     } catch (const nlohmann::json::exception& error) {
-        return failed(EDGE_ERROR_BUNDLE, (std::string("the manifest is not what it should be: ") + error.what()).c_str());
+        return failed(EDGE_ERROR_BUNDLE, error.what());  // a manifest that is not what it should be
     } catch (const std::filesystem::filesystem_error& error) {
         return failed(EDGE_ERROR_BUNDLE, error.what());
     } catch (const cv::Exception& error) {
@@ -282,7 +282,10 @@ edge_status edge_locate(const edge_session* session, const edge_image* picture, 
         for (size_t i = 0; i < std::min(capacity, found.size()); ++i) {
             const edge::Face& face = found[i];
             faces[i] = {face.box.x, face.box.y, face.box.width, face.box.height, {}, face.confidence};
-            for (size_t k = 0; k < 5; ++k) faces[i].points[k][0] = face.points[k].x, faces[i].points[k][1] = face.points[k].y;
+            for (size_t k = 0; k < 5; ++k) {
+                faces[i].points[k][0] = face.points[k].x;
+                faces[i].points[k][1] = face.points[k].y;
+            }
         }
         *count = found.size();
     });

@@ -35,7 +35,8 @@ inline void require_shape(const TensorSpec& spec, const std::vector<std::int64_t
 // Throw unless a picture can be run. Int8 networks make ordinary numbers of NaN, so outputs would not show it.
 inline void require_picture(const TensorSpec& spec, const Tensor& picture) {
     if (picture.shape != spec.shape || picture.values.size() != elements(spec.shape))
-        throw Error(EDGE_ERROR_ENGINE, "the network takes " + describe(spec.shape) + ", not " + describe(picture.shape));
+        throw Error(EDGE_ERROR_ENGINE, "the network takes " + describe(spec.shape) + ", not " +
+                                           describe(picture.shape));
     if (!std::all_of(picture.values.begin(), picture.values.end(), [](float value) { return std::isfinite(value); }))
         throw Error(EDGE_ERROR_ENGINE, "the picture holds values that are not finite");
 }

@@ -307,9 +307,11 @@ std::uint64_t assess_frame(const cv::Mat& image) {
     for (int y = 0; y < gray.rows; ++y)
         for (int x = 0; x < gray.cols; ++x) ++counts[gray.at<uchar>(y, x)];
     std::partial_sum(counts.begin(), counts.end(), counts.begin());
-    const auto share = [&](std::int64_t pixels) { return static_cast<double>(pixels) / static_cast<double>(gray.total()); };
+    const double size = static_cast<double>(gray.total());
+    const auto share = [&](std::int64_t pixels) { return static_cast<double>(pixels) / size; };
     const auto level = [&](double wanted) {
-        const auto at = std::find_if(counts.begin(), counts.end(), [&](std::int64_t sum) { return share(sum) >= wanted; });
+        const auto reached = [&](std::int64_t sum) { return share(sum) >= wanted; };
+        const auto at = std::find_if(counts.begin(), counts.end(), reached);
         return static_cast<int>(at - counts.begin());
     };
     const int low = level(TAIL), high = level(1 - TAIL);

@@ -14,7 +14,7 @@ constexpr std::int64_t MOST_PIXELS = 64'000'000;
 // Throws Error(EDGE_ERROR_INPUT) unless a picture of this size may be decoded.
 void check_size(std::int64_t width, std::int64_t height);
 
-// Throws Error(EDGE_ERROR_INPUT) for pixels about twice as high as wide, or as wide as high: a page of a fax machine, by
+// Throws Error(EDGE_ERROR_INPUT) for pixels about twice as high as wide, or as wide as high, as of a fax machine: by
 // the pixels to some length that a file says it has across and down; 0 says nothing.
 void check_aspect(double across, double down);
 

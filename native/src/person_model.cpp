@@ -191,7 +191,8 @@ Row Triangle::times(const Row& row) const {
 
 Background::Background(const Bytes& data) {
     static const std::string magic = "EDGE-BACKGROUND-1\n";
-    if (data.size() > MOST_BYTES || data.size() < magic.size() || std::memcmp(data.data(), magic.data(), magic.size()) != 0)
+    const bool begins = data.size() >= magic.size() && std::memcmp(data.data(), magic.data(), magic.size()) == 0;
+    if (!begins || data.size() > MOST_BYTES)
         throw Error(EDGE_ERROR_BUNDLE, "the background is none");
     Reader reader(data, magic.size());
     const auto dims = static_cast<std::size_t>(reader.whole(2));

@@ -193,7 +193,8 @@ InkRegion InkRegion::of(const Json& region) {
     const InkRegion found{region.at("side"), region.at("gap"), region.at("speck"), region.at("fills"),
                           region.at("margin")};
     bool fine = found.side >= 384 && found.side <= 4096;
-    for (const double share : {found.gap, found.speck, found.fills, found.margin}) fine = fine && share > 0 && share <= 1;
+    for (const double share : {found.gap, found.speck, found.fills, found.margin})
+        fine = fine && share > 0 && share <= 1;
     if (!fine) throw Error(EDGE_ERROR_BUNDLE, "the manifest's source.region is beyond its bounds");
     return found;
 }
@@ -241,9 +242,10 @@ FoundInk find_ink(const InkRegion& region, const cv::Mat& image) {
     const cv::Rect& only = parts.front();
     if (length(only) >= region.fills * page) return ink;
     const int margin = static_cast<int>(std::ceil(region.margin * length(only)));
-    const cv::Rect wide = cv::Rect(only.x - margin, only.y - margin, only.width + 2 * margin, only.height + 2 * margin) &
-                          cv::Rect({}, small.size());
-    const double across = static_cast<double>(image.cols) / small.cols, down = static_cast<double>(image.rows) / small.rows;
+    const cv::Rect wider(only.x - margin, only.y - margin, only.width + 2 * margin, only.height + 2 * margin);
+    const cv::Rect wide = wider & cv::Rect({}, small.size());
+    const double across = static_cast<double>(image.cols) / small.cols;
+    const double down = static_cast<double>(image.rows) / small.rows;
     const auto low = [](double value) { return static_cast<int>(std::floor(value)); };
     const auto high = [](double value) { return static_cast<int>(std::ceil(value)); };
     ink.box = cv::Rect(cv::Point(low(wide.x * across), low(wide.y * down)),

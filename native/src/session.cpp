@@ -110,7 +110,7 @@ Session::Session(Bundle bundle, std::string variant, std::unique_ptr<Engine> eng
     if (locator_ && locator_->task_ != EDGE_TASK_LOCATE) usage("the locator's bundle does not locate faces");
     if (locator_ && (!finds_faces || faces_cut_out_)) usage(bundle_.name() + " needs no locator here");
     if (!locator_ && finds_faces && !faces_cut_out_)
-        usage(bundle_.name() + " takes frames, in which a locator finds the face: open one, or say that faces are cut out");
+        usage(bundle_.name() + " takes frames, in which a locator finds the face: give one, or cut faces out");
 
     if (options.threshold && !options.operating_point.empty())
         usage("a threshold replaces the operating point: give one of them");

@@ -16,8 +16,8 @@ namespace edge {
 // Error(EDGE_ERROR_USAGE) for one that is none.
 void check_signature(const Bytes& signature, const Bytes& manifest_sha256, const std::vector<std::string>& keys);
 
-// Throws Error(EDGE_ERROR_ROLLBACK) where a version comes before the least one, by Semantic Versioning, or has no order;
-// Error(EDGE_ERROR_USAGE) for a least one that has none.
+// Throws Error(EDGE_ERROR_ROLLBACK) where a version comes before the least one, by Semantic Versioning, or has no
+// order; Error(EDGE_ERROR_USAGE) for a least one that has none.
 void check_version(const std::string& version, const std::string& least);
 
 constexpr std::size_t MOST_SIGNATURE_BYTES = 16 << 10;

@@ -153,7 +153,7 @@ Template Template::from_bytes(const std::uint8_t* data, std::size_t length) {
     const std::size_t start = MAGIC.size() + CHECKSUM;
     if (length > MOST_BYTES) refuse("a template takes up to 16 MiB");
     if (!begins(FAMILY)) refuse("not a template");
-    if (!begins(MAGIC)) refuse("template is encrypted, or of another version: this library reads plain ones of version 1");
+    if (!begins(MAGIC)) refuse("template is encrypted, or of another version: plain ones of version 1 are read");
     if (length <= start) refuse("template is truncated");
     const Bytes digest = sha256(data + start, length - start);
     if (!std::equal(digest.begin(), digest.begin() + CHECKSUM, data + MAGIC.size()))
@@ -164,7 +164,7 @@ Template Template::from_bytes(const std::uint8_t* data, std::size_t length) {
     const std::uint64_t count = fields.number_of("count"), dims = fields.number_of("dim");
     const Bytes& values = fields.bytes_of("values");
     const bool fits = count >= 1 && dims >= 1 && count <= MOST_BYTES && dims <= MOST_BYTES;
-    if (!fits || values.size() != 4 * count * dims) refuse("template is damaged: its values are not those of its count");
+    if (!fits || values.size() != 4 * count * dims) refuse("template is damaged: its values do not fit its count");
     Template found{{fields.text_of("embedding_space_id"), fields.text_of("variant_id"),
                     fields.text_of("variant_sha256"), fields.text_of("bundle_name")},
                    unpacked(values, static_cast<std::size_t>(count), static_cast<std::size_t>(dims)),

@@ -128,6 +128,7 @@ def test_what_cannot_be_renewed_is_not_revoked(template: str, new_key: str, tmp_
     for words in (
         [template, "--key", new_key],  # of another key
         [template, "--new-key", str(tmp_path / "none.key")],
+        [template, "--new-key", ""],
         [template, "-o", str(tmp_path / "folder/")],
         [str(tmp_path / "none.template")],
     ):

@@ -1,4 +1,5 @@
-// Parts of the library that tests compare with Python's one by one, and sessions on an engine that says what it is told.
+// Parts of the library that tests compare with Python's one by one, and sessions on an engine that says what it is
+// told.
 
 #include <algorithm>
 #include <cstring>
