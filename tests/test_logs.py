@@ -135,7 +135,8 @@ def test_what_an_integrator_asks_about_and_nothing_of_a_person(
     verify = ["verify", *map(str, pictures), "--bundle", str(tiny_bundle.path), "--threads", "2", "--json"]
     main([*verify, "--engine", "onnxruntime", "--precision", "fp32", "-v"])
     printed = capsys.readouterr()
-    first, second = printed.err.splitlines()
+    trusted, first, second = printed.err.splitlines()
+    assert trusted.startswith("edge-sdk: info: no trust file at ")
     assert first.startswith("edge-sdk: info: no compiled model is kept for onnxruntime: there is no ")
     assert second == f"edge-sdk: info: {tiny_bundle.id}: fp32.onnx runs on onnxruntime, threads 2; fmr_1e-2 decides"
 

@@ -137,18 +137,22 @@ def default_trust() -> Trust:
     """What this device was set to; :data:`OFF` where nobody set anything.
 
     Raises:
-        StorageError: There is a file and it cannot be used (:meth:`Trust.read`), or the one that was named is missing.
+        StorageError: There is a file and it cannot be used (:meth:`Trust.read`), the one that was named is missing, or
+            nobody can say whether there is one: the user has no home folder, or a link on the way leads nowhere.
     """
     named = files.named(VARIABLE)
-    path = named or _default_path()
-    if path is None:
-        return OFF
+    path = named or files.config_folder() / FILE
     try:
-        return Trust.read(path)
+        trust = Trust.read(path)
     except FileNotFoundError as error:
-        if named is None and not path.is_symlink():
+        lost = next((one for one in (path, *path.parents) if one.is_symlink() and not one.exists()), None)
+        if named is None and lost is None:
+            _LOG.info("no trust file at %s: bundles need no signature", path)
             return OFF
-        raise StorageError(f"the trust file {path} is missing; {VARIABLE} says where it is") from error
+        what = "is missing" if lost is None else f"is missing: {lost} is a link that leads nowhere"
+        raise StorageError(f"the trust file {path} {what}; {VARIABLE} says where it is") from error
+    _LOG.info("the trust file %s: policy %s, %d keys", path, trust.policy, len(trust.public_keys))
+    return trust
 
 
 def read_signatures(where: object, store: Store) -> tuple[signing.KeySignature, ...]:
@@ -193,16 +197,6 @@ class _TrustFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 _DECODER = msgspec.json.Decoder(_TrustFile)  # made once, at import: see edge_sdk.schema
-
-
-def _default_path() -> Path | None:
-    """None where the user has no home folder, and so no folder for settings."""
-    try:
-        return files.config_folder() / FILE
-    except StorageError:
-        if files.named(files.CONFIG_VARIABLE):
-            raise
-        return None
 
 
 def _public(key: PublicKey) -> bytes:

@@ -19,20 +19,28 @@ from edge_sdk.cli.options import (
     add_template_key,
     add_threads,
     add_threshold,
+    check_apart,
     print_result,
 )
 from edge_sdk.cli.points import deciding
 from edge_sdk.errors import TemplateError, UsageError
+from edge_sdk.logs import Log
 
 if TYPE_CHECKING:
     from edge_sdk.runtime import Verifier
     from edge_sdk.runtime.acquisition import Sample
 
+_LOG = Log(__name__)
+
+_OF_TEMPLATES = {"key": "--key", "plain": "--plain", "template_id": "--template-id", "revoked": "--revoked"}
+"""Options that say that the reference is a template."""
+
 SUMMARY = "Decide whether two pictures, or two walks, are of the same person."
 DETAILS = (
     "Reads one or more reference pictures, or one template that `edge-sdk enroll` wrote, and compares the last "
     "picture with them. A video stands for its best frames. With a bundle of gait the samples are CSV files of walks; "
-    "- is one that is read from standard input as it goes on. Exit code 0: accepted, 1: rejected."
+    "- is one that is read from standard input as it goes on. With --key, --plain, --template-id or --revoked the "
+    "reference must be a template. Exit code 0: accepted, 1: rejected."
 )
 
 
@@ -119,6 +127,8 @@ def open_verifier(
     """Open the verifier that the arguments ask for."""
     from edge_sdk.runtime import Verifier
 
+    if arguments.audit is not None:
+        check_apart(arguments.audit, the_list_of_revoked_templates=[arguments.revoked])
     return Verifier(
         arguments.bundle,
         engine=arguments.engine,
@@ -141,16 +151,17 @@ def run(arguments: argparse.Namespace) -> int:
         raise TemplateError(f"{template} is a template: it stands for all references and takes none beside it")
     if Template.is_at(query):
         raise TemplateError(f"{query} is a template: name it first, and last the picture to compare with it")
+    is_template = not others and Template.is_at(first)
+    if not is_template:
+        _check_no_template_expected(arguments)
     with open_verifier(arguments, arguments.operating_point, arguments.threshold) as verifier:
         walks.check([*arguments.reference, query], arguments.cycles)
         reference: Template | list[Sample]
-        if not others and Template.is_at(first):
+        if is_template:
             reference = Template.load(
                 first, key=arguments.key, plain=arguments.plain, template_id=arguments.template_id
             )
         else:
-            if arguments.template_id is not None:
-                raise UsageError(f"--template-id goes with a template, and {first} is none")
             reference = samples(verifier, arguments, arguments.reference, enrolling=True)
         result = verifier.verify(reference, *samples(verifier, arguments, [query]))
     decision, named = "ACCEPTED" if result else "REJECTED", deciding(verifier.bundle.manifest, result)
@@ -161,3 +172,16 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     print_result(arguments, result.as_dict(), "\n".join(lines))
     return ACCEPTED if result else REJECTED
+
+
+def _check_no_template_expected(arguments: argparse.Namespace) -> None:
+    """TemplateError where an option speaks of a template: whoever may write one's file could put a picture there."""
+    for name, option in _OF_TEMPLATES.items():
+        if getattr(arguments, name) not in (None, False):
+            raise TemplateError(
+                f"{arguments.reference[0]} is no template that can be read, and {option} says that it is one: to "
+                f"compare pictures or walks leave {option} out"
+            )
+    for path in arguments.reference:
+        if PurePath(path).suffix.lower() == ".template":
+            _LOG.warning("%s is no template, whatever its name says: it counts as a picture (--key refuses it)", path)

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not trust.public_keys:
         raise UsageError("no key is trusted here: give --key PUBLIC_KEY, or make a trust file (docs/trust.md)")
     bundle = Bundle.open(arguments.bundle, trust=trust)
-    if arguments.minimum_version:
+    if arguments.minimum_version is not None:
         bundle.check_trust(Trust(policy="off", minimum_versions={bundle.manifest.name: arguments.minimum_version}))
     if bundle.shipped:
         raise SignatureError(f"{bundle.id} has no signature: it comes with edge-sdk, which vouches for it by itself")

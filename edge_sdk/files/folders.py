@@ -46,7 +46,7 @@ def named(variable: str) -> Path | None:
 
 def _default(kind: Literal["cache", "config"]) -> str:
     """Where the system keeps such files; on Linux by the XDG Base Directory Specification, 0.8."""
-    if sys.platform == "linux" and "ANDROID_DATA" not in os.environ and os.environ.get("HOME", "/").startswith("/"):
+    if sys.platform == "linux" and "ANDROID_DATA" not in os.environ:
         base = os.environ.get(f"XDG_{kind.upper()}_HOME", "")
         return f"{base if base.startswith('/') else f'~/.{kind}'}/{_APPLICATION}"
     with needs_requirements():

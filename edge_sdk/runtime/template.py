@@ -181,8 +181,8 @@ class Template(
             raise TemplateError("template is damaged: it is not as edge-sdk writes it")
         if header is not None and header != found._header(header.key_id):
             raise TemplateError("template is damaged: its header is of another one")
-        if template_id is not None and found.template_id != template_id:
-            raise TemplateError(f"template has the id {found.template_id or '(none)'}, not {template_id}")
+        if template_id is not None and (not template_id or found.template_id != template_id):
+            raise TemplateError(f"template has the id {found.template_id or '(none)'}, not {template_id or '(none)'}")
         if header is not None:
             _LOG.info("template %s is encrypted by the key %s", header.template_id, header.key_id)
         elif not plain:

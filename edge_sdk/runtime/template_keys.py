@@ -64,7 +64,7 @@ class TemplateKey:
                 locked or refuses.
             MissingToolError: The package ``keyring`` is not installed.
         """
-        path = os.fspath(name)
+        path = _place(name)
         secret = _stored(path) if path.startswith(_STORE) else _in_file(path)
         if not _LINE.fullmatch(secret):
             raise TemplateKeyError(f"{path} holds no key of a template: it must be {_HOW}")
@@ -125,7 +125,7 @@ def create(name: str | os.PathLike[str]) -> TemplateKey:
         ForeignFileError: Others may write the file's folder.
         OSError: The file cannot be written.
     """
-    path, secret = os.fspath(name), os.urandom(BYTES)
+    path, secret = _place(name), os.urandom(BYTES)
     there = TemplateKeyError(f"{path} is there already: templates that it encrypts could not be read without it")
     if path.startswith(_STORE):
         service, user = _entry(path)
@@ -149,6 +149,19 @@ def create(name: str | os.PathLike[str]) -> TemplateKey:
             Path(path).unlink()
             raise
     return TemplateKey(secret)
+
+
+def _place(name: str | os.PathLike[str]) -> str:
+    """Where a key is. One that is given itself is an error here, for errors further on repeat what was given."""
+    path = os.fspath(name)
+    if not path:
+        raise TemplateKeyError(f"no key of a template is named: give the path of its file, or {_STORE}SERVICE/NAME")
+    if _LINE.fullmatch(re.split(r"[/\\:]", path)[-1].strip()):
+        raise TemplateKeyError(
+            f"this is a key, not where it is: give the path of its file, or {_STORE}SERVICE/NAME. Make a new key if "
+            "others could see this one, as in a list of processes or a log"
+        )
+    return path
 
 
 def _in_file(path: str) -> str:

@@ -112,18 +112,18 @@ inline std::vector<std::uint8_t> to_bytes(const edge_template* enrolled) {
 
 class Locator;
 
-// edge_options; what is empty or 0 takes the default that edge_sdk.h names.
+// edge_options; what is not set, or 0, takes the default that edge_sdk.h names. What is set and empty is an error.
 struct Options {
     std::int32_t threads = 0;
-    std::string manifest_sha256;
-    std::string variant;
-    std::string operating_point;
+    std::optional<std::string> manifest_sha256;
+    std::optional<std::string> variant;
+    std::optional<std::string> operating_point;
     std::optional<double> threshold;
     std::int32_t faces = EDGE_FACES_LOCATE;
     bool skip_selftest = false;
     const Locator* locator = nullptr;  // may be closed afterwards
     double smallest_face = 0;          // of a Locator
-    std::string minimum_version;
+    std::optional<std::string> minimum_version;
     // Texts of PEM files, one of which has to have signed the bundle; an empty list is an error.
     std::optional<std::vector<std::string>> public_keys;
 };
@@ -166,7 +166,7 @@ class Locator : public Session {
 };
 
 inline Session::Session(const std::string& path, const Options& options, std::int32_t task) {
-    const auto text = [](const std::string& value) { return value.empty() ? nullptr : value.c_str(); };
+    const auto text = [](const std::optional<std::string>& value) { return value ? value->c_str() : nullptr; };
     auto given = detail::sized<edge_options>();
     given.threads = options.threads;
     given.manifest_sha256 = text(options.manifest_sha256);

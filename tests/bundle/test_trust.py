@@ -358,11 +358,28 @@ def test_without_a_file_nobody_asks(config: Path, tmp_path: Path) -> None:
     assert Bundle.open(write(tmp_path / "tiny").path)
 
 
-def test_a_device_without_a_home_folder_asks_nobody(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere platformdirs knows where")
+@pytest.mark.parametrize("home", ["", "relative"])
+def test_without_a_home_folder_nothing_opens(config: Path, monkeypatch: pytest.MonkeyPatch, home: str) -> None:
+    """The trust file of this user may lie where nobody can look for it."""
     monkeypatch.delenv(CONFIG_VARIABLE)
-    monkeypatch.setenv("HOME", "")
+    monkeypatch.setenv("HOME", home)
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    assert default_trust() is OFF
+    with pytest.raises(StorageError, match="no home folder; set EDGE_SDK_CONFIG"):
+        Bundle.open("deepsign")
+    assert Bundle.open("deepsign", trust=OFF)
+
+
+def test_which_trust_file_counts_is_logged(config: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, trust.__name__)
+    default_trust()
+    put(config)
+    default_trust()
+    path = config / "trust.json"
+    assert caplog.messages == [
+        f"no trust file at {path}: bundles need no signature",
+        f"the trust file {path}: policy require, 1 keys",
+    ]
 
 
 def test_the_file_in_the_folder_for_settings_counts(config: Path, folder: Path, tmp_path: Path) -> None:
@@ -400,6 +417,16 @@ def test_the_file_that_the_environment_names_counts_first(
 def test_a_link_that_leads_nowhere_is_no_missing_file(config: Path) -> None:
     (config / "trust.json").symlink_to(config / "not mounted.json")
     with pytest.raises(StorageError, match="is missing"):
+        default_trust()
+
+
+@pytest.mark.parametrize("below", ["", "device"])
+def test_a_folder_for_settings_that_is_not_mounted_is_no_missing_file(
+    config: Path, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    (config / "link").symlink_to(config / "not mounted")
+    monkeypatch.setenv(CONFIG_VARIABLE, str(config / "link" / below))
+    with pytest.raises(StorageError, match="link is a link that leads nowhere"):
         default_trust()
 
 

@@ -72,6 +72,15 @@ def test_what_is_no_search_is_an_error(
     assert main(["identify", str(tmp_path / "blank.png"), *templates, "--bundle", bundle]) == 1
 
 
+@pytest.mark.parametrize("options", [[], ["--plain"]])
+def test_a_picture_in_the_place_of_a_template_is_an_error(
+    pictures: tuple[str, str], bundle: str, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    assert main(["identify", pictures[0], pictures[0], "--bundle", bundle, *options, "--json"]) == 3
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["type"], error["message"]) == ("TemplateError", f"{pictures[0]}: not a template")
+
+
 def test_a_video_stands_for_its_best_frames(
     pictures: tuple[str, str], templates: tuple[str, str], tiny_bundle: Bundle, bundle: str, tmp_path: Path
 ) -> None:

@@ -85,6 +85,7 @@ def test_what_verify_signature_refuses(folder: Path, capsys: pytest.CaptureFixtu
     assert error("./door", "--key", "vendor.pem") == "StorageError"  # the private key
     assert error("./door", "--key", "missing.pem") == "StorageError"
     assert error("./door", "--key", "vendor.pub.pem", "--minimum-version", "new", code=2) == "UsageError"
+    assert error("./door", "--key", "vendor.pub.pem", "--minimum-version", "", code=2) == "UsageError"
     model = next(Path("door").glob("model.*"))
     model.write_bytes(model.read_bytes()[::-1])
     assert error("./door", "--key", "vendor.pub.pem") == "IntegrityError"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import pytest
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.cli import main, options
-from edge_sdk.runtime import Verifier
+from edge_sdk.runtime import Verifier, revocation
 
 from ..bundle.made import pin
 from ..paths import ROOT
@@ -66,6 +67,40 @@ def test_a_threshold_of_ones_own(pictures: tuple[str, str], bundle: str, capsys:
         assert (said["score"], said["threshold"], said["operating_point"]) == (score, threshold, "custom")
     for wrong in (["nan"], ["high"], ["0.5", "--operating-point", "eer"]):
         assert main(["verify", *pictures, "--bundle", bundle, "--threshold", *wrong]) == 2
+
+
+@pytest.mark.parametrize("option", ["--key", "--plain", "--template-id", "--revoked"])
+def test_a_picture_in_the_place_of_a_template_is_an_error(
+    pictures: tuple[str, str],
+    bundle: str,
+    tmp_path: Path,
+    template_key: Path,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+) -> None:
+    """Whoever may write the template's file could otherwise put a picture of their own there."""
+    revocation.revoke(tmp_path / "revoked.txt")
+    values = {
+        "--key": [str(template_key)], "--plain": [], "--template-id": ["0" * 32],
+        "--revoked": [str(tmp_path / "revoked.txt")],
+    }  # fmt: skip
+    placed = str(shutil.copy(pictures[0], tmp_path / "anna.template"))
+    for references in ([placed], [placed, placed], ["-"], [str(tmp_path / "absent.template")]):
+        words = ["verify", *references, pictures[0], "--bundle", bundle, option, *values[option], "--json"]
+        assert main(words) == 3, references
+        error = json.loads(capsys.readouterr().out)["error"]
+        assert error["type"] == "TemplateError"
+        assert f"is no template that can be read, and {option} says that it is one" in error["message"]
+
+
+def test_a_picture_that_is_named_as_a_template_is_warned_of_where_only_the_environment_names_a_key(
+    pictures: tuple[str, str], bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    placed = str(shutil.copy(pictures[0], tmp_path / "anna.TEMPLATE"))
+    assert main(["verify", placed, pictures[0], "--bundle", bundle]) == 0
+    assert f"{placed} is no template, whatever its name says" in capsys.readouterr().err
+    assert main(["verify", pictures[0], pictures[0], "--bundle", bundle]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_wrong_values_are_2(pictures: tuple[str, str], bundle: str) -> None:

@@ -68,6 +68,17 @@ def test_a_file_or_a_device_is_no_folder(tmp_path: Path, monkeypatch, folder, ow
         assert isinstance(caught.value, (EdgeSdkError, OSError))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere platformdirs knows where")
+@pytest.mark.parametrize("home", ["", "relative"])
+@pytest.mark.parametrize(("folder", "own", "xdg", "default"), FOLDERS)
+def test_in_a_home_that_is_none_is_no_folder(monkeypatch, home: str, folder, own: str, xdg: str, default: str) -> None:
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.delenv(own, raising=False)
+    monkeypatch.delenv(xdg, raising=False)
+    with pytest.raises(StorageError, match=f"no home folder; set {own}"):
+        folder()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="HOME is POSIX")
 @pytest.mark.parametrize("home", ["", "relative"])
 def test_a_home_that_is_none(monkeypatch: pytest.MonkeyPatch, home: str) -> None:

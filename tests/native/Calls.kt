@@ -72,6 +72,8 @@ fun signatures(bundles: String, folder: File, own: String, other: String) {
 
     println("point ${failure { Verifier(bundle, Options(operatingPoint = "none")) }}")
     println("pin ${failure { Verifier(bundle, Options(manifestSha256 = "0".repeat(64))) }}")
+    println("nopin ${failure { Verifier(bundle, Options(manifestSha256 = "")) }}")
+    println("noversion ${failure { Verifier(bundle, Options(minimumVersion = "")) }}")
     println("missing ${failure { Verifier(File(folder, "b\u00fcndel \ud83d\ude97")) }}")
     println("task ${failure { SpoofDetector(bundle) }}")
     println("unusable ${failure { verifier.enroll(listOf(Picture.pixels(PixelFormat.GRAY8, blank, 80, 80))) }}")

@@ -112,6 +112,8 @@ def test_whose_bundles_are_opened(answers: tuple[dict[str, str], Path]) -> None:
     {
         "point": "OPERATING_POINT",
         "pin": "INTEGRITY",
+        "nopin": "USAGE",
+        "noversion": "USAGE",
         "missing": "BUNDLE",
         "task": "USAGE",
         "unusable": "UNUSABLE_SAMPLE",

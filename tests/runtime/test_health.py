@@ -183,6 +183,7 @@ def tell(verifier: Verifier, connection: Connection) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no forks")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # of JAX, where another test has imported it
 def test_a_fork_is_told_even_where_a_thread_held_the_lock(tiny_bundle: Bundle) -> None:
     context = multiprocessing.get_context("fork")
     with Verifier(tiny_bundle, engine="onnxruntime") as verifier:

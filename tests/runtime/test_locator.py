@@ -326,7 +326,15 @@ def test_without_a_box_there_is_no_golden_score() -> None:
 
 def test_it_is_profiled_like_any_other(make_bundle: Maker, golden: float) -> None:
     good = locator_bundle(make_bundle, golden={"fp32.onnx": golden}, score=ALONE)
-    job = Job(bundle=str(good.path), engine="onnxruntime", variant="fp32.onnx", threads=1, seconds=0.0, calls=2)
+    job = Job(
+        bundle=str(good.path),
+        sha256=good.sha256,
+        engine="onnxruntime",
+        variant="fp32.onnx",
+        threads=1,
+        seconds=0.0,
+        calls=2,
+    )
     assert measure(job).calls >= 2
 
 

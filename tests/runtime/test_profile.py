@@ -18,7 +18,16 @@ import numpy as np
 import pytest
 
 from edge_sdk.bundle import Bundle
-from edge_sdk.errors import BundleError, EngineError, MissingEngineError, ScoreError, UsageError
+from edge_sdk.bundle.trust import VARIABLE
+from edge_sdk.errors import (
+    BundleError,
+    EngineError,
+    IntegrityError,
+    MissingEngineError,
+    ScoreError,
+    SignatureError,
+    UsageError,
+)
 from edge_sdk.runtime import Verifier, device
 from edge_sdk.runtime import profile as profiling
 from edge_sdk.runtime.engines.placement import NodePlacement, placement
@@ -53,7 +62,15 @@ def bundle(make_bundle: Maker, tiny_bundle: Bundle, signer: Callable[..., np.nda
 
 
 def job(bundle: Bundle, **changes: object) -> Job:
-    planned = Job(bundle=str(bundle.path), engine="onnxruntime", variant="fp32.onnx", threads=1, seconds=0.05, calls=40)
+    planned = Job(
+        bundle=str(bundle.path),
+        sha256=bundle.sha256,
+        engine="onnxruntime",
+        variant="fp32.onnx",
+        threads=1,
+        seconds=0.05,
+        calls=40,
+    )
     return msgspec.structs.replace(planned, **changes)
 
 
@@ -144,6 +161,25 @@ def test_each_configuration_in_a_process_of_its_own(bundle: Bundle) -> None:
             assert 20e6 < run.outcome.peak_bytes < 200e6
     assert report.bundle_id == bundle.id
     assert msgspec.json.decode(msgspec.json.encode(report), type=ProfileReport) == report
+
+
+def test_what_was_opened_here_opens_in_the_process_that_measures(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shipped name is vouched for by the package, and an opened bundle was asked for what it was opened with."""
+    (tmp_path / "trust.json").write_text('{"policy": "require"}')
+    (tmp_path / "trust.json").chmod(0o600)
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "trust.json"))
+    for source in ("deepsign", bundle):
+        (run,) = profile(source, engine="onnxruntime", precision="fp32", seconds=0.01).runs
+        assert isinstance(run.outcome, MeasuredJob), run.outcome
+    with pytest.raises(SignatureError):
+        profile(bundle.path, engine="onnxruntime", seconds=0.01)
+
+
+def test_the_process_that_measures_opens_no_other_bundle(bundle: Bundle) -> None:
+    with pytest.raises(IntegrityError, match="not 0000"):
+        measure(job(bundle, sha256="0" * 64))
 
 
 def test_failures_are_reported_and_not_left_out(make_bundle: Maker, tmp_path: Path) -> None:
@@ -354,7 +390,9 @@ def report() -> ProfileReport:
         curve=((1.0, 0.0), (10.0, 0.5), (20.0, 1.0)),
         moments=(Moment(at_s=30, median_ms=9, max_ms=19), Moment(at_s=60, median_ms=11, max_ms=20)),
     )
-    planned = Job(bundle="x", engine="onnxruntime", variant="int8.onnx", threads=1, seconds=60, calls=1)
+    planned = Job(
+        bundle="x", sha256="0" * 64, engine="onnxruntime", variant="int8.onnx", threads=1, seconds=60, calls=1
+    )
     other = msgspec.structs.replace(planned, engine="broken", threads=2)
     return ProfileReport(
         bundle_id="tiny-1.0",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -65,6 +65,25 @@ def test_what_the_key_store_does_not_hold(store: Store) -> None:
     with pytest.raises(TemplateKeyError, match="64 hexadecimal digits") as caught:
         TemplateKey.named(NAME)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("before", ["", "./", "keyring:", "keyring:edge-sdk/", "C:\\"])
+@pytest.mark.parametrize("ask", [TemplateKey.named, template_keys.create])
+def test_a_key_in_place_of_its_name_is_not_repeated(
+    ask: Callable[[str], TemplateKey], before: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for given in (SECRET.hex(), SECRET.hex().upper() + "\n"):
+        with pytest.raises(TemplateKeyError, match="this is a key, not where it is") as caught:
+            ask(before + given)
+        assert given.strip() not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_of_a_hashed_folder_is_no_key_itself(tmp_path: Path) -> None:
+    path = tmp_path / SECRET.hex() / "device.key"
+    made = template_keys.create(path)
+    assert TemplateKey.named(path).id == made.id
 
 
 @pytest.mark.parametrize("name", ["keyring:", "keyring:edge-sdk", "keyring:/name", "keyring:service/"])

@@ -86,6 +86,7 @@ def profile(
     jobs = [
         Job(
             bundle=str(opened.path.resolve()),
+            sha256=opened.sha256,
             engine=choice.engine,
             variant=choice.variant.id,
             threads=count,

@@ -12,9 +12,13 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Job(_Record, frozen=True, kw_only=True):
-    """One configuration to measure, in a process of its own: at least ``seconds`` and at least ``calls``."""
+    """One configuration to measure, in a process of its own: at least ``seconds`` and at least ``calls``.
+
+    The process opens the bundle whose manifest has this SHA-256, whoever signed it: what planned the job has asked.
+    """
 
     bundle: str
+    sha256: str
     engine: str
     variant: str
     threads: int

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edge_sdk import modalities
 from edge_sdk.bundle import Bundle
+from edge_sdk.bundle.trust import OFF
 from edge_sdk.errors import BundleError, EdgeSdkError, EngineError
 from edge_sdk.logs import Log
 from edge_sdk.runtime import device, tasks
@@ -89,7 +90,8 @@ def measure(job: Job, say: Callable[[ProfileProgress], None] = lambda _: None) -
 
 
 def _open(job: Job) -> tasks.AnySession:
-    return tasks.open_session(Bundle.open(job.bundle), engine=job.engine, variant=job.variant, threads=job.threads)
+    bundle = Bundle.open(job.bundle, job.sha256, trust=OFF)
+    return tasks.open_session(bundle, engine=job.engine, variant=job.variant, threads=job.threads)
 
 
 def _since(start: float) -> float:
