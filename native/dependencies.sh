@@ -8,7 +8,7 @@
 # npm's tfjs-tflite-node. Kotlin's compiler is npm's, and needs a JDK. Nothing is installed outside FOLDER, which is
 # build/native-deps by default.
 #
-# Needed: python3 with pip, npm, and apt-get of Debian or Ubuntu. OpenCV and nlohmann/json are left to the system:
+# Needed: python3 with pip, npm, and Debian 12 or newer, or a system whose apt-get has libonnxruntime-dev. OpenCV and nlohmann/json are left to the system:
 #
 #     apt-get install g++ cmake libopencv-imgproc-dev libopencv-imgcodecs-dev nlohmann-json3-dev libssl-dev
 set -euo pipefail
@@ -46,7 +46,11 @@ cp -r "$work/package/cc_deps/include/." "$to/tflite/include/"
 # ---- headers of ONNX Runtime: Debian has them from 13 on, so an older system asks 13's list, in a folder of its own ----
 apt=()
 if ! apt-cache show libonnxruntime-dev > /dev/null 2>&1; then
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m1 '/debian/$')
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m1 '/debian/$') || {
+        echo "the headers of ONNX Runtime are libonnxruntime-dev's, which this system does not have: on Ubuntu and elsewhere" \
+            "take the archive of its releases, which is a folder with include/ and lib/" >&2
+        exit 1
+    }
     mkdir -p "$work/apt/lists/partial" "$work/apt/cache/archives/partial"
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" > "$work/apt/sources.list"
     apt=(-o "Dir::Etc::sourcelist=$work/apt/sources.list" -o Dir::Etc::sourceparts=- -o APT::Sandbox::User=root

@@ -86,7 +86,8 @@ void begin(Result* result) {
 
 std::vector<cv::Mat> pictures(const edge_image* const* images, size_t count) {
     require(images, "the references are a null pointer");
-    require(count >= 1 && count <= edge::MOST_ENROLLED, "1 to 500 references are taken");
+    if (count < 1 || count > edge::MOST_ENROLLED)
+        throw Error(EDGE_ERROR_USAGE, "1 to " + std::to_string(edge::MOST_ENROLLED) + " references are taken");
     std::vector<cv::Mat> found;
     for (size_t i = 0; i < count; ++i) found.push_back(edge::picture(images[i]));
     return found;

@@ -174,7 +174,7 @@ Template Template::from_bytes(const std::uint8_t* data, std::size_t length) {
     if (!hex || (!found.id.empty() && found.id.size() != 32)) refuse("template is damaged: its id is none");
     if (found.added >= count) refuse("template is damaged: more references were added than there are");
     const std::uint64_t enrolled = count - found.added;
-    if (enrolled > MOST_ENROLLED) refuse("a template takes up to 500 references");
+    if (enrolled > MOST_ENROLLED) refuse("a template takes up to " + std::to_string(MOST_ENROLLED) + " references");
     if (found.added > std::max(FULL - std::min(FULL, enrolled), enrolled))
         refuse("template is damaged: no update adds so many references");
     try {
