@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from edge_sdk.cli import walks
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
@@ -60,9 +61,11 @@ def run(arguments: argparse.Namespace) -> int:
         except RejectedSampleError as refusal:
             print_result(arguments, {"template": output, "rejected": str(refusal)}, f"REJECTED   {refusal}")
             return REJECTED
+    replaced = known is None and Path(output).exists()
     template.save(output, key=key, plain=arguments.plain)
     values = {
         "template": output,
+        "replaced": replaced,
         "template_id": template.template_id,
         "encrypted": not arguments.plain,
         "count": template.count,
@@ -74,6 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
     references = counted(verifier.bundle.manifest, template.count)
     if template.added:
         references += f", {template.added} of them added"
-    text = f"{printable(output)}: {references}, {template.variant_id}"
+    text = (
+        f"{printable(output)}: {references}, {template.variant_id}{', in place of what was there' if replaced else ''}"
+    )
     print_result(arguments, values, text)
     return ACCEPTED

@@ -54,7 +54,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--template-id",
         metavar="ID",
-        help="the id that the template must have, lest it is another person's; `edge-sdk inspect` shows it",
+        help="refuse a template with another id than this, such as another person's; `edge-sdk inspect` shows the id",
     )
     add_verifier_options(parser)
     add_threshold(

@@ -2,7 +2,7 @@
 
 Read: ordinary files alone, up to a size (:func:`open_regular`, :func:`read_bytes`). Written: each whole or not at all
 (:func:`atomic_write` and its kin); where a file is read and changed, under a lock (:func:`locked`); appended to, a line
-at a time (:class:`AppendedFile`). What is believed without another check: only what nobody else can have written
+at a time (:class:`AppendedFile`). What is trusted without another check: only what nobody else can have written
 (:func:`read_own`). One cache folder, one folder for settings.
 """
 

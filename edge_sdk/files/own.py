@@ -1,6 +1,6 @@
-"""Files that edge-sdk believes: those that only this user, or root, can have written.
+"""Files that edge-sdk trusts: those that only this user, or root, can have written.
 
-A file is believed if it and its folder belong to this user or to root, and neither the group nor others may write them;
+A file is trusted if it and its folder belong to this user or to root, and neither the group nor others may write them;
 a group in which nobody else is, as Debian, Ubuntu and Red Hat give to each user, may. That is asked of what is kept
 between starts and used without another check: compiled models, what was tuned, cached data, keys. The folders above are
 not looked at: whoever can rename those can take a file away, but not put another in its place that this user owns. On

@@ -62,7 +62,7 @@ class RevocationList:
                 "template has no id, so that nobody can tell whether it is revoked: give it one with `edge-sdk renew`"
             )
         if found := sorted(revoked & asked):
-            raise RevokedTemplateError(f"template {', '.join(found)} is revoked: enroll again, or renew it")
+            raise RevokedTemplateError(f"template {', '.join(found)} is revoked, by the list {os.fspath(self._path)}")
 
     def add(self, *ids: str) -> None:
         """Revoke templates, for all processes: see :func:`revoke`."""

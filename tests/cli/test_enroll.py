@@ -21,9 +21,12 @@ def test_enroll_then_verify(
     assert main(["enroll", *pictures, "--output", template, "--bundle", bundle, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["count"], said["template"], said["variant_id"]) == (2, template, "int8.onnx")
+    assert said["replaced"] is False
     one = str(tmp_path / "one.template")
     assert main(["enroll", pictures[0], "--output", one, "--bundle", bundle]) == 0
     assert capsys.readouterr().out == f"{one}: 1 reference, int8.onnx\n"
+    assert main(["enroll", pictures[1], "--output", one, "--bundle", bundle]) == 0
+    assert capsys.readouterr().out == f"{one}: 1 reference, int8.onnx, in place of what was there\n"
     assert Template.load(template).count == 2
     main(["verify", template, pictures[0], "--bundle", bundle, "--json"])
     by_template = json.loads(capsys.readouterr().out)

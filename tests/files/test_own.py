@@ -1,4 +1,4 @@
-"""What edge-sdk believes: files that nobody but this user, or root, can have written."""
+"""What edge-sdk trusts: files that nobody but this user, or root, can have written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Revoked templates are refused wherever they are used, and a list that cannot be believed revokes all."""
+"""Revoked templates are refused wherever they are used, and a list that cannot be trusted revokes all."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_revoked_template_is_refused_at_once_wherever_it_is_used(
     assert verifier.identify(signer(1), gallery)
     revoke(path, template.template_id)
     for use in uses(verifier, template, signer(1)):
-        with pytest.raises(RevokedTemplateError, match=f"{template.template_id} is revoked: enroll again"):
+        with pytest.raises(RevokedTemplateError, match=f"{template.template_id} is revoked, by the list"):
             use()
     with pytest.raises(RevokedTemplateError, match=template.template_id):
         verifier.identify(signer(1), gallery)

@@ -59,12 +59,12 @@ def store(path: Path, array: NDArray[Any]) -> None:
 
 
 def stored(path: Path) -> NDArray[Any] | None:
-    """The array of a ``.npy`` file, mapped; None if there is none, or it is to be made again: damaged, or not believed.
+    """The array of a ``.npy`` file, mapped; None if there is none, or it is to be made again: damaged, or not trusted.
 
     Raises:
         StorageError: Something else than a file is there, it cannot be read, or others can write its folder.
     """
-    if not believed(path):
+    if not trusted(path):
         return None
     try:
         files.open_regular(path).close()
@@ -85,13 +85,13 @@ def store_bytes(path: Path, content: bytes) -> None:
 
 
 def stored_bytes(path: Path, limit: int) -> bytes | None:
-    """What a file of the cache holds; None if there is none, or it is not believed.
+    """What a file of the cache holds; None if there is none, or it is not trusted.
 
     Raises:
         StorageError: Something else than a file is there, it cannot be read, holds more than `limit` bytes, or others
             can write its folder.
     """
-    if not believed(path):
+    if not trusted(path):
         return None
     try:
         return files.read_bytes(path, limit)
@@ -101,7 +101,7 @@ def stored_bytes(path: Path, limit: int) -> bytes | None:
         raise StorageError(f"the cache cannot be read: {error}; delete that, or set {files.CACHE_VARIABLE}") from error
 
 
-def believed(path: Path) -> bool:
+def trusted(path: Path) -> bool:
     """Whether there is a file of the cache that nobody else can have written; its folder is made where it is missing.
 
     Raises:
@@ -262,7 +262,7 @@ def rendered(
         digest = hashlib.sha256(data).digest()
         name = Path(*source.resolve().with_suffix(suffix).parts[-3:])
         path = folder / digest.hex()[:16] / name
-        if not believed(path):
+        if not trusted(path):
             rng = _random(digest)
             try:
                 content = render(images.load(data), rng)

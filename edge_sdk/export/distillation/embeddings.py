@@ -139,7 +139,7 @@ def embedding_targets(
 def _basis(folder: Path, embeddings: NDArray[np.float32], size: int, fabric: Fabric) -> NDArray[np.float32]:
     """:func:`principal`, computed once: on another processor eigenvectors may come out with other signs."""
     path = folder / f"basis-{hashlib.sha256(embeddings.tobytes()).hexdigest()[:32]}.npy"
-    if fabric.is_global_zero and not cache.believed(path):
+    if fabric.is_global_zero and not cache.trusted(path):
         cache.store(path, principal(embeddings, size))
     fabric.barrier()
     return np.asarray(np.load(path))

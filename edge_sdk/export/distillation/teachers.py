@@ -165,7 +165,7 @@ class EmbeddingCache:
         mine = 0
         for view, paths in enumerate(chunks):
             for start, path in zip(starts, paths, strict=True):
-                if mine % self.fabric.world_size == self.fabric.global_rank and not cache.believed(path):
+                if mine % self.fabric.world_size == self.fabric.global_rank and not cache.trusted(path):
                     cache.store(path, self._compute(network, images, range(len(images))[start : start + CHUNK], view))
                 mine += 1
                 done += min(CHUNK, len(images) - start)

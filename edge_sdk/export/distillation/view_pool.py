@@ -172,7 +172,7 @@ class TeachersAnswers:
     def of(self, chunk: Chunk, pictures: torch.Tensor) -> NDArray[np.float16]:
         """``(P, T)``, of the pictures of a chunk. Raises TrainingError if a teacher gives no finite embeddings."""
         path = self.path(chunk)
-        if not cache.believed(path):
+        if not cache.trusted(path):
             cache.store(path, self._asked(pictures))
         return np.asarray(np.load(path))
 

@@ -74,7 +74,7 @@ def render(spec: str, progress: cache.Count = cache.uncounted) -> list[Entry]:
         walker = SyntheticWalker(int(seed or 0) * 1_000_003 + index)
         for repetition in range(PER_WALKER):
             path = root / str(index) / f"{repetition}.csv"
-            if not cache.believed(path):
+            if not cache.trusted(path):
                 cache.store_bytes(path, walker.walk(repetition))
             entries.append(Entry(f"{root.name}-{index}", genuine=True, path=path))
         progress(index + 1, int(count))
