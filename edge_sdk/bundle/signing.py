@@ -73,19 +73,29 @@ class SigningKey:
         """Make a new key in a new file, which its owner alone may read, and its public key in :func:`public_path`.
 
         Raises:
-            StorageError: One of the files is there already, or cannot be written.
+            UsageError: ``keyring:...``, which is for keys of templates.
+            StorageError: One of the files is there already, if only as a link that leads nowhere, or cannot be written;
+                ``ForeignFileError`` if others may write their folder.
         """
+        name = os.fspath(path)
+        if name.startswith("keyring:"):
+            raise UsageError("a key that signs bundles is kept in a file, not in the system's key store: name one")
         if not Path(path).name:
-            raise StorageError(f"{os.fspath(path)!r} names no file to write a key to")
-        for there in (Path(path), public_path(path)):
-            if there.exists():
-                raise StorageError(f"{there} is there already, and keys are not replaced: give another name")
+            raise StorageError(f"{name!r} names no file to write a key to")
         key = cls.generate()
         try:
-            files.write_bytes(path, key.pem(), private=True)
-            files.write_bytes(public_path(path), key.public_pem())
+            files.write_new(path, key.pem(), 0o600)
+            try:
+                files.write_new(public_path(path), key.public_pem(), 0o644)
+            except BaseException:
+                Path(path).unlink()
+                raise
+        except StorageError:
+            raise
+        except FileExistsError as error:
+            raise StorageError(f"{error.filename} is there already, and keys are not replaced: name another") from error
         except OSError as error:
-            raise StorageError(f"the key {os.fspath(path)} cannot be written: {error.strerror or error}") from error
+            raise StorageError(f"the key {name} cannot be written: {error.strerror or error}") from error
         return key
 
     @classmethod

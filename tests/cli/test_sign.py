@@ -58,6 +58,39 @@ def test_a_key_is_never_replaced(folder: Path, capsys: pytest.CaptureFixture[str
     assert not Path("vendor.pem").exists()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links and permissions are POSIX")
+@pytest.mark.usefixtures("shared_group")
+def test_a_key_is_made_only_where_it_can_be_kept(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def error(name: str, code: int = 3) -> str:
+        return str(said(capsys, "keygen", "signing", name, code=code)["error"]["type"])
+
+    (folder / "open").mkdir()
+    for bits in (0o775, 0o777):
+        (folder / "open").chmod(bits)
+        assert error("open/key.pem") == "ForeignFileError"
+    for link in ("key.pem", "other.pub.pem"):
+        (folder / link).symlink_to("nowhere")
+    assert error("key.pem") == error("other.pem") == "StorageError"
+    assert error("keyring:edge-sdk/vendor", code=2) == "UsageError"
+    assert sorted(one.name for one in folder.iterdir()) == [
+        "door", "key.pem", "open", "other.pub.pem", "vendor.pem", "vendor.pub.pem",
+    ]  # fmt: skip
+    assert not list((folder / "open").iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
+@pytest.mark.usefixtures("shared_group")
+def test_a_trust_file_takes_the_public_key_whatever_the_umask(folder: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        assert main(["keygen", "signing", "new/vendor.pem"]) == 0
+    finally:
+        os.umask(before)
+    (folder / "new/trust.json").write_text('{"keys": ["vendor.pub.pem"]}')
+    (folder / "new/trust.json").chmod(0o644)
+    assert Trust.read(folder / "new/trust.json").public_keys
+
+
 @pytest.mark.parametrize("name", ["door", "door.edge"])
 def test_sign_and_verify(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     key_id = SigningKey.read("vendor.pem").key_id
