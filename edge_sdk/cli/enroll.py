@@ -7,7 +7,7 @@ import os
 
 from edge_sdk.cli import walks
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
-from edge_sdk.cli.options import add_template_key, print_result
+from edge_sdk.cli.options import add_template_key, check_apart, print_result
 from edge_sdk.cli.output import printable
 from edge_sdk.cli.points import counted
 from edge_sdk.cli.verify import add_verifier_options, open_verifier, samples
@@ -42,8 +42,14 @@ def run(arguments: argparse.Namespace) -> int:
     output = arguments.update if arguments.output is None else arguments.output
     if output is None:
         raise UsageError("name the template to write with -o FILE")
-    if arguments.output and os.path.realpath(output) in map(os.path.realpath, arguments.samples):
-        raise UsageError(f"{printable(output)} is one of the samples: name another file for the template")
+    if arguments.output is not None:
+        check_apart(
+            output,
+            one_of_the_samples=arguments.samples,
+            the_key=[arguments.key, os.environ.get(template_keys.VARIABLE)],
+            the_list_of_revoked_templates=[arguments.revoked],
+            the_audit=[arguments.audit],
+        )
     key = template_keys.for_writing(arguments.key, plain=arguments.plain)  # before anything is done
     known = None if arguments.update is None else Template.load(arguments.update, key=key, plain=arguments.plain)
     files.check_writable(output)

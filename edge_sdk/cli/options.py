@@ -214,6 +214,26 @@ def _counts(text: str) -> tuple[int, ...]:
     return counts
 
 
+def check_apart(written: str, **others: Iterable[str | None]) -> None:
+    """UsageError where a file to write is another one that the command names, which would be lost.
+
+    Args:
+        written: The file.
+        others: The paths of other files, by what they are ("the_key"); None is passed over.
+    """
+    for what, paths in others.items():
+        if any(path is not None and _is_same_file(written, path) for path in paths):
+            raise UsageError(f"{output.printable(written)} is {what.replace('_', ' ')}: name another file to write")
+
+
+def _is_same_file(one: str, other: str) -> bool:
+    try:
+        same_name = os.path.realpath(one) == os.path.realpath(other)
+        return same_name or Path(one).samefile(other)  # also by a hard link, or where case does not count
+    except (OSError, ValueError):  # there is none, or no file can have this name
+        return False
+
+
 # --- data sets -------------------------------------------------------------------------------------------------------
 
 

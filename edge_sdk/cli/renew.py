@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from edge_sdk.cli.command import ACCEPTED, Parser
-from edge_sdk.cli.options import add_json, add_template_key, print_result
+from edge_sdk.cli.options import add_json, add_template_key, check_apart, print_result
 from edge_sdk.cli.output import printable
 
 SUMMARY = "Encrypt a template anew, under a new id and by a new key, without the person."
@@ -35,9 +36,14 @@ def run(arguments: argparse.Namespace) -> int:
     from edge_sdk import files
     from edge_sdk.runtime import Template, revocation, template_keys
 
+    output = arguments.template if arguments.output is None else arguments.output
+    check_apart(
+        output,
+        the_key=[arguments.key, arguments.new_key, os.environ.get(template_keys.VARIABLE)],
+        the_list_of_revoked_templates=[arguments.revoked],
+    )
     named = arguments.key if arguments.new_key is None else arguments.new_key
     new_key = template_keys.for_writing(named, plain=False)
-    output = arguments.template if arguments.output is None else arguments.output
     old = Template.load(arguments.template, key=arguments.key, plain=arguments.plain)
     new = old.renewed()
     files.check_writable(output)  # before the old one is refused

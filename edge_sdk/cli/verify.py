@@ -19,6 +19,7 @@ from edge_sdk.cli.options import (
     add_template_key,
     add_threads,
     add_threshold,
+    check_apart,
     print_result,
 )
 from edge_sdk.cli.points import deciding
@@ -126,6 +127,8 @@ def open_verifier(
     """Open the verifier that the arguments ask for."""
     from edge_sdk.runtime import Verifier
 
+    if arguments.audit is not None:
+        check_apart(arguments.audit, the_list_of_revoked_templates=[arguments.revoked])
     return Verifier(
         arguments.bundle,
         engine=arguments.engine,

@@ -21,6 +21,9 @@ from pathlib import Path
 from edge_sdk.files.own import check_open
 from edge_sdk.files.reading import PathLike, regular_size
 
+_HEAD = 64
+"""Bytes of a file by which its kind is known."""
+
 _appended: weakref.WeakSet[AppendedFile] = weakref.WeakSet()
 
 
@@ -32,6 +35,8 @@ class AppendedFile:
 
     Args:
         path: In a folder that is there; links are followed.
+        begins: What the first line begins with. A file that begins otherwise is refused, lest lines land in one of
+            another kind; a first line that was cut, or whose bytes a power cut left 0, is none.
         sync: Whether each line is on the disk before :meth:`append` returns, and not only in the system's memory.
         max_bytes: Size from which on the file is moved to ``NAME.1``, that to ``NAME.2`` and so on; 0 for never.
         keep: How many moved files are kept; the oldest goes.
@@ -40,8 +45,11 @@ class AppendedFile:
         OSError: As :meth:`append`.
     """
 
-    def __init__(self, path: PathLike, *, sync: bool = False, max_bytes: int = 0, keep: int = 0) -> None:
+    def __init__(
+        self, path: PathLike, *, begins: bytes = b"", sync: bool = False, max_bytes: int = 0, keep: int = 0
+    ) -> None:
         self.path = Path(path).absolute()  # the working folder may change
+        self._begins = begins
         self._sync, self._max_bytes, self._keep = sync, max_bytes, keep
         self._lock = threading.Lock()
         self._descriptor: int | None = None
@@ -117,6 +125,7 @@ class AppendedFile:
         try:
             found = os.fstat(descriptor)
             self._refuse_others(found)
+            self._refuse_another_kind(os.read(descriptor, _HEAD))
             if self._sync and not found.st_size:
                 from edge_sdk.files.writing import sync_folder
 
@@ -131,6 +140,11 @@ class AppendedFile:
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "is no file", os.fspath(self.path))
         check_open(self.path, found)
+
+    def _refuse_another_kind(self, head: bytes) -> None:
+        first = head.lstrip(b"\0").split(b"\n")[0]
+        if not first.startswith(self._begins) and not self._begins.startswith(first):
+            raise OSError(errno.EEXIST, "it holds something else", os.fspath(self.path))
 
     def _rotate(self, more: int) -> None:
         """Move the file away, unless another process has done so meanwhile."""

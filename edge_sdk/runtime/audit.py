@@ -42,6 +42,9 @@ STREAM_LINE_S = 10.0
 LEAST_BYTES = 64 * 2**10
 """Of a file that is moved away when it is full: some fifty lines."""
 
+_BEGINS = b'{"contract_version":'
+"""Each line: it is the first key, which :class:`AuditLine` and its test see to."""
+
 Event = Literal["verify", "identify", "compare", "enroll", "update", "detect", "stream"]
 Outcome = Literal[
     "accepted", "rejected", "identified", "not_identified", "compared", "enrolled", "updated",
@@ -111,7 +114,8 @@ class AuditLog:
             and every ten seconds.
 
     Raises:
-        StorageError: The file cannot be written, is none, or belongs to somebody else or may be written by others.
+        StorageError: The file cannot be written, is none, holds something else, or belongs to somebody else or may be
+            written by others.
         UsageError: ``max_bytes`` without ``keep``, or the other way round, or below :data:`LEAST_BYTES`; a switch that
             is neither True nor False.
     """
@@ -136,7 +140,7 @@ class AuditLog:
         self.names, self.every_frame = names, every_frame
         self.path = os.fspath(path)
         try:
-            self._file = files.AppendedFile(path, sync=sync, max_bytes=max_bytes, keep=keep)
+            self._file = files.AppendedFile(path, begins=_BEGINS, sync=sync, max_bytes=max_bytes, keep=keep)
         except OSError as exc:
             raise _unwritten(exc) from exc
 

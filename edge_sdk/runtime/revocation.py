@@ -1,7 +1,8 @@
 """Templates that are refused though their key opens them: a list of their ids (ISO/IEC 24745, revocability).
 
-A list is a text file of one id a line; empty lines, and those that begin with ``#``, are passed over. Whoever can write
-it decides who is let in, so it is read only where nobody else can have written it (:func:`edge_sdk.files.read_own`).
+A list is a text file (UTF-8) of one id a line, in digits of either case; empty lines, and what follows a ``#``, are
+passed over. Whoever can write it decides who is let in, so it is read only where nobody else can have written it
+(:func:`edge_sdk.files.read_own`).
 """
 
 from __future__ import annotations
@@ -100,8 +101,11 @@ def of(revoked: Revoked | None) -> RevocationList | None:
 
 
 def _ids(path: str | os.PathLike[str], content: bytes) -> frozenset[str]:
-    lines = [line.strip() for line in content.decode("utf-8", "replace").splitlines()]
-    found = [line for line in lines if line and not line.startswith("#")]
-    if wrong := [line for line in found if not _ID.fullmatch(line)]:
-        raise StorageError(f"{os.fspath(path)} is no list of revoked templates: {wrong[0][:100]!r} is no id")
+    found = set()
+    for number, line in enumerate(content.decode("utf-8-sig", "replace").splitlines(), start=1):
+        one = line.partition("#")[0].strip().lower()
+        if _ID.fullmatch(one):
+            found.add(one)
+        elif one:  # which is not repeated: it may be a key
+            raise StorageError(f"{os.fspath(path)} is no list of revoked templates: line {number} holds no id")
     return frozenset(found)

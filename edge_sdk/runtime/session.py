@@ -204,11 +204,12 @@ class Session(Generic[Point]):
         self, event: auditing.Event, result: Decided, facts: Callable[[Decided], auditing.Facts | None] | None
     ) -> None:
         """Audit a result and count it; StorageError if it cannot be audited."""
-        try:
-            self._write(event, facts(result) if self._trail is not None and facts is not None else None)
-        except Exception as exc:
-            self._health.raised(exc)
-            raise
+        if facts is not None:
+            try:
+                self._write(event, lambda: facts(result))
+            except StorageError as exc:
+                self._health.raised(exc)
+                raise
         timings = getattr(getattr(result, "frame", result), "timings", None)  # of a stream's frame
         ran = timings.inference_ms > 0 if timings is not None else not isinstance(result, Comparison)
         self._health.decided(engine_ran=ran)
@@ -218,16 +219,24 @@ class Session(Generic[Point]):
         if self._closed:
             return
         self._health.raised(error)
-        self._write(event, auditing.failed(error, *given, **named))
+        self._write(event, lambda: auditing.failed(error, *given, **named))
 
-    def _write(self, event: auditing.Event, facts: auditing.Facts | None) -> None:
-        if self._trail is None or facts is None:
+    def _write(self, event: auditing.Event, facts: Callable[[], auditing.Facts | None]) -> None:
+        """Write a line of what came of a call, unless that is None; StorageError if it cannot be made or written."""
+        if self._trail is None:
             return
         try:
-            self._trail.write(event, facts)
-        except StorageError:
+            found = facts()
+            if found is None:
+                return
+            self._trail.write(event, found)
+        except Exception as exc:
             self._health.audited(written=False)
-            raise
+            if isinstance(exc, StorageError):
+                raise
+            raise StorageError(
+                f"no audit line can be made of a call of {event}: {type(exc).__name__}; nothing is decided without it"
+            ) from exc
         self._health.audited(written=True)
 
     def __reduce__(self) -> NoReturn:

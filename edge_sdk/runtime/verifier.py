@@ -291,7 +291,7 @@ class Verifier(Session[VerifyPoint]):
 
         Raises:
             TemplateError: One is of another kind, embedding space or variant, or none.
-            UsageError: There are none, or they have no names.
+            UsageError: There are none, or they have no names, or one that is no text.
         """
         given: object = templates
         if not isinstance(given, Mapping):
@@ -300,6 +300,9 @@ class Verifier(Session[VerifyPoint]):
                 'pass {"anna": template, "ben": other}, or what gallery() gave'
             )
         for name, template in templates.items():
+            called: object = name
+            if not isinstance(called, str):
+                raise UsageError(f"a template is named by text, not by {called!r}: write str(...) of it")
             try:
                 self._binding.check(template)
             except TemplateError as exc:

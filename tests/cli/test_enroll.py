@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_sdk.cli import main
-from edge_sdk.runtime import Template
+from edge_sdk.runtime import Template, revocation, template_keys
 
 
 def test_enroll_then_verify(
@@ -85,6 +85,33 @@ def test_a_template_of_another_id_is_refused(
     assert main([*asked, "0" * 32]) == 3
     assert f"template has the id {own}, not {'0' * 32}" in capsys.readouterr().err
     assert main([*asked, ""]) == 3
+
+
+def test_no_file_that_is_named_otherwise_is_overwritten_by_the_template(
+    pictures: tuple[str, str], bundle: str, tmp_path: Path, template_key: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    revoked, audit, key = str(tmp_path / "revoked.txt"), str(tmp_path / "audit.jsonl"), str(tmp_path / "own.key")
+    revocation.revoke(revoked)
+    template_keys.create(key)
+    linked = tmp_path / "link"
+    linked.hardlink_to(key)
+    for output, options, what in (
+        (key, ["--key", key], "the key"),
+        (str(linked), ["--key", key], "the key"),
+        (str(template_key), ["--plain"], "the key"),
+        (revoked, ["--revoked", revoked], "the list of revoked templates"),
+        (audit, ["--audit", audit], "the audit"),
+    ):
+        before = Path(output).read_bytes() if Path(output).exists() else None
+        assert main(["enroll", pictures[0], "-o", output, "--bundle", bundle, *options]) == 2
+        assert f"{output} is {what}: name another file" in capsys.readouterr().err
+        assert before == (Path(output).read_bytes() if Path(output).exists() else None)
+    words = ["verify", pictures[0], pictures[0], "--bundle", bundle, "--audit", revoked]
+    assert main(["enroll", pictures[0], "-o", str(tmp_path / "t"), *words[3:], "--revoked", revoked]) == 2
+    assert Path(revoked).read_bytes() == b""
+    revocation.revoke(revoked, "0" * 32)
+    assert main(words) == 3, "a file of something else than audit lines"
+    assert Path(revoked).read_text() == "0" * 32 + "\n"
 
 
 # --- updates ---

@@ -137,6 +137,20 @@ def test_what_cannot_be_renewed_is_not_revoked(template: str, new_key: str, tmp_
     assert not revoked.exists()
 
 
+def test_a_key_or_the_list_is_not_overwritten(
+    template: str, new_key: str, template_key: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = [Path(path).read_bytes() for path in (template, new_key, template_key)]
+    for options in (["--new-key", new_key, "-o", new_key], ["--key", str(template_key), "-o", str(template_key)]):
+        assert main(["renew", template, *options]) == 2
+        assert "is the key: name another file" in capsys.readouterr().err
+    new = str(tmp_path / "new.template")
+    assert main(["renew", template, "-o", new, "--revoked", new]) == 2
+    assert "is the list of revoked templates" in capsys.readouterr().err
+    assert [Path(path).read_bytes() for path in (template, new_key, template_key)] == before
+    assert not Path(new).exists()
+
+
 def test_a_plain_template_is_encrypted(
     pictures: tuple[str, str], bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import edge_sdk
-from edge_sdk import AuditLog, Locator, Shots, SpoofDetector, Verifier
+from edge_sdk import AuditLog, Locator, Shots, SpoofDetector, Template, Verifier
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import (
     EngineError,
@@ -252,6 +252,25 @@ def test_nothing_is_decided_that_cannot_be_written(
         assert verifier.status().state == "healthy"
 
 
+def test_a_line_that_cannot_be_made_is_an_error_of_the_audit(tiny_bundle: Bundle, signer: Signer, log: Path) -> None:
+    class Leaving(dict[str, Template]):
+        """A mapping from which somebody is taken while it is searched."""
+
+        def __getitem__(self, name: str) -> Template:
+            raise KeyError(name)
+
+    with Verifier(tiny_bundle, audit=log) as verifier:
+        templates = Leaving(anna=verifier.enroll(signer(1)))
+        with pytest.raises(StorageError, match="no audit line can be made of a call of identify: KeyError"):
+            verifier.identify(signer(1), templates)
+        status = verifier.status()
+        assert (status.reasons, status.engine_errors) == (("audit",), 0)
+        with pytest.raises(UsageError):
+            verifier.identify(signer(1), {1: templates.popitem()[1]})  # type: ignore[dict-item]
+        assert verifier.status().reasons == ()
+    assert [line["outcome"] for line in written(log)] == ["enrolled", "error"]
+
+
 def test_an_error_that_cannot_be_written_is_kept_as_the_cause(
     tiny_bundle: Bundle, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,6 +300,30 @@ def test_a_log_that_cannot_be_opened_is_an_error_of_the_constructor(tiny_bundle:
     for wrong in (True, 3, [str(tmp_path)], b"audit.jsonl"):
         with pytest.raises(UsageError, match="pass the path of a file"):
             Verifier(tiny_bundle, audit=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"EDGE-TEMPLATE-1\n", b"# left\n", b"0" * 32 + b"\n", b'{"policy": "require"}\n', b"\x89PNG", b"\0\0\0\x18ftyp"],
+)
+def test_a_file_of_something_else_is_not_appended_to(tiny_bundle: Bundle, log: Path, content: bytes) -> None:
+    log.write_bytes(content)
+    for _ in range(2):
+        with pytest.raises(StorageError, match=f"{log.name} cannot be written: it holds something else"):
+            Verifier(tiny_bundle, audit=log)
+    assert log.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b'{"contract_version":1,"time"', b'{"contr\n{"contract_version"', b"\0" * 4096]
+)
+def test_a_file_whose_first_line_was_cut_is_appended_to(
+    tiny_bundle: Bundle, signer: Signer, log: Path, content: bytes
+) -> None:
+    log.write_bytes(content)
+    with Verifier(tiny_bundle, audit=log) as verifier:
+        verifier.verify(signer(1), signer(1))
+    assert json.loads(log.read_bytes().splitlines()[-1])["outcome"] == "accepted"
 
 
 @pytest.mark.parametrize(

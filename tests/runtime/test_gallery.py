@@ -257,6 +257,9 @@ def test_what_is_no_templates_by_name_is_refused(tiny_bundle: Bundle, signer: Si
         for templates in ([own], own, None, "one.template"):
             with pytest.raises(UsageError, match="searched by name"):
                 verifier.identify(signer(1), templates)  # type: ignore[arg-type]
+        for name in (1, None, b"own"):
+            with pytest.raises(UsageError, match="is named by text, not by"):
+                verifier.identify(signer(1), {"own": own, name: own})  # type: ignore[dict-item]
         with pytest.raises(TemplateError, match=r"^one: a str is no template"):
             verifier.identify(signer(1), {"own": own, "one": "one.template"})  # type: ignore[dict-item]
 

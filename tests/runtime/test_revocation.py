@@ -83,7 +83,7 @@ def test_a_template_without_an_id_could_be_a_revoked_one(
 def test_a_list_that_cannot_be_believed_refuses_every_template(verifier: Verifier, path: Path, signer: Signer) -> None:
     template = verifier.enroll(signer(1))
     path.write_text("anna\n")
-    with pytest.raises(StorageError, match="'anna' is no id"):
+    with pytest.raises(StorageError, match="line 1 holds no id"):
         verifier.verify(template, signer(1))
     path.unlink()
     with pytest.raises(StorageError, match="cannot read the list"):
@@ -118,6 +118,24 @@ def test_a_list_keeps_what_is_written_in_it(path: Path) -> None:
     found = RevocationList(path)
     found.add(third := new_id())
     assert third in found.ids
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_list_that_people_wrote(path: Path, encoding: str) -> None:
+    first, second, third = "ab" * 16, "cd" * 16, "ef" * 16
+    path.write_text(f"# left \r\n{first.upper()}\r\n\r\n  {second} # Anna, lost her card\r\n", encoding)
+    assert RevocationList(path).ids == {first, second}
+    before = path.read_bytes()
+    revoke(path, first, third)
+    assert path.read_bytes() == before + third.encode() + b"\n"
+
+
+def test_a_key_in_the_place_of_the_list_is_not_repeated(path: Path) -> None:
+    path.write_text("0" * 64 + "\n")
+    for ask in (RevocationList, revoke):
+        with pytest.raises(StorageError, match="line 1 holds no id") as caught:
+            ask(path)
+        assert "0" * 32 not in str(caught.value)
 
 
 @pytest.mark.parametrize("wrong", ["", "anna", "A" * 32, "0" * 31, "0" * 33, "0" * 32 + "\n"])

@@ -93,7 +93,7 @@ class CompiledStore:
         if found != key:
             _LOG.info("compiled anew: %s", differences(found, key))
             return None
-        _LOG.info("the compiled model is used that %s made: %s", key.engine, path)
+        _LOG.info("the compiled model is used that %s made: %s", " ".join(key.engine.split()[:2]), path)
         return payload
 
     def prepare(self, key: CompiledKey) -> str:
