@@ -147,6 +147,37 @@ def test_the_trust_file_counts(folder: Path, capsys: pytest.CaptureFixture[str])
     assert (signature["keys"], "damaged" in signature["objection"]) == ([], True)
 
 
+def test_inspect_opens_a_bundle_though_the_trust_file_cannot_be_used(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sign", "./door", "--key", "vendor.pem"]) == 0
+    monkeypatch.setenv("EDGE_SDK_TRUST", str(folder / "missing.json"))
+    assert main(["selftest", "./door"]) == 3
+    signature = said(capsys, "inspect", "./door")["signature"]
+    assert (signature["keys"], signature["policy"]) == ([SigningKey.read("vendor.pem").key_id], None)
+    assert "missing.json is missing" in signature["objection"]
+    assert main(["inspect", "./door"]) == 0
+    assert "policy unknown: the trust file" in capsys.readouterr().out
+
+
+def test_verify_signature_tells_only_of_signatures_that_hold(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another signature takes the place of the one that was checked, before it is told."""
+    assert main(["sign", "./door", "--key", "vendor.pem"]) == 0
+    opened = Bundle.open
+
+    def changed(source: str, *, trust: Trust) -> Bundle:
+        bundle = opened(source, trust=trust)
+        false = signing.KeySignature(key_id=SigningKey.read("vendor.pem").key_id, signature=bytes(64))
+        Path("door/signature.json").write_bytes(signing.encode([false]))
+        return bundle
+
+    monkeypatch.setattr(Bundle, "open", changed)
+    refused = said(capsys, "verify-signature", "./door", "--key", "vendor.pub.pem", code=3)
+    assert refused["error"]["type"] == "SignatureError"
+
+
 def test_a_warning_is_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "settings").mkdir(mode=0o700)
     (folder / "settings/trust.json").write_text('{"policy": "warn"}')
