@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from edge_sdk.cli import walks
 from edge_sdk.cli.command import ACCEPTED, REJECTED, Parser
@@ -46,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_apart(
             output,
             one_of_the_samples=arguments.samples,
-            the_key=[arguments.key, os.environ.get(template_keys.VARIABLE)],
+            the_key=[arguments.key, template_keys.of_environment()],
             the_list_of_revoked_templates=[arguments.revoked],
             the_audit=[arguments.audit],
         )

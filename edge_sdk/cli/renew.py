@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from edge_sdk.cli.command import ACCEPTED, Parser
 from edge_sdk.cli.options import add_json, add_template_key, check_apart, print_result
@@ -39,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     output = arguments.template if arguments.output is None else arguments.output
     check_apart(
         output,
-        the_key=[arguments.key, arguments.new_key, os.environ.get(template_keys.VARIABLE)],
+        the_key=[arguments.key, arguments.new_key, template_keys.of_environment()],
         the_list_of_revoked_templates=[arguments.revoked],
     )
     named = arguments.key if arguments.new_key is None else arguments.new_key

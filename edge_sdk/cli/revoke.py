@@ -10,8 +10,10 @@ from edge_sdk.cli.output import printable
 
 SUMMARY = "Add templates to a list, by which verify and identify refuse them."
 DETAILS = (
-    "Reads the ids of templates, without their keys, and writes the list, which `--revoked` names. A copy of the "
-    "template is refused, too. The person can be enrolled again, or the template renewed (`edge-sdk renew`)."
+    "Reads the ids of templates and writes the list, which `--revoked` names. A copy of the template is refused, too. "
+    "Without --key the ids are taken as the files show them: who may write a file could have put another id into it, "
+    "so that the wrong template is revoked. The person can be enrolled again, or the template renewed (`edge-sdk "
+    "renew`)."
 )
 
 
@@ -19,16 +21,31 @@ def add_arguments(parser: Parser) -> None:
     """Say what the command takes."""
     parser.add_argument("revoked", nargs="+", metavar="TEMPLATE", help="a template, or its id of 32 hexadecimal digits")
     parser.add_argument("--list", required=True, metavar="FILE", help="the list, which is made if it is not there")
+    parser.add_argument(
+        "--key", metavar="NAME", help="the key of the templates, by which their ids are checked; default: unchecked"
+    )
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the list."""
-    from edge_sdk.runtime import Template, revocation
+    from edge_sdk.runtime import Template, revocation, template_keys
 
-    ids = [Template.id_at(one) if Template.is_at(one) else one for one in arguments.revoked]
+    key = None if arguments.key is None else template_keys.of(arguments.key)  # that of the environment may be another
+    ids, unchecked = list[str](), list[str]()
+    for one in arguments.revoked:
+        if not Template.is_at(one):
+            ids.append(one)
+        elif key is not None:
+            ids.append(Template.load(one, key=key).template_id)
+        else:
+            ids.append(Template.id_at(one))
+            unchecked.append(ids[-1])
     revocation.revoke(arguments.list, *ids)
     count = len(revocation.RevocationList(arguments.list).ids)
     text = f"{printable(arguments.list)}: {len(ids)} revoked now, {count} in all"
-    print_result(arguments, {"list": arguments.list, "revoked": ids, "count": count}, text)
+    if unchecked:
+        text += f"\nunchecked without --key: {', '.join(unchecked)}"
+    values = {"list": arguments.list, "revoked": ids, "unchecked": unchecked, "count": count}
+    print_result(arguments, values, text)
     return ACCEPTED

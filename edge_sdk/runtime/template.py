@@ -69,6 +69,13 @@ class Template(
         if not 0 <= self.added < self.count:
             raise TemplateError(f"template of {self.count} references holds {self.added} that were added")
 
+    def __repr__(self) -> str:
+        """Which template it is, for logs and tracebacks: nothing of the person."""
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [(name, getattr(self, name)) for name in ("template_id", "bundle_name", "variant_id", "count", "added")]
+
     @property
     def kind(self) -> str:
         """The tag in the file, which a score names as its ``template_kind``."""

@@ -93,9 +93,21 @@ def chosen(key: Key | None, *, plain: bool) -> TemplateKey | None:
             raise UsageError("a template is either plain or has a key, not both")
         return None
     if key is None:
-        value = os.environ.get(VARIABLE, "")
-        key = value if value.startswith(_STORE) else files.named(VARIABLE)
+        key = of_environment()
     return None if key is None else of(key)
+
+
+def of_environment() -> str | None:
+    """Where the key is that :data:`VARIABLE` names, a path or ``keyring:SERVICE/NAME``; None if it names none.
+
+    Raises:
+        StorageError: It begins with ``~``, and there is no such user or home folder.
+    """
+    value = os.environ.get(VARIABLE, "")
+    if value.startswith(_STORE):
+        return value
+    path = files.named(VARIABLE)
+    return None if path is None else str(path)
 
 
 def for_writing(key: Key | None, *, plain: bool) -> TemplateKey | None:

@@ -122,12 +122,23 @@ class LogLikelihoodRatio(Score, frozen=True, kw_only=True, tag="llr"):
             raise ScoreError(f"{content.means.shape} modes and values, the bundle has {prior.means.shape}")
         if (content.variances < 0.99 * FLOOR * prior.variances).any():  # 0.99: both are rounded to float32
             raise ScoreError("variances below those that adaptation gives")
+        low, high = self._reach(model)
+        if (content.means < low).any() or (content.means > high).any():
+            raise ScoreError("means that lie farther from everybody than rows that are enrolled")
         kept = self.adapts == "all" or all(
             np.allclose(getattr(content, part), getattr(prior, part), rtol=1e-6, atol=0.0)
             for part in ("weights", "variances")
         )
         if not kept:
             raise ScoreError("weights or variances that adaptation leaves as they are")
+
+    def _reach(self, model: ComparisonModel) -> tuple[Array, Array]:
+        """Between which values adapted means lie, ``(D,)`` both: between the prior's and rows that are not FAR."""
+        background, prior = self._density(model), self._prior(model)
+        farthest = 1.001 * FAR * np.sqrt(background.variances * background.means.shape[1])  # rounded to float32
+        low = np.minimum(prior.means, background.means - farthest).min(axis=0)
+        high = np.maximum(prior.means, background.means + farthest).max(axis=0)
+        return low, high
 
     def ratios(self, reference: GaussianMixture, values: npt.NDArray[Any], model: ComparisonModel) -> Array:
         """The ratio of each row of ``(T, ..., D)``, within the clip: ``float64 (T,)``; :data:`FAR` rows count least.

@@ -88,7 +88,12 @@ def test_a_template_of_another_id_is_refused(
 
 
 def test_no_file_that_is_named_otherwise_is_overwritten_by_the_template(
-    pictures: tuple[str, str], bundle: str, tmp_path: Path, template_key: Path, capsys: pytest.CaptureFixture[str]
+    pictures: tuple[str, str],
+    bundle: str,
+    tmp_path: Path,
+    template_key: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     revoked, audit, key = str(tmp_path / "revoked.txt"), str(tmp_path / "audit.jsonl"), str(tmp_path / "own.key")
     revocation.revoke(revoked)
@@ -106,6 +111,9 @@ def test_no_file_that_is_named_otherwise_is_overwritten_by_the_template(
         assert main(["enroll", pictures[0], "-o", output, "--bundle", bundle, *options]) == 2
         assert f"{output} is {what}: name another file" in capsys.readouterr().err
         assert before == (Path(output).read_bytes() if Path(output).exists() else None)
+    monkeypatch.setenv("HOME", str(template_key.parent))
+    monkeypatch.setenv(template_keys.VARIABLE, "~/device.key")
+    assert main(["enroll", pictures[0], "-o", str(template_key), "--bundle", bundle]) == 2
     words = ["verify", pictures[0], pictures[0], "--bundle", bundle, "--audit", revoked]
     assert main(["enroll", pictures[0], "-o", str(tmp_path / "t"), *words[3:], "--revoked", revoked]) == 2
     assert Path(revoked).read_bytes() == b""

@@ -56,6 +56,25 @@ def test_revoked_templates_are_refused(
         assert said(capsys)["error"]["type"] == "RevokedTemplateError"
 
 
+def test_an_id_that_somebody_put_into_a_file_is_found_out_by_the_key(
+    template: str, template_key: Path, new_key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    revoked, own, other = str(tmp_path / "revoked.txt"), Template.load(template).template_id, "0" * 32
+    words = ["revoke", template, "--list", revoked]
+    assert main(words) == 0
+    assert capsys.readouterr().out.splitlines()[1] == f"unchecked without --key: {own}"
+    assert main([*words, "--key", str(template_key), "--json"]) == 0
+    found = said(capsys)
+    assert (found["revoked"], found["unchecked"]) == ([own], [])
+    Path(template).write_bytes(Path(template).read_bytes().replace(own.encode(), other.encode(), 1))
+    before = Path(revoked).read_bytes()
+    assert main([*words, "--key", str(template_key)]) == 3, "its header was changed"
+    assert main([*words, "--key", new_key]) == 3, "another key"
+    assert Path(revoked).read_bytes() == before
+    assert main([*words, "--json"]) == 0
+    assert said(capsys)["unchecked"] == [other]
+
+
 def test_what_cannot_be_revoked(
     template: str, pictures: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

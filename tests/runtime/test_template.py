@@ -272,6 +272,16 @@ def test_densities_that_cannot_be_scored_are_refused(changes: dict[str, object])
         density(**changes)
 
 
+@pytest.mark.parametrize("made", [template(), density()])
+def test_logs_and_tracebacks_show_nothing_of_the_person(made: Template) -> None:
+    named = msgspec.structs.replace(made, template_id="0" * 32)
+    shown = [repr(named), str(named), f"{[named]}", str(dict(named.__rich_repr__()))]
+    assert shown[0].startswith(f"{type(made).__name__}(template_id='{'0' * 32}', bundle_name='tiny'")
+    for text in shown:
+        assert "values" not in text
+        assert len(text) < 200
+
+
 def test_a_density_keeps_no_references_to_add_to() -> None:
     with pytest.raises(TemplateError, match=r"gaussian_mixture keeps no references.*enroll anew"):
         density().updated(VALUES, lambda rows: rows)

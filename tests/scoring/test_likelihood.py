@@ -105,10 +105,20 @@ def test_what_does_not_fit_is_refused() -> None:
         SCORE.compare(template, walk(1, 2)[:, 1:], MODEL)
     fewer = GaussianMixture(np.ones(1), BACKGROUND.means[:1], BACKGROUND.variances[:1])
     spike = GaussianMixture(BACKGROUND.weights, BACKGROUND.means, BACKGROUND.variances * 1e-3)
-    for content, message in ((fewer, r"\(1, 6\) modes and values"), (spike, "variances below")):
+    away = [
+        GaussianMixture(BACKGROUND.weights, far * BACKGROUND.variances, BACKGROUND.variances) for far in (1e30, -1e3)
+    ]
+    wrong = [
+        (fewer, r"\(1, 6\) modes and values"),
+        (spike, "variances below"),
+        *((one, "means that lie") for one in away),
+    ]
+    for content, message in wrong:
         with pytest.raises(ScoreError, match=message):
             SCORE.check_content(content, MODEL)
     SCORE.check_content(template, MODEL)
+    edge = BACKGROUND.means[:1] + 9.9 * np.sqrt(DIM * BACKGROUND.variances[:1]) * np.eye(1, DIM)
+    SCORE.check_content(SCORE.enroll(np.repeat(edge, 20_000, axis=0).astype(np.float32), MODEL), MODEL)
     SCORE.check_content(SCORE.enroll(np.repeat(walk(1, 1), 20_000, axis=0), MODEL), MODEL)
 
 
