@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Store(Protocol):
-    """``size`` and ``read`` raise ``IntegrityError`` for a file that is missing; all, ``OSError`` where the system refuses."""
+    """All raise ``OSError`` where the system refuses; ``size`` and ``read``, ``IntegrityError`` for a missing file."""
 
     def has(self, path: str) -> bool:
         """Whether anything has this name, be it a file that can be read or not."""

@@ -96,11 +96,12 @@ def _lines(bundle: Bundle, here: dict[str, str], signature: dict[str, Any]) -> l
 
     manifest = bundle.manifest
     keys = "comes with edge-sdk" if bundle.shipped else ", ".join(one[:12] for one in signature["keys"])
+    policy = signature["policy"] or "unknown"
     lines = [
         f"{bundle.id}   {manifest.modality}, {manifest.task}",
         f"path             {bundle.path}",
         f"sha256           {bundle.sha256}",
-        f"signature        {keys or 'none'}; policy {signature['policy'] or 'unknown'}: {signature['objection'] or 'opens here'}",
+        f"signature        {keys or 'none'}; policy {policy}: {signature['objection'] or 'opens here'}",
         f"runs here as     {here.get('error') or '{variant} on {engine}'.format(**here)}",
         f"instruction set  {device.instruction_set()}",
     ]
