@@ -37,6 +37,18 @@ MAX_KEY_BYTES = 16 * 2**10
 
 _CONTEXT = b"edge-sdk bundle signature v1\0"
 _BEFORE_KEY = bytes.fromhex("302a300506032b6570032100")  # RFC 8410, section 4: DER in front of the 32 bytes
+_SMALL_ORDER = frozenset(  # all y of the 8 points whose order divides 8, in each encoding that decoders take
+    bytes.fromhex(y)
+    for y in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    )
+)
 _BEGIN, _END = b"-----BEGIN PUBLIC KEY-----", b"-----END PUBLIC KEY-----"
 
 
@@ -261,7 +273,12 @@ def public_key(pem: bytes, where: object) -> bytes:
         der = b""
     if not der.startswith(_BEFORE_KEY) or len(der) != len(_BEFORE_KEY) + 32:
         raise StorageError(f"{where} is no Ed25519 public key in PEM, as openssl pkey -in KEY -pubout writes it")
-    return der[len(_BEFORE_KEY) :]
+    key = der[len(_BEFORE_KEY) :]
+    if key[:-1] + bytes([key[-1] & 0x7F]) in _SMALL_ORDER:  # without the sign of x
+        raise StorageError(
+            f"{where} is a key of small order, for which anybody can make signatures: nobody's key is one"
+        )
+    return key
 
 
 def read_key_file(path: str | os.PathLike[str]) -> bytes:
