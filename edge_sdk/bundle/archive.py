@@ -55,6 +55,10 @@ class Archive:
         except _REFUSED as error:
             raise IntegrityError(f"{path} is no sound zip file: {error}") from error
 
+    def has(self, path: str) -> bool:
+        """As :meth:`edge_sdk.bundle.stores.Store.has`."""
+        return check_path(path) in self._members
+
     def size(self, path: str) -> int:
         """As :meth:`edge_sdk.bundle.stores.Store.size`."""
         return self._member(path).size

@@ -105,11 +105,14 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
             raise BundleError(f"cannot read {str(source)[:200]}: {error.strerror or error}") from error
         return cls(path, manifest, digest, store, shipped is not None)
 
-    def check_trust(self, trust: Trust) -> None:
-        """Raise the ``SignatureError`` or ``RollbackError`` that :meth:`open` would raise for this ``trust``."""
-        if not self.shipped:
-            trust.check_signature(self.path, self.sha256, self._store)
+    def check_trust(self, trust: Trust) -> tuple[str, ...]:
+        """The ids of trusted keys that signed the bundle, none of a shipped one, after all checks of this ``trust``.
+
+        Raises the ``SignatureError`` or ``RollbackError`` that :meth:`open` would raise.
+        """
+        signers = () if self.shipped else trust.check_signature(self.path, self.sha256, self._store)
         trust.check_version(self.path, self.manifest.name, self.manifest.version)
+        return signers
 
     @property
     def has_signature(self) -> bool:

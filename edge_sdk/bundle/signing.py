@@ -37,6 +37,18 @@ MAX_KEY_BYTES = 16 * 2**10
 
 _CONTEXT = b"edge-sdk bundle signature v1\0"
 _BEFORE_KEY = bytes.fromhex("302a300506032b6570032100")  # RFC 8410, section 4: DER in front of the 32 bytes
+_SMALL_ORDER = frozenset(  # all y of the 8 points whose order divides 8, in each encoding that decoders take
+    bytes.fromhex(y)
+    for y in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    )
+)
 _BEGIN, _END = b"-----BEGIN PUBLIC KEY-----", b"-----END PUBLIC KEY-----"
 
 
@@ -73,19 +85,29 @@ class SigningKey:
         """Make a new key in a new file, which its owner alone may read, and its public key in :func:`public_path`.
 
         Raises:
-            StorageError: One of the files is there already, or cannot be written.
+            UsageError: ``keyring:...``, which is for keys of templates.
+            StorageError: One of the files is there already, if only as a link that leads nowhere, or cannot be written;
+                ``ForeignFileError`` if others may write their folder.
         """
+        name = os.fspath(path)
+        if name.startswith("keyring:"):
+            raise UsageError("a key that signs bundles is kept in a file, not in the system's key store: name one")
         if not Path(path).name:
-            raise StorageError(f"{os.fspath(path)!r} names no file to write a key to")
-        for there in (Path(path), public_path(path)):
-            if there.exists():
-                raise StorageError(f"{there} is there already, and keys are not replaced: give another name")
+            raise StorageError(f"{name!r} names no file to write a key to")
         key = cls.generate()
         try:
-            files.write_bytes(path, key.pem(), private=True)
-            files.write_bytes(public_path(path), key.public_pem())
+            files.write_new(path, key.pem(), 0o600)
+            try:
+                files.write_new(public_path(path), key.public_pem(), 0o644)
+            except BaseException:
+                Path(path).unlink()
+                raise
+        except StorageError:
+            raise
+        except FileExistsError as error:
+            raise StorageError(f"{error.filename} is there already, and keys are not replaced: name another") from error
         except OSError as error:
-            raise StorageError(f"the key {os.fspath(path)} cannot be written: {error.strerror or error}") from error
+            raise StorageError(f"the key {name} cannot be written: {error.strerror or error}") from error
         return key
 
     @classmethod
@@ -251,7 +273,12 @@ def public_key(pem: bytes, where: object) -> bytes:
         der = b""
     if not der.startswith(_BEFORE_KEY) or len(der) != len(_BEFORE_KEY) + 32:
         raise StorageError(f"{where} is no Ed25519 public key in PEM, as openssl pkey -in KEY -pubout writes it")
-    return der[len(_BEFORE_KEY) :]
+    key = der[len(_BEFORE_KEY) :]
+    if key[:-1] + bytes([key[-1] & 0x7F]) in _SMALL_ORDER:  # without the sign of x
+        raise StorageError(
+            f"{where} is a key of small order, for which anybody can make signatures: nobody's key is one"
+        )
+    return key
 
 
 def read_key_file(path: str | os.PathLike[str]) -> bytes:

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 
 class Store(Protocol):
-    """Both methods raise ``IntegrityError`` for a file that is missing, and ``OSError`` where the system refuses."""
+    """All raise ``OSError`` where the system refuses; ``size`` and ``read``, ``IntegrityError`` for a missing file."""
+
+    def has(self, path: str) -> bool:
+        """Whether anything has this name, be it a file that can be read or not."""
 
     def size(self, path: str) -> int:
         """Return the size of a file."""
@@ -53,6 +56,14 @@ class Folder(msgspec.Struct, frozen=True):
     """
 
     root: Path
+
+    def has(self, path: str) -> bool:
+        """As :meth:`Store.has`; a link is there whether or not it leads anywhere."""
+        try:
+            (self.root / check_path(path)).lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
 
     def size(self, path: str) -> int:
         """As :meth:`Store.size`; the file is not opened."""
@@ -78,6 +89,10 @@ class Resources(msgspec.Struct, frozen=True):
 
     root: Traversable
 
+    def has(self, path: str) -> bool:
+        """As :meth:`Store.has`."""
+        return self._resource(path).is_file()
+
     def size(self, path: str) -> int:
         """As :meth:`Store.size`; a compressed file is read for it."""
         with self._opened(path) as stream:
@@ -90,11 +105,14 @@ class Resources(msgspec.Struct, frozen=True):
 
     @contextlib.contextmanager
     def _opened(self, path: str) -> Iterator[BinaryIO]:
-        resource = self.root.joinpath(*check_path(path).split("/"))
+        resource = self._resource(path)
         if not resource.is_file():
             raise IntegrityError(f"{self.root}: {path} is missing")
         with resource.open("rb") as stream:
             yield cast("BinaryIO", stream)  # bytes, whatever Traversable says
+
+    def _resource(self, path: str) -> Traversable:
+        return self.root.joinpath(*check_path(path).split("/"))
 
 
 @contextlib.contextmanager

@@ -96,17 +96,20 @@ class Trust:
         except (OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:  # UsageError is a ValueError
             raise StorageError(f"the trust file {os.fspath(path)} cannot be used: {error}") from error
 
-    def check_signature(self, where: object, sha256: str, store: Store) -> None:
+    def check_signature(self, where: object, sha256: str, store: Store) -> tuple[str, ...]:
         """Check the signature of the bundle in ``store``, whose manifest has this SHA-256, as the policy says.
+
+        Returns:
+            The ids of the trusted keys that signed it; none where the policy does not need one.
 
         Raises:
             SignatureError: A signature that does not hold, or under ``"require"`` none of a trusted key.
         """
         if self.policy == "off":
-            return
+            return ()
         signatures = read_signatures(where, store)
-        if signing.signers(where, sha256, signatures, self.public_keys):
-            return
+        if signers := signing.signers(where, sha256, signatures, self.public_keys):
+            return signers
         if signatures:
             ids = ", ".join(one.key_id[:12] for one in signatures)
             objection = f"is signed with {ids}, and no such key is trusted here"
@@ -118,6 +121,7 @@ class Trust:
                 "Trust(...) say whom this device trusts"
             )
         _LOG.warning("%s %s; it is opened, as the policy is to warn", where, objection)
+        return ()
 
     def check_version(self, where: object, name: str, version: str) -> None:
         """Raise ``RollbackError`` where a bundle of this name and version is older than it may be."""
@@ -159,13 +163,15 @@ def read_signatures(where: object, store: Store) -> tuple[signing.KeySignature, 
     """The signatures that came with a bundle, unchecked.
 
     Raises:
-        SignatureError: They are damaged.
+        SignatureError: They are damaged, or something else than a file has their name.
         BundleError: The operating system refuses.
     """
     try:
+        if not store.has(SIGNATURE_PATH):
+            return ()
         data = store.read(SIGNATURE_PATH, signing.MAX_SIGNATURE_BYTES + 1)
-    except IntegrityError:  # missing
-        return ()
+    except IntegrityError as error:  # a folder, a pipe, a link that leads nowhere
+        raise SignatureError(f"{where}: its signature cannot be read ({error}): get the bundle again") from error
     except OSError as error:
         raise BundleError(f"cannot read {SIGNATURE_PATH} of {where}: {error.strerror or error}") from error
     return signing.decode(where, data)

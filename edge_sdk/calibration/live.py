@@ -109,7 +109,7 @@ def calibrate_live(
         precision=precision,
         threads=threads,
         leave_out=leave_out,
-        signed=bool(sign_with),
+        sign_with=sign_with,
     )
     choice = _reference(found)
     with SpoofDetector(

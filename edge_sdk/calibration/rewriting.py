@@ -75,7 +75,7 @@ def measurable(
     precision: str | None,
     threads: int,
     leave_out: bool,
-    signed: bool = False,
+    sign_with: Sequence[SigningKey] = (),
 ) -> Measurable:
     """Choose an engine for each variant.
 
@@ -84,15 +84,15 @@ def measurable(
         engine: Name of an engine for all variants, or ``"auto"``: for each the one that would be chosen for it.
         precision: As that of :class:`edge_sdk.runtime.verifier.Verifier`; only such variants are measured.
         leave_out: Whether variants that no engine runs here may be missing from a copy.
-        signed: Whether a key will sign what is written.
+        sign_with: The keys that will sign what is written.
 
     Raises:
         UsageError: Variants would be left out of the bundle itself, it is a shipped one, or would not be opened here
-            any more without a signature; or the destination is it.
+            any more, signed by nobody or with keys that are not trusted; or the destination is it.
         BundleError: No such variant.
         EngineError: A variant cannot be measured here.
     """
-    _check_destination(bundle, destination, signed=signed)
+    _check_destination(bundle, destination, sign_with)
     if engine == ALL:
         raise UsageError("one engine fits the thresholds of a variant: name it, or auto")
     wanted = [one.id for one in bundle.manifest.variants if precision is None or fits(one, precision)]
@@ -156,15 +156,17 @@ def _default_kept(manifest: Manifest, points: Mapping[str, Sequence[OperatingPoi
     return manifest.default_point if all(manifest.default_point in names for names in usable) else None
 
 
-def _check_destination(bundle: Bundle, destination: Path | None, *, signed: bool) -> None:
+def _check_destination(bundle: Bundle, destination: Path | None, sign_with: Sequence[SigningKey]) -> None:
     itself = os.path.realpath(bundle.path)
     if destination is None:
         if is_shipped(bundle.path):
             raise UsageError(f"{bundle.manifest.name} is a shipped bundle, which stays as it is: write a copy")
-        if not signed and default_trust().policy == "require":
+        trust = default_trust()
+        if trust.policy == "require" and not any(key.key_id in trust.public_keys for key in sign_with):
+            lacks = "no key is trusted here that would sign it" if sign_with else "it would have no signature any more"
             raise UsageError(
-                f"{bundle.id} would have no signature any more, and this device opens signed bundles alone: sign it "
-                "with a key that is trusted here (--sign-key), or write a copy"
+                f"{bundle.id} could not be opened here afterwards, for {lacks}: sign it with a key of this device's "
+                "trust file (--sign-key), or write a copy"
             )
     elif os.path.realpath(destination) == itself:
         raise UsageError(f"{destination} is the bundle itself: ask for that in place, or write a copy elsewhere")

@@ -9,7 +9,7 @@ from edge_sdk.cli.command import ACCEPTED, Parser
 from edge_sdk.cli.options import BUNDLE, VERIFY_BUNDLE, add_json, add_template_key, print_result, warn_of_opencv
 from edge_sdk.cli.output import printable
 from edge_sdk.cli.points import labels
-from edge_sdk.errors import EdgeSdkError, RollbackError, SignatureError, UsageError
+from edge_sdk.errors import EdgeSdkError, RollbackError, SignatureError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from edge_sdk.bundle import Bundle
@@ -96,11 +96,12 @@ def _lines(bundle: Bundle, here: dict[str, str], signature: dict[str, Any]) -> l
 
     manifest = bundle.manifest
     keys = "comes with edge-sdk" if bundle.shipped else ", ".join(one[:12] for one in signature["keys"])
+    policy = signature["policy"] or "unknown"
     lines = [
         f"{bundle.id}   {manifest.modality}, {manifest.task}",
         f"path             {bundle.path}",
         f"sha256           {bundle.sha256}",
-        f"signature        {keys or 'none'}; policy {signature['policy']}: {signature['objection'] or 'opens here'}",
+        f"signature        {keys or 'none'}; policy {policy}: {signature['objection'] or 'opens here'}",
         f"runs here as     {here.get('error') or '{variant} on {engine}'.format(**here)}",
         f"instruction set  {device.instruction_set()}",
     ]
@@ -173,13 +174,19 @@ def _signature(bundle: Bundle) -> dict[str, Any]:
     """Whose keys a bundle names, and why this device does not open it, if so."""
     from edge_sdk.bundle.trust import default_trust
 
-    trust, objection, keys = default_trust(), None, list[str]()
+    trust, objection, keys = None, None, list[str]()
+    try:
+        trust = default_trust()
+    except StorageError as error:
+        objection = str(error)
     try:
         keys = [one.key_id for one in bundle.signatures()]
-        bundle.check_trust(trust)
+        if trust is not None:
+            bundle.check_trust(trust)
     except (SignatureError, RollbackError) as error:
         objection = str(error)
-    return {"keys": keys, "shipped": bundle.shipped, "policy": trust.policy, "objection": objection}
+    policy = None if trust is None else trust.policy
+    return {"keys": keys, "shipped": bundle.shipped, "policy": policy, "objection": objection}
 
 
 def _chosen_here(bundle: Bundle) -> dict[str, str]:

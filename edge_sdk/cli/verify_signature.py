@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         bundle.check_trust(Trust(policy="off", minimum_versions={bundle.manifest.name: arguments.minimum_version}))
     if bundle.shipped:
         raise SignatureError(f"{bundle.id} has no signature: it comes with edge-sdk, which vouches for it by itself")
-    signed_by = [one.key_id for one in bundle.signatures() if one.key_id in trust.public_keys]
+    signed_by = bundle.check_trust(trust)  # the same once more, lest a signature that came in between is told
     for entry in bundle.manifest.files:
         bundle.read(entry)
     bundle.check_models()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from edge_sdk.files.own import discard_foreign as discard_foreign
     from edge_sdk.files.own import own_folder as own_folder
     from edge_sdk.files.own import read_own as read_own
+    from edge_sdk.files.own import write_new as write_new
     from edge_sdk.files.scratch import scratch_folder as scratch_folder
     from edge_sdk.files.writing import atomic_write as atomic_write
     from edge_sdk.files.writing import check_writable as check_writable
@@ -43,7 +44,7 @@ else:
             "appending": ("AppendedFile",),
             "folders": ("CACHE_VARIABLE", "CONFIG_VARIABLE", "cache_folder", "config_folder", "named"),
             "locks": ("locked", "try_lock"),
-            "own": ("check_own", "discard_foreign", "own_folder", "read_own"),
+            "own": ("check_own", "discard_foreign", "own_folder", "read_own", "write_new"),
             "scratch": ("scratch_folder",),
             "writing": ("atomic_write", "check_writable", "sync_folder", "write_bytes", "write_text"),
         },

@@ -70,6 +70,29 @@ def own_folder(folder: PathLike) -> Path:
     return path
 
 
+def write_new(path: PathLike, data: bytes, mode: int) -> None:
+    """Write a file that is not there yet, with these permissions at most, into a folder as :func:`own_folder` makes it.
+
+    Raises:
+        FileExistsError: Something has this name, if only a link that leads nowhere.
+        ForeignFileError: The folder belongs to somebody else, or the group or others may write it.
+        OSError: The file cannot be written; none is left.
+    """
+    from edge_sdk.files.writing import sync_folder
+
+    folder = own_folder(Path(path).parent)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        Path(path).unlink()
+        raise
+    sync_folder(folder)
+
+
 def discard_foreign(path: PathLike) -> None:
     """Delete a file of a cache that :func:`read_own` would refuse, or a link, lest a new one takes its permissions."""
     with contextlib.suppress(FileNotFoundError):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from edge_sdk import files
@@ -147,19 +146,10 @@ def create(name: str | os.PathLike[str]) -> TemplateKey:
         if _asked(path, "get_password", service, user) != secret.hex():  # as keyring's own backend "null" does
             raise TemplateKeyError(f"the key store did not keep {path}: `keyring --list-backends` shows which it is")
     else:
-        files.own_folder(Path(path).parent)
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            files.write_new(path, f"{secret.hex()}\n".encode(), 0o600)
         except FileExistsError as exc:
             raise there from exc
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(secret.hex() + "\n")
-                file.flush()
-                os.fsync(descriptor)
-        except BaseException:
-            Path(path).unlink()
-            raise
     return TemplateKey(secret)
 
 

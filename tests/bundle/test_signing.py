@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -180,3 +181,12 @@ def test_what_is_no_public_key_is_refused(key: SigningKey) -> None:
         with pytest.raises(StorageError, match="no Ed25519 public key"):
             signing.public_key(data, "vendor.pub.pem")
     assert signing.public_key(b"\n" + good.replace(b"\n", b"\r\n"), "vendor.pub.pem") == key.public
+
+
+@pytest.mark.parametrize("y", [1, 2**255 - 20, 2**255 - 18, 2**255 + 1], ids=["1", "-1", "p + 1", "with the sign of x"])
+def test_a_key_for_which_anybody_can_sign_is_refused(y: int) -> None:
+    """Points of small order: the check of RFC 8032, section 5.1.7, takes signatures by them that need no key."""
+    der = bytes.fromhex("302a300506032b6570032100") + y.to_bytes(32, "little")
+    pem = b"-----BEGIN PUBLIC KEY-----\n%s\n-----END PUBLIC KEY-----\n" % base64.b64encode(der)
+    with pytest.raises(StorageError, match="small order"):
+        signing.public_key(pem, "it")

@@ -9,6 +9,7 @@ import os
 import pickle
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -213,11 +214,22 @@ def test_a_signature_that_may_not_be_read(folder: Path, monkeypatch: pytest.Monk
             Bundle.open(folder, trust=needed)
 
 
-def test_what_takes_another_files_place_is_no_signature(folder: Path) -> None:
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes are POSIX")
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")])
+def test_what_takes_the_place_of_a_signature_is_a_damaged_one(folder: Path, make: Callable[[Path], object]) -> None:
     (folder / "signature.json").unlink()
-    (folder / "signature.json").mkdir()
-    with pytest.raises(SignatureError, match="has no signature"):
-        Bundle.open(folder, trust=VENDOR)
+    make(folder / "signature.json")
+    for needed in (VENDOR, WARNING):
+        with pytest.raises(SignatureError, match="its signature cannot be read"):
+            Bundle.open(folder, trust=needed)
+    assert Bundle.open(folder, trust=OFF).has_signature
+
+
+def test_a_signature_may_be_a_link(folder: Path, tmp_path: Path) -> None:
+    """Installers and container volumes make every file one."""
+    (folder / "signature.json").rename(tmp_path / "elsewhere")
+    (folder / "signature.json").symlink_to(tmp_path / "elsewhere")
+    assert Bundle.open(folder, trust=VENDOR).check_trust(VENDOR) == (KEY.key_id,)
 
 
 def test_without_the_package_that_checks_signatures_nothing_opens(

@@ -67,8 +67,13 @@ def test_in_place_the_signature_goes_or_is_made_anew(
     before = (spoof.path / "manifest.json").read_bytes()
     assert main(command) == 2, "else this device could not open its bundle any more"
     assert "would have no signature any more" in capsys.readouterr().err
+    SigningKey.create(tmp_path / "stranger.pem")
+    assert main([*command, "--sign-key", str(tmp_path / "stranger.pem")]) == 2
+    assert "no key is trusted here that would sign it" in capsys.readouterr().err
     assert main([*command, "--sign-key", str(tmp_path / "missing.pem")]) == 3
     assert (spoof.path / "manifest.json").read_bytes() == before
+    assert main([*command, "--sign-key", str(tmp_path / "stranger.pem"), str(tmp_path / "vendor.pem")]) == 0
+    assert Bundle.open(spoof.path)
 
 
 def test_a_copy_for_this_camera(spoof: Bundle, live: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -58,6 +58,39 @@ def test_a_key_is_never_replaced(folder: Path, capsys: pytest.CaptureFixture[str
     assert not Path("vendor.pem").exists()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links and permissions are POSIX")
+@pytest.mark.usefixtures("shared_group")
+def test_a_key_is_made_only_where_it_can_be_kept(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def error(name: str, code: int = 3) -> str:
+        return str(said(capsys, "keygen", "signing", name, code=code)["error"]["type"])
+
+    (folder / "open").mkdir()
+    for bits in (0o775, 0o777):
+        (folder / "open").chmod(bits)
+        assert error("open/key.pem") == "ForeignFileError"
+    for link in ("key.pem", "other.pub.pem"):
+        (folder / link).symlink_to("nowhere")
+    assert error("key.pem") == error("other.pem") == "StorageError"
+    assert error("keyring:edge-sdk/vendor", code=2) == "UsageError"
+    assert sorted(one.name for one in folder.iterdir()) == [
+        "door", "key.pem", "open", "other.pub.pem", "vendor.pem", "vendor.pub.pem",
+    ]  # fmt: skip
+    assert not list((folder / "open").iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
+@pytest.mark.usefixtures("shared_group")
+def test_a_trust_file_takes_the_public_key_whatever_the_umask(folder: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        assert main(["keygen", "signing", "new/vendor.pem"]) == 0
+    finally:
+        os.umask(before)
+    (folder / "new/trust.json").write_text('{"keys": ["vendor.pub.pem"]}')
+    (folder / "new/trust.json").chmod(0o644)
+    assert Trust.read(folder / "new/trust.json").public_keys
+
+
 @pytest.mark.parametrize("name", ["door", "door.edge"])
 def test_sign_and_verify(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     key_id = SigningKey.read("vendor.pem").key_id
@@ -112,6 +145,37 @@ def test_the_trust_file_counts(folder: Path, capsys: pytest.CaptureFixture[str])
     (folder / "door/signature.json").write_text("{}")
     signature = said(capsys, "inspect", "./door")["signature"]
     assert (signature["keys"], "damaged" in signature["objection"]) == ([], True)
+
+
+def test_inspect_opens_a_bundle_though_the_trust_file_cannot_be_used(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sign", "./door", "--key", "vendor.pem"]) == 0
+    monkeypatch.setenv("EDGE_SDK_TRUST", str(folder / "missing.json"))
+    assert main(["selftest", "./door"]) == 3
+    signature = said(capsys, "inspect", "./door")["signature"]
+    assert (signature["keys"], signature["policy"]) == ([SigningKey.read("vendor.pem").key_id], None)
+    assert "missing.json is missing" in signature["objection"]
+    assert main(["inspect", "./door"]) == 0
+    assert "policy unknown: the trust file" in capsys.readouterr().out
+
+
+def test_verify_signature_tells_only_of_signatures_that_hold(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another signature takes the place of the one that was checked, before it is told."""
+    assert main(["sign", "./door", "--key", "vendor.pem"]) == 0
+    opened = Bundle.open
+
+    def changed(source: str, *, trust: Trust) -> Bundle:
+        bundle = opened(source, trust=trust)
+        false = signing.KeySignature(key_id=SigningKey.read("vendor.pem").key_id, signature=bytes(64))
+        Path("door/signature.json").write_bytes(signing.encode([false]))
+        return bundle
+
+    monkeypatch.setattr(Bundle, "open", changed)
+    refused = said(capsys, "verify-signature", "./door", "--key", "vendor.pub.pem", code=3)
+    assert refused["error"]["type"] == "SignatureError"
 
 
 def test_a_warning_is_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

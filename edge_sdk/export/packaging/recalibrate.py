@@ -69,7 +69,7 @@ def recalibrate(
         precision=precision,
         threads=threads,
         leave_out=leave_out,
-        signed=bool(sign_with),
+        sign_with=sign_with,
     )
     fit = importlib.import_module(f"edge_sdk.export.evaluation.{PACKAGES[opened.manifest.task]}.thresholds").fit
     fitted: list[FittedThresholds] = []
