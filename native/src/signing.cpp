@@ -97,6 +97,25 @@ std::optional<Bytes> from_base64(const std::string& text) {
     return bytes;
 }
 
+// All y of the 8 points whose order divides 8, in each encoding that decoders take: by such a key anybody can sign.
+bool of_small_order(Bytes key) {
+    static const auto y = [](std::initializer_list<std::uint8_t> first, std::uint8_t fill, std::uint8_t last) {
+        Bytes bytes(first);
+        bytes.resize(KEY_BYTES - 1, fill);
+        bytes.push_back(last);
+        return bytes;
+    };
+    static const std::vector<Bytes> refused = {
+        y({}, 0, 0), y({1}, 0, 0), y({0xec}, 0xff, 0x7f), y({0xed}, 0xff, 0x7f), y({0xee}, 0xff, 0x7f),
+        {0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
+         0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05},
+        {0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
+         0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a},
+    };
+    key.back() &= 0x7f;  // without the sign of x
+    return std::find(refused.begin(), refused.end(), key) != refused.end();
+}
+
 // The 32 bytes of an Ed25519 public key in PEM (RFC 8410), with nothing round it but white space.
 Bytes public_key(const std::string& pem) {
     static const std::string begin = "-----BEGIN PUBLIC KEY-----", end = "-----END PUBLIC KEY-----";
@@ -114,7 +133,9 @@ Bytes public_key(const std::string& pem) {
     }
     if (!der || der->size() != before.size() + KEY_BYTES || !std::equal(before.begin(), before.end(), der->begin()))
         throw Error(EDGE_ERROR_USAGE, "a key is no Ed25519 public key in PEM, as openssl pkey -pubout writes it");
-    return {der->begin() + static_cast<std::ptrdiff_t>(before.size()), der->end()};
+    const Bytes key(der->begin() + static_cast<std::ptrdiff_t>(before.size()), der->end());
+    if (of_small_order(key)) throw Error(EDGE_ERROR_USAGE, "a key is of small order: anybody can make its signatures");
+    return key;
 }
 
 // The signatures in a signature.json, by the ids of their keys.

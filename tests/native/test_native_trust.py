@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from edge_sdk.bundle import Bundle
-from edge_sdk.bundle.signing import MAX_SIGNATURE_BYTES, SigningKey
+from edge_sdk.bundle.signing import _BEFORE_KEY, _BEGIN, _END, _SMALL_ORDER, MAX_SIGNATURE_BYTES, SigningKey
 from edge_sdk.bundle.trust import version_order
 from edge_sdk.slicing import slice_bundle
 
@@ -147,6 +147,15 @@ def test_what_is_no_public_key_opens_nothing(signing: Library, signed: Path, key
     with pytest.raises(NativeError) as refused:
         signing.open(signed, public_keys=[VENDOR.public_pem(), key])
     assert refused.value.status == "USAGE"
+
+
+@pytest.mark.parametrize("sign", [0, 0x80])
+def test_a_key_of_small_order_opens_nothing(signing: Library, signed: Path, sign: int) -> None:
+    for y in _SMALL_ORDER:
+        der = base64.b64encode(_BEFORE_KEY + y[:-1] + bytes([y[-1] | sign]))
+        with pytest.raises(NativeError, match="small order") as refused:
+            signing.open(signed, public_keys=[b"%s\n%s\n%s\n" % (_BEGIN, der, _END)])
+        assert refused.value.status == "USAGE"
 
 
 def test_white_space_round_a_key_does_not_matter(signing: Library, signed: Path) -> None:
