@@ -146,7 +146,9 @@ std::size_t coded(const std::uint8_t* file, std::size_t length, std::size_t at,
 
 }  // namespace
 
-std::vector<std::uint8_t> check_jpeg(const std::uint8_t* file, std::size_t length) {
+Jpeg check_jpeg(const std::uint8_t* file, std::size_t length) {
+    Jpeg found;
+    bool exif = false;
     std::map<int, Table> tables;  // DC 0x00 and up, AC 0x10 and up
     Frame frame;
     std::size_t interval = 0, at = 2, scans = 0;
@@ -181,6 +183,9 @@ std::vector<std::uint8_t> check_jpeg(const std::uint8_t* file, std::size_t lengt
             unknown("a lossless or arithmetic-coded");
         } else if (marker == 0xe0 && body_size >= 12 && std::memcmp(body, "JFIF", 5) == 0) {
             check_aspect(body[8] << 8 | body[9], body[10] << 8 | body[11]);
+        } else if (marker == 0xe1 && !exif && body_size > 6 && std::memcmp(body, "Exif", 5) == 0) {
+            exif = true;  // other blocks of this marker hold XMP, or what a vendor likes
+            found.orientation = exif_orientation(body + 6, body_size - 6);
         } else if (marker == 0xdd) {
             if (body_size != 2) damaged("a restart interval of another length");
             interval = static_cast<std::size_t>(body[0] << 8 | body[1]);
@@ -213,10 +218,13 @@ std::vector<std::uint8_t> check_jpeg(const std::uint8_t* file, std::size_t lengt
                         for (std::int64_t k = 0; k < one.across * one.down; ++k) block(bits, one);
                 if (bits.spare() > SPARE) damaged("data are left over");
             }
+        } else if (marker < 0xe0 && marker != 0xdb) {
+            damaged("a marker where none may be");
         }
     }
     if (scans != 1) damaged("no picture");
-    return {file, file + at};
+    found.file.assign(file, file + at);
+    return found;
 }
 
 }  // namespace edge

@@ -42,16 +42,48 @@ def with_chunk(data: bytes, kind: bytes, body: bytes) -> bytes:
     return data[:33] + chunk(kind, body) + data[33:]
 
 
-def exif(orientation: int) -> bytes:
-    return b"MM\0*\0\0\0\x08" + struct.pack(">HHHIHHI", 1, 274, 3, 1, orientation, 0, 0)
+def exif(orientation: int, kind: str = "H") -> bytes:
+    """The number is stored as a BYTE (B), SHORT (H) or LONG (I) of TIFF."""
+    value = struct.pack(">" + kind, orientation).ljust(4, b"\0")
+    return b"MM\0*\0\0\0\x08" + struct.pack(">HHHI4sI", 1, 274, " B HI".index(kind), 1, value, 0)
 
 
-def palette() -> bytes:
-    """A PNG of three colours, of which the second is half transparent."""
-    rows = b"".join(b"\0" + bytes(np.random.default_rng(y).integers(0, 3, 40, np.uint8)) for y in range(30))
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 40, 30, 8, 3, 0, 0, 0))
-    colors = chunk(b"PLTE", bytes((10, 20, 30, 200, 0, 90, 250, 240, 10))) + chunk(b"tRNS", bytes((255, 128)))
-    return b"\x89PNG\r\n\x1a\n" + head + colors + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+def app1(body: bytes) -> bytes:
+    return b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+
+
+def turned_jpeg(*segments: bytes) -> bytes:
+    data = jpeg(colorful())
+    return data[:2] + b"".join(map(app1, segments)) + data[2:]
+
+
+def raw_png(samples: np.ndarray, depth: int, color: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG of samples (H, W) or (H, W, S) in its own order, RGB."""
+    height, width = samples.shape[:2]
+    if depth < 8:
+        bits = np.unpackbits(samples.astype(np.uint8)[..., np.newaxis], axis=2)[..., 8 - depth :]
+        samples = np.packbits(bits.reshape(height, -1), axis=1)
+    rows = samples.astype(">u2" if depth == 16 else np.uint8).reshape(height, -1)
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
+    data = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows)))
+    return b"".join([b"\x89PNG\r\n\x1a\n", head, *(chunk(*one) for one in chunks), data, chunk(b"IEND", b"")])
+
+
+def levels(depth: int) -> np.ndarray:
+    """Every level, or 256 of 65,536 ones."""
+    step = 257 if depth == 16 else 1
+    return np.random.default_rng(depth).integers(0, min(1 << depth, 256), (30, 41)) * step
+
+
+def key(*samples: int) -> tuple[bytes, bytes]:
+    """The chunk that makes one gray level or one colour transparent."""
+    return b"tRNS", struct.pack(f">{len(samples)}H", *samples)
+
+
+def palette(opacity: bytes = b"\xff\x80", depth: int = 8, colors: int = 3) -> bytes:
+    """A PNG of the indices 0 to 2, or 0 and 1."""
+    table = bytes((10, 20, 30, 200, 0, 90, 250, 240, 10))[: 3 * colors]
+    return raw_png(np.minimum(levels(2), min(2, (1 << depth) - 1)), depth, 3, (b"PLTE", table), (b"tRNS", opacity))
 
 
 def progressive() -> bytes:
@@ -71,8 +103,32 @@ FILES: dict[str, Callable[[], bytes]] = {
     "transparent": lambda: png(ALPHA),
     "white edges": lambda: png(WHITE_EDGES),
     "a fourth channel of 255": lambda: png(np.dstack([colorful(), np.full((97, 131), 255, np.uint8)])),
+    "transparent everywhere": lambda: png(np.dstack([colorful(), np.zeros((97, 131), np.uint8)])),
+    "16 bits of alpha that round to 0": lambda: png(
+        np.dstack([colorful().astype(np.uint16) * 251, np.full((97, 131), 100, np.uint16)])
+    ),
+    "gray and alpha": lambda: raw_png(ALPHA[..., 2:], 8, 4),
+    "gray and alpha of 16 bits": lambda: raw_png(ALPHA[..., 2:].astype(np.uint16) * 251, 16, 4),
+    "gray, transparent everywhere": lambda: raw_png(np.dstack([GRAY, np.zeros_like(GRAY)]), 8, 4),
     "palette": palette,
+    "palette of 1 bit": lambda: palette(depth=1, colors=2),
+    "palette of 2 bits": lambda: palette(depth=2),
+    "palette of 4 bits": lambda: palette(depth=4),
+    "palette, transparent everywhere": lambda: palette(bytes(3)),
+    "palette of more opacities than colours": lambda: palette(bytes(range(0, 250, 50))),
+    "gray of 1 bit with a key": lambda: raw_png(levels(1), 1, 0, key(0)),
+    "gray of 2 bits with a key": lambda: raw_png(levels(2), 2, 0, key(2)),
+    "gray of 4 bits with a key": lambda: raw_png(levels(4), 4, 0, key(0xF3)),
+    "gray of 8 bits with a key": lambda: raw_png(levels(8), 8, 0, key(0)),
+    "gray of 16 bits with a key": lambda: raw_png(levels(16), 16, 0, key(7 * 257)),
+    "gray with an empty key": lambda: raw_png(levels(8), 8, 0, key()),
+    "colour with a key": lambda: raw_png(levels(8)[..., np.newaxis] // (1, 2, 3), 8, 2, key(80, 40, 26)),
+    "colour of 16 bits with a key": lambda: raw_png(levels(16)[..., np.newaxis] // (1, 2, 3), 16, 2, key(257, 128, 85)),
+    "alpha with a key": lambda: with_chunk(png(ALPHA), *key(0, 0, 0)),
     "png turned": lambda: with_chunk(png(colorful()), b"eXIf", exif(6)),
+    "png turned, transparent": lambda: with_chunk(png(ALPHA), b"eXIf", exif(8)),
+    "png turned, with the prefix of a jpeg": lambda: with_chunk(png(colorful()), b"eXIf", b"Exif\0\0" + exif(6)),
+    "png turned, two eXIf": lambda: with_chunk(with_chunk(png(colorful()), b"eXIf", exif(3)), b"eXIf", exif(6)),
     "gray jpeg": lambda: jpeg(GRAY),
     "colour jpeg": lambda: jpeg(colorful()),
     "jpeg, not subsampled": lambda: jpeg(
@@ -80,7 +136,14 @@ FILES: dict[str, Callable[[], bytes]] = {
     ),
     "jpeg, restarts": lambda: jpeg(colorful(), cv2.IMWRITE_JPEG_RST_INTERVAL, 3),
     "jpeg, other tables": lambda: jpeg(colorful(), cv2.IMWRITE_JPEG_OPTIMIZE, 1, cv2.IMWRITE_JPEG_QUALITY, 100),
-    "jpeg turned": lambda: jpeg(colorful())[:2] + b"\xff\xe1\x00\x22Exif\0\0" + exif(8) + jpeg(colorful())[2:],
+    "jpeg turned": lambda: turned_jpeg(b"Exif\0\0" + exif(8)),
+    "jpeg turned, behind XMP": lambda: turned_jpeg(b"http://ns.adobe.com/xap/1.0/\0<x/>", b"Exif\0\0" + exif(6)),
+    "jpeg turned, behind a vendor's block": lambda: turned_jpeg(b"Vendor\0data", b"Exif\0\0" + exif(5)),
+    "jpeg turned by a BYTE": lambda: turned_jpeg(b"Exif\0\0" + exif(7, "B")),
+    "jpeg turned by a LONG": lambda: turned_jpeg(b"Exif\0\0" + exif(6, "I")),
+    "jpeg turned, two blocks": lambda: turned_jpeg(b"Exif\0\0" + exif(3), b"Exif\0\0" + exif(6)),
+    "jpeg turned, an empty block first": lambda: turned_jpeg(b"Exif\0\0", b"Exif\0\0" + exif(6)),
+    "jpeg of no orientation there is": lambda: turned_jpeg(b"Exif\0\0" + exif(9)),
     "jpeg with a preview behind it": lambda: jpeg(colorful()) + jpeg(GRAY),
 }  # fmt: skip
 
@@ -112,6 +175,11 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     + chunk(b"IHDR", struct.pack(">IIBBBBB", 0, 9, 8, 0, 0, 0, 0)) * 2,
     "a png of 20,000 pixels a side": lambda: b"\x89PNG\r\n\x1a\n"
     + chunk(b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)),
+    "a palette too short": lambda: palette(colors=2),
+    "a palette of no colours": lambda: palette(colors=0),
+    "half a key": lambda: raw_png(levels(8)[..., np.newaxis] // (1, 2, 3), 8, 2, key(80, 40)),
+    "a header that no png has": lambda: raw_png(levels(16), 16, 3, (b"PLTE", bytes(768))),
+    "a chunk that no decoder knows": lambda: with_chunk(png(GRAY), b"ABCD", b""),
     "an animated png": lambda: with_chunk(png(GRAY), b"acTL", struct.pack(">II", 2, 0)),
     "half a jpeg": lambda: jpeg(colorful())[:-700],
     "a jpeg without its end": lambda: jpeg(colorful())[:-2],
@@ -120,6 +188,7 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "a lost restart interval": lambda: jpeg(colorful(), cv2.IMWRITE_JPEG_RST_INTERVAL, 3).replace(b"\xff\xd1", b"", 1),
     "a jpeg's header alone": lambda: jpeg(colorful())[:100],
     "a jpeg of nothing": lambda: b"\xff\xd8\xff\xd9",
+    "a jpeg with a marker where none may be": lambda: jpeg(GRAY).replace(b"\xff\xe0", b"\xff\x01", 1),
     "a gif": lambda: b"GIF89a" + bytes(100),
 }  # fmt: skip
 
@@ -165,6 +234,13 @@ def test_pixels_in_every_order(hooks: Hooks) -> None:
     expected = images.load(ALPHA)
     np.testing.assert_array_equal(hooks.decode(image(ALPHA)), expected)
     np.testing.assert_array_equal(hooks.decode(image(ALPHA[:, :, [2, 1, 0, 3]], RGBA8)), expected)
+
+
+@pytest.mark.parametrize("fourth", [0, 255])
+def test_a_fourth_channel_that_is_the_same_everywhere_is_no_alpha_of_pixels(hooks: Hooks, fourth: int) -> None:
+    pixels = np.dstack([colorful(), np.full((97, 131), fourth, np.uint8)])
+    np.testing.assert_array_equal(hooks.decode(image(pixels)), images.load(pixels))
+    np.testing.assert_array_equal(images.load(pixels), colorful())
 
 
 def test_rows_may_lie_apart(hooks: Hooks) -> None:
