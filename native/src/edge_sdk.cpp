@@ -78,8 +78,8 @@ void require(bool fine, const char* what) {
 
 // Where a result says what was decided, in this version of the header and in all others: 0 is no.
 constexpr size_t DECISION = sizeof(uint32_t);
-static_assert(offsetof(edge_verification, accepted) == DECISION && offsetof(edge_identification, identified) == DECISION &&
-              offsetof(edge_liveness, decision) == DECISION && offsetof(edge_replay, passed) == DECISION &&
+static_assert(offsetof(edge_verification, accepted) == DECISION && offsetof(edge_liveness, decision) == DECISION &&
+              offsetof(edge_identification, identified) == DECISION && offsetof(edge_replay, passed) == DECISION &&
               offsetof(edge_info, task) == DECISION && EDGE_UNCERTAIN == 0);
 
 // A result that the caller gave, rejected until a call fills it, and so where its size is another one, too.
