@@ -15,12 +15,12 @@
  *     edge_close(session);
  *
  * Fail closed.  EDGE_OK says that a decision was made, not which: only `accepted`, `identified` and `decision` say
- * that. Every function that fails leaves its result rejected (`accepted` 0, `identified` 0, EDGE_UNCERTAIN), and its
- * handle NULL. A score that is not finite is an error.
+ * that. Every function that fails leaves its result rejected (`accepted` 0, `identified` 0, EDGE_UNCERTAIN), where its
+ * struct_size is wrong, too, and its handle NULL. A score that is not finite is an error.
  *
  * Structs.  The first member of a struct is its size, which the caller sets, as above. Later versions of this header
  * add members at the end. A size that this library does not know is EDGE_ERROR_USAGE, so that no option is silently
- * ignored. Members that are 0 or NULL take the default, which each one names.
+ * ignored. Members that are 0 or NULL take the default, which each one names. A text that is empty is EDGE_ERROR_USAGE.
  *
  * Ownership.  A handle belongs to the caller, who frees it with the function named at its type; NULL is freed by doing
  * nothing. Handles do not depend on each other: a session keeps what it needs of the locator in its options, a gallery
@@ -326,11 +326,15 @@ typedef struct edge_gallery edge_gallery;
 /* Make templates ready to be searched, once for many searches.
  *
  * templates: `count` of them, from 1; results call them by their place, from 0. They may be freed afterwards.
- * gallery: receives the handle, for sessions of this bundle and variant; NULL after an error.
+ * gallery: receives the handle, for sessions of this manifest and variant: after an update of the bundle make it anew.
+ * NULL after an error.
  *
  * EDGE_ERROR_TEMPLATE: one is of another kind, embedding space or variant. EDGE_ERROR_USAGE: as edge_verify(). */
 EDGE_API edge_status edge_gallery_new(const edge_session *session, const edge_template *const *templates, size_t count,
                                       edge_gallery **gallery);
+
+/* How many templates it was made of; 0 for NULL. */
+EDGE_API size_t edge_gallery_size(const edge_gallery *gallery);
 
 /* Free a gallery. */
 EDGE_API void edge_gallery_free(edge_gallery *gallery);
@@ -362,7 +366,7 @@ typedef struct edge_identification {
  * candidates, capacity: receive the best ones, the best first and ties by place; NULL and 0 for none. With a flag that
  * blocks there are none.
  *
- * Errors of edge_verify(), and EDGE_ERROR_TEMPLATE: the gallery is of another bundle or variant. */
+ * Errors of edge_verify(), and EDGE_ERROR_TEMPLATE: the gallery is of another manifest or variant. */
 EDGE_API edge_status edge_identify(const edge_session *session, const edge_gallery *gallery, const edge_image *probe,
                                    edge_identification *result, edge_candidate *candidates, size_t capacity);
 

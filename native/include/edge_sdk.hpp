@@ -10,6 +10,7 @@
 #ifndef EDGE_SDK_HPP
 #define EDGE_SDK_HPP
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -85,6 +86,14 @@ Result sized() {
     result.struct_size = sizeof result;
     return result;
 }
+
+// A text for C, where a NUL would end it early.
+inline const char* text(const std::string& given) {
+    if (given.find('\0') != std::string::npos) throw Error(EDGE_ERROR_USAGE, "a text with NUL");
+    return given.c_str();
+}
+
+inline const char* text(const std::optional<std::string>& given) { return given ? text(*given) : nullptr; }
 
 inline std::vector<edge_face> locate(const edge_session* session, const edge_image& picture) {
     std::vector<edge_face> faces(8);
@@ -166,7 +175,7 @@ class Locator : public Session {
 };
 
 inline Session::Session(const std::string& path, const Options& options, std::int32_t task) {
-    const auto text = [](const std::optional<std::string>& value) { return value ? value->c_str() : nullptr; };
+    using detail::text;
     auto given = detail::sized<edge_options>();
     given.threads = options.threads;
     given.manifest_sha256 = text(options.manifest_sha256);
@@ -180,13 +189,13 @@ inline Session::Session(const std::string& path, const Options& options, std::in
     std::vector<const char*> keys;
     if (options.public_keys) {
         if (options.public_keys->empty()) throw Error(EDGE_ERROR_USAGE, "public_keys holds no key");
-        for (const std::string& key : *options.public_keys) keys.push_back(key.c_str());
+        for (const std::string& key : *options.public_keys) keys.push_back(text(key));
         given.public_keys = keys.data();
         given.public_key_count = keys.size();
     }
     given.minimum_version = text(options.minimum_version);
     edge_session* session = nullptr;
-    check(edge_open(path.c_str(), &given, &session));
+    check(edge_open(text(path), &given, &session));
     handle_.reset(session);
     if (describe().task != task) throw Error(EDGE_ERROR_USAGE, path + " is a bundle of another task");
 }
@@ -273,9 +282,8 @@ class Verifier : public Session {
     Identification identify(const Gallery& gallery, const edge_image& probe, std::size_t candidates = 0) const {
         Identification result{};
         result.struct_size = sizeof(edge_identification);
-        result.best.resize(candidates);
-        check(edge_identify(handle(), gallery.handle(), &probe, &result, candidates ? result.best.data() : nullptr,
-                            candidates));
+        result.best.resize(std::min(candidates, edge_gallery_size(gallery.handle())));
+        check(edge_identify(handle(), gallery.handle(), &probe, &result, result.best.data(), result.best.size()));
         result.best.resize(result.candidates);
         return result;
     }

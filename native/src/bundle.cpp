@@ -4,6 +4,8 @@
 #include <cctype>
 #include <cmath>
 #include <fstream>
+#include <limits>
+#include <set>
 
 #include "error.hpp"
 #include "json.hpp"
@@ -45,18 +47,17 @@ std::vector<std::int64_t> shape_of(const Json& tensor) {
 
 }  // namespace
 
-Bytes read_file(const fs::path& path, std::size_t limit) {
+Bytes read_file(const fs::path& path, std::size_t limit, edge_status status) {
     std::error_code error;
-    const auto status = fs::status(path, error);
-    if (!fs::is_regular_file(status))
-        throw Error(EDGE_ERROR_INTEGRITY, path.filename().u8string() + " of the bundle is missing, or no file");
+    if (!fs::is_regular_file(fs::status(path, error)))
+        throw Error(status, path.filename().u8string() + " of the bundle is missing, or no file");
     const auto size = fs::file_size(path, error);
     if (error || size > limit)
-        throw Error(EDGE_ERROR_INTEGRITY, path.filename().u8string() + " of the bundle has another size");
+        throw Error(status, path.filename().u8string() + " of the bundle has another size");
     std::ifstream file(path, std::ios::binary);
     Bytes data(static_cast<std::size_t>(size));
     if (!file || !file.read(reinterpret_cast<char*>(data.data()), static_cast<std::streamsize>(data.size())))
-        throw Error(EDGE_ERROR_INTEGRITY, path.filename().u8string() + " of the bundle cannot be read");
+        throw Error(status, path.filename().u8string() + " of the bundle cannot be read");
     return data;
 }
 
@@ -85,7 +86,7 @@ Bundle::Bundle(fs::path folder, const Trust& trust) : folder_(std::move(folder))
     if (!trust.keys.empty()) {
         if (!fs::exists(fs::symlink_status(folder_ / "signature.json", error)))
             throw Error(EDGE_ERROR_SIGNATURE, "the bundle has no signature: get it from who signs for you");
-        const Bytes signature = read_file(folder_ / "signature.json", MOST_SIGNATURE_BYTES);
+        const Bytes signature = read_file(folder_ / "signature.json", MOST_SIGNATURE_BYTES, EDGE_ERROR_SIGNATURE);
         check_signature(signature, edge::sha256(data.data(), data.size()), trust.keys);
     }
     manifest_ = parse_json(data);
@@ -151,15 +152,22 @@ std::vector<Threshold> Bundle::points(const std::string& id, const std::string& 
         throw Error(EDGE_ERROR_OPERATING_POINT, name_ + " has no default operating point: name one");
     const std::string wanted = name.empty() ? fallback.get<std::string>() : name;
     std::vector<Threshold> found;
+    std::set<std::int64_t> counts;
     std::string reason;
     for (const Json& point : variant(id).at("operating_points")) {
         if (point.at("name") != wanted) continue;
+        const Json given = point.value("references", Json(1));
+        const std::int64_t references = given.is_number_integer() ? given.get<std::int64_t>() : 0;
+        if (references < 1 || references > std::numeric_limits<std::int32_t>::max())
+            throw Error(EDGE_ERROR_BUNDLE, "an operating point of references that are no count");
+        if (!counts.insert(references).second)
+            throw Error(EDGE_ERROR_BUNDLE, "an operating point that is there twice");
         if (point.at("kind") == "unsupported") {
             reason = ": " + point.at("reason").get<std::string>();
             continue;
         }
-        found.push_back({wanted, point.at("threshold"), point.value("references", 1)});
-        if (!std::isfinite(found.back().value) || found.back().references < 1)
+        found.push_back({wanted, point.at("threshold"), static_cast<int>(references)});
+        if (!std::isfinite(found.back().value))
             throw Error(EDGE_ERROR_BUNDLE, "an operating point without a threshold");
     }
     if (found.empty())

@@ -8,13 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "edge_sdk.h"
 #include "engine.hpp"
 #include "json.hpp"
 
 namespace edge {
 
-// The bytes of an ordinary file of at most `limit` bytes; Error(EDGE_ERROR_INTEGRITY) if it is missing or longer.
-Bytes read_file(const std::filesystem::path& path, std::size_t limit);
+// The bytes of an ordinary file of at most `limit` bytes; Error(status) if it is missing or longer.
+Bytes read_file(const std::filesystem::path& path, std::size_t limit, edge_status status = EDGE_ERROR_INTEGRITY);
 
 // An operating point: what decides about enrolments of so many references.
 struct Threshold {

@@ -3,6 +3,7 @@
 #include "edge_sdk.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <limits>
@@ -75,22 +76,27 @@ void require(bool fine, const char* what) {
     if (!fine) throw Error(EDGE_ERROR_USAGE, what);
 }
 
-// A result that the caller gave, rejected until a call fills it.
+// Where a result says what was decided, in this version of the header and in all others: 0 is no.
+constexpr size_t DECISION = sizeof(uint32_t);
+static_assert(offsetof(edge_verification, accepted) == DECISION && offsetof(edge_liveness, decision) == DECISION &&
+              offsetof(edge_identification, identified) == DECISION && offsetof(edge_replay, passed) == DECISION &&
+              offsetof(edge_info, task) == DECISION && EDGE_UNCERTAIN == 0);
+
+// A result that the caller gave, rejected until a call fills it, and so where its size is another one, too.
 template <typename Result>
 void begin(Result* result) {
     require(result, "the result is a null pointer");
+    std::memset(reinterpret_cast<unsigned char*>(result) + DECISION, 0, sizeof(int32_t));
     require(result->struct_size == sizeof(Result), "the result has another struct_size");
     std::memset(static_cast<void*>(result), 0, sizeof(Result));
     result->struct_size = sizeof(Result);
 }
 
-std::vector<cv::Mat> pictures(const edge_image* const* images, size_t count) {
+std::vector<const edge_image*> pictures(const edge_image* const* images, size_t count) {
     require(images, "the references are a null pointer");
     if (count < 1 || count > edge::MOST_ENROLLED)
         throw Error(EDGE_ERROR_USAGE, "1 to " + std::to_string(edge::MOST_ENROLLED) + " references are taken");
-    std::vector<cv::Mat> found;
-    for (size_t i = 0; i < count; ++i) found.push_back(edge::picture(images[i]));
-    return found;
+    return {images, images + count};
 }
 
 std::string text(const char* given) { return given ? given : ""; }
@@ -114,7 +120,9 @@ edge::Options options_of(const edge_options* given) {
     }
     options.trust.minimum_version = text(given->minimum_version);
     require(!given->minimum_version || *given->minimum_version, "the minimum version is empty");
+    require(!given->variant || *given->variant, "the variant is empty");
     options.variant = text(given->variant);
+    require(!given->operating_point || *given->operating_point, "the operating point is empty");
     options.operating_point = text(given->operating_point);
     if (given->threshold) options.threshold = *given->threshold;
     options.faces_cut_out = given->faces == EDGE_FACES_CUT_OUT;
@@ -187,7 +195,7 @@ edge_status edge_verify(const edge_session* session, const edge_image* const* re
     return guarded([&] {
         begin(result);
         require(session, "the session is a null pointer");
-        *result = session->held->verify(pictures(references, count), edge::picture(query));
+        *result = session->held->verify(pictures(references, count), query);
     });
 }
 
@@ -255,6 +263,8 @@ edge_status edge_gallery_new(const edge_session* session, const edge_template* c
         *gallery = new edge_gallery{session->held->gallery(held)};
     });
 }
+
+size_t edge_gallery_size(const edge_gallery* gallery) { return gallery ? gallery->held.people.size() : 0; }
 
 void edge_gallery_free(edge_gallery* gallery) { delete gallery; }
 

@@ -85,7 +85,8 @@ Session::Session(Bundle bundle, std::string variant, std::unique_ptr<Engine> eng
     const Json alignment = bundle_.source("alignment"), crop = bundle_.source("face");
     if (task_ == EDGE_TASK_VERIFY) {
         const Json& space = bundle_.manifest().at("embedding_space_id");
-        if (!space.is_string()) throw Error(EDGE_ERROR_BUNDLE, "a bundle of task verify without an embedding space");
+        if (!space.is_string() || space == "")
+            throw Error(EDGE_ERROR_BUNDLE, "a bundle of task verify without an embedding space");
         space_ = space;
         comparison_ = open_comparison(bundle_.score(), auxiliary);
         embedding_ = bundle_.output(bundle_.score().at("output"));
@@ -98,6 +99,7 @@ Session::Session(Bundle bundle, std::string variant, std::unique_ptr<Engine> eng
             crop_.emplace(crop);
     } else if (task_ == EDGE_TASK_SPOOF) {
         liveness_ = open_liveness(bundle_.score(), output, auxiliary);
+        range_ = liveness_->range();
         crop_.emplace(crop.is_null() ? Json{{"scale", 1.0}, {"overflow", "replicate"}} : crop);
     } else {
         boxes_.emplace(bundle_.score(), bundle_.preprocessing());
@@ -114,7 +116,7 @@ Session::Session(Bundle bundle, std::string variant, std::unique_ptr<Engine> eng
 
     if (options.threshold && !options.operating_point.empty())
         usage("a threshold replaces the operating point: give one of them");
-    const auto [low, high] = liveness_ ? liveness_->range() : std::pair<double, double>(0, 1);
+    const auto [low, high] = range_;
     if (options.threshold) {
         const double own = *options.threshold;
         if (!std::isfinite(own) || !(own > low && own <= high)) usage("a threshold that every score reaches, or none");
@@ -266,15 +268,15 @@ edge_verification Session::decide(const Person& person, const Flags& flags, cons
     return result;
 }
 
-edge_verification Session::verify(const std::vector<cv::Mat>& references, const cv::Mat& query) const {
+edge_verification Session::verify(const std::vector<const edge_image*>& references, const edge_image* query) const {
     require(EDGE_TASK_VERIFY);
     std::vector<Prepared> pictures;
-    for (const cv::Mat& reference : references) pictures.push_back(prepare(reference, faces_cut_out_));
-    pictures.push_back(prepare(query, faces_cut_out_));
+    for (const edge_image* reference : references) pictures.push_back(prepare(picture(reference), faces_cut_out_));
+    pictures.push_back(prepare(picture(query), faces_cut_out_));
     const Flags flags = together(pictures);
     if (flags.blocking) return blocked(flags, references.size());
     std::vector<Embedding> embeddings;
-    for (const Prepared& picture : pictures) embeddings.push_back(embed(picture));
+    for (const Prepared& prepared : pictures) embeddings.push_back(embed(prepared));
     const Embedding asked = embeddings.back();
     embeddings.pop_back();
     return decide(*comparison_->person(embeddings), flags, asked, references.size());
@@ -323,11 +325,11 @@ edge_verification Session::verify(const Template& enrolled, const cv::Mat& query
     return decide(*known, picture.flags, embed(picture), count);
 }
 
-Template Session::enroll(const std::vector<cv::Mat>& references) const {
+Template Session::enroll(const std::vector<const edge_image*>& references) const {
     require(EDGE_TASK_VERIFY);
     std::vector<Prepared> pictures;
-    for (const cv::Mat& reference : references) {
-        pictures.push_back(prepare(reference, faces_cut_out_));
+    for (const edge_image* reference : references) {
+        pictures.push_back(prepare(picture(reference), faces_cut_out_));
         const Flags& flags = pictures.back().flags;
         if (flags.blocking || flags.not_enrolled)
             throw Error(EDGE_ERROR_UNUSABLE_SAMPLE, "reference " + std::to_string(pictures.size()) + " of " +
@@ -335,14 +337,14 @@ Template Session::enroll(const std::vector<cv::Mat>& references) const {
                                                         names(flags.raised) + "; enrol another one");
     }
     Template made{binding(), {}, 0, Template::new_id()};
-    for (const Prepared& picture : pictures) made.references.push_back(embed(picture));
+    for (const Prepared& prepared : pictures) made.references.push_back(embed(prepared));
     comparison_->person(made.references);
     return made;
 }
 
 Gallery Session::gallery(const std::vector<const Template*>& templates) const {
     require(EDGE_TASK_VERIFY);
-    Gallery made{binding(), {}, {}};
+    Gallery made{bundle_.sha256(), variant_, {}, {}};
     for (const Template* one : templates) {
         made.people.push_back(person(*one));
         made.references.push_back(one->references.size());
@@ -353,8 +355,8 @@ Gallery Session::gallery(const std::vector<const Template*>& templates) const {
 edge_identification Session::identify(const Gallery& gallery, const cv::Mat& probe,
                                       std::vector<edge_candidate>& candidates) const {
     require(EDGE_TASK_VERIFY);
-    if (gallery.binding.embedding_space_id != space_ || gallery.binding.variant_sha256 != model_sha256_)
-        throw Error(EDGE_ERROR_TEMPLATE, "the gallery is of another bundle or variant");
+    if (gallery.manifest_sha256 != bundle_.sha256() || gallery.variant != variant_)
+        throw Error(EDGE_ERROR_TEMPLATE, "the gallery is of another bundle or variant: make it anew of its templates");
     const Prepared picture = prepare(probe, faces_cut_out_);
     candidates.clear();
     edge_verification best = blocked(
@@ -462,6 +464,8 @@ edge_replay Session::selftest() const {
     replay.struct_size = sizeof replay;
     replay.expected = golden.at("scores").at(variant_);
     replay.tolerance = golden.at("tolerance").at(variant_);
+    if (!(std::isfinite(replay.tolerance) && replay.tolerance >= 0 && replay.tolerance <= range_.second - range_.first))
+        throw Error(EDGE_ERROR_BUNDLE, "a golden trial that every score passes, or none");
     replay.score = golden_score();
     replay.passed = std::abs(replay.score - replay.expected) <= replay.tolerance;
     return replay;

@@ -9,6 +9,7 @@
 #include <opencv2/core.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bundle.hpp"
@@ -37,7 +38,7 @@ struct Options {
 
 // People who are ready to be compared.
 struct Gallery {
-    Binding binding;
+    std::string manifest_sha256, variant;  // of the session that made it
     std::vector<std::unique_ptr<Person>> people;
     std::vector<std::size_t> references;  // of how many each template was made
 };
@@ -53,9 +54,10 @@ class Session {
     edge_info describe() const;
     edge_replay selftest() const;
 
-    edge_verification verify(const std::vector<cv::Mat>& references, const cv::Mat& query) const;
+    // Pictures are decoded and prepared one by one, so that one at a time lies in memory whole.
+    edge_verification verify(const std::vector<const edge_image*>& references, const edge_image* query) const;
     edge_verification verify(const Template& enrolled, const cv::Mat& query) const;
-    Template enroll(const std::vector<cv::Mat>& references) const;
+    Template enroll(const std::vector<const edge_image*>& references) const;
     Gallery gallery(const std::vector<const Template*>& templates) const;
 
     // The candidates are all people, the best first.
@@ -92,6 +94,7 @@ class Session {
     int task_ = 0;
     bool faces_cut_out_;
     double smallest_face_;
+    std::pair<double, double> range_ = {0, 1};  // of the scores that can come
     GraphSpec graph_;
     std::unique_ptr<Engine> engine_;
     mutable std::mutex running_;

@@ -70,6 +70,11 @@ fun signatures(bundles: String, folder: File, own: String, other: String) {
     val found = verifier.identify(gallery, file(own), candidates = 5)
     println("person ${found.person} of ${found.candidates.map { it.person }}")
 
+    println("candidates ${failure { verifier.identify(gallery, file(own), candidates = Int.MAX_VALUE).candidates.size }}")
+    println("novariant ${failure { Verifier(bundle, Options(variant = "")) }}")
+    println("nopoint ${failure { Verifier(bundle, Options(operatingPoint = "")) }}")
+    println("nul ${failure { Verifier(bundle, Options(variant = "fp32.onnx\u0000x")) }}")
+    println("nulpath ${failure { Verifier(File(bundle.path + "\u0000x")) }}")
     println("point ${failure { Verifier(bundle, Options(operatingPoint = "none")) }}")
     println("pin ${failure { Verifier(bundle, Options(manifestSha256 = "0".repeat(64))) }}")
     println("nopin ${failure { Verifier(bundle, Options(manifestSha256 = "")) }}")
@@ -109,6 +114,26 @@ fun faces(bundles: String, frame: String, face: String) {
     }
 }
 
+fun unpacked(bundles: String, folder: File) {
+    val assets = File(folder, "assets")
+    File(bundles, "deepsign_nano").copyRecursively(File(assets, "nano"))
+    val into = File(folder, "into").apply { mkdirs() }
+    fun copy() = unpack({ File(assets, it).list() }, { File(assets, it).inputStream() }, "nano", into)
+    val ways = List(6) { mutableListOf<String>() }
+    ways.map { to -> thread { to += failure { copy().name } } }.forEach(Thread::join)
+    println("together ${ways.flatten().toSet()}")
+    val mark = File(into, "nano/mark").apply { writeText("kept") }
+    copy()
+    println("kept ${mark.exists()}")
+    File(assets, "nano/signature.json").writeText("{}")
+    println("signature ${File(copy(), "signature.json").exists()} ${mark.exists()}")
+    File(assets, "nano/signature.json").delete()
+    println("unsigned ${File(copy(), "signature.json").exists()}")
+    File(assets, "nano/manifest.sha256").appendText("x")
+    println("digest ${File(copy(), "manifest.sha256").readText().endsWith("x")}")
+    println("absent ${failure { unpack({ null }, { File(assets, it).inputStream() }, "none", into) }}")
+}
+
 fun trust(signed: File, vendor: String, stranger: String) {
     fun open(vararg keys: String) = failure { Verifier(signed, Options(publicKeys = keys.toList())).use { it.info.name } }
     println("signed ${open(stranger, vendor)}")
@@ -120,6 +145,7 @@ fun trust(signed: File, vendor: String, stranger: String) {
 fun main(given: Array<String>) {
     val (bundles, folder, own, other, frame) = given
     signatures(bundles, File(folder), own, other)
+    unpacked(bundles, File(folder))
     faces(bundles, frame, given[5])
     trust(File(given[6]), File(given[7]).readText(), File(given[8]).readText())
 }

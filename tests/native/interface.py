@@ -134,6 +134,7 @@ class Library:
         self.c.edge_template_references.restype = c.c_size_t
         self.c.edge_template_references.argtypes = [c.c_void_p]
         self.c.edge_template_id.restype, self.c.edge_template_id.argtypes = c.c_char_p, [c.c_void_p]
+        self.c.edge_gallery_size.restype, self.c.edge_gallery_size.argtypes = c.c_size_t, [c.c_void_p]
         for name in ("edge_close", "edge_template_free", "edge_gallery_free"):
             getattr(self.c, name).restype, getattr(self.c, name).argtypes = None, [c.c_void_p]
 

@@ -114,6 +114,11 @@ def test_whose_bundles_are_opened(answers: tuple[dict[str, str], Path]) -> None:
         "pin": "INTEGRITY",
         "nopin": "USAGE",
         "noversion": "USAGE",
+        "novariant": "USAGE",
+        "nopoint": "USAGE",
+        "nul": "USAGE",
+        "nulpath": "USAGE",
+        "absent": "FileNotFoundException",
         "missing": "BUNDLE",
         "task": "USAGE",
         "unusable": "UNUSABLE_SAMPLE",
@@ -127,6 +132,16 @@ def test_whose_bundles_are_opened(answers: tuple[dict[str, str], Path]) -> None:
 )
 def test_what_fails_is_an_exception(answers: tuple[dict[str, str], Path], call: str, problem: str) -> None:
     assert answers[0][call] == problem
+
+
+def test_a_bundle_is_unpacked_anew_where_it_is_another(answers: tuple[dict[str, str], Path]) -> None:
+    said = answers[0]
+    assert (said["together"], said["kept"]) == ("[nano]", "true")
+    assert (said["signature"], said["unsigned"], said["digest"]) == ("true false", "false", "true")
+
+
+def test_no_more_candidates_than_people(answers: tuple[dict[str, str], Path]) -> None:
+    assert answers[0]["candidates"] == "2"
 
 
 def test_closing_waits_for_the_calls_of_other_threads(answers: tuple[dict[str, str], Path]) -> None:

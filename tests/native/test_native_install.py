@@ -38,6 +38,11 @@ int main(void) {
 """
 
 
+OF_C = "\n".join(
+    line for line in PROJECT.replace("C CXX", "C").splitlines() if "LINKER_LANGUAGE" not in line
+)  # as a project of C has it
+
+
 def run(*command: str | Path) -> str:
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert not done.returncode, done.stdout + done.stderr
@@ -54,4 +59,23 @@ def test_an_installed_library_is_found_and_called_from_c(built: Built, tmp_path:
     run("cmake", "-S", source, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={tmp_path / 'installed'}")
     run("cmake", "--build", tmp_path / "build")
     said = run(tmp_path / "build" / "application")
+    assert b"$ORIGIN:" in next((tmp_path / "installed").glob("**/libedge_sdk.so")).read_bytes()
     assert said == f"{__version__} EDGE_ERROR_BUNDLE 1: there is no bundle's folder at this path\n"
+
+
+def test_a_project_of_c_gets_the_shared_library_alone(built: Built, tmp_path: Path) -> None:
+    run("cmake", "--install", built.folder / "native", "--prefix", tmp_path / "installed")
+    prefix = f"-DCMAKE_PREFIX_PATH={tmp_path / 'installed'}"
+    for target in ("edge_sdk", "edge_sdk_static"):
+        source = tmp_path / target
+        source.mkdir()
+        (source / "CMakeLists.txt").write_text(OF_C.format(target=target))
+        (source / "main.c").write_text(PROGRAM)
+    run("cmake", "-S", tmp_path / "edge_sdk", "-B", tmp_path / "build", prefix)
+    run("cmake", "--build", tmp_path / "build")
+    assert run(tmp_path / "build" / "application").startswith(__version__)
+    static = ["cmake", "-S", tmp_path / "edge_sdk_static", "-B", tmp_path / "static", prefix]
+    done = subprocess.run(list(map(str, static)), capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert "name CXX in project()" in done.stdout
+    assert "edge_sdk_static" in done.stderr

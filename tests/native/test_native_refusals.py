@@ -31,6 +31,7 @@ from .interface import (
     Candidate,
     Face,
     Identification,
+    Image,
     Info,
     Library,
     Liveness,
@@ -140,6 +141,12 @@ def at(*path: str | int) -> Callable[[dict[str, Any], object], None]:
     return change
 
 
+def doubled(manifest: Any, threshold: object) -> None:
+    """Each operating point a second time, with another threshold."""
+    points = manifest["variants"][0]["operating_points"]
+    points += [point | {"threshold": threshold} for point in points]
+
+
 EDITS: dict[str, tuple[Callable[[dict[str, Any], object], None], object, str]] = {
     "newer": (at("schema_version"), 2, "UNSUPPORTED"),
     "another modality": (at("modality"), "voice", "UNSUPPORTED"),
@@ -168,6 +175,16 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any], object], None], object, str]] =
     "another default": (at("default_point"), "fmr_1e-9", "OPERATING_POINT"),
     "a threshold of text": (at("variants", 0, "operating_points", 4, "threshold"), "0", "BUNDLE"),
     "a threshold that accepts everything": (at("variants", 0, "operating_points", 4, "threshold"), 0.0, "BUNDLE"),
+    "a point of half a reference": (at("variants", 0, "operating_points", 4, "references"), 2.5, "BUNDLE"),
+    "a point of no reference": (at("variants", 0, "operating_points", 4, "references"), 0, "BUNDLE"),
+    "a point of a truth": (at("variants", 0, "operating_points", 4, "references"), True, "BUNDLE"),
+    "a point of 2 to the 32nd and one references": (
+        at("variants", 0, "operating_points", 4, "references"), 2**32 + 1, "BUNDLE",
+    ),
+    "a point twice": (doubled, 0.99, "BUNDLE"),
+    "a golden trial that all pass": (at("golden", "tolerance", "fp32.onnx"), 1.5, "BUNDLE"),
+    "a golden trial that none passes": (at("golden", "tolerance", "fp32.onnx"), -1e-3, "BUNDLE"),
+    "a space without a name": (at("embedding_space_id"), "", "BUNDLE"),
     "a manifest of another kind": (at("variants"), 7, "BUNDLE"),
 }  # fmt: skip
 
@@ -223,6 +240,7 @@ def test_the_manifest_may_be_pinned(onnxruntime: Library) -> None:
         ({"threads": 65}, "USAGE"), ({"faces": 2}, "USAGE"), ({"faces": CUT_OUT}, "USAGE"),
         ({"smallest_face": -0.1}, "USAGE"), ({"smallest_face": float("nan")}, "USAGE"),
         ({"smallest_face": 0.5}, "USAGE"),
+        ({"variant": ""}, "USAGE"), ({"operating_point": ""}, "USAGE"),
         ({"variant": "fp16.onnx"}, "BUNDLE"), ({"variant": "int8"}, "BUNDLE"),
         ({"operating_point": "fmr_1e-9"}, "OPERATING_POINT"), ({"threshold": float("nan")}, "USAGE"),
         ({"threshold": float("inf")}, "USAGE"), ({"threshold": 0.0}, "USAGE"), ({"threshold": 1.1}, "USAGE"),
@@ -323,8 +341,12 @@ def test_every_wrong_struct_size_is_an_error(scripted: Session) -> None:
             for size in (0, 4, given.struct_size - 8, given.struct_size + 8, 2**32 - 1):
                 made = type(given).from_buffer_copy(given)
                 made.struct_size = size
+                for member in ("accepted", "identified", "passed", "decision"):
+                    if hasattr(made, member):
+                        setattr(made, member, 1)
                 changed_ = [c.pointer(made) if k == n else other for k, other in enumerate(arguments)]
                 assert STATUSES[getattr(scripted.library.c, name)(*changed_)] == "USAGE", (name, n, size)
+                assert isinstance(made, Options | Image) or rejected(changed_[n])
 
 
 def test_freeing_nothing_does_nothing(library: Library) -> None:
@@ -360,6 +382,51 @@ def test_counts_have_bounds(scripted: Session) -> None:
             scripted.handle, array([picture]), c.c_size_t(count), c.byref(picture), c.byref(result)
         )
         assert (STATUSES[code], result.accepted) == ("USAGE", 0)
+
+
+def test_a_gallery_is_of_one_manifest(hooks: Hooks, copied: Callable[[str], Path], scripted: Session) -> None:
+    picture, gallery = image(SIGNATURE), c.c_void_p()
+    held = (c.c_void_p * 2)(*[scripted.enroll([picture]).value] * 2)
+    call, size = scripted.library.call, scripted.library.c.edge_gallery_size
+    call("edge_gallery_new", scripted.handle, held, c.c_size_t(2), c.byref(gallery))
+    assert (size(gallery), size(None)) == (2, 0)
+    updated = copied("deepsign_nano")
+    rewrite(updated, lambda manifest: manifest.update(version="9.0.0"))
+    with (
+        hooks.open(BUNDLES / "deepsign_nano", "fp32.onnx", EMBEDDING) as same,
+        hooks.open(BUNDLES / "deepsign_nano", "int8.onnx", EMBEDDING) as variant,
+        hooks.open(updated, "fp32.onnx", EMBEDDING) as other,
+    ):
+        for session, expected in ((same, "OK"), (variant, "TEMPLATE"), (other, "TEMPLATE")):
+            result = Identification(identified=1)
+            code = scripted.library.c.edge_identify(
+                session.handle, gallery, c.byref(picture), c.byref(result), None, c.c_size_t(0)
+            )
+            assert (STATUSES[code], result.identified) == (expected, expected == "OK")
+        scripted.library.c.edge_gallery_free(gallery)
+
+
+def test_pictures_are_decoded_one_by_one(scripted: Session) -> None:
+    """What is wrong with the first is said before the second is decoded."""
+    assert status(lambda: scripted.enroll([image(BLANK), image(b"no picture")])) == "UNUSABLE_SAMPLE"
+    assert status(lambda: scripted.enroll([image(b"no picture"), image(BLANK)])) == "INPUT"
+
+
+def test_memory_does_not_grow_with_the_references(scripted: Session) -> None:
+    if not os.access("/proc/self/clear_refs", os.W_OK):
+        pytest.skip("the system does not say how much memory was used")
+    page = np.full((4000, 4000, 3), 255, np.uint8)
+    page[1800:2200, 1800:2200] = 0
+    picture = image(page)
+
+    def peak(count: int) -> int:
+        Path("/proc/self/clear_refs").write_text("5")
+        scripted.verify([picture] * count, picture)
+        (line,) = (one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+
+    peak(1)
+    assert peak(6) - peak(1) < 2 * page.nbytes
 
 
 # --- pictures that must not be accepted ---

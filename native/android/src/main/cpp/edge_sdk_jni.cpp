@@ -145,6 +145,7 @@ EDGE_JNI(jlong, open)
  jboolean own, jdouble threshold, jint faces, jboolean skip_selftest, jlong locator, jdouble smallest_face,
  jobjectArray public_keys, jbyteArray minimum_version) {
     return guarded<jlong>(env, [&] {
+        const auto word = [](const std::string& given) { return edge_sdk::detail::text(given); };
         const std::string path_text = text(env, path), sha = text(env, manifest), variant_id = text(env, variant),
                           point_name = text(env, point), least = text(env, minimum_version);
         std::vector<std::string> keys;
@@ -152,12 +153,12 @@ EDGE_JNI(jlong, open)
         for (jsize i = 0; public_keys && i < env->GetArrayLength(public_keys); ++i)
             keys.push_back(text(env, static_cast<jbyteArray>(env->GetObjectArrayElement(public_keys, i))));
         if (public_keys && keys.empty()) throw edge_sdk::Error(EDGE_ERROR_USAGE, "publicKeys holds no key");
-        for (const std::string& key : keys) key_texts.push_back(key.c_str());
+        for (const std::string& key : keys) key_texts.push_back(word(key));
         auto options = edge_sdk::detail::sized<edge_options>();
         options.threads = threads;
-        options.manifest_sha256 = manifest ? sha.c_str() : nullptr;
-        options.variant = variant ? variant_id.c_str() : nullptr;
-        options.operating_point = point ? point_name.c_str() : nullptr;
+        options.manifest_sha256 = manifest ? word(sha) : nullptr;
+        options.variant = variant ? word(variant_id) : nullptr;
+        options.operating_point = point ? word(point_name) : nullptr;
         options.threshold = own ? &threshold : nullptr;
         options.faces = faces;
         options.skip_selftest = skip_selftest ? 1 : 0;
@@ -165,9 +166,9 @@ EDGE_JNI(jlong, open)
         options.smallest_face = smallest_face;
         options.public_keys = public_keys ? key_texts.data() : nullptr;
         options.public_key_count = key_texts.size();
-        options.minimum_version = minimum_version ? least.c_str() : nullptr;
+        options.minimum_version = minimum_version ? word(least) : nullptr;
         edge_session* session = nullptr;
-        edge_sdk::check(edge_open(path_text.c_str(), &options, &session));
+        edge_sdk::check(edge_open(word(path_text), &options, &session));
         return to_java(session);
     });
 }
@@ -266,9 +267,10 @@ EDGE_JNI(jobject, identify)(JNIEnv* env, jclass, jlong session, jlong gallery, j
     return guarded<jobject>(env, [&] {
         const edge_image picture = image(env, probe);
         auto result = edge_sdk::detail::sized<edge_identification>();
-        std::vector<edge_candidate> best(static_cast<std::size_t>(candidates));
-        edge_sdk::check(edge_identify(handle<edge_session>(session), handle<edge_gallery>(gallery), &picture, &result,
-                                      best.empty() ? nullptr : best.data(), best.size()));
+        const auto* people = handle<edge_gallery>(gallery);
+        std::vector<edge_candidate> best(std::min(static_cast<std::size_t>(candidates), edge_gallery_size(people)));
+        edge_sdk::check(
+            edge_identify(handle<edge_session>(session), people, &picture, &result, best.data(), best.size()));
         const auto count = static_cast<jsize>(result.candidates);
         const jclass type = env->FindClass("edgesdk/Candidate");
         require(type);
