@@ -12,6 +12,7 @@ While the camera gives nothing, the stream gets None, so that answers go on. An 
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 import threading
 import time
@@ -86,7 +87,7 @@ def answer(result: StreamResult, now: float) -> SpoofDecision:
     return result.decision if 0 <= now - result.time <= OLDEST_S else SpoofDecision.UNCERTAIN
 
 
-def main(source: str, seconds: float) -> int:
+def main(source: str, seconds: float, stopped: threading.Event) -> int:
     camera = sources.camera(int(source)) if source.isdecimal() else played(sources.video(source))
     cv2.setNumThreads(1)
     known, oldest, frames = None, 0.0, 0
@@ -104,8 +105,10 @@ def main(source: str, seconds: float) -> int:
             if (told := answer(result, now)) != known:
                 known = told
                 print(f"{told.name}: {', '.join(result.reasons)}, {1e3 * (now - result.time):.0f} ms old", flush=True)
-            if now >= end:
+            if now >= end or stopped.is_set():
                 break
+    if stopped.is_set():
+        return 130
     print(f"{frames} frames, none older than {1e3 * oldest:.0f} ms when its result came")
     return 0 if known is SpoofDecision.LIVE else 1
 
@@ -114,10 +117,10 @@ if __name__ == "__main__":
     if len(sys.argv) not in (2, 3) or (len(sys.argv) == 3 and not sys.argv[2].isdecimal()):
         print(f"usage: {sys.argv[0]} SOURCE [SECONDS]", file=sys.stderr)
         sys.exit(2)
+    ctrl_c = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: ctrl_c.set())  # KeyboardInterrupt may come where a library drops it
     try:
-        sys.exit(main(sys.argv[1], float(sys.argv[2]) if len(sys.argv) == 3 else float("inf")))
-    except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(main(sys.argv[1], float(sys.argv[2]) if len(sys.argv) == 3 else float("inf"), ctrl_c))
     except EdgeSdkError as error:  # whatever goes wrong, nobody is live
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(3)

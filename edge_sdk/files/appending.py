@@ -5,7 +5,8 @@ several processes stand whole behind each other. Before each the file of this na
 than before, or none, because ``logrotate`` or another process moved it away, it is opened anew.
 
 A full disk, a power cut or a process that is killed may leave a part of a line. It is never taken back, for another
-process may have written behind it; the next line begins on a line of its own.
+process may have written behind it; the next line begins on a line of its own. While another process writes, its line
+may look like such a part, so an empty line may stand between two whole ones.
 """
 
 from __future__ import annotations

@@ -94,6 +94,7 @@ def test_a_search_goes_on_and_its_trials_are_runs(tmp_path: Path, capsys: pytest
     kept = (tmp_path / "s" / "trial-01" / "last.safetensors").stat().st_mtime_ns
     assert main(["search", *WORDS, *ranges, "--trials", "2", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
+    assert found.pop("contract_version") == 1
     assert found == json.loads((tmp_path / "s" / "search.json").read_text())
     assert (tmp_path / "s" / "trial-01" / "last.safetensors").stat().st_mtime_ns == kept
     by_number = {one["trial"]: one for one in found["trials"]}
