@@ -30,7 +30,7 @@ RUN install --directory --owner 65532 --group 65532 --mode 700 /var/cache/edge-s
 ENV PATH=/opt/edge-sdk/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     EDGE_SDK_CACHE=/var/cache/edge-sdk \
-    EDGE_SDK_CONFIG=/tmp/edge-sdk/config
+    EDGE_SDK_CONFIG=/etc/edge-sdk
 # who may use the GPU on a Jetson: group 44, video
 USER 65532:44
 VOLUME /var/cache/edge-sdk

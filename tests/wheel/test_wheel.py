@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
 import zipfile
 from dataclasses import dataclass
@@ -146,7 +147,7 @@ def test_its_bill_of_materials_names_what_is_installed_beside_it(tmp_path: Path)
         (link,) = one["externalReferences"]
         serial = json.loads((tmp_path / f"{one['name']}.cdx.json").read_text())["serialNumber"]
         assert link == {"type": "bom", "url": f"urn:cdx:{serial.removeprefix('urn:uuid:')}/1"}
-    assert not re.search(r"file://|/tmp/", text), "a path of the machine that built it"
+    assert not re.search(rf"file://|{re.escape(tempfile.gettempdir())}/", text), "a path of the machine that built it"
     assert {path.name for path in tmp_path.iterdir()} == {f"{one}.cdx.json" for one in ("edge-sdk", *shipped())}
 
 
