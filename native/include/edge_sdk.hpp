@@ -137,7 +137,7 @@ struct Options {
     std::optional<std::vector<std::string>> public_keys;
 };
 
-// A bundle of any task, opened. Use Verifier, SpoofDetector and Locator.
+// A bundle's folder or .edge file, of any task, opened. Use Verifier, SpoofDetector and Locator.
 class Session {
   public:
     edge_info describe() const {
