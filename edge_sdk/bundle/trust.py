@@ -117,8 +117,8 @@ class Trust:
             objection = "has no signature"
         if self.policy == "require":
             raise SignatureError(
-                f"{where} {objection}: get it from who signs for you, or sign it (edge-sdk sign); {VARIABLE} and "
-                "Trust(...) say whom this device trusts"
+                f"{where} {objection}: get a signed one from its maker, or sign it (edge-sdk sign); {VARIABLE} "
+                "and Trust(...) say whom this device trusts"
             )
         _LOG.warning("%s %s; it is opened, as the policy is to warn", where, objection)
         return ()
@@ -155,7 +155,7 @@ def default_trust() -> Trust:
             return OFF
         what = "is missing" if lost is None else f"is missing: {lost} is a link that leads nowhere"
         raise StorageError(f"the trust file {path} {what}; {VARIABLE} says where it is") from error
-    _LOG.info("the trust file %s: policy %s, %d keys", path, trust.policy, len(trust.public_keys))
+    _LOG.info("the trust file %s: policy %s, keys: %d", path, trust.policy, len(trust.public_keys))
     return trust
 
 

@@ -4,7 +4,7 @@ A file is trusted if it and its folder belong to this user or to root, and neith
 a group in which nobody else is, as Debian, Ubuntu and Red Hat give to each user, may. That is asked of what is kept
 between starts and used without another check: compiled models, what was tuned, cached data, keys. The folders above are
 not looked at: whoever can rename those can take a file away, but not put another in its place that this user owns. On
-Windows, which tells by access lists, nothing is asked.
+Windows, where access lists say who may write, nothing is checked.
 """
 
 from __future__ import annotations

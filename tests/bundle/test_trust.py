@@ -418,7 +418,7 @@ def test_which_trust_file_counts_is_logged(config: Path, caplog: pytest.LogCaptu
     path = config / "trust.json"
     assert caplog.messages == [
         f"no trust file at {path}: bundles need no signature",
-        f"the trust file {path}: policy require, 1 keys",
+        f"the trust file {path}: policy require, keys: 1",
     ]
 
 
