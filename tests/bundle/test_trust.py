@@ -529,6 +529,8 @@ def test_what_a_trust_takes(tmp_path: Path) -> None:
         {"minimum_versions": {"tiny": "new"}},
         {"minimum_versions": {"tiny": 1.2}},
         {"keys": [b""] * 101},
+        {"keys": None},
+        {"minimum_versions": "1.2.0"},
     ):
         with pytest.raises(UsageError):
             Trust(**wrong)  # type: ignore[arg-type]
