@@ -10,7 +10,6 @@
 #include "error.hpp"
 #include "json.hpp"
 #include "sha256.hpp"
-#include "signing.hpp"
 
 namespace edge {
 
@@ -87,7 +86,7 @@ Bundle::Bundle(fs::path folder, const Trust& trust) : folder_(std::move(folder))
         if (!fs::exists(fs::symlink_status(folder_ / "signature.json", error)))
             throw Error(EDGE_ERROR_SIGNATURE, "the bundle has no signature: get it from who signs for you");
         const Bytes signature = read_file(folder_ / "signature.json", MOST_SIGNATURE_BYTES, EDGE_ERROR_SIGNATURE);
-        check_signature(signature, edge::sha256(data.data(), data.size()), trust.keys);
+        check_signature(signature, edge::sha256(data.data(), data.size()), trust.keys, trust.verify_ed25519);
     }
     manifest_ = parse_json(data);
     if (manifest_.at("schema_version") != 1)
