@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +108,18 @@ def points(threshold: float = 0.9) -> tuple[VerifyPoint | UnsupportedPoint, ...]
         ),
         UnsupportedPoint(name="fmr_1e-3", target=1e-3, reason="100 impostor trials"),
     )
+
+
+@pytest.fixture(autouse=True)
+def levels_of_loggers() -> Iterator[None]:
+    """A test that leaves a level changed fails: pytest would keep what later tests log, which then seem to leak."""
+    loggers = [logging.getLogger(name) for name in ("", "edge_sdk")]
+    before = [logger.level for logger in loggers]
+    yield
+    after = [logger.level for logger in loggers]
+    for logger, level in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+    assert after == before
 
 
 @pytest.fixture(autouse=True)
