@@ -1,15 +1,15 @@
 // Who of a few drivers is it, if it is a live face of one of them? With the module native/android.
 //
-//     val folder = { name: String -> unpack(assets::list, assets::open, name, noBackupFilesDir) }
-//     Drivers(folder("face_locator"), folder("liveness"), folder("face_lite")).use { drivers ->
+//     val bundle = { name: String -> unpack(assets::open, "$name.edge", noBackupFilesDir) }
+//     Drivers(bundle("face_locator"), bundle("liveness"), bundle("face_lite")).use { drivers ->
 //         val sealed = seal(key, drivers.enrol(frames))        // keep it
 //         drivers.known = mapOf("ann" to unseal(key, sealed))
 //         drivers.who(Picture.pixels(PixelFormat.RGBA8, plane.buffer, image.width, image.height, plane.rowStride))
 //     }
 //
-// `edge-sdk slice NAME --format onnx --precision int8 --out app/src/main/assets/NAME` puts a bundle into the app, and
-// `edge-sdk inspect` shows the SHA-256 of its manifest: name it in Options, so that no other one is opened; or, for bundles
-// that are updated apart from the app, the key that signs them: Options(publicKeys = listOf(vendor)).
+// `edge-sdk slice NAME --format onnx --precision int8 --out app/src/main/assets/NAME.edge` puts a bundle into the app,
+// and `edge-sdk inspect` shows the SHA-256 of its manifest: name it in Options, so that no other one is opened; or, for
+// bundles that are updated apart from the app, the key that signs them: Options(publicKeys = listOf(vendor)).
 //
 // The key never leaves the Android Keystore:
 //

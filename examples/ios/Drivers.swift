@@ -4,9 +4,9 @@
 //     drivers.known["ann"] = try drivers.enrol(frames)   // keep .bytes() encrypted by a key of the keychain
 //     let name = try drivers.who(Picture(pixels: pixels, format: .bgra8, width: width, height: height, stride: stride))
 //
-// `edge-sdk slice NAME --format onnx --precision int8 --out NAME` makes the folders of bundles, and `edge-sdk inspect`
-// shows the SHA-256 of a manifest: name it in Options, so that no other one is opened; or, for bundles that are updated
-// apart from the app, the key that signs them: Options(publicKeys: [vendor]).
+// `edge-sdk slice NAME --format onnx --precision int8 --out NAME.edge` makes the bundles, and `edge-sdk inspect` shows the
+// SHA-256 of a manifest: name it in Options, so that no other one is opened; or, for bundles that are updated apart from
+// the app, the key that signs them: Options(publicKeys: [vendor]).
 
 import EdgeSDK
 
@@ -18,11 +18,11 @@ final class Drivers {
     var known: [String: Template] = [:]
 
     init(bundles: String) throws {
-        let finder = try Locator(bundle: bundles + "/face_locator")
+        let finder = try Locator(bundle: bundles + "/face_locator.edge")
         detector = try SpoofDetector(
-            bundle: bundles + "/liveness", options: Options(operatingPoint: "apcer_5e-2"), locator: finder)
+            bundle: bundles + "/liveness.edge", options: Options(operatingPoint: "apcer_5e-2"), locator: finder)
         verifier = try Verifier(
-            bundle: bundles + "/face_lite", options: Options(operatingPoint: "fmr_1e-3"), locator: finder)
+            bundle: bundles + "/face_lite.edge", options: Options(operatingPoint: "fmr_1e-3"), locator: finder)
     }
 
     /// A template of frames that each show one live face, nil if one does not.

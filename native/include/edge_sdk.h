@@ -157,7 +157,7 @@ typedef struct edge_options {
 
     /* The SHA-256 of the manifest, 64 hex digits, as `edge-sdk inspect` shows it: any other manifest is
      * EDGE_ERROR_INTEGRITY. It stands for the whole bundle, as the manifest names every file by its SHA-256. NULL: what
-     * the bundle's own manifest.sha256 says, so whoever may write the folder may change thresholds. */
+     * the bundle's own manifest.sha256 says, so whoever may write the bundle may change thresholds. */
     const char *manifest_sha256;
 
     /* Such as "int8.onnx". NULL: the first of int8.onnx, int8.tflite, fp32.onnx and fp32.tflite, then of all others,
@@ -209,7 +209,8 @@ typedef struct edge_options {
 
 /* Open a bundle.
  *
- * path: UTF-8, the folder of the bundle, such as `edge-sdk slice deepsign --format onnx --out FOLDER` writes.
+ * path: UTF-8, the folder of the bundle or its .edge file, such as `edge-sdk slice deepsign --format onnx --out
+ * deepsign.edge` writes. Leave it where it is until the session is closed: the golden trial is read when it is replayed.
  * options: NULL for the defaults.
  * session: receives the handle; NULL after an error.
  *

@@ -166,7 +166,7 @@ struct Callback {
 
 }  // namespace detail
 
-// A bundle of any task, opened. Use Verifier, SpoofDetector and Locator.
+// A bundle's folder or .edge file, of any task, opened. Use Verifier, SpoofDetector and Locator.
 class Session {
   public:
     edge_info describe() const {

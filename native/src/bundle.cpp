@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <set>
 
@@ -15,22 +14,8 @@ namespace edge {
 
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::size_t MOST_MANIFEST_BYTES = std::size_t{4} << 20;
 constexpr std::size_t MOST_FILE_BYTES = std::size_t{512} << 20;
-
-// A path of the manifest, which must be relative and stay inside the bundle.
-fs::path inside(const std::string& path) {
-    const fs::path given = fs::u8path(path);
-    const bool plain = std::all_of(path.begin(), path.end(), [](unsigned char c) {
-        return c < 128 && (std::isalnum(c) || c == '.' || c == '_' || c == '-' || c == '/');
-    });
-    bool fine = plain && !path.empty() && path.size() <= 200 && given.is_relative();
-    for (const fs::path& part : given) fine = fine && !part.empty() && part.string()[0] != '.';
-    if (!fine) throw Error(EDGE_ERROR_BUNDLE, "the manifest names a file that is not inside the bundle");
-    return given;
-}
 
 std::vector<std::int64_t> shape_of(const Json& tensor) {
     std::vector<std::int64_t> shape;
@@ -46,20 +31,6 @@ std::vector<std::int64_t> shape_of(const Json& tensor) {
 
 }  // namespace
 
-Bytes read_file(const fs::path& path, std::size_t limit, edge_status status) {
-    std::error_code error;
-    if (!fs::is_regular_file(fs::status(path, error)))
-        throw Error(status, path.filename().u8string() + " of the bundle is missing, or no file");
-    const auto size = fs::file_size(path, error);
-    if (error || size > limit)
-        throw Error(status, path.filename().u8string() + " of the bundle has another size");
-    std::ifstream file(path, std::ios::binary);
-    Bytes data(static_cast<std::size_t>(size));
-    if (!file || !file.read(reinterpret_cast<char*>(data.data()), static_cast<std::streamsize>(data.size())))
-        throw Error(status, path.filename().u8string() + " of the bundle cannot be read");
-    return data;
-}
-
 std::string variant_id(const Json& variant) {
     return variant.at("precision").get<std::string>() + "." + variant.at("format").get<std::string>();
 }
@@ -70,11 +41,9 @@ const Threshold& point_for(const std::vector<Threshold>& points, std::size_t ref
     return points.front();
 }
 
-Bundle::Bundle(fs::path folder, const Trust& trust) : folder_(std::move(folder)) {
-    std::error_code error;
-    if (!fs::is_directory(folder_, error)) throw Error(EDGE_ERROR_BUNDLE, "there is no bundle's folder at this path");
-    const Bytes data = read_file(folder_ / "manifest.json", MOST_MANIFEST_BYTES);
-    const Bytes digest = read_file(folder_ / "manifest.sha256", 200);
+Bundle::Bundle(const std::filesystem::path& path, const Trust& trust) : store_(open_store(path)) {
+    const Bytes data = store_->read("manifest.json", MOST_MANIFEST_BYTES);
+    const Bytes digest = store_->read("manifest.sha256", 200);
     sha256_ = sha256_hex(data);
     if (std::string(digest.begin(), digest.end()) != sha256_ + "  manifest.json\n")
         throw Error(EDGE_ERROR_INTEGRITY, "manifest.json is damaged: its SHA-256 is not that in manifest.sha256");
@@ -83,9 +52,9 @@ Bundle::Bundle(fs::path folder, const Trust& trust) : folder_(std::move(folder))
     if (!wanted.empty() && wanted != sha256_)
         throw Error(EDGE_ERROR_INTEGRITY, "the manifest has the SHA-256 " + sha256_ + ", not the one asked for");
     if (!trust.keys.empty()) {
-        if (!fs::exists(fs::symlink_status(folder_ / "signature.json", error)))
+        if (!store_->has("signature.json"))
             throw Error(EDGE_ERROR_SIGNATURE, "the bundle has no signature: get it from who signs for you");
-        const Bytes signature = read_file(folder_ / "signature.json", MOST_SIGNATURE_BYTES, EDGE_ERROR_SIGNATURE);
+        const Bytes signature = store_->read("signature.json", MOST_SIGNATURE_BYTES, EDGE_ERROR_SIGNATURE);
         check_signature(signature, edge::sha256(data.data(), data.size()), trust.keys, trust.verify_ed25519);
     }
     manifest_ = parse_json(data);
@@ -186,7 +155,7 @@ Bytes Bundle::read(const Json& file) const {
     const std::string path = file.at("path");
     const auto size = file.at("size").get<std::uint64_t>();
     if (size > MOST_FILE_BYTES) throw Error(EDGE_ERROR_BUNDLE, path + " is larger than a bundle's file may be");
-    Bytes data = read_file(folder_ / inside(path), MOST_FILE_BYTES);
+    Bytes data = store_->read(path, static_cast<std::size_t>(size));
     if (data.size() != size || sha256_hex(data) != file.at("sha256"))
         throw Error(EDGE_ERROR_INTEGRITY, path + " is damaged: its size or SHA-256 is not that of the manifest");
     return data;

@@ -1,22 +1,20 @@
-// A bundle's folder: the manifest, checked against its digest, and files, checked against the manifest, before use.
+// A bundle: the manifest, checked against its digest, and files, checked against the manifest, before use.
 
 #pragma once
 
 #include <cstddef>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "edge_sdk.h"
 #include "engine.hpp"
 #include "json.hpp"
 #include "signing.hpp"
+#include "store.hpp"
 
 namespace edge {
-
-// The bytes of an ordinary file of at most `limit` bytes; Error(status) if it is missing or longer.
-Bytes read_file(const std::filesystem::path& path, std::size_t limit, edge_status status = EDGE_ERROR_INTEGRITY);
 
 // An operating point: what decides about enrolments of so many references.
 struct Threshold {
@@ -35,9 +33,11 @@ struct Trust {
 
 class Bundle {
   public:
+    // path: a folder or a .edge file.
+    //
     // Throws Error: EDGE_ERROR_INTEGRITY, EDGE_ERROR_SIGNATURE, EDGE_ERROR_ROLLBACK, EDGE_ERROR_BUNDLE, or
     // EDGE_ERROR_UNSUPPORTED for a sound bundle that this library cannot run.
-    Bundle(std::filesystem::path folder, const Trust& trust);
+    Bundle(const std::filesystem::path& path, const Trust& trust);
 
     const Json& manifest() const { return manifest_; }
     const std::string& sha256() const { return sha256_; }
@@ -81,7 +81,7 @@ class Bundle {
     const Json& graph_json() const { return manifest_.at("graphs").at(0); }
     const Json& variant(const std::string& id) const;
 
-    std::filesystem::path folder_;
+    std::unique_ptr<const Store> store_;
     Json manifest_;
     std::string sha256_, name_;
 };

@@ -49,8 +49,8 @@ Flags together(const std::vector<Prepared>& pictures) {
 
 }  // namespace
 
-std::shared_ptr<const Session> Session::open(const std::filesystem::path& folder, const Options& options) {
-    Bundle bundle(folder, options.trust);
+std::shared_ptr<const Session> Session::open(const std::filesystem::path& path, const Options& options) {
+    Bundle bundle(path, options.trust);
     const std::string variant = bundle.choose(options.variant);
     auto engine = open_engine(variant.substr(variant.rfind('.') + 1), bundle.model(variant), bundle.graph(),
                               options.threads);

@@ -46,7 +46,7 @@ struct Gallery {
 class Session {
   public:
     // Opens the engine of the chosen variant, and replays the golden trial unless the options say no.
-    static std::shared_ptr<const Session> open(const std::filesystem::path& folder, const Options& options);
+    static std::shared_ptr<const Session> open(const std::filesystem::path& path, const Options& options);
 
     // With an engine of one's own, for tests.
     Session(Bundle bundle, std::string variant, std::unique_ptr<Engine> engine, const Options& options);

@@ -29,11 +29,8 @@ fun failure(action: () -> Any?): String = try {
     problem.javaClass.simpleName
 }
 
-fun signatures(bundles: String, folder: File, own: String, other: String) {
-    val bundle = unpack(
-        { path -> File(bundles, path).list() ?: emptyArray() }, { path -> File(bundles, path).inputStream() },
-        "deepsign", folder,
-    )
+fun signatures(folder: File, own: String, other: String) {
+    val bundle = unpack({ File(folder, "assets/$it").inputStream() }, "deepsign.edge", folder)
     val verifier = Verifier(bundle, Options(operatingPoint = "fmr_1e-2"))
     println("info ${verifier.info.name} ${verifier.info.variant} ${verifier.info.engine}")
     println("selftest ${verifier.selftest().passed}")
@@ -114,29 +111,24 @@ fun faces(bundles: String, frame: String, face: String) {
     }
 }
 
-fun unpacked(bundles: String, folder: File) {
-    val assets = File(folder, "assets")
-    File(bundles, "deepsign_nano").copyRecursively(File(assets, "nano"))
-    val into = File(folder, "into").apply { mkdirs() }
-    fun copy() = unpack({ File(assets, it).list() }, { File(assets, it).inputStream() }, "nano", into)
+fun unpacked(folder: File) {
+    val (assets, into) = listOf("assets", "into").map { File(folder, it) }
+    fun copy() = unpack({ File(assets, it).inputStream() }, "nano.edge", into)
     val ways = List(6) { mutableListOf<String>() }
     ways.map { to -> thread { to += failure { copy().name } } }.forEach(Thread::join)
-    println("together ${ways.flatten().toSet()}")
-    val mark = File(into, "nano/mark").apply { writeText("kept") }
-    copy()
-    println("kept ${mark.exists()}")
-    File(assets, "nano/signature.json").writeText("{}")
-    println("signature ${File(copy(), "signature.json").exists()} ${mark.exists()}")
-    File(assets, "nano/signature.json").delete()
-    println("unsigned ${File(copy(), "signature.json").exists()}")
-    File(assets, "nano/manifest.sha256").appendText("x")
-    println("digest ${File(copy(), "manifest.sha256").readText().endsWith("x")}")
-    println("absent ${failure { unpack({ null }, { File(assets, it).inputStream() }, "none", into) }}")
+    println("together ${ways.flatten().toSet()} ${into.list()?.toList()}")
+    val copied = copy().apply { setLastModified(1_000_000) }
+    println("kept ${copy().lastModified()}")
+    copied.writeBytes(copied.readBytes().dropLast(1).toByteArray())
+    println("mended ${failure { Verifier(copy()).use { it.info.name } }}")
+    File(assets, "nano.edge").writeText("another")
+    println("replaced ${copy().readText()}")
+    println("absent ${failure { unpack({ File(assets, it).inputStream() }, "none.edge", into) }}")
 }
 
 fun main(given: Array<String>) {
     val (bundles, folder, own, other, frame) = given
-    signatures(bundles, File(folder), own, other)
-    unpacked(bundles, File(folder))
+    signatures(File(folder), own, other)
+    unpacked(File(folder))
     faces(bundles, frame, given[5])
 }

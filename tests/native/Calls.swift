@@ -32,7 +32,7 @@ struct Calls {
         let given = CommandLine.arguments
         let (bundles, own, other) = (given[1], Picture(encoded: load(given[2])), Picture(encoded: load(given[3])))
         let frame = Picture(encoded: load(given[4]))
-        let path = bundles + "/deepsign"
+        let path = bundles + "/deepsign.edge"
 
         let verifier = try Verifier(bundle: path, options: Options(operatingPoint: "fmr_1e-2"))
         try verifier.selftest()

@@ -76,6 +76,24 @@ extern "C" {
 
 EDGE_API const char* hook_said() { return said.c_str(); }
 
+// The files that the manifest of a bundle names, one after the other: of its graphs, then golden inputs.
+EDGE_API edge_status hook_files(const char* path, uint8_t* out, size_t capacity, size_t* length) {
+    return told([&] {
+        const edge::Bundle bundle(path, {});
+        edge::Bytes all;
+        const auto add = [&](const Json& file) {
+            const edge::Bytes data = bundle.read(file);
+            all.insert(all.end(), data.begin(), data.end());
+        };
+        for (const Json& graph : bundle.manifest().at("graphs"))
+            for (const Json& file : graph.at("files")) add(file);
+        for (const Json& file : bundle.manifest().at("golden").at("inputs")) add(file);
+        if (all.size() > capacity) throw edge::Error(EDGE_ERROR_BUFFER, "too long");
+        std::copy(all.begin(), all.end(), out);
+        *length = all.size();
+    });
+}
+
 // The decoded picture: shape receives rows, columns and channels.
 EDGE_API edge_status hook_decode(const edge_image* image, uint8_t* out, size_t capacity, int32_t* shape) {
     return told([&] {

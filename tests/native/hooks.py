@@ -34,7 +34,13 @@ class Hooks:
 
     def _call(self, name: str, *arguments: Any) -> None:
         if status := getattr(self.library.c, name)(*arguments):
-            raise NativeError(STATUSES[status], self.library.c.hook_said().decode())
+            raise NativeError(STATUSES[status], self.library.c.hook_said().decode(errors="replace"))
+
+    def files(self, path: Path) -> bytes:
+        """What the files hold that a bundle's manifest names, of its graphs and then of its golden trial."""
+        out, length = c.create_string_buffer(2**20), c.c_size_t()
+        self._call("hook_files", str(path).encode(), out, c.c_size_t(len(out)), c.byref(length))
+        return out.raw[: length.value]
 
     def decode(self, image: Image, room: int = 2**24) -> NDArray[np.uint8]:
         out, shape = np.empty(room, np.uint8), np.zeros(3, np.int32)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_sdk import Verifier
+from edge_sdk.bundle import Bundle, pack
 from edge_sdk.bundle.signing import SigningKey
 from edge_sdk.slicing import slice_bundle
 
@@ -41,6 +42,8 @@ def test_the_swift_package_decides_as_python_does(built: Built, tmp_path: Path) 
     if not shutil.which("swiftc"):
         pytest.skip("Swift is not installed")
     library = built.file("libedge_sdk.so").parent
+    for name in ("deepsign", "face_locator", "liveness", "face_lite"):
+        pack(Bundle.open(name), tmp_path / f"{name}.edge")
     module = ["-I", str(tmp_path), "-I", str(PACKAGE / "CEdgeSDK")]
     sources = [str(ROOT / "examples" / "ios" / "Drivers.swift"), str(Path(__file__).with_name("Calls.swift"))]
     for command in (
@@ -58,7 +61,7 @@ def test_the_swift_package_decides_as_python_does(built: Built, tmp_path: Path) 
         "deepsign_nano", tmp_path / "signed", format="onnx", precision="int8", sign_with=[signer]
     ).path
     done = subprocess.run(
-        [str(tmp_path / "calls"), *map(str, (BUNDLES, OWN, OTHER, FRAME, signed, pem))],
+        [str(tmp_path / "calls"), *map(str, (tmp_path, OWN, OTHER, FRAME, signed, pem))],
         env=os.environ | {"LD_LIBRARY_PATH": str(library)}, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -171,7 +171,7 @@ private final class Callback {
 /// How a bundle is opened; edge_options in edge_sdk.h says more.
 ///
 /// Give `manifestSHA256`, which `edge-sdk inspect` shows, in every application, or `publicKeys`, the texts of PEM files, of
-/// whose owners one has to have signed the bundle: without either whoever may write the bundle's folder may change
+/// whose owners one has to have signed the bundle: without either whoever may write the bundle may change
 /// thresholds.
 public struct Options {
     public var manifestSHA256: String?
@@ -203,7 +203,7 @@ public struct Options {
     }
 }
 
-/// A bundle, opened: use `Verifier`, `SpoofDetector` and `Locator`. Threads may share it.
+/// A bundle's folder or .edge file, opened: use `Verifier`, `SpoofDetector` and `Locator`. Threads may share it.
 public class Session: @unchecked Sendable {
     fileprivate let handle: OpaquePointer
 

@@ -9,9 +9,9 @@ enum class Faces { LOCATE, CUT_OUT }
  * How a bundle is opened; edge_options in edge_sdk.h says more.
  *
  * Give [manifestSha256], which `edge-sdk inspect` shows, in every application, or [publicKeys], the texts of PEM files, of
- * whose owners one has to have signed the bundle: without either whoever may write the bundle's folder may change
- * thresholds. [verifyEd25519] verifies the signature by [publicKeys] in place of java.security, which has Ed25519 on some
- * Androids alone; where neither does, [Status.UNSUPPORTED] is the answer.
+ * whose owners one has to have signed the bundle: without either whoever may write the bundle may change thresholds.
+ * [verifyEd25519] verifies the signature by [publicKeys] in place of java.security, which has Ed25519 on some Androids
+ * alone; where neither does, [Status.UNSUPPORTED] is the answer.
  */
 data class Options(
     val manifestSha256: String? = null,
@@ -27,7 +27,7 @@ data class Options(
     val verifyEd25519: SignatureCheck? = null,
 )
 
-/** A bundle, opened. Threads may share it; close() frees it once no call uses it any more. */
+/** A bundle's folder or .edge file, opened. Threads may share it; close() frees it once no call uses it any more. */
 sealed class Session(bundle: File, options: Options, locator: Locator?, task: Int) : AutoCloseable {
     internal val handle: Handle
     val info: Info
