@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from edge_sdk.bundle import Bundle, BundleWriter, SigningKey
+from edge_sdk.bundle import Bundle, BundleWriter, SigningKey, pack
 from edge_sdk.errors import BundleError, UsageError
 from edge_sdk.manifest import Golden, Manifest
 
@@ -32,11 +32,13 @@ def slice_bundle(
         format: ``"onnx"`` or ``"tflite"``; None keeps all.
         precision: Exactly ``"int8"``, ``"int8-io"``, ``"int8-sym"`` or ``"fp32"``; None keeps all.
         overwrite: Whether a bundle at ``destination`` may be replaced; never the one that is read.
-        sign_with: Keys that sign the slice; without any it has no signature, for those of the bundle do not fit it.
+        sign_with: Keys that sign the slice. Without any it has no signature, for those of the bundle do not fit another
+            manifest; where no variant is left out the manifest stays, and they with it.
 
     Raises:
         UsageError: Neither format nor precision is given, or the destination is the bundle itself.
-        BundleError: The bundle cannot be read, or has no such variant.
+        BundleError: The bundle cannot be read, or has no such variant; ``SignatureError`` if its signature is to stay
+            and is damaged.
     """
     if format is None and precision is None:
         raise UsageError("a slice keeps one format, one precision, or both: say which")
@@ -49,6 +51,8 @@ def slice_bundle(
         there = ", ".join(variant.id for variant in manifest.variants)
         wanted = ".".join(word for word in (precision, format) if word)
         raise BundleError(f"{opened.id} has no {wanted} variant; it has {there}")
+    if kept == manifest.variants:
+        return pack(opened, destination, overwrite, sign_with)
     sliced = keep_variants(manifest, [variant.id for variant in kept])
     with BundleWriter(destination, overwrite, sign_with) as writer:
         for entry in sliced.files:

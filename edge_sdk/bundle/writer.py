@@ -223,7 +223,7 @@ def sign_bundle(
 
     Raises:
         UsageError: No key or too many, or a shipped bundle in its place.
-        BundleError: The bundle cannot be read, or written there.
+        BundleError: The bundle cannot be read, or written there, or another one took its place meanwhile.
     """
     opened = Bundle.open(bundle, trust=OFF)
     target = opened.path if destination is None else Path(destination)
@@ -237,7 +237,7 @@ def sign_bundle(
         opened.read(entry)
     opened.check_models()
     files.write_bytes(target / SIGNATURE_PATH, signing.encode(signatures))
-    return Bundle.open(target, trust=OFF)
+    return Bundle.open(target, opened.sha256, trust=OFF)
 
 
 def _write_archive(folder: Path, paths: list[str], target: Path) -> Path:

@@ -150,6 +150,17 @@ def rewrite(
         return writer.finish(msgspec.structs.replace(manifest, auxiliary=auxiliary))
 
 
+def check_opens_afterwards(bundle: Bundle, sign_with: Sequence[SigningKey]) -> None:
+    """UsageError where this device could not open the bundle any more, if it was rewritten in place and so signed."""
+    trust = default_trust()
+    if trust.policy == "require" and not any(key.key_id in trust.public_keys for key in sign_with):
+        lacks = "no key is trusted here that would sign it" if sign_with else "it would have no signature any more"
+        raise UsageError(
+            f"{bundle.id} could not be opened here afterwards, for {lacks}: sign it with a key of this device's "
+            "trust file (--sign-key), or write a copy (--out)"
+        )
+
+
 def _default_kept(manifest: Manifest, points: Mapping[str, Sequence[OperatingPoint]]) -> str | None:
     """The default operating point, if every variant still has a threshold for it."""
     usable = [{one.name for one in each if not isinstance(one, UnsupportedPoint)} for each in points.values()]
@@ -161,13 +172,7 @@ def _check_destination(bundle: Bundle, destination: Path | None, sign_with: Sequ
     if destination is None:
         if is_shipped(bundle.path):
             raise UsageError(f"{bundle.manifest.name} is a shipped bundle, which stays as it is: write a copy")
-        trust = default_trust()
-        if trust.policy == "require" and not any(key.key_id in trust.public_keys for key in sign_with):
-            lacks = "no key is trusted here that would sign it" if sign_with else "it would have no signature any more"
-            raise UsageError(
-                f"{bundle.id} could not be opened here afterwards, for {lacks}: sign it with a key of this device's "
-                "trust file (--sign-key), or write a copy"
-            )
+        check_opens_afterwards(bundle, sign_with)
     elif os.path.realpath(destination) == itself:
         raise UsageError(f"{destination} is the bundle itself: ask for that in place, or write a copy elsewhere")
     check_destination(bundle.path if destination is None else destination)

@@ -22,7 +22,7 @@ from edge_sdk.cli.options import (
     print_result,
     report_progress,
 )
-from edge_sdk.cli.points import labels
+from edge_sdk.cli.points import listed
 from edge_sdk.cli.signatures import add_sign_key, read_keys, signature_line
 from edge_sdk.errors import UsageError
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from edge_sdk.calibration.live import LiveCalibrated
     from edge_sdk.calibration.unusable import UnusablePicture
     from edge_sdk.export.packaging.recalibrate import Recalibrated
-    from edge_sdk.manifest import OperatingPoint
 
 SUMMARY = "Fit the thresholds of a bundle again, on your own people or to your own camera."
 DETAILS = (
@@ -259,20 +258,7 @@ def _print(
     }
     lines = [f"{found.bundle.id} in {found.bundle.path}", f"{fitted_on}{named(unusable)}"]
     for one in found.fitted:
-        each = labels(found.bundle.manifest, one.points)
-        lines += [f"\n{one.variant} on {one.engine}", *map(_point, each, one.points)]
+        lines += [f"\n{one.variant} on {one.engine}", *listed(found.bundle.manifest, one.points)]
     lines += [f"left out: {one.variant}: {one.reason}" for one in found.left_out]
     lines += filter(None, [signature_line(found.bundle, was_signed=was_signed)])
     print_result(arguments, values, "\n".join(lines))
-
-
-def _point(label: str, point: OperatingPoint) -> str:
-    from edge_sdk.manifest import UnsupportedPoint
-
-    if isinstance(point, UnsupportedPoint):
-        return f"  {label}   no threshold: {point.reason}"
-    rates = (
-        f"{name} {100 * rate.value:.2f} % [{100 * rate.low:.2f}, {100 * rate.high:.2f}]"
-        for name, rate in point.rates.items()
-    )
-    return f"  {label}   threshold {point.threshold:#.4g}   {'   '.join(rates)}"

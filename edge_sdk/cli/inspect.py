@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from edge_sdk.cli.command import ACCEPTED, Parser
 from edge_sdk.cli.options import BUNDLE, VERIFY_BUNDLE, add_json, add_template_key, print_result, warn_of_opencv
-from edge_sdk.cli.output import printable
-from edge_sdk.cli.points import labels
+from edge_sdk.cli.output import printable, wrapped
+from edge_sdk.cli.points import listed, shortened
 from edge_sdk.errors import EdgeSdkError, RollbackError, SignatureError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from edge_sdk.bundle import Bundle
-    from edge_sdk.manifest import DecisionOverTime, Input, Manifest, OperatingPoint, Output, Variant
+    from edge_sdk.manifest import DecisionOverTime, Input, Manifest, Output, Variant
 
 SUMMARY = "Show what a bundle contains, was trained on and reached; or what a template is."
 DETAILS = (
     "Reads the bundle, checks every file's hash and prints inputs, outputs, thresholds with their measured error "
-    "rates, which engine and variant `--engine auto` would take here, and whether this device trusts its signature. Of "
-    "a template it prints what it was made with, how many references it holds, how many of them updates added, and "
-    "whether its bundle takes it; nothing of the person. Of an encrypted one without its key, the header alone."
+    "rates and 95 % intervals, which engine and variant `--engine auto` would take here, and whether this device "
+    "trusts its signature. Of a template it prints what it was made with, how many references it holds, how many of "
+    "them updates added, and whether its bundle has that variant; nothing of the person. Of an encrypted one without "
+    "its key, the header alone. Writes nothing. Of many data sets the text names the first ones; --json names all."
 )
 
 
@@ -69,9 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         "signature": signature,
         "manifest": msgspec.to_builtins(bundle.manifest),
     }
-    print_result(
-        arguments, values, "\n".join(map(printable, _lines(bundle, here, signature)))
-    )  # no text of a bundle makes a line of its own
+    print_result(arguments, values, "\n".join(_lines(bundle, here, signature)))
     return ACCEPTED
 
 
@@ -92,15 +91,26 @@ def _inspect_template(arguments: argparse.Namespace) -> int:
 
 
 def _lines(bundle: Bundle, here: dict[str, str], signature: dict[str, Any]) -> list[str]:
+    """For people; no text of a bundle makes a line that begins as ours do."""
+    manifest = bundle.manifest
+    to_copy = [
+        f"{bundle.id}   {manifest.modality}, {manifest.task}",
+        f"path             {bundle.path}",
+        f"sha256           {bundle.sha256}",
+    ]
+    lines = [*map(printable, to_copy), *(wrapped(line, 17) for line in _facts(bundle, here, signature))]
+    for variant in manifest.variants:
+        lines += _variant_lines(manifest, variant)
+    return lines
+
+
+def _facts(bundle: Bundle, here: dict[str, str], signature: dict[str, Any]) -> list[str]:
     from edge_sdk.runtime import device
 
     manifest = bundle.manifest
     keys = "comes with edge-sdk" if bundle.shipped else ", ".join(one[:12] for one in signature["keys"])
     policy = signature["policy"] or "unknown"
     lines = [
-        f"{bundle.id}   {manifest.modality}, {manifest.task}",
-        f"path             {bundle.path}",
-        f"sha256           {bundle.sha256}",
         f"signature        {keys or 'none'}; policy {policy}: {signature['objection'] or 'opens here'}",
         f"runs here as     {here.get('error') or '{variant} on {engine}'.format(**here)}",
         f"instruction set  {device.instruction_set()}",
@@ -133,7 +143,7 @@ def _lines(bundle: Bundle, here: dict[str, str], signature: dict[str, Any]) -> l
         lines.append(f"decides at       {manifest.default_point}, unless another operating point is named")
     if fitted := manifest.thresholds:
         lines.append(
-            f"thresholds       fitted again on {fitted.data}: {fitted.subjects} people, {fitted.impostors}; "
+            f"thresholds       fitted again on {shortened(fitted.data)}: {fitted.subjects} people, {fitted.impostors}; "
             f"the models are those of {fitted.previous_bundle}"
         )
         if fitted.pictures:
@@ -142,14 +152,12 @@ def _lines(bundle: Bundle, here: dict[str, str], signature: dict[str, Any]) -> l
             lines.append(f"camera           {fitted.pictures} live pictures; {densities}")
     lines += [
         f"unfamiliar       beyond {known.limit:.3g} in {', '.join(known.measures)}: {100 * known.flagged:.1f} % of "
-        f"{known.samples} samples of {known.data}, {known.subjects} people"
+        f"{known.samples} samples of {shortened(known.data)}, {known.subjects} people"
         for known in (manifest.familiarity,)
         if known is not None
     ]
     if manifest.over_time:
         lines += _over_time(manifest.over_time)
-    for variant in manifest.variants:
-        lines += _variant_lines(manifest, variant)
     return lines
 
 
@@ -163,7 +171,7 @@ def _over_time(settings: DecisionOverTime) -> list[str]:
         for name, rate in (("APCER", tuned.apcer), ("BPCER", tuned.bpcer))
     )
     limits = f"gap {settings.gap_s:g} s, cooldown {settings.cooldown_s:g} s, deadline {settings.deadline_s:g} s"
-    on = f"{tuned.variant} at {tuned.operating_point} on {tuned.data}: {tuned.subjects} people, {errors}"
+    on = f"{tuned.variant} at {tuned.operating_point} on {shortened(tuned.data)}: {tuned.subjects} people, {errors}"
     return [
         f"streams          {placed(settings.rule, 0.0)}, of scores less the threshold; {limits}",
         f"                 tuned with {on}",
@@ -203,10 +211,11 @@ def _chosen_here(bundle: Bundle) -> dict[str, str]:
 
 
 def _variant_lines(manifest: Manifest, variant: Variant) -> list[str]:
-    lines = ["", f"{variant.id}   {manifest.variant_size(variant.id) / 1e6:.3f} MB"]
+    lines = [f"{variant.id}   {manifest.variant_size(variant.id) / 1e6:.3f} MB"]
     if variant.calibration:
         calibration = variant.calibration
-        lines.append(f"  calibrated with {calibration.count} samples of {calibration.data}, {calibration.method}")
+        data = shortened(calibration.data)
+        lines.append(f"  calibrated with {calibration.count} samples of {data}, {calibration.method}")
         if calibration.float_nodes:
             lines.append(f"  in float: {', '.join(calibration.float_nodes)}")
     for cost in variant.accuracy:
@@ -215,22 +224,7 @@ def _variant_lines(manifest: Manifest, variant: Variant) -> list[str]:
         lines.append(
             f"  against float: {cost.metric} {delta} points, at most {bound} (90 %), budget {budget}: {verdict}"
         )
-    points = variant.operating_points
-    return lines + [
-        f"  {label}   {_describe(point)}" for label, point in zip(labels(manifest, points), points, strict=True)
-    ]
-
-
-def _describe(point: OperatingPoint) -> str:
-    from edge_sdk.manifest import UnsupportedPoint
-
-    if isinstance(point, UnsupportedPoint):
-        return f"not supported: {point.reason}"
-    measured = (
-        f"{name} {100 * rate.value:.2f} % [{100 * rate.low:.2f}, {100 * rate.high:.2f}]"
-        for name, rate in point.rates.items()
-    )
-    return f"threshold {point.threshold:#.4g}   {'   '.join(measured)}   {point.data}"
+    return ["", *(wrapped(line, 4) for line in lines), *listed(manifest, variant.operating_points)]
 
 
 def _tensor(tensor: Input | Output) -> str:

@@ -91,7 +91,7 @@ def text(values: dict[str, Any]) -> list[str]:
         return [*lines, f"bundle           not at hand: {values['refused']}"]
     if values["refused"]:
         return [*lines, f"bundle           {values['bundle_id']} refuses it: {values['refused']}"]
-    lines.append(f"bundle           {values['bundle_id']} takes it")
+    lines.append(f"bundle           {values['bundle_id']}, of the same embedding space and variant")
     if (threshold := values["threshold"]) is not None:
         measured = f"{threshold['name']}, measured with {threshold['references']}"
         lines.append(f"accepted from    {threshold['value']:.4f} ({measured})")
@@ -99,7 +99,7 @@ def text(values: dict[str, Any]) -> list[str]:
 
 
 def _refusal(template: Template, manifest: Manifest) -> str | None:
-    """Why a verifier of this bundle would not take the template; None if it would."""
+    """Why a verifier of this bundle refuses the template by its binding; what it holds, the verifier alone checks."""
     if template.kind != manifest.score.template_kind or template.embedding_space_id != manifest.embedding_space_id:
         return "it is of another embedding space; enroll again"
     if all(template.variant_sha256 != manifest.variant_sha256(variant.id) for variant in manifest.variants):

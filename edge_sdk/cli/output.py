@@ -27,6 +27,9 @@ CONTRACT_VERSION = 1
 It rises when a key of any command goes, or changes its type, unit or meaning; a key that is added changes nothing.
 """
 
+WIDTH = 80
+"""Columns of a terminal, of which :func:`wrapped` makes lines."""
+
 _STDIN, _STDOUT, _STDERR = range(3)
 
 
@@ -162,6 +165,16 @@ def printable(text: object) -> str:
     a\nACCEPTED \x1b[2J
     """
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in str(text))
+
+
+def wrapped(text: str, indent: int) -> str:
+    """Text without control characters, broken at spaces into lines of :data:`WIDTH`, those after the first indented."""
+    import textwrap
+
+    broken = textwrap.wrap(
+        printable(text), WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(broken)
 
 
 def _write(text: str) -> None:

@@ -12,7 +12,7 @@ from edge_sdk.cli.signatures import add_sign_key, read_keys, signature_line
 SUMMARY = "Copy a bundle with the variants of one format or precision only."
 DETAILS = (
     "Reads BUNDLE and writes a smaller one. Files that stay keep their bytes, so templates stay valid. The bundle's "
-    "signature does not hold for the smaller one: --sign-key signs it."
+    "signature does not hold for the smaller one: --sign-key signs it. Where nothing is left out the signature stays."
 )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import edge_sdk
-from edge_sdk import Locator, SpoofDetector, Trust, Verifier
+from edge_sdk import Locator, SpoofDetector, Trust, Verifier, files
 from edge_sdk.bundle import Bundle, BundleWriter, SigningKey, pack, shipped, sign_bundle, signing, trust
 from edge_sdk.bundle.stores import Folder
 from edge_sdk.bundle.trust import OFF, default_trust, version_order
@@ -342,6 +342,34 @@ def test_slices_are_signed_or_not(make_bundle: object, tmp_path: Path) -> None:
         Bundle.open(plain.path, trust=VENDOR)
     slice_bundle(whole, tmp_path / "slice.edge", precision="int8", sign_with=[KEY])
     Bundle.open(tmp_path / "slice.edge", trust=VENDOR)
+    same = slice_bundle(whole, tmp_path / "same.edge", format="onnx")  # all that there is
+    assert Bundle.open(same.path, trust=VENDOR).sha256 == whole.sha256
+
+
+def test_a_slice_of_all_that_there_is_keeps_no_damaged_signature(make_bundle: object, tmp_path: Path) -> None:
+    opened = make_bundle()  # type: ignore[operator]
+    (opened.path / "signature.json").write_bytes(b"{}")
+    with pytest.raises(SignatureError, match="damaged"):
+        slice_bundle(opened, tmp_path / "same", format="onnx")
+    assert not (tmp_path / "same").exists()
+    assert not slice_bundle(opened, tmp_path / "less", precision="int8").has_signature
+
+
+def test_a_bundle_that_is_replaced_while_it_is_signed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = write(tmp_path / "other", version="2.0").path
+    write_bytes = files.write_bytes
+
+    def replaced(path: Path, data: bytes) -> None:
+        write_bytes(path, data)
+        shutil.copytree(other, folder, dirs_exist_ok=True)
+
+    monkeypatch.setattr(files, "write_bytes", replaced)
+    with pytest.raises(IntegrityError, match="SHA-256"):
+        sign_bundle(folder, [KEY])
+    with pytest.raises(SignatureError, match="does not belong to this manifest"):
+        Bundle.open(folder, trust=VENDOR)
 
 
 # --- the trust file --------------------------------------------------------------------------------------------------

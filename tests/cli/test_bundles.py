@@ -40,6 +40,7 @@ def test_the_shipped_bundles(capsys: pytest.CaptureFixture[str]) -> None:
                 assert rate["value"] == fewest.rates[name].value
     assert main(["bundles"]) == 0
     shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
     for bundle in listed:
         assert bundle["name"] in shown
         assert all(variant["id"] in shown for variant in bundle["variants"])

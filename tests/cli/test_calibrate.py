@@ -41,10 +41,12 @@ def test_a_copy_with_the_thresholds_of_these_people(bundle: str, tmp_path: Path,
     assert "no target error rate" not in printed.err
     shown = printed.out
     assert "thresholds fitted on synthetic: 6 people, skilled forgeries" in shown
-    points = [line for line in shown.splitlines() if "threshold 0" in line or "no threshold" in line]
+    lines = shown.splitlines()
+    points = [line.split() for line in lines if line.split()[:1] and line.split()[0] in names]
+    assert [point[0] for point in points].count("eer") == 4  # for each number of references
     assert len(points) == len(expected)
-    assert len({len(line) - len(line.split(maxsplit=1)[1]) for line in points}) == 1  # in columns
-    assert any(line.startswith("  fmr_1e-3  ") and "no threshold: " in line for line in points)
+    assert [line.split()[0] for line in lines if line.split()[1:2] in (["reference"], ["references"])] == [*"135", "10"]
+    assert any(line.startswith("  fmr_1e-3  ") and "not supported: " in line for line in lines)
     assert main(["inspect", str(out)]) == 0
     assert "thresholds       fitted again on synthetic: 6 people" in capsys.readouterr().out
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge_sdk.bundle import Bundle
+from edge_sdk.bundle import Bundle, shipped
 from edge_sdk.cli import main
 from edge_sdk.manifest import Familiarity, UnsupportedPoint
 from edge_sdk.runtime import Template
+
+from ..conftest import points
 
 
 def test_inspect(bundle: str, tiny_bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,8 +24,33 @@ def test_inspect(bundle: str, tiny_bundle: Bundle, capsys: pytest.CaptureFixture
     assert said["manifest"] == json.loads((tiny_bundle.path / "manifest.json").read_bytes())
     assert main(["inspect", bundle]) == 0
     text = capsys.readouterr().out
-    for words in (tiny_bundle.id, "int8.onnx", "threshold 0.9000", "100 impostor trials", "commercial use   allowed"):
+    for words in (tiny_bundle.id, "int8.onnx", " 0.9000 ", "100 impostor trials", "commercial use   allowed"):
         assert words in text
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_the_text_fits_a_terminal_of_80_columns(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", name]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert not [line for line in lines if len(line) > 80 and not line.startswith(("path", "sha256"))]
+    manifest = Bundle.open(name).manifest
+    for variant in manifest.variants:
+        for point in variant.operating_points:
+            assert any(line.split()[:1] == [point.name] for line in lines)
+
+
+def test_of_many_data_sets_the_first_ones_are_named(
+    make_bundle: Callable[..., Bundle], capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = "+".join(f"set{number}" for number in range(100)) + ", thresholds people"
+    point, *_ = points()
+    point = msgspec.structs.replace(point, data=data)
+    bundle = make_bundle(operating_points={"fp32": (point,), "int8": (point,)})
+    assert main(["inspect", str(bundle.path)]) == 0
+    text = capsys.readouterr().out
+    assert "  measured on set0+set1+set2+set3+set4+set5+set6+set7+..., thresholds people\n" in text
+    assert main(["inspect", str(bundle.path), "--json"]) == 0
+    assert data in capsys.readouterr().out
 
 
 def test_layers_in_float_are_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,7 +148,10 @@ def test_a_template(template: str, bundle: str, tiny_bundle: Bundle, capsys: pyt
     assert said["threshold"]["name"] == "fmr_1e-2"
     assert main(["inspect", template, "--bundle", bundle]) == 0
     text = capsys.readouterr().out
-    assert f"bundle           {tiny_bundle.id} takes it\naccepted from    0.9000 (fmr_1e-2" in text
+    assert (
+        f"bundle           {tiny_bundle.id}, of the same embedding space and variant\naccepted from    0.9000 (fmr_1e-2"
+        in text
+    )
     updated = record.updated(record.embeddings[:1], lambda rows: rows)
     updated.save(template)
     assert main(["inspect", template, "--bundle", bundle]) == 0

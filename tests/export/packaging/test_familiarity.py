@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from edge_sdk import modalities
-from edge_sdk.bundle import Bundle
-from edge_sdk.errors import DatasetError, ScoreError
+from edge_sdk.bundle import Bundle, SigningKey, sign_bundle
+from edge_sdk.errors import DatasetError, ScoreError, UsageError
 from edge_sdk.export.data.load import load
 from edge_sdk.export.data.samples import Dataset
 from edge_sdk.export.data.splits import Split
 from edge_sdk.export.packaging.familiarity import add_familiarity, familiarity, main
+from edge_sdk.files import CONFIG_VARIABLE
 from edge_sdk.manifest import Familiarity
 from edge_sdk.preprocess import INK
 
@@ -59,11 +60,37 @@ def test_others_of_the_same_data_are_familiar(tiny_bundle: Bundle, data: Dataset
     assert np.mean(flagged) <= 0.1
 
 
-def test_the_command_writes_into_the_bundle(make_bundle: Maker, tmp_path: Path, split: Split) -> None:
+def test_the_command_writes_into_the_bundle(
+    make_bundle: Maker, tmp_path: Path, split: Split, capsys: pytest.CaptureFixture[str]
+) -> None:
     bundle = make_bundle(tmp_path / "tiny")
     split.write(tmp_path / "split.json")
     main([str(bundle.path), WRITERS, "--split", str(tmp_path / "split.json")])
-    assert isinstance(Bundle.open(bundle.path).manifest.familiarity, Familiarity)
+    written = Bundle.open(bundle.path)
+    assert isinstance(written.manifest.familiarity, Familiarity)
+    assert capsys.readouterr().out == f"{written.id} in {written.path}: not signed\n"
+
+
+def test_what_is_written_is_signed_by_the_keys_that_are_given(
+    make_bundle: Maker, tmp_path: Path, split: Split, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, stranger = SigningKey.create(tmp_path / "vendor.pem"), SigningKey.generate()
+    bundle = sign_bundle(make_bundle(tmp_path / "tiny"), [key])
+    assert not add_familiarity(bundle, data, split, tmp_path / "copy").has_signature
+    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path))
+    (tmp_path / "trust.json").write_text('{"keys": ["vendor.pub.pem"]}')
+    with pytest.raises(UsageError, match="it would have no signature any more"):
+        main([str(bundle.path), WRITERS])
+    with pytest.raises(UsageError, match="no key is trusted here that would sign it"):
+        add_familiarity(bundle, data, split, sign_with=[stranger])
+    assert Bundle.open(bundle.path).sha256 == bundle.sha256
+    split.write(tmp_path / "split.json")
+    options = ["--split", str(tmp_path / "split.json"), "--sign-key", str(tmp_path / "vendor.pem")]
+    main([str(bundle.path), WRITERS, *options, "--out", str(tmp_path / "signed.edge")])
+    assert Bundle.open(tmp_path / "signed.edge").manifest.familiarity is not None
+    assert Bundle.open(bundle.path).manifest.familiarity is None
+    main([str(bundle.path), WRITERS, *options])
+    assert Bundle.open(bundle.path).manifest.familiarity is not None
 
 
 def test_pictures_that_cannot_be_used_do_not_count(tiny_bundle: Bundle, data: Dataset, tmp_path: Path) -> None:
