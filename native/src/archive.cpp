@@ -1,7 +1,6 @@
 #include "archive.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <fstream>
 #include <set>
 #include <utility>
@@ -122,9 +121,7 @@ Archive::Archive(std::filesystem::path path) : path_(std::move(path)) {
             refuse(name + " is compressed; members are stored (zip -0)");
         if (entry.flags & ENCRYPTED) refuse(name + " is encrypted");
         if (entry.flags & SIZES_BEHIND) refuse(name + " was written as a stream; write the zip to a file");
-        std::string folded = name;  // of ASCII letters, as check_path() has it
-        std::transform(folded.begin(), folded.end(), folded.begin(), [](unsigned char c) { return std::tolower(c); });
-        if (!seen.insert(folded).second) refuse(name + " is there twice");
+        if (!seen.insert(lower_case(name)).second) refuse(name + " is there twice");
         members_[name] = {entry.header, locate(file, entry), entry.size};
     }
     std::vector<std::pair<std::string, Member>> places(members_.begin(), members_.end());

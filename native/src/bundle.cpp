@@ -1,7 +1,6 @@
 #include "bundle.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -15,15 +14,14 @@ namespace edge {
 namespace {
 
 constexpr std::size_t MOST_MANIFEST_BYTES = std::size_t{4} << 20;
-constexpr std::size_t MOST_FILE_BYTES = std::size_t{512} << 20;
+constexpr int MOST_FILE_BYTES = 512 << 20, MOST_ELEMENTS = 1 << 26;
 
 std::vector<std::int64_t> shape_of(const Json& tensor) {
     std::vector<std::int64_t> shape;
     std::int64_t elements = 1;
     for (const Json& side : tensor.at("shape")) {
-        shape.push_back(side.is_string() ? 1 : side.get<std::int64_t>());
-        if (shape.back() < 1 || shape.back() > (1 << 26)) throw Error(EDGE_ERROR_BUNDLE, "a tensor of a wrong shape");
-        if ((elements *= shape.back()) > (1 << 26)) throw Error(EDGE_ERROR_BUNDLE, "a tensor that is too large");
+        shape.push_back(side.is_string() ? 1 : whole(side, 1, MOST_ELEMENTS, "shape of a tensor"));
+        if ((elements *= shape.back()) > MOST_ELEMENTS) throw Error(EDGE_ERROR_BUNDLE, "a tensor that is too large");
     }
     if (shape.empty() || shape[0] != 1) throw Error(EDGE_ERROR_BUNDLE, "a tensor without a batch");
     return shape;
@@ -47,9 +45,7 @@ Bundle::Bundle(const std::filesystem::path& path, const Trust& trust) : store_(o
     sha256_ = sha256_hex(data);
     if (std::string(digest.begin(), digest.end()) != sha256_ + "  manifest.json\n")
         throw Error(EDGE_ERROR_INTEGRITY, "manifest.json is damaged: its SHA-256 is not that in manifest.sha256");
-    std::string wanted = trust.manifest_sha256;
-    std::transform(wanted.begin(), wanted.end(), wanted.begin(), [](unsigned char c) { return std::tolower(c); });
-    if (!wanted.empty() && wanted != sha256_)
+    if (!trust.manifest_sha256.empty() && lower_case(trust.manifest_sha256) != sha256_)
         throw Error(EDGE_ERROR_INTEGRITY, "the manifest has the SHA-256 " + sha256_ + ", not the one asked for");
     if (!trust.keys.empty()) {
         if (!store_->has("signature.json"))
@@ -120,21 +116,19 @@ std::vector<Threshold> Bundle::points(const std::string& id, const std::string& 
         throw Error(EDGE_ERROR_OPERATING_POINT, name_ + " has no default operating point: name one");
     const std::string wanted = name.empty() ? fallback.get<std::string>() : name;
     std::vector<Threshold> found;
-    std::set<std::int64_t> counts;
+    std::set<int> counts;
     std::string reason;
     for (const Json& point : variant(id).at("operating_points")) {
         if (point.at("name") != wanted) continue;
-        const Json given = point.value("references", Json(1));
-        const std::int64_t references = given.is_number_integer() ? given.get<std::int64_t>() : 0;
-        if (references < 1 || references > std::numeric_limits<std::int32_t>::max())
-            throw Error(EDGE_ERROR_BUNDLE, "an operating point of references that are no count");
+        const int references = whole(point.value("references", Json(1)), 1, std::numeric_limits<int>::max(),
+                                     "count of references of an operating point");
         if (!counts.insert(references).second)
             throw Error(EDGE_ERROR_BUNDLE, "an operating point that is there twice");
         if (point.at("kind") == "unsupported") {
             reason = ": " + point.at("reason").get<std::string>();
             continue;
         }
-        found.push_back({wanted, point.at("threshold"), static_cast<int>(references)});
+        found.push_back({wanted, point.at("threshold"), references});
         if (!std::isfinite(found.back().value))
             throw Error(EDGE_ERROR_BUNDLE, "an operating point without a threshold");
     }
@@ -153,9 +147,8 @@ Bytes Bundle::auxiliary(const std::string& path) const {
 
 Bytes Bundle::read(const Json& file) const {
     const std::string path = file.at("path");
-    const auto size = file.at("size").get<std::uint64_t>();
-    if (size > MOST_FILE_BYTES) throw Error(EDGE_ERROR_BUNDLE, path + " is larger than a bundle's file may be");
-    Bytes data = store_->read(path, static_cast<std::size_t>(size));
+    const auto size = static_cast<std::size_t>(whole(file.at("size"), 0, MOST_FILE_BYTES, "size of " + path));
+    Bytes data = store_->read(path, size);
     if (data.size() != size || sha256_hex(data) != file.at("sha256"))
         throw Error(EDGE_ERROR_INTEGRITY, path + " is damaged: its size or SHA-256 is not that of the manifest");
     return data;

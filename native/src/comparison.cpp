@@ -65,6 +65,7 @@ class EmbeddingDistance : public Comparison {
   public:
     explicit EmbeddingDistance(const Json& score)
         : metric_(score.at("metric").get<std::string>()), rule_(score.value("references", "mean_score")) {
+        require_known(score, {"kind", "output", "metric", "references"});
         if (rule_ != "mean_score" && rule_ != "max_score" && rule_ != "mean_embedding")
             throw Error(EDGE_ERROR_BUNDLE, "the manifest's score combines references by no rule that there is");
     }
@@ -132,7 +133,10 @@ std::unique_ptr<Comparison> open_comparison(const Json& score,
                                             const std::function<Bytes(const std::string&)>& auxiliary) {
     const std::string kind = score.at("kind");
     if (kind == "embedding_distance") return std::make_unique<EmbeddingDistance>(score);
-    if (kind == "person_model") return std::make_unique<PersonModel>(auxiliary(score.at("background")));
+    if (kind == "person_model") {
+        require_known(score, {"kind", "output", "background"});
+        return std::make_unique<PersonModel>(auxiliary(score.at("background")));
+    }
     throw Error(EDGE_ERROR_UNSUPPORTED, "this library does not compare people by the score " + kind);
 }
 

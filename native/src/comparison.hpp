@@ -6,16 +6,15 @@
 
 #include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "engine.hpp"
+#include "json.hpp"
 
 namespace edge {
 
-using Json = nlohmann::json;
 using Embedding = std::vector<float>;  // as the network gives it
 
 struct Compared {

@@ -36,8 +36,12 @@ const Tensor& grid(const Tensors& tensors, const std::string& name, std::int64_t
 FaceBoxes::FaceBoxes(const Json& score, const Json& operations)
     : overlap_(score.at("overlap")), blend_(score.at("blend")), stretch_(0), height_(0), width_(0) {
     if (score.at("kind") != "face_boxes") throw Error(EDGE_ERROR_UNSUPPORTED, "the bundle locates nothing");
-    for (const Json& level : score.at("levels"))
-        levels_.push_back({level.at("stride"), level.at("confidence"), level.at("geometry")});
+    require_known(score, {"kind", "levels", "overlap", "blend"});
+    for (const Json& level : score.at("levels")) {
+        const int stride = whole(level.at("stride"), 1, 256, "stride of a level of faces");
+        levels_.push_back({static_cast<double>(stride), level.at("confidence"), level.at("geometry")});
+        require_known(level, {"stride", "confidence", "geometry"});
+    }
     int fits = 0;
     for (const Json& step : operations) {
         const std::string name = step.at("op");
@@ -212,9 +216,10 @@ std::optional<Similarity> similarity(const Points& points, const Points& targets
 
 }  // namespace
 
-Alignment::Alignment(const Json& alignment) : side_(alignment.at("side")) {
+Alignment::Alignment(const Json& alignment) : side_(whole(alignment.at("side"), 8, 1024, "source.alignment.side")) {
+    require_known(alignment, {"side", "margin", "template"});
     const double margin = alignment.at("margin"), scale = side_ * (1 - 2 * margin) / 112;
-    if (side_ < 8 || side_ > 1024 || !(margin >= 0 && margin < 0.5) || alignment.at("template").size() != 5)
+    if (!(margin >= 0 && margin < 0.5) || alignment.at("template").size() != 5)
         throw Error(EDGE_ERROR_BUNDLE, "the manifest's source.alignment is beyond its bounds");
     for (std::size_t i = 0; i < 5; ++i) {
         const Json& point = alignment.at("template").at(i);
@@ -255,6 +260,7 @@ std::optional<cv::Mat> Alignment::operator()(const cv::Mat& image, const Points&
 }
 
 Crop::Crop(const Json& rule) : scale_(rule.at("scale")), overflow_(rule.at("overflow")) {
+    require_known(rule, {"scale", "overflow"});
     const bool known = overflow_ == "replicate" || overflow_ == "black" || overflow_ == "shift";
     if (!(scale_ > 0 && scale_ <= 4) || !known)
         throw Error(EDGE_ERROR_BUNDLE, "the manifest's source.face is beyond its bounds");

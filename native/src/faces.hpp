@@ -6,7 +6,6 @@
 #pragma once
 
 #include <array>
-#include <nlohmann/json.hpp>
 #include <opencv2/core.hpp>
 #include <optional>
 #include <string>
@@ -14,10 +13,10 @@
 
 #include "engine.hpp"
 #include "flags.hpp"
+#include "json.hpp"
 
 namespace edge {
 
-using Json = nlohmann::json;
 using Points = std::array<cv::Point2d, 5>;  // right eye (left in the picture), left eye, nose, mouth's corners
 
 struct Face {

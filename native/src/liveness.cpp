@@ -35,7 +35,9 @@ class DecisionHead : public LivenessScore {
     DecisionHead(const Json& score, const Output& output)
         : output_(output(score.at("output"))),
           activation_(score.at("activation")),
-          genuine_(score.value("genuine_index", std::size_t{0})) {
+          genuine_(static_cast<std::size_t>(
+              whole(score.value("genuine_index", Json(0)), 0, 1 << 26, "score.genuine_index"))) {
+        require_known(score, {"kind", "output", "activation", "genuine_index"});
         if (activation_ != "identity" && activation_ != "sigmoid" && activation_ != "softmax")
             throw Error(EDGE_ERROR_BUNDLE, "the manifest's score has no such activation");
     }
@@ -68,6 +70,7 @@ class LatentLikelihood : public LivenessScore {
   public:
     LatentLikelihood(const Json& score, const Output& output, const Auxiliary& auxiliary)
         : output_(output(score.at("output"))) {
+        require_known(score, {"kind", "output", "density"});
         read(auxiliary(score.at("density")));
     }
 
@@ -145,6 +148,10 @@ class LatentLikelihood : public LivenessScore {
 class Fused : public LivenessScore {
   public:
     Fused(const Json& score, const Output& output, const Auxiliary& auxiliary) : lowest_(score.at("kind") == "lowest") {
+        if (lowest_)
+            require_known(score, {"kind", "members", "weights", "biases", "domains"});
+        else
+            require_known(score, {"kind", "members", "weights", "bias"});
         const Json& members = score.at("members");
         weights_ = score.at("weights").get<std::vector<double>>();
         biases_ = lowest_ ? score.at("biases").get<std::vector<double>>() : std::vector<double>(members.size());

@@ -4,15 +4,13 @@
 
 #include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
 #include "engine.hpp"
+#include "json.hpp"
 
 namespace edge {
-
-using Json = nlohmann::json;
 
 class LivenessScore {
   public:

@@ -322,9 +322,14 @@ cv::Mat standardize(const cv::Mat& image, double mean, double deviation) {
 
 namespace {
 
+// A parameter and its bounds. Whole numbers have whole bounds, of type int.
 struct Bound {
+    Bound(const char* called, int least, int most) : name(called), low(least), high(most), is_whole(true) {}
+    Bound(const char* called, double least, double most) : name(called), low(least), high(most), is_whole(false) {}
+
     const char* name;
     double low, high;
+    bool is_whole;
 };
 
 struct Operation {
@@ -335,7 +340,8 @@ struct Operation {
 };
 
 const std::vector<Operation>& known() {
-    constexpr double side = 2048, tiny = 1e-9;
+    constexpr int side = 2048;
+    constexpr double tiny = 1e-9;
     static const std::vector<Operation> all = {
         {"to_gray", {}, false, [](const cv::Mat& image, const Json&) { return op::to_gray(image); }},
         {"to_color", {}, false,
@@ -357,28 +363,28 @@ const std::vector<Operation>& known() {
          [](const cv::Mat& image, const Json& with) {
              return op::flatten_paper(image, with.at("window"), with.at("shrink"));
          }},
-        {"binarize", {{"floor", 0, 255}, {"fraction", tiny, 1 - tiny}, {"percentile", tiny, 100}}, true,
+        {"binarize", {{"floor", 0, 255}, {"fraction", tiny, 1 - tiny}, {"percentile", tiny, 100.0}}, true,
          [](const cv::Mat& image, const Json& with) {
              return op::binarize(image, with.at("floor"), with.at("fraction"), with.at("percentile"));
          }},
-        {"erase_rules", {{"coverage", tiny, 1}}, true,
+        {"erase_rules", {{"coverage", tiny, 1.0}}, true,
          [](const cv::Mat& image, const Json& with) { return op::erase_rules(image, with.at("coverage")); }},
         {"clear_border", {{"share", tiny, 1 - tiny}}, true,
          [](const cv::Mat& image, const Json& with) { return op::clear_border(image, with.at("share")); }},
         {"despeckle", {{"area", 1, 8}}, true,
          [](const cv::Mat& image, const Json& with) { return op::despeckle(image, with.at("area")); }},
-        {"crop_to_ink", {{"tail", 0, 0.5 - tiny}, {"margin", 0, 1}}, true,
+        {"crop_to_ink", {{"tail", 0.0, 0.5 - tiny}, {"margin", 0.0, 1.0}}, true,
          [](const cv::Mat& image, const Json& with) {
              return op::crop_to_ink(image, with.at("tail"), with.at("margin"));
          }},
-        {"fit", {{"height", 1, side}, {"width", 1, side}, {"stretch", 1, 16}}, false,
+        {"fit", {{"height", 1, side}, {"width", 1, side}, {"stretch", 1.0, 16.0}}, false,
          [](const cv::Mat& image, const Json& with) {
              return op::fit(image, with.at("height"), with.at("width"), with.at("stretch"));
          }},
         {"crop_square", {}, false, [](const cv::Mat& image, const Json&) { return op::crop_square(image); }},
-        {"oval", {{"height", 0.01, 1}, {"width", 0.01, 1}}, true,
+        {"oval", {{"height", 0.01, 1.0}, {"width", 0.01, 1.0}}, true,
          [](const cv::Mat& image, const Json& with) { return op::oval(image, with.at("height"), with.at("width")); }},
-        {"standardize", {{"mean", 0.01, 1}, {"std", 0.01, 1}}, false,
+        {"standardize", {{"mean", 0.01, 1.0}, {"std", 0.01, 1.0}}, false,
          [](const cv::Mat& image, const Json& with) {
              return op::standardize(image, with.at("mean"), with.at("std"));
          }},
@@ -403,10 +409,17 @@ void check_operations(const Json& operations) {
         const auto refuse = [&](const char* what) {
             throw Error(EDGE_ERROR_BUNDLE, std::string(one.name) + " with a " + what + " beyond its bounds");
         };
-        for (const Bound& bound : one.bounds)
-            if (const double value = step.at(bound.name); !(value >= bound.low && value <= bound.high))
+        for (const Bound& bound : one.bounds) {
+            const Json& given = step.at(bound.name);
+            const double value = given;
+            if (!(value >= bound.low && value <= bound.high) || (bound.is_whole && !given.is_number_integer()))
                 refuse(bound.name);
+        }
         const std::string name = one.name;
+        const std::size_t words = name == "to_color" || name == "resize" ? 2 : 1;  // with "op"
+        if (step.size() != one.bounds.size() + words)
+            throw Error(EDGE_ERROR_UNSUPPORTED,
+                        name + " has a parameter that this library does not know: it is older than the bundle");
         if (name == "to_color" && step.at("order") != "rgb" && step.at("order") != "bgr") refuse("order");
         if (name == "median_blur" && step.at("size").get<int>() % 2 == 0) refuse("size");
         if (name == "flatten_paper" && step.at("window").get<int>() / step.at("shrink").get<int>() > 64)

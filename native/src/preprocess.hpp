@@ -6,14 +6,12 @@
 
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <opencv2/core.hpp>
 
 #include "engine.hpp"
+#include "json.hpp"
 
 namespace edge {
-
-using Json = nlohmann::json;
 
 namespace op {
 

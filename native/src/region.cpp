@@ -190,9 +190,10 @@ std::vector<cv::Rect> regions(const InkRegion& region, std::vector<cv::Rect> box
 }  // namespace
 
 InkRegion InkRegion::of(const Json& region) {
-    const InkRegion found{region.at("side"), region.at("gap"), region.at("speck"), region.at("fills"),
-                          region.at("margin")};
-    bool fine = found.side >= 384 && found.side <= 4096;
+    const InkRegion found{whole(region.at("side"), 384, 4096, "source.region.side"), region.at("gap"),
+                          region.at("speck"), region.at("fills"), region.at("margin")};
+    require_known(region, {"side", "gap", "speck", "fills", "margin"});
+    bool fine = true;
     for (const double share : {found.gap, found.speck, found.fills, found.margin})
         fine = fine && share > 0 && share <= 1;
     if (!fine) throw Error(EDGE_ERROR_BUNDLE, "the manifest's source.region is beyond its bounds");

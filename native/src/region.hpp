@@ -3,12 +3,11 @@
 #pragma once
 
 #include <array>
-#include <nlohmann/json.hpp>
 #include <opencv2/core.hpp>
 
-namespace edge {
+#include "json.hpp"
 
-using Json = nlohmann::json;
+namespace edge {
 
 // The manifest's source.region.
 struct InkRegion {

@@ -4,7 +4,6 @@
 
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <opencv2/core.hpp>
 #include <optional>
 #include <vector>

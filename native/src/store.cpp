@@ -1,7 +1,6 @@
 #include "store.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <fstream>
 #include <set>
 #include <string_view>
@@ -25,9 +24,8 @@ bool is_word(char letter) {
 
 // A name that Windows takes for a device, with whatever suffix.
 bool is_device(std::string_view segment) {
-    std::string stem(segment.substr(0, segment.find('.')));
-    std::transform(stem.begin(), stem.end(), stem.begin(), [](unsigned char letter) { return std::tolower(letter); });
-    if (stem.size() == 4 && std::isdigit(static_cast<unsigned char>(stem[3])))
+    const std::string stem = lower_case(std::string(segment.substr(0, segment.find('.'))));
+    if (stem.size() == 4 && stem[3] >= '0' && stem[3] <= '9')
         return stem.compare(0, 3, "com") == 0 || stem.compare(0, 3, "lpt") == 0;
     static const std::set<std::string> devices = {"con", "prn", "aux", "nul"};
     return devices.count(stem) > 0;
@@ -80,10 +78,17 @@ const std::string& check_path(const std::string& path) {
     return path;
 }
 
+std::string lower_case(std::string text) {
+    for (char& letter : text)
+        if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+    return text;
+}
+
 std::unique_ptr<const Store> open_store(const fs::path& path) {
     std::error_code error;
     const fs::file_status found = fs::status(path, error);
-    if (!fs::exists(found)) throw Error(EDGE_ERROR_BUNDLE, "there is no bundle at this path");
+    if (!fs::exists(found))
+        throw Error(EDGE_ERROR_BUNDLE, "there is no bundle at " + path.u8string() + ", or it may not be read");
     if (fs::is_directory(found)) return std::make_unique<Folder>(path);
     if (!fs::is_regular_file(found))
         throw Error(EDGE_ERROR_INTEGRITY, "what lies at this path is neither a folder nor a file");

@@ -17,6 +17,9 @@ namespace edge {
 // Throws Error(EDGE_ERROR_BUNDLE) unless a path is relative, stays inside the bundle and means the same file everywhere.
 const std::string& check_path(const std::string& path);
 
+// Without capital letters; those of ASCII alone, whatever the locale.
+std::string lower_case(std::string text);
+
 class Store {
   public:
     virtual ~Store() = default;

@@ -168,6 +168,13 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any], object], None], object, str]] =
     "an input of a recording": (at("graphs", 0, "inputs", 0, "shape"), ["batch", 4, 100], "UNSUPPORTED"),
     "another operation": (at("preprocessing", 0), {"op": "sharpen"}, "UNSUPPORTED"),
     "an operation out of bounds": (at("preprocessing", 2, "shrink"), 0, "BUNDLE"),
+    "an operation of half a pixel": (at("preprocessing", 2, "window"), 96.5, "BUNDLE"),
+    "an operation with a parameter to come": (at("preprocessing", 2, "smooth"), True, "UNSUPPORTED"),
+    "a score with a parameter to come": (at("score", "calibrated"), True, "UNSUPPORTED"),
+    "a region with a parameter to come": (at("source", "region", "tilt"), 0.1, "UNSUPPORTED"),
+    "a region of half a pixel": (at("source", "region", "side"), 1536.5, "BUNDLE"),
+    "an input of half a pixel": (at("graphs", 0, "inputs", 0, "shape"), ["batch", 1, 150.5, 220], "BUNDLE"),
+    "a file of half a byte": (at("graphs", 0, "files", "fp32.onnx", "size"), 0.5, "BUNDLE"),
     "operations of another shape": (at("preprocessing", 8, "height"), 160, "ENGINE|BUNDLE"),
     "another score of the golden trial": (at("golden", "scores", "fp32.onnx"), 0.5, "SELFTEST"),
     "no golden trial": (at("golden", "scores"), {}, "BUNDLE"),
@@ -195,6 +202,24 @@ def test_a_manifest_that_none_writes_is_refused(onnxruntime: Library, copied: Ca
     change, value, expected = EDITS[edit]
     rewrite(folder, lambda manifest: change(manifest, value))
     assert status(lambda: onnxruntime.open(folder, variant="fp32.onnx")) in expected.split("|")
+
+
+def test_lists_too_deep_within_each_other_are_refused(library: Library, copied: Callable[[str], Path]) -> None:
+    folder = copied("deepsign")
+    data = (folder / "manifest.json").read_bytes()
+    assert data.count(b'"alignment": null') == 1
+    deep = b"[" * 500_000 + b"]" * 500_000
+    write(folder, data.replace(b'"alignment": null', b'"alignment": ' + deep))
+    with pytest.raises(NativeError, match="BUNDLE: .* too deep within each other"):
+        library.open(folder)
+
+
+@pytest.mark.parametrize("stride", [-1, 0, 8.5, 1e300, 257])
+def test_a_grid_of_faces_has_whole_strides(library: Library, copied: Callable[[str], Path], stride: float) -> None:
+    folder = copied("face_locator")
+    rewrite(folder, lambda manifest: at("score", "levels", 0, "stride")(manifest, stride))
+    with pytest.raises(NativeError, match="BUNDLE: .* whole number from 1 to 256"):
+        library.open(folder)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b'{"schema_version": 1}', b"\xff\xfe", b"[" * 100_000])
