@@ -170,8 +170,11 @@ EDGE_JNI(jlong, open)
                           point_name = text(env, point), least = text(env, minimum_version);
         std::vector<std::string> keys;
         std::vector<const char*> key_texts;
-        for (jsize i = 0; public_keys && i < env->GetArrayLength(public_keys); ++i)
-            keys.push_back(text(env, static_cast<jbyteArray>(env->GetObjectArrayElement(public_keys, i))));
+        for (jsize i = 0; public_keys && i < env->GetArrayLength(public_keys); ++i) {
+            const auto key = static_cast<jbyteArray>(env->GetObjectArrayElement(public_keys, i));
+            keys.push_back(text(env, key));
+            env->DeleteLocalRef(key);  // there may be more of them than local references
+        }
         if (public_keys && keys.empty()) throw edge_sdk::Error(EDGE_ERROR_USAGE, "publicKeys holds no key");
         for (const std::string& key : keys) key_texts.push_back(word(key));
         auto options = edge_sdk::detail::sized<edge_options>();
