@@ -269,11 +269,16 @@ public class Session: @unchecked Sendable {
 
     deinit { edge_close(handle) }
 
+    /// A call with the handle, during which nothing frees it: Swift may let go of an object after its last use.
+    fileprivate func use<Result>(_ call: (OpaquePointer) throws -> Result) rethrows -> Result {
+        try withExtendedLifetime(self) { try call(handle) }
+    }
+
     /// Replay the golden trial, and throw unless this device computes what the bundle promises.
     public func selftest() throws {
         var replay = edge_replay()
         replay.struct_size = UInt32(MemoryLayout<edge_replay>.size)
-        try check(edge_selftest(handle, &replay))
+        try use { try check(edge_selftest($0, &replay)) }
         if replay.passed == 0 {
             throw EdgeError(status: 6, message: "the golden trial scores \(replay.score) instead of \(replay.expected)")
         }
@@ -294,8 +299,10 @@ public final class Verifier: Session, @unchecked Sendable {
     public func verify(references: [Picture], query: Picture) throws -> Verification {
         var result = edge_verification()
         result.struct_size = UInt32(MemoryLayout<edge_verification>.size)
-        try withImages(references) { pointers, count in
-            try withImage(query) { try check(edge_verify(handle, pointers, count, $0, &result)) }
+        try use { session in
+            try withImages(references) { pointers, count in
+                try withImage(query) { try check(edge_verify(session, pointers, count, $0, &result)) }
+            }
         }
         return Verification(result)
     }
@@ -303,8 +310,10 @@ public final class Verifier: Session, @unchecked Sendable {
     public func verify(_ enrolled: Template, query: Picture) throws -> Verification {
         var result = edge_verification()
         result.struct_size = UInt32(MemoryLayout<edge_verification>.size)
-        try withExtendedLifetime(enrolled) {
-            try withImage(query) { try check(edge_verify_template(handle, enrolled.handle, $0, &result)) }
+        try use { session in
+            try withExtendedLifetime(enrolled) {
+                try withImage(query) { try check(edge_verify_template(session, enrolled.handle, $0, &result)) }
+            }
         }
         return Verification(result)
     }
@@ -312,16 +321,20 @@ public final class Verifier: Session, @unchecked Sendable {
     /// A template of one person's pictures, each of which must be fit to be enrolled.
     public func enroll(references: [Picture]) throws -> Template {
         var enrolled: OpaquePointer?
-        try withImages(references) { try check(edge_enroll(handle, $0, $1, &enrolled)) }
+        try use { session in try withImages(references) { try check(edge_enroll(session, $0, $1, &enrolled)) } }
         return try Template(taking: enrolled)
     }
 
     /// Templates made ready to be searched.
     public func gallery(_ templates: [Template]) throws -> Gallery {
         var gallery: OpaquePointer?
-        try withExtendedLifetime(templates) {
-            let handles: [OpaquePointer?] = templates.map(\.handle)
-            try handles.withUnsafeBufferPointer { try check(edge_gallery_new(handle, $0.baseAddress, $0.count, &gallery)) }
+        try use { session in
+            try withExtendedLifetime(templates) {
+                let handles: [OpaquePointer?] = templates.map(\.handle)
+                try handles.withUnsafeBufferPointer {
+                    try check(edge_gallery_new(session, $0.baseAddress, $0.count, &gallery))
+                }
+            }
         }
         return try Gallery(taking: gallery)
     }
@@ -330,8 +343,10 @@ public final class Verifier: Session, @unchecked Sendable {
     public func identify(_ gallery: Gallery, probe: Picture) throws -> Identification {
         var result = edge_identification()
         result.struct_size = UInt32(MemoryLayout<edge_identification>.size)
-        try withExtendedLifetime(gallery) {
-            try withImage(probe) { try check(edge_identify(handle, gallery.handle, $0, &result, nil, 0)) }
+        try use { session in
+            try withExtendedLifetime(gallery) {
+                try withImage(probe) { try check(edge_identify(session, gallery.handle, $0, &result, nil, 0)) }
+            }
         }
         return Identification(result)
     }
@@ -346,7 +361,7 @@ public final class SpoofDetector: Session, @unchecked Sendable {
     public func detect(_ picture: Picture) throws -> Liveness {
         var result = edge_liveness()
         result.struct_size = UInt32(MemoryLayout<edge_liveness>.size)
-        try withImage(picture) { try check(edge_detect(handle, $0, &result)) }
+        try use { session in try withImage(picture) { try check(edge_detect(session, $0, &result)) } }
         return Liveness(result)
     }
 }
@@ -375,11 +390,13 @@ public final class Template: @unchecked Sendable {
 
     /// In plain, as Python's `Template.load()` reads it.
     public func bytes() throws -> [UInt8] {
-        var length = 0
-        try check(edge_template_to_bytes(handle, nil, 0, &length))
-        var made = [UInt8](repeating: 0, count: length)
-        try check(edge_template_to_bytes(handle, &made, made.count, &length))
-        return made
+        try withExtendedLifetime(self) {
+            var length = 0
+            try check(edge_template_to_bytes(handle, nil, 0, &length))
+            var made = [UInt8](repeating: 0, count: length)
+            try check(edge_template_to_bytes(handle, &made, made.count, &length))
+            return made
+        }
     }
 }
 
