@@ -15,6 +15,13 @@ namespace edge {
 
 using Bytes = std::vector<std::uint8_t>;
 
+// How many values a tensor of a shape has.
+inline std::size_t elements(const std::vector<std::int64_t>& shape) {
+    std::size_t count = 1;
+    for (const std::int64_t side : shape) count *= static_cast<std::size_t>(side);
+    return count;
+}
+
 // float32 in C order. The first axis is the batch, always 1 here.
 struct Tensor {
     std::vector<std::int64_t> shape;

@@ -18,12 +18,6 @@ inline std::string describe(const std::vector<std::int64_t>& shape) {
     return text + ")";
 }
 
-inline std::size_t elements(const std::vector<std::int64_t>& shape) {
-    std::size_t count = 1;
-    for (const std::int64_t size : shape) count *= static_cast<std::size_t>(size);
-    return count;
-}
-
 // Throw unless a tensor of the file is what the manifest says. A size below 0 is free.
 inline void require_shape(const TensorSpec& spec, const std::vector<std::int64_t>& found) {
     const auto fits = [](std::int64_t wanted, std::int64_t has) { return has < 0 || has == wanted; };

@@ -105,7 +105,8 @@ cv::Mat from_palette(const cv::Mat& levels, const Png& png) {
     for (int n = 0; n < count; ++n) {
         const std::uint8_t* rgb = png.palette.data() + 3 * n;
         colors.at<cv::Vec3b>(n) = {rgb[2], rgb[1], rgb[0]};
-        if (static_cast<std::size_t>(n) < png.transparent.size()) opacity.at<std::uint8_t>(n) = png.transparent[n];
+        if (static_cast<std::size_t>(n) < png.transparent.size())
+            opacity.at<std::uint8_t>(n) = png.transparent[static_cast<std::size_t>(n)];
     }
     colors = composed(colors, opacity);
     for (int n = 0; n < count; ++n) table.at<cv::Vec3b>(n * step) = colors.at<cv::Vec3b>(n);

@@ -26,8 +26,7 @@ constexpr std::size_t SPARE = 8;  // bytes behind the last block: some cameras w
 
 // A Huffman table, by the length of a code: the first code, the last one, and where its symbols begin.
 struct Table {
-    explicit Table(const std::uint8_t* counts, const std::uint8_t* symbols, std::size_t count)
-        : symbols(symbols, symbols + count) {
+    Table(const std::uint8_t* counts, const std::uint8_t* values, std::size_t count) : symbols(values, values + count) {
         std::int32_t code = 0, before = 0;
         for (std::size_t length = 0; length < 16; ++length) {
             first[length] = code;

@@ -56,7 +56,7 @@ std::vector<std::uint8_t> bare_start(const std::uint8_t* file) {
     std::vector<std::uint8_t> start(file, file + 33);
     if (start[25] == PNG_PALETTE) start[25] = PNG_GRAY;
     const std::uint32_t sum = crc32(start.data() + 12, 17);
-    for (int i = 0; i < 4; ++i) start[29 + i] = static_cast<std::uint8_t>(sum >> (24 - 8 * i));
+    for (std::size_t i = 0; i < 4; ++i) start[29 + i] = static_cast<std::uint8_t>(sum >> (24 - 8 * i));
     return start;
 }
 

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <new>
-#include <numeric>
 #include <utility>
 
 #include "error.hpp"
@@ -22,6 +20,11 @@ constexpr double UNIT = 0.01;       // how far from 1 the length of a scaled emb
 constexpr double LARGEST = 1e9;     // of thresholds
 constexpr double SMALLEST = 0.2;    // face that counts, as a share of the picture's shorter side
 const char* const CUSTOM = "custom";
+
+double finite(double score) {
+    if (!std::isfinite(score)) throw Error(EDGE_ERROR_ENGINE, "a score that is not finite");
+    return score;
+}
 
 double eight_digits(double value) { return std::nearbyint(value * 1e8) / 1e8; }
 
@@ -176,9 +179,8 @@ Tensors Session::run(const Tensor& picture) const {
     }
     for (const TensorSpec& output : graph_.outputs) {
         const auto found = tensors.find(output.name);
-        std::size_t size = 1;
-        for (const std::int64_t side : output.shape) size *= static_cast<std::size_t>(side);
-        if (found == tensors.end() || found->second.shape != output.shape || found->second.values.size() != size)
+        if (found == tensors.end() || found->second.shape != output.shape ||
+            found->second.values.size() != elements(output.shape))
             throw Error(EDGE_ERROR_ENGINE, "the engine gave no " + output.name + " of the manifest's shape");
     }
     return tensors;
@@ -262,9 +264,8 @@ edge_verification Session::decide(const Person& person, const Flags& flags, cons
                                   std::size_t count) const {
     edge_verification result = blocked(flags, count);
     const Compared compared = person.compare(query);
-    if (!std::isfinite(compared.score)) throw Error(EDGE_ERROR_ENGINE, "a score that is not finite");
-    result.score = compared.score, result.raw_score = compared.raw;
-    result.accepted = !flags.blocking && compared.score >= result.threshold;
+    result.score = finite(compared.score), result.raw_score = compared.raw;
+    result.accepted = !flags.blocking && result.score >= result.threshold;
     return result;
 }
 
@@ -287,10 +288,8 @@ bool Session::scales() const {
     std::call_once(looked_, [this] {
         bool unit = true;
         for (const float level : {0.0f, 1.0f}) {
-            Tensor even{graph_.input.shape, {}};
-            std::size_t size = 1;
-            for (const std::int64_t side : even.shape) size *= static_cast<std::size_t>(side);
-            even.values.assign(size, level);
+            const std::vector<std::int64_t>& shape = graph_.input.shape;
+            const Tensor even{shape, std::vector<float>(elements(shape), level)};
             unit = unit && of_length_1(run(even).at(embedding_).values);
         }
         scales_ = unit;
@@ -307,9 +306,7 @@ std::unique_ptr<Person> Session::person(const Template& enrolled) const {
         refuse("template was made by " + enrolled.binding.variant_id + ", this is " + variant_ +
                ": no operating point was measured for the mix; enrol again");
     for (const TensorSpec& output : graph_.outputs)
-        if (output.name == embedding_ &&
-            static_cast<std::int64_t>(enrolled.references[0].size()) !=
-                std::accumulate(output.shape.begin(), output.shape.end(), std::int64_t{1}, std::multiplies<>()))
+        if (output.name == embedding_ && enrolled.references[0].size() != elements(output.shape))
             refuse("template of embeddings of another size than the network gives: enrol again");
     if (!std::all_of(enrolled.references.begin(), enrolled.references.end(), of_length_1) && scales())
         refuse("template of embeddings of another length than 1, to which the network scales them: enrol again");
@@ -366,8 +363,7 @@ edge_identification Session::identify(const Gallery& gallery, const cv::Mat& pro
         const Embedding query = embed(picture);
         for (std::size_t i = 0; i < gallery.people.size(); ++i) {
             const Compared compared = gallery.people[i]->compare(query);
-            if (!std::isfinite(compared.score)) throw Error(EDGE_ERROR_ENGINE, "a score that is not finite");
-            candidates.push_back({i, compared.score, compared.raw});
+            candidates.push_back({i, finite(compared.score), compared.raw});
         }
         std::stable_sort(candidates.begin(), candidates.end(),
                          [](const edge_candidate& a, const edge_candidate& b) { return a.score > b.score; });
@@ -394,9 +390,7 @@ std::vector<Face> Session::locate(const cv::Mat& image) const {
 }
 
 double Session::liveness(const cv::Mat& face) const {
-    const double score = eight_digits((*liveness_)(run(whole(face).tensor)));
-    if (!std::isfinite(score)) throw Error(EDGE_ERROR_ENGINE, "a score that is not finite");
-    return score;
+    return finite(eight_digits((*liveness_)(run(whole(face).tensor))));
 }
 
 edge_liveness Session::detect(const cv::Mat& image) const {
