@@ -29,7 +29,8 @@
  *
  * Threads.  Threads may share sessions, templates and galleries; one at a time runs the network of a session. A handle
  * must not be freed while another thread uses it. edge_last_error() is the calling thread's own. After fork() a child
- * opens sessions of its own.
+ * opens sessions of its own. The first edge_open() on ONNX Runtime sets ORT_DISABLE_TELEMETRY in the environment, unless
+ * it is set: other threads must leave the environment alone meanwhile.
  *
  * Not here: gait, decisions over time, encrypted templates (use the platform's key store), and bundles of several
  * graphs. Opening such a bundle is EDGE_ERROR_UNSUPPORTED.
@@ -62,8 +63,8 @@ typedef int32_t edge_status;
 enum {
     EDGE_OK = 0,                    /* done; what was decided is in the result */
     EDGE_ERROR_USAGE = 1,           /* a null pointer, a wrong struct_size, a value out of range, another task */
-    EDGE_ERROR_BUNDLE = 2,          /* the bundle cannot be read, or its manifest is not what it should be */
-    EDGE_ERROR_INTEGRITY = 3,       /* a file is missing, or its SHA-256 is another */
+    EDGE_ERROR_BUNDLE = 2,          /* the bundle cannot be read, or is not what it should be: get it again */
+    EDGE_ERROR_INTEGRITY = 3,       /* a file is missing, or its SHA-256 is another: get the bundle again */
     EDGE_ERROR_OPERATING_POINT = 4, /* no such operating point, or the data did not support it */
     EDGE_ERROR_ENGINE = 5,          /* no engine for the variant, it refused the model, or gave no numbers to score */
     EDGE_ERROR_SELFTEST = 6,        /* the golden trial scores otherwise: a changed bundle, or a miscounting device */
@@ -215,7 +216,7 @@ typedef struct edge_options {
  * session: receives the handle; NULL after an error.
  *
  * EDGE_ERROR_BUNDLE, EDGE_ERROR_INTEGRITY, EDGE_ERROR_SIGNATURE, EDGE_ERROR_ROLLBACK, EDGE_ERROR_UNSUPPORTED: of the
- * bundle.
+ * bundle. EDGE_ERROR_BUNDLE, too: it has no such variant.
  * EDGE_ERROR_OPERATING_POINT: no such point, or none by default: name one.
  * EDGE_ERROR_ENGINE: no engine in this library runs the variant, or it refuses the model.
  * EDGE_ERROR_SELFTEST: the golden trial has another score than the manifest says.

@@ -36,9 +36,10 @@ constexpr size_t MOST_KEYS = 100;
 
 thread_local std::string last_error;
 
-edge_status failed(edge_status status, const char* what) noexcept {
+edge_status failed(edge_status status, const char* what, const char* before = "") noexcept {
     try {
-        last_error = what;
+        last_error = before;
+        last_error += what;
         for (char& letter : last_error)  // names come from files, and wrappers take the text for UTF-8
             if (letter < ' ' || letter > '~') letter = '?';
     } catch (...) {
@@ -59,7 +60,7 @@ edge_status guarded(Call call) noexcept {
     } catch (const std::bad_alloc&) {
         return failed(EDGE_ERROR_MEMORY, "no memory");
     } catch (const nlohmann::json::exception& error) {
-        return failed(EDGE_ERROR_BUNDLE, error.what());  // a manifest that is not what it should be
+        return failed(EDGE_ERROR_BUNDLE, error.what(), "the manifest is not what it should be: ");
     } catch (const std::filesystem::filesystem_error& error) {
         return failed(EDGE_ERROR_BUNDLE, error.what());
     } catch (const cv::Exception& error) {
@@ -87,7 +88,7 @@ template <typename Result>
 void begin(Result* result) {
     require(result, "the result is a null pointer");
     std::memset(reinterpret_cast<unsigned char*>(result) + DECISION, 0, sizeof(int32_t));
-    require(result->struct_size == sizeof(Result), "the result has another struct_size");
+    require(result->struct_size == sizeof(Result), "the result has another struct_size: set it to its sizeof");
     std::memset(static_cast<void*>(result), 0, sizeof(Result));
     result->struct_size = sizeof(Result);
 }
@@ -119,7 +120,7 @@ edge::SignatureCheck verify_ed25519(const edge_options& given) {
 edge::Options options_of(const edge_options* given) {
     edge::Options options;
     if (!given) return options;
-    require(given->struct_size == sizeof(edge_options), "edge_options has another struct_size");
+    require(given->struct_size == sizeof(edge_options), "edge_options has another struct_size: set it to its sizeof");
     require(given->threads >= 0 && given->threads <= MOST_THREADS, "threads are 1 to 64, or 0");
     require(given->faces == EDGE_FACES_LOCATE || given->faces == EDGE_FACES_CUT_OUT, "faces are located or cut out");
     require(given->smallest_face >= 0 && given->smallest_face <= 1, "smallest_face is a share, above 0 and up to 1");
@@ -167,11 +168,8 @@ const char* edge_status_name(edge_status status) {
 const char* edge_version(void) { return EDGE_SDK_VERSION; }
 
 const char* edge_engines(void) {
-    static const std::string names = [] {
-        std::string all = edge::engine_for("onnx"), other = edge::engine_for("tflite");
-        return all.empty() || other.empty() ? all + other : all + " " + other;
-    }();
-    return names.c_str();
+    const bool onnx = !edge::engine_for("onnx").empty(), tflite = !edge::engine_for("tflite").empty();
+    return onnx && tflite ? "onnxruntime tflite" : onnx ? "onnxruntime" : tflite ? "tflite" : "";
 }
 
 const char* edge_flag_name(uint64_t flag) {

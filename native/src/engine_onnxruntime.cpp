@@ -48,6 +48,10 @@ Ort::Env quiet_environment() {
         ::setenv("ORT_DISABLE_TELEMETRY", "1", 0);
 #endif
     });
+    if (!OrtGetApiBase()->GetApi(ORT_API_VERSION))
+        throw Error(EDGE_ERROR_ENGINE, "this ONNX Runtime is older than the headers of 1." +
+                                           std::to_string(ORT_API_VERSION) +
+                                           " that the library was built with: ship it with that one or a newer one");
     Ort::Env environment(ORT_LOGGING_LEVEL_FATAL, "edge-sdk");  // failures are thrown, not also printed
     environment.DisableTelemetryEvents();
     return environment;
