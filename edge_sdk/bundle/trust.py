@@ -68,8 +68,11 @@ class Trust:
     def __post_init__(self) -> None:
         if self.policy not in get_args(Policy):
             raise UsageError(f"the policy is {self.policy!r}; it must be one of {', '.join(get_args(Policy))}")
-        if isinstance(self.keys, (str, bytes, os.PathLike)) or len(self.keys) > MAX_KEYS:
+        given: tuple[object, object] = self.keys, self.minimum_versions
+        if not isinstance(given[0], Sequence) or isinstance(given[0], (str, bytes)) or len(given[0]) > MAX_KEYS:
             raise UsageError(f"keys are a list of at most {MAX_KEYS}")
+        if not isinstance(given[1], Mapping):
+            raise UsageError('minimum versions go by the names of bundles: {"deepsign": "1.2.0"}')
         least: dict[str, object] = dict(self.minimum_versions)
         for name, version in least.items():
             if not isinstance(version, str) or version_order(version) is None:
@@ -117,8 +120,8 @@ class Trust:
             objection = "has no signature"
         if self.policy == "require":
             raise SignatureError(
-                f"{where} {objection}: get it from who signs for you, or sign it (edge-sdk sign); {VARIABLE} and "
-                "Trust(...) say whom this device trusts"
+                f"{where} {objection}: get a signed one from its maker, or sign it (edge-sdk sign); {VARIABLE} "
+                "and Trust(...) say whom this device trusts"
             )
         _LOG.warning("%s %s; it is opened, as the policy is to warn", where, objection)
         return ()
@@ -155,7 +158,7 @@ def default_trust() -> Trust:
             return OFF
         what = "is missing" if lost is None else f"is missing: {lost} is a link that leads nowhere"
         raise StorageError(f"the trust file {path} {what}; {VARIABLE} says where it is") from error
-    _LOG.info("the trust file %s: policy %s, %d keys", path, trust.policy, len(trust.public_keys))
+    _LOG.info("the trust file %s: policy %s, keys: %d", path, trust.policy, len(trust.public_keys))
     return trust
 
 

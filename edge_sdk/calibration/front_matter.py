@@ -25,7 +25,8 @@ _MEASURED = "int8.onnx"
 def with_front_matter(card: str, manifest: Manifest) -> str:
     """The model card with the front matter of this manifest, in place of one that it has."""
     if card.startswith(_FENCE):
-        card = card[len(_FENCE) :].partition(f"\n{_FENCE}")[2].lstrip("\n")
+        _, closed, below = card[len(_FENCE) :].partition(f"\n{_FENCE}")
+        card = below.lstrip("\n") if closed else card  # a rule of Markdown
     lines = [line for key, value in _metadata(manifest).items() for line in _yaml(key, value)]
     return _FENCE + "".join(f"{line}\n" for line in lines) + f"{_FENCE}\n{card}"
 

@@ -15,11 +15,11 @@ from edge_sdk.errors import RejectedSampleError, UsageError
 
 SUMMARY = "Write a template file of one person's reference pictures, or walks."
 DETAILS = (
-    "`edge-sdk verify` takes the template in place of the pictures. It is encrypted by the key that --key names, which "
-    "`edge-sdk keygen template` makes, and valid for the variant of the bundle that made it. With a bundle of gait the "
-    "samples are CSV files of walks; - is one that is read from standard input as it goes on, until there are enough "
-    "gait cycles. With --update the samples join a template that accepts them surely, without their pictures; exit "
-    "code 1: it does not, and nothing is written."
+    "Reads the samples and writes the template to -o FILE, whole or not at all; `edge-sdk verify` takes it in place of "
+    "the pictures. It is encrypted by the key that --key names, which `edge-sdk keygen template` makes, and valid for "
+    "the variant of the bundle that made it. With a bundle of gait the samples are CSV files of walks; - is one that "
+    "is read from standard input as it goes on, until there are enough gait cycles. With --update the samples join a "
+    "template that accepts them surely, without their pictures; exit code 1: it does not, and nothing is written."
 )
 
 

@@ -10,9 +10,10 @@ from edge_sdk.cli.output import printable
 
 SUMMARY = "Encrypt a template anew, under a new id and by a new key, without the person."
 DETAILS = (
-    "For a key that somebody may have seen, a template that was revoked, or one that is plain. The embeddings stay the "
-    "same: where somebody has read them, only enrolling with another network helps. The old id is revoked first, the "
-    "template replaced then; if it is interrupted between the two, run it again."
+    "Reads TEMPLATE, adds its id to the list that --revoked names, and then writes the renewed one in its place, or to "
+    "-o FILE; if it is interrupted between the two, run it again. For a key that somebody may have seen, a template "
+    "that was revoked, or one that is plain. The embeddings stay the same: where somebody has read them, only "
+    "enrolling with another network helps."
 )
 
 

@@ -100,6 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.measure and arguments.out:
         raise UsageError("--measure writes nothing: leave --out away")
+    if arguments.sign_key and not arguments.out:
+        raise UsageError("--sign-key signs the bundle that --out names, and there is none")
     if not 0 < arguments.apcer < 1:
         raise UsageError(f"--apcer is {arguments.apcer}; it must be between 0 and 1")
     keys, bundle = read_keys(arguments.sign_key), Bundle.open(arguments.bundle)

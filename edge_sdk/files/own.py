@@ -4,7 +4,7 @@ A file is trusted if it and its folder belong to this user or to root, and neith
 a group in which nobody else is, as Debian, Ubuntu and Red Hat give to each user, may. That is asked of what is kept
 between starts and used without another check: compiled models, what was tuned, cached data, keys. The folders above are
 not looked at: whoever can rename those can take a file away, but not put another in its place that this user owns. On
-Windows, which tells by access lists, nothing is asked.
+Windows, where access lists say who may write, nothing is checked.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def read_own(path: PathLike, limit: int, *, links: bool = True, secret: bool = F
 
 
 def check_own(path: PathLike) -> None:
-    """Raise the ``ForeignFileError`` or ``FileNotFoundError`` that :func:`read_own` would, for who reads otherwise."""
+    """Raise the error that :func:`read_own` would raise of owners, permissions and links, for who reads otherwise."""
     target = _followed(Path(path), links=True)
     _check(target, target.stat())
 
@@ -126,7 +126,9 @@ def _objection(path: Path, found: os.stat_result, *, secret: bool = False) -> st
         return f"belongs to another user ({found.st_uid}; name one of your own, or chown it)"
     by_group = found.st_mode & stat.S_IWGRP and not _is_alone(path, found.st_gid)
     if by_group or found.st_mode & stat.S_IWOTH:
-        return "can be written by others (chmod go-w makes it the owner's)"
+        shared = found.st_mode & stat.S_ISVTX  # as /tmp, where others rely on it
+        how = "name a place of your own" if shared else "chmod go-w makes it the owner's"
+        return f"can be written by others ({how})"
     if secret and found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return "can be read by others (chmod go= makes it the owner's)"
     return ""

@@ -40,7 +40,7 @@ STREAM_LINE_S = 10.0
 """Seconds of a stream's frames after which there is a line though the decision has not changed."""
 
 LEAST_BYTES = 64 * 2**10
-"""Of a file that is moved away when it is full: some fifty lines."""
+"""Of a file that is moved away when it is full: some ninety lines of ``verify``."""
 
 _BEGINS = b'{"contract_version":'
 """Each line: it is the first key, which :class:`AuditLine` and its test see to."""

@@ -96,7 +96,10 @@ def revoke(path: str | os.PathLike[str], *ids: str) -> None:
 
 
 def of(revoked: Revoked | None) -> RevocationList | None:
-    """The list, whichever way it is given."""
+    """The list, whichever way it is given; UsageError where it is something else, such as the ids themselves."""
+    given: object = revoked
+    if given is not None and not isinstance(given, (RevocationList, str, os.PathLike)):
+        raise UsageError(f"revoked is a {type(given).__name__}: pass a RevocationList, or the path of its file")
     return RevocationList(revoked) if isinstance(revoked, (str, os.PathLike)) else revoked
 
 

@@ -8,7 +8,8 @@
 //     }
 //
 // `edge-sdk slice NAME --format onnx --precision int8 --out app/src/main/assets/NAME.edge` puts a bundle into the app,
-// and `edge-sdk inspect` shows the SHA-256 of its manifest: name it in Options, so that no other one is opened.
+// and `edge-sdk inspect` shows the SHA-256 of its manifest: name it in Options, so that no other one is opened; or, for
+// bundles that are updated apart from the app, the key that signs them: Options(publicKeys = listOf(vendor)).
 //
 // The key never leaves the Android Keystore:
 //

@@ -5,7 +5,8 @@
 //     let name = try drivers.who(Picture(pixels: pixels, format: .bgra8, width: width, height: height, stride: stride))
 //
 // `edge-sdk slice NAME --format onnx --precision int8 --out NAME.edge` makes the bundles, and `edge-sdk inspect` shows the
-// SHA-256 of a manifest: name it in Options, so that no other one is opened.
+// SHA-256 of a manifest: name it in Options, so that no other one is opened; or, for bundles that are updated apart from
+// the app, the key that signs them: Options(publicKeys: [vendor]).
 
 import EdgeSDK
 

@@ -190,14 +190,22 @@ typedef struct edge_options {
     double smallest_face;
 
     /* Ed25519 public keys, 1 to 100, each the text of a PEM file. Only a bundle that one of them signed is opened
-     * (`edge-sdk sign`); another one is EDGE_ERROR_SIGNATURE. A library without OpenSSL opens none:
-     * EDGE_ERROR_UNSUPPORTED. NULL and 0: no signature is asked for. */
+     * (`edge-sdk sign`); another one is EDGE_ERROR_SIGNATURE. A library without OpenSSL needs verify_ed25519 for them,
+     * else it opens none: EDGE_ERROR_UNSUPPORTED. NULL and 0: no signature is asked for. */
     const char *const *public_keys;
     size_t public_key_count;
 
     /* The least version of the bundle, such as "1.2.0", by Semantic Versioning; an older one is EDGE_ERROR_ROLLBACK.
      * NULL: any. */
     const char *minimum_version;
+
+    /* Verifies an Ed25519 signature (RFC 8032, neither Ed25519ctx nor Ed25519ph) in place of OpenSSL, such as by the
+     * platform's own cryptography: it returns 1 if the signature is right. Anything else is a refusal,
+     * EDGE_ERROR_SIGNATURE. edge_open() calls it in its own thread, once for each signature by one of public_keys, and
+     * keeps no pointer afterwards. It must return: no exception, no longjmp. NULL: OpenSSL. Only with public_keys. */
+    int32_t (*verify_ed25519)(void *context, const uint8_t public_key[32], const uint8_t signature[64],
+                              const uint8_t *message, size_t length);
+    void *verify_context; /* what verify_ed25519 receives as `context` */
 } edge_options;
 
 /* Open a bundle.

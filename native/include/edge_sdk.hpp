@@ -13,6 +13,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -130,6 +132,10 @@ inline std::vector<std::uint8_t> encrypt(const edge_template* enrolled, const vo
 
 class Locator;
 
+// Is an Ed25519 signature of 64 bytes that of the message by a public key of 32 bytes? An exception says no, too.
+using SignatureCheck = std::function<bool(const std::uint8_t* public_key, const std::uint8_t* signature,
+                                         const std::uint8_t* message, std::size_t length)>;
+
 // edge_options; what is not set, or 0, takes the default that edge_sdk.h names. What is set and empty is an error.
 struct Options {
     std::int32_t threads = 0;
@@ -144,7 +150,30 @@ struct Options {
     std::optional<std::string> minimum_version;
     // Texts of PEM files, one of which has to have signed the bundle; an empty list is an error.
     std::optional<std::vector<std::string>> public_keys;
+    // In place of OpenSSL. What it throws is nested in the Error(EDGE_ERROR_SIGNATURE) of the constructor.
+    SignatureCheck verify_ed25519;
 };
+
+namespace detail {
+
+// A SignatureCheck for C, through which no exception may go, and what it threw.
+struct Callback {
+    const SignatureCheck& verify;
+    std::exception_ptr problem;
+
+    static std::int32_t call(void* context, const std::uint8_t* public_key, const std::uint8_t* signature,
+                             const std::uint8_t* message, std::size_t length) noexcept {
+        auto& self = *static_cast<Callback*>(context);
+        try {
+            return self.verify(public_key, signature, message, length) ? 1 : 0;
+        } catch (...) {
+            self.problem = std::current_exception();
+            return 0;
+        }
+    }
+};
+
+}  // namespace detail
 
 // A bundle's folder or .edge file, of any task, opened. Use Verifier, SpoofDetector and Locator.
 class Session {
@@ -203,9 +232,19 @@ inline Session::Session(const std::string& path, const Options& options, std::in
         given.public_key_count = keys.size();
     }
     given.minimum_version = text(options.minimum_version);
+    detail::Callback callback{options.verify_ed25519, nullptr};
+    if (options.verify_ed25519) given.verify_ed25519 = detail::Callback::call, given.verify_context = &callback;
     edge_session* session = nullptr;
-    check(edge_open(text(path), &given, &session));
+    const edge_status status = edge_open(text(path), &given, &session);
     handle_.reset(session);
+    if (callback.problem) {
+        try {
+            std::rethrow_exception(callback.problem);
+        } catch (...) {
+            std::throw_with_nested(Error(EDGE_ERROR_SIGNATURE, "verify_ed25519 threw an exception"));
+        }
+    }
+    check(status);
     if (describe().task != task) throw Error(EDGE_ERROR_USAGE, path + " is a bundle of another task");
 }
 

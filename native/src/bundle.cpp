@@ -9,7 +9,6 @@
 #include "error.hpp"
 #include "json.hpp"
 #include "sha256.hpp"
-#include "signing.hpp"
 
 namespace edge {
 
@@ -56,7 +55,7 @@ Bundle::Bundle(const std::filesystem::path& path, const Trust& trust) : store_(o
         if (!store_->has("signature.json"))
             throw Error(EDGE_ERROR_SIGNATURE, "the bundle has no signature: get it from who signs for you");
         const Bytes signature = store_->read("signature.json", MOST_SIGNATURE_BYTES, EDGE_ERROR_SIGNATURE);
-        check_signature(signature, edge::sha256(data.data(), data.size()), trust.keys);
+        check_signature(signature, edge::sha256(data.data(), data.size()), trust.keys, trust.verify_ed25519);
     }
     manifest_ = parse_json(data);
     if (manifest_.at("schema_version") != 1)

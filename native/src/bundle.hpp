@@ -11,6 +11,7 @@
 
 #include "engine.hpp"
 #include "json.hpp"
+#include "signing.hpp"
 #include "store.hpp"
 
 namespace edge {
@@ -26,6 +27,7 @@ struct Threshold {
 struct Trust {
     std::string manifest_sha256;    // 64 hex digits
     std::vector<std::string> keys;  // Ed25519 public keys in PEM, of which one has to have signed
+    SignatureCheck verify_ed25519;  // where there are keys
     std::string minimum_version;
 };
 

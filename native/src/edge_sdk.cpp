@@ -101,6 +101,21 @@ std::vector<const edge_image*> pictures(const edge_image* const* images, size_t 
 
 std::string text(const char* given) { return given ? given : ""; }
 
+// The application's own check of signatures, or OpenSSL's.
+edge::SignatureCheck verify_ed25519(const edge_options& given) {
+    if (!given.verify_ed25519) {
+        edge::SignatureCheck verify = edge::openssl_ed25519();
+        if (!verify)
+            throw Error(EDGE_ERROR_UNSUPPORTED,
+                        "this library was built without OpenSSL: to open signed bundles give verify_ed25519");
+        return verify;
+    }
+    return [verify = given.verify_ed25519, context = given.verify_context](
+               const edge::Bytes& key, const edge::Bytes& signature, const edge::Bytes& message) {
+        return verify(context, key.data(), signature.data(), message.data(), message.size()) == 1;
+    };
+}
+
 edge::Options options_of(const edge_options* given) {
     edge::Options options;
     if (!given) return options;
@@ -118,6 +133,8 @@ edge::Options options_of(const edge_options* given) {
         require(given->public_keys[i], "a public key is a null pointer");
         options.trust.keys.emplace_back(given->public_keys[i]);
     }
+    require(!given->verify_ed25519 || given->public_keys, "verify_ed25519 is of no use without public keys");
+    if (given->public_keys) options.trust.verify_ed25519 = verify_ed25519(*given);
     options.trust.minimum_version = text(given->minimum_version);
     require(!given->minimum_version || *given->minimum_version, "the minimum version is empty");
     require(!given->variant || *given->variant, "the variant is empty");

@@ -166,21 +166,22 @@ std::map<std::string, Bytes> signatures_of(const Bytes& data) {
     return found;
 }
 
-#ifdef EDGE_SDK_WITH_OPENSSL
-bool verified(const Bytes& key, const Bytes& message, const Bytes& signature) {
-    const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> opened(
-        EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, key.data(), key.size()), EVP_PKEY_free);
-    const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-    return opened && context && EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, opened.get()) == 1 &&
-           EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(), message.size()) == 1;
-}
-#else
-bool verified(const Bytes&, const Bytes&, const Bytes&) {
-    throw Error(EDGE_ERROR_UNSUPPORTED, "this library was built without OpenSSL, and checks no signatures");
-}
-#endif
-
 }  // namespace
+
+SignatureCheck openssl_ed25519() {
+#ifdef EDGE_SDK_WITH_OPENSSL
+    return [](const Bytes& key, const Bytes& signature, const Bytes& message) {
+        const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> opened(
+            EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, key.data(), key.size()), EVP_PKEY_free);
+        const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+        return opened && context &&
+               EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, opened.get()) == 1 &&
+               EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(), message.size()) == 1;
+    };
+#else
+    return nullptr;
+#endif
+}
 
 void check_version(const std::string& version, const std::string& least) {
     const auto found = version_of(version), limit = version_of(least);
@@ -190,15 +191,13 @@ void check_version(const std::string& version, const std::string& least) {
                                              " is wanted: get a newer one");
 }
 
-void check_signature(const Bytes& signature, const Bytes& manifest_sha256, const std::vector<std::string>& keys) {
+void check_signature(const Bytes& signature, const Bytes& manifest_sha256, const std::vector<std::string>& keys,
+                     const SignatureCheck& verify) {
     std::map<std::string, Bytes> trusted;
     for (const std::string& pem : keys) {
         const Bytes key = public_key(pem);
         trusted[sha256_hex(key)] = key;
     }
-#ifndef EDGE_SDK_WITH_OPENSSL
-    verified({}, {}, {});
-#endif
     static const std::string context("edge-sdk bundle signature v1\0", 29);
     Bytes message(context.begin(), context.end());
     message.insert(message.end(), manifest_sha256.begin(), manifest_sha256.end());
@@ -206,7 +205,7 @@ void check_signature(const Bytes& signature, const Bytes& manifest_sha256, const
     for (const auto& [id, one] : signatures_of(signature)) {
         const auto key = trusted.find(id);
         if (key == trusted.end()) continue;
-        if (!verified(key->second, message, one))
+        if (!verify(key->second, one, message))
             throw Error(EDGE_ERROR_SIGNATURE, "the signature of the key " + id.substr(0, 12) +
                                                   " does not belong to this manifest: get the bundle again");
         signed_by_one = true;

@@ -7,6 +7,7 @@ import PackageDescription
 
 let package = Package(
     name: "EdgeSDK",
+    platforms: [.iOS(.v13), .macOS(.v10_15), .tvOS(.v13), .watchOS(.v6)],  // which have CryptoKit
     products: [.library(name: "EdgeSDK", targets: ["EdgeSDK"])],
     targets: [
         .systemLibrary(name: "CEdgeSDK"),

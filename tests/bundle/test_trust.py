@@ -418,7 +418,7 @@ def test_which_trust_file_counts_is_logged(config: Path, caplog: pytest.LogCaptu
     path = config / "trust.json"
     assert caplog.messages == [
         f"no trust file at {path}: bundles need no signature",
-        f"the trust file {path}: policy require, 1 keys",
+        f"the trust file {path}: policy require, keys: 1",
     ]
 
 
@@ -529,6 +529,8 @@ def test_what_a_trust_takes(tmp_path: Path) -> None:
         {"minimum_versions": {"tiny": "new"}},
         {"minimum_versions": {"tiny": 1.2}},
         {"keys": [b""] * 101},
+        {"keys": None},
+        {"minimum_versions": "1.2.0"},
     ):
         with pytest.raises(UsageError):
             Trust(**wrong)  # type: ignore[arg-type]

@@ -79,6 +79,7 @@ def test_it_is_replaced_and_put_before_a_card_without() -> None:
     assert changed.count("\n---\n") == 1
     assert changed.endswith(card("liveness").partition("\n---\n")[2])
     assert with_front_matter("# old\n", manifest).endswith("---\n\n# old\n")
+    assert with_front_matter("---\n# under a rule\n", manifest).endswith("---\n\n---\n# under a rule\n")
 
 
 @pytest.mark.parametrize("text", ['a "quoted" name', "key: value", "# no comment", "- no list", "é\\n", "null"])

@@ -142,6 +142,7 @@ def test_the_bundles_rule_is_measured_beside_seven_of_ten(
     assert rule(tuned, root, "--measure") == 0
     assert "BPCER, 12 live" in capsys.readouterr().out
     assert rule(tuned, root, "--measure", "--out", tmp_path / "other") == 2
+    assert rule(tuned, root, "--sign-key", tmp_path / "vendor.pem") == 2, "nothing is written that it could sign"
 
 
 def test_frames_are_scored_once(model: Bundle, root: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:

@@ -141,7 +141,8 @@ def test_from_files_to_a_decision(kind: str, tmp_path: Path, monkeypatch: pytest
         assert 0 <= verifier.verify(first, second).score <= 1
         template = verifier.enroll([data.samples[0].path, data.samples[1].path])
         assert verifier.verify(template, data.samples[0].path).quality == ()
-    assert passed(selftest(bundle))
+    # Six steps leave embeddings of people so close that another engine's rounding of int8 moves scores by over 0.02.
+    assert passed(selftest(bundle, engine="onnxruntime"))
 
 
 @pytest.mark.slow

@@ -135,18 +135,9 @@ fun unpacked(folder: File) {
     println("absent ${failure { unpack({ File(assets, it).inputStream() }, "none.edge", into) }}")
 }
 
-fun trust(signed: File, vendor: String, stranger: String) {
-    fun open(vararg keys: String) = failure { Verifier(signed, Options(publicKeys = keys.toList())).use { it.info.name } }
-    println("signed ${open(stranger, vendor)}")
-    println("stranger ${open(stranger)}")
-    println("nokeys ${open()}")
-    println("old ${failure { Verifier(signed, Options(minimumVersion = "99.0.0")) }}")
-}
-
 fun main(given: Array<String>) {
     val (bundles, folder, own, other, frame) = given
     signatures(File(folder), own, other)
     unpacked(File(folder))
     faces(bundles, frame, given[5])
-    trust(File(given[6]), File(given[7]).readText(), File(given[8]).readText())
 }

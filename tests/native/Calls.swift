@@ -15,6 +15,8 @@ func load(_ path: String) -> [UInt8] {
     return Array(bytes[..<fread(&bytes, 1, bytes.count, file)])
 }
 
+struct NotVerified: Error {}
+
 func failure(_ action: () throws -> Void) -> String {
     do {
         try action()
@@ -52,6 +54,11 @@ struct Calls {
         print("key", failure { _ = try Verifier(bundle: path, options: texts) } != "nothing")
         print("nokeys", failure { _ = try Verifier(bundle: path, options: Options(publicKeys: [])) })
         print("old", failure { _ = try Verifier(bundle: path, options: Options(minimumVersion: "99.0.0")) })
+        for (name, value) in [("nul", "fp32.onnx\0x"), ("nulend", "fp32.onnx\0"), ("empty", "")] {
+            print(name, failure { _ = try Verifier(bundle: path, options: Options(variant: value)) })
+        }
+        print("nulpath", failure { _ = try Verifier(bundle: path + "\0x") })
+        print("nulkey", failure { _ = try Verifier(bundle: path, options: Options(publicKeys: ["\0"])) })
         print("task", failure { _ = try SpoofDetector(bundle: path) })
         print("unusable", failure { _ = try verifier.enroll(references: [blank]) })
         print("damaged", failure { _ = try Template(bytes: [1, 2, 3]) })
@@ -61,6 +68,20 @@ struct Calls {
         let stranger = sealed.map { data in failure { _ = try Template(encrypted: data, key: [UInt8](1...32)) } }
         print("stranger", stranger ?? "EDGE_ERROR_TEMPLATE_KEY")
         print("none", failure { _ = try verifier.verify(references: [], query: own) })
+
+        let key = String(decoding: load(given[6]), as: UTF8.self)
+        var asked: [Int] = []
+        func opened(_ check: SignatureCheck?, _ keys: [String]?) -> String {
+            failure { _ = try Verifier(bundle: given[5], options: Options(publicKeys: keys, verifyEd25519: check)) }
+        }
+        let right: SignatureCheck = { key, signature, message in
+            asked += [key.count, signature.count, message.count]
+            return true
+        }
+        print("right", opened(right, [key]), asked)
+        print("wrong", opened({ _, _, _ in false }, [key]))
+        print("throws", opened({ _, _, _ in throw NotVerified() }, [key]))
+        print("useless", opened(right, nil))
 
         let drivers = try Drivers(bundles: bundles)
         print("drivers", try drivers.enrol([frame]) == nil, try drivers.who(frame) == nil)

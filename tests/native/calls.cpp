@@ -1,9 +1,11 @@
 // What tests/native/test_cpp.py asks of edge_sdk.hpp; one line an answer.
 
 #include <cstdint>
+#include <exception>
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,30 @@ std::string opened(const std::string& bundle, const edge_sdk::Options& options) 
     return edge_sdk::Verifier(bundle, options).describe().variant;
 }
 
+// What an application's check of signatures says, or throws.
+void trust(const std::string& signed_bundle, const std::string& key) {
+    edge_sdk::Options options;
+    options.public_keys = {key};
+    for (const bool right : {true, false}) {
+        options.verify_ed25519 = [&](auto...) { return right; };
+        tell(right ? "right" : "wrong", [&] { return opened(signed_bundle, options); });
+    }
+    options.verify_ed25519 = [](auto...) -> bool { throw std::runtime_error("no provider"); };
+    tell("throws", [&] { return opened(signed_bundle, options); });
+    tell("because", [&]() -> std::string {
+        try {
+            return opened(signed_bundle, options);
+        } catch (const edge_sdk::Error& error) {
+            try {
+                std::rethrow_if_nested(error);
+            } catch (const std::runtime_error& problem) {
+                return problem.what();
+            }
+            return error.what();
+        }
+    });
+}
+
 }  // namespace
 
 int main(int, char** given) {
@@ -40,14 +66,14 @@ int main(int, char** given) {
     const edge_sdk::Gallery gallery = verifier.gallery({&enrolled, &enrolled});
     for (const std::size_t candidates : {std::size_t{0}, std::size_t{1}, SIZE_MAX})
         tell("candidates", [&] { return verifier.identify(gallery, edge_sdk::encoded(own), candidates).best.size(); });
-    edge_sdk::TemplateKey key{};
+    edge_sdk::TemplateKey secret{};
     std::vector<std::uint8_t> sealed;
     tell("same", [&] {
-        sealed = enrolled.encrypt(key);
-        return edge_sdk::Template::decrypt(sealed, key).to_bytes() == enrolled.to_bytes();
+        sealed = enrolled.encrypt(secret);
+        return edge_sdk::Template::decrypt(sealed, secret).to_bytes() == enrolled.to_bytes();
     });
-    key[31] = 1;
-    tell("other", [&] { return edge_sdk::Template::decrypt(sealed, key).id(); });
+    secret[31] = 1;
+    tell("other", [&] { return edge_sdk::Template::decrypt(sealed, secret).id(); });
     tell("path", [&] { return opened(bundle + nul, {}); });
     edge_sdk::Options options;
     options.public_keys = {nul};
@@ -60,4 +86,6 @@ int main(int, char** given) {
             tell(value.empty() ? "empty" : "nul", [&] { return opened(bundle, options); });
             options = {};
         }
+    const auto key = file(given[4]);
+    trust(given[3], {key.begin(), key.end()});
 }

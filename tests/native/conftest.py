@@ -83,6 +83,12 @@ def library(built: Built) -> Library:
 
 
 @pytest.fixture(scope="session")
+def without_openssl(built: Built) -> Library:
+    """The shared library as it is built without OpenSSL."""
+    return Library(built.file("libedge_sdk_without_openssl.so"))
+
+
+@pytest.fixture(scope="session")
 def hooks(built: Built) -> Hooks:
     """Parts of the library, and sessions on an engine that says what it is told."""
     return Hooks(built.file("libedge_sdk_hooks.so"))

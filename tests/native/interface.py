@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes as c
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +37,18 @@ class Image(Sized):
     )  # fmt: skip
 
 
+VERIFY_ED25519 = c.CFUNCTYPE(
+    c.c_int32, c.c_void_p, c.POINTER(c.c_uint8), c.POINTER(c.c_uint8), c.POINTER(c.c_uint8), c.c_size_t
+)
+
+
 class Options(Sized):
     _fields_ = (
         ("struct_size", c.c_uint32), ("threads", c.c_int32), ("manifest_sha256", c.c_char_p), ("variant", c.c_char_p),
         ("operating_point", c.c_char_p), ("threshold", c.POINTER(c.c_double)), ("faces", c.c_int32),
         ("skip_selftest", c.c_int32), ("locator", c.c_void_p), ("smallest_face", c.c_double),
         ("public_keys", c.POINTER(c.c_char_p)), ("public_key_count", c.c_size_t), ("minimum_version", c.c_char_p),
+        ("verify_ed25519", VERIFY_ED25519), ("verify_context", c.c_void_p),
     )  # fmt: skip
 
 
@@ -192,6 +198,7 @@ class Session:
         threshold: float | None = None,
         locator: Session | None = None,
         public_keys: Sequence[bytes] = (),
+        verify_ed25519: Callable[[bytes, bytes, bytes], int] | None = None,
         **options: Any,
     ) -> None:
         self.library, self.handle = library, c.c_void_p()
@@ -201,6 +208,13 @@ class Session:
             given.threshold = c.pointer(c.c_double(threshold))
         if public_keys:
             given.public_keys, given.public_key_count = (c.c_char_p * len(public_keys))(*public_keys), len(public_keys)
+        if verify_ed25519 is not None:
+
+            def verify(context: int, key: Any, signature: Any, message: Any, length: int) -> int:
+                assert context == c.addressof(given)
+                return verify_ed25519(c.string_at(key, 32), c.string_at(signature, 64), c.string_at(message, length))
+
+            given.verify_ed25519, given.verify_context = VERIFY_ED25519(verify), c.addressof(given)
         if locator is not None:
             given.locator = locator.handle
         try:

@@ -5,6 +5,8 @@ A JDK is needed, and Kotlin's compiler as ``make native-deps`` brings it.
 
 from __future__ import annotations
 
+import base64
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -23,50 +25,56 @@ from ..paths import ROOT
 from .conftest import DEPENDENCIES, Built
 
 COMPILER = DEPENDENCIES / "kotlin" / "node_modules" / "kotlin-compiler" / "lib"
+STANDARD = COMPILER / "kotlin-stdlib.jar"
 BUNDLES = ROOT / "edge_sdk" / "bundles"
 OWN, OTHER = (BUNDLES / "deepsign" / "golden" / name for name in ("reference.png", "query.png"))
 FRAME, FACE = BUNDLES / "face_locator" / "golden" / "square.png", BUNDLES / "face_lite" / "golden" / "reference.png"
 
 
 @pytest.fixture(scope="module")
-def answers(built: Built, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], Path]:
-    """What Calls.kt printed, by the first word of each line, and the folder that it wrote into."""
+def classes(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Kotlin classes, the example, Calls.kt and Trust.kt, compiled."""
     built.need("onnxruntime")
     if not COMPILER.is_dir():
         pytest.skip("Kotlin's compiler is not there: make native-deps")
-    library = built.file("libedge_sdk_jni.so")
-    folder = tmp_path_factory.mktemp("kotlin")
     sources = [
         *(ROOT / "native" / "android" / "src" / "main" / "kotlin" / "edgesdk").glob("*.kt"),
         ROOT / "examples" / "android" / "Drivers.kt",
-        Path(__file__).with_name("Calls.kt"),
+        *(Path(__file__).with_name(name) for name in ("Calls.kt", "Trust.kt")),
     ]
-    java = str(shutil.which("java"))
-    classes, standard = folder / "classes.jar", COMPILER / "kotlin-stdlib.jar"
+    made = tmp_path_factory.mktemp("kotlin") / "classes.jar"
     compile_ = [
-        java,
+        str(shutil.which("java")),
         "-cp",
         f"{COMPILER}/kotlin-compiler.jar:{COMPILER}/*",
         "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler",
     ]
-    options = ["-Werror", "-no-stdlib", "-classpath", str(standard), "-d", str(classes)]
+    options = ["-Werror", "-no-stdlib", "-classpath", str(STANDARD), "-d", str(made)]
     done = subprocess.run([*compile_, *options, *map(str, sources)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    run = [java, "-Xcheck:jni", f"-Djava.library.path={library.parent}", "-cp", f"{classes}:{standard}", "CallsKt"]
-    (folder / "assets").mkdir()
-    pack(Bundle.open("deepsign"), folder / "assets" / "deepsign.edge")
-    slice_bundle("deepsign_nano", folder / "assets" / "nano.edge", format="onnx", precision="int8")
-    signer, pems = SigningKey.generate(), (folder / "vendor.pem", folder / "stranger.pem")
-    for pem, key in zip(pems, (signer, SigningKey.generate()), strict=True):
-        pem.write_bytes(key.public_pem())
-    signed = slice_bundle("deepsign_nano", folder / "signed", format="onnx", precision="int8", sign_with=[signer]).path
-    words = [str(word) for word in (BUNDLES, folder, OWN, OTHER, FRAME, FACE, signed, *pems)]
-    done = subprocess.run([*run, *words], capture_output=True, text=True, check=False, timeout=300)
+    return made
+
+
+def run(classes: Path, library: Path, program: str, *words: Path) -> dict[str, str]:
+    """What a program of the classes prints, by the first word of each line."""
+    options = ["-Xcheck:jni", f"-Djava.library.path={library.parent}", "-cp", f"{classes}:{STANDARD}"]
+    command = [str(shutil.which("java")), *options, program, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "FATAL" not in done.stdout + done.stderr
     assert "WARNING in native method" not in done.stdout + done.stderr
-    said = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
-    return said, folder
+    return dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
+
+
+@pytest.fixture(scope="module")
+def answers(classes: Path, built: Built, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], Path]:
+    """What Calls.kt printed, and the folder that it wrote into."""
+    folder = tmp_path_factory.mktemp("calls")
+    (folder / "assets").mkdir()
+    pack(Bundle.open("deepsign"), folder / "assets" / "deepsign.edge")
+    slice_bundle("deepsign_nano", folder / "assets" / "nano.edge", format="onnx", precision="int8")
+    library = built.file("jni/libedge_sdk_jni.so")
+    return run(classes, library, "CallsKt", BUNDLES, folder, OWN, OTHER, FRAME, FACE), folder
 
 
 def test_signatures(answers: tuple[dict[str, str], Path]) -> None:
@@ -113,12 +121,36 @@ def test_encrypted_templates(answers: tuple[dict[str, str], Path]) -> None:
     assert {name: said[name] for name in expected} == expected
 
 
-def test_whose_bundles_are_opened(answers: tuple[dict[str, str], Path]) -> None:
-    said, _ = answers
-    assert (said["old"], said["nokeys"]) == ("ROLLBACK", "USAGE")
-    if said["signed"] == "UNSUPPORTED":
-        pytest.skip("OpenSSL's headers are not installed: apt-get install libssl-dev")
-    assert (said["signed"], said["stranger"]) == ("deepsign_nano", "SIGNATURE")
+@pytest.mark.parametrize("build", ["jni", "without_openssl"])
+def test_whose_bundles_are_opened(classes: Path, built: Built, tmp_path: Path, build: str) -> None:
+    signer, pems = SigningKey.generate(), (tmp_path / "vendor.pem", tmp_path / "stranger.pem")
+    for pem, key in zip(pems, (signer, SigningKey.generate()), strict=True):
+        pem.write_bytes(key.public_pem())
+    signed, damaged = tmp_path / "signed", tmp_path / "damaged"
+    slice_bundle("deepsign_nano", signed, format="onnx", precision="int8", sign_with=[signer])
+    shutil.copytree(signed, damaged)
+    file = json.loads((damaged / "signature.json").read_bytes())
+    signature = bytearray(base64.b64decode(file["signatures"][0]["signature"]))
+    signature[0] ^= 1
+    file["signatures"][0]["signature"] = base64.b64encode(signature).decode()
+    (damaged / "signature.json").write_text(json.dumps(file))
+    said = run(classes, built.file(f"{build}/libedge_sdk_jni.so"), "TrustKt", signed, damaged, *pems)
+    by_openssl = said.pop("none")
+    assert by_openssl == "UNSUPPORTED" or (build == "jni" and by_openssl == "deepsign_nano")
+    assert said == {
+        "signed": "deepsign_nano",
+        "stranger": "SIGNATURE",
+        "damaged": "SIGNATURE",
+        "nokeys": "USAGE",
+        "old": "ROLLBACK",
+        "own": "deepsign_nano [[32, 64, 61]]",
+        "refused": "SIGNATURE",
+        "threw": "SIGNATURE",
+        "cause": "java.security.GeneralSecurityException: wrong",
+        "fault": "NotImplementedError",
+        "useless": "USAGE",
+        "keystore": "deepsign_nano SIGNATURE",
+    }
 
 
 @pytest.mark.parametrize(

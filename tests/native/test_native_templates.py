@@ -102,6 +102,14 @@ def test_an_encrypted_template_needs_its_key(library: Library) -> None:
     assert refused.value.status == "TEMPLATE_KEY"
 
 
+def test_without_openssl_nothing_is_encrypted_or_decrypted(without_openssl: Library) -> None:
+    held = without_openssl.template(PLAIN)
+    assert status(lambda: without_openssl.to_bytes(held, KEY.secret)) == "UNSUPPORTED"
+    for data in (template().to_bytes(key=KEY), PLAIN, b"no template"):
+        assert status(lambda data=data: without_openssl.template(data, KEY.secret)) == "UNSUPPORTED"
+    assert without_openssl.to_bytes(held) == PLAIN
+
+
 def test_a_plain_template_in_the_place_of_an_encrypted_one_is_refused(encrypting: Library) -> None:
     with pytest.raises(NativeError, match="anybody") as refused:
         encrypting.template(PLAIN, KEY.secret)

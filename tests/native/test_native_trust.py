@@ -1,8 +1,12 @@
-"""Whose bundles the device library opens, and how old they may be: as ``edge_sdk.Trust`` with ``require``."""
+"""Whose bundles the device library opens, and how old they may be: as ``edge_sdk.Trust`` with ``require``.
+
+Signatures are verified by OpenSSL, and by what the application gives.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,21 +14,44 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.bundle.signing import _BEFORE_KEY, _BEGIN, _END, _SMALL_ORDER, MAX_SIGNATURE_BYTES, SigningKey
 from edge_sdk.bundle.trust import version_order
 from edge_sdk.slicing import slice_bundle
 
-from .interface import Library, NativeError
+from .conftest import Built
+from .interface import Library, NativeError, Session
 from .test_native_refusals import BUNDLES, rewrite
 
 VENDOR, OTHER = SigningKey.generate(), SigningKey.generate()
 
 
-@pytest.fixture
-def signing(onnxruntime: Library) -> Library:
-    """The library, if it checks signatures."""
+def verify(key: bytes, signature: bytes, message: bytes) -> int:
+    """An application's check."""
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+    except InvalidSignature:
+        return 0
+    return 1
+
+
+class Checking(Library):
+    """Sessions whose signatures Python verifies."""
+
+    def open(self, path: Path | str, **options: Any) -> Session:
+        if options.get("public_keys"):
+            options["verify_ed25519"] = verify
+        return super().open(path, **options)
+
+
+@pytest.fixture(params=["by OpenSSL", "by the application"])
+def signing(onnxruntime: Library, built: Built, request: pytest.FixtureRequest) -> Library:
+    """A library that verifies signatures."""
+    if request.param == "by the application":
+        return Checking(built.file("libedge_sdk_without_openssl.so"))
     with pytest.raises(NativeError) as refused:
         onnxruntime.open(BUNDLES / "deepsign_nano", public_keys=[VENDOR.public_pem()])
     if refused.value.status == "UNSUPPORTED":
@@ -160,6 +187,55 @@ def test_a_key_of_small_order_opens_nothing(signing: Library, signed: Path, sign
 def test_white_space_round_a_key_does_not_matter(signing: Library, signed: Path) -> None:
     pem = b" \n" + VENDOR.public_pem().replace(b"\n", b"\r\n") + b"\n\n"
     signing.open(signed, public_keys=[pem]).__exit__()
+
+
+# --- verify_ed25519 ---
+
+
+@pytest.fixture(params=["with OpenSSL", "without OpenSSL"])
+def either(onnxruntime: Library, without_openssl: Library, request: pytest.FixtureRequest) -> Library:
+    """Both builds."""
+    return onnxruntime if request.param == "with OpenSSL" else without_openssl
+
+
+@pytest.mark.parametrize("key", [VENDOR.public_pem(), b"no key"], ids=["a key", "no key"])
+def test_nothing_opens_by_a_key_without_a_way_to_verify(without_openssl: Library, signed: Path, key: bytes) -> None:
+    for bundle in (signed, BUNDLES / "deepsign_nano", signed / "nowhere"):
+        with pytest.raises(NativeError, match="verify_ed25519") as refused:
+            without_openssl.open(bundle, public_keys=[key])
+        assert refused.value.status == "UNSUPPORTED"
+
+
+@pytest.mark.parametrize("answer", [0, 2, -1, 256, 2**31 - 1])
+def test_what_the_application_refuses_does_not_open(either: Library, signed: Path, answer: int) -> None:
+    assert status(either, signed, [VENDOR], verify_ed25519=lambda *_: answer) == "SIGNATURE"
+
+
+def test_the_application_is_asked_in_place_of_openssl(either: Library, signed: Path) -> None:
+    asked = []
+    assert status(either, signed, [OTHER, VENDOR], verify_ed25519=lambda *given: asked.append(given) or 1) == "opens"
+    (file,) = json.loads((signed / "signature.json").read_bytes())["signatures"]
+    manifest = hashlib.sha256((signed / "manifest.json").read_bytes()).digest()
+    message = b"edge-sdk bundle signature v1\0" + manifest
+    assert asked == [(VENDOR.public, base64.b64decode(file["signature"]), message)]
+
+
+@pytest.mark.parametrize("wrong", [VENDOR, OTHER], ids=["the first", "the second"])
+def test_each_signature_of_a_trusted_key_has_to_be_right(either: Library, tmp_path: Path, wrong: SigningKey) -> None:
+    path = Path(slice_bundle("deepsign_nano", tmp_path / "both", format="onnx", sign_with=[VENDOR, OTHER]).path)
+    assert status(either, path, [VENDOR, OTHER], verify_ed25519=lambda key, *_: key != wrong.public) == "SIGNATURE"
+
+
+def test_nobody_is_asked_about_keys_that_did_not_sign(either: Library, signed: Path, tmp_path: Path) -> None:
+    asked: list[object] = []
+    unsigned = slice_bundle("deepsign_nano", tmp_path / "unsigned", format="onnx")
+    for bundle in (signed, Path(unsigned.path)):
+        assert status(either, bundle, [OTHER], verify_ed25519=lambda *given: asked.append(given) or 1) == "SIGNATURE"
+    assert not asked
+
+
+def test_a_check_without_keys_opens_nothing(either: Library, signed: Path) -> None:
+    assert status(either, signed, [], verify_ed25519=lambda *_: 1) == "USAGE"
 
 
 # --- versions ---

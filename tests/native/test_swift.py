@@ -11,6 +11,8 @@ import pytest
 
 from edge_sdk import Verifier
 from edge_sdk.bundle import Bundle, pack
+from edge_sdk.bundle.signing import SigningKey
+from edge_sdk.slicing import slice_bundle
 
 from ..paths import ROOT
 from .conftest import Built
@@ -53,8 +55,13 @@ def test_the_swift_package_decides_as_python_does(built: Built, tmp_path: Path) 
     ):  # fmt: skip
         done = subprocess.run(["swiftc", "-parse-as-library", *command], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+    signer, pem = SigningKey.generate(), tmp_path / "vendor.pem"
+    pem.write_bytes(signer.public_pem())
+    signed = slice_bundle(
+        "deepsign_nano", tmp_path / "signed", format="onnx", precision="int8", sign_with=[signer]
+    ).path
     done = subprocess.run(
-        [str(tmp_path / "calls"), *map(str, (tmp_path, OWN, OTHER, FRAME))],
+        [str(tmp_path / "calls"), *map(str, (tmp_path, OWN, OTHER, FRAME, signed, pem))],
         env=os.environ | {"LD_LIBRARY_PATH": str(library)}, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -72,6 +79,11 @@ def test_the_swift_package_decides_as_python_does(built: Built, tmp_path: Path) 
         "key": "true",
         "nokeys": "EDGE_ERROR_USAGE",
         "old": "EDGE_ERROR_ROLLBACK",
+        **dict.fromkeys(("nul", "nulend", "empty", "nulpath", "nulkey"), "EDGE_ERROR_USAGE"),
+        "right": "nothing [32, 64, 61]",
+        "wrong": "EDGE_ERROR_SIGNATURE",
+        "throws": "EDGE_ERROR_SIGNATURE",
+        "useless": "EDGE_ERROR_USAGE",
         "task": "EDGE_ERROR_USAGE",
         "unusable": "EDGE_ERROR_UNUSABLE_SAMPLE",
         "damaged": "EDGE_ERROR_TEMPLATE",

@@ -96,6 +96,9 @@ def test_a_verifier_is_not_opened_without_its_list(tiny_bundle: Bundle, tmp_path
     for name in ("none", ".", "null\0byte"):
         with pytest.raises(StorageError, match="cannot read the list"):
             Verifier(tiny_bundle, revoked=tmp_path / name)
+    for wrong in (["0" * 32], b"revoked.txt", False):
+        with pytest.raises(UsageError, match="pass a RevocationList"):
+            Verifier(tiny_bundle, revoked=wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions as POSIX has them")

@@ -109,13 +109,13 @@ def trusted(path: Path) -> bool:
     """
     with _caching():
         files.own_folder(path.parent)
-    try:
-        files.check_own(path)
-    except FileNotFoundError:
-        return False
-    except ForeignFileError as error:
-        _LOG.warning("made anew: %s", error)
-        return False
+        try:
+            files.check_own(path)
+        except FileNotFoundError:
+            return False
+        except ForeignFileError as error:
+            _LOG.warning("made anew: %s", error)
+            return False
     return True
 
 

@@ -136,6 +136,16 @@ def test_a_folder_that_others_can_write_is_refused(samples: list[Sample], tmp_pa
         cache.rendered([Entry("p", True, samples[0].path)], "made", ".png", lambda *_: b"picture", "photographed")
 
 
+@posix
+def test_a_link_that_leads_to_itself_is_named(samples: list[Sample], tmp_path: Path) -> None:
+    cache.prepared(samples, INK)
+    path = entry(tmp_path)
+    path.unlink()
+    path.symlink_to(path)
+    with pytest.raises(StorageError, match="is a link that leads to itself"):
+        cache.prepared(samples, INK)
+
+
 def test_a_full_disk_is_named(samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -6,6 +6,10 @@
 
 import CEdgeSDK
 
+#if canImport(CryptoKit)
+    import CryptoKit
+#endif
+
 /// Why a call failed. Everything that fails throws this: no failure can be read as an acceptance.
 public struct EdgeError: Error, CustomStringConvertible {
     /// One of `EDGE_ERROR_USAGE` and its like.
@@ -137,6 +141,33 @@ public struct Liveness: Sendable {
 
 // MARK: sessions
 
+/// Is an Ed25519 signature, 64 bytes, that of the message by a public key of 32 bytes? An error says no, too.
+public typealias SignatureCheck = (_ publicKey: [UInt8], _ signature: [UInt8], _ message: [UInt8]) throws -> Bool
+
+/// The platform's; nil where it has none.
+private var platformCheck: SignatureCheck? {
+    #if canImport(CryptoKit)
+        return { publicKey, signature, message in
+            try Curve25519.Signing.PublicKey(rawRepresentation: publicKey).isValidSignature(signature, for: message)
+        }
+    #else
+        return nil
+    #endif
+}
+
+/// A check for C, and what it threw.
+private final class Callback {
+    let check: SignatureCheck
+    var problem: Error?
+
+    init(_ check: @escaping SignatureCheck) { self.check = check }
+
+    func verify(_ publicKey: [UInt8], _ signature: [UInt8], _ message: [UInt8]) -> Bool {
+        do { return try check(publicKey, signature, message) } catch { problem = error }
+        return false
+    }
+}
+
 /// How a bundle is opened; edge_options in edge_sdk.h says more.
 ///
 /// Give `manifestSHA256`, which `edge-sdk inspect` shows, in every application, or `publicKeys`, the texts of PEM files, of
@@ -154,12 +185,17 @@ public struct Options {
     public var cutOut: Bool
     public var selftest: Bool
     public var smallestFace: Double
+    /// Verifies the signature by `publicKeys`; nil: CryptoKit, where it is there, or else OpenSSL, if the library was built
+    /// with it.
+    public var verifyEd25519: SignatureCheck?
 
     public init(
         manifestSHA256: String? = nil, publicKeys: [String]? = nil, minimumVersion: String? = nil,
         operatingPoint: String? = nil, threshold: Double? = nil, variant: String? = nil, threads: Int32 = 1,
-        cutOut: Bool = false, selftest: Bool = true, smallestFace: Double = 0
+        cutOut: Bool = false, selftest: Bool = true, smallestFace: Double = 0,
+        verifyEd25519: SignatureCheck? = nil
     ) {
+        self.verifyEd25519 = verifyEd25519
         (self.publicKeys, self.minimumVersion) = (publicKeys, minimumVersion)
         (self.manifestSHA256, self.operatingPoint, self.threshold) = (manifestSHA256, operatingPoint, threshold)
         (self.variant, self.threads, self.cutOut) = (variant, threads, cutOut)
@@ -175,8 +211,9 @@ public class Session: @unchecked Sendable {
         if options.publicKeys?.isEmpty == true { throw EdgeError(status: 1, message: "publicKeys holds no key") }
         var texts: [UnsafeMutablePointer<CChar>] = []
         defer { texts.forEach { $0.deallocate() } }
-        func text(_ value: String?) -> UnsafePointer<CChar>? {
+        func text(_ value: String?) throws -> UnsafePointer<CChar>? {
             guard let bytes = value?.utf8CString else { return nil }
+            if bytes.dropLast().contains(0) { throw EdgeError(status: 1, message: "a text with NUL") }
             let copy = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count)
             for (place, byte) in bytes.enumerated() { copy[place] = byte }
             texts.append(copy)
@@ -185,23 +222,40 @@ public class Session: @unchecked Sendable {
         var given = edge_options()
         given.struct_size = UInt32(MemoryLayout<edge_options>.size)
         given.threads = options.threads
-        given.manifest_sha256 = text(options.manifestSHA256)
-        given.operating_point = text(options.operatingPoint)
-        given.variant = text(options.variant)
-        given.minimum_version = text(options.minimumVersion)
+        given.manifest_sha256 = try text(options.manifestSHA256)
+        given.operating_point = try text(options.operatingPoint)
+        given.variant = try text(options.variant)
+        given.minimum_version = try text(options.minimumVersion)
         given.faces = options.cutOut ? 1 : 0
         given.skip_selftest = options.selftest ? 0 : 1
         given.locator = locator?.handle
         given.smallest_face = options.smallestFace
         var opened: OpaquePointer?
-        let keys = options.publicKeys?.map { text($0) } ?? []
-        try withExtendedLifetime(locator) {
+        let keys = try options.publicKeys?.map { try text($0) } ?? []
+        let path = try text(bundle)
+        let callback = (options.verifyEd25519 ?? (keys.isEmpty ? nil : platformCheck)).map(Callback.init)
+        if let callback = callback {
+            given.verify_context = Unmanaged.passUnretained(callback).toOpaque()
+            given.verify_ed25519 = { context, publicKey, signature, message, length in
+                guard let context = context else { return 0 }
+                let callback = Unmanaged<Callback>.fromOpaque(context).takeUnretainedValue()
+                func bytes(_ from: UnsafePointer<UInt8>?, _ count: Int) -> [UInt8] {
+                    Array(UnsafeBufferPointer(start: from, count: count))
+                }
+                return callback.verify(bytes(publicKey, 32), bytes(signature, 64), bytes(message, length)) ? 1 : 0
+            }
+        }
+        try withExtendedLifetime((locator, callback)) {
             try keys.withUnsafeBufferPointer { keys in
                 given.public_keys = keys.isEmpty ? nil : keys.baseAddress
                 given.public_key_count = keys.count
                 try withUnsafePointer(to: options.threshold ?? 0) { threshold in
                     given.threshold = options.threshold == nil ? nil : threshold
-                    try check(edge_open(bundle, &given, &opened))
+                    let status = edge_open(path, &given, &opened)
+                    if let problem = callback?.problem {
+                        throw EdgeError(status: 14, message: "the signature could not be verified: \(problem)")
+                    }
+                    try check(status)
                 }
             }
         }

@@ -128,6 +128,26 @@ jobject object(JNIEnv* env, const char* name, const char* signature, Arguments..
     return made;
 }
 
+// A SignatureCheck of Java, in the thread that called open().
+struct Check {
+    JNIEnv* env;
+    jobject check;
+    jmethodID verify;
+};
+
+// edge_options.verify_ed25519: what the check throws stays pending, and open() goes back to it.
+std::int32_t verify_ed25519(void* context, const std::uint8_t* public_key, const std::uint8_t* signature,
+                            const std::uint8_t* message, std::size_t length) {
+    const Check& given = *static_cast<const Check*>(context);
+    JNIEnv* env = given.env;
+    return guarded<std::int32_t>(env, [&] {
+        const jbyteArray key = to_java(env, public_key, 32), signed_by = to_java(env, signature, 64),
+                         text = to_java(env, message, length);
+        const jboolean right = env->CallBooleanMethod(given.check, given.verify, key, signed_by, text);
+        return !env->ExceptionCheck() && right == JNI_TRUE ? 1 : 0;
+    });
+}
+
 jboolean flag(std::int32_t value) { return value ? JNI_TRUE : JNI_FALSE; }
 
 jobject verification(JNIEnv* env, const edge_verification& result) {
@@ -143,7 +163,7 @@ jobject verification(JNIEnv* env, const edge_verification& result) {
 EDGE_JNI(jlong, open)
 (JNIEnv* env, jclass, jbyteArray path, jint threads, jbyteArray manifest, jbyteArray variant, jbyteArray point,
  jboolean own, jdouble threshold, jint faces, jboolean skip_selftest, jlong locator, jdouble smallest_face,
- jobjectArray public_keys, jbyteArray minimum_version) {
+ jobjectArray public_keys, jbyteArray minimum_version, jobject verify) {
     return guarded<jlong>(env, [&] {
         const auto word = [](const std::string& given) { return edge_sdk::detail::text(given); };
         const std::string path_text = text(env, path), sha = text(env, manifest), variant_id = text(env, variant),
@@ -167,6 +187,13 @@ EDGE_JNI(jlong, open)
         options.public_keys = public_keys ? key_texts.data() : nullptr;
         options.public_key_count = key_texts.size();
         options.minimum_version = minimum_version ? word(least) : nullptr;
+        Check check{env, verify, nullptr};
+        if (verify) {
+            check.verify = env->GetMethodID(env->GetObjectClass(verify), "verify", "([B[B[B)Z");
+            require(check.verify);
+            options.verify_ed25519 = verify_ed25519;
+            options.verify_context = &check;
+        }
         edge_session* session = nullptr;
         edge_sdk::check(edge_open(word(path_text), &options, &session));
         return to_java(session);

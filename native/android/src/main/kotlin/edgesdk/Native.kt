@@ -10,7 +10,7 @@ internal object Native {
     external fun open(
         path: ByteArray, threads: Int, manifestSha256: ByteArray?, variant: ByteArray?, operatingPoint: ByteArray?,
         own: Boolean, threshold: Double, faces: Int, skipSelftest: Boolean, locator: Long, smallestFace: Double,
-        publicKeys: Array<ByteArray>?, minimumVersion: ByteArray?,
+        publicKeys: Array<ByteArray>?, minimumVersion: ByteArray?, verifyEd25519: SignatureCheck?,
     ): Long
 
     @JvmStatic external fun close(session: Long)

@@ -9,8 +9,9 @@ enum class Faces { LOCATE, CUT_OUT }
  * How a bundle is opened; edge_options in edge_sdk.h says more.
  *
  * Give [manifestSha256], which `edge-sdk inspect` shows, in every application, or [publicKeys], the texts of PEM files, of
- * whose owners one has to have signed the bundle: without either whoever may write the bundle may change
- * thresholds.
+ * whose owners one has to have signed the bundle: without either whoever may write the bundle may change thresholds.
+ * [verifyEd25519] verifies the signature by [publicKeys] in place of java.security, which has Ed25519 on some Androids
+ * alone; where neither does, [Status.UNSUPPORTED] is the answer.
  */
 data class Options(
     val manifestSha256: String? = null,
@@ -23,6 +24,7 @@ data class Options(
     val faces: Faces = Faces.LOCATE,
     val selftest: Boolean = true,
     val smallestFace: Double = 0.0,
+    val verifyEd25519: SignatureCheck? = null,
 )
 
 /** A bundle's folder or .edge file, opened. Threads may share it; close() frees it once no call uses it any more. */
@@ -36,6 +38,7 @@ sealed class Session(bundle: File, options: Options, locator: Locator?, task: In
             options.operatingPoint?.let(::utf8), options.threshold != null, options.threshold ?: 0.0,
             options.faces.ordinal, !options.selftest, locator, options.smallestFace,
             options.publicKeys?.map(::utf8)?.toTypedArray(), options.minimumVersion?.let(::utf8),
+            signatureCheck(options),
         )
         handle = Handle(locator?.handle?.use(::open) ?: open(0), Native::close)
         try {
