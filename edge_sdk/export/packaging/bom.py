@@ -2,7 +2,7 @@
 
 The component is of the type ``machine-learning-model``. Within it stand the files of the bundle with their hashes,
 beside it the data sets with their licences, and what trained it as the formulation. Every number comes from the
-manifest. Nothing is dated or drawn at random: the same bundle gives the same bytes.
+manifest. Nothing is dated or drawn at random: the same bundle and edge-sdk give the same bytes.
 
 It is written as JSON here, for cyclonedx-python-lib has no model cards (11.12); the tests validate it by that library.
 """
