@@ -4,8 +4,10 @@
 #   docker run --rm --read-only --tmpfs /tmp --network none --volume "$PWD/pictures:/data:ro" edge-sdk \
 #       verify /data/reference.png /data/query.png --json
 #
-# Nothing is written but below /tmp and /var/cache/edge-sdk. A trust file belongs into /etc/edge-sdk. For templates and
-# tuning mount a folder that user 65532 may write to.
+# Nothing is written but below /tmp and /var/lib/edge-sdk, a volume that keeps compiled models and what was tuned. For
+# templates mount a folder that user 65532 may write to. For a trust file, with its keys beside it:
+#
+#   --volume "$PWD/trust:/etc/edge-sdk:ro" --env EDGE_SDK_TRUST=/etc/edge-sdk/trust.json
 
 FROM python:3.11-slim AS build
 WORKDIR /source
@@ -21,11 +23,11 @@ FROM python:3.11-slim
 COPY --from=build /opt/edge-sdk /opt/edge-sdk
 ENV PATH=/opt/edge-sdk/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
-    EDGE_SDK_CACHE=/var/cache/edge-sdk \
-    EDGE_SDK_CONFIG=/etc/edge-sdk
-RUN install --directory --owner 65532 --group 65532 --mode 700 /var/cache/edge-sdk
+    EDGE_SDK_CACHE=/var/lib/edge-sdk/cache \
+    EDGE_SDK_CONFIG=/var/lib/edge-sdk/config
+RUN install --directory --owner 65532 --group 65532 --mode 700 /var/lib/edge-sdk
 USER 65532:65532
-VOLUME /var/cache/edge-sdk
+VOLUME /var/lib/edge-sdk
 WORKDIR /tmp
 # of the bundle that the application opens
 HEALTHCHECK --interval=5m --timeout=1m --start-period=10s CMD ["edge-sdk", "selftest", "deepsign"]

@@ -12,11 +12,12 @@ compared: a frame taken before, or after the face was gone for a moment, may sho
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from edge_sdk import EdgeSdkError, Shots, SpoofDetector, Template, Verifier
+from edge_sdk import EdgeSdkError, Shots, SpoofDetector, Template, TemplateKey, Verifier
 from edge_sdk.runtime import sources
 
 FRAMES = 5
@@ -85,13 +86,14 @@ def verify(frames: Frames, template: Template, detector: SpoofDetector, verifier
 
 
 def main(command: str, source: str, path: str) -> int:
+    key = TemplateKey.named(os.environ.get("EDGE_SDK_TEMPLATE_KEY", ""))  # before anybody looks into the camera
     frames = sources.camera(int(source)) if source.isdecimal() else sources.video(source)
     with SpoofDetector("liveness") as detector, Verifier("face_lite") as verifier:
         if command == "enrol":
-            enrol(frames, detector, verifier).save(path)
+            enrol(frames, detector, verifier).save(path, key=key)
             print(f"enrolled: {path}")
             return 0
-        accepted = verify(frames, Template.load(path), detector, verifier)
+        accepted = verify(frames, Template.load(path, key=key), detector, verifier)
         print("accepted" if accepted else "not accepted")
         return 0 if accepted else 1
 

@@ -12,10 +12,11 @@ A phone calls the same methods from its sensor's callback.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 
-from edge_sdk import EdgeSdkError, Template, Verifier, VerifyResult
+from edge_sdk import EdgeSdkError, Template, TemplateKey, Verifier, VerifyResult
 
 ENROLLED = 30
 """Cycles of a template: more than the fewest, for a surer one."""
@@ -58,14 +59,15 @@ def lines() -> Iterator[tuple[float, float, float, float]]:
 
 
 def main(command: str, path: str, bundle: str = "gait") -> int:
+    key = TemplateKey.named(os.environ.get("EDGE_SDK_TEMPLATE_KEY", ""))  # before anybody walks
     with Verifier(bundle) as verifier:
         if command == "enrol":
             template = enrol(lines(), verifier)
-            template.save(path)
+            template.save(path, key=key)
             print(f"enrolled from {template.count} cycles: {path}")
             return 0
         accepted = False
-        for result in watch(lines(), Template.load(path), verifier):
+        for result in watch(lines(), Template.load(path, key=key), verifier):
             accepted = result.decision
             print(f"{'owner' if accepted else 'locked'}   score {result.score:.2f}", flush=True)
         return 0 if accepted else 1

@@ -56,6 +56,12 @@ class TestRecipe:
         for words in (check, json.loads(found["CMD"]), run.split()):
             cli._parser(words[0]).parse_args(words)
 
-    def test_what_edge_sdk_writes_has_a_place(self, recipe: Path) -> None:
-        (environment,) = (rest for name, rest in instructions(recipe) if name == "ENV")
-        assert {"EDGE_SDK_CACHE", "EDGE_SDK_CONFIG"} <= {word.partition("=")[0] for word in environment.split()}
+    def test_what_edge_sdk_writes_has_a_place_that_is_kept(self, recipe: Path) -> None:
+        """Compiled models are worth nothing without their key, which lies in the folder for settings."""
+        found = instructions(recipe)
+        (environment,) = (rest for name, rest in found if name == "ENV")
+        folders = dict(word.split("=") for word in environment.split())
+        (volume,) = (rest for name, rest in found if name == "VOLUME")
+        assert {Path(folders[name]).parent for name in ("EDGE_SDK_CACHE", "EDGE_SDK_CONFIG")} == {Path(volume)}
+        made = [rest for name, rest in found if name == "RUN" and rest.endswith(f"--mode 700 {volume}")]
+        assert len(made) == 1, "by the user who runs"

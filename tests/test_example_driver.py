@@ -17,6 +17,7 @@ import pytest
 from edge_sdk import SpoofDetector, Verifier
 from edge_sdk.bundle import Bundle
 from edge_sdk.preprocess.crop import LocatedFace
+from edge_sdk.runtime import template_keys
 
 from .paths import ROOT
 from .runtime.drawn import frame
@@ -112,12 +113,18 @@ def test_an_attack_is_neither_enrolled_nor_accepted(example: ModuleType, make_bu
         assert not example.verify(filmed(*[1] * 40), verifier.enroll(driver(1, 0)), detector, verifier)
 
 
-def test_as_a_person_runs_it(tmp_path: Path) -> None:
+def test_as_a_person_runs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(template_keys.VARIABLE, raising=False)
+
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(EXAMPLE), *words]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
 
     assert (run().returncode, run("open", "0", "x").returncode) == (2, 2)
+    done = run("enrol", "none.mp4", "driver.template")
+    assert (done.returncode, "no key of a template is named" in done.stderr) == (3, True), "before anybody is filmed"
+    template_keys.create(tmp_path / "device.key")
+    monkeypatch.setenv(template_keys.VARIABLE, str(tmp_path / "device.key"))
     done = run("enrol", "none.mp4", "driver.template")
     assert done.returncode == 3
     assert "none.mp4: no such file" in done.stderr

@@ -45,10 +45,10 @@ class Archive:
         self._path = path
         try:
             with opened(path) as stream:
-                directory = self._find_directory(stream)
+                directory, count = self._find_directory(stream)
                 with zipfile.ZipFile(stream) as archive:
                     listed = archive.infolist()
-                self._members = self._check(stream, listed)
+                self._members = self._check(stream, listed, count)
                 self._check_places(directory)
         except (IntegrityError, UnsafePathError):  # which are ValueErrors too
             raise
@@ -76,22 +76,27 @@ class Archive:
             raise IntegrityError(f"{self._path}: {path} is missing")
         return member
 
-    def _find_directory(self, stream: BinaryIO) -> int:
-        """Where the directory begins. ``zipfile`` takes it whole into memory, so this looks at its size first."""
+    def _find_directory(self, stream: BinaryIO) -> tuple[int, int]:
+        """Where the directory begins, and how many members the record at the end says that it has.
+
+        ``zipfile`` takes the directory whole into memory, so this looks at its size first, and leaves the number aside.
+        """
         length = stream.seek(0, os.SEEK_END)
         tail = _END_OF_DIRECTORY.size + 20  # a zip64 locator would overrule what follows it
         stream.seek(max(0, length - tail))
         end = stream.read(tail)
         if end[-_END_OF_DIRECTORY.size :][:4] != b"PK\5\6" or end[:4] == b"PK\6\7":
             raise IntegrityError(f"{self._path} is truncated, or no plain zip file")
-        size, offset = _END_OF_DIRECTORY.unpack(end[-_END_OF_DIRECTORY.size :])[5:7]
+        count, size, offset = _END_OF_DIRECTORY.unpack(end[-_END_OF_DIRECTORY.size :])[4:7]
         if size > MAX_DIRECTORY_BYTES:
             raise IntegrityError(f"{self._path} has a directory of {size} bytes")
         if offset + size + _END_OF_DIRECTORY.size != length:
             raise IntegrityError(f"{self._path} has data before or behind the zip file")
-        return int(offset)
+        return int(offset), int(count)
 
-    def _check(self, stream: BinaryIO, listed: list[zipfile.ZipInfo]) -> dict[str, _Member]:
+    def _check(self, stream: BinaryIO, listed: list[zipfile.ZipInfo], count: int) -> dict[str, _Member]:
+        if len(listed) != count:
+            raise IntegrityError(f"{self._path} has a directory of {len(listed)} members, and says {count}")
         if len(listed) > MAX_MEMBERS:
             raise IntegrityError(f"{self._path} has {len(listed)} members, more than {MAX_MEMBERS}")
         members: dict[str, _Member] = {}

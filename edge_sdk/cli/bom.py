@@ -12,7 +12,8 @@ from edge_sdk.cli.output import printable
 SUMMARY = "Write a bundle's bill of materials (CycloneDX ML-BOM)."
 DETAILS = (
     "Reads BUNDLE, checks every file's hash and writes one JSON file: the model with its card, its files with their "
-    "hashes, the data sets with their licences, and the packages that trained it. The same bundle gives the same bytes."
+    "hashes, the data sets with their licences, and the packages that trained it. The same bundle and edge-sdk give "
+    "the same bytes."
 )
 
 

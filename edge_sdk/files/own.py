@@ -45,7 +45,7 @@ def read_own(path: PathLike, limit: int, *, links: bool = True, secret: bool = F
 
 
 def check_own(path: PathLike) -> None:
-    """Raise the error that :func:`read_own` would raise of owners, permissions and links, for who reads otherwise."""
+    """Raise the error that :func:`read_own` would raise of owners, permissions and links, for other readers."""
     target = _followed(Path(path), links=True)
     _check(target, target.stat())
 

@@ -109,7 +109,7 @@ class AuditLog:
         max_bytes: Size at which the file is moved to ``NAME.1``, that to ``NAME.2`` and so on; 0 leaves it to others,
             such as ``logrotate``.
         keep: With ``max_bytes``, how many moved files are kept, from 1. The oldest is deleted.
-        names: Whether lines of ``identify`` hold the name of who was identified, as the application calls them.
+        names: Whether lines of ``identify`` hold the name that the application gave to the template that it found.
         every_frame: Whether each frame of a stream has a line; else each change of the decision, each missed deadline
             and every ten seconds.
 

@@ -63,7 +63,7 @@ class Template(
     bundle_name: Name
     count: Annotated[int, msgspec.Meta(ge=1, le=MAX_BYTES)]  #: references that it was made of
     added: Annotated[int, msgspec.Meta(ge=0, le=MAX_BYTES)] = 0  #: those of them that updating added, the last ones
-    template_id: Id = ""  #: 32 random hexadecimal digits, by which it is revoked; empty of one of before there were any
+    template_id: Id = ""  #: 32 random hexadecimal digits, by which it is revoked; empty of an older template
 
     def __post_init__(self) -> None:
         if not 0 <= self.added < self.count:

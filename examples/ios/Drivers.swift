@@ -1,7 +1,7 @@
 // Who of a few drivers is it, if it is a live face of one of them? With the package native/swift.
 //
 //     let drivers = try Drivers(bundles: Bundle.main.resourcePath!)
-//     drivers.known["ann"] = try drivers.enrol(frames)   // keep .bytes() encrypted by a key of the keychain
+//     drivers.known["ann"] = try drivers.enrol(frames)   // keep .encrypted(key:), by a key of the keychain
 //     let name = try drivers.who(Picture(pixels: pixels, format: .bgra8, width: width, height: height, stride: stride))
 //
 // `edge-sdk slice NAME --format onnx --precision int8 --out NAME.edge` makes the bundles, and `edge-sdk inspect` shows the

@@ -32,8 +32,7 @@
  * opens sessions of its own. The first edge_open() on ONNX Runtime sets ORT_DISABLE_TELEMETRY in the environment, unless
  * it is set: other threads must leave the environment alone meanwhile.
  *
- * Not here: gait, decisions over time, encrypted templates (use the platform's key store), and bundles of several
- * graphs. Opening such a bundle is EDGE_ERROR_UNSUPPORTED.
+ * Not here: gait, decisions over time, and bundles of several graphs. Opening such a bundle is EDGE_ERROR_UNSUPPORTED.
  */
 
 #ifndef EDGE_SDK_H
@@ -70,17 +69,19 @@ enum {
     EDGE_ERROR_SELFTEST = 6,        /* the golden trial scores otherwise: a changed bundle, or a miscounting device */
     EDGE_ERROR_INPUT = 7,           /* a picture that cannot be decoded or pre-processed */
     EDGE_ERROR_UNUSABLE_SAMPLE = 8, /* a picture that must not be enrolled; edge_last_error() names the flags */
-    EDGE_ERROR_TEMPLATE = 9,        /* a template that is damaged, encrypted, or of another space or variant */
+    EDGE_ERROR_TEMPLATE = 9,        /* a template that is damaged, or of another space or variant */
     EDGE_ERROR_UNSUPPORTED = 10,    /* a sound bundle that this library cannot run, such as one of gait */
     EDGE_ERROR_BUFFER = 11,         /* the caller's buffer is too small; the length that is needed was written */
     EDGE_ERROR_MEMORY = 12,         /* no memory */
     EDGE_ERROR_INTERNAL = 13,       /* a fault of this library */
     EDGE_ERROR_SIGNATURE = 14,      /* no trusted key signed the bundle, or a signature does not belong to it */
-    EDGE_ERROR_ROLLBACK = 15        /* the bundle is older than it may be */
+    EDGE_ERROR_ROLLBACK = 15,       /* the bundle is older than it may be */
+    EDGE_ERROR_TEMPLATE_KEY = 16    /* a template is encrypted, by another key or where none was given */
 };
 
 /* What went wrong in this thread's last call, in English, for a log. Never NULL; empty after a call that returned
- * EDGE_OK. Valid until the thread's next call. It names files and flags, and holds nothing of a picture or template. */
+ * EDGE_OK. Valid until the thread's next call. It names files, flags and ids of keys, and holds nothing of a
+ * picture, template or key. */
 EDGE_API const char *edge_last_error(void);
 
 /* "EDGE_ERROR_USAGE" for EDGE_ERROR_USAGE; "unknown" for a number that is no status. Never NULL. */
@@ -302,20 +303,41 @@ EDGE_API edge_status edge_verify_template(const edge_session *session, const edg
 EDGE_API edge_status edge_enroll(const edge_session *session, const edge_image *const *references, size_t count,
                                  edge_template **enrolled);
 
-/* Read a template as edge-sdk writes it in plain: edge_template_to_bytes(), or Python's save(path, plain=True).
+/* Read a template as edge-sdk writes it in plain: edge_template_to_bytes(), or Python's save(path, plain=True). Whoever
+ * can write the bytes can have made them.
  *
- * length: up to 16 MiB. EDGE_ERROR_TEMPLATE: damaged, encrypted, of another version or kind, with numbers that no
- * network gives (not finite, all zero), or of counts that no enrolment and update give. What it is bound to is checked
- * where it is used. */
+ * length: up to 16 MiB. EDGE_ERROR_TEMPLATE: damaged, of another version or kind, with numbers that no network gives
+ * (not finite, all zero), or of counts that no enrolment and update give. What it is bound to is checked where it is
+ * used. EDGE_ERROR_TEMPLATE_KEY: it is encrypted. */
 EDGE_API edge_status edge_template_from_bytes(const void *data, size_t length, edge_template **enrolled);
 
 /* Write a template in plain; Python's Template.load(path, plain=True) reads it. Equal templates give equal bytes. They
- * are biometric data: encrypt them with a key of the platform's key store before they are kept.
+ * are biometric data: encrypt what is kept, by edge_template_encrypt() or with a key of the platform's key store.
  *
  * buffer, capacity: NULL and 0 ask for the length alone, which is EDGE_OK.
  * length: receives how many bytes there are. EDGE_ERROR_BUFFER: capacity is below it; nothing was written. */
 EDGE_API edge_status edge_template_to_bytes(const edge_template *enrolled, void *buffer, size_t capacity,
                                             size_t *length);
+
+/* Write a template, encrypted by AES-256-GCM with a new nonce; Python's Template.load(path, key=KEY) reads it.
+ * One that has no id gets one in what is written. One key may encrypt 2^32 templates.
+ *
+ * key, key_length: 32 random bytes, which the application keeps, such as under the platform's key store.
+ * buffer, capacity, length: as edge_template_to_bytes(); equal templates have equal lengths.
+ *
+ * EDGE_ERROR_UNSUPPORTED: the library was built without OpenSSL. */
+EDGE_API edge_status edge_template_encrypt(const edge_template *enrolled, const void *key, size_t key_length,
+                                           void *buffer, size_t capacity, size_t *length);
+
+/* Read a template that this key encrypted: edge_template_encrypt(), or Python's save(path, key=KEY). The key opens all
+ * that it encrypted, and a template does not say whose it is: keep edge_template_id() beside each person's account, and
+ * compare it.
+ *
+ * EDGE_ERROR_TEMPLATE: any byte was changed, it is plain, so that anybody can have made it, or what
+ * edge_template_from_bytes() refuses. EDGE_ERROR_TEMPLATE_KEY: it is encrypted by another key.
+ * EDGE_ERROR_UNSUPPORTED: the library was built without OpenSSL. */
+EDGE_API edge_status edge_template_decrypt(const void *data, size_t length, const void *key, size_t key_length,
+                                           edge_template **enrolled);
 
 /* Of how many references it was made; 0 for NULL. */
 EDGE_API size_t edge_template_references(const edge_template *enrolled);

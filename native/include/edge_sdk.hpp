@@ -11,6 +11,7 @@
 #define EDGE_SDK_HPP
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -114,6 +115,14 @@ inline std::vector<std::uint8_t> to_bytes(const edge_template* enrolled) {
     check(edge_template_to_bytes(enrolled, nullptr, 0, &length));
     std::vector<std::uint8_t> bytes(length);
     check(edge_template_to_bytes(enrolled, bytes.data(), bytes.size(), &length));
+    return bytes;
+}
+
+inline std::vector<std::uint8_t> encrypt(const edge_template* enrolled, const void* key, std::size_t key_length) {
+    std::size_t length = 0;
+    check(edge_template_encrypt(enrolled, key, key_length, nullptr, 0, &length));
+    std::vector<std::uint8_t> bytes(length);
+    check(edge_template_encrypt(enrolled, key, key_length, bytes.data(), bytes.size(), &length));
     return bytes;
 }
 
@@ -241,7 +250,10 @@ inline Session::Session(const std::string& path, const Options& options, std::in
 
 // ---- templates ----
 
-// Enrolled references of one person. Not encrypted: use the platform's key store before it is kept.
+// 32 random bytes that the application keeps, such as under the platform's key store.
+using TemplateKey = std::array<std::uint8_t, 32>;
+
+// Enrolled references of one person. Keep it encrypted.
 class Template {
   public:
     explicit Template(edge_template* handle) noexcept : handle_(handle) {}  // takes it over
@@ -254,7 +266,19 @@ class Template {
 
     static Template from_bytes(const std::vector<std::uint8_t>& data) { return from_bytes(data.data(), data.size()); }
 
+    // What this key encrypted, and nothing else; compare id() with the one beside the person's account.
+    static Template decrypt(const std::vector<std::uint8_t>& data, const TemplateKey& key) {
+        edge_template* made = nullptr;
+        check(edge_template_decrypt(data.data(), data.size(), key.data(), key.size(), &made));
+        return Template(made);
+    }
+
+    // In plain.
     std::vector<std::uint8_t> to_bytes() const { return detail::to_bytes(handle()); }
+
+    std::vector<std::uint8_t> encrypt(const TemplateKey& key) const {
+        return detail::encrypt(handle(), key.data(), key.size());
+    }
 
     std::size_t references() const noexcept { return edge_template_references(handle()); }
 

@@ -56,8 +56,14 @@ struct Entry {
     std::string name;
 };
 
-// Where the directory begins. Its size is looked at before it is read.
-std::uint64_t find_directory(File& file) {
+// The directory, as the record at the end has it.
+struct Directory {
+    std::uint64_t start;
+    std::size_t members;
+};
+
+// The size of the directory is looked at before it is read.
+Directory find_directory(File& file) {
     const std::uint64_t tail = std::min<std::uint64_t>(file.size(), END_BYTES + ZIP64_LOCATOR_BYTES);
     const Bytes end = file.read(file.size() - tail, tail);
     if (end.size() < END_BYTES) refuse("it is cut, or no plain zip file");
@@ -68,11 +74,11 @@ std::uint64_t find_directory(File& file) {
     const std::uint64_t size = four(end, record + 12), start = four(end, record + 16);
     if (size > MOST_DIRECTORY_BYTES) refuse("it has a directory of " + std::to_string(size) + " bytes");
     if (start + size + END_BYTES != file.size()) refuse("it has data before or behind the zip file");
-    return start;
+    return {start, two(end, record + 10)};
 }
 
-std::vector<Entry> read_directory(File& file, std::uint64_t start) {
-    const Bytes data = file.read(start, file.size() - END_BYTES - start);
+std::vector<Entry> read_directory(File& file, const Directory& directory) {
+    const Bytes data = file.read(directory.start, file.size() - END_BYTES - directory.start);
     std::vector<Entry> entries;
     for (std::size_t at = 0; at < data.size();) {
         if (data.size() - at < CENTRAL_BYTES || four(data, at) != CENTRAL) refuse("its directory is damaged");
@@ -87,6 +93,7 @@ std::vector<Entry> read_directory(File& file, std::uint64_t start) {
         if (entries.size() > MOST_MEMBERS) refuse("it has more than " + std::to_string(MOST_MEMBERS) + " members");
         at += whole;
     }
+    if (entries.size() != directory.members) refuse("its directory has another number of members than it says");
     return entries;
 }
 
@@ -110,7 +117,7 @@ std::uint64_t locate(File& file, const Entry& entry) {
 
 Archive::Archive(std::filesystem::path path) : path_(std::move(path)) {
     File file(path_);
-    const std::uint64_t directory = find_directory(file);
+    const Directory directory = find_directory(file);
     std::set<std::string> seen;
     for (const Entry& entry : read_directory(file, directory)) {
         if (!entry.name.empty() && entry.name.back() == '/' && entry.size == 0) continue;  // files name folders anyway
@@ -129,7 +136,7 @@ Archive::Archive(std::filesystem::path path) : path_(std::move(path)) {
               [](const auto& one, const auto& other) { return one.second.header < other.second.header; });
     for (std::size_t i = 0; i < places.size(); ++i) {
         const auto& [name, member] = places[i];
-        const std::uint64_t end = i + 1 < places.size() ? places[i + 1].second.header : directory;
+        const std::uint64_t end = i + 1 < places.size() ? places[i + 1].second.header : directory.start;
         if (member.start + member.size > end) refuse(name + " overlaps what follows it");
     }
 }

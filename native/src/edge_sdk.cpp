@@ -150,6 +150,33 @@ edge::Options options_of(const edge_options* given) {
     return options;
 }
 
+edge::TemplateKey key_of(const void* key, size_t length) {
+    edge::TemplateKey made;
+    require(key && length == made.size(), "a template's key is 32 bytes");
+    std::memcpy(made.data(), key, made.size());
+    return made;
+}
+
+void read_template(const void* data, size_t length, const edge::TemplateKey* key, edge_template** enrolled) {
+    require(enrolled, "enrolled is a null pointer");
+    *enrolled = nullptr;
+    require(data, "the data are a null pointer");
+    *enrolled = new edge_template{edge::Template::from_bytes(static_cast<const uint8_t*>(data), length, key)};
+}
+
+template <typename Encode>
+void write_template(const edge_template* enrolled, void* buffer, size_t capacity, size_t* length, Encode encode) {
+    require(length, "length is a null pointer");
+    *length = 0;
+    require(enrolled, "the template is a null pointer");
+    require(buffer || capacity == 0, "the buffer is a null pointer");
+    const edge::Bytes bytes = encode(enrolled->held);
+    *length = bytes.size();
+    if (!buffer) return;
+    if (capacity < bytes.size()) throw Error(EDGE_ERROR_BUFFER, "the buffer is too small for the template");
+    std::memcpy(buffer, bytes.data(), bytes.size());
+}
+
 }  // namespace
 
 extern "C" {
@@ -161,8 +188,9 @@ const char* edge_status_name(edge_status status) {
         "EDGE_OK",           "EDGE_ERROR_USAGE",    "EDGE_ERROR_BUNDLE",   "EDGE_ERROR_INTEGRITY",
         "EDGE_ERROR_OPERATING_POINT", "EDGE_ERROR_ENGINE", "EDGE_ERROR_SELFTEST", "EDGE_ERROR_INPUT",
         "EDGE_ERROR_UNUSABLE_SAMPLE", "EDGE_ERROR_TEMPLATE", "EDGE_ERROR_UNSUPPORTED", "EDGE_ERROR_BUFFER",
-        "EDGE_ERROR_MEMORY", "EDGE_ERROR_INTERNAL", "EDGE_ERROR_SIGNATURE", "EDGE_ERROR_ROLLBACK"};
-    return status >= EDGE_OK && status <= EDGE_ERROR_ROLLBACK ? names[status] : "unknown";
+        "EDGE_ERROR_MEMORY", "EDGE_ERROR_INTERNAL", "EDGE_ERROR_SIGNATURE", "EDGE_ERROR_ROLLBACK",
+        "EDGE_ERROR_TEMPLATE_KEY"};
+    return status >= EDGE_OK && status <= EDGE_ERROR_TEMPLATE_KEY ? names[status] : "unknown";
 }
 
 const char* edge_version(void) { return EDGE_SDK_VERSION; }
@@ -234,25 +262,30 @@ edge_status edge_enroll(const edge_session* session, const edge_image* const* re
 }
 
 edge_status edge_template_from_bytes(const void* data, size_t length, edge_template** enrolled) {
+    return guarded([&] { read_template(data, length, nullptr, enrolled); });
+}
+
+edge_status edge_template_decrypt(const void* data, size_t length, const void* key, size_t key_length,
+                                  edge_template** enrolled) {
     return guarded([&] {
-        require(enrolled, "enrolled is a null pointer");
-        *enrolled = nullptr;
-        require(data, "the data are a null pointer");
-        *enrolled = new edge_template{edge::Template::from_bytes(static_cast<const uint8_t*>(data), length)};
+        if (enrolled) *enrolled = nullptr;
+        const edge::TemplateKey secret = key_of(key, key_length);
+        read_template(data, length, &secret, enrolled);
     });
 }
 
 edge_status edge_template_to_bytes(const edge_template* enrolled, void* buffer, size_t capacity, size_t* length) {
     return guarded([&] {
-        require(length, "length is a null pointer");
-        *length = 0;
-        require(enrolled, "the template is a null pointer");
-        require(buffer || capacity == 0, "the buffer is a null pointer");
-        const edge::Bytes bytes = enrolled->held.to_bytes();
-        *length = bytes.size();
-        if (!buffer) return;
-        if (capacity < bytes.size()) throw Error(EDGE_ERROR_BUFFER, "the buffer is too small for the template");
-        std::memcpy(buffer, bytes.data(), bytes.size());
+        write_template(enrolled, buffer, capacity, length, [](const edge::Template& held) { return held.to_bytes(); });
+    });
+}
+
+edge_status edge_template_encrypt(const edge_template* enrolled, const void* key, size_t key_length, void* buffer,
+                                  size_t capacity, size_t* length) {
+    return guarded([&] {
+        write_template(enrolled, buffer, capacity, length, [&](const edge::Template& held) {
+            return held.encrypt(key_of(key, key_length));
+        });
     });
 }
 

@@ -1,4 +1,4 @@
-// Enrolled references of one person, in the plain layout of edge_sdk/runtime/template.py, to the byte.
+// Enrolled references of one person: edge_sdk/runtime/template.py, to the byte.
 
 #pragma once
 
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "comparison.hpp"
+#include "template_layouts.hpp"
 
 namespace edge {
 
@@ -25,10 +26,19 @@ struct Template {
     // 128 random bits, as hex digits.
     static std::string new_id();
 
+    // In plain; equal templates give equal bytes.
     Bytes to_bytes() const;
 
-    // Throws Error(EDGE_ERROR_TEMPLATE) for anything but a whole template of this layout.
-    static Template from_bytes(const std::uint8_t* data, std::size_t length);
+    // Encrypted; one that has no id gets one. Errors are those of encrypted().
+    Bytes encrypt(const TemplateKey& key) const;
+
+    // Throws Error(EDGE_ERROR_TEMPLATE) for anything but a whole template that somebody could have enrolled, and what
+    // payload_of() throws.
+    static Template from_bytes(const std::uint8_t* data, std::size_t length, const TemplateKey* key = nullptr);
+
+  private:
+    Bytes record() const;
+    TemplateHeader header() const;
 };
 
 }  // namespace edge

@@ -119,6 +119,10 @@ def huge_directory(data: bytearray) -> None:
     struct.pack_into("<I", data, len(data) - 22 + 12, archive.MAX_DIRECTORY_BYTES + 1)
 
 
+def of_fewer_members(data: bytearray) -> None:
+    struct.pack_into("<H", data, len(data) - 22 + 10, 1)
+
+
 def of_a_version_to_come(data: bytearray) -> None:
     struct.pack_into("<H", data, data.index(b"PK\1\2") + 6, 99)
 
@@ -171,6 +175,7 @@ REFUSED: dict[str, tuple[Make, type[BundleError], str]] = {
     "a manifest twice": (duplicated("manifest.json"), IntegrityError, "twice"),
     "a name cut at a NUL": (cut_at_a_nul, UnsafePathError, "unsafe"),
     "a directory that would fill the memory": (edited(huge_directory), IntegrityError, "directory of"),
+    "of fewer members than there are": (edited(of_fewer_members), IntegrityError, "members, and says|than it says"),
     "a zip64 locator": (edited(zip64_locator), IntegrityError, "plain zip"),
     "of a version still to come": (edited(of_a_version_to_come), IntegrityError, "version"),
     "empty": (cut(lambda _: 0), IntegrityError, "no plain zip"),

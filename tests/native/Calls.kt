@@ -62,6 +62,15 @@ fun signatures(folder: File, own: String, other: String) {
     println("unsealed ${unseal(key, sealed).toBytes().contentEquals(single.toBytes())}")
     sealed[sealed.size - 1]++
     println("changed ${failure { unseal(key, sealed) }}")
+    val secret = ByteArray(32) { it.toByte() }
+    val encrypted = File(folder, "single.template")
+    println("encrypted ${failure { encrypted.writeBytes(single.encrypt(secret)) }}")
+    fun decrypted(file: File, key: ByteArray) =
+        failure { Template.decrypt(file.readBytes(), key).use { it.id == single.id } }
+    println("decrypted ${decrypted(encrypted, secret)}")
+    println("otherkey ${decrypted(encrypted, ByteArray(32))}")
+    println("plainly ${decrypted(File(folder, "two.template"), secret)}")
+    println("shortkey ${decrypted(encrypted, ByteArray(31))}")
     val gallery = verifier.gallery(listOf(template, single))
     listOf(template, single).forEach(Template::close)
     val found = verifier.identify(gallery, file(own), candidates = 5)

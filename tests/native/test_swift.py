@@ -87,6 +87,8 @@ def test_the_swift_package_decides_as_python_does(built: Built, tmp_path: Path) 
         "task": "EDGE_ERROR_USAGE",
         "unusable": "EDGE_ERROR_UNUSABLE_SAMPLE",
         "damaged": "EDGE_ERROR_TEMPLATE",
+        "encrypted": "true",
+        "stranger": "EDGE_ERROR_TEMPLATE_KEY",
         "none": "EDGE_ERROR_USAGE",
         "drivers": "true true",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_sdk import Verifier
+from edge_sdk import Verifier, preprocess
 from edge_sdk.bundle import Bundle
 from edge_sdk.errors import TemplateError
+from edge_sdk.runtime.binding import Binding
+from edge_sdk.runtime.model import Model
+from edge_sdk.runtime.selection import Choice
 from edge_sdk.runtime.template import MOST_ENROLLED, EmbeddingTemplate, GaussianMixtureTemplate
 
 from .walked import gait_bundle, recording
@@ -44,6 +48,26 @@ def test_of_a_network_that_does_not_scale_no_length_is_known(signer: Signer) -> 
     with Verifier("deepsign_nano", engine="litert", precision="int8-io.tflite") as verifier:
         template = verifier.enroll(signer(1))
         assert verifier.verify(scaled(template, 2.0), signer(1))
+
+
+@pytest.mark.parametrize("name", ["deepsign", "deepsign_nano", "face_lite", "mobilenetv2"])
+def test_shipped_variants_refuse_other_lengths_where_they_give_one(name: str) -> None:
+    """All but ``int8-io``. ``int8-sym`` is for TensorRT; ONNX Runtime computes it, too."""
+    pytest.importorskip("ai_edge_litert", reason="edge-sdk[tflite]")
+    bundle = Bundle.open(name)
+    sample = np.random.default_rng(0).random((1, *preprocess.input_shape(bundle.manifest.preprocessing)), np.float32)
+    for variant in bundle.manifest.variants:
+        engine = {"onnx": "onnxruntime", "tflite": "litert"}[variant.format]
+        with contextlib.closing(Model(bundle, Choice(engine, variant))) as model:
+            binding = Binding(bundle, variant, model)
+            output = bundle.manifest.score.embedding(bundle.manifest.interface)
+            template = binding.template(model.run(sample)[output].reshape(1, -1), 1)
+            assert binding.check(template) is template
+            if variant.precision == "int8-io":
+                binding.check(scaled(template, 2.0))
+            else:
+                with pytest.raises(TemplateError, match="another length than 1"):
+                    binding.check(scaled(template, 2.0))
 
 
 def test_embeddings_of_another_network(tiny_bundle: Bundle, signer: Signer) -> None:

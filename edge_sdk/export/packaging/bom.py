@@ -2,7 +2,7 @@
 
 The component is of the type ``machine-learning-model``. Within it stand the files of the bundle with their hashes,
 beside it the data sets with their licences, and what trained it as the formulation. Every number comes from the
-manifest. Nothing is dated or drawn at random: the same bundle gives the same bytes.
+manifest. Nothing is dated or drawn at random: the same bundle and edge-sdk give the same bytes.
 
 It is written as JSON here, for cyclonedx-python-lib drops model cards without a word (11.12,
 ``findings/cyclonedx_python_lib_model_cards.sh``); the tests validate it by that library.

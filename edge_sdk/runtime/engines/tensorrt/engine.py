@@ -147,7 +147,7 @@ def _kept_or_built(
     if reason := store.write(key, lambda: plan):
         _LOG.warning(
             "the compiled engine cannot be stored (%s), so that every start builds it again; "
-            "set EDGE_SDK_CACHE to a writable folder",
+            "set EDGE_SDK_CACHE and EDGE_SDK_CONFIG, where its key is, to folders that this user may write",
             reason,
         )
     engine = _deserialised(plan, options, log)

@@ -368,7 +368,7 @@ public final class SpoofDetector: Session, @unchecked Sendable {
 
 // MARK: templates
 
-/// Enrolled references of one person: biometric data, to be encrypted by a key of the keychain when kept.
+/// Enrolled references of one person: biometric data, to be kept encrypted.
 public final class Template: @unchecked Sendable {
     fileprivate let handle: OpaquePointer
 
@@ -377,9 +377,21 @@ public final class Template: @unchecked Sendable {
         handle = made
     }
 
+    /// Of plain bytes: whoever can write them can have made them.
     public convenience init(bytes: [UInt8]) throws {
         var made: OpaquePointer?
         try bytes.withUnsafeBytes { try check(edge_template_from_bytes($0.baseAddress, $0.count, &made)) }
+        try self.init(taking: made)
+    }
+
+    /// What this key encrypted, and nothing else; compare `id` with the one beside the person's account.
+    public convenience init(encrypted: [UInt8], key: [UInt8]) throws {
+        var made: OpaquePointer?
+        try encrypted.withUnsafeBytes { data in
+            try key.withUnsafeBytes {
+                try check(edge_template_decrypt(data.baseAddress, data.count, $0.baseAddress, $0.count, &made))
+            }
+        }
         try self.init(taking: made)
     }
 
@@ -387,6 +399,15 @@ public final class Template: @unchecked Sendable {
 
     /// By which an application revokes it; empty of one that was enrolled before there were ids.
     public var id: String { withExtendedLifetime(self) { String(cString: edge_template_id(handle)) } }
+
+    /// Encrypted by a key of 32 random bytes, which the keychain keeps, as Python's `Template.load()` reads it.
+    public func encrypted(key: [UInt8]) throws -> [UInt8] {
+        var length = 0
+        try check(edge_template_encrypt(handle, key, key.count, nil, 0, &length))
+        var made = [UInt8](repeating: 0, count: length)
+        try check(edge_template_encrypt(handle, key, key.count, &made, made.count, &length))
+        return made
+    }
 
     /// In plain, as Python's `Template.load()` reads it.
     public func bytes() throws -> [UInt8] {

@@ -272,6 +272,23 @@ EDGE_JNI(jbyteArray, templateToBytes)(JNIEnv* env, jclass, jlong enrolled) {
     });
 }
 
+EDGE_JNI(jbyteArray, templateEncrypt)(JNIEnv* env, jclass, jlong enrolled, jbyteArray key) {
+    return guarded<jbyteArray>(env, [&] {
+        const std::string secret = text(env, key);
+        const auto bytes = edge_sdk::detail::encrypt(handle<edge_template>(enrolled), secret.data(), secret.size());
+        return to_java(env, bytes.data(), bytes.size());
+    });
+}
+
+EDGE_JNI(jlong, templateDecrypt)(JNIEnv* env, jclass, jbyteArray data, jbyteArray key) {
+    return guarded<jlong>(env, [&] {
+        const std::string bytes = text(env, data), secret = text(env, key);
+        edge_template* enrolled = nullptr;
+        edge_sdk::check(edge_template_decrypt(bytes.data(), bytes.size(), secret.data(), secret.size(), &enrolled));
+        return to_java(enrolled);
+    });
+}
+
 EDGE_JNI(jint, templateReferences)(JNIEnv*, jclass, jlong enrolled) {
     return static_cast<jint>(edge_template_references(handle<edge_template>(enrolled)));
 }

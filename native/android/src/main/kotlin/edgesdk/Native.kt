@@ -21,6 +21,8 @@ internal object Native {
     @JvmStatic external fun enroll(session: Long, references: Array<Picture>): Long
     @JvmStatic external fun templateFromBytes(data: ByteArray): Long
     @JvmStatic external fun templateToBytes(enrolled: Long): ByteArray
+    @JvmStatic external fun templateEncrypt(enrolled: Long, key: ByteArray): ByteArray
+    @JvmStatic external fun templateDecrypt(data: ByteArray, key: ByteArray): Long
     @JvmStatic external fun templateReferences(enrolled: Long): Int
     @JvmStatic external fun templateId(enrolled: Long): ByteArray
     @JvmStatic external fun templateFree(enrolled: Long)

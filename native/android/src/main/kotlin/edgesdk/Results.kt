@@ -3,7 +3,7 @@ package edgesdk
 /** Why a call failed; the numbers are those of edge_status in edge_sdk.h. */
 enum class Status {
     OK, USAGE, BUNDLE, INTEGRITY, OPERATING_POINT, ENGINE, SELFTEST, INPUT, UNUSABLE_SAMPLE, TEMPLATE, UNSUPPORTED,
-    BUFFER, MEMORY, INTERNAL, SIGNATURE, ROLLBACK
+    BUFFER, MEMORY, INTERNAL, SIGNATURE, ROLLBACK, TEMPLATE_KEY
 }
 
 /** Everything that fails throws this: no failure can be read as an acceptance. */

@@ -107,7 +107,7 @@ class SpoofDetector(bundle: File, options: Options = Options(), locator: Locator
     fun detect(picture: Picture): Liveness = handle.use { Native.detect(it, picture) }
 }
 
-/** Enrolled references of one person: biometric data, to be encrypted by a key of the Android Keystore when kept. */
+/** Enrolled references of one person: biometric data, to be kept encrypted. */
 class Template internal constructor(pointer: Long) : AutoCloseable {
     internal val handle = Handle(pointer, Native::templateFree)
     val references: Int get() = handle.use(Native::templateReferences)
@@ -115,13 +115,23 @@ class Template internal constructor(pointer: Long) : AutoCloseable {
     /** By which an application revokes it; empty of one that was enrolled before there were ids. */
     val id: String get() = String(handle.use(Native::templateId), Charsets.UTF_8)
 
-    /** In plain, as Python's Template.load() reads it. */
+    /** In plain, as Python's Template.load() reads it: encrypt it with a key of the Android Keystore. */
     fun toBytes(): ByteArray = handle.use(Native::templateToBytes)
+
+    /**
+     * Encrypted by a [key] of 32 random bytes, as Python's Template.load() reads it with the key. [Status.UNSUPPORTED]
+     * of a library that was built without OpenSSL.
+     */
+    fun encrypt(key: ByteArray): ByteArray = handle.use { Native.templateEncrypt(it, key) }
 
     override fun close() = handle.close()
 
     companion object {
+        /** Of plain bytes: whoever can write them can have made them. */
         fun fromBytes(data: ByteArray) = Template(Native.templateFromBytes(data))
+
+        /** What this key encrypted, and nothing else; compare [id] with the one beside the person's account. */
+        fun decrypt(data: ByteArray, key: ByteArray) = Template(Native.templateDecrypt(data, key))
     }
 }
 
