@@ -210,7 +210,7 @@ def test_lists_too_deep_within_each_other_are_refused(library: Library, copied: 
     assert data.count(b'"alignment": null') == 1
     deep = b"[" * 500_000 + b"]" * 500_000
     write(folder, data.replace(b'"alignment": null', b'"alignment": ' + deep))
-    with pytest.raises(NativeError, match="BUNDLE: .* too deep within each other"):
+    with pytest.raises(NativeError, match=r"BUNDLE: .* too deep within each other"):
         library.open(folder)
 
 
@@ -218,7 +218,7 @@ def test_lists_too_deep_within_each_other_are_refused(library: Library, copied: 
 def test_a_grid_of_faces_has_whole_strides(library: Library, copied: Callable[[str], Path], stride: float) -> None:
     folder = copied("face_locator")
     rewrite(folder, lambda manifest: at("score", "levels", 0, "stride")(manifest, stride))
-    with pytest.raises(NativeError, match="BUNDLE: .* whole number from 1 to 256"):
+    with pytest.raises(NativeError, match=r"BUNDLE: .* whole number from 1 to 256"):
         library.open(folder)
 
 
