@@ -110,20 +110,26 @@ inline std::vector<edge_face> locate(const edge_session* session, const edge_ima
     return faces;
 }
 
-inline std::vector<std::uint8_t> to_bytes(const edge_template* enrolled) {
+// What a call writes that is first asked for the length: write(buffer, capacity, &length).
+template <typename Write>
+std::vector<std::uint8_t> written(Write write) {
     std::size_t length = 0;
-    check(edge_template_to_bytes(enrolled, nullptr, 0, &length));
+    check(write(nullptr, 0, &length));
     std::vector<std::uint8_t> bytes(length);
-    check(edge_template_to_bytes(enrolled, bytes.data(), bytes.size(), &length));
+    check(write(bytes.data(), bytes.size(), &length));
     return bytes;
 }
 
+inline std::vector<std::uint8_t> to_bytes(const edge_template* enrolled) {
+    return written([&](void* buffer, std::size_t capacity, std::size_t* length) {
+        return edge_template_to_bytes(enrolled, buffer, capacity, length);
+    });
+}
+
 inline std::vector<std::uint8_t> encrypt(const edge_template* enrolled, const void* key, std::size_t key_length) {
-    std::size_t length = 0;
-    check(edge_template_encrypt(enrolled, key, key_length, nullptr, 0, &length));
-    std::vector<std::uint8_t> bytes(length);
-    check(edge_template_encrypt(enrolled, key, key_length, bytes.data(), bytes.size(), &length));
-    return bytes;
+    return written([&](void* buffer, std::size_t capacity, std::size_t* length) {
+        return edge_template_encrypt(enrolled, key, key_length, buffer, capacity, length);
+    });
 }
 
 }  // namespace detail

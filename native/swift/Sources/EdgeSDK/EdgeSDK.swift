@@ -402,20 +402,21 @@ public final class Template: @unchecked Sendable {
 
     /// Encrypted by a key of 32 random bytes, which the keychain keeps, as Python's `Template.load()` reads it.
     public func encrypted(key: [UInt8]) throws -> [UInt8] {
-        var length = 0
-        try check(edge_template_encrypt(handle, key, key.count, nil, 0, &length))
-        var made = [UInt8](repeating: 0, count: length)
-        try check(edge_template_encrypt(handle, key, key.count, &made, made.count, &length))
-        return made
+        try written { edge_template_encrypt(handle, key, key.count, $0, $1, $2) }
     }
 
     /// In plain, as Python's `Template.load()` reads it.
-    public func bytes() throws -> [UInt8] {
+    public func bytes() throws -> [UInt8] { try written { edge_template_to_bytes(handle, $0, $1, $2) } }
+
+    /// What a call writes that is first asked for the length: a buffer, its capacity, and where the length goes.
+    private func written(
+        by write: (UnsafeMutableRawPointer?, Int, UnsafeMutablePointer<Int>) -> edge_status
+    ) throws -> [UInt8] {
         try withExtendedLifetime(self) {
             var length = 0
-            try check(edge_template_to_bytes(handle, nil, 0, &length))
+            try check(write(nil, 0, &length))
             var made = [UInt8](repeating: 0, count: length)
-            try check(edge_template_to_bytes(handle, &made, made.count, &length))
+            try check(made.withUnsafeMutableBytes { write($0.baseAddress, $0.count, &length) })
             return made
         }
     }
