@@ -10,6 +10,15 @@ constexpr std::size_t LONGEST_TEXT = 1000;
 
 [[noreturn]] void damaged() { throw Error(EDGE_ERROR_TEMPLATE, "template is damaged: it is no record of its fields"); }
 
+bool is_utf8(const std::string& text) {
+    try {
+        Record(text).dump();
+        return true;
+    } catch (const Record::type_error&) {
+        return false;
+    }
+}
+
 template <typename Values>
 const typename Values::mapped_type& found(const Values& values, const char* field) {
     const auto at = values.find(field);
@@ -64,10 +73,10 @@ Values Fields::take(std::uint64_t length) {
 }
 
 std::string Fields::text(std::uint8_t kind) {
-    if (kind >= 0xa0 && kind <= 0xbf) return take<std::string>(kind - 0xa0);
-    if (kind != 0xd9 && kind != 0xda) damaged();
-    const auto read = take<std::string>(number(kind == 0xd9 ? 1 : 2));
-    if (read.size() > LONGEST_TEXT) damaged();
+    const bool is_short = kind >= 0xa0 && kind <= 0xbf;
+    if (!is_short && kind != 0xd9 && kind != 0xda) damaged();
+    const auto read = take<std::string>(is_short ? kind - std::uint64_t{0xa0} : number(kind == 0xd9 ? 1 : 2));
+    if (read.size() > LONGEST_TEXT || !is_utf8(read)) damaged();
     return read;
 }
 

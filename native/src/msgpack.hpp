@@ -1,4 +1,4 @@
-// Records of msgpack as templates are: text, whole numbers and bytes, nothing else and nothing nested.
+// Records of msgpack as templates are: UTF-8, whole numbers and bytes, nothing else and nothing nested.
 
 #pragma once
 

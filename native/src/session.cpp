@@ -20,6 +20,7 @@ constexpr double UNIT = 0.01;       // how far from 1 the length of a scaled emb
 constexpr double LARGEST = 1e9;     // of thresholds
 constexpr double SMALLEST = 0.2;    // face that counts, as a share of the picture's shorter side
 const char* const CUSTOM = "custom";
+constexpr std::size_t LONGEST_SPACE = 200;  // the embedding space's id, which templates hold
 
 double finite(double score) {
     if (!std::isfinite(score)) throw Error(EDGE_ERROR_ENGINE, "a score that is not finite");
@@ -88,9 +89,9 @@ Session::Session(Bundle bundle, std::string variant, std::unique_ptr<Engine> eng
     const Json alignment = bundle_.source("alignment"), crop = bundle_.source("face");
     if (task_ == EDGE_TASK_VERIFY) {
         const Json& space = bundle_.manifest().at("embedding_space_id");
-        if (!space.is_string() || space == "")
-            throw Error(EDGE_ERROR_BUNDLE, "a bundle of task verify without an embedding space");
-        space_ = space;
+        if (space.is_string()) space_ = space;
+        if (space_.empty() || space_.size() > LONGEST_SPACE)
+            throw Error(EDGE_ERROR_BUNDLE, "a bundle of task verify without an embedding space, or of one of a long name");
         comparison_ = open_comparison(bundle_.score(), auxiliary);
         embedding_ = bundle_.output(bundle_.score().at("output"));
         if (modality_ == "signature")

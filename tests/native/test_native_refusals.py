@@ -18,6 +18,7 @@ import pytest
 
 from edge_sdk import Template, Verifier
 from edge_sdk.bundle import Bundle
+from edge_sdk.errors import TemplateError
 from edge_sdk.export.data.signatures.synthetic import SyntheticWriter
 
 from ..paths import ROOT
@@ -191,6 +192,7 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any], object], None], object, str]] =
     "a point twice": (doubled, 0.99, "BUNDLE"),
     "a golden trial that all pass": (at("golden", "tolerance", "fp32.onnx"), 1.5, "BUNDLE"),
     "a golden trial that none passes": (at("golden", "tolerance", "fp32.onnx"), -1e-3, "BUNDLE"),
+    "a space of a long name": (at("embedding_space_id"), "f" * 201, "BUNDLE"),
     "a space without a name": (at("embedding_space_id"), "", "BUNDLE"),
     "a manifest of another kind": (at("variants"), 7, "BUNDLE"),
 }  # fmt: skip
@@ -709,6 +711,16 @@ def test_a_template_that_this_network_cannot_have_made_is_refused(
             with pytest.raises(NativeError, match=message) as refused:
                 call()
             assert refused.value.status == "TEMPLATE"
+
+
+@pytest.mark.parametrize("start", [b"\xff", b"\xc0\xaf", b"\xed\xa0\x80"], ids=bytes.hex)
+def test_a_template_holds_utf_8(library: Library, plain: bytes, start: bytes) -> None:
+    record = plain[32:].replace(b"deepsign_nano", start + b"deepsign_nano"[len(start) :])
+    assert record != plain[32:]
+    data = plain[:16] + hashlib.sha256(record).digest()[:16] + record
+    assert status(lambda: library.template(data)) == "TEMPLATE"
+    with pytest.raises(TemplateError):
+        Template.from_bytes(data, plain=True)
 
 
 def test_the_order_of_a_templates_fields_is_one(library: Library, plain: bytes) -> None:

@@ -79,7 +79,8 @@ def test_every_flipped_bit_and_every_truncation_is_found(encrypting: Library) ->
             damaged = bytearray(data)
             damaged[place] ^= 1 << bit
             found = status(lambda damaged=damaged: encrypting.template(bytes(damaged), KEY.secret))
-            assert found == ("TEMPLATE_KEY" if id_at <= place < id_at + 32 else "TEMPLATE"), (place, bit)
+            another_key = id_at <= place < id_at + 32 and bit < 7  # with the highest bit it is no UTF-8
+            assert found == ("TEMPLATE_KEY" if another_key else "TEMPLATE"), (place, bit)
         assert status(lambda place=place: encrypting.template(data[:place], KEY.secret)) == "TEMPLATE"
     assert status(lambda: encrypting.template(data + b"\0", KEY.secret)) == "TEMPLATE"
 
