@@ -8,7 +8,8 @@
 # npm's tfjs-tflite-node. Kotlin's compiler is npm's, and needs a JDK. Nothing is installed outside FOLDER, which is
 # build/native-deps by default.
 #
-# Needed: python3 with pip, npm, and Debian 12 or newer, or a system whose apt-get has libonnxruntime-dev. OpenCV and nlohmann/json are left to the system:
+# Needed: python3 with pip, npm, and Debian 12 or newer, or a system whose apt-get has libonnxruntime-dev. OpenCV and
+# nlohmann/json are left to the system:
 #
 #     apt-get install g++ cmake libopencv-imgproc-dev libopencv-imgcodecs-dev nlohmann-json3-dev libssl-dev
 set -euo pipefail

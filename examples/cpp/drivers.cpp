@@ -4,8 +4,9 @@
 //
 //     drivers face_locator liveness apcer_5e-2 face_lite fmr_1e-3 now.png ann 1.png ann 2.png ben 3.png
 //
-// The bundles are folders or .edge files; APCER and FMR are operating points of them; a name's frames together are its enrolment. Every
-// frame must show one live face. A unit watches a camera and asks of many frames in a row: one frame says little.
+// The bundles are folders or .edge files; APCER and FMR are operating points of them; a name's frames together are its
+// enrolment. Every frame must show one live face. A unit watches a camera and asks of many frames in a row: one frame
+// says little.
 // Exit codes: 0 somebody, 1 nobody, or nobody who is live; 2 usage; 3 error.
 
 #include <edge_sdk.hpp>

@@ -5,8 +5,8 @@
 //
 //     verify deepsign fmr_1e-2 reference.png query.png
 //
-// BUNDLE is a bundle of signatures, its folder or .edge file. Exit codes are those of edge-sdk: 0 passed or accepted, 1 rejected, 2
-// usage, 3 error.
+// BUNDLE is a bundle of signatures, its folder or .edge file. Exit codes are those of edge-sdk: 0 passed or accepted, 1
+// rejected, 2 usage, 3 error.
 
 #include <edge_sdk.hpp>
 

@@ -88,7 +88,8 @@ template <typename Result>
 void begin(Result* result) {
     require(result, "the result is a null pointer");
     std::memset(reinterpret_cast<unsigned char*>(result) + DECISION, 0, sizeof(int32_t));
-    require(result->struct_size == sizeof(Result), "the result has another struct_size: set it to its sizeof");
+    require(result->struct_size == sizeof(Result),
+            "the result's struct_size is not its sizeof: set it, and compile with this library's edge_sdk.h");
     std::memset(static_cast<void*>(result), 0, sizeof(Result));
     result->struct_size = sizeof(Result);
 }
@@ -120,7 +121,8 @@ edge::SignatureCheck verify_ed25519(const edge_options& given) {
 edge::Options options_of(const edge_options* given) {
     edge::Options options;
     if (!given) return options;
-    require(given->struct_size == sizeof(edge_options), "edge_options has another struct_size: set it to its sizeof");
+    require(given->struct_size == sizeof(edge_options),
+            "struct_size is not sizeof(edge_options): set it, and compile with this library's edge_sdk.h");
     require(given->threads >= 0 && given->threads <= MOST_THREADS, "threads are 1 to 64, or 0");
     require(given->faces == EDGE_FACES_LOCATE || given->faces == EDGE_FACES_CUT_OUT, "faces are located or cut out");
     require(given->smallest_face >= 0 && given->smallest_face <= 1, "smallest_face is a share, above 0 and up to 1");

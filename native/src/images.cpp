@@ -185,7 +185,9 @@ cv::Mat decode(const std::uint8_t* file, std::size_t length) {
 
 cv::Mat picture(const edge_image* image) {
     if (!image) throw Error(EDGE_ERROR_USAGE, "a picture is a null pointer");
-    if (image->struct_size != sizeof(edge_image)) throw Error(EDGE_ERROR_USAGE, "edge_image has another struct_size");
+    if (image->struct_size != sizeof(edge_image))
+        throw Error(EDGE_ERROR_USAGE,
+                    "struct_size is not sizeof(edge_image): set it, and compile with this library's edge_sdk.h");
     if (!image->data || image->length == 0) throw Error(EDGE_ERROR_USAGE, "a picture without data");
     if (image->format < EDGE_ENCODED || image->format > EDGE_RGBA8)
         throw Error(EDGE_ERROR_USAGE, "a picture of no format that there is");

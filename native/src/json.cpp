@@ -20,7 +20,8 @@ Json parse_json(const Bytes& data) {
     std::vector<std::set<std::string>> keys;
     bool twice = false;
     const auto look = [&](int depth, Json::parse_event_t event, Json& value) {
-        if (depth > DEEPEST) throw Error(EDGE_ERROR_BUNDLE, "a file of JSON has lists and objects too deep within each other");
+        if (depth > DEEPEST)
+            throw Error(EDGE_ERROR_BUNDLE, "a file of JSON has lists and objects too deep within each other");
         if (event == Json::parse_event_t::object_start) keys.emplace_back();
         if (event == Json::parse_event_t::object_end) keys.pop_back();
         if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) twice = true;

@@ -91,7 +91,7 @@ Session::Session(Bundle bundle, std::string variant, std::unique_ptr<Engine> eng
         const Json& space = bundle_.manifest().at("embedding_space_id");
         if (space.is_string()) space_ = space;
         if (space_.empty() || space_.size() > LONGEST_SPACE)
-            throw Error(EDGE_ERROR_BUNDLE, "a bundle of task verify without an embedding space, or of one of a long name");
+            throw Error(EDGE_ERROR_BUNDLE, "a bundle of task verify without an embedding space, or of too long a name");
         comparison_ = open_comparison(bundle_.score(), auxiliary);
         embedding_ = bundle_.output(bundle_.score().at("output"));
         if (modality_ == "signature")
