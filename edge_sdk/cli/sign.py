@@ -13,9 +13,9 @@ from edge_sdk.cli.signatures import read_keys, signature_line
 SUMMARY = "Sign a bundle with a private key, so that devices can tell who made it."
 DETAILS = (
     "Reads BUNDLE, checks every file's hash, and writes signature.json beside its manifest, or with --out a signed "
-    "copy; nothing else of the bundle changes. Signatures that it had are replaced: give all keys that are to sign. One "
-    "that does not fit is refused, if it is by one of them or a key of the trust file. `edge-sdk keygen signing` makes "
-    "a key."
+    "copy; nothing else of the bundle changes. Signatures that it had are replaced: give all keys that are to sign. "
+    "One that does not fit is refused, if it is by one of them or a key of the trust file. `edge-sdk keygen signing` "
+    "makes a key."
 )
 
 
