@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,43 @@ def test_what_cannot_be_revoked(
     assert main(["revoke", template, "--list", str(revoked)]) == 3
     assert "no list of revoked templates" in capsys.readouterr().err
     assert revoked.read_text() == "# mine\nanna\n"
+
+
+def test_a_new_list_is_seen(template: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    revoked = tmp_path / "revoked.txt"
+    words = ["revoke", "0" * 32, "--list", str(revoked)]
+    assert main(words) == 0
+    assert capsys.readouterr().out == f"{revoked}: a new list, 1 revoked now, 1 in all\n"
+    assert main(["revoke", template, *words[2:]]) == 0
+    assert capsys.readouterr().out.startswith(f"{revoked}: added to, 1 revoked now, 2 in all\n")
+    assert main([*words[:-1], str(tmp_path / "typo" / "revoked.txt")]) == 3
+    assert "StorageError" in capsys.readouterr().err
+    assert not (tmp_path / "typo").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits as POSIX has them")
+def test_a_disk_without_room_is_an_error_of_storage(
+    template: str, pictures: tuple[str, str], bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import resource
+
+    before, revoked = Path(template).read_bytes(), tmp_path / "revoked.txt"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for words in (
+        ["enroll", pictures[0], "-o", str(tmp_path / "new.template"), "--bundle", bundle],
+        ["renew", template],
+        ["revoke", template, "--list", str(revoked)],
+    ):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+        try:
+            assert main([*words, "--json"]) == 3
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        found = said(capsys)["error"]
+        assert (found["type"], "File too large" in found["message"]) == ("StorageError", True)
+    assert Path(template).read_bytes() == before
+    assert not revoked.exists()
+    assert not (tmp_path / "new.template").exists()
 
 
 def test_a_renewed_template_has_another_id_and_key_and_the_old_one_is_refused(
