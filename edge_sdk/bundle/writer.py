@@ -22,8 +22,8 @@ from edge_sdk.bundle.digests import digest_file
 from edge_sdk.bundle.finding import READY, RETIRED, SUFFIX, is_between_renames, is_shipped, staging_prefix
 from edge_sdk.bundle.reader import Bundle
 from edge_sdk.bundle.signing import KeySignature, SigningKey
-from edge_sdk.bundle.trust import OFF
-from edge_sdk.errors import BundleError, UsageError
+from edge_sdk.bundle.trust import OFF, default_trust
+from edge_sdk.errors import BundleError, SignatureError, UsageError
 from edge_sdk.manifest import DIGEST_PATH, MANIFEST_PATH, SIGNATURE_PATH, FileEntry, Manifest, encode
 
 if sys.platform != "win32":
@@ -207,6 +207,22 @@ def pack(
         return writer.finish(bundle.manifest, bundle.read_manifest(), () if sign_with else bundle.signatures())
 
 
+def signed_before(bundle: Bundle, keys: Sequence[SigningKey]) -> tuple[str, ...]:
+    """The ids of keys that signed a bundle; what ``keys`` and this device's trust file can check of it has to fit.
+
+    Raises:
+        SignatureError: It is damaged, or that of a known key does not fit: the bundle was changed, perhaps by others.
+        StorageError: This device's trust file cannot be used.
+    """
+    known = {**default_trust().public_keys, **{key.key_id: key.public for key in keys}}
+    try:
+        signatures = bundle.signatures()
+        signing.signers(bundle.path, bundle.sha256, signatures, known)
+    except SignatureError as error:
+        raise SignatureError(f"{error}, or remove {SIGNATURE_PATH} and sign it if the change is yours") from error
+    return tuple(one.key_id for one in signatures)
+
+
 def sign_bundle(
     bundle: str | os.PathLike[str] | Bundle,
     keys: Sequence[SigningKey],
@@ -216,16 +232,18 @@ def sign_bundle(
     """Sign a bundle, after a look at every file of it, or a copy of it. Signatures that it had are replaced.
 
     Args:
-        bundle: Name of a shipped bundle, path, or an opened bundle; it is signed whatever this device trusts.
+        bundle: Name of a shipped bundle, path, or an opened bundle; it needs no signature that this device trusts.
         keys: One or several, such as the old and the new one while devices learn a new key.
         destination: A folder, or one file if it ends in ``.edge``; None signs the bundle in its place.
         overwrite: Whether another bundle at ``destination`` may be replaced.
 
     Raises:
         UsageError: No key or too many, or a shipped bundle in its place.
+        SignatureError: As :func:`signed_before`.
         BundleError: The bundle cannot be read, or written there, or another one took its place meanwhile.
     """
     opened = Bundle.open(bundle, trust=OFF)
+    signed_before(opened, keys)
     target = opened.path if destination is None else Path(destination)
     if is_shipped(target):
         raise UsageError(f"{opened.manifest.name} is a shipped bundle, which stays as it is: sign a copy of it")

@@ -8,6 +8,7 @@ from pathlib import Path
 from edge_sdk.cli.command import ACCEPTED, Parser
 from edge_sdk.cli.options import add_bundle, add_json, print_result
 from edge_sdk.cli.output import printable
+from edge_sdk.errors import UsageError
 
 SUMMARY = "Write a bundle's bill of materials (CycloneDX ML-BOM)."
 DETAILS = (
@@ -25,7 +26,7 @@ def add_arguments(parser: Parser) -> None:
         type=Path,
         required=True,
         metavar="FILE",
-        help="the file to write, such as NAME.cdx.json; one that is there is replaced",
+        help="the file to write, such as NAME.cdx.json: a new one, or a CycloneDX document, which is replaced",
     )
     add_json(parser)
 
@@ -34,8 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the file."""
     from edge_sdk import files
     from edge_sdk.bundle import Bundle
-    from edge_sdk.export.packaging.bom import SPEC_VERSION, bill_of_materials
+    from edge_sdk.export.packaging.bom import SPEC_VERSION, bill_of_materials, is_bill_of_materials
 
+    if arguments.out.is_file() and not is_bill_of_materials(arguments.out):
+        raise UsageError(f"{arguments.out} exists and is no CycloneDX document: not replaced; name another file")
     bundle = Bundle.open(arguments.bundle)
     document = bill_of_materials(bundle)
     files.write_bytes(arguments.out, document)

@@ -27,7 +27,11 @@ def add_arguments(parser: Parser) -> None:
     """Say what the command takes."""
     parser.add_argument("samples", nargs="+", metavar="SAMPLE", help="reference pictures, or walks, all of one person")
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help="the template to write; with --update by default the one that is updated"
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="the template to write: a new file, or a template, which is replaced; with --update by default the one "
+        "that is updated",
     )
     parser.add_argument("--update", metavar="TEMPLATE", help="add the samples to this template, all or none")
     add_template_key(parser)
@@ -36,7 +40,6 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the template."""
-    from edge_sdk import files
     from edge_sdk.runtime import Template, template_keys
 
     output = arguments.update if arguments.output is None else arguments.output
@@ -52,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     key = template_keys.for_writing(arguments.key, plain=arguments.plain)  # before anything is done
     known = None if arguments.update is None else Template.load(arguments.update, key=key, plain=arguments.plain)
-    files.check_writable(output)
+    Template.check_writable(output)
     with open_verifier(arguments) as verifier:
         walks.check(arguments.samples, arguments.cycles)
         given = samples(verifier, arguments, arguments.samples, enrolling=True)

@@ -15,6 +15,7 @@ from edge_sdk.cli.options import (
     add_precision,
     add_threads,
     add_threshold,
+    check_apart,
     print_result,
 )
 from edge_sdk.errors import UsageError
@@ -65,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.draw:  # before anything is done
         form = _form(arguments.draw)
+        check_apart(str(arguments.draw), the_picture_to_search=[arguments.picture])
         files.check_writable(arguments.draw)
     with Locator(
         arguments.bundle,

@@ -20,7 +20,12 @@ DETAILS = (
 def add_arguments(parser: Parser) -> None:
     """Say what the command takes."""
     parser.add_argument("template", metavar="TEMPLATE", help="the template to renew")
-    parser.add_argument("-o", "--output", metavar="FILE", help="the template to write; default: TEMPLATE is replaced")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="the template to write: a new file, or a template, which is replaced; default: TEMPLATE",
+    )
     add_template_key(parser)
     parser.add_argument(
         "--new-key", metavar="NAME", help="the key of the new template, as --key; default: the old one's"
@@ -33,7 +38,6 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the list and the template."""
-    from edge_sdk import files
     from edge_sdk.runtime import Template, revocation, template_keys
 
     output = arguments.template if arguments.output is None else arguments.output
@@ -46,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     new_key = template_keys.for_writing(named, plain=False)
     old = Template.load(arguments.template, key=arguments.key, plain=arguments.plain)
     new = old.renewed()
-    files.check_writable(output)  # before the old one is refused
+    Template.check_writable(output)  # before the old one is refused
     if arguments.revoked is not None and old.template_id:
         revocation.revoke(arguments.revoked, old.template_id)
     new.save(output, key=new_key)

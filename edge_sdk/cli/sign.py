@@ -14,7 +14,8 @@ SUMMARY = "Sign a bundle with a private key, so that devices can tell who made i
 DETAILS = (
     "Reads BUNDLE, checks every file's hash, and writes signature.json beside its manifest, or with --out a signed "
     "copy; nothing else of the bundle changes. Signatures that it had are replaced: give all keys that are to sign. "
-    "`edge-sdk keygen signing` makes a key."
+    "One that does not fit is refused, if it is by one of them or a key of the trust file. `edge-sdk keygen signing` "
+    "makes a key."
 )
 
 
@@ -34,15 +35,26 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Sign, and print by which keys."""
-    from edge_sdk.bundle import sign_bundle
+    """Sign, and print by which keys, and by which it no longer is."""
+    from edge_sdk.bundle import Bundle, sign_bundle
+    from edge_sdk.bundle.trust import OFF
+    from edge_sdk.bundle.writer import signed_before
 
-    bundle = sign_bundle(arguments.bundle, read_keys(arguments.key), arguments.out)
+    opened, keys = Bundle.open(arguments.bundle, trust=OFF), read_keys(arguments.key)
+    before = signed_before(opened, keys)
+    bundle = sign_bundle(opened, keys, arguments.out)
+    signed_by = [one.key_id for one in bundle.signatures()]
+    gone = [key_id for key_id in before if key_id not in signed_by]
     values = {
         "bundle": str(bundle.path),
         "id": bundle.id,
         "sha256": bundle.sha256,
-        "signed_by": [one.key_id for one in bundle.signatures()],
+        "signed_by": signed_by,
+        "no_longer_signed_by": gone,
     }
-    print_result(arguments, values, f"{bundle.id} in {printable(bundle.path)}: {signature_line(bundle)}")
+    lines = [
+        f"{bundle.id} in {printable(bundle.path)}: {signature_line(bundle)}",
+        *(f"no longer signed with {key_id[:12]}: devices that trust no other key refuse it" for key_id in gone),
+    ]
+    print_result(arguments, values, "\n".join(lines))
     return ACCEPTED

@@ -76,6 +76,7 @@ def test_a_copy_keeps_the_signature(signed: Path, name: str) -> None:
 
 def test_a_copy_keeps_a_manifest_that_was_written_in_other_words(folder: Path, tmp_path: Path) -> None:
     """As one of another edge-sdk may be: its signature is of its bytes."""
+    (folder / "signature.json").unlink()
     edit_manifest(folder, "version", value="1.1")  # json.dumps has spaces, and another order
     sign_bundle(folder, [KEY])
     opened = Bundle.open(folder, trust=VENDOR)
@@ -95,6 +96,31 @@ def test_a_copy_can_be_signed_anew(signed: Path, tmp_path: Path) -> None:
     other = sign_bundle(both, [STRANGER], tmp_path / "other")
     with pytest.raises(SignatureError, match="no such key is trusted"):
         Bundle.open(other.path, trust=VENDOR)
+
+
+def test_a_bundle_whose_signature_does_not_fit_is_not_signed(folder: Path, tmp_path: Path) -> None:
+    """Else the maker's own key would vouch for what somebody else has changed."""
+    edit_manifest(folder, "version", value="1.1")
+    before = (folder / "signature.json").read_bytes()
+    for place in (None, tmp_path / "copy.edge"):
+        with pytest.raises(SignatureError, match=r"was changed after .* or remove signature\.json"):
+            sign_bundle(folder, [STRANGER, KEY], place)
+    assert (folder / "signature.json").read_bytes() == before
+    assert not (tmp_path / "copy.edge").exists()
+    (folder / "signature.json").write_text("{}")
+    with pytest.raises(SignatureError, match=r"damaged.* or remove signature\.json"):
+        sign_bundle(folder, [KEY])
+    (folder / "signature.json").unlink()
+    Bundle.open(sign_bundle(folder, [KEY]).path, trust=VENDOR)
+
+
+def test_a_signature_that_the_trust_file_can_check_has_to_fit_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    edit_manifest(folder, "version", value="1.1")
+    monkeypatch.setattr("edge_sdk.bundle.writer.default_trust", lambda: WARNING)
+    with pytest.raises(SignatureError, match="was changed after"):
+        sign_bundle(folder, [STRANGER], tmp_path / "copy")
 
 
 def test_a_damaged_bundle_is_not_signed(tmp_path: Path) -> None:

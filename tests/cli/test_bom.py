@@ -112,5 +112,17 @@ def test_a_damaged_bundle_gets_none(tmp_path: Path) -> None:
     assert not out.exists()
 
 
+def test_only_a_document_of_its_kind_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "vendor.pub.pem"
+    for held in (b"", b"-----BEGIN PUBLIC KEY-----\n", b"\xff\xfe", b"[]", b'{"keys": []}'):
+        out.write_bytes(held)
+        assert main(["bom", "gait_lite", "--out", str(out)]) == USAGE
+        assert "vendor.pub.pem exists and is no CycloneDX document: not replaced" in capsys.readouterr().err
+        assert out.read_bytes() == held
+    out.write_text('{"bomFormat": "CycloneDX"}')
+    assert main(["bom", "gait_lite", "--out", str(out)]) == 0
+    assert VALIDATOR.validate_str(out.read_text()) is None
+
+
 def test_without_a_file_to_write_is_wrong_usage() -> None:
     assert main(["bom", "deepsign"]) == USAGE

@@ -125,6 +125,16 @@ def test_no_file_that_is_named_otherwise_is_overwritten_by_the_template(
     assert Path(revoked).read_text() == "0" * 32 + "\n"
 
 
+def test_no_file_of_something_else_is_replaced_by_the_template(
+    pictures: tuple[str, str], bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("vendor.pem", "app.edge", "revoked.txt", "audit.jsonl"):
+        (tmp_path / name).write_text("mine")
+        assert main(["enroll", pictures[0], "-o", str(tmp_path / name), "--bundle", bundle]) == 2
+        assert f"{name} exists and is no template: not replaced" in capsys.readouterr().err
+        assert (tmp_path / name).read_text() == "mine"
+
+
 # --- updates ---
 
 

@@ -95,6 +95,17 @@ def test_other_names_of_drawings_are_refused_first(
     assert not out.parent.exists()
 
 
+def test_the_picture_is_not_drawn_over(
+    bundle: str, picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = Path(picture).read_bytes()
+    (tmp_path / "link.png").symlink_to(picture)
+    for out in (picture, str(tmp_path / "link.png")):
+        assert main(["locate", picture, "--bundle", bundle, "--draw", out]) == 2
+        assert "is the picture to search: name another file to write" in capsys.readouterr().err
+    assert Path(picture).read_bytes() == before
+
+
 def test_what_cannot_be_searched_is_an_error(bundle: str, picture: str, tmp_path: Path, tiny_bundle: Bundle) -> None:
     damaged = tmp_path / "damaged.png"
     damaged.write_bytes(Path(picture).read_bytes()[:100])

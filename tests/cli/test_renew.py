@@ -170,6 +170,17 @@ def test_a_key_or_the_list_is_not_overwritten(
     assert not Path(new).exists()
 
 
+def test_no_file_of_something_else_is_replaced(
+    template: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pem, revoked = tmp_path / "v3.pem", tmp_path / "revoked.txt"
+    pem.write_text("mine")
+    assert main(["renew", template, "-o", str(pem), "--revoked", str(revoked)]) == 2
+    assert "exists and is no template: not replaced" in capsys.readouterr().err
+    assert pem.read_text() == "mine"
+    assert not revoked.exists(), "nothing was revoked"
+
+
 def test_a_plain_template_is_encrypted(
     pictures: tuple[str, str], bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

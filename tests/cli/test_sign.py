@@ -17,6 +17,7 @@ from edge_sdk.cli import main
 from edge_sdk.errors import SignatureError
 from edge_sdk.files import CONFIG_VARIABLE
 
+from ..bundle.made import edit_manifest
 from ..paths import ROOT
 
 
@@ -103,6 +104,25 @@ def test_sign_and_verify(folder: Path, capsys: pytest.CaptureFixture[str], name:
         capsys, "verify-signature", f"./{name}", "--key", "vendor.pub.pem", "--minimum-version", "1.1", code=3
     )
     assert refused["error"]["type"] == "RollbackError"
+
+
+def test_a_bundle_that_was_changed_is_not_signed_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sign", "./door", "--key", "vendor.pem"]) == 0
+    edit_manifest(folder / "door", "version", value="1.1")
+    refused = said(capsys, "sign", "./door", "--key", "vendor.pem", code=3)
+    assert refused["error"]["type"] == "SignatureError"
+    assert main(["verify-signature", "./door", "--key", "vendor.pub.pem"]) == 3
+
+
+def test_keys_whose_signature_is_gone_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = SigningKey.read("vendor.pem"), SigningKey.create("new.pem")
+    assert said(capsys, "sign", "./door", "--key", "vendor.pem")["no_longer_signed_by"] == []
+    both = said(capsys, "sign", "./door", "--key", "vendor.pem", "new.pem")
+    assert (both["signed_by"], both["no_longer_signed_by"]) == ([old.key_id, new.key_id], [])
+    alone = said(capsys, "sign", "./door", "--key", "new.pem", "--out", "new.edge")
+    assert (alone["signed_by"], alone["no_longer_signed_by"]) == ([new.key_id], [old.key_id])
+    assert main(["sign", "./door", "--key", "new.pem"]) == 0
+    assert f"no longer signed with {old.key_id[:12]}" in capsys.readouterr().out
 
 
 def test_what_verify_signature_refuses(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,9 +11,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_sdk.errors import TemplateError
+from edge_sdk.errors import TemplateError, UsageError
+from edge_sdk.runtime import template_keys
 from edge_sdk.runtime.template import EmbeddingTemplate, GaussianMixtureTemplate, Template
-from edge_sdk.runtime.template_layouts import PLAIN
+from edge_sdk.runtime.template_layouts import FAMILY, PLAIN
 from edge_sdk.scoring.densities.gaussian_mixture import GaussianMixture
 
 VALUES = np.random.default_rng(0).standard_normal((3, 4)).astype("<f4")
@@ -204,6 +205,24 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
         template(bundle_name="other").save(tmp_path / "person", plain=True)
     assert (tmp_path / "person").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_no_file_of_something_else_is_replaced(tmp_path: Path) -> None:
+    key = tmp_path / "device.key"
+    template_keys.create(key)
+    for name, held in (("vendor.pem", b"-----BEGIN PRIVATE KEY-----\n"), ("revoked.txt", b""), ("app.edge", b"PK")):
+        (tmp_path / name).write_bytes(held)
+    (tmp_path / "link").symlink_to("vendor.pem")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for path in before:
+        with pytest.raises(UsageError, match=f"{path.name} exists and is no template: not replaced"):
+            template().save(path, key=key)
+        with pytest.raises(UsageError, match="is no template"):
+            Template.check_writable(path)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    (tmp_path / "damaged").write_bytes(FAMILY)
+    template().save(tmp_path / "damaged", key=key)
+    assert Template.load(tmp_path / "damaged", key=key).count == 3
 
 
 # --- densities ---

@@ -13,8 +13,10 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from edge_sdk import files
 from edge_sdk._version import __version__
 from edge_sdk.bundle import Bundle
 from edge_sdk.export.data import catalogue
@@ -24,6 +26,7 @@ from edge_sdk.manifest import MANIFEST_PATH, FileEntry, Manifest, OperatingPoint
 
 SPEC_VERSION = "1.6"
 _VERSION = 1
+_MAX_BYTES = 64 * 2**20
 
 _TASKS = {"verify": "biometric verification", "spoof": "presentation attack detection", "locate": "face detection"}
 _USES = {
@@ -46,6 +49,15 @@ def bill_of_materials(bundle: Bundle) -> bytes:
     data_sets, versions = _data_sets(bundle.manifest), bundle.manifest.training.versions
     document = _document(_serial(bundle.sha256), _model(bundle, data_sets), data_sets)
     return _encoded(document | {"formulation": [{"components": [_library(*one) for one in sorted(versions.items())]}]})
+
+
+def is_bill_of_materials(path: Path) -> bool:
+    """Return whether the file claims to be a CycloneDX document in JSON, sound or not; False if it cannot be read."""
+    try:
+        document = json.loads(files.read_bytes(path, _MAX_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and document.get("bomFormat") == "CycloneDX"
 
 
 def bundles_in_wheel(bundles: Sequence[Bundle]) -> bytes:
