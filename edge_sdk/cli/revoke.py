@@ -13,7 +13,7 @@ DETAILS = (
     "Reads the ids of templates and writes the list, which `--revoked` names. A copy of the template is refused, too. "
     "Without --key the ids are taken as the files show them: who may write a file could have put another id into it, "
     "so that the wrong template is revoked. The person can be enrolled again, or the template renewed (`edge-sdk "
-    "renew`)."
+    "renew --reinstate`)."
 )
 
 
