@@ -265,7 +265,7 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="+", choices=list(PEERS), default=list(PEERS), metavar="NAME", help=", ".join(PEERS)
     )
-    parser.add_argument("--python", default=sys.executable, help="interpreter with this build and edge-sdk[export]")
+    parser.add_argument("--python", default=sys.executable, help="interpreter with this build and its extra export")
     parser.add_argument(
         "--path", metavar="DIR", help="a checkout to take this build from for the frame and the networks"
     )

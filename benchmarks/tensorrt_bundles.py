@@ -4,14 +4,14 @@
     python benchmarks/tensorrt_bundles.py BUNDLE --data cedar:PATH
     python benchmarks/tensorrt_bundles.py --build-only
 
-By TensorRT 10 or 11 (``pip install tensorrt``, or JetPack's) or TensorRT for RTX (``edge-sdk[tensorrt]``), with
-``edge-sdk[onnx]`` beside it. Bundles are all that are shipped, unless named. Engines are built anew, in a folder that
+By TensorRT 10 or 11 (``pip install tensorrt``, or JetPack's) or TensorRT for RTX (the extra ``tensorrt``), with
+the extra ``onnx`` beside it. Bundles are all that are shipped, unless named. Engines are built anew, in a folder that
 is deleted in the end.
 
 - *decisions*: the share of trials that the same variant on ONNX Runtime decides alike; 99.9 % must be. A trial is the
   golden one with its pictures turned, dimmed and made noisy, decided at the median of ONNX Runtime's scores, where
   decisions turn most easily. A bundle of what is no picture has its golden trial alone. With ``--data`` (and
-  ``edge-sdk[export]``) the trials are those of people, decided at the variant's threshold for the equal error rate.
+  the extra ``export``) the trials are those of people, decided at the variant's threshold for the equal error rate.
 - *latency*: one pass of all graphs on noise, copies to and from the GPU in it; beside it trtexec's for the same files,
   where trtexec is found. It comes with JetPack and with TensorRT's archive; for RTX it is called ``tensorrt_rtx``.
 

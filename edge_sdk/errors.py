@@ -172,9 +172,9 @@ class MissingEngineError(EngineError, ImportError):
     """
 
     def __init__(self, engine: str, extra: str, *others: str, elsewhere: str = "") -> None:
-        remedy = " or ".join(f'pip install "edge-sdk[{name}]"' for name in (extra, *others))
+        remedy = "; or ".join(_remedy(name) for name in (extra, *others))
         exception = f" ({elsewhere})" if elsewhere else ""
-        super().__init__(f'engine "{engine}" is not installed; run: {remedy}{exception}')
+        super().__init__(f'engine "{engine}" is not installed; {remedy}{exception}')
         self.engine = engine
         self.extra = extra
 
@@ -231,7 +231,7 @@ class MissingToolError(EdgeSdkError, ImportError):
     """A package that an extra installs is not there, or not as it has to be; ``reason`` says which."""
 
     def __init__(self, package: str, extra: str, reason: str = "is not installed") -> None:
-        super().__init__(f'{package} {reason}; run: pip install "edge-sdk[{extra}]"')
+        super().__init__(f"{package} {reason}; {_remedy(extra)}")
         self.package = package
         self.extra = extra
 
@@ -262,6 +262,19 @@ class InstallationError(EdgeSdkError, ImportError):
 
 class UsageError(EdgeSdkError, ValueError):
     """Arguments that do not go together."""
+
+
+def _remedy(extra: str) -> str:
+    """How to install an extra; not by the project's name, for the package index has another project of that name."""
+    from importlib import metadata
+
+    try:
+        declared = metadata.requires("edge-sdk") or []
+    except metadata.PackageNotFoundError:  # from a zip, or frozen
+        declared = []
+    split = [line.partition("; extra == ") for line in declared]
+    needed = " ".join(f'"{package}"' for package, _, name in split if name.strip("'\"") == extra)
+    return f'install edge-sdk with the extra "{extra}"' + (f", or run: pip install {needed}" if needed else "")
 
 
 def _restore(kind: type[_Raised], args: tuple[Any, ...], attributes: dict[str, Any]) -> _Raised:

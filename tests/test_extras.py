@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -20,15 +21,44 @@ def test_a_missing_package_is_named_with_the_extra_that_installs_it(monkeypatch:
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingToolError) as caught, needs_extra("export"):
         import torch  # noqa: F401
-    assert str(caught.value) == 'torch is not installed; run: pip install "edge-sdk[export]"'
+    assert str(caught.value).startswith('torch is not installed; install edge-sdk with the extra "export"')
     assert (caught.value.package, caught.value.extra) == ("torch", "export")
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+
+
+@pytest.mark.parametrize(
+    ("declared", "command"),
+    [
+        (["numpy>=1", "a[b]>=2; extra == 'export'", 'c<3; extra == "export"', "d; extra == 'export-more'"],
+         ', or run: pip install "a[b]>=2" "c<3"'),
+        (None, ""),
+    ],
+)  # fmt: skip
+def test_packages_are_named_and_never_edge_sdk_that_the_index_has_of_another_project(
+    declared: list[str] | None, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.metadata.requires", lambda _name: declared)
+    remedy = f'is not installed; install edge-sdk with the extra "export"{command}'
+    assert str(MissingToolError("torch", "export")) == f"torch {remedy}"
+    assert str(MissingEngineError("some", "export")) == f'engine "some" {remedy}'
+
+
+def test_without_metadata_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def requires(name: str) -> list[str]:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.requires", requires)
+    said = str(MissingEngineError("some", "one", "other", elsewhere="or so"))
+    assert said == (
+        'engine "some" is not installed; install edge-sdk with the extra "one"; '
+        'or install edge-sdk with the extra "other" (or so)'
+    )
 
 
 @pytest.mark.parametrize("line", ["import old.nn", "from old import nn"])
 def test_a_package_that_is_too_old_is_not_called_missing(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
     monkeypatch.setitem(sys.modules, "old", types.ModuleType("old"))
-    said = r'^old cannot be used: .*; run: pip install "edge-sdk\[export\]"$'
+    said = '^old cannot be used: .*; install edge-sdk with the extra "export"'
     with pytest.raises(MissingToolError, match=said), needs_extra("export"):
         exec(line)
 

@@ -54,7 +54,7 @@ GROUPS = {
         "profile", "slice", "bom",
     ),
     "keys and signatures": ("keygen", "sign", "verify-signature"),
-    "on a workstation (pip install \"edge-sdk[export]\")": (
+    "on a workstation (with the extra \"export\")": (
         "recipes", "train", "search", "distill", "export", "calibrate", "rule", "evaluate", "reproduce", "demo",
     ),
 }  # fmt: skip

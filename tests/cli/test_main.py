@@ -160,7 +160,7 @@ def test_without_the_extra_a_command_names_package_and_extra(command: list[str],
     )
     assert done.returncode == 3
     package = "matplotlib" if command[0] == "evaluate" else "torch"
-    assert f'MissingToolError: {package} is not installed; run: pip install "edge-sdk[export]"' in done.stderr
+    assert f'MissingToolError: {package} is not installed; install edge-sdk with the extra "export"' in done.stderr
 
 
 def test_help_needs_no_torch() -> None:

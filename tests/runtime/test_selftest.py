@@ -84,7 +84,7 @@ def test_without_an_engine_it_is_skipped_and_not_passed(
     replays = selftest(bundle, engine="onnxruntime")
     assert {r.status for r in replays} == {"skipped"}
     assert {r.engine for r in replays} == {"onnxruntime"}
-    assert "pip install" in replays[0].detail
+    assert "install edge-sdk with the extra" in replays[0].detail
     assert not passed(replays)
 
 

@@ -106,7 +106,7 @@ def test_a_locked_key_store() -> None:
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
     for ask in (TemplateKey.named, template_keys.create):
-        with pytest.raises(MissingToolError, match=r"edge-sdk\[keyring\]"):
+        with pytest.raises(MissingToolError, match='with the extra "keyring"'):
             ask(NAME)
 
 

@@ -145,9 +145,9 @@ def version(engine: str) -> str:
 
     try:
         return metadata.version(package)
-    except metadata.PackageNotFoundError:  # onnxruntime-gpu installs onnxruntime; this search takes long
-        names = metadata.packages_distributions().get(package, [])
-        return metadata.version(names[0]) if names else "unknown"
+    except metadata.PackageNotFoundError:
+        name = _distribution(package)
+        return metadata.version(name) if name else "unknown"
 
 
 def check_threads(threads: object) -> int:
@@ -213,9 +213,10 @@ def import_engine(name: str) -> _Module:
                 raise
             if not installed(name):
                 raise missing(name) from exc
+        package = _package(name) or _row(name).packages[0]
         raise BrokenEngineError(
             f'engine "{name}" is installed but cannot be loaded: {type(exc).__name__}: {exc}. Install what it names, '
-            f'or the package again: pip install --force-reinstall "edge-sdk[{_row(name).extra}]"'
+            f"or the package again: pip install --force-reinstall --no-deps {_distribution(package) or package}"
         ) from exc
 
 
@@ -231,6 +232,13 @@ def _package(engine: str) -> str | None:
     found = (package for package in row.packages if _found(package))
     new_enough = (p for p in found if not row.oldest or p != row.packages[0] or _major(p) >= row.oldest)
     return next(new_enough, None)
+
+
+def _distribution(package: str) -> str | None:
+    """What pip calls the package: onnxruntime-gpu installs onnxruntime, too. The search takes long."""
+    from importlib import metadata
+
+    return next(iter(metadata.packages_distributions().get(package, [])), None)
 
 
 def _found(package: str) -> bool:

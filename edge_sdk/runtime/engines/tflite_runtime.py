@@ -14,6 +14,6 @@ def load(model: bytes, *, threads: int) -> TFLiteEngine:
     if int(np.__version__.split(".")[0]) > 1:
         raise EngineError(
             f"tflite-runtime does not work with numpy {np.__version__}; "
-            f'run: pip install "edge-sdk[tflite-runtime]", or take the engine "litert"'
+            'run: pip install "numpy<2", or take the engine "litert"'
         )
     return TFLiteEngine(model, lambda: Interpreter(model_content=model, num_threads=threads), "tflite-runtime")

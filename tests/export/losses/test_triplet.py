@@ -97,5 +97,5 @@ def test_without_the_library_the_message_says_what_to_install(monkeypatch: pytes
             monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, "pytorch_metric_learning", None)
     labels = Labels(PEOPLE, np.ones(24, np.bool_))
-    with pytest.raises(MissingToolError, match=r"edge-sdk\[export\]"):
+    with pytest.raises(MissingToolError, match='the extra "export"'):
         Triplets().task(labels, (), score=SCORE, outputs=("embedding",), embedding_size=128)

@@ -39,7 +39,7 @@ def _none_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_package_names_the_extra() -> None:
     with pytest.raises(
         MissingEngineError,
-        match=r'pip install "edge-sdk\[tensorrt\]" \(on a Jetson .*JetPack 6\.1.*python3-libnvinfer',
+        match=r'with the extra "tensorrt".* \(on a Jetson .*JetPack 6\.1.*python3-libnvinfer',
     ):
         load_engine("tensorrt", b"", "onnx")
 
