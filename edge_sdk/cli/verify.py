@@ -125,7 +125,7 @@ def open_verifier(
     arguments: argparse.Namespace, operating_point: str | None = None, threshold: float | None = None
 ) -> Verifier:
     """Open the verifier that the arguments ask for."""
-    from edge_sdk.runtime import Template, Verifier
+    from edge_sdk.runtime import Verifier
 
     if arguments.audit is not None:
         check_apart(arguments.audit, the_list_of_revoked_templates=[arguments.revoked])
