@@ -94,7 +94,7 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
             else:
                 check_pin(shipped, data)
             manifest = decode(data)
-            trust.check_version(path, manifest.name, manifest.version)
+            trust.check_version(path, manifest.name, manifest.version, shipped=shipped is not None)
             _check_files(path, manifest.files)
             for entry in manifest.files:
                 _check_size(path, entry, store.size(entry.path))
@@ -111,7 +111,7 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
         Raises the ``SignatureError`` or ``RollbackError`` that :meth:`open` would raise.
         """
         signers = () if self.shipped else trust.check_signature(self.path, self.sha256, self._store)
-        trust.check_version(self.path, self.manifest.name, self.manifest.version)
+        trust.check_version(self.path, self.manifest.name, self.manifest.version, shipped=self.shipped)
         return signers
 
     @property

@@ -246,4 +246,5 @@ def test_wrong_usage(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sign", "deepsign", "--key", "vendor.pem"]) == 2
     assert "sign a copy" in capsys.readouterr().err
     assert main(["sign", "./door", "--key", "vendor.pub.pem"]) == 3
+    assert "vendor.pub.pem is a public key: sign with the private key" in capsys.readouterr().err
     assert not Path("door/signature.json").exists()
