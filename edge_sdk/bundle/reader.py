@@ -34,6 +34,7 @@ MAX_MANIFEST_BYTES = 4 * 2**20
 MAX_FILES = 1000
 MAX_TOTAL_BYTES = 4 * 2**30
 
+_AGAIN = "the bundle is damaged, or was edited; get it again"
 _LOG = Log(__name__)
 
 
@@ -134,7 +135,9 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
             raise BundleError(f"cannot read {entry.path} of {self.path}: {error}") from error
         _check_size(self.path, entry, len(data))
         if hashlib.sha256(data).hexdigest() != entry.sha256:
-            raise IntegrityError(f"{self.path}: {entry.path} does not have the SHA-256 that the manifest gives")
+            raise IntegrityError(
+                f"{self.path}: {entry.path} does not have the SHA-256 that the manifest gives: {_AGAIN}"
+            )
         _LOG.debug("%s: read %s, %d bytes, with the SHA-256 of the manifest", self.path, entry.path, len(data))
         return data
 
@@ -197,4 +200,4 @@ def _check_files(bundle: Path, files: tuple[FileEntry, ...]) -> None:
 
 def _check_size(bundle: Path, entry: FileEntry, size: int) -> None:
     if size != entry.size:
-        raise IntegrityError(f"{bundle}: {entry.path} has not the {entry.size} bytes that the manifest gives")
+        raise IntegrityError(f"{bundle}: {entry.path} has not the {entry.size} bytes that the manifest gives: {_AGAIN}")

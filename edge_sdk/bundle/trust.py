@@ -93,7 +93,7 @@ class Trust:
         try:
             content = _DECODER.decode(files.read_own(path, MAX_TRUST_BYTES))
             keys = [key if key.startswith(_PEM) else _read_own_key(Path(path).parent / key) for key in content.keys]
-            return cls(keys=keys, policy=cast(Policy, content.policy), minimum_versions=content.minimum_versions)
+            return cls(keys=keys, policy=cast("Policy", content.policy), minimum_versions=content.minimum_versions)
         except (FileNotFoundError, StorageError):
             raise
         except (OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:  # UsageError is a ValueError
@@ -120,8 +120,8 @@ class Trust:
             objection = "has no signature"
         if self.policy == "require":
             raise SignatureError(
-                f"{where} {objection}: get a signed one from its maker, or sign it (edge-sdk sign); trusted are the keys "
-                f"that were given (--key, Trust(...)), or else those of the trust file ({VARIABLE})"
+                f"{where} {objection}: get a signed one from its maker, or sign it (edge-sdk sign); trusted keys are "
+                f"those that were given (--key, Trust(...)), or else those of the trust file ({VARIABLE})"
             )
         _LOG.warning("%s %s; it is opened, as the policy is to warn", where, objection)
         return ()
@@ -133,9 +133,7 @@ class Trust:
         order, limit = version_order(version), version_order(least)
         if order is None or limit is None or order < limit:
             remedy = "update edge-sdk, which it comes with" if shipped else "get a newer bundle"
-            raise RollbackError(
-                f"{where}: {name} has version {version}, and at least {least} is wanted here: {remedy}"
-            )
+            raise RollbackError(f"{where}: {name} has version {version}, and at least {least} is wanted here: {remedy}")
 
 
 OFF = Trust(policy="off")

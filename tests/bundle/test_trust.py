@@ -521,7 +521,7 @@ def test_a_file_that_makes_no_sense_is_refused(config: Path, folder: Path, conte
 
 def test_a_policy_that_there_is_not_is_refused_with_those_that_there_are(config: Path, folder: Path) -> None:
     put(config).write_text('{"policy": "Require"}')
-    with pytest.raises(StorageError, match=r"trust\.json cannot be used: the policy is 'Require'; it must be one of req"):
+    with pytest.raises(StorageError, match=r"the policy is 'Require'; it must be one of require, warn, off"):
         Bundle.open(folder)
 
 
