@@ -157,10 +157,12 @@ def run(arguments: argparse.Namespace) -> int:
     with open_verifier(arguments, arguments.operating_point, arguments.threshold) as verifier:
         walks.check([*arguments.reference, query], arguments.cycles)
         reference: Template | list[Sample]
+        template_id = None
         if is_template:
             reference = Template.load(
                 first, key=arguments.key, plain=arguments.plain, template_id=arguments.template_id
             )
+            template_id = reference.template_id or None
         else:
             reference = samples(verifier, arguments, arguments.reference, enrolling=True)
         result = verifier.verify(reference, *samples(verifier, arguments, [query]))
@@ -170,7 +172,8 @@ def run(arguments: argparse.Namespace) -> int:
         *([f"quality: {', '.join(result.quality)}"] if result.quality else []),
         f"{result.bundle_id}, {verifier.variant.id} on {verifier.engine}, {result.timings.total_ms:.1f} ms",
     ]
-    print_result(arguments, result.as_dict(), "\n".join(lines))
+    more = {"variant_id": verifier.variant.id, "engine": verifier.engine, "template_id": template_id}
+    print_result(arguments, result.as_dict() | more, "\n".join(lines))
     return ACCEPTED if result else REJECTED
 
 
