@@ -54,9 +54,12 @@ def run(arguments: argparse.Namespace) -> int:
             the_audit=[arguments.audit],
         )
     key = template_keys.for_writing(arguments.key, plain=arguments.plain)  # before anything is done
-    known = None if arguments.update is None else Template.load(arguments.update, key=key, plain=arguments.plain)
-    Template.check_writable(output)
     with open_verifier(arguments) as verifier:
+        known = None
+        if arguments.update is not None:
+            with verifier.preparing("update"):
+                known = Template.load(arguments.update, key=key, plain=arguments.plain)
+        Template.check_writable(output)
         walks.check(arguments.samples, arguments.cycles)
         given = samples(verifier, arguments, arguments.samples, enrolling=True)
         try:

@@ -27,7 +27,7 @@ from edge_sdk.errors import TemplateError, UsageError
 from edge_sdk.logs import Log
 
 if TYPE_CHECKING:
-    from edge_sdk.runtime import Verifier
+    from edge_sdk.runtime import Template, Verifier
     from edge_sdk.runtime.acquisition import Sample
 
 _LOG = Log(__name__)
@@ -146,25 +146,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare and print the decision."""
     from edge_sdk.runtime import Template
 
-    (first, *others), query = arguments.reference, arguments.query
-    if others and (template := next(filter(Template.is_at, arguments.reference), None)):
-        raise TemplateError(f"{template} is a template: it stands for all references and takes none beside it")
+    query = arguments.query
+    if arguments.reference[1:] and (path := next(filter(Template.is_at, arguments.reference), None)):
+        raise TemplateError(f"{path} is a template: it stands for all references and takes none beside it")
     if Template.is_at(query):
         raise TemplateError(f"{query} is a template: name it first, and last the picture to compare with it")
-    is_template = not others and Template.is_at(first)
-    if not is_template:
-        _check_no_template_expected(arguments)
     with open_verifier(arguments, arguments.operating_point, arguments.threshold) as verifier:
         walks.check([*arguments.reference, query], arguments.cycles)
-        reference: Template | list[Sample]
-        template_id = None
-        if is_template:
-            reference = Template.load(
-                first, key=arguments.key, plain=arguments.plain, template_id=arguments.template_id
-            )
-            template_id = reference.template_id or None
-        else:
-            reference = samples(verifier, arguments, arguments.reference, enrolling=True)
+        with verifier.preparing("verify"):
+            template = _template(arguments)
+        reference = template or samples(verifier, arguments, arguments.reference, enrolling=True)
         result = verifier.verify(reference, *samples(verifier, arguments, [query]))
     decision, named = "ACCEPTED" if result else "REJECTED", deciding(verifier.bundle.manifest, result)
     lines = [
@@ -172,9 +163,24 @@ def run(arguments: argparse.Namespace) -> int:
         *([f"quality: {', '.join(result.quality)}"] if result.quality else []),
         f"{result.bundle_id}, {verifier.variant.id} on {verifier.engine}, {result.timings.total_ms:.1f} ms",
     ]
-    more = {"variant_id": verifier.variant.id, "engine": verifier.engine, "template_id": template_id}
+    more = {
+        "variant_id": verifier.variant.id,
+        "engine": verifier.engine,
+        "template_id": (template.template_id or None) if template else None,
+    }
     print_result(arguments, result.as_dict() | more, "\n".join(lines))
     return ACCEPTED if result else REJECTED
+
+
+def _template(arguments: argparse.Namespace) -> Template | None:
+    """The template that the reference is; None of pictures and walks, where no option speaks of a template."""
+    from edge_sdk.runtime import Template
+
+    first = arguments.reference[0]
+    if Template.is_at(first):
+        return Template.load(first, key=arguments.key, plain=arguments.plain, template_id=arguments.template_id)
+    _check_no_template_expected(arguments)
+    return None
 
 
 def _check_no_template_expected(arguments: argparse.Namespace) -> None:
