@@ -127,6 +127,19 @@ def test_no_file_that_is_named_otherwise_is_overwritten_by_the_template(
     assert Path(revoked).read_text() == "0" * 32 + "\n"
 
 
+def test_a_sample_counts_once(
+    pictures: tuple[str, str], bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy, output = tmp_path / "copy.png", tmp_path / "person.template"
+    copy.write_bytes(Path(pictures[0]).read_bytes())
+    for again in (pictures[0], str(copy)):
+        for words in (["enroll", *pictures, again, "-o", str(output)], ["verify", *pictures, again, pictures[0]]):
+            assert main([*words, "--bundle", bundle]) == 2
+            assert f"{again} is the same sample as {pictures[0]}: give each once" in capsys.readouterr().err
+    assert not output.exists()
+    assert main(["verify", *pictures, pictures[0], "--bundle", bundle]) in (0, 1), "the query is no reference"
+
+
 def test_no_file_of_something_else_is_replaced_by_the_template(
     pictures: tuple[str, str], bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
