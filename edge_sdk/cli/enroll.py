@@ -83,8 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
     references = counted(verifier.bundle.manifest, template.count)
     if template.added:
         references += f", {template.added} of them added"
-    text = (
-        f"{printable(output)}: {references}, {template.variant_id}{', in place of what was there' if replaced else ''}"
-    )
+    text = f"{printable(output)}: {references}, {template.variant_id}, id {template.template_id or '-'}"
+    if replaced:
+        text += ", in place of what was there"
     print_result(arguments, values, text)
     return ACCEPTED

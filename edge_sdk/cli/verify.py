@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import filecmp
+import itertools
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -22,6 +25,7 @@ from edge_sdk.cli.options import (
     check_apart,
     print_result,
 )
+from edge_sdk.cli.output import printable
 from edge_sdk.cli.points import deciding
 from edge_sdk.errors import TemplateError, UsageError
 from edge_sdk.logs import Log
@@ -88,9 +92,14 @@ def add_verifier_options(parser: Parser) -> None:
 def samples(
     verifier: Verifier, arguments: argparse.Namespace, paths: Sequence[str], *, enrolling: bool = False
 ) -> list[Sample]:
-    """The samples that are named; a walk on standard input is read at once."""
+    """The samples that are named; a walk on standard input is read at once.
+
+    Raises:
+        UsageError: Two of them are the same, or one is named as samples of other bundles are.
+    """
     for path in paths:
         _check_ending(verifier, path)
+    _check_distinct(paths)
     return [
         walks.read(verifier, arguments.cycles, enrolling=enrolling) if path == walks.STDIN else sample(path)
         for path in paths
@@ -108,6 +117,17 @@ def _check_ending(verifier: Verifier, path: str) -> None:
             f"{path}: {verifier.bundle.id} takes samples of {manifest.modality}; name a bundle of "
             f"{' or '.join(others)} with --bundle"
         )
+
+
+def _check_distinct(paths: Sequence[str]) -> None:
+    """UsageError for a sample that is given twice: the threshold goes by how many references there are."""
+    for one, other in itertools.combinations([path for path in paths if path != walks.STDIN], 2):
+        with contextlib.suppress(OSError):  # whoever reads them says what is wrong
+            if filecmp.cmp(one, other, shallow=False):
+                raise UsageError(
+                    f"{printable(other)} is the same sample as {printable(one)}: give each once, for the threshold "
+                    "goes by how many there are"
+                )
 
 
 def sample(path: str) -> Sample:
@@ -163,7 +183,12 @@ def run(arguments: argparse.Namespace) -> int:
         *([f"quality: {', '.join(result.quality)}"] if result.quality else []),
         f"{result.bundle_id}, {verifier.variant.id} on {verifier.engine}, {result.timings.total_ms:.1f} ms",
     ]
-    print_result(arguments, result.as_dict(), "\n".join(lines))
+    more = {
+        "variant_id": verifier.variant.id,
+        "engine": verifier.engine,
+        "template_id": (template.template_id or None) if template else None,
+    }
+    print_result(arguments, result.as_dict() | more, "\n".join(lines))
     return ACCEPTED if result else REJECTED
 
 
