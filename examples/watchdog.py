@@ -8,8 +8,9 @@ by systemd's protocol (``man sd_notify``): ``READY=1`` when the first frame can 
 decisions, at least twice in the time that it is given, and ``STATUS=`` when its state changes. It says nothing while it
 hangs, in a camera or an engine, so that it is killed and started again. docs/audit.md has a unit for systemd.
 
-Exit codes: 0: the source has ended; 2: wrong usage, or what no restart mends, such as a bundle that is not there; 3: an
-error, or a session that has failed: start it again; 130: Ctrl-C. With ``--restart`` an end with 0 or 2 is the end, and
+Exit codes: 0: the source has ended; 2: wrong usage, or what no restart mends, such as a bundle that is not there, or a
+trust file or an audit that cannot be used at the start; 3: an error, or a session that has failed: start it again; 130:
+Ctrl-C. With ``--restart`` an end with 0 or 2 is the end, and
 so is the fifth failure within a minute.
 """
 
@@ -29,7 +30,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from edge_sdk import EdgeSdkError, SpoofDetector
-from edge_sdk.errors import BundleError, EngineError, MissingEngineError, UsageError
+from edge_sdk.errors import BundleError, EngineError, MissingEngineError, StorageError, UsageError
 from edge_sdk.runtime import sources
 
 ENDED, FINAL, FAILED, INTERRUPTED = 0, 2, 3, 130
@@ -89,14 +90,17 @@ def decide(detector: SpoofDetector, frames: Iterable[tuple[float, Any]], supervi
 
 def work(source: str, audit: str | None) -> int:
     """The process that decides."""
-    supervisor = Supervisor()
+    supervisor, started = Supervisor(), False
     try:
         frames = sources.camera(int(source)) if source.isdecimal() else sources.video(source)
         with SpoofDetector("liveness", faces="locator", warm_up=True, audit=audit) as detector:
+            started = True
             supervisor.tell(READY=1)
             decide(detector, frames, supervisor)
     except (BundleError, MissingEngineError, UsageError) as error:
         return said(error, FINAL)
+    except StorageError as error:  # a full disk may have room again; a trust file that is missing does not come back
+        return said(error, FAILED if started else FINAL)
     except (EdgeSdkError, OSError) as error:  # whatever goes wrong, nobody is live
         return said(error, FAILED)
     supervisor.tell(STOPPING=1)

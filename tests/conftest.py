@@ -285,6 +285,17 @@ def int8_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def only_onnxruntime() -> Iterator[None]:
+    """No other engine is known. Afterwards all are in their order again, by which they are preferred."""
+    before = dict(ENGINES)
+    for name in set(before) - {"onnxruntime"}:
+        del ENGINES[name]
+    yield
+    ENGINES.clear()
+    ENGINES.update(before)
+
+
+@pytest.fixture
 def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """List the engine ``fake``, which runs a ``FakeModel``."""
     monkeypatch.setitem(ENGINES, fake.NAME, fake.ROW)

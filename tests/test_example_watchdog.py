@@ -166,9 +166,9 @@ def test_the_program_under_a_supervisor(tmp_path: Path, inbox: socket.socket) ->
     audit = tmp_path / "audit.jsonl"
     environment = os.environ | {"NOTIFY_SOCKET": inbox.getsockname(), "WATCHDOG_USEC": "1"}
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(EXAMPLE), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        command, changed = [sys.executable, str(EXAMPLE), *arguments], environment | variables
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=changed)
 
     done = run(str(path), str(audit))
     assert done.returncode == 0, done.stderr
@@ -177,7 +177,9 @@ def test_the_program_under_a_supervisor(tmp_path: Path, inbox: socket.socket) ->
     assert told.count("WATCHDOG=1") == 6
     assert msgspec.json.decode(audit.read_bytes().splitlines()[0])["event"] == "stream"
     assert run().returncode == run("--restart").returncode == 2
-    assert run(str(path), str(tmp_path / "absent" / "audit.jsonl")).returncode == 3
+    assert run(str(path), str(tmp_path / "absent" / "audit.jsonl")).returncode == 2
+    assert run(str(path), str(path)).returncode == 2, "an audit that holds something else"
+    assert run(str(path), EDGE_SDK_TRUST=str(tmp_path / "missing.json")).returncode == 2
     absent = run(str(tmp_path / "none.avi"))
     assert (absent.returncode, "Traceback" in absent.stderr) == (3, False)
     assert received(inbox) == []

@@ -54,9 +54,12 @@ def run(arguments: argparse.Namespace) -> int:
             the_audit=[arguments.audit],
         )
     key = template_keys.for_writing(arguments.key, plain=arguments.plain)  # before anything is done
-    known = None if arguments.update is None else Template.load(arguments.update, key=key, plain=arguments.plain)
-    Template.check_writable(output)
     with open_verifier(arguments) as verifier:
+        known = None
+        if arguments.update is not None:
+            with verifier.preparing("update"):
+                known = Template.load(arguments.update, key=key, plain=arguments.plain)
+        Template.check_writable(output)
         walks.check(arguments.samples, arguments.cycles)
         given = samples(verifier, arguments, arguments.samples, enrolling=True)
         try:
@@ -80,8 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
     references = counted(verifier.bundle.manifest, template.count)
     if template.added:
         references += f", {template.added} of them added"
-    text = (
-        f"{printable(output)}: {references}, {template.variant_id}{', in place of what was there' if replaced else ''}"
-    )
+    text = f"{printable(output)}: {references}, {template.variant_id}, id {template.template_id or '-'}"
+    if replaced:
+        text += ", in place of what was there"
     print_result(arguments, values, text)
     return ACCEPTED

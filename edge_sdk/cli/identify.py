@@ -46,9 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     if twice := [path for path, count in Counter(arguments.templates).items() if count > 1]:
         raise UsageError(f"templates named twice: {', '.join(twice)}")
-    key = template_keys.chosen(arguments.key, plain=arguments.plain)  # read once
-    templates = {path: Template.load(path, key=key, plain=arguments.plain) for path in arguments.templates}
     with open_verifier(arguments, arguments.operating_point, arguments.threshold) as verifier:
+        with verifier.preparing("identify"):
+            key = template_keys.chosen(arguments.key, plain=arguments.plain)  # read once
+            templates = {path: Template.load(path, key=key, plain=arguments.plain) for path in arguments.templates}
         walks.check([arguments.probe], arguments.cycles)
         (probe,) = samples(verifier, arguments, [arguments.probe])
         result = verifier.identify(probe, templates, count=arguments.count)

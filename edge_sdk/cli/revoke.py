@@ -13,14 +13,16 @@ DETAILS = (
     "Reads the ids of templates and writes the list, which `--revoked` names. A copy of the template is refused, too. "
     "Without --key the ids are taken as the files show them: who may write a file could have put another id into it, "
     "so that the wrong template is revoked. The person can be enrolled again, or the template renewed (`edge-sdk "
-    "renew`)."
+    "renew --reinstate`)."
 )
 
 
 def add_arguments(parser: Parser) -> None:
     """Say what the command takes."""
     parser.add_argument("revoked", nargs="+", metavar="TEMPLATE", help="a template, or its id of 32 hexadecimal digits")
-    parser.add_argument("--list", required=True, metavar="FILE", help="the list, which is made if it is not there")
+    parser.add_argument(
+        "--list", required=True, metavar="FILE", help="the list; it is made if it is not there, its folder is not"
+    )
     parser.add_argument(
         "--key", metavar="NAME", help="the key of the templates, by which their ids are checked; default: unchecked"
     )
@@ -41,11 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             ids.append(Template.id_at(one))
             unchecked.append(ids[-1])
-    revocation.revoke(arguments.list, *ids)
+    new_list = revocation.revoke(arguments.list, *ids)
     count = len(revocation.RevocationList(arguments.list).ids)
-    text = f"{printable(arguments.list)}: {len(ids)} revoked now, {count} in all"
+    how = "a new list" if new_list else "added to"
+    text = f"{printable(arguments.list)}: {how}, {len(ids)} revoked now, {count} in all"
     if unchecked:
         text += f"\nunchecked without --key: {', '.join(unchecked)}"
-    values = {"list": arguments.list, "revoked": ids, "unchecked": unchecked, "count": count}
+    values = {"list": arguments.list, "new_list": new_list, "revoked": ids, "unchecked": unchecked, "count": count}
     print_result(arguments, values, text)
     return ACCEPTED

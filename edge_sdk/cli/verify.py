@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import filecmp
+import itertools
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -22,12 +25,13 @@ from edge_sdk.cli.options import (
     check_apart,
     print_result,
 )
+from edge_sdk.cli.output import printable
 from edge_sdk.cli.points import deciding
 from edge_sdk.errors import TemplateError, UsageError
 from edge_sdk.logs import Log
 
 if TYPE_CHECKING:
-    from edge_sdk.runtime import Verifier
+    from edge_sdk.runtime import Template, Verifier
     from edge_sdk.runtime.acquisition import Sample
 
 _LOG = Log(__name__)
@@ -88,9 +92,14 @@ def add_verifier_options(parser: Parser) -> None:
 def samples(
     verifier: Verifier, arguments: argparse.Namespace, paths: Sequence[str], *, enrolling: bool = False
 ) -> list[Sample]:
-    """The samples that are named; a walk on standard input is read at once."""
+    """The samples that are named; a walk on standard input is read at once.
+
+    Raises:
+        UsageError: Two of them are the same, or one is named as samples of other bundles are.
+    """
     for path in paths:
         _check_ending(verifier, path)
+    _check_distinct(paths)
     return [
         walks.read(verifier, arguments.cycles, enrolling=enrolling) if path == walks.STDIN else sample(path)
         for path in paths
@@ -108,6 +117,17 @@ def _check_ending(verifier: Verifier, path: str) -> None:
             f"{path}: {verifier.bundle.id} takes samples of {manifest.modality}; name a bundle of "
             f"{' or '.join(others)} with --bundle"
         )
+
+
+def _check_distinct(paths: Sequence[str]) -> None:
+    """UsageError for a sample that is given twice: the threshold goes by how many references there are."""
+    for one, other in itertools.combinations([path for path in paths if path != walks.STDIN], 2):
+        with contextlib.suppress(OSError):  # whoever reads them says what is wrong
+            if filecmp.cmp(one, other, shallow=False):
+                raise UsageError(
+                    f"{printable(other)} is the same sample as {printable(one)}: give each once, for the threshold "
+                    "goes by how many there are"
+                )
 
 
 def sample(path: str) -> Sample:
@@ -146,23 +166,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare and print the decision."""
     from edge_sdk.runtime import Template
 
-    (first, *others), query = arguments.reference, arguments.query
-    if others and (template := next(filter(Template.is_at, arguments.reference), None)):
-        raise TemplateError(f"{template} is a template: it stands for all references and takes none beside it")
+    query = arguments.query
+    if arguments.reference[1:] and (path := next(filter(Template.is_at, arguments.reference), None)):
+        raise TemplateError(f"{path} is a template: it stands for all references and takes none beside it")
     if Template.is_at(query):
         raise TemplateError(f"{query} is a template: name it first, and last the picture to compare with it")
-    is_template = not others and Template.is_at(first)
-    if not is_template:
-        _check_no_template_expected(arguments)
     with open_verifier(arguments, arguments.operating_point, arguments.threshold) as verifier:
         walks.check([*arguments.reference, query], arguments.cycles)
-        reference: Template | list[Sample]
-        if is_template:
-            reference = Template.load(
-                first, key=arguments.key, plain=arguments.plain, template_id=arguments.template_id
-            )
-        else:
-            reference = samples(verifier, arguments, arguments.reference, enrolling=True)
+        with verifier.preparing("verify"):
+            template = _template(arguments)
+        reference = template or samples(verifier, arguments, arguments.reference, enrolling=True)
         result = verifier.verify(reference, *samples(verifier, arguments, [query]))
     decision, named = "ACCEPTED" if result else "REJECTED", deciding(verifier.bundle.manifest, result)
     lines = [
@@ -170,8 +183,24 @@ def run(arguments: argparse.Namespace) -> int:
         *([f"quality: {', '.join(result.quality)}"] if result.quality else []),
         f"{result.bundle_id}, {verifier.variant.id} on {verifier.engine}, {result.timings.total_ms:.1f} ms",
     ]
-    print_result(arguments, result.as_dict(), "\n".join(lines))
+    more = {
+        "variant_id": verifier.variant.id,
+        "engine": verifier.engine,
+        "template_id": (template.template_id or None) if template else None,
+    }
+    print_result(arguments, result.as_dict() | more, "\n".join(lines))
     return ACCEPTED if result else REJECTED
+
+
+def _template(arguments: argparse.Namespace) -> Template | None:
+    """The template that the reference is; None of pictures and walks, where no option speaks of a template."""
+    from edge_sdk.runtime import Template
+
+    first = arguments.reference[0]
+    if Template.is_at(first):
+        return Template.load(first, key=arguments.key, plain=arguments.plain, template_id=arguments.template_id)
+    _check_no_template_expected(arguments)
+    return None
 
 
 def _check_no_template_expected(arguments: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TypeAlias
 
 from edge_sdk import files
@@ -73,26 +74,41 @@ Revoked: TypeAlias = RevocationList | str | os.PathLike[str]
 """A list, or its file."""
 
 
-def revoke(path: str | os.PathLike[str], *ids: str) -> None:
+def revoke(path: str | os.PathLike[str], *ids: str) -> bool:
     """Add ids to a list, whole or not at all; a new one is its owner's alone. Others may do so at the same time.
 
+    Returns:
+        Whether the list is a new one.
+
     Raises:
-        StorageError: It holds something else, or others can write it.
+        StorageError: Its folder is not there, it holds something else, others can write it, or the disk refuses.
         UsageError: What is to be revoked is no id, such as that of a template which has none.
-        OSError: The disk refuses.
     """
     if wrong := [one for one in ids if not _ID.fullmatch(one)]:
         raise UsageError(f"{wrong[0]!r} is no template, and no id of one: 32 hexadecimal digits")
+    try:
+        return _add(path, ids)
+    except StorageError:
+        raise
+    except (OSError, ValueError) as exc:  # ValueError: a name that no file can have
+        raise StorageError(f"cannot write the list of revoked templates: {exc}") from exc
+
+
+def _add(path: str | os.PathLike[str], ids: Iterable[str]) -> bool:
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():  # else a name with a mistake in it would look like success
+        raise StorageError(f"{os.fspath(path)}: there is no folder {folder} for a list of revoked templates")
     with files.locked(path):
         try:
-            before = files.read_own(path, MAX_BYTES)
+            before, is_new = files.read_own(path, MAX_BYTES), False
         except FileNotFoundError:
-            before = b""
+            before, is_new = b"", True
         known = _ids(path, before)
-        new = "".join(f"{one}\n" for one in dict.fromkeys(ids) if one not in known)
+        added = "".join(f"{one}\n" for one in dict.fromkeys(ids) if one not in known)
         if before and not before.endswith(b"\n"):
             before += b"\n"
-        files.write_bytes(path, before + new.encode(), private=True)
+        files.write_bytes(path, before + added.encode(), private=True)
+    return is_new
 
 
 def of(revoked: Revoked | None) -> RevocationList | None:

@@ -7,7 +7,7 @@ import functools
 import math
 import os
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from numbers import Real
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, NoReturn, ParamSpec, TypeVar, cast
@@ -181,6 +181,21 @@ class Session(Generic[Point]):
         Raises:
             BundleError: A picture never reaches the engine.
         """
+
+    @contextlib.contextmanager
+    def preparing(self, event: auditing.Event) -> Iterator[None]:
+        """What goes before a call, such as loading its template: an error of it is counted and audited as the call's.
+
+        ::
+
+            with verifier.preparing("verify"):
+                template = Template.load("anna.template", key="device.key", template_id=known)
+        """
+        try:
+            yield
+        except Exception as error:
+            self._raised(event, error)
+            raise
 
     def close(self) -> None:
         """Free the engine; whatever needs it raises ``EngineError`` afterwards."""

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk import files
-from edge_sdk.errors import ScoreError, TemplateError, UsageError
+from edge_sdk.errors import ScoreError, StorageError, TemplateError, UsageError
 from edge_sdk.logs import Log
 from edge_sdk.runtime import template_layouts
 from edge_sdk.runtime.template_keys import Key, chosen, for_writing
@@ -208,19 +208,19 @@ class Template(
             TemplateError: It takes more than :data:`MAX_BYTES`, which nothing would load.
             UsageError: As :meth:`to_bytes`; or the file is there and is no template, such as a key.
             TemplateKeyError, MissingToolError: As :meth:`to_bytes`.
-            OSError: The disk refuses; see :func:`edge_sdk.files.atomic_write`.
+            StorageError: The disk refuses; the old file stays, and no other file is left.
         """
         data = self.to_bytes(key=key, plain=plain)
         if len(data) > MAX_BYTES:
             raise TemplateError(f"a template takes up to {MAX_BYTES} bytes, not {len(data)}: enroll fewer references")
-        _check_replaceable(path)
-        files.write_bytes(path, data, private=True)
+        with _replacing(path):
+            files.write_bytes(path, data, private=True)
 
     @staticmethod
     def check_writable(path: str | os.PathLike[str]) -> None:
         """Raise the error of its file that :meth:`save` would raise, before anything is done."""
-        _check_replaceable(path)
-        files.check_writable(path)
+        with _replacing(path):
+            files.check_writable(path)
 
     @staticmethod
     def is_at(path: str | os.PathLike[str]) -> bool:
@@ -282,10 +282,15 @@ def _most_added(enrolled: int) -> int:
     return max(FULL - enrolled, enrolled)
 
 
-def _check_replaceable(path: str | os.PathLike[str]) -> None:
-    """UsageError where an ordinary file is no template: a key or a list that were lost could not be made again."""
-    if Path(path).is_file() and not Template.is_at(path):
-        raise UsageError(f"{os.fspath(path)} exists and is no template: not replaced; name another file to write")
+@contextlib.contextmanager
+def _replacing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Refuse to replace what is no template (UsageError), as a key could not be made again; errors of the disk."""
+    try:
+        if Path(path).is_file() and not Template.is_at(path):
+            raise UsageError(f"{os.fspath(path)} exists and is no template: not replaced; name another file to write")
+        yield
+    except OSError as exc:
+        raise StorageError(f"the template {os.fspath(path)} cannot be written: {exc}") from exc
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:

@@ -11,7 +11,6 @@ import pytest
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.runtime import Verifier, template_keys
-from edge_sdk.runtime.engines import ENGINES
 
 Maker = Callable[..., Bundle]
 
@@ -44,10 +43,3 @@ def golden_bundle(make_bundle: Maker, tiny_bundle: Bundle, signer: Callable[...,
     """A bundle that says what fp32.onnx scores."""
     with Verifier(tiny_bundle, engine="onnxruntime", precision="fp32") as verifier:
         return make_bundle(golden={"fp32.onnx": verifier.verify(signer(1), signer(2)).score})
-
-
-@pytest.fixture
-def only_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No other engine is known."""
-    for name in set(ENGINES) - {"onnxruntime"}:
-        monkeypatch.delitem(ENGINES, name)

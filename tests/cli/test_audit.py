@@ -39,6 +39,37 @@ def test_verify_enroll_and_identify(pictures: tuple[str, str], bundle: str, tmp_
     assert str(tmp_path) not in log.read_text()
 
 
+def test_a_template_that_is_refused_has_a_line(
+    pictures: tuple[str, str], bundle: str, tmp_path: Path, capsys: Capture
+) -> None:
+    """Though the call that it was for never began: a swapped file, a wrong key, a picture in a template's place."""
+    log, template = tmp_path / "audit.jsonl", str(tmp_path / "anna.template")
+    options = ["--bundle", bundle, "--audit", str(log)]
+    for key in ("device.key", "other.key"):
+        assert main(["keygen", "template", str(tmp_path / key)]) == 0
+    device, other = (["--key", str(tmp_path / key)] for key in ("device.key", "other.key"))
+    assert main(["enroll", pictures[0], "-o", template, "--bundle", bundle, *device]) == 0
+    for words in (
+        ["verify", template, pictures[0], *device, "--template-id", "0" * 32],
+        ["verify", template, pictures[0], *other],
+        ["verify", pictures[0], pictures[0], *device],
+        ["identify", pictures[0], template, *other],
+        ["enroll", pictures[0], "--update", template, *other],
+    ):
+        assert main([*words, *options]) == 3, words
+    found = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(line["event"], line["error"]) for line in found] == [
+        ("verify", "TemplateError"),
+        ("verify", "TemplateKeyError"),
+        ("verify", "TemplateError"),
+        ("identify", "TemplateKeyError"),
+        ("update", "TemplateKeyError"),
+    ]
+    assert {(line["outcome"], line["sequence"]) for line in found} == {("error", 1)}
+    assert main(["verify", template, pictures[0], *device, *options, "--revoked", str(tmp_path / "absent")]) == 3
+    assert len(log.read_text().splitlines()) == len(found), "no session was opened"
+
+
 def test_spoof(tmp_path: Path, capsys: Capture) -> None:
     log, picture = tmp_path / "audit.jsonl", tmp_path / "face.png"
     assert cv2.imwrite(str(picture), frame((200, 100, 200)))

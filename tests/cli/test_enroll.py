@@ -24,9 +24,10 @@ def test_enroll_then_verify(
     assert said["replaced"] is False
     one = str(tmp_path / "one.template")
     assert main(["enroll", pictures[0], "--output", one, "--bundle", bundle]) == 0
-    assert capsys.readouterr().out == f"{one}: 1 reference, int8.onnx\n"
+    assert capsys.readouterr().out == f"{one}: 1 reference, int8.onnx, id {Template.load(one).template_id}\n"
     assert main(["enroll", pictures[1], "--output", one, "--bundle", bundle]) == 0
-    assert capsys.readouterr().out == f"{one}: 1 reference, int8.onnx, in place of what was there\n"
+    known = Template.load(one).template_id
+    assert capsys.readouterr().out == f"{one}: 1 reference, int8.onnx, id {known}, in place of what was there\n"
     assert Template.load(template).count == 2
     main(["verify", template, pictures[0], "--bundle", bundle, "--json"])
     by_template = json.loads(capsys.readouterr().out)
@@ -84,7 +85,8 @@ def test_a_template_of_another_id_is_refused(
     assert main(["enroll", pictures[0], "-o", template, "--bundle", bundle, "--json"]) == 0
     own = json.loads(capsys.readouterr().out)["template_id"]
     asked = ["verify", template, pictures[0], "--bundle", bundle, "--template-id"]
-    assert main([*asked, own]) == 0
+    assert main([*asked, own, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["template_id"] == own
     assert main([*asked, "0" * 32]) == 3
     assert f"template has the id {own}, not {'0' * 32}" in capsys.readouterr().err
     assert main([*asked, ""]) == 3
@@ -125,6 +127,19 @@ def test_no_file_that_is_named_otherwise_is_overwritten_by_the_template(
     assert Path(revoked).read_text() == "0" * 32 + "\n"
 
 
+def test_a_sample_counts_once(
+    pictures: tuple[str, str], bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy, output = tmp_path / "copy.png", tmp_path / "person.template"
+    copy.write_bytes(Path(pictures[0]).read_bytes())
+    for again in (pictures[0], str(copy)):
+        for words in (["enroll", *pictures, again, "-o", str(output)], ["verify", *pictures, again, pictures[0]]):
+            assert main([*words, "--bundle", bundle]) == 2
+            assert f"{again} is the same sample as {pictures[0]}: give each once" in capsys.readouterr().err
+    assert not output.exists()
+    assert main(["verify", *pictures, pictures[0], "--bundle", bundle]) in (0, 1), "the query is no reference"
+
+
 def test_no_file_of_something_else_is_replaced_by_the_template(
     pictures: tuple[str, str], bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,7 +173,8 @@ def test_an_accepted_sample_joins_a_template(
     assert (said["template"], said["count"], said["added"]) == (other, 2, 1)
     assert Path(template).read_bytes() == before, "another file was written"
     assert main(["enroll", similar, "--update", template, "--bundle", bundle]) == 0
-    assert capsys.readouterr().out == f"{template}: 2 references, 1 of them added, int8.onnx\n"
+    known = Template.load(template).template_id
+    assert capsys.readouterr().out == f"{template}: 2 references, 1 of them added, int8.onnx, id {known}\n"
     assert Template.load(template) == Template.load(other)
     assert Template.load(template).enrolled == 1
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +90,43 @@ def test_what_cannot_be_revoked(
     assert revoked.read_text() == "# mine\nanna\n"
 
 
+def test_a_new_list_is_seen(template: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    revoked = tmp_path / "revoked.txt"
+    words = ["revoke", "0" * 32, "--list", str(revoked)]
+    assert main(words) == 0
+    assert capsys.readouterr().out == f"{revoked}: a new list, 1 revoked now, 1 in all\n"
+    assert main(["revoke", template, *words[2:]]) == 0
+    assert capsys.readouterr().out.startswith(f"{revoked}: added to, 1 revoked now, 2 in all\n")
+    assert main([*words[:-1], str(tmp_path / "typo" / "revoked.txt")]) == 3
+    assert "StorageError" in capsys.readouterr().err
+    assert not (tmp_path / "typo").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits as POSIX has them")
+def test_a_disk_without_room_is_an_error_of_storage(
+    template: str, pictures: tuple[str, str], bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import resource
+
+    before, revoked = Path(template).read_bytes(), tmp_path / "revoked.txt"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for words in (
+        ["enroll", pictures[0], "-o", str(tmp_path / "new.template"), "--bundle", bundle],
+        ["renew", template],
+        ["revoke", template, "--list", str(revoked)],
+    ):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+        try:
+            assert main([*words, "--json"]) == 3
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        found = said(capsys)["error"]
+        assert (found["type"], "File too large" in found["message"]) == ("StorageError", True)
+    assert Path(template).read_bytes() == before
+    assert not revoked.exists()
+    assert not (tmp_path / "new.template").exists()
+
+
 def test_a_renewed_template_has_another_id_and_key_and_the_old_one_is_refused(
     template: str,
     new_key: str,
@@ -136,10 +175,62 @@ def test_an_interrupted_renewal_lets_nobody_in_and_can_be_run_again(
     options = ["--bundle", bundle, "--revoked", revoked]
     assert main(["verify", template, pictures[0], *options]) == 3, "revoked, and not yet renewed"
     assert "is revoked" in capsys.readouterr().err
-    assert main(words) == 0
+    assert main(words) == 3, "it may have been revoked for good"
+    assert "or to finish a renewal that was interrupted, say --reinstate" in capsys.readouterr().err
+    assert main([*words, "--reinstate"]) == 0
     assert main(["verify", template, pictures[0], *options, "--key", new_key]) == 0
     names = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("."))
     assert names == ["new.key", "one.png", "person.template", "revoked.txt", "two.png"]
+
+
+def test_a_revoked_person_is_not_let_in_again_by_the_way(
+    template: str, pictures: tuple[str, str], bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, revoked = Path(template).read_bytes(), str(tmp_path / "revoked.txt")
+    assert main(["revoke", template, "--list", revoked]) == 0
+    before = Path(revoked).read_bytes()
+    words = ["renew", template, "--revoked", revoked]
+    capsys.readouterr()
+    assert main([*words, "--json"]) == 3
+    assert said(capsys)["error"]["type"] == "RevokedTemplateError"
+    assert (Path(template).read_bytes(), Path(revoked).read_bytes()) == (old, before)
+    assert main([*words, "--reinstate"]) == 0
+    assert main(["verify", template, pictures[0], "--bundle", bundle, "--revoked", revoked]) == 0
+    assert Path(revoked).read_bytes() == before
+    assert main(["renew", template, "--reinstate"]) == 2, "by which list?"
+
+
+def test_a_renewal_says_what_became_of_the_old_id(
+    template: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, revoked = Template.load(template).template_id, str(tmp_path / "revoked.txt")
+    assert main(["renew", template]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith(f"{first} stays valid")
+    second = Template.load(template).template_id
+    assert main(["renew", template, "--revoked", revoked]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == f"{revoked}: a new list, {second} is revoked"
+
+
+def test_a_renewal_that_the_disk_refuses_says_what_is_revoked(
+    template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, words = Path(template).read_bytes(), ["renew", template, "--revoked", str(tmp_path / "revoked.txt"), "--json"]
+    replace = Path.replace
+
+    def full(self: Path, target: Path) -> Path:
+        if target.name == Path(template).name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        assert main(words) == 3
+    error = said(capsys)["error"]
+    assert error["type"] == "StorageError"
+    assert f"{Template.load(template).template_id} is revoked already" in error["message"]
+    assert error["message"].endswith("run it again with --reinstate")
+    assert Path(template).read_bytes() == old
+    assert main([*words, "--reinstate"]) == 0
 
 
 def test_what_cannot_be_renewed_is_not_revoked(template: str, new_key: str, tmp_path: Path) -> None:

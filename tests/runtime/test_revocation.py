@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -139,6 +141,26 @@ def test_a_key_in_the_place_of_the_list_is_not_repeated(path: Path) -> None:
         with pytest.raises(StorageError, match="line 1 holds no id") as caught:
             ask(path)
         assert "0" * 32 not in str(caught.value)
+
+
+def test_a_list_is_not_made_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"there is no folder .*typo"):
+        revoke(tmp_path / "typo" / "revoked.txt", new_id())
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(StorageError, match="cannot write the list"):
+        revoke("null\0byte", new_id())
+
+
+def test_a_full_disk_is_named_and_the_list_stays(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    revoke(path, first := new_id())
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match=r"cannot write the list of revoked .*No space left.*revoked\.txt"):
+        revoke(path, new_id())
+    assert path.read_text() == f"{first}\n"
 
 
 @pytest.mark.parametrize("wrong", ["", "anna", "A" * 32, "0" * 31, "0" * 33, "0" * 32 + "\n"])

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_sdk.errors import TemplateError, UsageError
+from edge_sdk.errors import StorageError, TemplateError, UsageError
 from edge_sdk.runtime import template_keys
 from edge_sdk.runtime.template import EmbeddingTemplate, GaussianMixtureTemplate, Template
 from edge_sdk.runtime.template_layouts import FAMILY, PLAIN
@@ -201,10 +201,17 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
         raise OSError("disk full")
 
     monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(StorageError, match="person cannot be written: disk full"):
         template(bundle_name="other").save(tmp_path / "person", plain=True)
     assert (tmp_path / "person").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_names_that_no_file_can_have_are_not_written(tmp_path: Path) -> None:
+    for name in ("n" * 10_000, "null\0byte", "folder/"):
+        with pytest.raises(StorageError, match="cannot be written"):
+            template().save(f"{tmp_path}/{name}", plain=True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_file_of_something_else_is_replaced(tmp_path: Path) -> None:

@@ -46,12 +46,6 @@ def golden(tiny_bundle: Bundle, signer: Callable[..., np.ndarray]) -> dict[str, 
     return scores
 
 
-@pytest.fixture
-def only_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in set(ENGINES) - {"onnxruntime"}:
-        monkeypatch.delitem(ENGINES, name)
-
-
 # --- the measurement ---
 
 

@@ -34,8 +34,8 @@ EMPTY = "module 'onnxruntime' has no attribute 'InferenceSession'"
 
 
 @pytest.fixture
-def broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
-    """Install a package ``onnxruntime`` with this code, and leave no other engine."""
+def broken(only_onnxruntime: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """Install a package ``onnxruntime`` with this code; there is no other engine."""
 
     def install(code: str) -> None:
         package = tmp_path / "onnxruntime"
@@ -46,8 +46,6 @@ def broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], N
                 monkeypatch.delitem(sys.modules, name)
         monkeypatch.delattr(engines, "onnxruntime", raising=False)
         monkeypatch.syspath_prepend(tmp_path)
-        for name in set(ENGINES) - {"onnxruntime"}:
-            monkeypatch.delitem(ENGINES, name)
 
     return install
 
