@@ -1,12 +1,13 @@
 // Who of a few drivers is it, if it is a live face of one of them?
 //
-//     drivers LOCATOR LIVENESS APCER FACES FMR PROBE NAME FRAME [NAME FRAME ...]
+//     drivers LOCATOR LIVENESS APCER FACES FMR PROBE NAME FRAME [NAME FRAME ...] [TRUST]
 //
 //     drivers face_locator liveness apcer_5e-2 face_lite fmr_1e-3 now.png ann 1.png ann 2.png ben 3.png
 //
 // The bundles are folders or .edge files; APCER and FMR are operating points of them; a name's frames together are its
-// enrolment. Every frame must show one live face. A unit watches a camera and asks of many frames in a row: one frame
-// says little.
+// enrolment. TRUST is --key FILE, the public key of who signs the bundles, and --minimum-version VERSION of all three;
+// without a key any bundles open, whoever made them. Every frame must show one live face. A unit watches a camera and
+// asks of many frames in a row: one frame says little.
 // Exit codes: 0 somebody, 1 nobody, or nobody who is live; 2 usage; 3 error.
 
 #include <edge_sdk.hpp>
@@ -17,6 +18,7 @@
 #include <map>
 
 #include "files.hpp"
+#include "trust.hpp"
 
 namespace {
 
@@ -48,12 +50,13 @@ class Frames {
 }  // namespace
 
 int main(int argc, char** argv) try {
+    edge_sdk::Options options = trusted(argc, argv);
     if (argc < 9 || argc % 2 == 0) {
-        std::cerr << "usage: drivers LOCATOR LIVENESS APCER FACES FMR PROBE NAME FRAME [NAME FRAME ...]\n";
+        std::cerr << "usage: drivers LOCATOR LIVENESS APCER FACES FMR PROBE NAME FRAME [NAME FRAME ...]"
+                     " [--key FILE] [--minimum-version VERSION]\n";
         return 2;
     }
-    const edge_sdk::Locator locator(argv[1]);
-    edge_sdk::Options options;
+    const edge_sdk::Locator locator(argv[1], options);
     options.locator = &locator;
     options.operating_point = argv[3];
     const edge_sdk::SpoofDetector detector(argv[2], options);

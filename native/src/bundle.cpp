@@ -49,7 +49,8 @@ Bundle::Bundle(const std::filesystem::path& path, const Trust& trust) : store_(o
         throw Error(EDGE_ERROR_INTEGRITY, "the manifest has the SHA-256 " + sha256_ + ", not the one asked for");
     if (!trust.keys.empty()) {
         if (!store_->has("signature.json"))
-            throw Error(EDGE_ERROR_SIGNATURE, "the bundle has no signature: get a signed one from its maker");
+            throw Error(EDGE_ERROR_SIGNATURE,
+                        "there is no signature in " + path.u8string() + ": get a signed one from its maker");
         const Bytes signature = store_->read("signature.json", MOST_SIGNATURE_BYTES, EDGE_ERROR_SIGNATURE);
         check_signature(signature, edge::sha256(data.data(), data.size()), trust.keys, trust.verify_ed25519);
     }

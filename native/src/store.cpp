@@ -91,7 +91,7 @@ std::unique_ptr<const Store> open_store(const fs::path& path) {
         throw Error(EDGE_ERROR_BUNDLE, "there is no bundle at " + path.u8string() + ", or it may not be read");
     if (fs::is_directory(found)) return std::make_unique<Folder>(path);
     if (!fs::is_regular_file(found))
-        throw Error(EDGE_ERROR_INTEGRITY, "what lies at this path is neither a folder nor a file");
+        throw Error(EDGE_ERROR_INTEGRITY, path.u8string() + " is neither a folder nor a file");
     return std::make_unique<Archive>(path);
 }
 

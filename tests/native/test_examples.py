@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from edge_sdk import Locator, Verifier
-from edge_sdk.bundle import Bundle
+from edge_sdk.bundle import Bundle, SigningKey
 from edge_sdk.slicing import slice_bundle
 
 from ..paths import ROOT
@@ -50,6 +51,51 @@ def test_cpp_verifies_as_python_does(built: Built, tmp_path: Path, format_: str)
     (model,) = folder.glob("model.*")
     model.write_bytes(model.read_bytes()[:-1] + b"?")
     assert run(str(folder))[0] == 3
+
+
+def test_cpp_opens_only_bundles_of_the_key_and_version_that_are_asked_for(built: Built, tmp_path: Path) -> None:
+    built.need("onnxruntime")
+    vendor, other = SigningKey.generate(), SigningKey.generate()
+    for name, key in (("vendor", vendor), ("other", other)):
+        (tmp_path / f"{name}.pem").write_bytes(key.public_pem())
+
+    def slices(folder: str, **options: Any) -> list[str]:
+        return [
+            str(slice_bundle(name, tmp_path / folder / name, format="onnx", precision="int8", **options).path)
+            for name in ("face_locator", "liveness", "face_lite", "deepsign")
+        ]
+
+    def run(bundles: list[str], *trust: str) -> set[tuple[int, str]]:
+        """How both programs end, and what they complain about."""
+        locator, liveness, faces, signatures = bundles
+        ends = set()
+        for command in (
+            ["verify", signatures],
+            ["verify", signatures, "fmr_1e-2", OWN, OWN],
+            ["drivers", locator, liveness, "apcer_5e-2", faces, "fmr_1e-3", FACE, "ann", FACE],
+        ):
+            command[0] = str(built.file(command[0]))
+            done = subprocess.run([*command, *trust], capture_output=True, text=True, check=False, timeout=60)
+            ends.add((done.returncode, done.stderr))
+        return ends
+
+    signed = slices("signed", sign_with=[vendor])
+    key = ["--key", str(tmp_path / "vendor.pem")]
+    if any("OpenSSL" in why for _, why in run(signed, *key)):
+        pytest.skip("OpenSSL's headers are not installed: apt-get install libssl-dev")
+    opens = {(0, ""), (1, "")}  # the drawn face is not live
+    assert run(signed) == run(signed, *key) == run(signed, "--minimum-version", "0.0.1", *key) == opens
+    assert run(signed, "--key", str(tmp_path / "other.pem"), *key) == opens
+    for trust, said in (
+        (["--key", str(tmp_path / "other.pem")], "key"),
+        (["--key", str(tmp_path / "none.pem")], "cannot read"),
+        (["--minimum-version", "99", *key], "99"),
+    ):
+        assert all(code == 3 and said in why for code, why in run(signed, *trust)), trust
+    for code, why in run(slices("unsigned"), *key):
+        assert (code, "there is no signature in" in why, str(tmp_path / "unsigned") in why) == (3, True, True)
+    for trust in (["--keys", key[1]], ["--key"], [*key, "--minimum-version"], [*key, "more"]):
+        assert all(code == 3 and "is no option" in why for code, why in run(signed, *trust)), trust
 
 
 def test_cpp_lets_nobody_in_who_is_not_live(built: Built) -> None:
