@@ -207,8 +207,8 @@ def pack(
         return writer.finish(bundle.manifest, bundle.read_manifest(), () if sign_with else bundle.signatures())
 
 
-def signed_before(bundle: Bundle, keys: Sequence[SigningKey]) -> tuple[str, ...]:
-    """The ids of keys that signed a bundle; what ``keys`` and this device's trust file can check of it has to fit.
+def signed_before(bundle: Bundle, keys: Sequence[SigningKey]) -> dict[str, bool]:
+    """Which keys signed a bundle, by their ids, and whether ``keys`` or this device's trust file could check it.
 
     Raises:
         SignatureError: It is damaged, or that of a known key does not fit: the bundle was changed, perhaps by others.
@@ -217,10 +217,10 @@ def signed_before(bundle: Bundle, keys: Sequence[SigningKey]) -> tuple[str, ...]
     known = {**default_trust().public_keys, **{key.key_id: key.public for key in keys}}
     try:
         signatures = bundle.signatures()
-        signing.signers(bundle.path, bundle.sha256, signatures, known)
+        checked = signing.signers(bundle.path, bundle.sha256, signatures, known)
     except SignatureError as error:
         raise SignatureError(f"{error}, or remove {SIGNATURE_PATH} and sign it if the change is yours") from error
-    return tuple(one.key_id for one in signatures)
+    return {one.key_id: one.key_id in checked for one in signatures}
 
 
 def sign_bundle(

@@ -44,17 +44,21 @@ def run(arguments: argparse.Namespace) -> int:
     before = signed_before(opened, keys)
     bundle = sign_bundle(opened, keys, arguments.out)
     signed_by = [one.key_id for one in bundle.signatures()]
-    gone = [key_id for key_id in before if key_id not in signed_by]
+    gone = {key_id: checked for key_id, checked in before.items() if key_id not in signed_by}
     values = {
         "bundle": str(bundle.path),
         "id": bundle.id,
         "sha256": bundle.sha256,
         "signed_by": signed_by,
-        "no_longer_signed_by": gone,
+        "no_longer_signed_by": list(gone),
     }
     lines = [
         f"{bundle.id} in {printable(bundle.path)}: {signature_line(bundle)}",
-        *(f"no longer signed with {key_id[:12]}: devices that trust no other key refuse it" for key_id in gone),
+        *(
+            f"no longer signed with {key_id[:12]}{'' if checked else ', which could not be checked here'}: "
+            "devices that trust no other key refuse it"
+            for key_id, checked in gone.items()
+        ),
     ]
     print_result(arguments, values, "\n".join(lines))
     return ACCEPTED

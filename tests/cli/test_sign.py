@@ -37,6 +37,15 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> 
     return dict(json.loads(capsys.readouterr().out))
 
 
+def trust_file(folder: Path) -> None:
+    """One that trusts the vendor's key alone."""
+    (folder / "settings").mkdir()
+    shutil.move("vendor.pub.pem", "settings")
+    (folder / "settings/trust.json").write_text('{"keys": ["vendor.pub.pem"]}')
+    for path in (folder / "settings", *(folder / "settings").iterdir()):
+        path.chmod(path.stat().st_mode & ~0o022)
+
+
 def test_a_key_pair_is_made(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = said(capsys, "keygen", "signing", "other.pem")
     key = SigningKey.read("other.pem")
@@ -122,7 +131,12 @@ def test_keys_whose_signature_is_gone_are_named(folder: Path, capsys: pytest.Cap
     alone = said(capsys, "sign", "./door", "--key", "new.pem", "--out", "new.edge")
     assert (alone["signed_by"], alone["no_longer_signed_by"]) == ([new.key_id], [old.key_id])
     assert main(["sign", "./door", "--key", "new.pem"]) == 0
-    assert f"no longer signed with {old.key_id[:12]}" in capsys.readouterr().out
+    assert f"no longer signed with {old.key_id[:12]}, which could not be checked here" in capsys.readouterr().out
+    trust_file(folder)
+    assert main(["sign", "./door", "--key", "vendor.pem", "new.pem"]) == 0
+    capsys.readouterr()
+    assert main(["sign", "./door", "--key", "new.pem"]) == 0
+    assert f"no longer signed with {old.key_id[:12]}: devices" in capsys.readouterr().out
 
 
 def test_what_verify_signature_refuses(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,11 +159,7 @@ def test_what_verify_signature_refuses(folder: Path, capsys: pytest.CaptureFixtu
 
 
 def test_the_trust_file_counts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "settings").mkdir()
-    shutil.move("vendor.pub.pem", "settings")
-    (folder / "settings/trust.json").write_text('{"keys": ["vendor.pub.pem"]}')
-    for path in (folder / "settings", *(folder / "settings").iterdir()):
-        path.chmod(path.stat().st_mode & ~0o022)
+    trust_file(folder)
     assert main(["selftest", "./door"]) == 3
     assert "SignatureError" in capsys.readouterr().err
     assert "has no signature" in said(capsys, "inspect", "./door")["signature"]["objection"]
