@@ -8,6 +8,9 @@
 # templates mount a folder that user 65532 may write to. For a trust file, with its keys beside it:
 #
 #   --volume "$PWD/trust:/etc/edge-sdk:ro" --env EDGE_SDK_TRUST=/etc/edge-sdk/trust.json
+#
+# The folder and its files must belong to root (chown -R root: trust) or to user 65532, and nobody else may write them:
+# a trust file of another owner is refused, and no bundle opens.
 
 FROM python:3.11-slim AS build
 WORKDIR /source

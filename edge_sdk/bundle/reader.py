@@ -34,6 +34,7 @@ MAX_MANIFEST_BYTES = 4 * 2**20
 MAX_FILES = 1000
 MAX_TOTAL_BYTES = 4 * 2**30
 
+_AGAIN = "the bundle is damaged, or was edited; get it again"
 _LOG = Log(__name__)
 
 
@@ -94,7 +95,7 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
             else:
                 check_pin(shipped, data)
             manifest = decode(data)
-            trust.check_version(path, manifest.name, manifest.version)
+            trust.check_version(path, manifest.name, manifest.version, shipped=shipped is not None)
             _check_files(path, manifest.files)
             for entry in manifest.files:
                 _check_size(path, entry, store.size(entry.path))
@@ -111,7 +112,7 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
         Raises the ``SignatureError`` or ``RollbackError`` that :meth:`open` would raise.
         """
         signers = () if self.shipped else trust.check_signature(self.path, self.sha256, self._store)
-        trust.check_version(self.path, self.manifest.name, self.manifest.version)
+        trust.check_version(self.path, self.manifest.name, self.manifest.version, shipped=self.shipped)
         return signers
 
     @property
@@ -134,7 +135,9 @@ class Bundle(msgspec.Struct, frozen=True, weakref=True):
             raise BundleError(f"cannot read {entry.path} of {self.path}: {error}") from error
         _check_size(self.path, entry, len(data))
         if hashlib.sha256(data).hexdigest() != entry.sha256:
-            raise IntegrityError(f"{self.path}: {entry.path} does not have the SHA-256 that the manifest gives")
+            raise IntegrityError(
+                f"{self.path}: {entry.path} does not have the SHA-256 that the manifest gives: {_AGAIN}"
+            )
         _LOG.debug("%s: read %s, %d bytes, with the SHA-256 of the manifest", self.path, entry.path, len(data))
         return data
 
@@ -197,4 +200,4 @@ def _check_files(bundle: Path, files: tuple[FileEntry, ...]) -> None:
 
 def _check_size(bundle: Path, entry: FileEntry, size: int) -> None:
     if size != entry.size:
-        raise IntegrityError(f"{bundle}: {entry.path} has not the {entry.size} bytes that the manifest gives")
+        raise IntegrityError(f"{bundle}: {entry.path} has not the {entry.size} bytes that the manifest gives: {_AGAIN}")

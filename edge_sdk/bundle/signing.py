@@ -118,6 +118,8 @@ class SigningKey:
             StorageError: It cannot be read, or holds no Ed25519 private key; ``ForeignFileError`` if others may read
                 it, or write it or its folder.
         """
+        if read_key_file(path).lstrip().startswith(_BEGIN):  # others may read one, so that is said first
+            raise StorageError(f"{os.fspath(path)} is a public key: sign with the private key that it belongs to")
         try:
             data = files.read_own(path, MAX_KEY_BYTES, secret=True)
         except StorageError:

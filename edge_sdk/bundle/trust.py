@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import msgspec
 
@@ -93,7 +93,7 @@ class Trust:
         try:
             content = _DECODER.decode(files.read_own(path, MAX_TRUST_BYTES))
             keys = [key if key.startswith(_PEM) else _read_own_key(Path(path).parent / key) for key in content.keys]
-            return cls(keys=keys, policy=content.policy, minimum_versions=content.minimum_versions)
+            return cls(keys=keys, policy=cast("Policy", content.policy), minimum_versions=content.minimum_versions)
         except (FileNotFoundError, StorageError):
             raise
         except (OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:  # UsageError is a ValueError
@@ -120,21 +120,20 @@ class Trust:
             objection = "has no signature"
         if self.policy == "require":
             raise SignatureError(
-                f"{where} {objection}: get a signed one from its maker, or sign it (edge-sdk sign); {VARIABLE} "
-                "and Trust(...) say whom this device trusts"
+                f"{where} {objection}: get a signed one from its maker, or sign it (edge-sdk sign); trusted keys are "
+                f"those that were given (--key, Trust(...)), or else those of the trust file ({VARIABLE})"
             )
         _LOG.warning("%s %s; it is opened, as the policy is to warn", where, objection)
         return ()
 
-    def check_version(self, where: object, name: str, version: str) -> None:
-        """Raise ``RollbackError`` where a bundle of this name and version is older than it may be."""
+    def check_version(self, where: object, name: str, version: str, *, shipped: bool = False) -> None:
+        """Raise ``RollbackError`` where a bundle of this name and version, shipped or not, is older than it may be."""
         if (least := self.minimum_versions.get(name)) is None:
             return
         order, limit = version_order(version), version_order(least)
         if order is None or limit is None or order < limit:
-            raise RollbackError(
-                f"{where}: {name} has version {version}, and at least {least} is wanted here: get a newer bundle"
-            )
+            remedy = "update edge-sdk, which it comes with" if shipped else "get a newer bundle"
+            raise RollbackError(f"{where}: {name} has version {version}, and at least {least} is wanted here: {remedy}")
 
 
 OFF = Trust(policy="off")
@@ -200,7 +199,7 @@ _VERSION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9}){0,5})(?:-([0-9A-Za-z-]{1,99}
 
 
 class _TrustFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    policy: Policy = "require"
+    policy: str = "require"  # of which Trust says what it may be
     keys: tuple[str, ...] = ()
     minimum_versions: dict[str, str] = msgspec.field(default_factory=dict)
 

@@ -109,9 +109,10 @@ def _facts(bundle: Bundle, here: dict[str, str], signature: dict[str, Any]) -> l
 
     manifest = bundle.manifest
     keys = "comes with edge-sdk" if bundle.shipped else ", ".join(one[:12] for one in signature["keys"])
+    none = "damaged" if signature["damaged"] else "none"
     policy = signature["policy"] or "unknown"
     lines = [
-        f"signature        {keys or 'none'}; policy {policy}: {signature['objection'] or 'opens here'}",
+        f"signature        {keys or none}; policy {policy}: {signature['objection'] or 'opens here'}",
         f"runs here as     {here.get('error') or '{variant} on {engine}'.format(**here)}",
         f"instruction set  {device.instruction_set()}",
     ]
@@ -182,19 +183,22 @@ def _signature(bundle: Bundle) -> dict[str, Any]:
     """Whose keys a bundle names, and why this device does not open it, if so."""
     from edge_sdk.bundle.trust import default_trust
 
-    trust, objection, keys = None, None, list[str]()
+    trust, objection, keys, damaged = None, None, list[str](), False
     try:
         trust = default_trust()
     except StorageError as error:
         objection = str(error)
     try:
         keys = [one.key_id for one in bundle.signatures()]
+    except SignatureError:
+        damaged = True  # which is an objection only where the policy asks for a signature
+    try:
         if trust is not None:
             bundle.check_trust(trust)
     except (SignatureError, RollbackError) as error:
         objection = str(error)
     policy = None if trust is None else trust.policy
-    return {"keys": keys, "shipped": bundle.shipped, "policy": policy, "objection": objection}
+    return {"keys": keys, "damaged": damaged, "shipped": bundle.shipped, "policy": policy, "objection": objection}
 
 
 def _chosen_here(bundle: Bundle) -> dict[str, str]:

@@ -41,7 +41,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--reinstate",
         action="store_true",
-        help="renew the template though the list revokes it, so that its person is let in again",
+        help="renew the template though the list revokes it, so that its person is let in again, or to finish a "
+        "renewal that was interrupted",
     )
     add_json(parser)
 
@@ -66,8 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     lines = [f"{printable(output)}: renewed as {new.template_id}, before {old.template_id or '-'}"]
     revokes = arguments.revoked is not None and bool(old.template_id)
     if revokes:
-        how = "a new list" if _revoke(arguments, old.template_id) else "added to"
-        lines.append(f"{printable(arguments.revoked)}: {how}, {old.template_id} is revoked")
+        new_list = ", a new list" if _revoke(arguments, old.template_id) else ""
+        lines.append(f"{old.template_id} is revoked by {printable(arguments.revoked)}{new_list}")
     elif old.template_id:
         lines.append(f"{old.template_id} stays valid: copies of the old template are taken until it is revoked")
     try:

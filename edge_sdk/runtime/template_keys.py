@@ -7,6 +7,7 @@ In a key store (macOS Keychain, Windows Credential Locker, the Secret Service of
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -66,7 +67,7 @@ class TemplateKey:
         path = _place(name)
         secret = _stored(path) if path.startswith(_STORE) else _in_file(path)
         if not _LINE.fullmatch(secret):
-            raise TemplateKeyError(f"{path} holds no key of a template: it must be {_HOW}")
+            raise _no_key(path)
         return cls(bytes.fromhex(secret))
 
 
@@ -170,8 +171,17 @@ def _in_file(path: str) -> str:
     try:
         content = files.read_own(path, _LARGEST_FILE, secret=True)
     except OSError as exc:
+        if exc.errno == errno.EFBIG:
+            raise _no_key(path) from exc
         raise TemplateKeyError(f"cannot take the key of a template: {exc}") from exc
     return content.decode("ascii", "replace").strip()
+
+
+def _no_key(path: str) -> TemplateKeyError:
+    return TemplateKeyError(
+        f"{path} holds no key of a template: it must be {_HOW}; if it was one, bring back a copy of it, for what it "
+        "encrypted cannot be read without it"
+    )
 
 
 def _stored(path: str) -> str:

@@ -118,7 +118,9 @@ def _decrypted(data: bytes, key: TemplateKey | None) -> tuple[bytes, TemplateHea
             f"keyring:SERVICE/NAME, or the environment variable {VARIABLE})"
         )
     if header.key_id != key.id:
-        raise TemplateKeyError(f"template is encrypted by the key {header.key_id}, this is {key.id}")
+        raise TemplateKeyError(
+            f"template is encrypted by the key {header.key_id}, this is {key.id}: name that one, or enroll anew"
+        )
     with needs_requirements():
         from cryptography.exceptions import InvalidTag
     nonce, sealed = data[end : end + _NONCE], data[end + _NONCE :]

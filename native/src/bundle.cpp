@@ -50,7 +50,7 @@ Bundle::Bundle(const std::filesystem::path& path, const Trust& trust) : store_(o
     if (!trust.keys.empty()) {
         if (!store_->has("signature.json"))
             throw Error(EDGE_ERROR_SIGNATURE,
-                        "there is no signature in " + path.u8string() + ": get the bundle from who signs for you");
+                        "there is no signature in " + path.u8string() + ": get a signed bundle from its maker");
         const Bytes signature = store_->read("signature.json", MOST_SIGNATURE_BYTES, EDGE_ERROR_SIGNATURE);
         check_signature(signature, edge::sha256(data.data(), data.size()), trust.keys, trust.verify_ed25519);
     }

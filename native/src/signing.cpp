@@ -211,7 +211,8 @@ void check_signature(const Bytes& signature, const Bytes& manifest_sha256, const
         signed_by_one = true;
     }
     if (!signed_by_one)
-        throw Error(EDGE_ERROR_SIGNATURE, "the bundle is signed with keys that are not trusted here");
+        throw Error(EDGE_ERROR_SIGNATURE,
+                    "the bundle is signed with keys that are not trusted here: get a signed one from its maker");
 }
 
 }  // namespace edge

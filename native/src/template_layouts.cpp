@@ -113,7 +113,8 @@ Payload decrypted(const std::uint8_t* data, std::size_t length, const TemplateKe
     if (!key)
         throw Error(EDGE_ERROR_TEMPLATE_KEY, "template is encrypted by the key " + id + ": give it with the template");
     if (id != id_of(*key))
-        throw Error(EDGE_ERROR_TEMPLATE_KEY, "template is encrypted by the key " + id + ", this is " + id_of(*key));
+        throw Error(EDGE_ERROR_TEMPLATE_KEY,
+                    "template is encrypted by the key " + id + ", this is " + id_of(*key) + ": give that one");
     const std::uint8_t* sealed = data + end + NONCE;
     auto record = unseal(*key, Bytes(data + end, sealed), Bytes(data, data + end), Bytes(sealed, data + length));
     if (!record) refuse("template was changed or damaged: it is not as its key's owner wrote it");

@@ -277,7 +277,7 @@ def test_an_older_version_is_refused_under_every_policy(folder: Path, policy: tr
     for version in ("1.0", "1", "0.9.9", "1.0.0-rc.1"):
         assert Bundle.open(folder, trust=wanted(version)).manifest.version == "1.0"
     for version in ("1.0.1", "1.10", "2.0.0-alpha"):
-        with pytest.raises(RollbackError, match=f"has version 1.0, and at least {version} is wanted"):
+        with pytest.raises(RollbackError, match=f"has version 1.0, and at least {version} is wanted here: get"):
             Bundle.open(folder, trust=wanted(version))
     assert Bundle.open(folder, trust=Trust(keys=[KEY.public_pem()], minimum_versions={"other": "9"}))
 
@@ -305,9 +305,9 @@ def test_versions_are_ordered_as_semantic_versioning_has_it() -> None:
 def test_shipped_bundles_are_vouched_for_by_the_package() -> None:
     for name in shipped():
         assert Bundle.open(name, trust=Trust()).manifest.name == name
-    with pytest.raises(RollbackError):
+    with pytest.raises(RollbackError, match="update edge-sdk"):
         Bundle.open("deepsign", trust=Trust(minimum_versions={"deepsign": "99.0"}))
-    with pytest.raises(RollbackError):
+    with pytest.raises(RollbackError, match="update edge-sdk"):
         Bundle.open(Bundle.open("deepsign"), trust=Trust(minimum_versions={"deepsign": "99.0"}))
 
 
@@ -516,6 +516,12 @@ def test_a_folder_for_settings_that_is_not_mounted_is_no_missing_file(
 def test_a_file_that_makes_no_sense_is_refused(config: Path, folder: Path, content: bytes) -> None:
     put(config).write_bytes(content)
     with pytest.raises(StorageError):
+        Bundle.open(folder)
+
+
+def test_a_policy_that_there_is_not_is_refused_with_those_that_there_are(config: Path, folder: Path) -> None:
+    put(config).write_text('{"policy": "Require"}')
+    with pytest.raises(StorageError, match=r"the policy is 'Require'; it must be one of require, warn, off"):
         Bundle.open(folder)
 
 

@@ -208,7 +208,7 @@ def test_a_renewal_says_what_became_of_the_old_id(
     assert capsys.readouterr().out.splitlines()[1].startswith(f"{first} stays valid")
     second = Template.load(template).template_id
     assert main(["renew", template, "--revoked", revoked]) == 0
-    assert capsys.readouterr().out.splitlines()[1] == f"{revoked}: a new list, {second} is revoked"
+    assert capsys.readouterr().out.splitlines()[1] == f"{second} is revoked by {revoked}, a new list"
 
 
 def test_a_renewal_that_the_disk_refuses_says_what_is_revoked(

@@ -157,14 +157,21 @@ def test_the_trust_file_counts(folder: Path, capsys: pytest.CaptureFixture[str])
     key_id = SigningKey.read("vendor.pem").key_id
     assert said(capsys, "verify-signature", "./door")["signed_by"] == [key_id]
     signature = said(capsys, "inspect", "./door")["signature"]
-    assert signature == {"keys": [key_id], "shipped": False, "policy": "require", "objection": None}
+    assert signature == {
+        "keys": [key_id], "damaged": False, "shipped": False, "policy": "require", "objection": None
+    }  # fmt: skip
     assert main(["inspect", "./door"]) == 0
     assert f"{key_id[:12]}; policy require: opens here" in capsys.readouterr().out
     assert main(["inspect", "deepsign"]) == 0
     assert "comes with edge-sdk; policy require: opens here" in capsys.readouterr().out
     (folder / "door/signature.json").write_text("{}")
     signature = said(capsys, "inspect", "./door")["signature"]
-    assert (signature["keys"], "damaged" in signature["objection"]) == ([], True)
+    assert (signature["keys"], signature["damaged"], "damaged" in signature["objection"]) == ([], True, True)
+    (folder / "settings/trust.json").unlink()
+    signature = said(capsys, "inspect", "./door")["signature"]
+    assert (signature["damaged"], signature["policy"], signature["objection"]) == (True, "off", None)
+    assert main(["inspect", "./door"]) == 0
+    assert "damaged; policy off: opens here" in capsys.readouterr().out
 
 
 def test_inspect_opens_a_bundle_though_the_trust_file_cannot_be_used(
@@ -246,4 +253,5 @@ def test_wrong_usage(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sign", "deepsign", "--key", "vendor.pem"]) == 2
     assert "sign a copy" in capsys.readouterr().err
     assert main(["sign", "./door", "--key", "vendor.pub.pem"]) == 3
+    assert "vendor.pub.pem is a public key: sign with the private key" in capsys.readouterr().err
     assert not Path("door/signature.json").exists()

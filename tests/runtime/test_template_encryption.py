@@ -149,7 +149,7 @@ def test_a_payload_that_nobody_could_have_enrolled_is_refused_with_the_right_key
 
 def test_another_key_and_none() -> None:
     data = template().to_bytes(key=KEY)
-    with pytest.raises(TemplateKeyError, match=f"by the key {KEY.id}, this is {OTHER.id}"):
+    with pytest.raises(TemplateKeyError, match=f"by the key {KEY.id}, this is {OTHER.id}: name that one"):
         Template.from_bytes(data, key=OTHER)
     with pytest.raises(TemplateKeyError, match=r"encrypted by the key .* name it"):
         Template.from_bytes(data)
@@ -268,7 +268,7 @@ def test_a_key_of_another_length_or_type(secret: object) -> None:
 
 @pytest.mark.parametrize("content", ["", "0" * 63, "0" * 65, "0" * 63 + "g", "-----BEGIN PRIVATE KEY-----", "0" * 2000])
 def test_a_file_that_holds_no_key(tmp_path: Path, content: str) -> None:
-    with pytest.raises(TemplateKeyError, match=r"64 hexadecimal digits|larger|more than"):
+    with pytest.raises(TemplateKeyError, match=r"must be 64 hexadecimal digits, .* bring back a copy"):
         template().to_bytes(key=key_file(tmp_path, content))
 
 
