@@ -31,8 +31,10 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Read every shipped manifest and print a few lines of each."""
     from edge_sdk.bundle import Bundle, shipped
+    from edge_sdk.bundle.trust import default_trust
 
-    described = [_described(Bundle.open(name)) for name in shipped()]
+    trust = default_trust()
+    described = [_described(Bundle.open(name, trust=trust)) for name in shipped()]
     print_result(arguments, {"bundles": described}, "\n\n".join(map(_text, described)) or "none")
     return ACCEPTED
 

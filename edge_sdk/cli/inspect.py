@@ -96,7 +96,7 @@ def _lines(bundle: Bundle, here: dict[str, str], signature: dict[str, Any]) -> l
     to_copy = [
         f"{bundle.id}   {manifest.modality}, {manifest.task}",
         f"path             {bundle.path}",
-        f"sha256           {bundle.sha256}",
+        f"sha256          {bundle.sha256}",  # 80 columns
     ]
     lines = [*map(printable, to_copy), *(wrapped(line, 17) for line in _facts(bundle, here, signature))]
     for variant in manifest.variants:

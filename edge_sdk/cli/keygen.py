@@ -39,7 +39,8 @@ def _signing(arguments: argparse.Namespace) -> int:
 
     key, public = SigningKey.create(arguments.output), str(public_path(arguments.output))
     values = {"key": arguments.output, "public_key": public, "key_id": key.key_id}
-    text = f"{printable(arguments.output)}: key that signs bundles {key.key_id}\n{printable(public)}: its public key"
+    name = printable(arguments.output)
+    text = f"{name}: key that signs bundles, with the id\n  {key.key_id}\n{printable(public)}: its public key"
     print_result(arguments, values, text)
     return ACCEPTED
 

@@ -17,6 +17,7 @@ from edge_sdk.cli.options import (
     print_result,
     warn_of_opencv,
 )
+from edge_sdk.cli.output import wrapped
 from edge_sdk.tables import Table
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     nothing = all(replay.status == "skipped" for replay in replays)
     last = "passed" if success else f"FAILED{': nothing was replayed' if nothing else ''}"
     values = {"passed": success, "replays": [dataclasses.asdict(replay) for replay in replays]}
-    print_result(arguments, values, f"{_table(replays).plain()}\n{last}")
+    print_result(arguments, values, "\n".join([_table(replays).plain(), *_details(replays), last]))
     return ACCEPTED if success else REJECTED
 
 
@@ -56,5 +57,10 @@ def _table(replays: Sequence[Replay]) -> Table:
     for replay in replays:
         score = "" if replay.score is None else f"{replay.score:.6f}"
         expected = "" if replay.status == "skipped" else f"{replay.expected:.6f} +- {replay.tolerance:g}"
-        rows.append((replay.status.upper(), replay.variant_id, replay.engine, score, expected, replay.detail))
-    return Table(("", "variant", "engine", "score", "expected", ""), rows, text=("", "variant", "engine"))
+        rows.append((replay.status.upper(), replay.variant_id, replay.engine, score, expected))
+    return Table(("", "variant", "engine", "score", "expected"), rows, text=("", "variant", "engine"))
+
+
+def _details(replays: Sequence[Replay]) -> list[str]:
+    """Why variants were skipped or failed."""
+    return [wrapped(f"{replay.variant_id}: {replay.detail}", 2) for replay in replays if replay.detail]

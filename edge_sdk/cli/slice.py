@@ -39,7 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     was_signed = whole.has_signature
     bundle = slice_bundle(whole, arguments.out, format=arguments.format, precision=arguments.precision, sign_with=keys)
     variants = [variant.id for variant in bundle.manifest.variants]
-    size = sum(entry.size for entry in bundle.manifest.files)
+    written = bundle.path.rglob("*") if bundle.path.is_dir() else [bundle.path]
+    size = sum(file.stat().st_size for file in written if file.is_file())
     values = {
         "bundle": str(bundle.path),
         "id": bundle.id,

@@ -56,6 +56,6 @@ def run(arguments: argparse.Namespace) -> int:
         bundle.read(entry)
     bundle.check_models()
     values = {"bundle": str(bundle.path), "id": bundle.id, "sha256": bundle.sha256, "signed_by": signed_by}
-    ids = ", ".join(signed_by)
-    print_result(arguments, values, f"{bundle.id} in {printable(bundle.path)}: signed with {ids}; every file fits")
+    lines = [f"{bundle.id} in {printable(bundle.path)}: every file fits; signed with", *signed_by]
+    print_result(arguments, values, "\n  ".join(lines))
     return ACCEPTED

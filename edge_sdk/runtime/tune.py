@@ -196,4 +196,4 @@ def _race(runners: list[_Runner], inputs: list[NDArray[np.float32]], seconds: fl
         finished += 1
         if (now := time.perf_counter()) - said >= 1:
             said = now
-            say(f"{len(runners)} candidates, {now - start:.0f} of {seconds:.0f} s")
+            say(f"{now - start:.0f} of {seconds:.0f} s, candidates: {len(runners)}")

@@ -44,6 +44,8 @@ def test_the_shipped_bundles(capsys: pytest.CaptureFixture[str]) -> None:
     for bundle in listed:
         assert bundle["name"] in shown
         assert all(variant["id"] in shown for variant in bundle["variants"])
+    assert main(["bundles", "--verbose"]) == 0
+    assert capsys.readouterr().err.count("trust file") == 1  # and not one for each bundle
 
 
 def test_a_bundle_without_thresholds_is_not_measured(

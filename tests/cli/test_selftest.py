@@ -32,4 +32,6 @@ def test_selftest(
     assert main(["selftest", str(tiny_bundle.path)]) == 1
     assert "nothing was replayed" in capsys.readouterr().out
     assert main(["selftest", good, "--engine", "litert"]) == 1
-    assert "litert does not run int8.onnx; it runs int8.tflite" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "litert does not run int8.onnx; it runs int8.tflite" in shown
+    assert max(map(len, shown.splitlines())) <= 80

@@ -18,6 +18,11 @@ def test_slice(golden_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["slice", str(golden_bundle.path), "--precision", "fp32", "--out", str(out), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["bundle"], said["variants"]) == (str(out.resolve()), ["fp32.onnx"])
+    assert said["bytes"] == out.stat().st_size
+    folder = tmp_path / "folder"
+    assert main(["slice", str(golden_bundle.path), "--precision", "fp32", "--out", str(folder), "--json"]) == 0
+    written = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    assert json.loads(capsys.readouterr().out)["bytes"] == written
     assert main(["selftest", str(out), "--engine", "all"]) == 0
     assert "onnxruntime" in capsys.readouterr().out
     assert main(["slice", str(golden_bundle.path), "--format", "tflite", "--out", str(tmp_path / "none")]) == 3
