@@ -217,11 +217,11 @@ def test_lists_too_deep_within_each_other_are_refused(library: Library, copied: 
 
 
 @pytest.mark.parametrize("stride", [-1, 0, 8.5, 1e300, 257])
-def test_a_grid_of_faces_has_whole_strides(library: Library, copied: Callable[[str], Path], stride: float) -> None:
+def test_a_grid_of_faces_has_whole_strides(onnxruntime: Library, copied: Callable[[str], Path], stride: float) -> None:
     folder = copied("face_locator")
     rewrite(folder, lambda manifest: at("score", "levels", 0, "stride")(manifest, stride))
     with pytest.raises(NativeError, match=r"BUNDLE: .* whole number from 1 to 256"):
-        library.open(folder)
+        onnxruntime.open(folder)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b'{"schema_version": 1}', b"\xff\xfe", b"[" * 100_000])

@@ -194,7 +194,7 @@ def test_wrong_usage(device: Device) -> None:
 
 def test_enrol_then_verify(device: Device, signature: str) -> None:
     device.cli("keygen", "template", "device.key")
-    device.cli("enroll", signature, signature, "--output", "person.template", "--key", "device.key")
+    device.cli("enroll", signature, "--output", "person.template", "--key", "device.key")
     result = json.loads(device.cli("verify", "person.template", signature, "--key", "device.key", "--json"))
     assert result["decision"] is True
 
