@@ -10,8 +10,7 @@ hangs, in a camera or an engine, so that it is killed and started again. docs/au
 
 Exit codes: 0: the source has ended; 2: wrong usage, or what no restart mends, such as a bundle that is not there, or a
 trust file or an audit that cannot be used at the start; 3: an error, or a session that has failed: start it again; 130:
-Ctrl-C. With ``--restart`` an end with 0 or 2 is the end, and
-so is the fifth failure within a minute.
+Ctrl-C. With ``--restart`` an end with 0 or 2 is the end, and so is the fifth failure within a minute.
 """
 
 from __future__ import annotations
