@@ -68,10 +68,11 @@ class Trust:
     def __post_init__(self) -> None:
         if self.policy not in get_args(Policy):
             raise UsageError(f"the policy is {self.policy!r}; it must be one of {', '.join(get_args(Policy))}")
-        given: tuple[object, object] = self.keys, self.minimum_versions
-        if not isinstance(given[0], Sequence) or isinstance(given[0], (str, bytes)) or len(given[0]) > MAX_KEYS:
+        keys: object = self.keys
+        versions: object = self.minimum_versions
+        if not isinstance(keys, Sequence) or isinstance(keys, (str, bytes)) or len(keys) > MAX_KEYS:
             raise UsageError(f"keys are a list of at most {MAX_KEYS}")
-        if not isinstance(given[1], Mapping):
+        if not isinstance(versions, Mapping):
             raise UsageError('minimum versions go by the names of bundles: {"deepsign": "1.2.0"}')
         least: dict[str, object] = dict(self.minimum_versions)
         for name, version in least.items():
